@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the datapath and the agent both know: keys and values of every map, and the enums that
+ * appear in them. No logic. tools/generate_layout.py reads these types from BTF and writes
+ * src/ciliate/datapath/layout.py, so no layout is typed twice.
+ *
+ * Byte order: __be16 and __be32 are network order, everything else is the host's. Addresses of
+ * both families are 16 octets; IPv4 is mapped (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2), so one
+ * map and one code path serve both.
+ */
+#ifndef CILIATE_ABI_H
+#define CILIATE_ABI_H
+
+#include <linux/types.h>
+
+struct ip_address {
+	__be32 words[4];
+};
+_Static_assert(sizeof(struct ip_address) == 16, "layout of pinned maps");
+
+/* Numeric identities every cluster knows (Cilium's numbers). */
+enum reserved_identity {
+	IDENTITY_UNKNOWN = 0,
+	IDENTITY_HOST = 1,
+	IDENTITY_WORLD = 2,
+	IDENTITY_UNMANAGED = 3,
+	IDENTITY_HEALTH = 4,
+	IDENTITY_INIT = 5,
+	IDENTITY_REMOTE_NODE = 6,
+	IDENTITY_KUBE_APISERVER = 7,
+	IDENTITY_INGRESS = 8,
+};
+
+/* Why a packet went no further; FORWARDED counts those that did. Cilium's numbers. */
+enum drop_reason {
+	FORWARDED = 0,
+	DROP_INVALID_SOURCE_IP = 132,
+	DROP_INVALID_PACKET = 134,
+	DROP_UNSUPPORTED_L3_PROTOCOL = 139,
+	DROP_WRITE_ERROR = 141,
+	DROP_UNKNOWN_L3_TARGET = 150,
+	DROP_STALE_OR_UNROUTABLE_IP = 151,
+	DROP_L3_CHECKSUM = 153,
+	DROP_L4_CHECKSUM = 154,
+	DROP_CT_INSERT_FAILED = 155,
+	DROP_INVALID_IPV6_EXTENSION = 156,
+	DROP_UNKNOWN_ENDPOINT = 165,
+	DROP_UNSUPPORTED_L2_PROTOCOL = 166,
+	DROP_NAT_NO_MAPPING = 167,
+	DROP_NAT_UNSUPPORTED_PROTOCOL = 168,
+	DROP_FRAGMENT_NOT_FOUND = 175,
+	DROP_FORBIDDEN_ICMPV6 = 176,
+	DROP_TTL_EXCEEDED = 196,
+	DROP_REASON_COUNT = 256,
+};
+
+/* The attach point that counted a packet. */
+enum attach_point {
+	FROM_POD = 0,
+	TO_POD = 1,
+	FROM_UPLINK = 2,
+	TO_UPLINK = 3,
+	ATTACH_POINT_COUNT = 4,
+};
+
+/* Value of `interfaces`: the endpoint behind a host-side pod interface, keyed by its ifindex. */
+struct interface {
+	struct ip_address ipv4; /* mapped; all zero when the endpoint has none */
+	struct ip_address ipv6; /* all zero when the endpoint has none */
+	__u32 identity;
+	__u16 endpoint_id;
+	__u8 node_mac[6]; /* of the host side: who answers ARP for the router */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct interface) == 48, "layout of a pinned map");
+
+enum endpoint_flag {
+	ENDPOINT_HOST = 1, /* an address of the node itself: deliver to the stack */
+};
+
+/* Value of `endpoints`: who has this address on this node, keyed by struct ip_address. */
+struct endpoint {
+	__u32 ifindex; /* host side of the pod's veth; 0 for the host */
+	__u32 identity;
+	__u16 endpoint_id;
+	__u16 flags; /* enum endpoint_flag */
+	__u8 mac[6]; /* of the pod's interface */
+	__u8 node_mac[6]; /* of the host side */
+};
+_Static_assert(sizeof(struct endpoint) == 24, "layout of a pinned map");
+
+/* Key of `ipcache`: prefix_length counts all 128 bits, so an IPv4 /24 is 96 + 24. */
+struct ipcache_key {
+	__u32 prefix_length;
+	struct ip_address address;
+};
+_Static_assert(sizeof(struct ipcache_key) == 20, "layout of a pinned map");
+
+enum ipcache_flag {
+	IPCACHE_CLUSTER = 1, /* pod or pod CIDR of this cluster: never masqueraded toward it */
+};
+
+/* Value of `ipcache`: whose address this is, cluster-wide. */
+struct ipcache_entry {
+	__u32 identity;
+	__u32 flags; /* enum ipcache_flag */
+	struct ip_address node; /* InternalIP of the node that has it; zero when unknown */
+};
+_Static_assert(sizeof(struct ipcache_entry) == 24, "layout of a pinned map");
+
+/* Value of `masquerade_addresses`: what pods look like behind a device, keyed by its ifindex. */
+struct masquerade_address {
+	struct ip_address ipv4; /* all zero: the device has no address of that family */
+	struct ip_address ipv6;
+};
+_Static_assert(sizeof(struct masquerade_address) == 32, "layout of a pinned map");
+
+enum tuple_direction {
+	TUPLE_OUT = 0,
+	TUPLE_IN = 1,
+};
+
+/* Key of `conntrack` and `nat`: a flow as the wire shows it in `direction`. */
+struct tuple {
+	struct ip_address source;
+	struct ip_address destination;
+	__be16 source_port; /* ICMP echo: the identifier */
+	__be16 destination_port; /* ICMP echo: the identifier again */
+	__u8 protocol; /* IPPROTO_* */
+	__u8 direction; /* enum tuple_direction */
+	__u16 pad; /* zero: hashed with the rest of the key */
+};
+_Static_assert(sizeof(struct tuple) == 40, "layout of a pinned map");
+
+enum connection_flag {
+	CONNECTION_SEEN_NON_SYN = 1,
+	CONNECTION_CLOSING_ORIGINAL = 2, /* FIN or RST from who opened it */
+	CONNECTION_CLOSING_REPLY = 4,
+	CONNECTION_SEEN_REPLY = 8,
+};
+
+/* Value of `conntrack`: a connection that was opened from outside toward a pod. */
+struct connection {
+	__u64 created_ns; /* CLOCK_MONOTONIC */
+	__u64 expires_ns;
+	__u64 packets;
+	__u64 bytes;
+	__u32 flags; /* enum connection_flag */
+	__u32 source_identity;
+};
+_Static_assert(sizeof(struct connection) == 40, "layout of a pinned map");
+
+/*
+ * Value of `nat`. TUPLE_OUT: pod -> remote becomes node -> remote. TUPLE_IN: remote -> node
+ * becomes remote -> pod. Both entries of a flow carry the same times and flags.
+ */
+struct nat_entry {
+	struct ip_address to_address;
+	__be16 to_port;
+	__u16 flags; /* enum connection_flag */
+	__u32 pad;
+	__u64 created_ns;
+	__u64 expires_ns;
+};
+_Static_assert(sizeof(struct nat_entry) == 40, "layout of a pinned map");
+
+/* Key of `fragments`: a datagram in pieces (RFC 791: source, destination, protocol, id). */
+struct fragment_key {
+	struct ip_address source;
+	struct ip_address destination;
+	__be32 id;
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct fragment_key) == 40, "layout of a pinned map");
+
+/* Value of `fragments`: the ports its first piece carried. */
+struct fragment_ports {
+	__be16 source_port;
+	__be16 destination_port;
+};
+_Static_assert(sizeof(struct fragment_ports) == 4, "layout of a pinned map");
+
+/* Value of `metrics`, per CPU, keyed by reason * ATTACH_POINT_COUNT + attach point. */
+struct metric {
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct metric) == 16, "layout of a pinned map");
+
+#endif

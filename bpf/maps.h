@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map of the datapath: kind, flags and default capacity stand here and nowhere else.
+ * All are pinned by name and outlive the agent.
+ */
+#ifndef CILIATE_MAPS_H
+#define CILIATE_MAPS_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "abi.h"
+
+/* ifindex of a pod's host side -> its endpoint. Written by the agent, read by from_pod, to_pod. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct interface);
+} interfaces SEC(".maps");
+
+/* Address -> local endpoint or the host itself. Written by the agent, read by all programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct ip_address);
+	__type(value, struct endpoint);
+} endpoints SEC(".maps");
+
+/* Prefix -> identity and node, cluster-wide. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 512000);
+	__type(key, struct ipcache_key);
+	__type(value, struct ipcache_entry);
+} ipcache SEC(".maps");
+
+/* ifindex of a node device -> the addresses pods get behind it. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct masquerade_address);
+} masquerade_addresses SEC(".maps");
+
+/* Connections opened from outside toward pods. Written by from_uplink, read by to_uplink. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct tuple);
+	__type(value, struct connection);
+} conntrack SEC(".maps");
+
+/* Masqueraded flows, two entries each. Written by to_uplink, read by from_uplink. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 131072);
+	__type(key, struct tuple);
+	__type(value, struct nat_entry);
+} nat SEC(".maps");
+
+/* Ports of datagrams that travel in pieces. Written by whoever sees the first piece. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment_ports);
+} fragments SEC(".maps");
+
+/* Packets and bytes by reason and attach point. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DROP_REASON_COUNT *ATTACH_POINT_COUNT);
+	__type(key, __u32);
+	__type(value, struct metric);
+} metrics SEC(".maps");
+
+#endif
