@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * from_pod: what a pod sends, seen at the host side of its veth (tc ingress).
+ * docs/DATAPATH.md, section "from_pod".
+ */
+#include "lib/arp.h"
+#include "lib/drop.h"
+#include "lib/parse.h"
+#include "lib/route.h"
+
+/* Neighbour discovery, router discovery and redirects: RFC 4861, types 133 to 137. */
+enum { ND_FIRST = 133, ND_LAST = 137 };
+
+static __always_inline bool is_neighbour_discovery(struct __sk_buff *skb,
+						   const struct packet *packet)
+{
+	__u8 type;
+
+	return packet->is_v6 && packet->tuple.protocol == IPPROTO_ICMPV6 &&
+	       !packet->fragment_offset &&
+	       !bpf_skb_load_bytes(skb, packet->l4_offset, &type, sizeof(type)) &&
+	       type >= ND_FIRST && type <= ND_LAST;
+}
+
+static __always_inline bool source_is_own(const struct packet *packet,
+					  const struct interface *interface)
+{
+	if (packet->is_v6)
+		return address_equal(&packet->tuple.source, &interface->ipv6);
+	return address_equal(&packet->tuple.source, &interface->ipv4);
+}
+
+SEC("tc")
+int from_pod(struct __sk_buff *skb)
+{
+	__u32 ifindex = skb->ifindex;
+	struct interface *interface = bpf_map_lookup_elem(&interfaces, &ifindex);
+	struct endpoint *endpoint;
+	struct packet packet = {};
+	int error;
+
+	if (!interface)
+		return drop(skb, DROP_UNKNOWN_ENDPOINT, FROM_POD);
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return answer_arp(skb, interface);
+
+	error = parse_l3(skb, &packet);
+	if (error)
+		return drop(skb, error == NOT_IP ? DROP_UNSUPPORTED_L3_PROTOCOL : error, FROM_POD);
+	if (is_neighbour_discovery(skb, &packet))
+		return drop(skb, DROP_FORBIDDEN_ICMPV6, FROM_POD);
+	if (verify_source && !source_is_own(&packet, interface))
+		return drop(skb, DROP_INVALID_SOURCE_IP, FROM_POD);
+
+	endpoint = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination);
+	if (!endpoint)
+		return forward_by_fib(skb, &packet, FROM_POD);
+	if (endpoint->flags & ENDPOINT_HOST)
+		return pass(skb, FROM_POD);
+	return deliver_to_pod(skb, &packet, endpoint, FROM_POD);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

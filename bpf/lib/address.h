@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* struct ip_address: comparison, mapping of IPv4, prefix tests. All in network byte order. */
+#ifndef CILIATE_ADDRESS_H
+#define CILIATE_ADDRESS_H
+
+#include "../config.h"
+#include <linux/in6.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+static __always_inline bool address_equal(const struct ip_address *a, const struct ip_address *b)
+{
+	return a->words[3] == b->words[3] && a->words[2] == b->words[2] &&
+	       a->words[1] == b->words[1] && a->words[0] == b->words[0];
+}
+
+static __always_inline bool address_is_zero(const struct ip_address *a)
+{
+	return !(a->words[0] | a->words[1] | a->words[2] | a->words[3]);
+}
+
+static __always_inline struct ip_address address_from_v4(__be32 v4)
+{
+	struct ip_address address = {{0, 0, bpf_htonl(0xffff), v4}};
+
+	return address;
+}
+
+static __always_inline struct ip_address address_from_v6(const struct in6_addr *v6)
+{
+	struct ip_address address;
+
+	__builtin_memcpy(&address, v6, sizeof(address));
+	return address;
+}
+
+static __always_inline bool in_prefix(const struct ip_address *address,
+				      const volatile struct ip_address *prefix,
+				      const volatile struct ip_address *mask)
+{
+	if (!mask->words[0] && !mask->words[3])
+		return false; /* no such prefix: a mask of a mapped IPv4 prefix begins with ones */
+	return (address->words[3] & mask->words[3]) == prefix->words[3] &&
+	       (address->words[2] & mask->words[2]) == prefix->words[2] &&
+	       (address->words[1] & mask->words[1]) == prefix->words[1] &&
+	       (address->words[0] & mask->words[0]) == prefix->words[0];
+}
+
+/* Is `address` where the network carries pod addresses as they are? */
+static __always_inline bool in_native_prefix(const struct ip_address *address, bool is_v6)
+{
+	if (is_v6)
+		return in_prefix(address, &native_routing_v6_address, &native_routing_v6_mask);
+	return in_prefix(address, &native_routing_v4_address, &native_routing_v4_mask);
+}
+
+#endif

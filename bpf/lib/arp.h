@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * ARP of a pod ends here: a request for an address outside the pod is answered with the MAC of
+ * the host side, and nothing reaches the node's neighbour table.
+ */
+#ifndef CILIATE_ARP_H
+#define CILIATE_ARP_H
+
+#include "drop.h"
+#include "parse.h"
+
+enum { ARP_REQUEST = 1, ARP_REPLY = 2 };
+
+/* RFC 826, for Ethernet and IPv4. */
+struct arp_ipv4 {
+	__be16 hardware_type;
+	__be16 protocol_type;
+	__u8 hardware_length;
+	__u8 protocol_length;
+	__be16 operation;
+	__u8 sender_mac[ETH_ALEN];
+	__be32 sender_ip;
+	__u8 target_mac[ETH_ALEN];
+	__be32 target_ip;
+} __attribute__((packed));
+
+/* Answer in place; the packet goes back by the interface it came from. */
+static __always_inline int answer_arp(struct __sk_buff *skb, const struct interface *interface)
+{
+	struct ethhdr *ethernet;
+	struct arp_ipv4 *arp;
+	__be32 asked;
+
+	if (!linear(skb, ETH_HLEN + sizeof(*arp)))
+		return drop(skb, DROP_INVALID_PACKET, FROM_POD);
+	ethernet = (void *)(long)skb->data;
+	arp = (void *)(ethernet + 1);
+	if ((void *)(arp + 1) > (void *)(long)skb->data_end)
+		return drop(skb, DROP_INVALID_PACKET, FROM_POD);
+	asked = arp->target_ip;
+	if (arp->operation != bpf_htons(ARP_REQUEST) || arp->hardware_length != ETH_ALEN ||
+	    arp->protocol_type != bpf_htons(ETH_P_IP) || asked == interface->ipv4.words[3])
+		return drop(skb, DROP_UNSUPPORTED_L2_PROTOCOL, FROM_POD);
+	__builtin_memcpy(ethernet->h_dest, arp->sender_mac, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, interface->node_mac, ETH_ALEN);
+	arp->operation = bpf_htons(ARP_REPLY);
+	__builtin_memcpy(arp->target_mac, arp->sender_mac, ETH_ALEN);
+	arp->target_ip = arp->sender_ip;
+	__builtin_memcpy(arp->sender_mac, interface->node_mac, ETH_ALEN);
+	arp->sender_ip = asked;
+	count(skb, FORWARDED, FROM_POD);
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whose address is this, anywhere in the cluster? */
+#ifndef CILIATE_IPCACHE_H
+#define CILIATE_IPCACHE_H
+
+#include <stdbool.h>
+
+#include "../maps.h"
+
+enum { IPCACHE_HOST_PREFIX = 128 };
+
+static __always_inline struct ipcache_entry *ipcache_lookup(const struct ip_address *address)
+{
+	struct ipcache_key key = {
+		.prefix_length = IPCACHE_HOST_PREFIX,
+		.address = *address,
+	};
+
+	return bpf_map_lookup_elem(&ipcache, &key);
+}
+
+/* Nodes know the way to every pod, and pods know each other: both see the pod's own address. */
+static __always_inline bool is_never_masqueraded(const struct ipcache_entry *entry)
+{
+	return entry->identity == IDENTITY_HOST || entry->identity == IDENTITY_REMOTE_NODE ||
+	       entry->identity == IDENTITY_KUBE_APISERVER || entry->flags & IPCACHE_CLUSTER;
+}
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Source NAT of what pods send to the world, and its reverse. A flow has two entries in `nat`:
+ *
+ *   OUT  pod:port -> remote            to_address:to_port = how the world sees it
+ *   IN   remote -> node:port           to_address:to_port = the pod it belongs to
+ *
+ * Either may be evicted alone; a packet that refreshes one puts the other back.
+ */
+#ifndef CILIATE_NAT_H
+#define CILIATE_NAT_H
+
+#include "conntrack.h"
+#include "rewrite.h"
+
+/* Tries for a free port before a packet is dropped with DROP_NAT_NO_MAPPING. */
+enum { NAT_PORT_TRIES_MAX = 32 };
+
+static __always_inline bool nat_port_in_range(__be16 port)
+{
+	__u16 host = bpf_ntohs(port);
+
+	return host >= snat_port_min && host <= snat_port_max;
+}
+
+/* Key of the OUT entry of the flow that an OUT or IN tuple belongs to, and of its partner. */
+static __always_inline struct tuple nat_in_key(const struct tuple *out,
+					       const struct nat_entry *entry)
+{
+	struct tuple key = tuple_reversed(out);
+
+	key.destination = entry->to_address;
+	key.destination_port = entry->to_port;
+	key.direction = TUPLE_IN;
+	return key;
+}
+
+static __always_inline struct tuple nat_out_key(const struct tuple *in,
+						const struct nat_entry *entry)
+{
+	struct tuple key = tuple_reversed(in);
+
+	key.source = entry->to_address;
+	key.source_port = entry->to_port;
+	key.direction = TUPLE_OUT;
+	return key;
+}
+
+/* Refresh both entries; `partner` holds what the other one says, in case it was evicted. */
+static __always_inline void nat_touch(struct nat_entry *entry, const struct packet *packet,
+				      bool reply, const struct tuple *partner_key,
+				      const struct nat_entry *partner)
+{
+	__u32 flags = flags_after(entry->flags, packet, reply);
+	__u64 expires_ns = now_ns() + lifetime_ns(packet->tuple.protocol, flags);
+	struct nat_entry *other, fresh;
+
+	if (flags == entry->flags && expires_ns <= entry->expires_ns + REFRESH_NS)
+		return;
+	entry->flags = flags;
+	entry->expires_ns = expires_ns;
+	other = bpf_map_lookup_elem(&nat, partner_key);
+	if (other) {
+		other->flags = flags;
+		other->expires_ns = expires_ns;
+		return;
+	}
+	fresh = *partner;
+	fresh.flags = flags;
+	fresh.expires_ns = expires_ns;
+	fresh.created_ns = entry->created_ns;
+	bpf_map_update_elem(&nat, partner_key, &fresh, BPF_NOEXIST);
+}
+
+/*
+ * Take a port: inserting the IN entry only where none stands is the test for a collision. An
+ * entry whose flow is over counts as none. The original port is kept when it is free.
+ */
+static __always_inline bool nat_take_port(const struct tuple *out, struct nat_entry *mapped,
+					  const struct nat_entry *reverse)
+{
+	__u32 range = (__u32)snat_port_max - snat_port_min + 1;
+	__u32 offset = (bpf_get_prandom_u32() >> 16) * range >> 16;
+	__be16 port = out->source_port;
+
+	for (int try = 0; try < NAT_PORT_TRIES_MAX; try++) {
+		struct nat_entry *holder;
+		struct tuple key;
+
+		if (try > 0 || !nat_port_in_range(port)) {
+			port = bpf_htons(snat_port_min + offset);
+			offset = offset + 1 == range ? 0 : offset + 1;
+		}
+		mapped->to_port = port;
+		key = nat_in_key(out, mapped);
+		if (!bpf_map_update_elem(&nat, &key, reverse, BPF_NOEXIST))
+			return true;
+		holder = bpf_map_lookup_elem(&nat, &key);
+		if (holder && holder->expires_ns < reverse->created_ns) {
+			bpf_map_update_elem(&nat, &key, reverse, BPF_ANY);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Make both entries of a new flow; returns 0 and fills `mapped`, or a drop reason. */
+static __always_inline int nat_create(const struct packet *packet, const struct tuple *out,
+				      const struct ip_address *address, struct nat_entry *mapped)
+{
+	struct nat_entry reverse = {};
+
+	reverse.to_address = out->source;
+	reverse.to_port = out->source_port;
+	reverse.flags = flags_after(0, packet, false);
+	reverse.created_ns = now_ns();
+	reverse.expires_ns =
+		reverse.created_ns + lifetime_ns(packet->tuple.protocol, reverse.flags);
+	*mapped = reverse;
+	mapped->to_address = *address;
+	if (!nat_take_port(out, mapped, &reverse))
+		return DROP_NAT_NO_MAPPING;
+	if (bpf_map_update_elem(&nat, out, mapped, BPF_ANY))
+		return DROP_NAT_NO_MAPPING;
+	return 0;
+}
+
+/* Where the flow of this outgoing packet is mapped to; the flow is made when it is new. */
+static __always_inline int nat_map_out(const struct packet *packet,
+				       const struct ip_address *address, struct nat_entry *mapped)
+{
+	struct tuple in_key, out = packet->tuple;
+	struct nat_entry *entry, reverse = {};
+
+	out.direction = TUPLE_OUT;
+	entry = bpf_map_lookup_elem(&nat, &out);
+	if (!entry)
+		return nat_create(packet, &out, address, mapped);
+	*mapped = *entry;
+	in_key = nat_in_key(&out, mapped);
+	if (!address_equal(&mapped->to_address, address)) {
+		/* The device has another address by now: the old one gets no answers. */
+		bpf_map_delete_elem(&nat, &in_key);
+		bpf_map_delete_elem(&nat, &out);
+		return nat_create(packet, &out, address, mapped);
+	}
+	reverse.to_address = out.source;
+	reverse.to_port = out.source_port;
+	nat_touch(entry, packet, false, &in_key, &reverse);
+	return 0;
+}
+
+/* Header of the packet that an ICMP error is about, as far as errors must carry it. */
+struct inner {
+	struct packet packet; /* l4_offset counts from the outer Ethernet header */
+	__u32 ip_offset;
+	__u32 port_offset[2]; /* source, destination; equal for echo */
+};
+
+static __always_inline int parse_inner_ip(struct __sk_buff *skb, struct inner *inner)
+{
+	struct packet *packet = &inner->packet;
+
+	if (packet->is_v6) {
+		struct ipv6hdr ip;
+
+		if (bpf_skb_load_bytes(skb, inner->ip_offset, &ip, sizeof(ip)))
+			return DROP_INVALID_PACKET;
+		packet->tuple.source = address_from_v6(&ip.saddr);
+		packet->tuple.destination = address_from_v6(&ip.daddr);
+		packet->tuple.protocol = ip.nexthdr;
+		packet->l4_offset = inner->ip_offset + sizeof(ip);
+	} else {
+		struct iphdr ip;
+
+		if (bpf_skb_load_bytes(skb, inner->ip_offset, &ip, sizeof(ip)) || ip.ihl < 5)
+			return DROP_INVALID_PACKET;
+		packet->tuple.source = address_from_v4(ip.saddr);
+		packet->tuple.destination = address_from_v4(ip.daddr);
+		packet->tuple.protocol = ip.protocol;
+		packet->l4_offset = inner->ip_offset + ip.ihl * 4;
+	}
+	return 0;
+}
+
+/* Fills `inner`; only 8 bytes of the inner transport header are guaranteed (RFC 792). */
+static __always_inline int parse_inner(struct __sk_buff *skb, const struct packet *outer,
+				       struct inner *inner)
+{
+	struct packet *packet = &inner->packet;
+	__be16 words[4];
+	int error;
+
+	packet->is_v6 = outer->is_v6;
+	inner->ip_offset = outer->l4_offset + sizeof(struct icmp_header);
+	error = parse_inner_ip(skb, inner);
+	if (error)
+		return error;
+	if (bpf_skb_load_bytes(skb, packet->l4_offset, words, sizeof(words)))
+		return DROP_INVALID_PACKET;
+	switch (packet->tuple.protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		packet->tuple.source_port = words[0];
+		packet->tuple.destination_port = words[1];
+		inner->port_offset[0] = packet->l4_offset;
+		inner->port_offset[1] = packet->l4_offset + 2;
+		return 0;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: /* only echo has a flow; its identifier is the third word */
+		packet->tuple.source_port = words[2];
+		packet->tuple.destination_port = words[2];
+		inner->port_offset[0] = packet->l4_offset + offsetof(struct icmp_header, echo_id);
+		inner->port_offset[1] = inner->port_offset[0];
+		return 0;
+	}
+	return DROP_NAT_UNSUPPORTED_PROTOCOL;
+}
+
+/*
+ * Rewrite an ICMP error together with the header it quotes. `end` is the outer end: an error that
+ * comes in gets the pod as destination and quotes the pod as source; one that goes out, the
+ * reverse. The quoted transport checksum is left alone: it may be cut off, and nobody verifies it.
+ */
+static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struct packet *outer,
+					      const struct inner *inner, enum rewrite_end end,
+					      const struct nat_entry *to)
+{
+	bool quoted_source = end == REWRITE_DESTINATION;
+	enum rewrite_end inner_end = quoted_source ? REWRITE_SOURCE : REWRITE_DESTINATION;
+	const struct ip_address *from =
+		quoted_source ? &inner->packet.tuple.source : &inner->packet.tuple.destination;
+	const struct ip_address *outer_from =
+		end == REWRITE_SOURCE ? &outer->tuple.source : &outer->tuple.destination;
+	__be16 from_port = quoted_source ? inner->packet.tuple.source_port
+					 : inner->packet.tuple.destination_port;
+	__u32 checksum = outer->l4_offset + offsetof(struct icmp_header, checksum);
+	int error;
+
+	if (bpf_skb_store_bytes(skb, inner->port_offset[quoted_source ? 0 : 1], &to->to_port,
+				sizeof(to->to_port), 0) ||
+	    bpf_l4_csum_replace(skb, checksum, from_port, to->to_port, sizeof(to->to_port)))
+		return DROP_L4_CHECKSUM;
+	/*
+	 * ICMPv6 covers the outer addresses (pseudo header) and the quoted ones; for ICMPv4 the
+	 * quoted header's own checksum makes up for its address.
+	 */
+	if (outer->is_v6 &&
+	    (bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, &to->to_address), 0) ||
+	     bpf_l4_csum_replace(skb, checksum, 0, address_difference(outer_from, &to->to_address),
+				 BPF_F_PSEUDO_HDR)))
+		return DROP_L4_CHECKSUM;
+	error = rewrite_ip(skb, inner->ip_offset, outer->is_v6, inner_end, from, &to->to_address);
+	if (error)
+		return error;
+	return rewrite_ip(skb, ETH_HLEN, outer->is_v6, end, outer_from, &to->to_address);
+}
+
+/* A pod's error about an answer it got: hidden as the answer's flow is. Unknown flows pass. */
+static __always_inline int nat_icmp_error_out(struct __sk_buff *skb, const struct packet *packet)
+{
+	struct inner inner = {};
+	struct nat_entry *entry, to;
+	struct tuple key;
+
+	if (parse_inner(skb, packet, &inner))
+		return 0;
+	key = tuple_reversed(&inner.packet.tuple);
+	key.direction = TUPLE_OUT;
+	entry = bpf_map_lookup_elem(&nat, &key);
+	if (!entry)
+		return 0;
+	to = *entry;
+	return rewrite_icmp_error(skb, packet, &inner, REWRITE_SOURCE, &to);
+}
+
+/*
+ * A router's error about a masqueraded packet. Returns 0 with `pod` filled and *hit set, 0 without
+ * a hit when it is about no flow of ours, or a drop reason.
+ */
+static __always_inline int nat_icmp_error_in(struct __sk_buff *skb, const struct packet *packet,
+					     struct ip_address *pod, bool *hit)
+{
+	struct inner inner = {};
+	struct nat_entry *entry, to;
+	struct tuple key;
+
+	if (parse_inner(skb, packet, &inner))
+		return 0;
+	key = tuple_reversed(&inner.packet.tuple);
+	key.direction = TUPLE_IN;
+	entry = bpf_map_lookup_elem(&nat, &key);
+	if (!entry)
+		return 0;
+	to = *entry;
+	*hit = true;
+	*pod = to.to_address;
+	return rewrite_icmp_error(skb, packet, &inner, REWRITE_DESTINATION, &to);
+}
+
+/* Hide the source of an outgoing packet behind `address`. Returns 0 or a drop reason. */
+static __always_inline int nat_out(struct __sk_buff *skb, const struct packet *packet,
+				   const struct ip_address *address)
+{
+	struct nat_entry mapped = {};
+	int error = nat_map_out(packet, address, &mapped);
+
+	if (error)
+		return error;
+	if (mapped.to_port == packet->tuple.source_port &&
+	    address_equal(&mapped.to_address, &packet->tuple.source))
+		return 0; /* the node's own flow, on a port that was free */
+	return rewrite(skb, packet, REWRITE_SOURCE, &mapped.to_address, mapped.to_port);
+}
+
+/*
+ * Give an answer back to the pod whose flow it belongs to. Returns 0 with `pod` filled and *hit
+ * set, 0 without a hit (not ours), or a drop reason.
+ */
+static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *packet,
+				  struct ip_address *pod, bool *hit)
+{
+	struct nat_entry *entry, to, forward = {};
+	struct tuple out_key, key = packet->tuple;
+
+	key.direction = TUPLE_IN;
+	entry = bpf_map_lookup_elem(&nat, &key);
+	if (!entry)
+		return 0;
+	to = *entry;
+	forward.to_address = key.destination;
+	forward.to_port = key.destination_port;
+	out_key = nat_out_key(&key, &to);
+	nat_touch(entry, packet, true, &out_key, &forward);
+	if (to.to_port == key.destination_port &&
+	    address_equal(&to.to_address, &packet->tuple.destination))
+		return 0; /* the node's own flow */
+	*hit = true;
+	*pod = to.to_address;
+	return rewrite(skb, packet, REWRITE_DESTINATION, &to.to_address, to.to_port);
+}
+
+#endif

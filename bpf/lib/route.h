@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Where a packet goes: into a local pod, or to the next hop of the kernel's routing table. Both
+ * skip the host's stack. What they cannot decide (no route, too big, TTL at its end) is left to
+ * the stack, which answers with the right ICMP error.
+ */
+#ifndef CILIATE_ROUTE_H
+#define CILIATE_ROUTE_H
+
+#include "drop.h"
+#include "parse.h"
+
+enum { ADDRESS_FAMILY_INET = 2, ADDRESS_FAMILY_INET6 = 10 };
+
+/* One hop less. False: the TTL is at its end and the stack must say so. */
+static __always_inline bool decrement_ttl(struct __sk_buff *skb, const struct packet *packet)
+{
+	void *ip = (void *)(long)skb->data + ETH_HLEN;
+	void *end = (void *)(long)skb->data_end;
+
+	if (packet->ttl <= 1)
+		return false;
+	if (packet->is_v6) {
+		struct ipv6hdr *v6 = ip;
+
+		if ((void *)(v6 + 1) > end)
+			return false;
+		v6->hop_limit--;
+	} else {
+		struct iphdr *v4 = ip;
+		__u32 check;
+
+		if ((void *)(v4 + 1) > end)
+			return false;
+		v4->ttl--;
+		check = v4->check + bpf_htons(0x0100); /* RFC 1141 */
+		v4->check = (__u16)(check + (check > 0xffff));
+	}
+	return true;
+}
+
+static __always_inline bool set_macs(struct __sk_buff *skb, const __u8 destination[ETH_ALEN],
+				     const __u8 source[ETH_ALEN])
+{
+	struct ethhdr *ethernet = (void *)(long)skb->data;
+
+	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
+		return false;
+	__builtin_memcpy(ethernet->h_dest, destination, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, source, ETH_ALEN);
+	return true;
+}
+
+/* Into a pod of this node: straight to the far end of its veth. */
+static __always_inline int deliver_to_pod(struct __sk_buff *skb, const struct packet *packet,
+					  const struct endpoint *endpoint, enum attach_point point)
+{
+	if (!decrement_ttl(skb, packet))
+		return pass(skb, point);
+	if (!set_macs(skb, endpoint->mac, endpoint->node_mac))
+		return drop(skb, DROP_INVALID_PACKET, point);
+	count(skb, FORWARDED, point);
+	return bpf_redirect_peer(endpoint->ifindex, 0);
+}
+
+static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet *packet,
+				     struct bpf_fib_lookup *fib)
+{
+	fib->ifindex = skb->ifindex;
+	fib->l4_protocol = packet->tuple.protocol;
+	if (packet->is_v6) {
+		fib->family = ADDRESS_FAMILY_INET6;
+		__builtin_memcpy(fib->ipv6_src, &packet->tuple.source, sizeof(fib->ipv6_src));
+		__builtin_memcpy(fib->ipv6_dst, &packet->tuple.destination, sizeof(fib->ipv6_dst));
+	} else {
+		fib->family = ADDRESS_FAMILY_INET;
+		fib->ipv4_src = packet->tuple.source.words[3];
+		fib->ipv4_dst = packet->tuple.destination.words[3];
+	}
+}
+
+/* To the next hop the kernel's table names, resolved and sent by the neighbour layer. */
+static __always_inline int forward_by_fib(struct __sk_buff *skb, const struct packet *packet,
+					  enum attach_point point)
+{
+	struct bpf_redir_neigh next_hop = {};
+	struct bpf_fib_lookup fib = {};
+	long found;
+
+	fib_fill(skb, packet, &fib);
+	found = bpf_fib_lookup(skb, &fib, sizeof(fib), fib_flags);
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return pass(skb, point);
+	if (!decrement_ttl(skb, packet))
+		return pass(skb, point);
+	next_hop.nh_family = fib.family; /* the gateway's, which may differ from the packet's */
+	__builtin_memcpy(next_hop.ipv6_nh, fib.ipv6_dst, sizeof(next_hop.ipv6_nh));
+	count(skb, FORWARDED, point);
+	return bpf_redirect_neigh(fib.ifindex, &next_hop, sizeof(next_hop), 0);
+}
+
+#endif
