@@ -1,0 +1,1 @@
+"""Pods of this node as the datapath knows them: model, memory on disk, maps, CiliumEndpoints."""

@@ -1,0 +1,1 @@
+"""Which address pods get when they leave the cluster."""

@@ -1,0 +1,1 @@
+"""How packets reach pods on other nodes."""

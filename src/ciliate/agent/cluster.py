@@ -1,0 +1,98 @@
+"""What the watches tell of the cluster, as the features' values.
+
+Informers keep plain tables; nothing here decides. Objects that cannot be understood (a CIDR typed
+by hand) are left out with a warning, so that one bad object does not take the others along.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
+from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.api.core import NAMESPACES, PODS, Namespace, Pod
+from ciliate.identity.ipcache import KnownNode, KnownPod
+from ciliate.kube.client import ApiClient
+from ciliate.kube.informer import Informer
+from ciliate.net.address import ip_address, ip_network
+
+_log = logging.getLogger(__name__)
+
+_ADDRESS_TYPES = ("InternalIP", "ExternalIP", "CiliumInternalIP")
+
+
+def known_node(node: CiliumNode, *, local_name: str) -> KnownNode | None:
+    """Return what a CiliumNode tells, or None when it cannot be understood."""
+    ordered = sorted(
+        (a for a in node.spec.addresses if a.type in _ADDRESS_TYPES),
+        key=lambda a: _ADDRESS_TYPES.index(a.type),
+    )
+    try:
+        return KnownNode(
+            name=node.metadata.name,
+            addresses=tuple(ip_address(a.ip) for a in ordered),
+            pod_cidrs=tuple(ip_network(text) for text in node.spec.ipam.pod_cidrs),
+            is_local=node.metadata.name == local_name,
+        )
+    except ValueError as error:
+        _log.warning("CiliumNode %s is left out: %s", node.metadata.name, error)
+        return None
+
+
+def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
+    """Return what a CiliumEndpoint tells, or None while it has no identity or address."""
+    networking, identity = endpoint.status.networking, endpoint.status.identity
+    if networking is None or identity is None:
+        return None
+    try:
+        addresses = tuple(
+            ip_address(text)
+            for pair in networking.addressing
+            for text in (pair.ipv4, pair.ipv6)
+            if text
+        )
+        node = ip_address(networking.node) if networking.node else None
+    except ValueError as error:
+        meta = endpoint.metadata
+        _log.warning("CiliumEndpoint %s/%s is left out: %s", meta.namespace, meta.name, error)
+        return None
+    return KnownPod(addresses, identity.id, node)
+
+
+class Cluster:
+    """The informers of one agent."""
+
+    def __init__(self, client: ApiClient, node_name: str) -> None:
+        self._node_name = node_name
+        self.nodes: Informer[CiliumNode] = Informer(client, CILIUM_NODES)
+        self.endpoints: Informer[CiliumEndpoint] = Informer(client, CILIUM_ENDPOINTS)
+        self.identities: Informer[CiliumIdentity] = Informer(client, CILIUM_IDENTITIES)
+        self.namespaces: Informer[Namespace] = Informer(client, NAMESPACES)
+        self.pods: Informer[Pod] = Informer(
+            client, PODS, field_selector=f"spec.nodeName={node_name}"
+        )
+
+    @property
+    def informers(self) -> tuple[Informer[Any], ...]:
+        """All of them, for whoever runs them or asks for their health."""
+        return (self.nodes, self.endpoints, self.identities, self.namespaces, self.pods)
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether every table has been complete once: before, absence means nothing."""
+        return all(informer.has_synced for informer in self.informers)
+
+    def known_nodes(self) -> Iterator[KnownNode]:
+        """Yield every node of the cluster, this one included."""
+        for node in self.nodes.objects.values():
+            known = known_node(node, local_name=self._node_name)
+            if known is not None:
+                yield known
+
+    def known_pods(self) -> Iterator[KnownPod]:
+        """Yield every pod of the cluster that has an address and an identity."""
+        for endpoint in self.endpoints.objects.values():
+            known = known_pod(endpoint)
+            if known is not None:
+                yield known

@@ -1,0 +1,309 @@
+"""The agent's life: what is done in which order at start, and the tasks that run afterwards.
+
+The order matters. Settings and the Node are known before the kernel is touched; addresses of pods
+that live are taken before any is given out; maps are filled before programs that read them are
+attached; the CNI socket opens after the queued DELs were done; the runtime is told last.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
+from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
+from ciliate.agent.cluster import Cluster
+from ciliate.agent.context import Context, Paths
+from ciliate.agent.devices import DeviceWatch, observe_devices
+from ciliate.agent.farewell import has_daemon_set, is_for_good
+from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.kernel import DesiredState
+from ciliate.agent.reconcilers import Reconcilers
+from ciliate.agent.report import Report, Sources
+from ciliate.agent.restore import restore_endpoints, take_router_addresses
+from ciliate.agent.runtime_config import RuntimeConfig
+from ciliate.agent.server import AgentServer
+from ciliate.cni.queue import drain_delete_queue
+from ciliate.cni.server import CniServer
+from ciliate.config.keys import review
+from ciliate.config.settings import AgentSettings, parse_agent_settings
+from ciliate.datapath import maps
+from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.settings import DatapathSettings
+from ciliate.endpoint.store import EndpointStore
+from ciliate.endpoint.table import EndpointTable
+from ciliate.errors import CiliateError
+from ciliate.identity.registry import IdentityRegistry
+from ciliate.ipam.allocator import Block
+from ciliate.ipam.node import NodeAddresses
+from ciliate.kube.client import ApiClient
+from ciliate.net.address import IPAddress, IPv4Address, IPv6Address
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.pod import PodLinks
+from ciliate.netlink.router import RouterLink, ensure_router_link
+from ciliate.netlink.sysctl import node_sysctls, write_sysctls
+from ciliate.reconcile.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+#: How often interfaces that died without a DEL are looked for.
+_HOUSEKEEPING_S = 60.0
+
+#: A node begins to give addresses at a random place of its block; this many places.
+_STARTS = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    node_name: str
+    namespace: str
+    overrides: Mapping[str, str]
+    paths: Paths = field(default_factory=Paths)
+
+
+class Agent:
+    """One run of the agent on one node."""
+
+    def __init__(self, client: ApiClient, options: Options) -> None:
+        self._client = client
+        self._options = options
+        self._progress = Progress()
+        self._started_at = datetime.now(UTC)
+        self._runtime_config: RuntimeConfig | None = None
+        self._runs_as_daemon_set = False
+
+    async def run(self) -> None:
+        """Work until cancelled; the datapath goes on without us.
+
+        Raises:
+            SettingError: A setting is wrong; nothing was touched.
+            CiliateError: The node could not be set up.
+        """
+        paths = self._options.paths
+        paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with (
+            AgentServer(self._progress, paths.api_socket) as server,
+            Rtnetlink.open() as rtnl,
+            PodLinks() as links,
+            asyncio.TaskGroup() as tasks,
+        ):
+            config = await load_config(
+                self._client, self._options.namespace, self._options.overrides, self._progress
+            )
+            settings = parse_agent_settings(config)
+            await observe_devices(rtnl, settings)  # Raises before anything is touched.
+            context = await self._context(settings, rtnl, links, tasks)
+            warnings = review(config).warnings()
+            self._runtime_config = RuntimeConfig(settings.cni, debug=settings.debug)
+            self._runs_as_daemon_set = await has_daemon_set(self._client, self._options.namespace)
+            await self._serve(context, server, warnings)
+
+    async def leave(self) -> None:
+        """Clean up what must not outlive the last agent of this node; after `run` has ended."""
+        if self._runtime_config is None or not self._runs_as_daemon_set:
+            return
+        options = self._options
+        if await is_for_good(self._client, namespace=options.namespace, node=options.node_name):
+            await self._runtime_config.remove()
+
+    async def _context(
+        self,
+        settings: AgentSettings,
+        rtnl: Rtnetlink,
+        links: PodLinks,
+        tasks: asyncio.TaskGroup,
+    ) -> Context:
+        """Start the watches and wait for what Kubernetes must say first."""
+        if settings.debug:
+            logging.getLogger("ciliate").setLevel(logging.DEBUG)
+        name = self._options.node_name
+        cluster = Cluster(self._client, name)
+        for informer in cluster.informers:
+            tasks.create_task(informer.run())
+        own = await wait_for_node(self._client, name, settings.ipam, self._progress)
+        return Context(
+            settings, own, self._options.paths, self._client, cluster, rtnl, links, tasks
+        )
+
+    async def _serve(
+        self, context: Context, server: AgentServer, warnings: tuple[str, ...]
+    ) -> None:
+        assert self._runtime_config is not None, "made with the settings"
+        for warning in warnings:
+            _log.info("setting %s", warning)
+        self._progress.say("setting up the node")
+        node = await RunningNode.set_up(context, self._runtime_config)
+        server.show(Report(node.sources(warnings=warnings, started_at=self._started_at)))
+        await node.serve_cni()
+        self._progress.done()
+        spent = datetime.now(UTC) - self._started_at
+        _log.info("ready after %.0f ms", spent.total_seconds() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNode:
+    """Everything that exists once the kernel is as it should be."""
+
+    context: Context
+    addresses: NodeAddresses
+    router: tuple[IPAddress, ...]
+    table: EndpointTable
+    store: EndpointStore
+    datapath: Datapath
+    watch: DeviceWatch
+    state: DesiredState
+    reconcilers: Reconcilers
+    identities: IdentityKeeper
+    runtime_config: RuntimeConfig
+    statuses: list[RunStatus]
+
+    @classmethod
+    async def set_up(cls, context: Context, runtime_config: RuntimeConfig) -> "RunningNode":
+        """Take over what stands, bring the kernel to what should be, start the tasks."""
+        settings = context.settings
+        table, store = EndpointTable(), EndpointStore(context.paths.state / "endpoints")
+        addresses = NodeAddresses(
+            (Block(cidr, start=random.randrange(_STARTS)) for cidr in context.own.pod_cidrs),
+            excluded=context.own.internal_ips,
+        )
+        kept = await restore_endpoints(context, addresses, store, table)
+        router = await take_router_addresses(context, addresses)
+        await _set_up_node_links(context, router)
+        datapath = await asyncio.to_thread(open_datapath, settings, context.paths)
+        watch = DeviceWatch(context.rtnl, settings, await observe_devices(context.rtnl, settings))
+        state = DesiredState(settings, context.cluster, table, watch)
+        reconcilers = Reconcilers(context, state, datapath, table=table, router=router)
+        await reconcilers.first_pass()
+        if datapath.changed:
+            await context.links.replace_programs(
+                [endpoint.ifindex for endpoint in kept],
+                from_pod_fd=datapath.programs.from_pod_fd,
+                to_pod_fd=datapath.programs.to_pod_fd,
+            )
+        await asyncio.to_thread(datapath.settle)
+        registry = IdentityRegistry(context.client, context.cluster.identities)
+        identities = IdentityKeeper(
+            context.cluster, registry, table, store, cluster_name=settings.cluster.name
+        )
+        node = cls(
+            context,
+            addresses,
+            router,
+            table,
+            store,
+            datapath,
+            watch,
+            state,
+            reconcilers,
+            identities,
+            runtime_config,
+            [*(r.status for r in reconcilers.all), identities.status, watch.status],
+        )
+        node._start()
+        return node
+
+    def _start(self) -> None:
+        self.table.listen(self.reconcilers.wake)
+        self.watch.listen(self.reconcilers.wake)
+        self.reconcilers.start()
+        tasks = self.context.tasks
+        tasks.create_task(self.identities.run())
+        tasks.create_task(self.watch.follow())
+        tasks.create_task(self.watch.run())
+
+    def pod_network(self) -> PodNetwork:
+        """Return what a pod that comes now is given besides its address."""
+        mtu = self.context.settings.routing.mtu or self.watch.current.mtu
+        return PodNetwork(gateways=self.router, mtu=mtu, route_mtu=mtu)
+
+    async def serve_cni(self) -> None:
+        """Answer CNI requests, queued DELs first, and tell the runtime that the node is ready."""
+        attachments = PodAttachments(
+            Wiring(
+                addresses=self.addresses,
+                table=self.table,
+                store=self.store,
+                links=self.context.links,
+                programs=self.datapath.programs,
+                interfaces=self.datapath.opened(maps.INTERFACES),
+                endpoints=self.datapath.opened(maps.ENDPOINTS),
+                identities=self.identities,
+            ),
+            self.pod_network,
+            self.context.tasks,
+        )
+        paths = self.context.paths
+        server = CniServer(attachments, path=str(paths.cni_socket))
+        await drain_delete_queue(str(paths.delete_queue), attachments.delete, start=server.start)
+        self.context.tasks.create_task(self._keep_house(attachments))
+        await self.runtime_config.write()
+        self.statuses.append(self.runtime_config.status)
+        self.context.tasks.create_task(self.runtime_config.run())
+
+    async def _keep_house(self, attachments: PodAttachments) -> None:
+        status = RunStatus("remove-vanished-endpoints")
+        self.statuses.append(status)
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            try:
+                await attachments.remove_vanished()
+            except CiliateError as error:
+                status.failed(str(error))
+                _log.warning("endpoints: %s", error)
+            else:
+                status.succeeded()
+
+    def sources(self, *, warnings: tuple[str, ...], started_at: datetime) -> Sources:
+        """Return what `dbg status` and its kin are made of."""
+        return Sources(
+            context=self.context,
+            state=self.state,
+            addresses=self.addresses,
+            table=self.table,
+            statuses=self.statuses,
+            datapath=self.datapath,
+            warnings=warnings,
+            started_at=started_at,
+            runtime_config=self.runtime_config,
+        )
+
+
+async def _set_up_node_links(context: Context, router: tuple[IPAddress, ...]) -> None:
+    """Forwarding, and the router's address on cilium_host."""
+    settings = context.settings
+    await asyncio.to_thread(
+        write_sysctls, node_sysctls(ipv4=settings.ipam.ipv4, ipv6=settings.ipam.ipv6)
+    )
+    devices = await observe_devices(context.rtnl, settings)
+    await ensure_router_link(
+        context.rtnl,
+        RouterLink(
+            mtu=settings.routing.mtu or devices.mtu,
+            ipv4=next((a for a in router if isinstance(a, IPv4Address)), None),
+            ipv6=next((a for a in router if isinstance(a, IPv6Address)), None),
+        ),
+    )
+
+
+def open_datapath(settings: AgentSettings, paths: Paths) -> Datapath:
+    """Load the programs for `settings`, or take over those that run already; blocking."""
+    kernel, routing, masquerade = settings.kernel, settings.routing, settings.masquerade
+    return Datapath.open(
+        bpf_root=Path(kernel.bpf_root),
+        state_dir=paths.state,
+        settings=DatapathSettings(
+            native_routing_v4=routing.native_v4,
+            native_routing_v6=routing.native_v6,
+            masquerade_v4=masquerade.ipv4,
+            masquerade_v6=masquerade.ipv6,
+            verify_source=kernel.verify_source,
+            snat_port_min=masquerade.port_min,
+            snat_port_max=masquerade.port_max,
+        ),
+        capacities={"nat": kernel.nat_entries_max, "conntrack": kernel.conntrack_entries_max},
+    )

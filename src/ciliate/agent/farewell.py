@@ -1,0 +1,46 @@
+"""Does the agent stop for a moment, or for good? Only then the runtime is told to look elsewhere.
+
+A restart leaves the CNI configuration in place. It goes when the DaemonSet that ran the agent was
+deleted, or the Node was: whoever cannot say so (the API server is away) leaves it.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from ciliate.api.apps import DAEMON_SETS
+from ciliate.api.core import NODES
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import KubeError, NotFoundError
+
+_log = logging.getLogger(__name__)
+
+DAEMON_SET_NAME: Final = "cilium"
+
+#: The kubelet kills what does not stop; the question must not be what it waits for.
+_ASK_S: Final = 2.0
+
+
+async def has_daemon_set(client: ApiClient, namespace: str) -> bool:
+    """Whether a DaemonSet runs the agents; False when the API server does not say."""
+    try:
+        found = await client.get(DAEMON_SETS, DAEMON_SET_NAME, namespace=namespace)
+    except KubeError:
+        return False
+    return found.metadata.deletion_timestamp is None
+
+
+async def is_for_good(client: ApiClient, *, namespace: str, node: str) -> bool:
+    """Whether the DaemonSet, which was there at start, or the Node has been deleted."""
+    try:
+        async with asyncio.timeout(_ASK_S):
+            try:
+                daemon_set = await client.get(DAEMON_SETS, DAEMON_SET_NAME, namespace=namespace)
+                await client.get(NODES, node)
+            except NotFoundError as error:
+                _log.info("leaving for good: %s", error)
+                return True
+            return daemon_set.metadata.deletion_timestamp is not None
+    except (TimeoutError, KubeError) as error:
+        _log.info("not known whether this is for good, so it is not: %s", error)
+        return False

@@ -1,0 +1,87 @@
+"""The CNI configuration file: how the container runtime learns that pods can be attached.
+
+Written last at start. It stays when the agent is restarted: the queue of DELs and the plugin's
+patience bridge that time. With `cni-exclusive`, files of other plugins are put aside for as long
+as the agent runs.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from ciliate.cni.conflist import (
+    is_exclusive_intact,
+    remove_conflist,
+    render_conflist,
+    write_conflist,
+)
+from ciliate.config.settings import CniSettings
+from ciliate.errors import CiliateError
+from ciliate.reconcile.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+_CHECK_S = 10.0
+
+
+def host_path(path: str) -> Path:
+    """Return `path` as this process sees it: in a container, /host is where the node's root is."""
+    inside = Path(path)
+    if inside.is_relative_to("/host") and not Path("/host").is_dir():
+        return Path("/") / inside.relative_to("/host")
+    return inside
+
+
+class RuntimeConfig:
+    """Keeps the file `write-cni-conf-when-ready`."""
+
+    def __init__(self, settings: CniSettings, *, debug: bool) -> None:
+        self.status = RunStatus("write-cni-file")
+        self._settings = settings
+        self._path = host_path(settings.conflist_path) if settings.conflist_path else None
+        self._content = render_conflist(debug=debug, log_file=settings.log_file)
+
+    @property
+    def message(self) -> str:
+        """The line of `dbg status`."""
+        if self._path is None:
+            return "CNI configuration management disabled"
+        if not self.status.successes:
+            return f"CNI configuration file {self._path} is not written yet"
+        return f"successfully wrote CNI configuration file to {self._settings.conflist_path}"
+
+    async def write(self) -> None:
+        """Write the file now, if it is ours to manage.
+
+        Raises:
+            CiliateError: It cannot be written.
+        """
+        if self._path is not None:
+            await asyncio.to_thread(
+                write_conflist, str(self._path), self._content, exclusive=self._settings.exclusive
+            )
+            self.status.succeeded()
+
+    async def run(self) -> None:
+        """Put the file back when somebody changes it, until cancelled."""
+        while self._path is not None:
+            await asyncio.sleep(_CHECK_S)
+            try:
+                if not await asyncio.to_thread(self._is_intact, self._path):
+                    _log.info("CNI configuration %s was changed: writing it anew", self._path)
+                    await self.write()
+            except CiliateError as error:
+                self.status.failed(str(error))
+                _log.warning("%s", error)
+
+    def _is_intact(self, path: Path) -> bool:
+        try:
+            same = path.read_bytes() == self._content
+        except OSError:
+            return False
+        return same and (not self._settings.exclusive or is_exclusive_intact(str(path)))
+
+    async def remove(self) -> None:
+        """Take the file away: no agent will come back to this node."""
+        if self._path is not None:
+            await asyncio.to_thread(remove_conflist, str(self._path))

@@ -1,0 +1,101 @@
+"""The agent's HTTP API on a Unix socket: what `ciliate dbg` asks. Root's alone (0600).
+
+It answers from the first moment: while the agent starts, every path says what is waited for.
+"""
+
+import contextlib
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+from aiohttp import web
+
+from ciliate.agent.bootstrap import Progress
+from ciliate.api.agent import ApiError
+from ciliate.errors import CiliateError
+
+
+class Answers(Protocol):
+    """Who knows the answers once the node is set up."""
+
+    async def answer(self, path: str) -> object | None:
+        """Return the object to encode for `path` below /v1, or None when there is none."""
+        ...
+
+
+class AgentServer:
+    """Serves `/v1/…`; an async context manager."""
+
+    def __init__(self, progress: Progress, path: Path) -> None:
+        self._progress = progress
+        self._path = path
+        self._answers: Answers | None = None
+        self._runner: web.AppRunner | None = None
+
+    def show(self, answers: Answers) -> None:
+        """Answer from `answers` from now on."""
+        self._answers = answers
+
+    async def __aenter__(self) -> Self:
+        application = web.Application()
+        application.router.add_get("/v1/{path:.+}", self._serve)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        await web.SockSite(self._runner, _bind(self._path)).start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        path = request.match_info["path"]
+        if self._answers is None or (path == "healthz" and self._progress.text):
+            return _response(503, ApiError(message=f"agent is {self._progress.text}"))
+        try:
+            found = await self._answers.answer(path)
+        except CiliateError as error:
+            return _response(500, ApiError(message=str(error)))
+        if found is None:
+            return _response(404, ApiError(message=f"/v1/{path}: there is no such object"))
+        return _response(200, found)
+
+
+def _response(status: int, body: object) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json"
+    )
+
+
+def _bind(path: Path) -> socket.socket:
+    """Return a listening socket that was never open to anyone else.
+
+    A socket left by a killed agent is replaced in one step: the new one is bound beside it.
+    """
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        draft.unlink()
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        before = os.umask(0o177)
+        try:
+            server.bind(str(draft))
+        finally:
+            os.umask(before)
+        server.listen(64)
+        draft.replace(path)
+    except OSError as error:
+        server.close()
+        raise CiliateError(f"{path}: cannot listen: {error}: is another agent running?") from error
+    return server

@@ -1,0 +1,240 @@
+"""The agent's settings as typed groups, out of the texts of `cilium-config`. Pure.
+
+Every value is checked before any is used, so that a wrong one stops the agent before it touches
+the kernel. What only the machine can tell (does the device exist?) is checked by the agent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import cast
+
+from ciliate.config import values
+from ciliate.config.keys import KEYS
+from ciliate.errors import SettingError
+from ciliate.net.address import IPAddress, IPNetwork
+
+#: Below the first masqueraded port lie NodePorts and listening sockets (RFC 6335: 49152 is the
+#: IANA range; Cilium and we begin behind the NodePorts).
+_PORT_MAX = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """Which cluster this is; the name is part of every identity."""
+
+    name: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IPAMSettings:
+    """Who gives addresses, of which families."""
+
+    mode: str
+    ipv4: bool
+    ipv6: bool
+    router_ipv4: IPAddress | None  # Instead of one out of the pod CIDR.
+    router_ipv6: IPAddress | None
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """IP versions in use, 4 first."""
+        return tuple(v for v, on in ((4, self.ipv4), (6, self.ipv6)) if on)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSettings:
+    """How packets leave the node."""
+
+    mode: str
+    auto_direct_node_routes: bool
+    skip_unreachable: bool
+    native_v4: IPv4Network | None  # Inside, pods keep their address.
+    native_v6: IPv6Network | None
+    devices: tuple[str, ...]  # Patterns; empty: detect.
+    direct_routing_device: str
+    mtu: int  # Bytes; 0: the smallest of the devices.
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeSettings:
+    """Which families get the node's address when they leave the cluster, and on which ports."""
+
+    ipv4: bool
+    ipv6: bool
+    port_min: int
+    port_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSettings:
+    """Programs and maps."""
+
+    bpf_root: str
+    verify_source: bool
+    nat_entries_max: int
+    conntrack_entries_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class CniSettings:
+    """The file that tells the runtime that this node's pod network is ready."""
+
+    conflist_path: str  # Empty: no file is managed.
+    exclusive: bool
+    log_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Everything the agent is told, parsed once."""
+
+    cluster: ClusterSettings
+    ipam: IPAMSettings
+    routing: RoutingSettings
+    masquerade: MasqueradeSettings
+    kernel: KernelSettings
+    cni: CniSettings
+    debug: bool
+    effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
+
+
+class _Texts:
+    """The texts in force, with defaults, each checked when it is read."""
+
+    def __init__(self, config: Mapping[str, str]) -> None:
+        self.effective = {
+            key.name: config.get(key.name) or key.default or ""
+            for key in KEYS.values()
+            if key.supported
+        }
+        for name, text in config.items():
+            if name in KEYS:
+                KEYS[name].check(text)
+
+    def text(self, name: str) -> str:
+        return self.effective[name]
+
+    def flag(self, name: str) -> bool:
+        return values.read_bool(self.text(name))
+
+    def number(self, name: str) -> int:
+        return values.read_int(self.text(name) or "0")
+
+    def address(self, name: str) -> IPAddress | None:
+        return values.read_address(self.text(name)) if self.text(name) else None
+
+    def prefix(self, name: str) -> IPNetwork | None:
+        return values.read_cidr(self.text(name)) if self.text(name) else None
+
+
+def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
+    """Return the agent's settings out of the ConfigMap's data (flags already merged in).
+
+    Raises:
+        SettingError: A value cannot be read, is not supported, or two do not go together.
+    """
+    texts = _Texts(config)
+    settings = AgentSettings(
+        cluster=ClusterSettings(texts.text("cluster-name"), texts.number("cluster-id")),
+        ipam=_ipam(texts),
+        routing=_routing(texts),
+        masquerade=_masquerade(texts),
+        kernel=KernelSettings(
+            bpf_root=texts.text("bpf-root"),
+            verify_source=texts.flag("enable-source-ip-verification"),
+            nat_entries_max=texts.number("bpf-nat-global-max"),
+            conntrack_entries_max=texts.number("bpf-ct-global-tcp-max"),
+        ),
+        cni=CniSettings(
+            conflist_path=(
+                "" if texts.flag("custom-cni-conf") else texts.text("write-cni-conf-when-ready")
+            ),
+            exclusive=texts.flag("cni-exclusive"),
+            log_file=texts.text("cni-log-file"),
+        ),
+        debug=texts.flag("debug"),
+        effective=texts.effective,
+    )
+    _check_together(settings)
+    return settings
+
+
+def _ipam(texts: _Texts) -> IPAMSettings:
+    return IPAMSettings(
+        mode=texts.text("ipam"),
+        ipv4=texts.flag("enable-ipv4"),
+        ipv6=texts.flag("enable-ipv6"),
+        router_ipv4=texts.address("local-router-ipv4"),
+        router_ipv6=texts.address("local-router-ipv6"),
+    )
+
+
+def _routing(texts: _Texts) -> RoutingSettings:
+    return RoutingSettings(
+        mode=texts.text("routing-mode"),
+        auto_direct_node_routes=texts.flag("auto-direct-node-routes"),
+        skip_unreachable=texts.flag("direct-routing-skip-unreachable"),
+        native_v4=cast("IPv4Network | None", texts.prefix("ipv4-native-routing-cidr")),
+        native_v6=cast("IPv6Network | None", texts.prefix("ipv6-native-routing-cidr")),
+        devices=values.read_devices(texts.text("devices")) if texts.text("devices") else (),
+        direct_routing_device=texts.text("direct-routing-device"),
+        mtu=texts.number("mtu"),
+    )
+
+
+def _masquerade(texts: _Texts) -> MasqueradeSettings:
+    node_ports = values.read_port_range(texts.text("node-port-range"))
+    return MasqueradeSettings(
+        ipv4=texts.flag("enable-ipv4") and texts.flag("enable-ipv4-masquerade"),
+        ipv6=texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade"),
+        port_min=node_ports[1] + 1,
+        port_max=_PORT_MAX,
+    )
+
+
+def _check_together(settings: AgentSettings) -> None:
+    routing, masquerade, effective = settings.routing, settings.masquerade, settings.effective
+    if not settings.ipam.versions:
+        raise SettingError(
+            key="enable-ipv4",
+            value=effective["enable-ipv4"],
+            problem="leaves pods without any address family",
+            remedy='set enable-ipv4 or enable-ipv6 to "true"',
+        )
+    if (masquerade.ipv4 or masquerade.ipv6) and effective["enable-bpf-masquerade"] != "true":
+        raise SettingError(
+            key="enable-bpf-masquerade",
+            value=effective["enable-bpf-masquerade"],
+            problem="asks for masquerading by iptables, which this version does not have",
+            remedy='set enable-bpf-masquerade to "true", or enable-ipv4-masquerade to "false"',
+        )
+    if routing.skip_unreachable and not routing.auto_direct_node_routes:
+        raise SettingError(
+            key="direct-routing-skip-unreachable",
+            value="true",
+            problem="has no meaning without auto-direct-node-routes",
+            remedy='set auto-direct-node-routes to "true" too',
+        )
+    for version, on, native in (
+        (4, masquerade.ipv4, routing.native_v4),
+        (6, masquerade.ipv6, routing.native_v6),
+    ):
+        if on and native is None:
+            raise SettingError(
+                key=f"ipv{version}-native-routing-cidr",
+                value="",
+                problem="must be configured in combination with"
+                f" --enable-ipv{version}-masquerade=true --routing-mode=native"
+                f" --ipam={settings.ipam.mode}",
+                remedy="set it to the range in which pods are reached by their own addresses,"
+                ' such as "10.244.0.0/16"',
+            )
+    if masquerade.port_min > masquerade.port_max:
+        raise SettingError(
+            key="node-port-range",
+            value=effective["node-port-range"],
+            problem="leaves no port for masqueraded connections",
+            remedy="end it below 65535, such as 30000,32767",
+        )

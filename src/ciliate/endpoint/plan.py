@@ -1,0 +1,71 @@
+"""What the datapath's maps should hold for the endpoints of this node. Pure."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.datapath import layout
+from ciliate.endpoint.model import Endpoint
+from ciliate.net.address import IPAddress, mac_octets, to_octets
+
+_NO_ADDRESS: Final = bytes(16)
+_NO_MAC: Final = bytes(6)
+
+#: Identity of the node itself.
+_IDENTITY_HOST: Final = 1
+
+
+def interface_entry(endpoint: Endpoint) -> layout.Interface:
+    """Return what from_pod and to_pod know of the endpoint behind an interface."""
+    ipv4, ipv6 = endpoint.address(4), endpoint.address(6)
+    return layout.Interface(
+        ipv4=to_octets(ipv4) if ipv4 else _NO_ADDRESS,
+        ipv6=to_octets(ipv6) if ipv6 else _NO_ADDRESS,
+        identity=endpoint.identity,
+        endpoint_id=endpoint.id,
+        node_mac=mac_octets(endpoint.host_mac),
+    )
+
+
+def endpoint_entry(endpoint: Endpoint) -> layout.Endpoint:
+    """Return where packets to an endpoint's addresses are delivered."""
+    return layout.Endpoint(
+        ifindex=endpoint.ifindex,
+        identity=endpoint.identity,
+        endpoint_id=endpoint.id,
+        flags=layout.EndpointFlag(0),
+        mac=mac_octets(endpoint.pod_mac),
+        node_mac=mac_octets(endpoint.host_mac),
+    )
+
+
+def connected(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
+    """Yield the endpoints that packets may reach: all but those on their way out."""
+    return (e for e in endpoints if e.state is not EndpointState.DISCONNECTING)
+
+
+def interface_entries(endpoints: Iterable[Endpoint]) -> dict[int, layout.Interface]:
+    """Return the map `interfaces`."""
+    return {endpoint.ifindex: interface_entry(endpoint) for endpoint in connected(endpoints)}
+
+
+def endpoint_entries(
+    endpoints: Iterable[Endpoint], host_addresses: Iterable[IPAddress]
+) -> dict[bytes, layout.Endpoint]:
+    """Return the map `endpoints`; an address of the node itself wins over a pod's."""
+    entries = {
+        to_octets(address): endpoint_entry(endpoint)
+        for endpoint in connected(endpoints)
+        for address in endpoint.addresses
+    }
+    host = layout.Endpoint(
+        ifindex=0,
+        identity=_IDENTITY_HOST,
+        endpoint_id=0,
+        flags=layout.EndpointFlag.ENDPOINT_HOST,
+        mac=_NO_MAC,
+        node_mac=_NO_MAC,
+    )
+    for address in host_addresses:
+        entries[to_octets(address)] = host
+    return entries

@@ -1,0 +1,81 @@
+"""Numbers of label sets, agreed cluster-wide through CiliumIdentity objects."""
+
+from collections.abc import Mapping
+
+from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
+from ciliate.api.metadata import ObjectMeta
+from ciliate.identity.errors import IdentityExhaustedError
+from ciliate.identity.labels import label_texts
+from ciliate.identity.numbers import CANDIDATES_MAX, candidates
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import AlreadyExistsError, NotFoundError
+from ciliate.kube.informer import Informer
+
+_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
+
+
+class IdentityRegistry:
+    """Finds the number of a label set, and takes a new one where there is none."""
+
+    def __init__(self, client: ApiClient, informer: Informer[CiliumIdentity]) -> None:
+        self._client = client
+        self._informer = informer
+        self._by_labels: dict[tuple[str, ...], set[int]] = {}
+        informer.add_listener(self._record)
+
+    def find(self, labels: Mapping[str, str]) -> int | None:
+        """Return the number the cluster uses for `labels`, or None; the lowest if it has two."""
+        numbers = self._by_labels.get(label_texts(labels))
+        return min(numbers) if numbers else None
+
+    async def allocate(self, labels: Mapping[str, str]) -> int:
+        """Return the number of `labels`, creating its object where there is none.
+
+        Raises:
+            KubeError: The API server did not take it; try again.
+            IdentityExhaustedError: Every candidate belongs to other labels.
+        """
+        known = self.find(labels)
+        if known is not None:
+            return known
+        for number in candidates(labels):
+            holder = self._informer.get(str(number))
+            if holder is not None and holder.security_labels != labels:
+                continue
+            if await self._take(number, labels):
+                return number
+        raise IdentityExhaustedError(" ".join(label_texts(labels)), CANDIDATES_MAX)
+
+    async def _take(self, number: int, labels: Mapping[str, str]) -> bool:
+        """Create the object; True also when another node has just done so for these labels."""
+        plain = {key.partition(":")[2]: value for key, value in labels.items()}
+        identity = CiliumIdentity(
+            metadata=ObjectMeta(name=str(number), labels=plain), security_labels=dict(labels)
+        )
+        try:
+            await self._client.create(CILIUM_IDENTITIES, identity)
+        except AlreadyExistsError:
+            pass
+        else:
+            return True
+        try:
+            found = await self._client.get(CILIUM_IDENTITIES, str(number))
+        except NotFoundError:
+            return False  # It went away meanwhile; the next candidate serves as well.
+        return found.security_labels == labels
+
+    def _record(self, old: CiliumIdentity | None, new: CiliumIdentity | None) -> None:
+        if old is not None:
+            texts = label_texts(old.security_labels)
+            numbers = self._by_labels.get(texts, set())
+            numbers.discard(_number(old))
+            if not numbers:
+                self._by_labels.pop(texts, None)
+        if new is not None:
+            texts = label_texts(new.security_labels)
+            self._by_labels.setdefault(texts, set()).add(_number(new))
+
+
+def _number(identity: CiliumIdentity) -> int:
+    name = identity.metadata.name
+    return int(name) if name.isdecimal() else 0

@@ -1,0 +1,46 @@
+"""The masquerade address of every node device (reference/routing-masquerading.md, 2.8). Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ciliate.net.address import IPAddress
+from ciliate.net.link import Link, LinkAddress, RouteScope
+
+#: IFA_F_SECONDARY (linux/if_addr.h): an alias; never chosen while the device has another.
+_SECONDARY = 0x01
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAddresses:
+    """What pods look like behind one device; None where it has no address of the family."""
+
+    ipv4: IPAddress | None
+    ipv6: IPAddress | None
+
+
+def _rank(candidate: LinkAddress) -> tuple[bool, int, bool, int]:
+    """Primary before secondary, wider scope first, public before private, then by number."""
+    return (
+        bool(candidate.flags & _SECONDARY) and candidate.address.version == 4,
+        candidate.scope,
+        candidate.address.is_private,
+        int(candidate.address),
+    )
+
+
+def _choose(addresses: Iterable[LinkAddress], version: int) -> IPAddress | None:
+    candidates = sorted(
+        (a for a in addresses if a.address.version == version and a.scope <= RouteScope.SITE),
+        key=_rank,
+    )
+    return candidates[0].address if candidates else None
+
+
+def masquerade_addresses(devices: Iterable[Link]) -> dict[int, DeviceAddresses]:
+    """Return, by ifindex, the address of each family that pods get behind a selected device."""
+    return {
+        device.index: DeviceAddresses(
+            ipv4=_choose(device.addresses, 4), ipv6=_choose(device.addresses, 6)
+        )
+        for device in devices
+    }
