@@ -1,0 +1,49 @@
+"""`config/settings.py`: a wrong setting is told with key, value and remedy."""
+
+import json
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+import ciliate.lab
+from ciliate.config.settings import parse_agent_settings
+from ciliate.errors import SettingError
+
+WALK_THROUGH = json.loads(
+    (Path(ciliate.lab.__file__).parent / "cilium-config.json").read_text(encoding="utf-8")
+)
+
+
+def test_walk_through_settings_are_understood() -> None:
+    settings = parse_agent_settings(WALK_THROUGH)
+
+    assert settings.ipam.versions == (4,)
+    assert settings.routing.native_v4 == IPv4Network("10.244.0.0/16")
+    assert settings.masquerade.ipv4
+    assert not settings.masquerade.ipv6  # IPv6 is off, whatever its masquerading says.
+    assert (settings.masquerade.port_min, settings.masquerade.port_max) == (32768, 65535)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("ipam", "clusterpool", "ipam: 'clusterpool' is not known"),
+        ("ipv4-native-routing-cidr", "10.244.0.0/99", "is no prefix"),
+        ("ipv4-native-routing-cidr", "10.244.0.1/16", "zero host bits"),
+        ("ipv4-native-routing-cidr", "fd00::/64", "give an IPv4 one"),
+        ("ipv4-native-routing-cidr", "", "must be configured in combination with"),
+        ("enable-ipv4", "maybe", "is no boolean"),
+        ("enable-ipv4", "false", "leaves pods without any address family"),
+        ("mtu", "big", "is no whole number"),
+        ("node-port-range", "30000,65535", "leaves no port"),
+        ("enable-bpf-masquerade", "false", "iptables"),
+    ],
+)
+def test_wrong_value_names_key_value_and_remedy(key: str, value: str, told: str) -> None:
+    with pytest.raises(SettingError, match=": ") as caught:
+        parse_agent_settings({**WALK_THROUGH, key: value})
+
+    assert caught.value.key == key
+    assert told in str(caught.value)
+    assert caught.value.remedy

@@ -1,0 +1,108 @@
+"""`ipam/allocator.py`: exact under any order of operations."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from ciliate.ipam.allocator import Block
+from ciliate.ipam.errors import AddressOutOfRangeError, AddressTakenError, BlockExhaustedError
+from ciliate.net.address import IPAddress
+
+
+def test_freed_address_is_used_again_last() -> None:
+    """A new pod must not inherit connections its predecessor's peers still hold."""
+    block = Block(IPv4Network("10.0.3.0/29"))
+    freed = block.allocate("gone")
+    block.release(freed)
+
+    given = [block.allocate(name) for name in "abcdef"]
+
+    assert given.index(freed) == 5
+
+
+def test_first_and_last_address_are_nobodys() -> None:
+    block = Block(IPv4Network("10.0.3.0/29"), start=3)
+
+    given = {block.allocate(name) for name in "abcdef"}
+
+    assert given == {IPv4Address(f"10.0.3.{n}") for n in range(1, 7)}
+
+
+def test_full_block_names_cidr_and_size() -> None:
+    block = Block(IPv4Network("10.0.3.0/30"))
+    block.allocate("a")
+    block.allocate("b")
+
+    with pytest.raises(BlockExhaustedError, match=r"range is full: all 2 .* 10\.0\.3\.0/30"):
+        block.allocate("c")
+
+
+def test_address_of_another_owner_is_refused_by_name() -> None:
+    block = Block(IPv4Network("10.0.3.0/24"))
+    block.take(IPv4Address("10.0.3.7"), "default/a")
+
+    with pytest.raises(AddressTakenError, match="default/a"):
+        block.take(IPv4Address("10.0.3.7"), "default/b")
+
+
+@pytest.mark.parametrize("text", ["10.0.3.0", "10.0.3.255", "10.0.4.1"])
+def test_unusable_address_is_refused(text: str) -> None:
+    with pytest.raises(AddressOutOfRangeError):
+        Block(IPv4Network("10.0.3.0/24")).take(IPv4Address(text), "default/a")
+
+
+def test_large_block_costs_what_is_used() -> None:
+    block = Block(IPv6Network("fd00::/64"), start=1 << 60)
+
+    given = {block.allocate(str(n)) for n in range(1000)}
+
+    assert len(given) == block.used == 1000
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Compares a block with a plain dictionary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = Block(IPv4Network("10.0.3.0/28"), start=5)
+        self.model: dict[IPAddress, str] = {}
+
+    @rule(owner=st.sampled_from("abc"))
+    def allocate(self, owner: str) -> None:
+        if len(self.model) == self.block.usable:
+            with pytest.raises(BlockExhaustedError):
+                self.block.allocate(owner)
+            return
+        address = self.block.allocate(owner)
+        assert address not in self.model
+        self.model[address] = owner
+
+    @rule(last=st.integers(0, 16), owner=st.sampled_from("abc"))
+    def take(self, last: int, owner: str) -> None:
+        address = IPv4Address("10.0.3.0") + last
+        if not 1 <= last <= 14:
+            with pytest.raises(AddressOutOfRangeError):
+                self.block.take(address, owner)
+        elif self.model.get(address, owner) != owner:
+            with pytest.raises(AddressTakenError):
+                self.block.take(address, owner)
+        else:
+            self.block.take(address, owner)
+            self.model[address] = owner
+
+    @rule(last=st.integers(0, 16))
+    def release(self, last: int) -> None:
+        address = IPv4Address("10.0.3.0") + last
+        assert self.block.release(address) == (self.model.pop(address, None) is not None)
+
+    @invariant()
+    def agrees(self) -> None:
+        assert dict(self.block.allocations()) == self.model
+        assert self.block.used == len(self.model)
+
+
+AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+test_any_order_agrees_with_a_dictionary = AnyOrder.TestCase

@@ -1,0 +1,43 @@
+"""`masquerade/plan.py`: which address pods get behind a device."""
+
+from ipaddress import ip_address
+
+from ciliate.masquerade.plan import DeviceAddresses, masquerade_addresses
+from ciliate.net.link import Link, LinkAddress, LinkFlag
+
+SECONDARY = 0x01
+LINK_SCOPE = 253
+
+
+def device(*addresses: LinkAddress) -> Link:
+    return Link(7, "eth1", LinkFlag.UP, 1500, addresses=addresses)
+
+
+def held(text: str, *, scope: int = 0, flags: int = 0) -> LinkAddress:
+    return LinkAddress(7, ip_address(text), 24, scope, flags)
+
+
+def chosen(*addresses: LinkAddress) -> DeviceAddresses:
+    return masquerade_addresses([device(*addresses)])[7]
+
+
+def test_primary_wins_over_a_lower_secondary() -> None:
+    both = chosen(held("192.168.10.100"), held("192.168.10.5", flags=SECONDARY))
+
+    assert both.ipv4 == ip_address("192.168.10.100")
+
+
+def test_public_wins_over_private() -> None:
+    assert chosen(held("10.0.2.15"), held("8.8.8.8")).ipv4 == ip_address("8.8.8.8")
+
+
+def test_link_local_is_never_chosen() -> None:
+    assert chosen(held("fe80::1", scope=LINK_SCOPE)) == DeviceAddresses(None, None)
+
+
+def test_families_are_chosen_apart() -> None:
+    both = chosen(held("192.168.10.100"), held("fd00:192:168:10::100"))
+
+    assert both == DeviceAddresses(
+        ip_address("192.168.10.100"), ip_address("fd00:192:168:10::100")
+    )
