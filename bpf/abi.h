@@ -124,8 +124,8 @@ enum tuple_direction {
 struct tuple {
 	struct ip_address source;
 	struct ip_address destination;
-	__be16 source_port; /* ICMP echo: the identifier */
-	__be16 destination_port; /* ICMP echo: the identifier again */
+	__be16 source_port; /* ICMP echo: the identifier, when the source asked */
+	__be16 destination_port; /* ICMP echo: the identifier, when the destination asked */
 	__u8 protocol; /* IPPROTO_* */
 	__u8 direction; /* enum tuple_direction */
 	__u16 pad; /* zero: hashed with the rest of the key */

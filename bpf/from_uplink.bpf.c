@@ -72,8 +72,10 @@ int from_uplink(struct __sk_buff *skb)
 		if (!hit)
 			return pass(skb, FROM_UPLINK);
 		endpoint = bpf_map_lookup_elem(&endpoints, &pod);
-		if (!endpoint || endpoint->flags & ENDPOINT_HOST)
+		if (!endpoint)
 			return drop(skb, DROP_STALE_OR_UNROUTABLE_IP, FROM_UPLINK);
+		if (endpoint->flags & ENDPOINT_HOST) /* the node's own flow, on another port */
+			return pass(skb, FROM_UPLINK);
 		return deliver_to_pod(skb, &packet, endpoint, FROM_UPLINK);
 	}
 	note_connection(skb, &packet);

@@ -134,7 +134,8 @@ static __always_inline int nat_map_out(const struct packet *packet,
 
 	out.direction = TUPLE_OUT;
 	entry = bpf_map_lookup_elem(&nat, &out);
-	if (!entry)
+	if (!entry ||
+	    entry->expires_ns < now_ns()) /* over: its port may be another flow's by now */
 		return nat_create(packet, &out, address, mapped);
 	*mapped = *entry;
 	in_key = nat_in_key(&out, mapped);
@@ -208,11 +209,16 @@ static __always_inline int parse_inner(struct __sk_buff *skb, const struct packe
 		return 0;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6: /* only echo has a flow; its identifier is the third word */
-		packet->tuple.source_port = words[2];
-		packet->tuple.destination_port = words[2];
 		inner->port_offset[0] = packet->l4_offset + offsetof(struct icmp_header, echo_id);
 		inner->port_offset[1] = inner->port_offset[0];
-		return 0;
+		switch (icmp_kind(bpf_ntohs(words[0]) >> 8, packet->is_v6)) {
+		case L4_ECHO_REQUEST:
+			packet->tuple.source_port = words[2];
+			return 0;
+		case L4_ECHO_REPLY:
+			packet->tuple.destination_port = words[2];
+			return 0;
+		}
 	}
 	return DROP_NAT_UNSUPPORTED_PROTOCOL;
 }
@@ -314,8 +320,8 @@ static __always_inline int nat_out(struct __sk_buff *skb, const struct packet *p
 }
 
 /*
- * Give an answer back to the pod whose flow it belongs to. Returns 0 with `pod` filled and *hit
- * set, 0 without a hit (not ours), or a drop reason.
+ * Give an answer back to whose flow it belongs to: a pod, or the node when its own port had to be
+ * changed. Returns 0 with `pod` filled and *hit set, 0 without a hit, or a drop reason.
  */
 static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *packet,
 				  struct ip_address *pod, bool *hit)
@@ -325,7 +331,7 @@ static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *pa
 
 	key.direction = TUPLE_IN;
 	entry = bpf_map_lookup_elem(&nat, &key);
-	if (!entry)
+	if (!entry || entry->expires_ns < now_ns())
 		return 0;
 	to = *entry;
 	forward.to_address = key.destination;

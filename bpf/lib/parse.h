@@ -64,8 +64,8 @@ enum icmp_type { /* RFC 792 */
 enum l4_kind {
 	L4_OTHER = 0, /* a protocol without ports we know: GRE, ESP, SCTP, … */
 	L4_PORTS, /* TCP, UDP */
-	L4_ECHO_REQUEST, /* the identifier stands in both ports */
-	L4_ECHO_REPLY,
+	L4_ECHO_REQUEST, /* the identifier stands for the source port */
+	L4_ECHO_REPLY, /* the identifier stands for the destination port */
 	L4_ICMP_ERROR, /* carries the header of the packet it is about */
 	L4_ICMP_OTHER,
 };
@@ -224,10 +224,11 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *pack
 		return DROP_INVALID_PACKET;
 	packet->icmp_type = icmp.type;
 	packet->l4_kind = icmp_kind(icmp.type, packet->is_v6);
-	if (packet->l4_kind == L4_ECHO_REQUEST || packet->l4_kind == L4_ECHO_REPLY) {
+	/* The identifier is the port of who asked; the side that answers has none. */
+	if (packet->l4_kind == L4_ECHO_REQUEST)
 		packet->tuple.source_port = icmp.echo_id;
+	else if (packet->l4_kind == L4_ECHO_REPLY)
 		packet->tuple.destination_port = icmp.echo_id;
-	}
 	return PARSE_OK;
 }
 

@@ -16,6 +16,7 @@ Wiring only. What should be is decided by the features (`ipam`, `endpoint`, `ide
     kernel       what maps and routes should hold
     reconcilers  every target that is kept right
     runtime_config, farewell     the CNI configuration file: written when ready, removed for good
+    collection   flows that are over leave their maps
     report       what `dbg status` and its kin are answered
     server       the Unix socket that answers them
 """

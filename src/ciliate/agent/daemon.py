@@ -16,6 +16,7 @@ from pathlib import Path
 from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
 from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
 from ciliate.agent.cluster import Cluster
+from ciliate.agent.collection import FlowCollector
 from ciliate.agent.context import Context, Paths
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
@@ -215,6 +216,9 @@ class RunningNode:
         tasks.create_task(self.identities.run())
         tasks.create_task(self.watch.follow())
         tasks.create_task(self.watch.run())
+        collector = FlowCollector(self.datapath)
+        self.statuses.append(collector.status)
+        tasks.create_task(collector.run())
 
     def pod_network(self) -> PodNetwork:
         """Return what a pod that comes now is given besides its address."""
