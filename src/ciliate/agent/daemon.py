@@ -37,6 +37,7 @@ from ciliate.datapath.settings import DatapathSettings
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
+from ciliate.identity.labels import LabelFilter
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.ipam.allocator import Block
 from ciliate.ipam.node import NodeAddresses
@@ -189,7 +190,12 @@ class RunningNode:
         await asyncio.to_thread(datapath.settle)
         registry = IdentityRegistry(context.client, context.cluster.identities)
         identities = IdentityKeeper(
-            context.cluster, registry, table, store, cluster_name=settings.cluster.name
+            context.cluster,
+            registry,
+            table,
+            store,
+            cluster_name=settings.cluster.name,
+            label_filter=LabelFilter.parse(settings.identity_labels),
         )
         node = cls(
             context,

@@ -18,7 +18,7 @@ from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
-from ciliate.identity.labels import PodLabels, label_texts, security_labels
+from ciliate.identity.labels import LabelFilter, PodLabels, label_texts, security_labels
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.kube.informer import Informer
 from ciliate.reconcile.backoff import Backoff
@@ -40,6 +40,7 @@ class IdentityKeeper:
         store: EndpointStore,
         *,
         cluster_name: str,
+        label_filter: LabelFilter,
     ) -> None:
         self.status = RunStatus("resolve-identities")
         self._cluster = cluster
@@ -47,6 +48,7 @@ class IdentityKeeper:
         self._table = table
         self._store = store
         self._cluster_name = cluster_name
+        self._label_filter = label_filter
         self._woken = asyncio.Event()
         table.listen(self.wake)
         watched: tuple[Informer[Any], ...] = (
@@ -83,7 +85,8 @@ class IdentityKeeper:
                 namespace_labels=namespace_labels,
                 service_account=pod.spec.service_account_name,
                 cluster=self._cluster_name,
-            )
+            ),
+            self._label_filter,
         )
 
     async def run(self) -> None:

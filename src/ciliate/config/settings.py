@@ -4,6 +4,7 @@ Every value is checked before any is used, so that a wrong one stops the agent b
 the kernel. What only the machine can tell (does the device exist?) is checked by the agent.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -96,6 +97,7 @@ class AgentSettings:
     masquerade: MasqueradeSettings
     kernel: KernelSettings
     cni: CniSettings
+    identity_labels: tuple[str, ...]  # Words of the setting `labels`, each a valid pattern.
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
 
@@ -154,6 +156,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             exclusive=texts.flag("cni-exclusive"),
             log_file=texts.text("cni-log-file"),
         ),
+        identity_labels=_identity_labels(texts),
         debug=texts.flag("debug"),
         effective=texts.effective,
     )
@@ -192,6 +195,21 @@ def _masquerade(texts: _Texts) -> MasqueradeSettings:
         port_min=node_ports[1] + 1,
         port_max=_PORT_MAX,
     )
+
+
+def _identity_labels(texts: _Texts) -> tuple[str, ...]:
+    words = values.read_words(texts.text("labels"))
+    for word in words:
+        try:
+            re.compile(word.removeprefix("!"))
+        except re.error as error:
+            raise SettingError(
+                key="labels",
+                value=word,
+                problem=f"is no regular expression ({error})",
+                remedy='write words such as "k8s:app" or "!k8s:pod-index"',
+            ) from error
+    return words
 
 
 def _check_together(settings: AgentSettings) -> None:

@@ -5,6 +5,7 @@ from itertools import islice
 
 from ciliate.identity.ipcache import AddressOwner, KnownNode, KnownPod, Reserved, address_owners
 from ciliate.identity.labels import (
+    LabelFilter,
     PodLabels,
     label_texts,
     labels_from_texts,
@@ -49,6 +50,16 @@ def test_labels_that_differ_by_revision_or_replica_make_no_identity() -> None:
     )
 
     assert security_labels(revised) == security_labels(webpod())
+
+
+def test_label_setting_includes_and_excludes_by_pattern() -> None:
+    chosen = LabelFilter.parse(["k8s:app", "k8s:io\\.cilium", "!k8s:io\\.cilium\\.k8s\\.policy"])
+
+    assert security_labels(webpod(tier="front"), chosen).keys() == {
+        "k8s:app",
+        "k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name",
+        "k8s:io.kubernetes.pod.namespace",
+    }
 
 
 def test_texts_and_labels_are_two_forms_of_one_thing() -> None:
