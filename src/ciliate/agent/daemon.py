@@ -136,8 +136,8 @@ class Agent:
         self, context: Context, server: AgentServer, warnings: tuple[str, ...]
     ) -> None:
         assert self._runtime_config is not None, "made with the settings"
-        for warning in warnings:
-            _log.info("setting %s", warning)
+        if warnings:
+            _log.info("%d settings have no effect (see dbg status)", len(warnings))
         self._progress.say("setting up the node")
         node = await RunningNode.set_up(context, self._runtime_config)
         server.show(Report(node.sources(warnings=warnings, started_at=self._started_at)))

@@ -93,13 +93,22 @@ def _detection(link: Link, routes: Sequence[Route], *, named: bool) -> str:
     for prefix in EXCLUDED_PREFIXES:
         if link.name.startswith(prefix):
             return f'excluded prefix "{prefix}"'
-    if link.kind == "veth" and not named and not any(route.is_default for route in routes):
+    if link.kind == "veth" and not named and not any(map(_leads_out, routes)):
         return "veth without default route"
     if link.kind in _BRIDGE_KINDS:
         return "bridge-like device, use --devices to override"
     if not any(_is_global_unicast(route.destination) for route in routes):
         return "no global unicast routes"
     return ""
+
+
+def _leads_out(route: Route) -> bool:
+    """Whether a veth with this route is a device of the node, not a container's.
+
+    Cilium asks for a default route. A route by a gateway says as much, and the machines of a lab
+    have veths that lead to routers and nothing else (eth1 of the walk-through).
+    """
+    return route.is_default or route.gateway is not None
 
 
 def _match(name: str, patterns: Sequence[str]) -> bool | None:

@@ -1,0 +1,76 @@
+"""`python -m benchmarks [QUESTION…]`: measures, prints a table a question, writes JSON.
+
+Needs root, a machine that does nothing else, and some minutes a question. What it makes dies with
+it: namespaces have no names (see `machine`), and a lab that a killed run left is taken down by the
+next one.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+from benchmarks.options import Options
+from benchmarks.report import Answer, document, observe_setting, render
+
+from ciliate.errors import CiliateError
+
+#: In the order of a full run: the shortest first.
+QUESTIONS: Final = ("lab_start", "agent_cost", "cni_latency", "pod_to_pod", "pod_to_world")
+
+_RESULTS: Final = Path(__file__).parents[1] / "build" / "bench"
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    """Turn SIGTERM into an ordinary end, so that every `finally` runs."""
+    sys.exit(128 + number)
+
+
+def _answer(name: str, options: Options) -> Answer:
+    """Import the question `name`, and with it only what it needs, and measure it."""
+    answer: Answer = importlib.import_module(f"benchmarks.{name}").measure(options)
+    return answer
+
+
+@click.command()
+@click.argument("questions", nargs=-1, type=click.Choice(QUESTIONS), metavar="[QUESTION]...")
+@click.option("--rounds", default=11, show_default=True, help="Samples a candidate.")
+@click.option("--seconds", default=1, show_default=True, help="Length of a sample.")
+@click.option("--without-ciliate", is_flag=True, help="Measure baseline and reference alone.")
+@click.option(
+    "--output",
+    default=_RESULTS,
+    show_default="build/bench",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where QUESTION.json goes.",
+)
+def main(
+    questions: tuple[str, ...], rounds: int, seconds: int, output: Path, *, without_ciliate: bool
+) -> None:
+    """Measure every QUESTION (all of them by default), print tables and write JSON.
+
+    Questions: lab_start, agent_cost, cni_latency, pod_to_pod, pod_to_world.
+    """
+    if os.geteuid():
+        raise click.ClickException("needs root: it makes network namespaces")
+    signal.signal(signal.SIGTERM, _stop)
+    options = Options(rounds=rounds, seconds=seconds, ciliate=not without_ciliate)
+    output.mkdir(parents=True, exist_ok=True)
+    for name in questions or QUESTIONS:
+        setting = observe_setting()
+        try:
+            answer = _answer(name, options)
+        except CiliateError as error:
+            raise click.ClickException(f"{name}: {error}") from error
+        print(render(answer, setting), flush=True)
+        text = json.dumps(document(answer, setting), indent=1)
+        (output / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

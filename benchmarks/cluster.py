@@ -1,0 +1,212 @@
+"""Our candidate: a real lab, with its agents, its kubelet and pods made through the Kubernetes API.
+
+What is measured is what a user gets: `ciliate lab up`, pods by kubectl, the pods' own namespaces.
+A lab outlives its maker, so its name carries our process id: `take_down_left_overs` removes what
+a killed run left behind.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.invocation import Order
+from benchmarks.machine import Machine, run
+from benchmarks.topology import ROUTER_ADDRESS, Route
+
+#: Where labs live: ARCHITECTURE.md, "Machines of the lab".
+_LABS: Final = Path("/run/ciliate/labs")
+
+#: Our command, from the same virtual environment as this process.
+_CILIATE: Final = str(Path(sys.executable).with_name("ciliate"))
+
+#: Budget of 50 nodes several times over: a lab that takes longer is not measured but broken.
+_LAB_TIMEOUT_S: Final = 300.0
+
+_POD_TIMEOUT_S: Final = 60.0
+
+_NAMES: Final = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the lab."""
+
+    name: str
+    directory: Path
+
+    @property
+    def machine(self) -> Machine:
+        """The node's network, for traffic of its own."""
+        return Machine(netns=str(self.directory / "ns" / "net"))
+
+    def inside(self) -> list[str]:
+        """Return the command that enters the node whole: its network, files and host name."""
+        namespaces = self.directory / "ns"
+        return [
+            *("nsenter", f"--net={namespaces}/net", f"--mount={namespaces}/mnt"),
+            f"--uts={namespaces}/uts",
+        ]
+
+    def pod(self, name: str) -> Machine:
+        """Return the network of the pod `name` of the namespace default."""
+        return Machine(netns=str(self.directory / "pods" / f"default_{name}" / "ns" / "net"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A running lab and its nodes, in the order of their names."""
+
+    name: str
+    nodes: tuple[Node, ...]
+
+    @property
+    def directory(self) -> Path:
+        """The lab's folder."""
+        return _LABS / self.name
+
+    def kubectl(self, *words: str, stdin: str | None = None) -> str:
+        """Run kubectl against the lab's API server."""
+        kubeconfig = f"--kubeconfig={self.directory / 'kubeconfig'}"
+        return run(["kubectl", kubeconfig, *words], stdin=stdin, timeout_s=_POD_TIMEOUT_S)
+
+    def create(self, objects: Sequence[dict[str, Any]]) -> None:
+        """Create Kubernetes objects, all in one call."""
+        self.kubectl("create", "-f", "-", stdin="\n".join(map(json.dumps, objects)))
+
+    def start_pods(self, places: dict[str, Node]) -> dict[str, str]:
+        """Run a pod that sleeps for each name on the node given; return their addresses."""
+        self.create([_pod(name, node.name) for name, node in places.items()])
+        names = [f"pod/{name}" for name in places]
+        timeout = f"--timeout={_POD_TIMEOUT_S - 1:.0f}s"
+        self.kubectl("wait", "--for=condition=Ready", timeout, *names)
+        pods = json.loads(self.kubectl("get", "pods", "--output=json"))["items"]
+        return {
+            pod["metadata"]["name"]: pod["status"]["podIP"]
+            for pod in pods
+            if pod["metadata"]["name"] in places
+        }
+
+    def order(self, *, container_prefix: str, pods: int, parallel: int) -> Order:
+        """Return calls of the plugin as the kubelet of the first node makes them."""
+        path = "/etc/cni/net.d/05-cilium.conflist"
+        network = json.loads(run([*self.nodes[0].inside(), "cat", path]))
+        plugin = network["plugins"][0]
+        head = {"name": network["name"], "cniVersion": network["cniVersion"]}
+        arguments = (
+            "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=bench-{pod};"
+            "K8S_POD_INFRA_CONTAINER_ID=" + container_prefix + "{pod}"
+        )
+        return Order(
+            program=f"/opt/cni/bin/{plugin['type']}",
+            configuration=json.dumps(plugin | head),
+            environment={
+                "CNI_IFNAME": "eth0",
+                "CNI_PATH": "/opt/cni/bin",
+                "CNI_ARGS": arguments,
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            },
+            container_prefix=container_prefix,
+            pods=pods,
+            parallel=parallel,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PodPair:
+    """A pod on each of the lab's first two nodes."""
+
+    lab: Cluster
+    client: Machine
+    server: Machine
+    server_address: str
+
+    @property
+    def between_pods(self) -> Route:
+        """From the first node's pod to the second's."""
+        return Route(client=self.client, server=self.server, address=self.server_address)
+
+    @property
+    def to_world(self) -> Route:
+        """From the first node's pod to the lab's router, which knows no way to pods."""
+        router = Machine(netns=str(self.lab.directory / "router" / "ns" / "net"))
+        return Route(client=self.client, server=router, address=ROUTER_ADDRESS)
+
+
+def _pod(name: str, node: str) -> dict[str, Any]:
+    """Return a pod that does nothing on `node`."""
+    container = {"name": "main", "image": "nicolaka/netshoot", "command": ["sleep", "infinity"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": "bench"}},
+        "spec": {
+            "nodeName": node,
+            "containers": [container],
+            "terminationGracePeriodSeconds": 0,
+        },
+    }
+
+
+def fresh_name() -> str:
+    """Return a name for a lab that tells whose it is."""
+    return f"bench-{os.getpid()}-{next(_NAMES)}"
+
+
+def up(name: str, *, nodes: int) -> Cluster:
+    """Bring up a lab and return it."""
+    lab(["up", "--name", name, "--nodes", str(nodes)])
+    pods = ["kubectl", f"--kubeconfig={_LABS / name / 'kubeconfig'}", "get", "nodes"]
+    names = run([*pods, "--output=jsonpath={.items[*].metadata.name}"]).split()
+    return Cluster(
+        name=name, nodes=tuple(Node(node, _LABS / name / node) for node in sorted(names))
+    )
+
+
+def down(name: str) -> None:
+    """Take a lab down with all that is its."""
+    lab(["down", "--name", name])
+
+
+def lab(words: Sequence[str]) -> None:
+    """Run `ciliate lab` with `words`."""
+    run([_CILIATE, "lab", *words], timeout_s=_LAB_TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def cluster(*, nodes: int) -> Iterator[Cluster]:
+    """Bring up a lab of `nodes` nodes; it goes at the end."""
+    take_down_left_overs()
+    name = fresh_name()
+    try:
+        yield up(name, nodes=nodes)
+    finally:
+        down(name)
+
+
+def pods_on_two_nodes(lab: Cluster) -> PodPair:
+    """Run a pod on each of the first two nodes of `lab`."""
+    client, server = lab.nodes[:2]
+    addresses = lab.start_pods({"client": client, "server": server})
+    return PodPair(
+        lab=lab,
+        client=client.pod("client"),
+        server=server.pod("server"),
+        server_address=addresses["server"],
+    )
+
+
+def take_down_left_overs() -> None:
+    """Take down the labs of benchmark runs that are no more."""
+    if not _LABS.is_dir():
+        return
+    for name in os.listdir(_LABS):
+        kind, _dash, rest = name.partition("-")
+        owner = rest.partition("-")[0]
+        if kind == "bench" and owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            down(name)

@@ -1,0 +1,22 @@
+"""How long and against whom a question is measured: what the command line decides."""
+
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of a run.
+
+    `rounds` is how many samples each candidate gives, `seconds` how long a sample of traffic lasts.
+    Without `ciliate` only baseline and reference are measured: the harness's own test, and of use
+    on a machine where the lab cannot run.
+    """
+
+    rounds: int
+    seconds: int
+    ciliate: bool
+
+    def show(self, step: str) -> None:
+        """Tell on standard error what is being measured now; a run takes many minutes."""
+        print(f"  {step}", file=sys.stderr, flush=True)

@@ -1,0 +1,133 @@
+"""CiliumNode, cilium.io/v2: what the nodes tell each other and the operator.
+
+Named like its Kubernetes Node. The agent of the node writes it; the operator fills the IPAM
+fields of the modes in which it hands out CIDRs. Some keys are kebab-case, some camelCase; the
+spelling here is Cilium's and must stay (reference/ipam.md, 2.2).
+"""
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from ciliate.api.metadata import ObjectMeta
+from ciliate.api.resource import Resource
+
+
+class CiliumNodeAddress(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An address of the node; type InternalIP, ExternalIP, Hostname or CiliumInternalIP."""
+
+    type: str = ""
+    ip: str = ""
+
+
+class NodeIPs(Struct, frozen=True, gc=False, omit_defaults=True):
+    """At most one address per family."""
+
+    ipv4: str = ""
+    ipv6: str = ""
+
+
+class NodeEncryption(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The index of the encryption key in use; 0 means unencrypted."""
+
+    key: int = 0
+
+
+class IPOwner(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Who holds an address: its user, and the cloud resource it comes from."""
+
+    owner: str = ""
+    resource: str = ""
+
+
+class PoolDemand(Struct, frozen=True, gc=False, omit_defaults=True, rename="kebab"):
+    """How many addresses of each family a node needs of a pool, in use and spare."""
+
+    ipv4_addrs: int = 0
+    ipv6_addrs: int = 0
+
+
+class RequestedPool(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Demand of the node; written by its agent."""
+
+    pool: str
+    needed: PoolDemand = PoolDemand()
+
+
+class AllocatedPool(Struct, frozen=True, gc=False, omit_defaults=True):
+    """CIDRs of a pool that the node holds: the operator adds them, the agent gives them back."""
+
+    pool: str
+    cidrs: tuple[str, ...] = ()
+
+
+class IPAMPools(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Demand and holdings in multi-pool mode; written even when empty, as Cilium does."""
+
+    requested: tuple[RequestedPool, ...] = ()
+    allocated: tuple[AllocatedPool, ...] = ()
+
+
+class NodeIPAM(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="kebab"):
+    """Addresses for the node's pods, in the form its IPAM mode uses."""
+
+    pod_cidrs: tuple[str, ...] = field(default=(), name="podCIDRs")
+    pool: dict[str, IPOwner] = {}
+    ipv6_pool: dict[str, IPOwner] = {}
+    pools: IPAMPools = field(default_factory=IPAMPools)
+    min_allocate: int = 0
+    max_allocate: int = 0
+    pre_allocate: int = 0
+    max_above_watermark: int = 0
+    static_ip_tags: dict[str, str] = {}
+
+
+class CiliumNodeSpec(
+    Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="kebab"
+):
+    """What the node's agent says of its node, and what the operator gives it."""
+
+    instance_id: str = ""
+    boot_id: str = field(default="", name="bootid")
+    node_identity: int = field(default=0, name="nodeidentity")
+    addresses: tuple[CiliumNodeAddress, ...] = ()
+    # Written even when empty: tools read the keys without asking whether they are there.
+    health: NodeIPs = field(default_factory=NodeIPs)
+    ingress: NodeIPs = field(default_factory=NodeIPs)
+    encryption: NodeEncryption = field(default_factory=NodeEncryption)
+    ipam: NodeIPAM = field(default_factory=NodeIPAM)
+
+
+class OperatorStatus(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What keeps the operator from serving the node; empty when nothing does."""
+
+    error: str = ""
+
+
+class NodeIPAMStatus(
+    Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="kebab"
+):
+    """The state of address management, by operator and agent."""
+
+    operator_status: OperatorStatus = field(default_factory=OperatorStatus)
+    used: dict[str, IPOwner] = {}
+    ipv6_used: dict[str, IPOwner] = {}
+
+
+class CiliumNodeStatus(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The status subresource."""
+
+    ipam: NodeIPAMStatus = field(default_factory=NodeIPAMStatus)
+
+
+class CiliumNode(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A node as its agent publishes it."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: CiliumNodeSpec = field(default_factory=CiliumNodeSpec)
+    status: CiliumNodeStatus = CiliumNodeStatus()
+
+
+CILIUM_NODES: Final = Resource(
+    "cilium.io", "v2", "ciliumnodes", "CiliumNode", namespaced=False, struct=CiliumNode
+)

@@ -1,0 +1,210 @@
+"""Bodies of requests: read within a bound, decoded, held against the kind's shape."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from ciliate.apiserver import errors
+from ciliate.apiserver.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
+from ciliate.apiserver.requests import (
+    BODY_BYTES_MAX,
+    Target,
+    as_object,
+    check_depth,
+    decode_body,
+    is_dry_run,
+    media_type,
+)
+from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.schema import holds, prune, type_name
+from ciliate.apiserver.store import JsonObject
+from ciliate.apiserver.writes import DeleteOptions
+
+_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+_PROPAGATIONS: Final = ("Background", "Foreground", "Orphan")
+
+
+async def read_body(request: web.BaseRequest) -> bytes:
+    """Return the body.
+
+    Raises:
+        ApiError: It is larger than `BODY_BYTES_MAX` (413).
+    """
+    if (request.content_length or 0) > BODY_BYTES_MAX:
+        raise errors.body_too_large(BODY_BYTES_MAX)
+    chunks, size = [], 0
+    async for chunk in request.content.iter_any():
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise errors.body_too_large(BODY_BYTES_MAX)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def read_object(target: Target, request: web.BaseRequest) -> JsonObject:
+    """Return the object of a POST or PUT, as the path's kind and in its namespace.
+
+    Raises:
+        ApiError: It is none, of another kind, or says otherwise than the path (400).
+    """
+    body = await read_body(request)
+    value = decode_body(body, request.headers.get("Content-Type", ""))
+    check_depth(value)
+    obj = as_object(value)
+    if target.subresource in {"scale", "binding", "eviction"}:
+        return obj
+    return checked_object(target, obj, validation=request.query.get("fieldValidation", "Warn"))
+
+
+def checked_object(target: Target, obj: JsonObject, *, validation: str) -> JsonObject:
+    """Return `obj` once it fits the path and the kind's shape.
+
+    `validation` is what happens to unknown fields: Strict refuses, Warn and Ignore drop them.
+
+    Raises:
+        ApiError: It does not fit (400).
+    """
+    resource = target.resource
+    _check_kind(resource, obj)
+    _check_place(target, obj)
+    obj["metadata"].pop("managedFields", None)
+    normalize(resource, obj, validation=validation)
+    return obj
+
+
+def normalize(resource: Resource, obj: JsonObject, *, validation: str) -> None:
+    """Bring an object into its kind's shape: no nulls, no unknown fields, the right types.
+
+    Raises:
+        ApiError: A field has the wrong type, or is unknown under Strict (400).
+    """
+    if resource.node is None:
+        return
+    if not resource.is_custom:
+        _drop_nulls(obj)
+        _check_types(resource, obj)
+    unknown = [path for path in prune(resource.node, obj)]
+    if unknown and validation == "Strict":
+        listed = ", ".join(f'unknown field "{path}"' for path in sorted(unknown))
+        raise errors.bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+            f"{resource.kind}: strict decoding error: {listed}"
+        )
+
+
+def _check_kind(resource: Resource, obj: JsonObject) -> None:
+    version = obj.setdefault("apiVersion", resource.api_version)
+    kind = obj.setdefault("kind", resource.kind)
+    if (version, kind) != (resource.api_version, resource.kind):
+        raise errors.bad_request(
+            f"the API version in the data ({version}, Kind={kind}) does not match the expected "
+            f"API version ({resource.api_version}, Kind={resource.kind})"
+        )
+
+
+def _check_place(target: Target, obj: JsonObject) -> None:
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace", "")
+    if target.resource.namespaced and namespace and namespace != target.namespace:
+        raise errors.bad_request(
+            f"the namespace of the provided object does not match the namespace sent on the "
+            f"request"
+        )
+    name = metadata.get("name", "")
+    if target.name and name != target.name:
+        if name:
+            raise errors.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL "
+                f"({target.name})"
+            )
+        metadata["name"] = target.name
+
+
+def _drop_nulls(value: Any) -> None:
+    """Remove null fields: to a built-in kind they say the same as absence."""
+    if isinstance(value, dict):
+        for name in [n for n, v in value.items() if v is None]:
+            del value[name]
+        for child in value.values():
+            _drop_nulls(child)
+    elif isinstance(value, list):
+        for child in value:
+            _drop_nulls(child)
+
+
+def _check_types(resource: Resource, obj: JsonObject) -> None:
+    assert resource.node is not None
+    pending: list[tuple[Any, Any, str]] = [(resource.node, obj, "")]
+    while pending:
+        node, value, path = pending.pop()
+        if not holds(node, value):
+            raise errors.bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a '
+                f"{resource.kind}: json: cannot unmarshal {type_name(value)} into Go struct field "
+                f"{resource.kind}.{path} of type {node.shape.value}"
+            )
+        if isinstance(value, dict):
+            for name, child in value.items():
+                shape = node.child(name)
+                if shape is not None:
+                    pending.append((shape, child, f"{path}.{name}" if path else name))
+        elif isinstance(value, list) and node.items is not None:
+            pending += [(node.items, item, f"{path}[{i}]") for i, item in enumerate(value)]
+
+
+async def read_patch(target: Target, request: web.BaseRequest) -> tuple[str, Any]:
+    """Return the format and the content of a patch.
+
+    Raises:
+        ApiError: The format is unknown, or not for this kind (415); the body is malformed (400).
+    """
+    media = media_type(request.headers.get("Content-Type", ""))
+    supported = [p for p in _PATCHES if p != STRATEGIC_PATCH or not target.resource.is_custom]
+    if media not in supported:
+        raise errors.unsupported_media_type(media, supported)
+    patch = decode_body(await read_body(request), media)
+    check_depth(patch)
+    return media, patch
+
+
+async def read_options(request: web.BaseRequest) -> DeleteOptions:
+    """Return the options of a deletion, from its body and its query.
+
+    Raises:
+        ApiError: They are malformed (400).
+    """
+    body = await read_body(request)
+    given: Any = {}
+    if body:
+        given = decode_body(body, request.headers.get("Content-Type", ""))
+        if not isinstance(given, dict):
+            raise errors.bad_request("DeleteOptions must be an object")
+    query = request.query
+    propagation = query.get("propagationPolicy") or given.get("propagationPolicy") or ""
+    if propagation not in {"", *_PROPAGATIONS}:
+        raise errors.bad_request(
+            f'Invalid value: "{propagation}": DeleteOptions.meta.k8s.io "" is invalid: '
+            f"propagationPolicy: Unsupported value, supported values: {', '.join(_PROPAGATIONS)}"
+        )
+    if not propagation and given.get("orphanDependents") is not None:
+        propagation = "Orphan" if given["orphanDependents"] else "Background"
+    preconditions = given.get("preconditions") or {}
+    if not isinstance(preconditions, dict):
+        raise errors.bad_request("DeleteOptions.preconditions must be an object")
+    return DeleteOptions(
+        grace_period_s=_grace_period_s(query.get("gracePeriodSeconds"), given),
+        uid=str(preconditions.get("uid") or ""),
+        resource_version=str(preconditions.get("resourceVersion") or ""),
+        propagation=propagation,
+        dry_run=is_dry_run(query) or "All" in (given.get("dryRun") or ()),
+    )
+
+
+def _grace_period_s(queried: str | None, given: JsonObject) -> int | None:
+    value = queried if queried is not None else given.get("gracePeriodSeconds")
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise errors.bad_request(f"gracePeriodSeconds: {value!r} is no number") from error

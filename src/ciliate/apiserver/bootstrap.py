@@ -1,0 +1,157 @@
+"""What a cluster has before anyone asks: namespaces, their service accounts, its own Service.
+
+On a real cluster kube-apiserver makes the namespaces and the Service `kubernetes`, and
+kube-controller-manager the account `default` of each namespace; here the server makes all three.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from ciliate.apiserver.crds import DEFINITIONS, Definitions
+from ciliate.apiserver.resources import Registry
+from ciliate.apiserver.services import ServiceAddresses
+from ciliate.apiserver.settings import ApiServerSettings
+from ciliate.apiserver.store import JsonObject, Store, decode
+from ciliate.apiserver.writes import Writer
+from ciliate.errors import SettingError
+
+_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+_HTTPS: Final = 443
+
+
+@dataclass(slots=True)
+class Namespaces:
+    """Gives every namespace its service account (an Admission of theirs)."""
+
+    writer: Writer
+
+    def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
+        """Leave the namespace as it is."""
+
+    def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
+        """Leave the namespace as it is."""
+
+    def written(self, obj: JsonObject) -> None:
+        """Make the account of a namespace that has none."""
+        metadata = obj["metadata"]
+        if not metadata.get("deletionTimestamp"):
+            ensure(self.writer, "serviceaccounts", {"metadata": {
+                "name": "default", "namespace": metadata["name"]}})
+
+    def deleted(self, obj: JsonObject) -> None:
+        """Do nothing: the namespace went after its contents."""
+
+
+def ensure(writer: Writer, resource_id: str, obj: JsonObject) -> None:
+    """Create an object unless one of its name exists."""
+    resource = writer.registry.by_id(resource_id)
+    assert resource is not None
+    namespace = obj["metadata"].get("namespace", "")
+    if writer.store.get(resource_id, (namespace, obj["metadata"]["name"])) is None:
+        writer.create(resource, namespace, obj)
+
+
+def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
+    """Make what is missing and serve the definitions that are stored or given.
+
+    Raises:
+        SettingError: A file of definitions cannot be read, or is invalid.
+    """
+    definitions = Definitions(writer.registry)
+    writer.admissions[DEFINITIONS] = definitions
+    for stored in list(writer.store.collection(DEFINITIONS).objects.values()):
+        definitions.written(decode(stored))
+        _index(writer.store, writer.registry, stored.name)
+    writer.admissions["services"] = _addresses(writer.store, settings)
+    writer.admissions["namespaces"] = Namespaces(writer)
+    for name in _NAMESPACES:
+        ensure(writer, "namespaces", {"metadata": {"name": name}})
+    for file in settings.crd_files:
+        for definition in _read_definitions(file):
+            _create_or_update(writer, definition)
+    _own_service(writer, settings)
+
+
+def _index(store: Store, registry: Registry, resource_id: str) -> None:
+    resource = registry.by_id(resource_id)
+    if resource is not None and resource.fields_of is not None:
+        store.collection(resource_id, resource.fields_of)
+
+
+def _addresses(store: Store, settings: ApiServerSettings) -> ServiceAddresses:
+    networks: dict[str, Any] = {"IPv4": settings.service_cidr_v4}
+    if settings.service_cidr_v6 is not None:
+        networks["IPv6"] = settings.service_cidr_v6
+    addresses = ServiceAddresses(networks)
+    addresses.load(store)
+    return addresses
+
+
+def _read_definitions(file: Path) -> Iterable[JsonObject]:
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        with file.open("rb") as stream:
+            documents = list(yaml.load_all(stream, Loader=loader))  # noqa: S506 - a safe loader
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingError(
+            key="crd_files",
+            value=str(file),
+            problem=f"cannot be read ({error})",
+            remedy="give YAML files of CustomResourceDefinitions",
+        ) from error
+    return [d for d in documents if isinstance(d, dict)]
+
+
+def _create_or_update(writer: Writer, definition: JsonObject) -> None:
+    resource = writer.registry.by_id(DEFINITIONS)
+    assert resource is not None
+    current = writer.store.get(DEFINITIONS, ("", definition["metadata"]["name"]))
+    if current is None:
+        writer.create(resource, "", definition)
+        return
+    new = decode(current)
+    new["spec"] = definition["spec"]
+    writer.update(resource, current, new)
+
+
+def _own_service(writer: Writer, settings: ApiServerSettings) -> None:
+    """Make Service default/kubernetes and point it to this server."""
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    place = {"name": "kubernetes", "namespace": "default"}
+    address = urlsplit(settings.advertise_url)
+    port = address.port or _HTTPS
+    spec: JsonObject = {
+        "clusterIP": str(settings.service_cidr_v4.network_address + 1),
+        "ports": [{"name": "https", "port": _HTTPS, "protocol": "TCP", "targetPort": port}],
+    }
+    ensure(writer, "services", {"metadata": {**place, "labels": labels}, "spec": spec})
+    if not address.hostname:
+        return
+    ip = address.hostname
+    _replace(writer, "endpoints", {
+        "metadata": {**place, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{"addresses": [{"ip": ip}], "ports": [{"name": "https", "port": port}]}],
+    })
+    _replace(writer, "endpointslices.discovery.k8s.io", {
+        "metadata": {**place, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": f"IPv{ip_address(ip).version}",
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port}],
+    })
+
+
+def _replace(writer: Writer, resource_id: str, obj: JsonObject) -> None:
+    resource = writer.registry.by_id(resource_id)
+    assert resource is not None
+    metadata = obj["metadata"]
+    current = writer.store.get(resource_id, (metadata["namespace"], metadata["name"]))
+    if current is None:
+        writer.create(resource, metadata["namespace"], obj)
+    else:
+        writer.update(resource, current, obj)

@@ -1,0 +1,59 @@
+"""`ciliate apiserver`: the embedded API server as a process."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import click
+
+from ciliate.apiserver.settings import ApiServerSettings
+from ciliate.errors import SettingError
+
+
+def _bound(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=1024)
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            key="--listen",
+            value=listen,
+            problem=f"cannot be bound ({error})",
+            remedy="give HOST:PORT of an address of this machine and a free port",
+        ) from error
+
+
+@click.command("apiserver")
+@click.option("--data-dir", required=True, type=click.Path(path_type=Path), help="SQLite files.")
+@click.option("--listen", "listens", multiple=True, default=("127.0.0.1:6443",), show_default=True)
+@click.option("--ca-file", required=True, type=click.Path(path_type=Path), help="Clients' CA.")
+@click.option("--cert-file", required=True, type=click.Path(path_type=Path))
+@click.option("--key-file", required=True, type=click.Path(path_type=Path))
+@click.option("--kubelet-sockets", required=True, help="Path with {node} for the node's name.")
+@click.option("--advertise-url", default="", help="Where pods reach this server.")
+@click.option("--crd-file", "crd_files", multiple=True, type=click.Path(path_type=Path))
+def command(
+    data_dir: Path,
+    listens: tuple[str, ...],
+    ca_file: Path,
+    cert_file: Path,
+    key_file: Path,
+    kubelet_sockets: str,
+    advertise_url: str,
+    crd_files: tuple[Path, ...],
+) -> None:
+    """Serve the Kubernetes API of a lab out of a SQLite file."""
+    from ciliate.apiserver.server import serve  # noqa: PLC0415 - aiohttp only when it serves
+
+    settings = ApiServerSettings(
+        data_dir=data_dir,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        kubelet_sockets=kubelet_sockets,
+        advertise_url=advertise_url,
+        crd_files=crd_files,
+    )
+    asyncio.run(serve(settings, [_bound(listen) for listen in listens]))

@@ -1,0 +1,219 @@
+"""Values that Kubernetes fills in where a client leaves them out.
+
+Controllers and kubectl count on them. Source: kubernetes `pkg/apis/core/v1/defaults.go`,
+`pkg/apis/apps/v1/defaults.go` and the admission plugins ServiceAccount, Priority and
+DefaultTolerationSeconds. Objects have passed their schema: fields have their types.
+"""
+
+from typing import Any, Final
+
+from ciliate.apiserver.store import JsonObject
+
+#: File mode of projected files: 0644.
+_FILE_MODE: Final = 0o644
+_EVICTION_S: Final = 300
+
+
+def default_namespace(obj: JsonObject) -> None:
+    """Label a namespace with its name and let it be finalized."""
+    obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
+    obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
+    obj.setdefault("status", {}).setdefault("phase", "Active")
+
+
+def default_secret(obj: JsonObject) -> None:
+    """Fold stringData into data, and give the type."""
+    obj.setdefault("type", "Opaque")
+    plain = obj.pop("stringData", None)
+    if plain:
+        from base64 import b64encode  # noqa: PLC0415 - rare
+
+        data = obj.setdefault("data", {})
+        data.update({k: b64encode(v.encode()).decode() for k, v in plain.items()})
+
+
+def default_service(obj: JsonObject) -> None:
+    """Fill in a Service but for its addresses and node ports."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("sessionAffinity", "None")
+    kind = spec.setdefault("type", "ClusterIP")
+    for port in spec.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+    if kind in {"NodePort", "LoadBalancer"}:
+        spec.setdefault("externalTrafficPolicy", "Cluster")
+    if kind == "LoadBalancer":
+        spec.setdefault("allocateLoadBalancerNodePorts", True)
+    if kind != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
+    obj.setdefault("status", {}).setdefault("loadBalancer", {})
+
+
+def default_endpoints(obj: JsonObject) -> None:
+    """Give ports their protocol."""
+    for subset in obj.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
+def default_endpoint_slice(obj: JsonObject) -> None:
+    """Give ports their name and protocol."""
+    for port in obj.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
+def default_network_policy(obj: JsonObject) -> None:
+    """Say which directions a policy speaks of."""
+    spec = obj.setdefault("spec", {})
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if "egress" in spec else ["Ingress"]
+    for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
+        for port in rule.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+
+
+def default_pod(obj: JsonObject) -> None:
+    """Fill in a pod, as the API server and its admission plugins do."""
+    spec = obj.setdefault("spec", {})
+    default_pod_spec(spec)
+    account = spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
+    spec.setdefault("serviceAccount", account)
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    _default_tolerations(spec)
+    for container in spec.get("containers") or ():
+        resources = container.get("resources") or {}
+        for name, value in (resources.get("limits") or {}).items():
+            resources.setdefault("requests", {}).setdefault(name, value)
+    if spec.get("hostNetwork"):
+        for container in spec.get("containers") or ():
+            for port in container.get("ports") or ():
+                port.setdefault("hostPort", port.get("containerPort"))
+
+
+def _default_tolerations(spec: JsonObject) -> None:
+    tolerations = spec.setdefault("tolerations", [])
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if any(
+            t.get("key") in {key, None, ""} and t.get("effect") in {"NoExecute", None, ""}
+            for t in tolerations
+        ):
+            continue
+        tolerations.append(
+            {
+                "key": key,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": _EVICTION_S,
+            }
+        )
+
+
+def default_pod_spec(spec: JsonObject) -> None:
+    """Fill in the specification of a pod or of a template."""
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("securityContext", {})
+    spec.setdefault("schedulerName", "default-scheduler")
+    for name in ("initContainers", "containers"):
+        for container in spec.get(name) or ():
+            _default_container(container)
+    for volume in spec.get("volumes") or ():
+        _default_volume(volume)
+
+
+def _default_container(container: JsonObject) -> None:
+    image = container.get("image", "")
+    tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
+    latest = tag in {"", "latest"} and "@" not in image
+    container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
+    container.setdefault("resources", {})
+    container.setdefault("terminationMessagePath", "/dev/termination-log")
+    container.setdefault("terminationMessagePolicy", "File")
+    for port in container.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+    for variable in container.get("env") or ():
+        reference = (variable.get("valueFrom") or {}).get("fieldRef")
+        if reference is not None:
+            reference.setdefault("apiVersion", "v1")
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(name) is not None:
+            _default_probe(container[name])
+
+
+def _default_probe(probe: JsonObject) -> None:
+    probe.setdefault("timeoutSeconds", 1)
+    probe.setdefault("periodSeconds", 10)
+    probe.setdefault("successThreshold", 1)
+    probe.setdefault("failureThreshold", 3)
+    request = probe.get("httpGet")
+    if request is not None:
+        request.setdefault("path", "/")
+        request.setdefault("scheme", "HTTP")
+
+
+def _default_volume(volume: JsonObject) -> None:
+    for name in ("configMap", "secret", "projected", "downwardAPI"):
+        if volume.get(name) is not None:
+            volume[name].setdefault("defaultMode", _FILE_MODE)
+    if volume.get("hostPath") is not None:
+        volume["hostPath"].setdefault("type", "")
+    if len(volume) == 1:
+        volume["emptyDir"] = {}
+
+
+def _default_template(spec: JsonObject) -> None:
+    template: dict[str, Any] = spec.setdefault("template", {})
+    template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
+    default_pod_spec(template.setdefault("spec", {}))
+
+
+def default_deployment(obj: JsonObject) -> None:
+    """Fill in a Deployment."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    _default_template(spec)
+
+
+def default_replica_set(obj: JsonObject) -> None:
+    """Fill in a ReplicaSet."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    _default_template(spec)
+    labels = (spec["template"].get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
+
+
+def default_daemon_set(obj: JsonObject) -> None:
+    """Fill in a DaemonSet."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
+    _default_template(spec)
+
+
+def default_stateful_set(obj: JsonObject) -> None:
+    """Fill in a StatefulSet."""
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    _default_template(spec)

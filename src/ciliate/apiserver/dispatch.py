@@ -1,0 +1,147 @@
+"""One request in, one response out: which part of the server answers which path."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from ciliate.apiserver import discovery, errors
+from ciliate.apiserver.handlers import Verbs, json_response
+from ciliate.apiserver.openapi import OpenApi
+from ciliate.apiserver.pods import Pods
+from ciliate.apiserver.requests import Target, is_true, parse_target
+from ciliate.apiserver.resources import Registry
+from ciliate.apiserver.reviews import answer_review, is_review
+from ciliate.apiserver.store import JsonObject
+
+_log: Final = logging.getLogger(__name__)
+_encode: Final = msgspec.json.Encoder().encode
+
+Answer = Callable[[Target, web.BaseRequest], Awaitable[web.StreamResponse]]
+
+#: Methods on a path that names an object, and on one that does not.
+_AGGREGATED: Final = "as=APIGroupDiscoveryList"
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Finds who answers a request, and turns errors into Status objects."""
+
+    registry: Registry
+    verbs: Verbs
+    pods: Pods
+    openapi: OpenApi
+    version: JsonObject
+    advertise_url: str
+    _documents: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _generation: int = -1
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        try:
+            return await self._route(request)
+        except errors.ApiError as error:
+            if error.code >= 500:
+                _log.warning("%s %s: %s", request.method, request.path, error)
+            return json_response(_encode(error.status()), status=error.code)
+        except errors.StoreError as error:
+            status = errors.internal(str(error)).status()
+            return json_response(_encode(status), status=500)
+
+    async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path
+        if path.startswith(("/api/", "/apis/")):
+            parts = [part for part in path.split("/") if part]
+            if len(parts) > (2 if parts[0] == "api" else 3):
+                return await self._resource(path, request)
+        if request.method not in {"GET", "HEAD"}:
+            raise errors.method_not_allowed()
+        return self._document(path, request)
+
+    async def _resource(self, path: str, request: web.BaseRequest) -> web.StreamResponse:
+        if is_review(path):
+            return await answer_review(path, request)
+        target = parse_target(self.registry, path)
+        special = self.pods.answer_for(target, request.method)
+        answer = special if special is not None else self._verb(target, request)
+        return await answer(target, request)
+
+    def _verb(self, target: Target, request: web.BaseRequest) -> Answer:
+        verbs = self.verbs
+        if request.method in {"GET", "HEAD"}:
+            return verbs.read
+        if not target.name:
+            if target.resource.namespaced and not target.in_namespace:
+                # Over all namespaces there is only reading.
+                raise errors.method_not_allowed()
+            return self._collection_verb(request.method)
+        found: dict[str, Answer] = {
+            "PUT": verbs.replace,
+            "PATCH": verbs.patch,
+            "DELETE": verbs.delete,
+        }
+        if request.method not in found or (target.subresource and request.method == "DELETE"):
+            raise errors.method_not_allowed()
+        return found[request.method]
+
+    def _collection_verb(self, method: str) -> Answer:
+        if method == "POST":
+            return self.verbs.create
+        if method == "DELETE":
+            return self.verbs.delete_collection
+        raise errors.method_not_allowed()
+
+    def _document(self, path: str, request: web.BaseRequest) -> web.Response:
+        if path in {"/healthz", "/livez", "/readyz"} or path.startswith(("/livez/", "/readyz/")):
+            return web.Response(text="ok")
+        if self._generation != self.registry.generation:
+            self._documents.clear()
+            self._generation = self.registry.generation
+        if path.startswith("/openapi/"):
+            return self.openapi.answer(path, request.headers.get("Accept", ""))
+        accept = request.headers.get("Accept", "") if path in {"/api", "/apis"} else ""
+        form = accept if _AGGREGATED in accept else ""
+        found = self._documents.get((path, form))
+        if found is None:
+            document = self._render(path.rstrip("/"), form)
+            if document is None:
+                raise errors.path_not_found()
+            found = self._documents[path, form] = _encode(document)
+        response = json_response(found)
+        if form:
+            version = "v2" if "v=v2;" in form else "v2beta1"
+            response.headers["Content-Type"] = (
+                f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+            )
+        return response
+
+    def _render(self, path: str, form: str) -> JsonObject | None:
+        if path in {"/api", "/apis"} and form:
+            version = "v2" if "v=v2;" in form else "v2beta1"
+            return discovery.aggregated(self.registry, core=path == "/api", version=version)
+        match path.split("/")[1:]:
+            case ["version"]:
+                return self.version
+            case ["api"]:
+                return discovery.api_versions(self.advertise_url.removeprefix("https://"))
+            case ["apis"]:
+                return discovery.api_group_list(self.registry)
+            case ["api", version]:
+                return discovery.resource_list(self.registry, "", version)
+            case ["apis", group]:
+                return discovery.api_group(self.registry, group)
+            case ["apis", group, version]:
+                return discovery.resource_list(self.registry, group, version)
+            case [""] | []:
+                return {"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/openapi/v3",
+                                  "/version"]}
+            case _:
+                return None
+
+
+def wants_watch(request: web.BaseRequest) -> bool:
+    """Return whether a request stays open for changes."""
+    return is_true(request.query.get("watch"))

@@ -1,0 +1,277 @@
+"""What a request asks for: path, query and headers as values.
+
+Paths: `/api/v1/…` for the core group, `/apis/GROUP/VERSION/…` for others; then
+`[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from ciliate.apiserver import errors
+from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
+from ciliate.apiserver.store import JsonObject
+
+#: What etcd behind a kube-apiserver takes, and what aiohttp need not buffer beyond.
+BODY_BYTES_MAX: Final = 3 * 1024 * 1024
+#: Levels of nesting in a body; deeper ones only exist to exhaust a parser.
+_DEPTH_MAX: Final = 200
+
+_JSON: Final = "application/json"
+_YAML: Final = "application/yaml"
+_decode: Final = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The resource, object and subresource a path names."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: str
+    #: Whether the path names a namespace; lists of a namespaced kind may leave it out.
+    in_namespace: bool
+
+
+def parse_target(registry: Registry, path: str) -> Target:
+    """Return what an API path names.
+
+    Raises:
+        ApiError: Nothing is served there (404).
+    """
+    parts = [part for part in path.split("/") if part]
+    if len(parts) >= 3 and parts[0] == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    elif len(parts) >= 4 and parts[0] == "apis":
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        raise errors.path_not_found()
+    namespace, in_namespace = "", False
+    if rest[0] == "namespaces" and len(rest) >= 3 and not _is_namespace_subresource(group, rest):
+        namespace, rest, in_namespace = rest[1], rest[2:], True
+    resource = registry.find(group, version, rest[0])
+    if resource is None or len(rest) > 3 or (in_namespace and not resource.namespaced):
+        raise errors.path_not_found()
+    name = rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    if subresource and subresource not in resource.subresources:
+        raise errors.path_not_found()
+    if name and resource.namespaced and not in_namespace:
+        raise errors.path_not_found()
+    return Target(resource, namespace, name, subresource, in_namespace)
+
+
+def _is_namespace_subresource(group: str, rest: list[str]) -> bool:
+    return group == "" and len(rest) == 3 and rest[2] in {"status", "finalize"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The query of a list or watch."""
+
+    selection: Selection
+    limit: int
+    continue_token: str
+    resource_version: str
+    version_match: str
+    watch: bool
+    bookmarks: bool
+    initial_events: bool
+    timeout_s: float | None
+
+
+def is_true(value: str | None) -> bool:
+    """Return what a boolean query parameter says."""
+    return value is not None and value.lower() in {"1", "true", "t", ""}
+
+
+def _integer(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+
+
+def parse_list_query(target: Target, query: Mapping[str, str]) -> ListQuery:
+    """Return the query of a list or watch.
+
+    Raises:
+        ApiError: A selector or number cannot be parsed (400).
+    """
+    fields = parse_fields(query.get("fieldSelector", ""), target.resource.selectable)
+    if target.name:  # A watch on one object's path.
+        fields = (*fields, ("metadata.name", True, target.name))
+    selection = Selection(
+        labels=parse_labels(query.get("labelSelector", "")),
+        fields=fields,
+        namespace=target.namespace,
+    )
+    version = query.get("resourceVersion", "")
+    if version and not version.isdecimal():
+        raise errors.bad_request(f'Invalid value: "{version}": invalid resource version')
+    timeout_s = _integer(query, "timeoutSeconds")
+    return ListQuery(
+        selection=selection,
+        limit=max(_integer(query, "limit") or 0, 0),
+        continue_token=query.get("continue", ""),
+        resource_version=version,
+        version_match=query.get("resourceVersionMatch", ""),
+        watch=is_true(query.get("watch")),
+        bookmarks=is_true(query.get("allowWatchBookmarks")),
+        initial_events=is_true(query.get("sendInitialEvents")),
+        timeout_s=None if timeout_s is None else float(timeout_s),
+    )
+
+
+def is_dry_run(query: Mapping[str, str]) -> bool:
+    """Return whether nothing may be stored.
+
+    Raises:
+        ApiError: The parameter has another value than All (400).
+    """
+    value = query.get("dryRun", "")
+    if value not in {"", "All"}:
+        raise errors.bad_request(f'Invalid value: "{value}": supported values: "All"')
+    return value == "All"
+
+
+def media_type(header: str) -> str:
+    """Return a Content-Type without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What the client takes: the object itself, a table of it, or its metadata alone."""
+
+    kind: str = ""  # "", "Table", "PartialObjectMetadata", "PartialObjectMetadataList".
+
+
+def parse_accept(header: str) -> Representation:
+    """Return the first representation of an Accept header that is served, JSON by default."""
+    for choice in header.split(","):
+        media, _, rest = choice.strip().partition(";")
+        if media not in {_JSON, "*/*", "application/*", ""}:
+            continue
+        parameters = dict(p.strip().partition("=")[::2] for p in rest.split(";") if p)
+        wanted = parameters.get("as", "")
+        if not wanted:
+            return Representation()
+        if parameters.get("g") == "meta.k8s.io" and parameters.get("v") in {"v1", "v1beta1"}:
+            return Representation(wanted)
+    return Representation()
+
+
+def decode_body(body: bytes, content_type: str) -> Any:
+    """Return the value of a JSON or YAML body.
+
+    Raises:
+        ApiError: It is neither, or another format is named (400, 415).
+    """
+    kind = media_type(content_type)
+    if kind.endswith("yaml"):
+        return _decode_yaml(body)
+    if kind in {"", _JSON, "text/plain"} or kind.endswith("+json"):
+        try:
+            return _decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            problem = f"couldn't get version/kind; json parse error: {error}"
+            raise errors.bad_request(problem) from error
+    raise errors.unsupported_media_type(kind, (_JSON, _YAML))
+
+
+def _decode_yaml(body: bytes) -> Any:
+    # Server-side apply sends JSON under a YAML name; parsing that as YAML costs fifty times more.
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        value = yaml.load(body, Loader=_plain_loader(loader))  # noqa: S506 - a safe loader
+        # Through JSON: what JSON cannot say (keys that are no strings) is refused here.
+        return _decode(msgspec.json.encode(value))
+    except (yaml.YAMLError, RecursionError, TypeError, msgspec.DecodeError) as error:
+        raise errors.bad_request(f"error converting YAML to JSON: {error}") from error
+
+
+def _plain_loader(base: Any) -> Any:
+    """Return a loader that leaves timestamps as text, as JSON does."""
+
+    class PlainLoader(base):  # type: ignore[misc]
+        yaml_implicit_resolvers = {  # noqa: RUF012 - the name PyYAML reads
+            first: [(tag, regexp) for tag, regexp in entries if not tag.endswith(":timestamp")]
+            for first, entries in base.yaml_implicit_resolvers.items()
+        }
+
+    return PlainLoader
+
+
+def as_object(value: Any) -> JsonObject:
+    """Return a body that must be an object with metadata of the right shape.
+
+    Raises:
+        ApiError: It is something else (400).
+    """
+    if not isinstance(value, dict):
+        raise errors.bad_request("the object provided is unrecognized (must be of type object)")
+    metadata = value.get("metadata")
+    if metadata is None:
+        metadata = value["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise errors.bad_request("metadata: must be an object")
+    for name, shape in _METADATA_SHAPES.items():
+        if metadata.get(name) is None:
+            metadata.pop(name, None)
+        elif not isinstance(metadata[name], shape):
+            found = type(metadata[name]).__name__
+            raise errors.bad_request(
+                f"json: cannot unmarshal {found} into Go struct field ObjectMeta.metadata.{name}"
+            )
+    for owner in metadata.get("ownerReferences") or ():
+        if not isinstance(owner, dict):
+            raise errors.bad_request("metadata.ownerReferences: must be a list of objects")
+    return value
+
+
+_METADATA_SHAPES: Final[dict[str, type]] = {
+    "name": str,
+    "generateName": str,
+    "namespace": str,
+    "uid": str,
+    "resourceVersion": str,
+    "labels": dict,
+    "annotations": dict,
+    "finalizers": list,
+    "ownerReferences": list,
+    "managedFields": list,
+    "creationTimestamp": str,
+    "deletionTimestamp": str,
+}
+
+
+def check_depth(value: Any) -> None:
+    """Refuse nesting that only exists to exhaust whoever walks it.
+
+    Raises:
+        ApiError: The value is nested too deeply (400).
+    """
+    level: list[Any] = [value]
+    for _ in range(_DEPTH_MAX):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))
+        ]
+        if not level:
+            return
+    raise errors.bad_request(f"the object is nested deeper than {_DEPTH_MAX} levels")

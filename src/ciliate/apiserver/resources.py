@@ -1,0 +1,163 @@
+"""What the server serves: one `Resource` per kind, found by group, version and plural.
+
+Built-in kinds are registered at the start, those of CustomResourceDefinitions when they are
+created. `generation` moves with every change, so that discovery and OpenAPI documents are rendered
+once per change.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ciliate.apiserver.errors import Cause
+from ciliate.apiserver.names import NameCheck, subdomain_problems
+from ciliate.apiserver.schema import Node
+from ciliate.apiserver.store import JsonObject
+
+Default = Callable[[JsonObject], None]
+Validate = Callable[[JsonObject, JsonObject | None], list[Cause]]
+Cells = Callable[[JsonObject], list[Any]]
+
+_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+def nothing_to_default(_: JsonObject) -> None:
+    """Leave the object as it is."""
+
+
+def nothing_to_check(_: JsonObject, __: JsonObject | None) -> list[Cause]:
+    """Find nothing wrong."""
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table; `priority` above 0 shows with `-o wide` only."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+    def definition(self) -> JsonObject:
+        """Return the columnDefinition of a Table."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": self.description,
+            "priority": self.priority,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Printing:
+    """How a kind looks in a table."""
+
+    columns: tuple[Column, ...]
+    cells: Cells
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind as the API serves it, and the rules of its objects."""
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool
+    printing: Printing
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    #: Names of subresources, "status", "scale", "log".
+    subresources: frozenset[str] = frozenset()
+    verbs: tuple[str, ...] = _VERBS
+    #: Whether metadata.generation counts changes of everything but metadata and status.
+    has_generation: bool = False
+    name_problems: NameCheck = subdomain_problems
+    default: Default = nothing_to_default
+    validate: Validate = nothing_to_check
+    #: Values of selectable fields beyond metadata.name and metadata.namespace.
+    fields_of: Callable[[JsonObject], dict[str, str]] | None = None
+    selectable: frozenset[str] = frozenset()
+    #: The shape of its objects.
+    node: Node | None = None
+    #: Its definition's name in OpenAPI documents, "io.k8s.api.core.v1.Pod".
+    schema_name: str = ""
+    #: Of a custom resource: its OpenAPI schema as served, and the scale subresource's paths.
+    schema: Mapping[str, Any] | None = None
+    scale: Mapping[str, str] | None = None
+    is_custom: bool = False
+
+    @property
+    def id(self) -> str:
+        """The resource's name in the store and in messages, "deployments.apps"."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of its lists."""
+        return f"{self.kind}List"
+
+    @property
+    def has_status(self) -> bool:
+        """Whether status is a subresource, written through its own path alone."""
+        return "status" in self.subresources
+
+
+@dataclass(slots=True)
+class Registry:
+    """Every resource served now."""
+
+    generation: int = 0
+    _by_path: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
+    _by_id: dict[str, Resource] = field(default_factory=dict)
+    _by_kind: dict[tuple[str, str], Resource] = field(default_factory=dict)
+
+    def add(self, resources: Sequence[Resource]) -> None:
+        """Serve resources, in place of others with their names."""
+        for resource in resources:
+            self._by_path[resource.group, resource.version, resource.plural] = resource
+            self._by_id[resource.id] = resource
+            self._by_kind[resource.api_version, resource.kind] = resource
+        self.generation += 1
+
+    def remove(self, resource: Resource) -> None:
+        """Serve `resource` no more."""
+        self._by_path.pop((resource.group, resource.version, resource.plural), None)
+        self._by_id.pop(resource.id, None)
+        self._by_kind.pop((resource.api_version, resource.kind), None)
+        self.generation += 1
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """Return the resource at a path."""
+        return self._by_path.get((group, version, plural))
+
+    def by_id(self, resource_id: str) -> Resource | None:
+        """Return the resource with a store name."""
+        return self._by_id.get(resource_id)
+
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        """Return the resource whose objects carry this apiVersion and kind."""
+        return self._by_kind.get((api_version, kind))
+
+    def all(self) -> list[Resource]:
+        """Every resource, in the order they were added."""
+        return list(self._by_path.values())
+
+    def groups(self) -> dict[str, list[str]]:
+        """Every group with its versions; the core group is ""."""
+        groups: dict[str, list[str]] = {}
+        for group, version, _ in self._by_path:
+            versions = groups.setdefault(group, [])
+            if version not in versions:
+                versions.append(version)
+        return groups

@@ -1,0 +1,204 @@
+"""Addresses and ports of Services: ClusterIPs out of the service ranges, node ports.
+
+Like kube-apiserver's allocators: an address is given at random from the upper part of the range,
+so that the lower one stays free for those that ask for a fixed address.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final
+
+from ciliate.apiserver import errors
+from ciliate.apiserver.errors import Cause
+from ciliate.apiserver.names import invalid_value
+from ciliate.apiserver.store import JsonObject, Store, decode
+
+Network = Any  # IPv4Network | IPv6Network: both are read alike here.
+
+_NODE_PORTS: Final = range(30000, 32768)
+#: Addresses at the start of a range that are given out only when the rest is used (KEP-3070).
+_STATIC_MAX: Final = 256
+#: Random picks before the range is searched in order.
+_PICKS_MAX: Final = 32
+_FAMILIES: Final = {4: "IPv4", 6: "IPv6"}
+
+
+@dataclass(slots=True)
+class ServiceAddresses:
+    """Gives Services their addresses and node ports (an Admission of theirs)."""
+
+    networks: dict[str, Network]
+    #: Who holds which address and node port: the UID of a Service.
+    _held: dict[str | int, str] = field(default_factory=dict)
+
+    def load(self, store: Store) -> None:
+        """Take note of what stored Services hold."""
+        for stored in store.collection("services").objects.values():
+            self.written(decode(stored))
+
+    def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
+        """Give a new Service what it asks for or lacks."""
+        del dry_run  # Held only once the object is written.
+        self._give(obj)
+
+    def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
+        """Give a changed Service what its new type needs; it keeps what it has."""
+        del dry_run
+        spec, was = new["spec"], old["spec"]
+        if spec.get("type") != "ExternalName" and was.get("type") != "ExternalName":
+            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+                if name in was and name not in spec:
+                    spec[name] = was[name]
+            ports = {(p.get("port"), p.get("protocol")): p for p in was.get("ports") or ()}
+            if spec.get("type") != "ClusterIP":
+                for port in spec.get("ports") or ():
+                    known = ports.get((port.get("port"), port.get("protocol")), {})
+                    if known.get("nodePort"):
+                        port.setdefault("nodePort", known["nodePort"])
+        self._give(new)
+
+    def written(self, obj: JsonObject) -> None:
+        """Note what a Service holds now."""
+        self.deleted(obj)
+        for held in _addresses_and_ports(obj["spec"]):
+            self._held[held] = obj["metadata"]["uid"]
+
+    def deleted(self, obj: JsonObject) -> None:
+        """Release what a Service held."""
+        uid = obj["metadata"]["uid"]
+        for held in [h for h, holder in self._held.items() if holder == uid]:
+            del self._held[held]
+
+    def _give(self, obj: JsonObject) -> None:
+        spec = obj["spec"]
+        if spec.get("type") == "ExternalName":
+            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+                spec.pop(name, None)
+            return
+        self._choose_families(obj)
+        if spec.get("clusterIP") == "None" or spec.get("clusterIPs") == ["None"]:
+            spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
+        else:
+            self._give_addresses(obj)
+        if spec.get("type") in {"NodePort", "LoadBalancer"}:
+            self._give_node_ports(obj)
+        elif spec.get("type") == "ClusterIP":
+            for port in spec.get("ports") or ():
+                port.pop("nodePort", None)
+
+    def _choose_families(self, obj: JsonObject) -> None:
+        spec = obj["spec"]
+        policy = spec.setdefault("ipFamilyPolicy", "SingleStack")
+        families = spec.setdefault("ipFamilies", [])
+        asked = [spec["clusterIP"]] if spec.get("clusterIP") not in {None, "", "None"} else []
+        asked = spec.get("clusterIPs") or asked
+        for address in asked:
+            family = _FAMILIES[_parsed(obj, address).version] if address != "None" else ""
+            if family and family not in families:
+                families.append(family)
+        if not families:
+            families.append(next(iter(self.networks)))
+        if policy == "RequireDualStack" and len(self.networks) < 2:
+            raise _invalid(
+                obj, "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack"
+            )
+        if policy != "SingleStack":
+            families += [f for f in self.networks if f not in families]
+        for family in families:
+            if family not in self.networks:
+                raise _invalid(obj, "spec.ipFamilies[0]", family, "not configured on this cluster")
+
+    def _give_addresses(self, obj: JsonObject) -> None:
+        spec, uid = obj["spec"], obj["metadata"]["uid"]
+        asked = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
+        for index, family in enumerate(spec["ipFamilies"]):
+            network = self.networks[family]
+            if index < len(asked):
+                address = _parsed(obj, asked[index])
+                self._check_address(obj, index, address, network, uid)
+            else:
+                asked.append(str(self._free(obj, network)))
+        spec["clusterIPs"] = asked[: len(spec["ipFamilies"])]
+        spec["clusterIP"] = spec["clusterIPs"][0]
+
+    def _check_address(
+        self,
+        obj: JsonObject,
+        index: int,
+        address: IPv4Address | IPv6Address,
+        network: Network,
+        uid: str,
+    ) -> None:
+        field_name = f"spec.clusterIPs[{index}]"
+        if address not in network:
+            problem = (
+                f"failed to allocate IP {address}: the provided network does not match the current "
+                f"range: {network}"
+            )
+            raise _invalid(obj, field_name, [str(address)], problem)
+        if self._held.get(str(address), uid) != uid:
+            problem = f"failed to allocate IP {address}: provided IP is already allocated"
+            raise _invalid(obj, field_name, [str(address)], problem)
+
+    def _free(self, obj: JsonObject, network: Network) -> IPv4Address | IPv6Address:
+        first, last = int(network.network_address), int(network.broadcast_address)
+        static = min(_STATIC_MAX, (last - first) // 2)
+        low = first + 1 + static
+        make = type(network.network_address)
+        for _ in range(_PICKS_MAX):
+            picked = make(low + secrets.randbelow(max(last - low, 1)))
+            if str(picked) not in self._held:
+                return picked  # type: ignore[no-any-return]
+        for number in (*range(low, last), *range(first + 1, low)):
+            if str(make(number)) not in self._held:
+                return make(number)  # type: ignore[no-any-return]
+        raise errors.internal(
+            f"failed to allocate a serviceIP for {obj['metadata']['name']}: range {network} is full"
+        )
+
+    def _give_node_ports(self, obj: JsonObject) -> None:
+        uid = obj["metadata"]["uid"]
+        taken: set[int] = set()
+        for index, port in enumerate(obj["spec"].get("ports") or ()):
+            number = port.get("nodePort")
+            if not number:
+                number = port["nodePort"] = self._free_port(obj, taken)
+            at = f"spec.ports[{index}].nodePort"
+            if number not in _NODE_PORTS:
+                problem = f"provided port is not in the valid range. The range of valid ports is {_NODE_PORTS.start}-{_NODE_PORTS.stop - 1}"
+                raise _invalid(obj, at, number, problem)
+            if self._held.get(number, uid) != uid:
+                raise _invalid(obj, at, number, "provided port is already allocated")
+            taken.add(number)
+
+    def _free_port(self, obj: JsonObject, taken: set[int]) -> int:
+        start = secrets.randbelow(len(_NODE_PORTS))
+        for step in range(len(_NODE_PORTS)):
+            port = _NODE_PORTS[(start + step) % len(_NODE_PORTS)]
+            if port not in self._held and port not in taken:
+                return port
+        raise errors.internal(
+            f"failed to allocate a nodePort for {obj['metadata']['name']}: all are in use"
+        )
+
+
+def _addresses_and_ports(spec: JsonObject) -> list[str | int]:
+    addresses = [a for a in spec.get("clusterIPs") or () if a != "None"]
+    ports = [p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")]
+    return [*addresses, *ports]
+
+
+def _parsed(obj: JsonObject, text: Any) -> IPv4Address | IPv6Address:
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        problem = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        raise _invalid(obj, "spec.clusterIPs[0]", text, problem) from error
+
+
+def _invalid(obj: JsonObject, field_name: str, value: Any, problem: str) -> errors.ApiError:
+    cause: Cause = invalid_value(field_name, value, problem)
+    return errors.invalid(
+        kind="Service", group="", name=obj["metadata"]["name"], causes=[cause]
+    )

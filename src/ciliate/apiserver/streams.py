@@ -1,0 +1,250 @@
+"""exec, attach, port forwarding and logs: carried between the client and the pod's kubelet.
+
+The kubelet of a node listens on a Unix socket. Streams upgrade the connection (WebSocket, or SPDY
+for old clients); which protocol is spoken is the kubelet's to say: the request goes to it as it
+came, and from then on octets pass in both directions until either side ends. Logs are a plain
+response, passed on as they come.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp import web
+
+from ciliate.apiserver import errors
+from ciliate.apiserver.store import JsonObject
+
+#: Seconds to reach a kubelet's socket: it is on this machine.
+_CONNECT_S: Final = 5.0
+#: Octets that wait for a slow reader in each direction before the other side is paused.
+_BUFFER_BYTES: Final = 256 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
+#: Headers of the first hop alone.
+_HOP_HEADERS: Final = frozenset({"host", "authorization", "accept-encoding"})
+
+
+class StreamKind(Enum):
+    """A kubelet's streaming endpoints, by the first part of their path."""
+
+    EXEC = "exec"
+    ATTACH = "attach"
+    PORT_FORWARD = "portForward"
+
+
+class _ClientSide(asyncio.Protocol):
+    """The client's connection once the tunnel has taken it over from the HTTP server."""
+
+    def __init__(self, server: asyncio.Protocol, kubelet: asyncio.StreamWriter) -> None:
+        self._server = server
+        self._kubelet = kubelet
+        self._transport: asyncio.Transport | None = None
+        self.writable = asyncio.Event()
+        self.writable.set()
+        #: Set when reading from the client was paused for a slow kubelet.
+        self.held = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    def take(self, transport: asyncio.Transport) -> None:
+        """Become the connection's protocol."""
+        self._transport = transport
+        transport.set_protocol(self)
+        transport.set_write_buffer_limits(high=_BUFFER_BYTES)
+        transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._kubelet.is_closing():
+            return
+        self._kubelet.write(data)
+        buffered = self._kubelet.transport.get_write_buffer_size()
+        if buffered > _BUFFER_BYTES and self._transport is not None:
+            self._transport.pause_reading()
+            self.held.set()
+
+    def resume(self) -> None:
+        """Read on, now that the kubelet has taken what was read."""
+        if self._transport is not None and not self.closed.is_set():
+            self._transport.resume_reading()
+
+    def eof_received(self) -> bool:
+        self.closed.set()
+        return False
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+        self.writable.set()
+        # The HTTP server still counts this connection as its own.
+        self._server.connection_lost(exc)
+
+
+@dataclass(slots=True)
+class Kubelets:
+    """The kubelets' sockets, by node."""
+
+    socket_template: str
+
+    def _socket(self, pod: JsonObject) -> str:
+        node = pod["spec"].get("nodeName")
+        if not node:
+            name = pod["metadata"]["name"]
+            raise errors.bad_request(f"pod {name} does not have a host assigned")
+        return self.socket_template.format(node=node)
+
+    async def logs(self, pod: JsonObject, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer with a container's log, as it comes with `follow`.
+
+        Raises:
+            ApiError: The pod has no node or no such container (400), or its kubelet is away (500).
+        """
+        path = self._path("containerLogs", pod, request.query)
+        query = {k: v for k, v in request.query.items() if k != "container"}
+        connector = aiohttp.UnixConnector(path=self._socket(pod))
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False
+        ) as session:
+            try:
+                async with session.get(f"http://unix{path}", params=query) as answer:
+                    return await _relay(answer, request)
+            except aiohttp.ClientConnectorError as error:
+                raise _unreachable(pod, error) from error
+
+    def _path(self, endpoint: str, pod: JsonObject, query: Mapping[str, str]) -> str:
+        metadata = pod["metadata"]
+        path = f"/{endpoint}/{quote(metadata['namespace'])}/{quote(metadata['name'])}"
+        if endpoint == StreamKind.PORT_FORWARD.value:
+            return path
+        return f"{path}/{quote(_container(pod, query.get('container', '')))}"
+
+    async def tunnel(
+        self, kind: StreamKind, pod: JsonObject, request: web.BaseRequest
+    ) -> web.StreamResponse:
+        """Carry an upgraded connection until either side ends it.
+
+        Raises:
+            ApiError: No upgrade is asked for, the pod has no node or no such container (400), or
+                its kubelet is away (500).
+        """
+        if "upgrade" not in request.headers.get("Connection", "").lower():
+            raise errors.bad_request("Upgrade request required")
+        path = self._path(kind.value, pod, request.query)
+        pairs = [p for p in request.query_string.split("&") if not p.startswith("container=")]
+        head = _request_head(request, f"{path}?{'&'.join(pairs)}")
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                reader, writer = await asyncio.open_unix_connection(self._socket(pod))
+        except (OSError, TimeoutError) as error:
+            raise _unreachable(pod, error) from error
+        try:
+            await _carry(request, reader, writer, head)
+        finally:
+            writer.close()
+        return web.Response()
+
+
+async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> web.StreamResponse:
+    kind = answer.headers.get("Content-Type", "text/plain")
+    response = web.StreamResponse(status=answer.status, headers={"Content-Type": kind})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    async for chunk in answer.content.iter_any():
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+def _request_head(request: web.BaseRequest, target: str) -> bytes:
+    """Return the request as the kubelet gets it: the client's, with the kubelet's path."""
+    lines = [f"{request.method} {target} HTTP/1.1", "Host: kubelet"]
+    lines += [
+        f"{name}: {value}"
+        for name, value in request.headers.items()
+        if name.lower() not in _HOP_HEADERS
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def _carry(
+    request: web.BaseRequest,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    head: bytes,
+) -> None:
+    transport = request.transport
+    if not isinstance(transport, asyncio.Transport):
+        return  # The client has gone.
+    writer.transport.set_write_buffer_limits(high=_BUFFER_BYTES)
+    client = _ClientSide(request.protocol, writer)
+    writer.write(head)
+    client.take(transport)
+    tasks = [
+        asyncio.create_task(_to_client(reader, transport, client)),
+        asyncio.create_task(_to_kubelet(writer, client)),
+        asyncio.create_task(client.closed.wait()),
+    ]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        transport.close()  # What was written goes out first.
+
+
+async def _to_client(
+    reader: asyncio.StreamReader, transport: asyncio.Transport, client: _ClientSide
+) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(_CHUNK_BYTES):
+            await client.writable.wait()
+            transport.write(data)
+
+
+async def _to_kubelet(writer: asyncio.StreamWriter, client: _ClientSide) -> None:
+    """Let the client send on each time the kubelet has taken what was held back."""
+    with suppress(ConnectionError):
+        while True:
+            await client.held.wait()
+            client.held.clear()
+            await writer.drain()
+            client.resume()
+
+
+def _container(pod: JsonObject, wanted: str) -> str:
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    names = [
+        c["name"]
+        for kind in ("initContainers", "containers", "ephemeralContainers")
+        for c in spec.get(kind) or ()
+    ]
+    if wanted:
+        if wanted not in names:
+            raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
+        return wanted
+    if len(spec["containers"]) == 1:
+        first: str = spec["containers"][0]["name"]
+        return first
+    annotation = "kubectl.kubernetes.io/default-container"
+    default = (pod["metadata"].get("annotations") or {}).get(annotation)
+    if default in names:
+        return str(default)
+    listed = " ".join(names)
+    raise errors.bad_request(
+        f"a container name must be specified for pod {name}, choose one of: [{listed}]"
+    )
+
+
+def _unreachable(pod: JsonObject, error: BaseException) -> errors.ApiError:
+    node = pod["spec"].get("nodeName")
+    return errors.internal(f"error dialing backend: kubelet of node {node} does not answer: {error}")

@@ -1,0 +1,304 @@
+"""Rules of the built-in kinds that a schema cannot tell, in kube-apiserver's words.
+
+Only what the lab's users and controllers can run into; source: kubernetes
+`pkg/apis/core/validation`, `pkg/apis/apps/validation`. Objects have passed their schema and have
+been given defaults.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+from ciliate.apiserver.errors import Cause
+from ciliate.apiserver.names import (
+    invalid_value,
+    label_causes,
+    label_problems,
+    required_value,
+    subdomain_problems,
+)
+from ciliate.apiserver.selectors import matches_label_selector
+from ciliate.apiserver.store import JsonObject
+
+_PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+_PORT_MAX: Final = 65535
+_POD_UPDATE_FIELDS: Final = (
+    "pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
+    "to 1 if it was previously negative)"
+)
+
+
+def unsupported_value(field: str, value: Any, supported: Sequence[str]) -> Cause:
+    """Return the cause for a value outside of an enumeration."""
+    listed = ", ".join(json.dumps(s) for s in supported)
+    message = f"Unsupported value: {json.dumps(value)}: supported values: {listed}"
+    return Cause(field, "FieldValueNotSupported", message)
+
+
+def _one_of(field: str, value: Any, supported: Sequence[str]) -> list[Cause]:
+    return [] if value in supported else [unsupported_value(field, value, supported)]
+
+
+def _immutable(field: str, value: Any) -> Cause:
+    return invalid_value(field, json.dumps(value, separators=(",", ":")), "field is immutable")
+
+
+def _port(field: str, value: Any) -> list[Cause]:
+    if isinstance(value, int) and 1 <= value <= _PORT_MAX:
+        return []
+    return [invalid_value(field, value, f"must be between 1 and {_PORT_MAX}, inclusive")]
+
+
+def _ip(field: str, value: Any) -> list[Cause]:
+    try:
+        ip_address(value)
+    except ValueError:
+        problem = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        return [invalid_value(field, value, problem)]
+    return []
+
+
+def _cidr(field: str, value: Any) -> list[Cause]:
+    try:
+        ip_network(value, strict=False)
+    except ValueError:
+        problem = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+        return [invalid_value(field, value, problem)]
+    return []
+
+
+def _duplicates(field: str, items: Sequence[JsonObject], key: str) -> list[Cause]:
+    seen: set[Any] = set()
+    causes = []
+    for index, item in enumerate(items):
+        value = item.get(key)
+        if value in seen:
+            shown = f'Duplicate value: "{value}"'
+            causes.append(Cause(f"{field}[{index}].{key}", "FieldValueDuplicate", shown))
+        seen.add(value)
+    return causes
+
+
+def pod_spec_causes(spec: JsonObject, field: str, *, templates: bool) -> list[Cause]:
+    """Return what is wrong with a pod's specification; `templates` allow one restart policy."""
+    containers = spec.get("containers") or []
+    causes = [] if containers else [required_value(f"{field}.containers")]
+    volumes = {v.get("name") for v in spec.get("volumes") or ()}
+    for name in ("initContainers", "containers"):
+        listed = spec.get(name) or []
+        causes += _duplicates(f"{field}.{name}", listed, "name")
+        for index, container in enumerate(listed):
+            causes += _container_causes(container, f"{field}.{name}[{index}]", volumes)
+    causes += _duplicates(f"{field}.volumes", spec.get("volumes") or [], "name")
+    policies = ("Always",) if templates else ("Always", "OnFailure", "Never")
+    causes += _one_of(f"{field}.restartPolicy", spec.get("restartPolicy"), policies)
+    dns = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+    causes += _one_of(f"{field}.dnsPolicy", spec.get("dnsPolicy"), dns)
+    if spec.get("nodeName"):
+        name = spec["nodeName"]
+        causes += [
+            invalid_value(f"{field}.nodeName", name, p) for p in subdomain_problems(name)
+        ]
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        value = spec["terminationGracePeriodSeconds"]
+        problem = "must be greater than or equal to 0"
+        causes.append(invalid_value(f"{field}.terminationGracePeriodSeconds", value, problem))
+    return causes
+
+
+def _container_causes(container: JsonObject, at: str, volumes: Collection[Any]) -> list[Cause]:
+    causes = []
+    name = container.get("name")
+    if not name:
+        causes.append(required_value(f"{at}.name"))
+    else:
+        causes += [invalid_value(f"{at}.name", name, p) for p in label_problems(name)]
+    if not container.get("image"):
+        causes.append(required_value(f"{at}.image"))
+    for index, port in enumerate(container.get("ports") or ()):
+        causes += _port(f"{at}.ports[{index}].containerPort", port.get("containerPort"))
+        causes += _one_of(f"{at}.ports[{index}].protocol", port.get("protocol"), _PROTOCOLS)
+    pulls = ("Always", "IfNotPresent", "Never")
+    causes += _one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), pulls)
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        if mount.get("name") not in volumes:
+            shown = f'Not found: "{mount.get("name")}"'
+            causes.append(Cause(f"{at}.volumeMounts[{index}].name", "FieldValueNotFound", shown))
+        if not mount.get("mountPath"):
+            causes.append(required_value(f"{at}.volumeMounts[{index}].mountPath"))
+    return causes
+
+
+def check_pod(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check a pod; once made, little of its specification may change."""
+    causes = pod_spec_causes(new["spec"], "spec", templates=False)
+    if old is not None and _fixed_pod_spec(new["spec"]) != _fixed_pod_spec(old["spec"]):
+        causes.append(Cause("spec", "FieldValueForbidden", f"Forbidden: {_POD_UPDATE_FIELDS}"))
+    return causes
+
+
+def _fixed_pod_spec(spec: JsonObject) -> JsonObject:
+    fixed = deepcopy(spec)
+    for name in ("tolerations", "activeDeadlineSeconds", "terminationGracePeriodSeconds"):
+        fixed.pop(name, None)
+    for name in ("containers", "initContainers"):
+        for container in fixed.get(name) or ():
+            container.pop("image", None)
+            container.pop("imagePullPolicy", None)
+            container.pop("resources", None)
+    return fixed
+
+
+def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check a Deployment, ReplicaSet, DaemonSet or StatefulSet."""
+    spec = new["spec"]
+    causes = []
+    selector, template = spec.get("selector"), spec["template"]
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    causes += label_causes(labels, "spec.template.metadata.labels")
+    if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        causes.append(required_value("spec.selector"))
+    elif not matches_label_selector(selector, labels):
+        shown = json.dumps(labels, separators=(",", ":"))
+        problem = "`selector` does not match template `labels`"
+        causes.append(
+            Cause(
+                "spec.template.metadata.labels",
+                "FieldValueInvalid",
+                f"Invalid value: {shown}: {problem}",
+            )
+        )
+    if spec.get("replicas", 0) < 0:
+        problem = "must be greater than or equal to 0"
+        causes.append(invalid_value("spec.replicas", spec["replicas"], problem))
+    causes += pod_spec_causes(template["spec"], "spec.template.spec", templates=True)
+    if old is not None and old["spec"].get("selector") != selector:
+        shown = json.dumps(selector, separators=(",", ":"))
+        causes.append(
+            Cause(
+                "spec.selector",
+                "FieldValueInvalid",
+                f"Invalid value: {shown}: field is immutable",
+            )
+        )
+    return causes
+
+
+def check_service(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check a Service."""
+    spec = new["spec"]
+    kinds = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+    causes = _one_of("spec.type", spec.get("type"), kinds)
+    ports = spec.get("ports") or []
+    if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
+        causes.append(required_value("spec.ports"))
+    for index, port in enumerate(ports):
+        at = f"spec.ports[{index}]"
+        causes += _port(f"{at}.port", port.get("port"))
+        causes += _one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
+        if isinstance(port.get("targetPort"), int):
+            causes += _port(f"{at}.targetPort", port["targetPort"])
+        if len(ports) > 1 and not port.get("name"):
+            causes.append(required_value(f"{at}.name"))
+    causes += _duplicates("spec.ports", [p for p in ports if p.get("name")], "name")
+    affinities = ("ClientIP", "None")
+    causes += _one_of("spec.sessionAffinity", spec.get("sessionAffinity"), affinities)
+    if spec.get("type") == "ExternalName" and not spec.get("externalName"):
+        causes.append(required_value("spec.externalName"))
+    if old is not None:
+        causes += _cluster_ip_change(spec, old["spec"])
+    return causes
+
+
+def _cluster_ip_change(new: JsonObject, old: JsonObject) -> list[Cause]:
+    was, now = old.get("clusterIP"), new.get("clusterIP")
+    if was and now != was and "ExternalName" not in {new.get("type"), old.get("type")}:
+        return [Cause("spec.clusterIPs[0]", "FieldValueInvalid",
+                      f'Invalid value: {json.dumps([now])}: may not change once set')]
+    return []
+
+
+def check_node(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check a Node: its pod CIDRs are set once."""
+    spec = new.get("spec") or {}
+    causes = []
+    for index, cidr in enumerate(spec.get("podCIDRs") or ()):
+        causes += _cidr(f"spec.podCIDRs[{index}]", cidr)
+    was = ((old or {}).get("spec") or {}).get("podCIDRs")
+    if was and spec.get("podCIDRs") != was:
+        problem = (
+            'Forbidden: node updates may not change podCIDR except from "" to valid'
+        )
+        causes.append(Cause("spec.podCIDRs", "FieldValueForbidden", problem))
+    return causes
+
+
+def check_endpoints(new: JsonObject, _: JsonObject | None) -> list[Cause]:
+    """Check an Endpoints object."""
+    causes = []
+    for index, subset in enumerate(new.get("subsets") or ()):
+        for place, address in enumerate(subset.get("addresses") or ()):
+            causes += _ip(f"subsets[{index}].addresses[{place}].ip", address.get("ip"))
+        for place, port in enumerate(subset.get("ports") or ()):
+            causes += _port(f"subsets[{index}].ports[{place}].port", port.get("port"))
+    return causes
+
+
+def check_endpoint_slice(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check an EndpointSlice."""
+    kinds = ("FQDN", "IPv4", "IPv6")
+    causes = _one_of("addressType", new.get("addressType", ""), kinds)
+    if old is not None and old.get("addressType") != new.get("addressType"):
+        causes.append(_immutable("addressType", new.get("addressType")))
+    for index, endpoint in enumerate(new.get("endpoints") or ()):
+        at = f"endpoints[{index}].addresses"
+        if not endpoint.get("addresses"):
+            causes.append(required_value(at, "must contain at least 1 address"))
+        for place, address in enumerate(endpoint.get("addresses") or ()):
+            if new.get("addressType") != "FQDN":
+                causes += _ip(f"{at}[{place}]", address)
+    return causes
+
+
+def check_config_map(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check a ConfigMap or Secret: what is marked immutable stays."""
+    causes = []
+    if old is not None and old.get("immutable"):
+        for field in ("data", "binaryData"):
+            if new.get(field) != old.get(field):
+                problem = "Forbidden: field is immutable when `immutable` is set"
+                causes.append(Cause(field, "FieldValueForbidden", problem))
+    for field in ("data", "binaryData"):
+        causes += [
+            invalid_value(f"{field}[{key}]", key, "a valid config key must consist of "
+                          "alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+                          "'KEY_NAME',  or 'key-name', regex used for validation is "
+                          "'[-._a-zA-Z0-9]+')")
+            for key in new.get(field) or ()
+            if not key or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in key)
+        ]
+    return causes
+
+
+def check_lease(new: JsonObject, _: JsonObject | None) -> list[Cause]:
+    """Check a Lease."""
+    spec = new.get("spec") or {}
+    duration = spec.get("leaseDurationSeconds")
+    if duration is not None and duration <= 0:
+        problem = "must be greater than 0"
+        return [invalid_value("spec.leaseDurationSeconds", duration, problem)]
+    return []
+
+
+def check_event(new: JsonObject, _: JsonObject | None) -> list[Cause]:
+    """Check an Event: it lives in the namespace of what it is about."""
+    about = (new.get("involvedObject") or {}).get("namespace") or ""
+    namespace = new["metadata"].get("namespace", "")
+    if about == namespace or (not about and namespace == "default"):
+        return []
+    problem = "does not match event.namespace"
+    return [invalid_value("involvedObject.namespace", about, problem)]

@@ -1,0 +1,160 @@
+"""Watches: the changes of one resource to each who asked, in order, none left out.
+
+A watcher has no queue of its own: it remembers the revision it has told and reads on in the
+resource's history. One that reads too slowly finds the history gone and ends with 410 Gone, as a
+client that was away too long does; the server's memory does not grow with its watchers.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from ciliate.apiserver import errors
+from ciliate.apiserver.history import Event, EventType, Stored
+from ciliate.apiserver.requests import ListQuery
+from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.selectors import Selection
+from ciliate.apiserver.store import Collection, JsonObject, Store
+
+#: Renders one change for the client's representation; None stands for the object's own JSON.
+Render = Callable[[EventType, bytes], bytes]
+
+#: Marks the bookmark that ends the initial events of a watch-list (KEP-3157).
+_INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+#: Events in one write: what a client that fell behind gets at once.
+_CHUNK_EVENTS_MAX: Final = 500
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+
+
+def render_plain(event_type: EventType, raw: bytes) -> bytes:
+    """Return one line of a watch stream with the stored JSON."""
+    return b'{"type":"%b","object":%b}\n' % (event_type.value, raw)
+
+
+def render_error(error: errors.ApiError) -> bytes:
+    """Return the line that ends a watch."""
+    return _encode({"type": "ERROR", "object": error.status()}) + b"\n"
+
+
+@dataclass(slots=True)
+class Watch:
+    """One client's watch on one resource."""
+
+    store: Store
+    collection: Collection
+    resource: Resource
+    query: ListQuery
+    render: Render
+    bookmark_interval_s: float
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def lines(self, timeout_s: float) -> AsyncIterator[bytes]:
+        """Yield what to send, until the watch's time is over or its history is gone."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        self.collection.wakers.add(self._wake.set)
+        try:
+            self.store.settle()
+            told, initial = self._start()
+            for chunk in initial:
+                yield chunk
+            async for chunk in self._follow(told, deadline):
+                yield chunk
+        finally:
+            self.collection.wakers.discard(self._wake.set)
+
+    def _start(self) -> tuple[int, list[bytes]]:
+        """Return the revision to go on from, and what comes before it."""
+        asked = self.query.resource_version
+        if self.query.initial_events or asked in {"", "0"}:
+            told = self.store.committed
+            items = self.collection.select(self.query.selection.namespace)
+            lines = [
+                self.render(EventType.ADDED, item.raw)
+                for item in items
+                if self.query.selection.holds(item)
+            ]
+            if self.query.initial_events:
+                lines.append(self._bookmark(told, initial_end=True))
+            return told, [b"".join(lines)] if lines else []
+        return int(asked), []
+
+    async def _follow(self, told: int, deadline: float) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        bookmark_at = loop.time() + self.bookmark_interval_s
+        while True:
+            self._wake.clear()
+            seen = self.store.committed
+            events = self.collection.history.since(told)
+            if events is None:
+                oldest = self.collection.history.floor
+                yield render_error(errors.gone(asked=told, oldest=oldest))
+                return
+            for start in range(0, len(events), _CHUNK_EVENTS_MAX):
+                lines = self._lines(events[start : start + _CHUNK_EVENTS_MAX])
+                if lines:
+                    yield b"".join(lines)
+            # The history had everything up to `seen`: it is told, or not selected.
+            told = max(told, seen)
+            now = loop.time()
+            if now >= deadline:
+                if self.query.bookmarks:
+                    yield self._bookmark(told)
+                return
+            if now >= bookmark_at:
+                bookmark_at = now + self.bookmark_interval_s
+                if self.query.bookmarks:
+                    yield self._bookmark(told)
+            if not self._wake.is_set():
+                await self._sleep(min(deadline, bookmark_at) - now)
+
+    async def _sleep(self, timeout_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(timeout_s, 0)):
+                await self._wake.wait()
+
+    def _lines(self, events: Sequence[Event]) -> list[bytes]:
+        selection = self.query.selection
+        if not selection:
+            return [self.render(event.type, event.after.raw) for event in events]
+        lines = []
+        for event in events:
+            line = self._selected(event, selection)
+            if line is not None:
+                lines.append(line)
+        return lines
+
+    def _selected(self, event: Event, selection: Selection) -> bytes | None:
+        """Return what a change is in the selector's view: an object may move in or out of it."""
+        was = event.before is not None and selection.holds(event.before)
+        deleted = event.type is EventType.DELETED
+        if not deleted and selection.holds(event.after):
+            return self.render(EventType.MODIFIED if was else EventType.ADDED, event.after.raw)
+        if not was:
+            return None
+        assert event.before is not None
+        gone = event.after.raw if deleted else _at_revision(event.before, event.revision)
+        return self.render(EventType.DELETED, gone)
+
+    def _bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        metadata: JsonObject = {"resourceVersion": str(revision), "creationTimestamp": None}
+        if initial_end:
+            metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
+        obj = {
+            "kind": self.resource.kind,
+            "apiVersion": self.resource.api_version,
+            "metadata": metadata,
+        }
+        return _encode({"type": "BOOKMARK", "object": obj}) + b"\n"
+
+
+def _at_revision(stored: Stored, revision: int) -> bytes:
+    """Return an object that left the selection: its last selected state, at the change's time."""
+    obj: JsonObject = _decode(stored.raw)
+    obj["metadata"]["resourceVersion"] = str(revision)
+    return _encode(obj)

@@ -1,0 +1,402 @@
+"""Creating, changing and deleting objects by the rules all kinds share.
+
+Everything here runs without a pause between reading the current object and writing the next, so
+two writers can never both win; callers wait for `Store.durable` before they answer. Source:
+k8s.io/apiserver `pkg/registry/generic/registry/store.go` and `rest/` (create, update, delete).
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from ciliate.apiserver import errors
+from ciliate.apiserver.history import Stored
+from ciliate.apiserver.names import generate_name, metadata_causes
+from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.store import JsonObject, Store, decode
+from ciliate.apiserver.timestamps import now
+
+#: Finalizers that stand for a propagation policy; the collector acts on them.
+FOREGROUND: Final = "foregroundDeletion"
+ORPHAN: Final = "orphan"
+
+#: Metadata that only the server writes.
+_SYSTEM_FIELDS: Final = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "generateName",
+    "selfLink",
+)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Admission(Protocol):
+    """What a kind does beyond its own object: allocate addresses, serve a new resource."""
+
+    def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
+        """Complete `obj`, which is valid but for what this sets; may refuse with ApiError."""
+
+    def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
+        """Complete `new`; may refuse with ApiError."""
+
+    def written(self, obj: JsonObject) -> None:
+        """Take note of what was stored."""
+
+    def deleted(self, obj: JsonObject) -> None:
+        """Release what the object held."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """What a client asks of a deletion."""
+
+    grace_period_s: int | None = None
+    uid: str = ""
+    resource_version: str = ""
+    propagation: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The object a write leaves behind; `removed` when it is gone."""
+
+    raw: bytes
+    removed: bool = False
+
+
+@dataclass(slots=True)
+class Writer:
+    """The one way to change the store."""
+
+    store: Store
+    registry: Registry
+    admissions: dict[str, Admission] = field(default_factory=dict)
+
+    def create(
+        self, resource: Resource, namespace: str, obj: JsonObject, *, dry_run: bool = False
+    ) -> Written:
+        """Store a new object.
+
+        Raises:
+            ApiError: It exists, is invalid, or may not be made here.
+        """
+        self._check_namespace(resource, namespace, obj)
+        self._prepare_metadata(resource, namespace, obj)
+        if resource.has_status:
+            _reset_status(resource, obj)
+        resource.default(obj)
+        self._check(resource, obj, None)
+        key = (namespace, obj["metadata"]["name"])
+        if self.store.get(resource.id, key) is not None:
+            raise errors.already_exists(
+                resource=resource.plural, group=resource.group, name=key[1]
+            )
+        admission = self.admissions.get(resource.id)
+        if admission is not None:
+            admission.creating(obj, dry_run=dry_run)
+        if dry_run:
+            return Written(_encode(obj))
+        stored = self.store.put(resource.id, namespace, obj)
+        if admission is not None:
+            admission.written(obj)
+        return Written(stored.raw)
+
+    def _check_namespace(self, resource: Resource, namespace: str, obj: JsonObject) -> None:
+        if not resource.namespaced:
+            return
+        found = self.store.get("namespaces", ("", namespace))
+        if found is None:
+            raise errors.not_found(resource="namespaces", group="", name=namespace)
+        if decode(found)["metadata"].get("deletionTimestamp"):
+            problem = (
+                f"unable to create new content in namespace {namespace} because it is being "
+                "terminated"
+            )
+            name = obj["metadata"].get("name", "")
+            raise errors.forbidden(
+                resource=resource.plural, group=resource.group, name=name, problem=problem
+            )
+
+    @staticmethod
+    def _prepare_metadata(resource: Resource, namespace: str, obj: JsonObject) -> None:
+        metadata = obj["metadata"]
+        if metadata.pop("resourceVersion", None):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        if not metadata.get("name"):
+            prefix = metadata.get("generateName")
+            if not prefix:
+                cause = errors.Cause(
+                    "metadata.name",
+                    "FieldValueRequired",
+                    "Required value: name or generateName is required",
+                )
+                raise errors.invalid(
+                    kind=resource.kind, group=resource.group, name="", causes=[cause]
+                )
+            metadata["name"] = generate_name(prefix)
+        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+            metadata.pop(name, None)
+        if resource.namespaced:
+            metadata["namespace"] = namespace
+        else:
+            metadata.pop("namespace", None)
+        metadata["uid"] = str(uuid.uuid4())
+        metadata["creationTimestamp"] = now()
+        if resource.has_generation:
+            metadata["generation"] = 1
+        obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
+
+    @staticmethod
+    def _check(resource: Resource, new: JsonObject, old: JsonObject | None) -> None:
+        causes = metadata_causes(new["metadata"], name_problems=resource.name_problems)
+        causes += resource.validate(new, old)
+        if causes:
+            raise errors.invalid(
+                kind=resource.kind,
+                group=resource.group,
+                name=new["metadata"]["name"],
+                causes=causes,
+            )
+
+    def update(
+        self,
+        resource: Resource,
+        current: Stored,
+        new: JsonObject,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Written:
+        """Store the next version of an object; the same content again changes nothing.
+
+        Raises:
+            ApiError: The object changed since (409), or `new` is invalid.
+        """
+        old = decode(current)
+        self._check_preconditions(resource, current, new["metadata"])
+        _carry_metadata(new, old)
+        _merge_subresource(resource, new, old, subresource)
+        resource.default(new)
+        # A binding changes what an update may not: the node.
+        self._check(resource, new, None if subresource == "binding" else old)
+        if resource.has_generation and _spec_of(new) != _spec_of(old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        admission = self.admissions.get(resource.id)
+        if admission is not None:
+            admission.updating(new, old, dry_run=dry_run)
+        if _is_finished(new):
+            return self._remove(resource, new, dry_run=dry_run)
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if new == old:
+            return Written(current.raw)
+        if dry_run:
+            return Written(_encode(new))
+        stored = self.store.put(resource.id, current.namespace, new)
+        if admission is not None:
+            admission.written(new)
+        return Written(stored.raw)
+
+    @staticmethod
+    def _check_preconditions(
+        resource: Resource, current: Stored, metadata: Mapping[str, Any]
+    ) -> None:
+        uid, version = metadata.get("uid"), metadata.get("resourceVersion")
+        problem = ""
+        if uid and uid != current.uid:
+            problem = (
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+                f"{current.uid}"
+            )
+        elif not version or version == str(current.revision):
+            return
+        raise errors.conflict(
+            resource=resource.plural, group=resource.group, name=current.name, problem=problem
+        )
+
+    def _remove(self, resource: Resource, obj: JsonObject, *, dry_run: bool) -> Written:
+        if dry_run:
+            return Written(_encode(obj), removed=True)
+        stored = self.store.delete(resource.id, obj["metadata"].get("namespace", ""), obj)
+        admission = self.admissions.get(resource.id)
+        if admission is not None:
+            admission.deleted(obj)
+        return Written(stored.raw, removed=True)
+
+    def delete(self, resource: Resource, current: Stored, options: DeleteOptions) -> Written:
+        """Delete an object: at once, or by asking those who hold its finalizers.
+
+        Raises:
+            ApiError: A precondition does not hold (409).
+        """
+        obj = decode(current)
+        metadata = obj["metadata"]
+        self._check_delete(resource, current, options)
+        _apply_propagation(metadata, options.propagation)
+        grace_s = _grace_period_s(resource, obj, options)
+        deleting = metadata.get("deletionTimestamp") is not None
+        if deleting:
+            # A second request may shorten the grace period, never lengthen it.
+            grace_s = min(grace_s, metadata.get("deletionGracePeriodSeconds", 0))
+        if not (grace_s or metadata.get("finalizers") or _namespace_finalizers(obj)):
+            return self._remove(resource, obj, dry_run=options.dry_run)
+        if not deleting or grace_s < metadata.get("deletionGracePeriodSeconds", 0):
+            moment = datetime.now(tz=UTC) + timedelta(seconds=grace_s)
+            metadata["deletionTimestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            metadata["deletionGracePeriodSeconds"] = grace_s
+            if resource.has_generation:
+                metadata["generation"] = metadata.get("generation", 0) + 1
+        if resource.id == "namespaces":
+            metadata.pop("deletionGracePeriodSeconds", None)
+            obj.setdefault("status", {})["phase"] = "Terminating"
+        if options.dry_run:
+            return Written(_encode(obj))
+        if obj == decode(current):
+            return Written(current.raw)
+        return Written(self.store.put(resource.id, current.namespace, obj).raw)
+
+    def _check_delete(
+        self, resource: Resource, current: Stored, options: DeleteOptions
+    ) -> None:
+        if resource.id == "namespaces" and current.name in {"default", "kube-system", "kube-public"}:
+            raise errors.forbidden(
+                resource="namespaces",
+                group="",
+                name=current.name,
+                problem="this namespace may not be deleted",
+            )
+        preconditions = {"uid": options.uid, "resourceVersion": options.resource_version}
+        if options.resource_version and options.resource_version != str(current.revision):
+            problem = (
+                f"Precondition failed: ResourceVersion in precondition: "
+                f"{options.resource_version}, ResourceVersion in object meta: {current.revision}"
+            )
+            raise errors.conflict(
+                resource=resource.plural, group=resource.group, name=current.name, problem=problem
+            )
+        self._check_preconditions(resource, current, {**preconditions, "resourceVersion": ""})
+
+
+def _reset_status(resource: Resource, obj: JsonObject) -> None:
+    """Status is its own path's alone; nodes register with theirs, as kubelets do."""
+    if resource.id == "nodes":
+        obj.setdefault("status", {})
+        obj.setdefault("spec", {})
+    elif resource.is_custom:
+        obj.pop("status", None)
+    elif resource.id == "pods":
+        obj["status"] = {"phase": "Pending", "qosClass": _quality_of_service(obj)}
+    else:
+        obj["status"] = {}
+
+
+def _quality_of_service(obj: JsonObject) -> str:
+    """Return a pod's class by the requests and limits of its containers."""
+    containers = (obj.get("spec") or {}).get("containers") or ()
+    resources = [c.get("resources") or {} for c in containers]
+    if not any(r.get("requests") or r.get("limits") for r in resources):
+        return "BestEffort"
+    for one in resources:
+        limits, requests = one.get("limits") or {}, one.get("requests") or {}
+        for name in ("cpu", "memory"):
+            if name not in limits or requests.get(name, limits[name]) != limits[name]:
+                return "Burstable"
+    return "Guaranteed"
+
+
+def _carry_metadata(new: JsonObject, old: JsonObject) -> None:
+    """Give `new` the metadata that clients cannot change."""
+    metadata, was = new["metadata"], old["metadata"]
+    for name in _SYSTEM_FIELDS:
+        if name in was:
+            metadata[name] = was[name]
+        else:
+            metadata.pop(name, None)
+    metadata["name"] = was["name"]
+    if "namespace" in was:
+        metadata["namespace"] = was["namespace"]
+    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
+
+
+def _merge_subresource(
+    resource: Resource, new: JsonObject, old: JsonObject, subresource: str
+) -> None:
+    """Keep what the path written to does not own: status, or everything else."""
+    if subresource == "status":
+        status, metadata = new.get("status"), new["metadata"]
+        kept = dict(old["metadata"])
+        if not resource.is_custom:
+            for name in ("labels", "annotations"):
+                if name in metadata:
+                    kept[name] = metadata[name]
+        if "managedFields" in metadata:
+            kept["managedFields"] = metadata["managedFields"]
+        new.clear()
+        new.update(old)
+        new["metadata"] = kept
+        if status is None:
+            new.pop("status", None)
+        else:
+            new["status"] = status
+    elif resource.has_status and not subresource:
+        if "status" in old:
+            new["status"] = old["status"]
+        else:
+            new.pop("status", None)
+
+
+def _spec_of(obj: JsonObject) -> JsonObject:
+    return {k: v for k, v in obj.items() if k not in {"metadata", "status"}}
+
+
+def _is_finished(obj: JsonObject) -> bool:
+    """Return whether an object that is being deleted has nothing left to wait for."""
+    metadata = obj["metadata"]
+    return bool(
+        metadata.get("deletionTimestamp")
+        and not metadata.get("finalizers")
+        and not metadata.get("deletionGracePeriodSeconds")
+        and not _namespace_finalizers(obj)
+    )
+
+
+def _namespace_finalizers(obj: JsonObject) -> list[str]:
+    """Return who must still let a namespace go: namespaces have finalizers in their spec too."""
+    if obj["kind"] != "Namespace" or obj["apiVersion"] != "v1":
+        return []
+    finalizers: list[str] = (obj.get("spec") or {}).get("finalizers") or []
+    return finalizers
+
+
+def _apply_propagation(metadata: JsonObject, propagation: str) -> None:
+    """Write the propagation policy as the finalizer that stands for it."""
+    if not propagation:
+        return
+    finalizers = [f for f in metadata.get("finalizers") or () if f not in {FOREGROUND, ORPHAN}]
+    if propagation == "Foreground":
+        finalizers.append(FOREGROUND)
+    elif propagation == "Orphan":
+        finalizers.append(ORPHAN)
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    else:
+        metadata.pop("finalizers", None)
+
+
+def _grace_period_s(resource: Resource, obj: JsonObject, options: DeleteOptions) -> int:
+    """Return how long the object may go on: only a pod on a node has something to finish."""
+    if resource.id != "pods":
+        return 0
+    spec, status = obj["spec"], obj.get("status") or {}
+    if not spec.get("nodeName") or status.get("phase") in {"Succeeded", "Failed"}:
+        return 0
+    if options.grace_period_s is not None:
+        return max(options.grace_period_s, 0)
+    return int(spec.get("terminationGracePeriodSeconds", 30))

@@ -1,0 +1,83 @@
+"""The tree of commands, and the names under which parts of it are called.
+
+Subcommands are named by dotted path and imported when they are used: `ciliate lab status` pays for
+nothing of the agent's.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from ciliate.cli.lazy_group import LazyGroup
+
+#: Command -> where its click command lives, and its line in the help.
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "lab": ("ciliate.lab.command:command", "Clusters out of network namespaces, on this machine."),
+    "status": ("ciliate.cli.status:command", "The state of the network in the cluster."),
+    "config": ("ciliate.cli.config:command", "View and change the ConfigMap cilium-config."),
+    "dbg": ("ciliate.cli.dbg:command", "What the agent on this node knows and does."),
+    "agent": ("ciliate.agent.command:command", "Run the agent of a node."),
+    "operator": ("ciliate.operator.command:command", "Run the cluster's operator."),
+    "apiserver": ("ciliate.apiserver.command:command", "Run the embedded API server."),
+    "version": (
+        "ciliate.cli.version:command",
+        "Show the versions of this command and of the cluster.",
+    ),
+    "completion": ("ciliate.cli.app:completion", "Print a shell's completion script."),
+}
+
+#: What `cilium` shows of it; `cilium-dbg` is `ciliate dbg`.
+_CILIUM: Final = ("status", "config", "version", "completion")
+
+_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Program(LazyGroup):
+    """The root: lists its commands without importing them."""
+
+    def __init__(self, name: str, shown: tuple[str, ...]) -> None:
+        super().__init__(
+            name,
+            lazy={command: _COMMANDS[command][0] for command in shown},
+            context_settings=_SETTINGS,
+            help="A pod network for Kubernetes, and a lab to try it in.",
+        )
+        self._shown = shown
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        del ctx
+        return list(self._shown)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help's list of commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self._shown])
+
+
+def program(name: str = "ciliate") -> click.Command:
+    """Return the command that is called by this name."""
+    if name == "cilium-dbg":
+        from ciliate.cli.dbg import command  # noqa: PLC0415 - for this name alone.
+
+        return command
+    return Program(name, _CILIUM if name == "cilium" else tuple(_COMMANDS))
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print a script that makes SHELL complete this program's commands.
+
+    For example: `source <(ciliate completion bash)`.
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - rarely needed.
+
+    name = ctx.find_root().info_name or "ciliate"
+    kind = get_completion_class(shell)
+    assert kind is not None
+    variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
+    click.echo(kind(ctx.find_root().command, {}, name, variable).source())

@@ -1,0 +1,74 @@
+"""Which cluster a command speaks to.
+
+In this order: `--kubeconfig`, KUBECONFIG, the pod it runs in, ~/.kube/config; and when none of
+these exists, the lab that CILIATE_LAB names (or the lab called "lab"): on a machine that has
+nothing but the lab, `ciliate status` needs no preparation.
+"""
+
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from ciliate.errors import CiliateError
+
+if TYPE_CHECKING:
+    from ciliate.kube.client import ApiClient
+
+#: ARCHITECTURE.md, "Machines of the lab".
+LABS: Final = Path("/run/ciliate/labs")
+
+T = TypeVar("T")
+
+#: Gives a command the option, passed on as `kubeconfig`; empty: see the module.
+kubeconfig_option: Final = click.option(
+    "--kubeconfig", default="", metavar="FILE", help="How to reach the cluster."
+)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a command's asynchronous part."""
+    import asyncio  # noqa: PLC0415 - a third of the start-up of commands that need none.
+
+    return asyncio.run(work)
+
+
+class NoClusterError(CiliateError):
+    """There is nothing that says how to reach a cluster."""
+
+    def __init__(self, *, lab: Path) -> None:
+        self.lab = lab
+        super().__init__(
+            "no cluster to speak to: neither KUBECONFIG nor ~/.kube/config, nor a lab's "
+            f"{lab}. Give --kubeconfig FILE, or start a lab with `ciliate lab up`"
+        )
+
+
+def find_kubeconfig(explicit: str) -> str:
+    """Return the file to use, or "" where `ApiClient.detect` finds its way itself.
+
+    Raises:
+        NoClusterError: There is none of the files, and this is no pod.
+    """
+    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    if explicit or os.environ.get("KUBECONFIG") or in_cluster:
+        return explicit
+    if Path("~/.kube/config").expanduser().exists():
+        return ""
+    lab = LABS / os.environ.get("CILIATE_LAB", "lab") / "kubeconfig"
+    if not lab.exists():
+        raise NoClusterError(lab=lab)
+    return str(lab)
+
+
+def cluster_client(kubeconfig: str) -> "ApiClient":
+    """Return a client of the cluster; use it with `async with`.
+
+    Raises:
+        KubeconfigError: No kubeconfig, or one that cannot be used.
+    """
+    from ciliate.kube.client import ApiClient  # noqa: PLC0415 - imports aiohttp: 100 ms.
+
+    return ApiClient.detect(find_kubeconfig(kubeconfig))

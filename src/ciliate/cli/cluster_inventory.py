@@ -1,0 +1,60 @@
+"""Reading the objects that `ciliate status` concludes from, once or until all is well."""
+
+import asyncio
+import time
+from typing import Final, TypeVar
+
+from ciliate.api.apps import DAEMON_SETS, DEPLOYMENTS
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
+from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.core import PODS
+from ciliate.api.metadata import KubeObject
+from ciliate.api.resource import Resource
+from ciliate.cli.cluster_status import NAMESPACE, ClusterStatus, Inventory, summarize
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError, UnavailableError
+
+T = TypeVar("T", bound=KubeObject)
+
+#: Between two looks.
+_LOOK_S: Final = 1.0
+
+
+async def observe(client: ApiClient, *, wait_s: float) -> ClusterStatus:
+    """Return the status; with `wait_s` the first that shows no error, else the last in that time.
+
+    Closes the client.
+
+    Raises:
+        KubeError: The API server refuses, or does not answer and has not within `wait_s`.
+    """
+    deadline = time.monotonic() + wait_s
+    async with client:
+        while True:
+            over = time.monotonic() >= deadline
+            try:
+                found = summarize(await _read(client))
+                if over or not found.errors:
+                    return found
+            except UnavailableError:
+                if over:
+                    raise
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _read(client: ApiClient) -> Inventory:
+    return Inventory(
+        daemon_sets=(await client.list(DAEMON_SETS, namespace=NAMESPACE)).items,
+        deployments=(await client.list(DEPLOYMENTS, namespace=NAMESPACE)).items,
+        pods=(await client.list(PODS)).items,
+        endpoints=await _list_if_defined(client, CILIUM_ENDPOINTS),
+        nodes=await _list_if_defined(client, CILIUM_NODES),
+    )
+
+
+async def _list_if_defined(client: ApiClient, kind: Resource[T]) -> list[T]:
+    """Return all objects of a CRD's kind; none where the operator has not made the CRD yet."""
+    try:
+        return list((await client.list(kind)).items)
+    except NotFoundError:
+        return []

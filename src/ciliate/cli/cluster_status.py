@@ -1,0 +1,212 @@
+"""The state of Ciliate in a cluster, concluded from its Kubernetes objects: `ciliate status`.
+
+`summarize` is pure: objects in, `ClusterStatus` out; `status` fetches and `cluster_picture` draws.
+The words and the JSON's fields are those of Cilium's CLI.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Struct
+
+from ciliate.api.apps import DaemonSet, Deployment
+from ciliate.api.cilium_endpoint import CiliumEndpoint
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.core import Pod
+
+NAMESPACE: Final = "kube-system"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A workload that may be part of an installation; one that must be there is `required`."""
+
+    name: str
+    kind: str
+    label: tuple[str, str]  # Of its pods.
+    title: str = ""  # In the picture; empty: not in it.
+    required: bool = False
+
+
+COMPONENTS: Final = (
+    Component("cilium", "DaemonSet", ("k8s-app", "cilium"), "Cilium", required=True),
+    Component(
+        "cilium-operator",
+        "Deployment",
+        ("name", "cilium-operator"),
+        "Operator",
+        required=True,
+    ),
+    Component("cilium-envoy", "DaemonSet", ("k8s-app", "cilium-envoy"), "Envoy DaemonSet"),
+    Component("hubble-relay", "Deployment", ("k8s-app", "hubble-relay"), "Hubble Relay"),
+    Component("hubble-ui", "Deployment", ("k8s-app", "hubble-ui")),
+    Component(
+        "clustermesh-apiserver",
+        "Deployment",
+        ("k8s-app", "clustermesh-apiserver"),
+        "ClusterMesh",
+    ),
+)
+
+
+class PodState(Struct, frozen=True):
+    """How many pods of a workload are wanted and there."""
+
+    type: str
+    desired: int
+    ready: int
+    available: int
+    unavailable: int
+
+
+class PodsCount(Struct, frozen=True):
+    """Pods of the cluster that should have an endpoint, and those that have one."""
+
+    all: int
+    by_cilium: int
+
+
+class Findings(Struct, frozen=True):
+    """What is wrong with a component, by object."""
+
+    errors: dict[str, list[str]]
+    warnings: dict[str, list[str]]
+
+
+class ClusterStatus(Struct, frozen=True, kw_only=True):
+    """Everything `ciliate status` shows; keys are names of components."""
+
+    pod_state: dict[str, PodState]
+    phase_count: dict[str, dict[str, int]]
+    pods_count: PodsCount
+    image_count: dict[str, dict[str, int]]
+    findings: dict[str, Findings]
+    chart_version: str = ""
+
+    @property
+    def errors(self) -> int:
+        """How many errors were found."""
+        return sum(len(texts) for f in self.findings.values() for texts in f.errors.values())
+
+
+class Inventory(Struct, frozen=True, kw_only=True):
+    """The objects that a status is concluded from."""
+
+    daemon_sets: Sequence[DaemonSet]
+    deployments: Sequence[Deployment]
+    pods: Sequence[Pod]
+    endpoints: Sequence[CiliumEndpoint]
+    nodes: Sequence[CiliumNode]
+
+
+def summarize(inventory: Inventory) -> ClusterStatus:
+    """Return the status that the objects show."""
+    states = _pod_states(inventory)
+    pods = {component.name: _pods_of(component, inventory.pods) for component in COMPONENTS}
+    return ClusterStatus(
+        pod_state=states,
+        phase_count={
+            name: dict(Counter(_phase(p) for p in of)) for name, of in pods.items() if of
+        },
+        pods_count=_managed(inventory.pods, inventory.endpoints),
+        image_count={name: _images(of) for name, of in pods.items() if of},
+        findings={
+            component.name: found
+            for component in COMPONENTS
+            if (found := _findings(component, states, pods[component.name], inventory.nodes))
+        },
+        chart_version=_chart_version(inventory.daemon_sets),
+    )
+
+
+def _pod_states(inventory: Inventory) -> dict[str, PodState]:
+    known = {component.name for component in COMPONENTS}
+    states = {}
+    for daemon_set in inventory.daemon_sets:
+        numbers = daemon_set.status
+        states[daemon_set.metadata.name] = PodState(
+            "DaemonSet",
+            numbers.desired_number_scheduled,
+            numbers.number_ready,
+            numbers.number_available,
+            numbers.number_unavailable,
+        )
+    for deployment in inventory.deployments:
+        of = deployment.status
+        states[deployment.metadata.name] = PodState(
+            "Deployment",
+            deployment.spec.replicas,
+            of.ready_replicas,
+            of.available_replicas,
+            of.unavailable_replicas,
+        )
+    return {name: state for name, state in sorted(states.items()) if name in known}
+
+
+def _pods_of(component: Component, pods: Iterable[Pod]) -> list[Pod]:
+    key, value = component.label
+    return [
+        pod
+        for pod in pods
+        if pod.metadata.namespace == NAMESPACE and pod.metadata.labels.get(key) == value
+    ]
+
+
+def _phase(pod: Pod) -> str:
+    return pod.status.phase or "Pending"
+
+
+def _managed(pods: Iterable[Pod], endpoints: Iterable[CiliumEndpoint]) -> PodsCount:
+    """Count pods with a network of their own that live, and those with a CiliumEndpoint."""
+    have = {(endpoint.metadata.namespace, endpoint.metadata.name) for endpoint in endpoints}
+    want = {
+        (pod.metadata.namespace, pod.metadata.name)
+        for pod in pods
+        if not pod.spec.host_network and _phase(pod) not in ("Succeeded", "Failed")
+    }
+    return PodsCount(all=len(want), by_cilium=len(want & have))
+
+
+def _images(pods: Iterable[Pod]) -> dict[str, int]:
+    return dict(Counter(c.image for pod in pods for c in pod.spec.containers if c.image))
+
+
+def _findings(
+    component: Component,
+    states: dict[str, PodState],
+    pods: Sequence[Pod],
+    nodes: Iterable[CiliumNode],
+) -> Findings | None:
+    """Return what is wrong with a component; None when nothing is."""
+    errors: dict[str, list[str]] = {}
+    warnings: dict[str, list[str]] = {}
+    state = states.get(component.name)
+    if state is None and component.required:
+        kind = component.kind.lower()
+        errors[component.name] = [
+            f'{kind} "{component.name}" not found in {NAMESPACE}: is Ciliate installed?'
+        ]
+    elif state is not None and state.desired > state.ready:
+        missing = state.desired - state.ready
+        errors[component.name] = [f"{missing} pods of {state.type} {component.name} are not ready"]
+    for pod in pods:
+        if _phase(pod) not in ("Running", "Succeeded"):
+            reason = f" ({pod.status.reason})" if pod.status.reason else ""
+            warnings[pod.metadata.name] = [f"pod is {_phase(pod).lower()}{reason}"]
+    if component.name == "cilium-operator":
+        # The operator cannot give these nodes addresses; each node's object says why.
+        for node in nodes:
+            if problem := node.status.ipam.operator_status.error:
+                warnings[node.metadata.name] = [problem]
+    return Findings(errors, warnings) if errors or warnings else None
+
+
+def _chart_version(daemon_sets: Iterable[DaemonSet]) -> str:
+    """Return the version of the Helm chart, which labels what it installs "cilium-1.17.6"."""
+    for daemon_set in daemon_sets:
+        chart = daemon_set.metadata.labels.get("helm.sh/chart", "")
+        if daemon_set.metadata.name == "cilium" and chart:
+            return chart.rpartition("-")[2]
+    return ""

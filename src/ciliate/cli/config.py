@@ -1,0 +1,144 @@
+"""`ciliate config`, which is `cilium config`: the ConfigMap that every process reads at its start.
+
+`set` knows the keys: a text of the wrong form is refused before it can stop an agent, and a name
+that no one reads is refused with the nearest one that is.
+"""
+
+from collections.abc import Mapping
+
+import click
+
+from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.key_list import render_keys, render_markdown
+from ciliate.cli.output import output_option, render
+from ciliate.cli.table import align
+from ciliate.config import keys
+from ciliate.errors import CiliateError, SettingError
+
+
+class KeyNotSetError(CiliateError):
+    """The ConfigMap does not have the key."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        known = keys.KEYS.get(name)
+        near = keys.nearest(name)
+        if known is not None and known.default is not None:
+            hint = f"its default is in force: {known.default!r}"
+        elif known is None and near:
+            hint = f"did you mean {near}?"
+        else:
+            hint = "`ciliate config view` shows the keys that are set"
+        super().__init__(f"{name} is not set in cilium-config: {hint}")
+
+
+@click.group("config")
+def command() -> None:
+    """Show and change the settings of the cluster (ConfigMap cilium-config)."""
+
+
+def render_settings(settings: Mapping[str, str]) -> str:
+    """Return every key, sorted, with its value behind blanks."""
+    lines = [f"{name}\t{value}" for name, value in sorted(settings.items())]
+    return align(lines, width_min=0, padding=4)
+
+
+@command.command("view")
+@kubeconfig_option
+@output_option
+def view(output: str | None, kubeconfig: str) -> None:
+    """Show all keys that are set."""
+    settings = _read(kubeconfig)
+    if output is not None:
+        click.echo(render(dict(sorted(settings.items())), output), nl=False)
+    else:
+        click.echo(render_settings(settings), nl=False)
+
+
+@command.command("get")
+@click.argument("name", metavar="KEY")
+@kubeconfig_option
+@output_option
+def get(name: str, output: str | None, kubeconfig: str) -> None:
+    """Show the value of KEY."""
+    settings = _read(kubeconfig)
+    if name not in settings:
+        raise KeyNotSetError(name)
+    if output is not None:
+        click.echo(render({name: settings[name]}, output), nl=False)
+    else:
+        click.echo(settings[name])
+
+
+@command.command("set")
+@click.argument("name", metavar="KEY")
+@click.argument("value")
+@click.option(
+    "-r/ ", "--restart/--no-restart", default=True, show_default=True, help="Restart the agents."
+)
+@click.option("--force", is_flag=True, help="Set a key or value that we do not know.")
+@kubeconfig_option
+def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
+    """Set KEY to VALUE and restart the agents, which read it at their start."""
+    _check(name, value, force=force)
+    click.echo(f"✨ Patching ConfigMap cilium-config with {name}={value}...")
+    _write(kubeconfig, {name: value}, restart=restart)
+    _report_restart(name, restart=restart)
+
+
+@command.command("delete")
+@click.argument("name", metavar="KEY")
+@click.option("--restart/--no-restart", default=True, show_default=True)
+@kubeconfig_option
+def delete(name: str, kubeconfig: str, *, restart: bool) -> None:
+    """Remove KEY, so that its default is in force, and restart the agents."""
+    click.echo(f"✨ Removing {name} from ConfigMap cilium-config...")
+    _write(kubeconfig, {name: None}, restart=restart)
+    _report_restart(name, restart=restart)
+
+
+@command.command("keys")
+@click.option("-a", "--all", "show_all", is_flag=True, help="Also keys that are known only.")
+@click.option("--markdown", is_flag=True, help="As docs/CONFIGURATION.md.")
+@output_option
+def list_keys(output: str | None, *, show_all: bool, markdown: bool) -> None:
+    """List the keys that may be set, with kind, default and meaning."""
+    listed = [key for key in keys.KEYS.values() if key.supported or show_all]
+    if markdown:
+        click.echo(render_markdown(), nl=False)
+    elif output is not None:
+        click.echo(render(listed, output), nl=False)
+    else:
+        click.echo(render_keys(listed), nl=False)
+
+
+def _check(name: str, value: str, *, force: bool) -> None:
+    """Refuse what cannot work; say so when it works but has no effect."""
+    try:
+        keys.check(name, value)
+    except SettingError as error:
+        if not force:
+            raise
+        click.echo(f"Warning: {error}", err=True)
+    for warning in keys.review({name: value}).warnings() if name in keys.KEYS else ():
+        click.echo(f"Warning: {warning}", err=True)
+
+
+def _report_restart(name: str, *, restart: bool) -> None:
+    if restart:
+        click.echo("♻️  Restarted Cilium pods")
+    known = keys.KEYS.get(name)
+    if known is not None and known.scope is not keys.Scope.AGENT:
+        click.echo("The operator reads this key too: restart deploy/cilium-operator as well.")
+
+
+def _read(kubeconfig: str) -> Mapping[str, str]:
+    from ciliate.cli.config_map import read  # noqa: PLC0415 - the API client: 100 ms.
+
+    return run(read(cluster_client(kubeconfig)))
+
+
+def _write(kubeconfig: str, changes: Mapping[str, str | None], *, restart: bool) -> None:
+    from ciliate.cli.config_map import write  # noqa: PLC0415 - the API client: 100 ms.
+
+    run(write(cluster_client(kubeconfig), changes, restart=restart))

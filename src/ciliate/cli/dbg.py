@@ -1,0 +1,223 @@
+"""`ciliate dbg`, which is `cilium-dbg`: one node as its agent sees it.
+
+Each command asks the agent over its Unix socket and prints the answer; `bpf …` reads the maps
+themselves. The texts are made by pure functions in `node_status`, `endpoint_list` and
+`daemon_config`.
+"""
+
+import platform
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from ciliate import __version__
+from ciliate.api.agent import (
+    ClusterNodes,
+    DaemonConfiguration,
+    EndpointModel,
+    IdentityModel,
+    IpListEntry,
+)
+from ciliate.api.agent_status import StatusResponse
+from ciliate.cli import node_status
+from ciliate.cli.daemon_config import render_configuration
+from ciliate.cli.endpoint_list import (
+    render_endpoints,
+    render_identities,
+    render_ips,
+    render_nodes,
+)
+from ciliate.cli.lazy_group import LazyGroup
+from ciliate.cli.output import output_option, render
+from ciliate.errors import CiliateError
+
+if TYPE_CHECKING:
+    from ciliate.cli.agent_client import AgentClient
+
+
+class EndpointMissingError(CiliateError):
+    """No endpoint of this node goes by that name."""
+
+    def __init__(self, *, wanted: str, present: int) -> None:
+        self.wanted = wanted
+        self.present = present
+        super().__init__(
+            f"no endpoint {wanted!r} among the {present} of this node: `dbg endpoint list` shows "
+            "them; give a number, pod-name:NAMESPACE/POD, container-id:ID, "
+            "cni-attachment-id:ID:IFNAME, ipv4:ADDRESS or ipv6:ADDRESS"
+        )
+
+
+@click.group(
+    "dbg",
+    cls=LazyGroup,
+    lazy={"bpf": "ciliate.cli.dbg_bpf:command"},
+    context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
+)
+def command() -> None:
+    """Look into this node's agent and datapath (`cilium-dbg`)."""
+
+
+def _agent() -> "AgentClient":
+    from ciliate.cli.agent_client import AgentClient  # noqa: PLC0415 - http.client: 25 ms.
+
+    return AgentClient.from_environment()
+
+
+@command.command("status")
+@click.option("--verbose", is_flag=True, help="Print all details.")
+@click.option("--brief", is_flag=True, help='Print "OK" or what is wrong, in one line.')
+@click.option("--all-addresses", is_flag=True, help="Print every allocated address.")
+@click.option("--all-controllers", is_flag=True, help="Print every controller.")
+@output_option
+@click.pass_context
+def status(
+    context: click.Context,
+    output: str | None,
+    *,
+    verbose: bool,
+    brief: bool,
+    all_addresses: bool,
+    all_controllers: bool,
+) -> None:
+    """Show the agent's state. Exit code 1 when something is not well."""
+    answer = _agent().get("healthz", StatusResponse)
+    if output is not None:
+        click.echo(render(answer, output), nl=False)
+    elif brief:
+        click.echo(node_status.render_brief(answer), nl=False)
+    else:
+        details = node_status.Details(
+            addresses=verbose or all_addresses,
+            controllers=verbose or all_controllers,
+            devices=verbose,
+            own=verbose,
+        )
+        now = datetime.now(UTC)
+        click.echo(node_status.render_status(answer, details, now=now), nl=False)
+    if node_status.first_problem(answer) is not None:
+        context.exit(1)
+
+
+@command.group("endpoint")
+def endpoint() -> None:
+    """Endpoints of this node."""
+
+
+@endpoint.command("list")
+@click.option("--no-headers", is_flag=True, help="Leave the two rows of headings out.")
+@output_option
+def endpoint_list(output: str | None, *, no_headers: bool) -> None:
+    """List the endpoints of this node, the host among them."""
+    endpoints = _endpoints()
+    if output is not None:
+        click.echo(render(endpoints, output), nl=False)
+    else:
+        click.echo(render_endpoints(endpoints, headers=not no_headers), nl=False)
+
+
+@endpoint.command("get")
+@click.argument("name")
+@output_option
+def endpoint_get(name: str, output: str | None) -> None:
+    """Show everything about the endpoint NAME: a number, or pod-name:NAMESPACE/POD."""
+    endpoints = _endpoints()
+    found = [each for each in endpoints if name in _names(each)]
+    if not found:
+        raise EndpointMissingError(wanted=name, present=len(endpoints))
+    click.echo(render(found, output or "json"), nl=False)
+
+
+def _endpoints() -> list[EndpointModel]:
+    return _agent().get("endpoint", list[EndpointModel])
+
+
+def _names(model: EndpointModel) -> set[str]:
+    """Return all the names by which Cilium's commands find an endpoint."""
+    external = model.status.external_identifiers
+    pod = external.pod_name or f"{external.k8s_namespace}/{external.k8s_pod_name}"
+    names = {
+        "cilium-local": str(model.id),
+        "container-id": external.container_id,
+        "cni-attachment-id": external.cni_attachment_id,
+        "pod-name": pod.strip("/"),
+        "cep-name": pod.strip("/"),
+    }
+    pairs = {f"{prefix}:{name}" for prefix, name in names.items() if name}
+    for address in model.status.networking.addressing:
+        pairs |= {f"ipv4:{address.ipv4}", f"ipv6:{address.ipv6}"} - {"ipv4:", "ipv6:"}
+    return pairs | {str(model.id)}
+
+
+@command.command("config")
+@click.option("-a", "--all", "show_all", is_flag=True, help="Also the read-only settings.")
+@output_option
+def config(output: str | None, *, show_all: bool) -> None:
+    """Show the settings the agent runs with."""
+    answer = _agent().get("config", DaemonConfiguration)
+    if output is not None:
+        click.echo(render(answer, output), nl=False)
+    else:
+        click.echo(render_configuration(answer, read_only=show_all), nl=False)
+
+
+@command.group("ip")
+def ip() -> None:
+    """Addresses of the cluster."""
+
+
+@ip.command("list")
+@click.option("-n", "--numeric", is_flag=True, help="Print identities as numbers.")
+@click.option("-v", "--verbose", is_flag=True, help="Print all fields.")
+@output_option
+def ip_list(output: str | None, *, numeric: bool, verbose: bool) -> None:
+    """List the addresses the agent knows, with identity and source."""
+    client = _agent()
+    entries = client.get("ip", list[IpListEntry])
+    if output is not None:
+        click.echo(render(entries, output), nl=False)
+        return
+    identities = [] if numeric else client.get("identity", list[IdentityModel])
+    labels = {identity.id: identity.labels for identity in identities}
+    click.echo(render_ips(entries, labels, numeric=numeric, verbose=verbose), nl=False)
+
+
+@command.group("identity")
+def identity() -> None:
+    """Identities of the cluster."""
+
+
+@identity.command("list")
+@output_option
+def identity_list(output: str | None) -> None:
+    """List the identities the agent knows, with their labels."""
+    identities = _agent().get("identity", list[IdentityModel])
+    if output is not None:
+        click.echo(render(identities, output), nl=False)
+    else:
+        click.echo(render_identities(identities), nl=False)
+
+
+@command.group("node")
+def node() -> None:
+    """Nodes of the cluster."""
+
+
+@node.command("list")
+@output_option
+def node_list(output: str | None) -> None:
+    """List the nodes the agent knows."""
+    nodes = _agent().get("cluster/nodes", ClusterNodes)
+    if output is not None:
+        click.echo(render(nodes.nodes_added, output), nl=False)
+    else:
+        click.echo(render_nodes(nodes), nl=False)
+
+
+@command.command("version")
+def version() -> None:
+    """Show the versions of this command and of the agent."""
+    click.echo(f"Client: {__version__} {platform.system().lower()}/{platform.machine()}")
+    answer = _agent().get("healthz", StatusResponse)
+    click.echo(f"Daemon: {answer.version or answer.cilium.msg}")

@@ -1,0 +1,209 @@
+"""`ciliate dbg bpf …`: the datapath's maps as the kernel holds them now.
+
+These commands read the pinned maps themselves and work without an agent; they need root. What a
+row looks like is decided in `map_list`.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from ciliate.cli.map_list import (
+    TrackedConnection,
+    Translation,
+    endpoint_rows,
+    fragment_rows,
+    interface_rows,
+    ipcache_rows,
+    masquerade_rows,
+    metric_rows,
+)
+from ciliate.cli.output import output_option, render
+from ciliate.cli.table import align
+from ciliate.datapath.bpf_map import BpfMap, open_pinned
+from ciliate.datapath.maps import (
+    CONNTRACK,
+    ENDPOINTS,
+    FRAGMENTS,
+    INTERFACES,
+    IPCACHE,
+    MASQUERADE_ADDRESSES,
+    METRICS,
+    NAT,
+)
+from ciliate.datapath.metrics import counters
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@click.group("bpf")
+@click.option(
+    "--bpf-root",
+    default="/sys/fs/bpf",
+    show_default=True,
+    envvar="CILIUM_BPF_ROOT",
+    type=click.Path(path_type=Path),
+    help="The bpf file system the maps are pinned in.",
+)
+@click.pass_context
+def command(context: click.Context, bpf_root: Path) -> None:
+    """Show the datapath's maps."""
+    context.obj = bpf_root
+
+
+def _entries(bpf_root: Path, which: BpfMap[K, V]) -> list[tuple[K, V]]:
+    """Return all entries of a pinned map."""
+    with open_pinned(bpf_root, which) as opened:
+        return list(opened.items())
+
+
+def _echo_lines(rows: Sequence[object], lines: Iterable[str], output: str | None) -> None:
+    if output is not None:
+        click.echo(render(rows, output), nl=False)
+        return
+    for line in lines:
+        click.echo(line)
+
+
+def _echo_pairs(
+    rows: Mapping[str, Sequence[str]], header: tuple[str, str], output: str | None
+) -> None:
+    """Print key and value columns under `header`, as Cilium prints its hash maps."""
+    if output is not None:
+        click.echo(render(rows, output), nl=False)
+        return
+    lines = [f"{header[0]}\t{header[1]}\t"]
+    lines += [f"{key}\t{value}\t" for key, values in rows.items() for value in values]
+    text = align(lines, width_min=5, padding=3)
+    click.echo("\n".join(line.rstrip() for line in text.splitlines()))
+
+
+@command.group("nat")
+def nat() -> None:
+    """Masqueraded flows."""
+
+
+@nat.command("list")
+@output_option
+@click.pass_obj
+def nat_list(bpf_root: Path, output: str | None) -> None:
+    """List the entries of the NAT map: two for each masqueraded flow."""
+    now_ns = time.monotonic_ns()
+    rows = [Translation.read(key, entry, now_ns=now_ns) for key, entry in _entries(bpf_root, NAT)]
+    _echo_lines(rows, map(str, rows), output)
+
+
+@command.group("ct")
+def ct() -> None:
+    """Tracked connections."""
+
+
+@ct.command("list")
+@click.argument("which", default="global", type=click.Choice(["global"]))
+@click.option("--time-diff", "-d", is_flag=True, help="Add how long each entry has left.")
+@output_option
+@click.pass_obj
+def ct_list(bpf_root: Path, which: str, output: str | None, *, time_diff: bool) -> None:
+    """List connections that were opened from outside toward pods."""
+    del which  # "global" is the only table; Cilium's command line names it.
+    now_ns = time.monotonic_ns()
+    rows = [
+        TrackedConnection.read(key, connection, now_ns=now_ns)
+        for key, connection in _entries(bpf_root, CONNTRACK)
+    ]
+    _echo_lines(rows, (row.text(time_diff=time_diff) for row in rows), output)
+
+
+@command.group("endpoint")
+def endpoint() -> None:
+    """Addresses that are on this node."""
+
+
+@endpoint.command("list")
+@output_option
+@click.pass_obj
+def endpoint_list(bpf_root: Path, output: str | None) -> None:
+    """List the addresses of local endpoints and of the host."""
+    rows = endpoint_rows(_entries(bpf_root, ENDPOINTS))
+    _echo_pairs(rows, ("IP ADDRESS", "LOCAL ENDPOINT INFO"), output)
+
+
+@command.group("ipcache")
+def ipcache() -> None:
+    """Identity and node of every address."""
+
+
+@ipcache.command("list")
+@output_option
+@click.pass_obj
+def ipcache_list(bpf_root: Path, output: str | None) -> None:
+    """List prefixes with the identity and the node they belong to."""
+    rows = ipcache_rows(_entries(bpf_root, IPCACHE))
+    _echo_pairs(rows, ("IP PREFIX/ADDRESS", "IDENTITY"), output)
+
+
+@command.group("interface")
+def interface() -> None:
+    """Pod interfaces on the host's side."""
+
+
+@interface.command("list")
+@output_option
+@click.pass_obj
+def interface_list(bpf_root: Path, output: str | None) -> None:
+    """List the endpoint behind each pod interface."""
+    rows = interface_rows(_entries(bpf_root, INTERFACES))
+    _echo_pairs(rows, ("IFINDEX", "ENDPOINT"), output)
+
+
+@command.group("masquerade")
+def masquerade() -> None:
+    """Addresses that pods get behind node devices."""
+
+
+@masquerade.command("list")
+@output_option
+@click.pass_obj
+def masquerade_list(bpf_root: Path, output: str | None) -> None:
+    """List the masquerade addresses of each node device."""
+    rows = masquerade_rows(_entries(bpf_root, MASQUERADE_ADDRESSES))
+    _echo_pairs(rows, ("IFINDEX", "ADDRESSES"), output)
+
+
+@command.group("frag")
+def frag() -> None:
+    """Datagrams in pieces."""
+
+
+@frag.command("list")
+@output_option
+@click.pass_obj
+def frag_list(bpf_root: Path, output: str | None) -> None:
+    """List the ports of datagrams whose first piece has been seen."""
+    _echo_pairs(fragment_rows(_entries(bpf_root, FRAGMENTS)), ("FRAGMENT", "PORTS"), output)
+
+
+@command.group("metrics")
+def metrics() -> None:
+    """Packets forwarded and dropped."""
+
+
+@metrics.command("list")
+@output_option
+@click.pass_obj
+def metrics_list(bpf_root: Path, output: str | None) -> None:
+    """List packets and bytes by reason; every reason but Success is a drop."""
+    with open_pinned(bpf_root, METRICS) as opened:
+        rows = metric_rows(counters(opened))
+    if output is not None:
+        click.echo(render(rows, output), nl=False)
+        return
+    lines = ["REASON\tDIRECTION\tPACKETS\tBYTES\tFILE"]
+    lines += [
+        f"{row.reason}\t{row.direction}\t{row.packets}\t{row.bytes}\t{row.file}" for row in rows
+    ]
+    click.echo(align(lines, width_min=5, padding=3), nl=False)

@@ -1,0 +1,29 @@
+"""A group whose subcommands are imported when they run: a command pays for its own imports only."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group with subcommands given as "package.module:attribute" beside those it has."""
+
+    def __init__(self, *args: Any, lazy: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, imported or not."""
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, importing it at its first use."""
+        path = self._lazy.get(cmd_name)
+        if path is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = path.partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command

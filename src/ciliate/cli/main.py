@@ -1,0 +1,55 @@
+"""Where every process of the `ciliate` command begins and ends.
+
+The program has three names. As `ciliate` it is everything; as `cilium` and `cilium-dbg` it behaves
+as Cilium's commands of those names. An error that an operator can act on becomes one line on
+standard error and exit code 1; anything else is a bug and shows its traceback.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ciliate.cli.app import program
+from ciliate.errors import CiliateError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it.
+
+
+def run(argv: Sequence[str], name: str = "ciliate") -> int:
+    """Execute the words after the program's name and return the exit code."""
+    try:
+        result = program(name).main(list(argv), prog_name=name, standalone_mode=False)
+    except CiliateError as error:
+        _complain(str(error))
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). What is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    # Outside standalone mode click returns the code of `ctx.exit` as the result.
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str) -> None:
+    # click drops the colour where standard error is no terminal.
+    click.secho(message, err=True, fg="red")
+
+
+def main() -> None:
+    """Be the command by whose name the program was called."""
+    name = os.path.basename(sys.argv[0])
+    if name not in ("cilium", "cilium-dbg"):
+        name = "ciliate"
+    sys.exit(run(sys.argv[1:], name))
+
+
+if __name__ == "__main__":
+    main()

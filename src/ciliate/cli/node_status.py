@@ -1,0 +1,236 @@
+"""The text of `dbg status`: Cilium's lines, in its order and spacing, out of a StatusResponse.
+
+Each function is a group of lines; a tab ends a cell and `table.align` sets the columns. A part
+that the agent does not have prints what Cilium prints for it, or nothing where Cilium does so.
+Pure: the time is an argument.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from ciliate.api.agent_status import (
+    BigTcp,
+    Controller,
+    FeatureSwitch,
+    KubeProxyReplacement,
+    Masquerading,
+    StatusResponse,
+)
+from ciliate.cli.duration import since
+from ciliate.cli.table import align
+
+_UNHEALTHY = frozenset({"Warning", "Failure"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is printed beyond the ordinary lines."""
+
+    addresses: bool = False
+    controllers: bool = False
+    devices: bool = False
+    own: bool = False  # Lines that Cilium does not have.
+
+
+def render_status(status: StatusResponse, details: Details, *, now: datetime) -> str:
+    """Return the whole text."""
+    lines = [
+        *_cluster_lines(status),
+        *_node_lines(status),
+        *_address_lines(status, details),
+        *_datapath_lines(status),
+        *_controller_lines(status.controllers, details, now=now),
+        *_observer_lines(status),
+        *(_device_lines(status.kube_proxy_replacement) if details.devices else ()),
+        *_closing_lines(status),
+        *(_own_lines(status, now=now) if details.own else ()),
+    ]
+    return align(lines, width_min=2, padding=3)
+
+
+def render_brief(status: StatusResponse) -> str:
+    """Return "OK", or what is wrong first, in one line."""
+    problem = first_problem(status)
+    return f"error in {problem}\n" if problem else "OK\n"
+
+
+def first_problem(status: StatusResponse) -> str | None:
+    """Return the first component that is not well, with its message."""
+    if status.kvstore and status.kvstore.state in _UNHEALTHY:
+        return f"kvstore: {status.kvstore.msg}"
+    if status.kubernetes.state in _UNHEALTHY:
+        return f"kubernetes: {status.kubernetes.msg}"
+    if status.cilium.state in _UNHEALTHY:
+        return f"cilium: {status.cilium.msg}"
+    for controller in status.controllers:
+        if controller.status.last_failure_msg:
+            return f"controller {controller.name}: {controller.status.last_failure_msg}"
+    return None
+
+
+def _on(enabled: bool) -> str:  # noqa: FBT001 - one argument: nothing to confuse it with.
+    return "Enabled" if enabled else "Disabled"
+
+
+def _cluster_lines(status: StatusResponse) -> Iterator[str]:
+    if status.kvstore:
+        yield f"KVStore:\t{status.kvstore.state}\t{status.kvstore.msg}"
+    yield f"Kubernetes:\t{status.kubernetes.state}\t{status.kubernetes.msg}"
+    if status.kubernetes.state != "Disabled":
+        names = '", "'.join(sorted(status.kubernetes.k8s_api_versions))
+        yield f'Kubernetes APIs:\t["{names}"]'
+
+
+def _node_lines(status: StatusResponse) -> Iterator[str]:
+    if status.kube_proxy_replacement:
+        yield _kube_proxy_line(status.kube_proxy_replacement)
+    if firewall := status.host_firewall:
+        devices = f"\t[{', '.join(firewall.devices)}]" if firewall.mode != "Disabled" else ""
+        yield f"Host firewall:\t{firewall.mode}{devices}"
+    if status.srv6:
+        yield f"SRv6:\t{_on(status.srv6.enabled)}"
+    if status.cni_chaining:
+        yield f"CNI Chaining:\t{status.cni_chaining.mode}"
+    if status.cni_file:
+        yield f"CNI Config file:\t{status.cni_file.msg}"
+    yield f"Cilium:\t{status.cilium.state}   {status.cilium.msg}"
+    if monitor := status.node_monitor:
+        yield (
+            f"NodeMonitor:\tListening for events on {monitor.cpus} CPUs with "
+            f"{monitor.npages}x{monitor.pagesize} of shared memory"
+        )
+        if monitor.lost or monitor.unknown:
+            yield f"\t{monitor.lost} events lost, {monitor.unknown} unknown notifications"
+    else:
+        yield "NodeMonitor:\tDisabled"
+
+
+def _kube_proxy_line(replacement: KubeProxyReplacement) -> str:
+    if replacement.mode == "False" or not replacement.device_list:
+        return f"KubeProxyReplacement:\t{replacement.mode}\t"
+    # Cilium sets four blanks behind the first device's name and three behind the others'.
+    devices = ", ".join(
+        f"{device.name}{'   ' if place else '    '}{' '.join(device.ip)}"
+        + (" (Direct Routing)" if device.name == replacement.direct_routing_device else "")
+        for place, device in enumerate(replacement.device_list)
+    )
+    return f"KubeProxyReplacement:\t{replacement.mode}\t[{devices}]"
+
+
+def _address_lines(status: StatusResponse, details: Details) -> Iterator[str]:
+    yield f"IPAM:\t{status.ipam.status}"
+    if details.addresses:
+        yield "Allocated addresses:"
+        yield from sorted(f"  {ip} ({owner})" for ip, owner in status.ipam.allocations.items())
+
+
+def _datapath_lines(status: StatusResponse) -> Iterator[str]:
+    for family, big_tcp in (("IPv4", status.ipv4_big_tcp), ("IPv6", status.ipv6_big_tcp)):
+        if big_tcp:
+            yield f"{family} BIG TCP:\t{_big_tcp(big_tcp)}"
+    if status.bandwidth_manager:
+        yield f"BandwidthManager:\t{_bandwidth(status.bandwidth_manager)}"
+    routing = status.routing
+    tunnel = f" [{routing.tunnel_protocol}]" if routing.tunnel_protocol else ""
+    yield (
+        f"Routing:\tNetwork: {routing.inter_host_routing_mode}{tunnel}"
+        f"\tHost: {routing.intra_host_routing_mode}"
+    )
+    if status.attach_mode:
+        yield f"Attach Mode:\t{'TCX' if status.attach_mode == 'tcx' else 'Legacy TC'}"
+    if status.datapath_mode:
+        yield f"Device Mode:\t{status.datapath_mode}"
+    yield f"Masquerading:\t{masquerading(status.masquerading, status.kube_proxy_replacement)}"
+
+
+def _big_tcp(big_tcp: BigTcp) -> str:
+    if not big_tcp.enabled:
+        return "Disabled"
+    if big_tcp.max_gro == big_tcp.max_gso:
+        return f"Enabled\t[{big_tcp.max_gso}]"
+    return f"Enabled\t[{big_tcp.max_gro}, {big_tcp.max_gso}]"
+
+
+def _bandwidth(manager: FeatureSwitch) -> str:
+    return "EDT with BPF" if manager.enabled else "Disabled"
+
+
+def masquerading(state: Masquerading, replacement: KubeProxyReplacement | None) -> str:
+    """Return the value of the Masquerading line (reference, routing and masquerading, 6.3).
+
+    Devices and prefixes stand in it only where the kube-proxy replacement reports devices: that
+    is where Cilium keeps them. Two blanks follow an IPv4 prefix that has no IPv6 one beside it.
+    """
+    families = state.enabled_protocols
+    if not (families.ipv4 or families.ipv6):
+        return "Disabled"
+    text = "IPTables"
+    if state.mode == "BPF":
+        text = "BPF (ip-masq-agent)" if state.ip_masq_agent else "BPF"
+        if replacement is not None:
+            devices = ", ".join(device.name for device in replacement.device_list)
+            text += f"\t[{devices}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
+    return f"{text} [IPv4: {_on(families.ipv4)}, IPv6: {_on(families.ipv6)}]"
+
+
+def _controller_lines(
+    controllers: tuple[Controller, ...], details: Details, *, now: datetime
+) -> Iterator[str]:
+    failing = [c for c in controllers if c.status.consecutive_failure_count > 0]
+    healthy = len(controllers) - len(failing)
+    yield f"Controller Status:\t{healthy}/{len(controllers)} healthy"
+    shown = sorted(controllers if details.controllers else failing, key=lambda c: c.name)
+    if shown:
+        yield "  Name\tLast success\tLast error\tCount\tMessage"
+    for controller in shown:
+        runs = controller.status
+        yield (
+            f"  {controller.name}\t{since(runs.last_success_timestamp, now=now)}"
+            f"\t{since(runs.last_failure_timestamp, now=now)}"
+            f"\t{runs.consecutive_failure_count}\t{runs.last_failure_msg or 'no error'}"
+        )
+
+
+def _observer_lines(status: StatusResponse) -> Iterator[str]:
+    if proxy := status.proxy:
+        yield (
+            f"Proxy Status:\tOK, ip {proxy.ip}, {proxy.total_redirects} redirects active on ports "
+            f"{proxy.port_range}, Envoy: {proxy.envoy_deployment_mode}"
+        )
+    else:
+        yield "Proxy Status:\tNo managed proxy redirect"
+    if identities := status.identity_range:
+        yield (
+            f"Global Identity Range:\tmin {identities.min_identity}, max {identities.max_identity}"
+        )
+    if hubble := status.hubble:
+        yield f"Hubble:\t{hubble.state}{' ' + hubble.msg if hubble.msg else ''}"
+
+
+def _device_lines(replacement: KubeProxyReplacement | None) -> Iterator[str]:
+    if replacement is None:
+        return
+    yield "KubeProxyReplacement Details:"
+    yield f"  Status:\t{replacement.mode}"
+    names = ", ".join(device.name for device in replacement.device_list)
+    yield f"  Devices:\t{names}"
+    if replacement.direct_routing_device:
+        yield f"  Direct Routing Device:\t{replacement.direct_routing_device}"
+
+
+def _closing_lines(status: StatusResponse) -> Iterator[str]:
+    if status.encryption:
+        yield f"Encryption:\t{status.encryption.mode}\t"
+    yield "Cluster health:\tProbe disabled"
+
+
+def _own_lines(status: StatusResponse, *, now: datetime) -> Iterator[str]:
+    """Yield what Cilium's status has no line for."""
+    if status.endpoints:
+        yield f"Endpoints:\t{status.endpoints.ready}/{status.endpoints.total} ready"
+    if status.started_at:
+        yield f"Started:\t{since(status.started_at, now=now)}"
+    if status.warnings:
+        yield "Warnings:"
+        yield from (f"  {warning}" for warning in status.warnings)

@@ -1,0 +1,113 @@
+"""The network configuration list a kubelet looks for: 05-cilium.conflist (reference/ipam.md, 6.1).
+
+It is there when the agent is ready, and only then; a kubelet takes the node for ready by it.
+Written in one step, and not at all when nothing changed: runtimes watch the directory.
+"""
+
+import contextlib
+import json
+import os
+from typing import Any, Final
+
+from ciliate.cni.request import SUPPORTED_VERSIONS, CniVersion
+from ciliate.errors import CiliateError
+
+CONFLIST_PATH: Final = "/etc/cni/net.d/05-cilium.conflist"
+PLUGIN_TYPE: Final = "ciliate-cni"
+#: Cilium's own value: every runtime there is reads it, CNI 0.x ones too.
+DECLARED_VERSION: Final = SUPPORTED_VERSIONS[0]
+
+_OTHERS: Final = (".conf", ".conflist", ".json")
+_BACKUP_SUFFIX: Final = ".cilium_bak"
+_MODE: Final = 0o644
+
+
+class ConflistError(CiliateError):
+    """The file, or its directory, could not be changed."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        self.problem = problem
+        super().__init__(f"CNI configuration {path}: {problem}: check mount and permissions")
+
+
+def render_conflist(
+    *, version: CniVersion = DECLARED_VERSION, debug: bool = False, log_file: str = ""
+) -> bytes:
+    """Return the list with our plugin alone; `version` is the CNI version runtimes will speak."""
+    plugin: dict[str, Any] = {"type": PLUGIN_TYPE, "enable-debug": debug}
+    if log_file:
+        plugin["log-file"] = log_file
+    document = {"cniVersion": version, "name": "cilium", "plugins": [plugin]}
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def write_conflist(path: str, content: bytes, *, exclusive: bool) -> bool:
+    """Put `content` at `path`; return whether anything changed.
+
+    `exclusive` (cni-exclusive) renames every other configuration of the directory to
+    `<name>.cilium_bak`, so that no runtime takes it instead.
+
+    Raises:
+        ConflistError: The directory is missing or not writable.
+    """
+    try:
+        changed = _write(path, content)
+        if exclusive:
+            changed = bool(_set_aside(path)) or changed
+    except OSError as error:
+        raise ConflistError(path, error.strerror or str(error)) from error
+    return changed
+
+
+def is_exclusive_intact(path: str) -> bool:
+    """Whether `path` is there and no other configuration beside it."""
+    return os.path.exists(path) and not _others(path)
+
+
+def remove_conflist(path: str) -> None:
+    """Remove the file, for an agent that goes for good; an absent one is a success.
+
+    Raises:
+        ConflistError: It is there and stays.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    except OSError as error:
+        raise ConflistError(path, error.strerror or str(error)) from error
+
+
+def _write(path: str, content: bytes) -> bool:
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        if file.read() == content:
+            return False
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    # A runtime reads no file of this name's ending.
+    draft = f"{path}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), _MODE)  # Whatever the process's mask.
+        file.write(content)
+    os.rename(draft, path)
+    return True
+
+
+def _others(path: str) -> list[str]:
+    directory, own = os.path.split(path)
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
+    return [
+        os.path.join(directory, name)
+        for name in sorted(names)
+        if name != own and name.endswith(_OTHERS)
+    ]
+
+
+def _set_aside(path: str) -> list[str]:
+    others = _others(path)
+    for other in others:
+        os.rename(other, other + _BACKUP_SUFFIX)
+    return others

@@ -1,0 +1,115 @@
+"""The delete queue: DELs that came while the agent was away (reference/ipam.md, 6.5).
+
+The plugin writes an entry under a shared lock, after a last look for the socket. A starting agent
+holds the lock alone from before it reads the queue until its socket listens: each DEL either
+finds the socket or is in the queue before it is read.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ciliate.cni.errors import CniCode, CniError
+from ciliate.cni.frame import FRAME_BYTES_MAX, parse_frame
+from ciliate.cni.request import Del, parse_request
+from ciliate.errors import CiliateError
+
+QUEUE_DIRECTORY: Final = "/var/run/cilium/deleteQueue"
+#: What the plugin lets in; what lies beyond is not ours.
+ENTRIES_MAX: Final = 256
+#: Plugins hold the lock for a moment each.
+LOCK_WAIT_S: Final = 10.0
+
+_SUFFIX: Final = ".delete"
+_LOCK_RETRY_S: Final = 0.01
+_LOCK_NAME: Final = "lockfile"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DrainReport:
+    """What was found: deletions done, entries that failed and stay, entries not readable."""
+
+    deleted: int
+    kept: int
+    unreadable: int
+
+
+async def drain_delete_queue(
+    directory: str,
+    delete: Callable[[Del], Awaitable[None]],
+    *,
+    start: Callable[[], Awaitable[None]],
+) -> DrainReport:
+    """Perform every queued deletion, then await `start`, which makes the socket listen.
+
+    An entry whose deletion fails stays for the next start; one that is no request goes. Without
+    the lock within LOCK_WAIT_S it goes on and says so.
+    """
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    lock = os.open(os.path.join(directory, _LOCK_NAME), flags, 0o600)
+    try:
+        if not await _lock_alone(lock):
+            _log.warning(
+                "delete queue %s stays locked by others: a deletion may be missed", directory
+            )
+        report = await _drain(directory, delete)
+        await start()
+        return report
+    finally:
+        os.close(lock)
+
+
+async def _lock_alone(lock: int) -> bool:
+    deadline = asyncio.get_running_loop().time() + LOCK_WAIT_S
+    while asyncio.get_running_loop().time() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_LOCK_RETRY_S)
+        else:
+            return True
+    return False
+
+
+async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> DrainReport:
+    names = sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
+    deleted = kept = unreadable = 0
+    for name in names[:ENTRIES_MAX]:
+        path = os.path.join(directory, name)
+        try:
+            request = _read_entry(path)
+        except CniError as error:
+            _log.warning("delete queue entry %s is dropped: %s", path, error)
+            unreadable += 1
+        else:
+            try:
+                await delete(request)
+            except CiliateError as error:
+                _log.warning("delete queue entry %s stays: %s", path, error)
+                kept += 1
+                continue
+            deleted += 1
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    return DrainReport(deleted=deleted, kept=kept, unreadable=unreadable)
+
+
+def _read_entry(path: str) -> Del:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb") as file:
+            frame = parse_frame(file.read(FRAME_BYTES_MAX + 1))
+    except OSError as error:
+        raise CniError(CniCode.IO_FAILURE, f"cannot be read: {error.strerror}") from error
+    request = parse_request(frame.environment, frame.stdin)
+    if not isinstance(request, Del):
+        raise CniError(CniCode.INVALID_ENVIRONMENT, "holds another request than a DEL")
+    return request

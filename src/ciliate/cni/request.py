@@ -1,0 +1,360 @@
+"""CNI requests: from environment and stdin to one typed value per verb. Pure.
+
+Sources: CNI specification 1.1.0, sections 1 to 3; CONVENTIONS.md for CNI_ARGS; containerd and
+CRI-O pass the pod there as K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, NewType
+
+from ciliate.cni.errors import CniCode, CniError
+
+CniVersion = NewType("CniVersion", str)
+
+#: What we speak; the last is the newest. Older results have another shape, which nobody asks for.
+SUPPORTED_VERSIONS: Final = tuple(map(CniVersion, ("0.3.1", "0.4.0", "1.0.0", "1.1.0")))
+NEWEST_VERSION: Final = SUPPORTED_VERSIONS[-1]
+
+_CONTAINER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
+_FORBIDDEN_IN_IFNAME: Final = re.compile(r"[\s/:\x00-\x1f\x7f]")
+_IFNAME_BYTES_MAX: Final = 15
+#: CNI_ARGS we know; another one is an error unless IgnoreUnknown says otherwise.
+_KNOWN_ARGS: Final = frozenset(
+    {
+        "IgnoreUnknown",
+        "K8S_POD_NAMESPACE",
+        "K8S_POD_NAME",
+        "K8S_POD_UID",
+        "K8S_POD_INFRA_CONTAINER_ID",
+    }
+)
+_TRUE: Final = frozenset({"1", "true", "yes", "on", "t"})
+
+
+class Verb(StrEnum):
+    """CNI_COMMAND."""
+
+    ADD = "ADD"
+    DEL = "DEL"
+    CHECK = "CHECK"
+    GC = "GC"
+    STATUS = "STATUS"
+    VERSION = "VERSION"
+
+
+@dataclass(frozen=True, slots=True)
+class PodReference:
+    """The pod an attachment is for; `uid` is empty where the runtime does not say."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The key of all our state: one interface of one container."""
+
+    container_id: str
+    ifname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Give the container an interface. `netns` is the path of its namespace."""
+
+    version: CniVersion
+    network: str
+    attachment: Attachment
+    netns: str
+    pod: PodReference
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousResult:
+    """What ADD answered, as the runtime repeats it: interface names and addresses with prefix."""
+
+    interfaces: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Is the interface as ADD left it?"""
+
+    version: CniVersion
+    network: str
+    attachment: Attachment
+    netns: str
+    pod: PodReference
+    prev_result: PreviousResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class Del:
+    """Take the interface away. `netns` None: it is gone. `pod` None: the runtime does not say."""
+
+    version: CniVersion
+    network: str
+    attachment: Attachment
+    netns: str | None
+    pod: PodReference | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gc:
+    """Remove every attachment of the network that is not in `valid`."""
+
+    version: CniVersion
+    network: str
+    valid: frozenset[Attachment]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Could an ADD succeed now?"""
+
+    version: CniVersion
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionQuery:
+    """Which versions do we speak? The plugin answers by itself; others may ask too."""
+
+    version: CniVersion
+
+
+Request = Add | Check | Del | Gc | Status | VersionQuery
+
+
+def parse_request(environment: Mapping[str, str], stdin: bytes) -> Request:
+    """Return the request, complete and valid.
+
+    Raises:
+        CniError: 1 unknown version, 4 a variable, 6 stdin is not JSON, 7 the configuration.
+    """
+    try:
+        verb = Verb(environment.get("CNI_COMMAND", ""))
+    except ValueError as error:
+        known = ", ".join(Verb)
+        raise CniError(
+            CniCode.INVALID_ENVIRONMENT, f"CNI_COMMAND is not one of {known}"
+        ) from error
+    config = _decode(stdin)
+    version = _version(config, verb)
+    if verb is Verb.VERSION:
+        return VersionQuery(version)
+    network = _network(config)
+    return _PARSERS[verb](environment, config, version, network)
+
+
+def requested_version(stdin: bytes) -> CniVersion:
+    """Return the version to answer an error in: the one asked for if we speak it."""
+    try:
+        asked = _decode(stdin).get("cniVersion")
+    except CniError:
+        return NEWEST_VERSION
+    return asked if asked in SUPPORTED_VERSIONS else NEWEST_VERSION
+
+
+def _decode(stdin: bytes) -> dict[str, Any]:
+    try:
+        config = json.loads(stdin)
+    except (ValueError, RecursionError) as error:
+        # What stdin holds is not repeated: it may carry secrets of other plugins.
+        raise CniError(
+            CniCode.DECODE_FAILURE,
+            f"network configuration of {len(stdin)} bytes is not JSON",
+        ) from error
+    if not isinstance(config, dict):
+        raise CniError(CniCode.DECODE_FAILURE, "network configuration is not a JSON object")
+    return config
+
+
+def _version(config: Mapping[str, Any], verb: Verb) -> CniVersion:
+    asked = config.get("cniVersion", "")
+    if asked in SUPPORTED_VERSIONS:
+        version = CniVersion(asked)
+        if verb in (Verb.GC, Verb.STATUS) and version != NEWEST_VERSION:
+            raise CniError(
+                CniCode.INCOMPATIBLE_VERSION, f"{verb} needs cniVersion 1.1.0, not {version}"
+            )
+        if verb is Verb.CHECK and version == "0.3.1":
+            raise CniError(CniCode.INCOMPATIBLE_VERSION, "CHECK needs cniVersion 0.4.0 or later")
+        return version
+    if verb is Verb.VERSION:
+        return NEWEST_VERSION
+    shown = asked if isinstance(asked, str) and re.fullmatch(r"[0-9.]{0,16}", asked) else "?"
+    raise CniError(
+        CniCode.INCOMPATIBLE_VERSION,
+        f'cniVersion "{shown}" is not supported',
+        f"supported: {', '.join(SUPPORTED_VERSIONS)}",
+    )
+
+
+def _network(config: Mapping[str, Any]) -> str:
+    name = config.get("name")
+    if not isinstance(name, str) or not _CONTAINER_ID.fullmatch(name):
+        raise CniError(CniCode.INVALID_CONFIG, "network configuration has no valid name")
+    return name
+
+
+def _attachment(environment: Mapping[str, str]) -> Attachment:
+    container_id = environment.get("CNI_CONTAINERID", "")
+    if not _CONTAINER_ID.fullmatch(container_id):
+        raise CniError(
+            CniCode.INVALID_ENVIRONMENT, "CNI_CONTAINERID is missing or not a container id"
+        )
+    ifname = environment.get("CNI_IFNAME", "")
+    too_long = len(ifname.encode(errors="surrogateescape")) > _IFNAME_BYTES_MAX
+    if too_long or ifname in ("", ".", "..") or _FORBIDDEN_IN_IFNAME.search(ifname):
+        raise CniError(
+            CniCode.INVALID_ENVIRONMENT,
+            "CNI_IFNAME is missing or not an interface name",
+            f"1 to {_IFNAME_BYTES_MAX} bytes without '/', ':' and white space",
+        )
+    return Attachment(container_id, ifname)
+
+
+def _netns(environment: Mapping[str, str]) -> str:
+    netns = environment.get("CNI_NETNS", "")
+    if not netns.startswith("/"):
+        raise CniError(CniCode.INVALID_ENVIRONMENT, "CNI_NETNS is missing or not an absolute path")
+    return netns
+
+
+def _arguments(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return CNI_ARGS as pairs; of an unknown one without IgnoreUnknown, an error tells."""
+    text = environment.get("CNI_ARGS", "")
+    arguments: dict[str, str] = {}
+    for pair in filter(None, text.split(";")):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise CniError(CniCode.INVALID_ENVIRONMENT, "CNI_ARGS is not a list of KEY=VALUE")
+        arguments[key] = value
+    unknown = sorted(arguments.keys() - _KNOWN_ARGS)
+    if unknown and arguments.get("IgnoreUnknown", "").lower() not in _TRUE:
+        raise CniError(
+            CniCode.INVALID_ENVIRONMENT,
+            f"CNI_ARGS has unknown arguments: {', '.join(unknown)}",
+            "IgnoreUnknown=1 permits them",
+        )
+    return arguments
+
+
+def _pod(environment: Mapping[str, str]) -> PodReference:
+    arguments = _arguments(environment)
+    namespace = arguments.get("K8S_POD_NAMESPACE", "")
+    name = arguments.get("K8S_POD_NAME", "")
+    if not namespace or not name:
+        raise CniError(
+            CniCode.INVALID_ENVIRONMENT,
+            "CNI_ARGS has no K8S_POD_NAMESPACE or no K8S_POD_NAME",
+            "Ciliate gives interfaces to Kubernetes pods only",
+        )
+    return PodReference(namespace, name, arguments.get("K8S_POD_UID", ""))
+
+
+def _parse_add(
+    environment: Mapping[str, str],
+    config: Mapping[str, Any],
+    version: CniVersion,
+    network: str,
+) -> Add:
+    if config.get("prevResult") is not None:
+        raise CniError(
+            CniCode.INVALID_CONFIG,
+            "prevResult is given, but chaining behind another plugin is not supported",
+            "put ciliate-cni first in the configuration list",
+        )
+    return Add(version, network, _attachment(environment), _netns(environment), _pod(environment))
+
+
+def _parse_check(
+    environment: Mapping[str, str],
+    config: Mapping[str, Any],
+    version: CniVersion,
+    network: str,
+) -> Check:
+    return Check(
+        version,
+        network,
+        _attachment(environment),
+        _netns(environment),
+        _pod(environment),
+        _previous_result(config),
+    )
+
+
+def _parse_del(
+    environment: Mapping[str, str],
+    config: Mapping[str, Any],  # noqa: ARG001 - all parsers have one signature
+    version: CniVersion,
+    network: str,
+) -> Del:
+    """Ask for no more than a deletion needs: the runtime may have lost the rest."""
+    try:
+        pod = _pod(environment)
+    except CniError:
+        pod = None
+    netns = environment.get("CNI_NETNS") or None
+    return Del(version, network, _attachment(environment), netns, pod)
+
+
+def _parse_gc(
+    environment: Mapping[str, str],  # noqa: ARG001 - all parsers have one signature
+    config: Mapping[str, Any],
+    version: CniVersion,
+    network: str,
+) -> Gc:
+    # Without the list nothing is known to be garbage; an empty one means: all of it.
+    listed = config.get("cni.dev/valid-attachments")
+    if not isinstance(listed, list):
+        raise CniError(CniCode.INVALID_CONFIG, "GC lacks cni.dev/valid-attachments")
+    valid: set[Attachment] = set()
+    for each in listed:
+        match each:
+            case {"containerID": str(container_id), "ifname": str(ifname)}:
+                valid.add(Attachment(container_id, ifname))
+            case _:
+                message = "cni.dev/valid-attachments has an entry without containerID or ifname"
+                raise CniError(CniCode.INVALID_CONFIG, message)
+    return Gc(version, network, frozenset(valid))
+
+
+def _parse_status(
+    environment: Mapping[str, str],  # noqa: ARG001 - all parsers have one signature
+    config: Mapping[str, Any],  # noqa: ARG001 - likewise
+    version: CniVersion,
+    network: str,
+) -> Status:
+    return Status(version, network)
+
+
+def _previous_result(config: Mapping[str, Any]) -> PreviousResult | None:
+    previous = config.get("prevResult")
+    if previous is None:
+        return None
+    try:
+        return PreviousResult(
+            interfaces=tuple(str(each["name"]) for each in previous.get("interfaces", ())),
+            addresses=tuple(str(each["address"]) for each in previous.get("ips", ())),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise CniError(CniCode.INVALID_CONFIG, "prevResult is not an ADD result") from error
+
+
+_PARSERS: Final[
+    Mapping[Verb, Callable[[Mapping[str, str], Mapping[str, Any], CniVersion, str], Request]]
+] = {
+    Verb.ADD: _parse_add,
+    Verb.CHECK: _parse_check,
+    Verb.DEL: _parse_del,
+    Verb.GC: _parse_gc,
+    Verb.STATUS: _parse_status,
+}

@@ -1,0 +1,94 @@
+"""CNI results: what the plugin prints, in the shape of the version that was asked for. Pure.
+
+Shapes: 0.3.1 and 0.4.0 name the IP version of each address; 1.0.0 dropped that; 1.1.0 added MTUs
+to interfaces and routes (CNI 1.1.0, "ADD Success").
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ciliate.cni.errors import CniError
+from ciliate.cni.request import NEWEST_VERSION, SUPPORTED_VERSIONS, CniVersion
+from ciliate.net.address import IPAddress, Mac
+
+_NAMES_IP_VERSION: Final = frozenset({"0.3.1", "0.4.0"})
+#: The pod's end among `interfaces`, which addresses refer to.
+_POD_INTERFACE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """What a pod was given. MTUs in bytes; `gateways` holds one per family of `addresses`."""
+
+    host_name: str
+    host_mac: Mac
+    pod_name: str
+    pod_mac: Mac
+    netns: str
+    mtu: int
+    route_mtu: int
+    addresses: tuple[IPAddress, ...]
+    gateways: tuple[IPAddress, ...]
+
+
+def render_add(result: AddResult, version: CniVersion) -> bytes:
+    """Return the success of an ADD: IPv6 first, as Cilium prints it."""
+    newest = version == NEWEST_VERSION
+    by_family = sorted(result.addresses, key=lambda address: -address.version)
+    document: dict[str, Any] = {
+        "cniVersion": version,
+        "interfaces": _interfaces(result, with_mtu=newest),
+        "ips": [_ip(address, result, version) for address in by_family],
+        "routes": _routes(result, with_mtu=newest),
+        "dns": {},
+    }
+    return _json(document)
+
+
+def _interfaces(result: AddResult, *, with_mtu: bool) -> list[dict[str, Any]]:
+    mtu = {"mtu": result.mtu} if with_mtu else {}
+    return [
+        {"name": result.host_name, "mac": result.host_mac, **mtu},
+        {"name": result.pod_name, "mac": result.pod_mac, "sandbox": result.netns, **mtu},
+    ]
+
+
+def _ip(address: IPAddress, result: AddResult, version: CniVersion) -> dict[str, Any]:
+    ip: dict[str, Any] = {}
+    if version in _NAMES_IP_VERSION:
+        ip["version"] = str(address.version)
+    ip["interface"] = _POD_INTERFACE
+    ip["address"] = f"{address}/{address.max_prefixlen}"
+    for gateway in result.gateways:
+        if gateway.version == address.version:
+            ip["gateway"] = str(gateway)
+    return ip
+
+
+def _routes(result: AddResult, *, with_mtu: bool) -> list[dict[str, Any]]:
+    routes: list[dict[str, Any]] = []
+    for gateway in sorted(result.gateways, key=lambda gateway: -gateway.version):
+        everything = "0.0.0.0/0" if gateway.version == 4 else "::/0"
+        mtu = {"mtu": result.route_mtu} if with_mtu else {}
+        routes.append({"dst": f"{gateway}/{gateway.max_prefixlen}"})
+        routes.append({"dst": everything, "gw": str(gateway), **mtu})
+    return routes
+
+
+def render_error(error: CniError, version: CniVersion) -> bytes:
+    """Return a failure (CNI 1.1.0, "Error")."""
+    document: dict[str, Any] = {"cniVersion": version, "code": error.code, "msg": error.msg}
+    if error.details:
+        document["details"] = error.details
+    return _json(document)
+
+
+def render_version(version: CniVersion) -> bytes:
+    """Return the answer to VERSION."""
+    return _json({"cniVersion": version, "supportedVersions": list(SUPPORTED_VERSIONS)})
+
+
+def _json(document: dict[str, Any]) -> bytes:
+    # Surrogates of an environment that is not UTF-8 come out as escapes: JSON stays valid.
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,201 @@
+"""The CNI socket: takes a plugin's request, has the backend do it, sends the answer.
+
+One request a connection. A connection that says nothing sensible ends without an answer within
+seconds; a backend that takes too long is cancelled and the runtime told to try again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from ciliate.cni.errors import CniCode, CniError
+from ciliate.cni.frame import (
+    LENGTH,
+    Frame,
+    environment_length,
+    parse_environment,
+    render_answer,
+    stdin_length,
+)
+from ciliate.cni.request import (
+    NEWEST_VERSION,
+    Add,
+    Check,
+    Del,
+    Gc,
+    Request,
+    Status,
+    VersionQuery,
+    parse_request,
+    requested_version,
+)
+from ciliate.cni.result import AddResult, render_add, render_error, render_version
+from ciliate.errors import CiliateError
+
+SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
+
+#: Requests at work at one time; more wait their turn. A kubelet starts some tens of pods at once.
+REQUESTS_MAX: Final = 64
+#: Connections that may wait in the kernel for us to accept them.
+BACKLOG: Final = 256
+#: A plugin writes its whole request at once; a longer silence is no plugin.
+READ_TIMEOUT_S: Final = 10
+#: The plugin waits 90 s, a kubelet 120 s; a healthy agent needs milliseconds.
+BACKEND_TIMEOUT_S: Final = 60
+#: A stopping agent gives requests under way this long; their runtimes ask again.
+STOP_TIMEOUT_S: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+class Backend(Protocol):
+    """What does the work. Raises CniError for an answer of its own choosing.
+
+    Any other CiliateError is answered as code 11, try again later, with its message.
+    """
+
+    async def add(self, request: Add) -> AddResult:
+        """Give the container an interface; again, the same answer."""
+        ...
+
+    async def delete(self, request: Del) -> None:
+        """Take the interface away; what is gone is a success."""
+        ...
+
+    async def check(self, request: Check) -> None:
+        """Raise unless the interface is as ADD left it."""
+        ...
+
+    async def gc(self, request: Gc) -> None:
+        """Remove every attachment that is not listed as valid."""
+        ...
+
+    async def status(self, request: Status) -> None:
+        """Raise unless an ADD could succeed now."""
+        ...
+
+
+class CniServer:
+    """Serves the CNI socket while it is open; root alone may connect."""
+
+    def __init__(self, backend: Backend, *, path: str = SOCKET_PATH) -> None:
+        self._backend = backend
+        self._path = path
+        self._server: asyncio.Server | None = None
+        self._slots = asyncio.Semaphore(REQUESTS_MAX)
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen; the socket of an earlier life is replaced."""
+        os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        # The mask makes the socket 0600 from its first moment; a chmod would come too late.
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(
+                self._serve, path=self._path, backlog=BACKLOG
+            )
+        finally:
+            os.umask(mask)
+
+    async def stop(self) -> None:
+        """Listen no more; answer what is under way, within STOP_TIMEOUT_S."""
+        if self._server is None:
+            return
+        self._server.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)
+        if self._conversations:
+            _, late = await asyncio.wait(self._conversations, timeout=STOP_TIMEOUT_S)
+            for conversation in late:
+                conversation.cancel()
+        self._server = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "asyncio runs this in a task"
+        self._conversations.add(task)
+        task.add_done_callback(self._conversations.discard)
+        try:
+            async with self._slots:
+                await self._converse(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                frame = await _read_frame(reader)
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            _log.warning("CNI: a request was cut short: %s", error)
+            return
+        except CniError as error:
+            exit_code, text = 1, render_error(error, NEWEST_VERSION)
+        else:
+            exit_code, text = await self._answer(frame)
+        writer.write(render_answer(exit_code, text))
+        # A plugin that was killed meanwhile does not matter: the runtime asks again.
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+
+    async def _answer(self, frame: Frame) -> tuple[int, bytes]:
+        try:
+            async with asyncio.timeout(BACKEND_TIMEOUT_S):
+                return 0, await self._perform(parse_request(frame.environment, frame.stdin))
+        except CniError as error:
+            failure = error
+        except CiliateError as error:
+            failure = CniError(CniCode.TRY_AGAIN_LATER, str(error))
+        except TimeoutError:
+            failure = CniError(
+                CniCode.TRY_AGAIN_LATER, f"the agent did not finish within {BACKEND_TIMEOUT_S} s"
+            )
+        verb = frame.environment.get("CNI_COMMAND", "")
+        _log.warning(
+            "CNI %s of container %s failed: %s",
+            verb if verb.isalpha() else "?",
+            frame.environment.get("CNI_CONTAINERID", "?")[:64],
+            failure,
+        )
+        return 1, render_error(failure, requested_version(frame.stdin))
+
+    async def _perform(self, request: Request) -> bytes:
+        match request:
+            case Add():
+                return render_add(await self._backend.add(request), request.version)
+            case Del():
+                await self._backend.delete(request)
+            case Check():
+                await self._backend.check(request)
+            case Gc():
+                await self._backend.gc(request)
+            case Status():
+                await self._backend.status(request)
+            case VersionQuery():
+                return render_version(request.version)
+        return b""
+
+
+async def _read_frame(reader: asyncio.StreamReader) -> Frame:
+    """Read one request; lengths are checked before memory is given to what they announce."""
+    environment = await reader.readexactly(environment_length(await reader.readexactly(8)))
+    stdin = await reader.readexactly(stdin_length(await reader.readexactly(LENGTH.size)))
+    return Frame(parse_environment(environment), stdin)

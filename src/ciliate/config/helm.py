@@ -1,0 +1,162 @@
+"""Helm values of Cilium's chart, and what each becomes in the ConfigMap `cilium-config`.
+
+`helm upgrade --set ipam.mode=cluster-pool` writes `ipam: cluster-pool`; a lab takes the same words
+(`ciliate lab upgrade --set …`). A name that is a key of the ConfigMap already is taken as one.
+Pure: who writes the ConfigMap is elsewhere.
+
+Sources: the tables "Configuration keys" of reference/ipam.md and routing-masquerading.md; names of
+supported keys stand beside them in `config.supported`.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ciliate.config.key import Kind
+from ciliate.config.keys import KEYS
+from ciliate.errors import SettingError
+
+#: Values of keys that are known, beside those that supported keys name themselves.
+_VALUES: Final[Mapping[str, str]] = {
+    "ipam.ciliumNodeUpdateRate": "ipam-cilium-node-update-rate",
+    "ipam.operator.clusterPoolIPv4PodCIDRList": "cluster-pool-ipv4-cidr",
+    "ipam.operator.clusterPoolIPv4MaskSize": "cluster-pool-ipv4-mask-size",
+    "ipam.operator.clusterPoolIPv6PodCIDRList": "cluster-pool-ipv6-cidr",
+    "ipam.operator.clusterPoolIPv6MaskSize": "cluster-pool-ipv6-mask-size",
+    "ipam.multiPoolPreAllocation": "ipam-multi-pool-pre-allocation",
+    "tunnelProtocol": "tunnel-protocol",
+    "tunnelPort": "tunnel-port",
+    "tunnelSourcePortRange": "tunnel-source-port-range",
+    "underlayProtocol": "underlay-protocol",
+    "forceDeviceDetection": "force-device-detection",
+    "l2NeighDiscovery.enabled": "enable-l2-neigh-discovery",
+    "installNoConntrackIptablesRules": "install-no-conntrack-iptables-rules",
+    "bpf.hostLegacyRouting": "enable-host-legacy-routing",
+    "enableMasqueradeRouteSource": "enable-masquerade-to-route-source",
+    "egressMasqueradeInterfaces": "egress-masquerade-interfaces",
+    "ipMasqAgent.enabled": "enable-ip-masq-agent",
+    "nat.mapStatsEntries": "nat-map-stats-entries",
+    "nat.mapStatsInterval": "nat-map-stats-interval",
+    "endpointHealthChecking.enabled": "enable-endpoint-health-checking",
+    "healthChecking": "enable-health-checking",
+    "hubble.enabled": "enable-hubble",
+}
+
+#: Lists that the chart joins with blanks.
+_JOINED_BY_BLANKS: Final = frozenset({Kind.WORDS, Kind.DEVICES, Kind.IPV4_CIDRS, Kind.IPV6_CIDRS})
+
+#: Goes into a ConfigMap of its own, as JSON.
+_IP_MASQ_AGENT: Final = "ipMasqAgent.config."
+_IP_MASQ_AGENT_FIELDS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "nonMasqueradeCIDRs": lambda text: _words(text),  # noqa: PLW0108 - defined below.
+    "masqLinkLocal": lambda text: text == "true",
+    "masqLinkLocalIPv6": lambda text: text == "true",
+}
+
+_LIST: Final = re.compile(r"\{(.*)\}", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HelmChanges:
+    """What a list of `--set` words changes."""
+
+    #: Keys of cilium-config.
+    config: Mapping[str, str] = field(default_factory=dict)
+    #: Fields of the ConfigMap ip-masq-agent's `config`.
+    ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
+
+    def problems(self) -> list[SettingError]:
+        """The values that agents and operator will refuse, or cannot act on yet.
+
+        Not a reason to refuse them here: Helm writes what it is told, and a lab is there to see
+        what comes of it.
+        """
+        found = []
+        for name, text in self.config.items():
+            try:
+                KEYS[name].check(text)
+            except SettingError as error:
+                found.append(error)
+        return found
+
+
+def helm_names() -> Mapping[str, str]:
+    """Every Helm value that is understood -> its key of cilium-config."""
+    return {key.helm: key.name for key in KEYS.values() if key.helm} | dict(_VALUES)
+
+
+def read_changes(words: Iterable[str]) -> HelmChanges:
+    """Read `NAME=VALUE` words, of Helm's or the ConfigMap's names; a later word wins.
+
+    A word may hold several, separated by commas, as for helm: `a=1,b={x,y}`.
+
+    Raises:
+        SettingError: A word has no `=`, or a name is not known (the nearest is named).
+    """
+    config: dict[str, str] = {}
+    ip_masq_agent: dict[str, Any] = {}
+    names = helm_names()
+    for assignment in (part for word in words for part in _split(word)):
+        name, equals, value = assignment.partition("=")
+        name = name.strip()
+        if not equals:
+            raise SettingError(
+                key=assignment, value="", problem="has no value", remedy="write NAME=VALUE"
+            )
+        if name.startswith(_IP_MASQ_AGENT):
+            key = name.removeprefix(_IP_MASQ_AGENT)
+            if key not in _IP_MASQ_AGENT_FIELDS:
+                raise _unknown(name, value, names)
+            ip_masq_agent[key] = _IP_MASQ_AGENT_FIELDS[key](value)
+            continue
+        key = names.get(name, name)
+        if key not in KEYS:
+            raise _unknown(name, value, names)
+        config[key] = _text(value, KEYS[key].kind)
+    return HelmChanges(config=config, ip_masq_agent=ip_masq_agent)
+
+
+def _split(word: str) -> list[str]:
+    """The assignments of a word: commas count outside of braces, and only before a new name."""
+    parts = [""]
+    depth = 0
+    for character in word:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    joined: list[str] = []
+    for part in parts:
+        # `devices=eth0,eth1` was meant as one value, where helm would complain.
+        if joined and "=" not in part:
+            joined[-1] += f",{part}"
+        else:
+            joined.append(part)
+    return joined
+
+
+def _words(value: str) -> list[str]:
+    """The elements of a list in Helm's form, `{a,b}`, or JSON's, or bare."""
+    found = _LIST.fullmatch(value.strip())
+    if found:
+        value = found[1]
+    elif value.startswith("["):
+        return [str(element) for element in json.loads(value)]
+    return [element.strip().strip('"') for element in value.split(",") if element.strip()]
+
+
+def _text(value: str, kind: Kind) -> str:
+    if kind in _JOINED_BY_BLANKS and (_LIST.fullmatch(value.strip()) or value.startswith("[")):
+        return " ".join(_words(value))
+    return value
+
+
+def _unknown(name: str, value: str, names: Mapping[str, str]) -> SettingError:
+    candidates = [*names, *KEYS, *(_IP_MASQ_AGENT + field for field in _IP_MASQ_AGENT_FIELDS)]
+    near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
+    remedy = f"did you mean {near[0]!r}?" if near else "see docs/CONFIGURATION.md for the names"
+    return SettingError(key=name, value=value, problem="is not a known setting", remedy=remedy)

@@ -1,0 +1,355 @@
+"""The keys we act on, with the value in force when they are absent.
+
+Adding a key here is a promise: whoever sets it gets what the line says. `tests/unit/cli` holds
+docs/CONFIGURATION.md to this table.
+"""
+
+from typing import Final
+
+from ciliate.config.key import Key, Kind, Scope
+
+_ADDRESSES: Final = (
+    Key(
+        name="ipam",
+        kind=Kind.CHOICE,
+        default="cluster-pool",
+        helm="ipam.mode",
+        scope=Scope.BOTH,
+        choices=("kubernetes",),
+        choices_later=(
+            "cluster-pool",
+            "multi-pool",
+            "crd",
+            "delegated-plugin",
+            "eni",
+            "azure",
+            "alibabacloud",
+        ),
+        meaning="Who gives nodes and pods their addresses.",
+    ),
+    Key(
+        name="enable-ipv4",
+        kind=Kind.BOOL,
+        default="true",
+        helm="ipv4.enabled",
+        meaning="Give pods IPv4 addresses and carry IPv4.",
+    ),
+    Key(
+        name="enable-ipv6",
+        kind=Kind.BOOL,
+        default="false",
+        helm="ipv6.enabled",
+        meaning="Give pods IPv6 addresses and carry IPv6.",
+    ),
+    Key(
+        name="k8s-require-ipv4-pod-cidr",
+        kind=Kind.BOOL,
+        default="false",
+        helm="k8s.requireIPv4PodCIDR",
+        meaning="Wait at start for an IPv4 pod CIDR; always so with `ipam: kubernetes`.",
+    ),
+    Key(
+        name="k8s-require-ipv6-pod-cidr",
+        kind=Kind.BOOL,
+        default="false",
+        helm="k8s.requireIPv6PodCIDR",
+        meaning="Wait at start for an IPv6 pod CIDR; always so with `ipam: kubernetes`.",
+    ),
+    Key(
+        name="local-router-ipv4",
+        kind=Kind.IPV4,
+        default="",
+        meaning="The node's router address, instead of one out of its pod CIDR.",
+    ),
+    Key(
+        name="local-router-ipv6",
+        kind=Kind.IPV6,
+        default="",
+        meaning="The node's IPv6 router address, instead of one out of its pod CIDR.",
+    ),
+)
+
+_ROUTING: Final = (
+    Key(
+        name="routing-mode",
+        kind=Kind.CHOICE,
+        default="tunnel",
+        helm="routingMode",
+        choices=("native",),
+        choices_later=("tunnel",),
+        meaning="How packets reach pods of other nodes: the network's routes, or a tunnel.",
+    ),
+    Key(
+        name="auto-direct-node-routes",
+        kind=Kind.BOOL,
+        default="false",
+        helm="autoDirectNodeRoutes",
+        meaning="One route for each other node's pod CIDR, via that node's address.",
+    ),
+    Key(
+        name="direct-routing-skip-unreachable",
+        kind=Kind.BOOL,
+        default="false",
+        helm="directRoutingSkipUnreachable",
+        meaning="With the former: leave nodes behind a gateway to the network's own routes.",
+    ),
+    Key(
+        name="ipv4-native-routing-cidr",
+        kind=Kind.IPV4_CIDR,
+        default="",
+        helm="ipv4NativeRoutingCIDR",
+        meaning="Destinations inside are reached with the pod's own address.",
+    ),
+    Key(
+        name="ipv6-native-routing-cidr",
+        kind=Kind.IPV6_CIDR,
+        default="",
+        helm="ipv6NativeRoutingCIDR",
+        meaning="The same for IPv6.",
+    ),
+    Key(
+        name="enable-endpoint-routes",
+        kind=Kind.BOOL,
+        default="false",
+        helm="endpointRoutes.enabled",
+        meaning="One /32 (/128) route for each local pod.",
+    ),
+    Key(
+        name="devices",
+        kind=Kind.DEVICES,
+        default="",
+        helm="devices",
+        meaning='Node devices that run our programs: names, "eth+", "!eth0"; empty: detected.',
+    ),
+    Key(
+        name="direct-routing-device",
+        kind=Kind.STRING,
+        default="",
+        helm="nodePort.directRoutingDevice",
+        meaning="The device toward other nodes; empty: the one with the node's InternalIP.",
+    ),
+    Key(
+        name="mtu",
+        kind=Kind.INT,
+        default="0",
+        helm="MTU",
+        meaning="MTU of pod interfaces in bytes; 0: the smallest of the node's devices.",
+    ),
+)
+
+_MASQUERADE: Final = (
+    Key(
+        name="enable-ipv4-masquerade",
+        kind=Kind.BOOL,
+        default="true",
+        helm="enableIPv4Masquerade",
+        meaning="Packets that leave the cluster get the node's IPv4 address.",
+    ),
+    Key(
+        name="enable-ipv6-masquerade",
+        kind=Kind.BOOL,
+        default="true",
+        helm="enableIPv6Masquerade",
+        meaning="The same for IPv6; without effect while IPv6 is off.",
+    ),
+    Key(
+        name="enable-bpf-masquerade",
+        kind=Kind.BOOL,
+        default="false",
+        helm="bpf.masquerade",
+        meaning="Masquerade in the eBPF programs of the node's devices.",
+    ),
+    Key(
+        name="node-port-range",
+        kind=Kind.PORT_RANGE,
+        default="30000,32767",
+        helm="nodePort.range",
+        meaning="Ports of NodePort services; masqueraded flows get the ports above.",
+    ),
+)
+
+_DATAPATH: Final = (
+    Key(
+        name="enable-source-ip-verification",
+        kind=Kind.BOOL,
+        default="true",
+        meaning="Drop what a pod sends from another address than its own.",
+    ),
+    Key(
+        name="bpf-root",
+        kind=Kind.STRING,
+        default="/sys/fs/bpf",
+        helm="bpf.root",
+        meaning="The bpf file system that maps, programs and links are pinned in.",
+    ),
+    Key(
+        name="bpf-nat-global-max",
+        kind=Kind.INT,
+        default="131072",
+        helm="bpf.natMax",
+        meaning="Entries of the NAT map; two for each masqueraded flow.",
+    ),
+    Key(
+        name="bpf-ct-global-tcp-max",
+        kind=Kind.INT,
+        default="65536",
+        helm="bpf.ctTcpMax",
+        meaning="Entries of the connection tracking map, which holds all protocols here.",
+    ),
+    Key(
+        name="kube-proxy-replacement",
+        kind=Kind.BOOL,
+        default="false",
+        helm="kubeProxyReplacement",
+        meaning="Reported in `dbg status`; services are not translated yet.",
+    ),
+)
+
+_NODE: Final = (
+    Key(
+        name="cluster-name",
+        kind=Kind.STRING,
+        default="default",
+        helm="cluster.name",
+        scope=Scope.BOTH,
+        meaning="Name of the cluster, part of every identity's labels.",
+    ),
+    Key(
+        name="cluster-id",
+        kind=Kind.INT,
+        default="0",
+        helm="cluster.id",
+        scope=Scope.BOTH,
+        meaning="Number of the cluster; 0 while clusters are not meshed.",
+    ),
+    Key(
+        name="write-cni-conf-when-ready",
+        kind=Kind.STRING,
+        default="",
+        meaning="Where the CNI configuration is written once the agent is ready.",
+    ),
+    Key(
+        name="cni-exclusive",
+        kind=Kind.BOOL,
+        default="true",
+        helm="cni.exclusive",
+        meaning="Rename other CNI configurations to `*.cilium_bak`.",
+    ),
+    Key(
+        name="cni-log-file",
+        kind=Kind.STRING,
+        default="/var/run/cilium/cilium-cni.log",
+        helm="cni.logFile",
+        meaning="Named in the CNI configuration for the plugin.",
+    ),
+    Key(
+        name="custom-cni-conf",
+        kind=Kind.BOOL,
+        default="false",
+        helm="cni.customConf",
+        meaning="Leave the CNI configuration to the operator of the cluster.",
+    ),
+    Key(
+        name="debug",
+        kind=Kind.BOOL,
+        default="false",
+        helm="debug.enabled",
+        scope=Scope.BOTH,
+        meaning="Log at level debug.",
+    ),
+    Key(
+        name="labels",
+        kind=Kind.WORDS,
+        default="",
+        helm="labels",
+        scope=Scope.BOTH,
+        meaning="Filter of the labels that make an identity; empty: Cilium's default filter.",
+    ),
+    Key(
+        name="identity-allocation-mode",
+        kind=Kind.CHOICE,
+        default="crd",
+        helm="identityAllocationMode",
+        scope=Scope.BOTH,
+        choices=("crd",),
+        choices_later=("kvstore", "doublewrite-readkvstore", "doublewrite-readcrd"),
+        meaning="Where identities are kept: CiliumIdentity objects.",
+    ),
+)
+
+_OPERATOR: Final = (
+    Key(
+        name="identity-gc-interval",
+        kind=Kind.DURATION,
+        default="15m0s",
+        helm="operator.identityGCInterval",
+        scope=Scope.OPERATOR,
+        meaning="How often identities that nothing uses are looked for.",
+    ),
+    Key(
+        name="identity-heartbeat-timeout",
+        kind=Kind.DURATION,
+        default="30m0s",
+        helm="operator.identityHeartbeatTimeout",
+        scope=Scope.OPERATOR,
+        meaning="How long an identity stays after its last use.",
+    ),
+    Key(
+        name="cilium-endpoint-gc-interval",
+        kind=Kind.DURATION,
+        default="5m0s",
+        helm="operator.endpointGCInterval",
+        scope=Scope.OPERATOR,
+        meaning="How often CiliumEndpoints without a pod are removed.",
+    ),
+    Key(
+        name="nodes-gc-interval",
+        kind=Kind.DURATION,
+        default="5m0s",
+        helm="operator.nodeGCInterval",
+        scope=Scope.OPERATOR,
+        meaning="How often CiliumNodes without a Node are removed.",
+    ),
+    Key(
+        name="agent-not-ready-taint-key",
+        kind=Kind.STRING,
+        default="node.cilium.io/agent-not-ready",
+        helm="agentNotReadyTaintKey",
+        scope=Scope.BOTH,
+        meaning="Taint of nodes whose agent is not ready.",
+    ),
+    Key(
+        name="set-cilium-node-taints",
+        kind=Kind.BOOL,
+        default="false",
+        helm="operator.setNodeTaints",
+        scope=Scope.OPERATOR,
+        meaning="Set that taint where the agent should run and does not.",
+    ),
+    Key(
+        name="remove-cilium-node-taints",
+        kind=Kind.BOOL,
+        default="true",
+        helm="operator.removeNodeTaints",
+        scope=Scope.OPERATOR,
+        meaning="Remove that taint once the agent is ready.",
+    ),
+    Key(
+        name="set-cilium-is-up-condition",
+        kind=Kind.BOOL,
+        default="true",
+        helm="operator.setNodeNetworkStatus",
+        scope=Scope.OPERATOR,
+        meaning="Set the node condition NetworkUnavailable to false when the agent is up.",
+    ),
+)
+
+#: All keys we act on, grouped as in docs/CONFIGURATION.md.
+GROUPS: Final = {
+    "Addresses": _ADDRESSES,
+    "Routing": _ROUTING,
+    "Masquerading": _MASQUERADE,
+    "Datapath": _DATAPATH,
+    "Node and identities": _NODE,
+    "Operator": _OPERATOR,
+}

@@ -1,0 +1,141 @@
+"""The datapath of one node, as the agent holds it: maps, programs, devices.
+
+All calls are synchronous and some take tens of milliseconds (loading, attaching): the agent makes
+them in a thread. Everything they make is pinned, so closing or dying changes nothing for traffic.
+
+An agent's order: `open`; fill the maps; give pod interfaces the programs, when `changed`;
+`attach_uplink` for each device; `settle`. Programs that were replaced run on, with the maps they know, until that is done.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Final, Self, TypeVar
+
+from ciliate.datapath import probes, programs
+from ciliate.datapath.bpf_map import BpfMap, OpenMap
+from ciliate.datapath.clsact import ClsactAttacher
+from ciliate.datapath.map_set import MapSet, wanted_shapes
+from ciliate.datapath.probes import Support
+from ciliate.datapath.programs import Loaded, Programs, Recipe
+from ciliate.datapath.settings import DatapathSettings
+from ciliate.datapath.uplink import Attachment, AttachMode, TcxAttacher, UplinkAttacher
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: Where `make bpf` puts the programs.
+OBJECTS: Final = Path(__file__).parent / "objects"
+
+
+class Datapath:
+    """Programs and maps of a node; owns their descriptors.
+
+    `changed` is False when every program was taken over from an earlier agent that had called
+    `settle`: then what is attached already runs them.
+    """
+
+    def __init__(
+        self, *, maps: MapSet, loaded: Loaded, attacher: UplinkAttacher, state_dir: Path
+    ) -> None:
+        self._maps = maps
+        self._attacher = attacher
+        self._state_dir = state_dir
+        self.programs: Final = Programs.of(loaded.fds)
+        self.changed: Final = not loaded.settled
+        self.attach_mode: Final = (
+            AttachMode.TCX if isinstance(attacher, TcxAttacher) else AttachMode.CLSACT
+        )
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        bpf_root: Path,
+        state_dir: Path,
+        settings: DatapathSettings,
+        capacities: Mapping[str, int] = MappingProxyType({}),
+        objects: Path = OBJECTS,
+        attach_mode: AttachMode | None = None,
+    ) -> Self:
+        """Take over or make maps and programs for `settings`.
+
+        Args:
+            bpf_root: A mounted bpf file system; pins go below it.
+            state_dir: The agent's own folder, where the record of what was loaded is kept.
+            settings: What the programs are told.
+            capacities: Entries per map, by name, where not the default of bpf/maps.h.
+            objects: The folder with the compiled programs.
+            attach_mode: How to attach to devices; None: TCX where the kernel has it.
+
+        Raises:
+            LoadError: An object file is missing, or the verifier refused it.
+            AccessDeniedError: The process may not use BPF.
+            DatapathError: `bpf_root` is no bpf file system; a map could not be made.
+        """
+        supported = probes.fib_skip_neigh() is Support.SUPPORTED
+        fib_flags = probes.FIB_SKIP_NEIGH if supported else 0
+        recipe = Recipe(objects, settings.constants(fib_flags=fib_flags))
+        maps = MapSet(bpf_root, wanted_shapes(capacities))
+        try:
+            maps.adopt_pinned()
+            places = {"bpf_root": bpf_root, "state_dir": state_dir}
+            loaded = programs.take_over(**places, recipe=recipe, maps=maps)
+            if loaded is None:
+                loaded = programs.load(**places, recipe=recipe, maps=maps)
+        except BaseException:
+            maps.close()
+            raise
+        attacher = _attacher(bpf_root, attach_mode)
+        return cls(maps=maps, loaded=loaded, attacher=attacher, state_dir=state_dir)
+
+    def settle(self) -> None:
+        """Say that every interface runs the programs; until then each start sees `changed`."""
+        programs.settle(self._state_dir)
+
+    def opened(self, which: BpfMap[K, V]) -> OpenMap[K, V]:
+        """Return map `which`, with a descriptor of its own that the caller closes."""
+        return OpenMap(which, os.dup(self._maps.fds[which.name]))
+
+    def attach_uplink(self, *, ifindex: int, device: str) -> None:
+        """Make a device of the node run the programs; one that runs older ones is switched.
+
+        Raises:
+            AttachError: The device is gone, or the kernel refused.
+        """
+        self._attacher.attach(ifindex=ifindex, device=device, programs=self.programs)
+
+    def detach_uplink(self, device: str) -> None:
+        """Make a device run no program; an absent one is a success."""
+        self._attacher.detach(device)
+
+    def attached(self) -> Mapping[str, Attachment]:
+        """Return the devices that run programs of ours, as the kernel tells."""
+        return self._attacher.attached(self.programs)
+
+    def close(self) -> None:
+        """Close the descriptors; pins and links stay, and with them all traffic."""
+        for name in programs.NAMES:
+            os.close(getattr(self.programs, f"{name}_fd"))
+        self._maps.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _attacher(bpf_root: Path, mode: AttachMode | None) -> UplinkAttacher:
+    """Return the asked or best attacher; an inconclusive probe means the one all kernels have."""
+    if mode is None:
+        mode = AttachMode.TCX if probes.tcx() is Support.SUPPORTED else AttachMode.CLSACT
+    if mode is AttachMode.TCX:
+        return TcxAttacher(bpf_root)
+    return ClsactAttacher(bpf_root)

@@ -1,0 +1,606 @@
+"""Layout of the datapath's maps. Generated from BTF by tools/generate_layout.py: do not edit.
+
+Fields are those of bpf/abi.h without padding. An address is its 16 octets, IPv4 mapped; a value of
+network order is a plain integer here. `DTYPE` is what numpy.dtype takes.
+"""
+
+import struct
+from enum import IntEnum, IntFlag
+from socket import htonl, htons, ntohl, ntohs
+from typing import ClassVar, Final, NamedTuple
+
+from ciliate.datapath.shape import MapKind, MapShape
+
+__all__ = [
+    "AttachPoint",
+    "Connection",
+    "ConnectionFlag",
+    "DROP_TEXT",
+    "DropReason",
+    "Endpoint",
+    "EndpointFlag",
+    "FragmentKey",
+    "FragmentPorts",
+    "Interface",
+    "IpcacheEntry",
+    "IpcacheFlag",
+    "IpcacheKey",
+    "MAP_SHAPES",
+    "MasqueradeAddress",
+    "Metric",
+    "NatEntry",
+    "ReservedIdentity",
+    "Tuple",
+    "TupleDirection",
+]
+_ = htonl, ntohl  # Imported for layouts with a __be32; there may be none.
+Octets = bytes  # A field may be called `bytes` and would hide the type.
+
+
+class ReservedIdentity(IntEnum):
+    """enum reserved_identity."""
+
+    IDENTITY_UNKNOWN = 0
+    IDENTITY_HOST = 1
+    IDENTITY_WORLD = 2
+    IDENTITY_UNMANAGED = 3
+    IDENTITY_HEALTH = 4
+    IDENTITY_INIT = 5
+    IDENTITY_REMOTE_NODE = 6
+    IDENTITY_KUBE_APISERVER = 7
+    IDENTITY_INGRESS = 8
+
+
+class DropReason(IntEnum):
+    """enum drop_reason."""
+
+    FORWARDED = 0
+    DROP_INVALID_SOURCE_IP = 132
+    DROP_INVALID_PACKET = 134
+    DROP_UNSUPPORTED_L3_PROTOCOL = 139
+    DROP_WRITE_ERROR = 141
+    DROP_UNKNOWN_L3_TARGET = 150
+    DROP_STALE_OR_UNROUTABLE_IP = 151
+    DROP_L3_CHECKSUM = 153
+    DROP_L4_CHECKSUM = 154
+    DROP_CT_INSERT_FAILED = 155
+    DROP_INVALID_IPV6_EXTENSION = 156
+    DROP_UNKNOWN_ENDPOINT = 165
+    DROP_UNSUPPORTED_L2_PROTOCOL = 166
+    DROP_NAT_NO_MAPPING = 167
+    DROP_NAT_UNSUPPORTED_PROTOCOL = 168
+    DROP_FRAGMENT_NOT_FOUND = 175
+    DROP_FORBIDDEN_ICMPV6 = 176
+    DROP_TTL_EXCEEDED = 196
+    DROP_REASON_COUNT = 256
+
+
+class AttachPoint(IntEnum):
+    """enum attach_point."""
+
+    FROM_POD = 0
+    TO_POD = 1
+    FROM_UPLINK = 2
+    TO_UPLINK = 3
+    ATTACH_POINT_COUNT = 4
+
+
+class TupleDirection(IntEnum):
+    """enum tuple_direction."""
+
+    TUPLE_OUT = 0
+    TUPLE_IN = 1
+
+
+class EndpointFlag(IntFlag):
+    """enum endpoint_flag."""
+
+    ENDPOINT_HOST = 1
+
+
+class IpcacheFlag(IntFlag):
+    """enum ipcache_flag."""
+
+    IPCACHE_CLUSTER = 1
+
+
+class ConnectionFlag(IntFlag):
+    """enum connection_flag."""
+
+    CONNECTION_SEEN_NON_SYN = 1
+    CONNECTION_CLOSING_ORIGINAL = 2
+    CONNECTION_CLOSING_REPLY = 4
+    CONNECTION_SEEN_REPLY = 8
+
+
+#: What Cilium's commands and metrics call each reason.
+DROP_TEXT: Final[dict[int, str]] = {
+    0: "Success",
+    132: "Invalid source ip",
+    134: "Invalid packet",
+    139: "Unsupported L3 protocol",
+    141: "Error writing to packet",
+    150: "Unknown L3 target address",
+    151: "Stale or unroutable IP",
+    153: "Error while correcting L3 checksum",
+    154: "Error while correcting L4 checksum",
+    155: "CT: Map insertion failed",
+    156: "Invalid IPv6 extension header",
+    165: "No configuration available to perform policy decision",
+    166: "Unsupported L2 protocol",
+    167: "No mapping for NAT masquerade",
+    168: "Unsupported protocol for NAT masquerade",
+    175: "First logical datagram fragment not found",
+    176: "Forbidden ICMPv6 message",
+    196: "TTL exceeded",
+}
+
+
+_CONNECTION: Final = struct.Struct("=QQQQII")
+
+
+class _ConnectionFields(NamedTuple):
+    created_ns: int
+    expires_ns: int
+    packets: int
+    bytes: int
+    flags: int
+    source_identity: int
+
+
+class Connection(_ConnectionFields):
+    """struct connection, 40 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=QQQQII"
+    SIZE: ClassVar[int] = 40
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("created_ns", "=u8"),
+        ("expires_ns", "=u8"),
+        ("packets", "=u8"),
+        ("bytes", "=u8"),
+        ("flags", "=u4"),
+        ("source_identity", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _CONNECTION.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Connection":
+        """Return the value that `octets` hold."""
+        return cls._make(_CONNECTION.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Connection]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _CONNECTION.iter_unpack(octets)))
+
+
+_ENDPOINT: Final = struct.Struct("=IIHH6s6s")
+
+
+class _EndpointFields(NamedTuple):
+    ifindex: int
+    identity: int
+    endpoint_id: int
+    flags: int
+    mac: Octets
+    node_mac: Octets
+
+
+class Endpoint(_EndpointFields):
+    """struct endpoint, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=IIHH6s6s"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("ifindex", "=u4"),
+        ("identity", "=u4"),
+        ("endpoint_id", "=u2"),
+        ("flags", "=u2"),
+        ("mac", "V6"),
+        ("node_mac", "V6"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _ENDPOINT.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Endpoint":
+        """Return the value that `octets` hold."""
+        return cls._make(_ENDPOINT.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Endpoint]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _ENDPOINT.iter_unpack(octets)))
+
+
+_FRAGMENT_KEY: Final = struct.Struct("=16s16sIB3x")
+
+
+class _FragmentKeyFields(NamedTuple):
+    source: Octets
+    destination: Octets
+    id: int
+    protocol: int
+
+
+class FragmentKey(_FragmentKeyFields):
+    """struct fragment_key, 40 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sIB3x"
+    SIZE: ClassVar[int] = 40
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("source", "V16"),
+        ("destination", "V16"),
+        ("id", ">u4"),
+        ("protocol", "=u1"),
+        ("pad", "V3"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _FRAGMENT_KEY.pack(
+            self.source,
+            self.destination,
+            htonl(self.id),
+            self.protocol,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "FragmentKey":
+        """Return the value that `octets` hold."""
+        source, destination, id, protocol = _FRAGMENT_KEY.unpack(octets)
+        return cls(source, destination, ntohl(id), protocol)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[FragmentKey]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(source, destination, ntohl(id), protocol)
+            for source, destination, id, protocol in _FRAGMENT_KEY.iter_unpack(octets)
+        ]
+
+
+_FRAGMENT_PORTS: Final = struct.Struct("=HH")
+
+
+class _FragmentPortsFields(NamedTuple):
+    source_port: int
+    destination_port: int
+
+
+class FragmentPorts(_FragmentPortsFields):
+    """struct fragment_ports, 4 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=HH"
+    SIZE: ClassVar[int] = 4
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("source_port", ">u2"),
+        ("destination_port", ">u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _FRAGMENT_PORTS.pack(
+            htons(self.source_port),
+            htons(self.destination_port),
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "FragmentPorts":
+        """Return the value that `octets` hold."""
+        source_port, destination_port = _FRAGMENT_PORTS.unpack(octets)
+        return cls(ntohs(source_port), ntohs(destination_port))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[FragmentPorts]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(ntohs(source_port), ntohs(destination_port))
+            for source_port, destination_port in _FRAGMENT_PORTS.iter_unpack(octets)
+        ]
+
+
+_INTERFACE: Final = struct.Struct("=16s16sIH6s4x")
+
+
+class _InterfaceFields(NamedTuple):
+    ipv4: Octets
+    ipv6: Octets
+    identity: int
+    endpoint_id: int
+    node_mac: Octets
+
+
+class Interface(_InterfaceFields):
+    """struct interface, 48 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sIH6s4x"
+    SIZE: ClassVar[int] = 48
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("ipv4", "V16"),
+        ("ipv6", "V16"),
+        ("identity", "=u4"),
+        ("endpoint_id", "=u2"),
+        ("node_mac", "V6"),
+        ("pad", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _INTERFACE.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Interface":
+        """Return the value that `octets` hold."""
+        return cls._make(_INTERFACE.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Interface]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _INTERFACE.iter_unpack(octets)))
+
+
+_IPCACHE_ENTRY: Final = struct.Struct("=II16s")
+
+
+class _IpcacheEntryFields(NamedTuple):
+    identity: int
+    flags: int
+    node: Octets
+
+
+class IpcacheEntry(_IpcacheEntryFields):
+    """struct ipcache_entry, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II16s"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("identity", "=u4"),
+        ("flags", "=u4"),
+        ("node", "V16"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _IPCACHE_ENTRY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "IpcacheEntry":
+        """Return the value that `octets` hold."""
+        return cls._make(_IPCACHE_ENTRY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[IpcacheEntry]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _IPCACHE_ENTRY.iter_unpack(octets)))
+
+
+_IPCACHE_KEY: Final = struct.Struct("=I16s")
+
+
+class _IpcacheKeyFields(NamedTuple):
+    prefix_length: int
+    address: Octets
+
+
+class IpcacheKey(_IpcacheKeyFields):
+    """struct ipcache_key, 20 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=I16s"
+    SIZE: ClassVar[int] = 20
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("prefix_length", "=u4"),
+        ("address", "V16"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _IPCACHE_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "IpcacheKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_IPCACHE_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[IpcacheKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _IPCACHE_KEY.iter_unpack(octets)))
+
+
+_MASQUERADE_ADDRESS: Final = struct.Struct("=16s16s")
+
+
+class _MasqueradeAddressFields(NamedTuple):
+    ipv4: Octets
+    ipv6: Octets
+
+
+class MasqueradeAddress(_MasqueradeAddressFields):
+    """struct masquerade_address, 32 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16s"
+    SIZE: ClassVar[int] = 32
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("ipv4", "V16"),
+        ("ipv6", "V16"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MASQUERADE_ADDRESS.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MasqueradeAddress":
+        """Return the value that `octets` hold."""
+        return cls._make(_MASQUERADE_ADDRESS.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MasqueradeAddress]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MASQUERADE_ADDRESS.iter_unpack(octets)))
+
+
+_METRIC: Final = struct.Struct("=QQ")
+
+
+class _MetricFields(NamedTuple):
+    packets: int
+    bytes: int
+
+
+class Metric(_MetricFields):
+    """struct metric, 16 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=QQ"
+    SIZE: ClassVar[int] = 16
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("packets", "=u8"),
+        ("bytes", "=u8"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _METRIC.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Metric":
+        """Return the value that `octets` hold."""
+        return cls._make(_METRIC.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Metric]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _METRIC.iter_unpack(octets)))
+
+
+_NAT_ENTRY: Final = struct.Struct("=16sHH4xQQ")
+
+
+class _NatEntryFields(NamedTuple):
+    to_address: Octets
+    to_port: int
+    flags: int
+    created_ns: int
+    expires_ns: int
+
+
+class NatEntry(_NatEntryFields):
+    """struct nat_entry, 40 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sHH4xQQ"
+    SIZE: ClassVar[int] = 40
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("to_address", "V16"),
+        ("to_port", ">u2"),
+        ("flags", "=u2"),
+        ("pad", "=u4"),
+        ("created_ns", "=u8"),
+        ("expires_ns", "=u8"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _NAT_ENTRY.pack(
+            self.to_address,
+            htons(self.to_port),
+            self.flags,
+            self.created_ns,
+            self.expires_ns,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "NatEntry":
+        """Return the value that `octets` hold."""
+        to_address, to_port, flags, created_ns, expires_ns = _NAT_ENTRY.unpack(octets)
+        return cls(to_address, ntohs(to_port), flags, created_ns, expires_ns)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[NatEntry]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(to_address, ntohs(to_port), flags, created_ns, expires_ns)
+            for to_address, to_port, flags, created_ns, expires_ns in _NAT_ENTRY.iter_unpack(octets)
+        ]
+
+
+_TUPLE: Final = struct.Struct("=16s16sHHBB2x")
+
+
+class _TupleFields(NamedTuple):
+    source: Octets
+    destination: Octets
+    source_port: int
+    destination_port: int
+    protocol: int
+    direction: int
+
+
+class Tuple(_TupleFields):
+    """struct tuple, 40 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sHHBB2x"
+    SIZE: ClassVar[int] = 40
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("source", "V16"),
+        ("destination", "V16"),
+        ("source_port", ">u2"),
+        ("destination_port", ">u2"),
+        ("protocol", "=u1"),
+        ("direction", "=u1"),
+        ("pad", "=u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _TUPLE.pack(
+            self.source,
+            self.destination,
+            htons(self.source_port),
+            htons(self.destination_port),
+            self.protocol,
+            self.direction,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Tuple":
+        """Return the value that `octets` hold."""
+        source, destination, source_port, destination_port, protocol, direction = _TUPLE.unpack(octets)
+        return cls(source, destination, ntohs(source_port), ntohs(destination_port), protocol, direction)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Tuple]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(source, destination, ntohs(source_port), ntohs(destination_port), protocol, direction)
+            for source, destination, source_port, destination_port, protocol, direction in _TUPLE.iter_unpack(octets)
+        ]
+
+
+#: bpf/maps.h as the kernel must show it.
+MAP_SHAPES: Final = {
+    "conntrack": MapShape(MapKind.LRU_HASH, 40, 40, 65536, 0x0),
+    "endpoints": MapShape(MapKind.HASH, 16, 24, 65536, 0x1),
+    "fragments": MapShape(MapKind.LRU_HASH, 40, 4, 8192, 0x0),
+    "interfaces": MapShape(MapKind.HASH, 4, 48, 65536, 0x1),
+    "ipcache": MapShape(MapKind.LPM_TRIE, 20, 24, 512000, 0x1),
+    "masquerade_addresses": MapShape(MapKind.HASH, 4, 32, 256, 0x1),
+    "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1024, 0x0),
+    "nat": MapShape(MapKind.LRU_HASH, 40, 40, 131072, 0x0),
+}

@@ -1,0 +1,121 @@
+"""All maps of the datapath together: taken over from an earlier agent, or made anew.
+
+Maps outlive agents by their pins. When a version or a setting asks for another shape than the
+pinned map has, a new map takes the pin; what fits is copied into it, since flows in `nat` and
+`conntrack` are worth keeping. The old map lives until the last program that uses it is replaced.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from ciliate.datapath import libbpf, pins
+from ciliate.datapath.bpf_map import OpenMap, shape_of
+from ciliate.datapath.errors import DatapathError, MapFullError
+from ciliate.datapath.layout import MAP_SHAPES
+from ciliate.datapath.maps import ALL
+from ciliate.datapath.shape import ARRAYS, MapShape
+
+_log: Final = logging.getLogger(__name__)
+
+_COPY_BATCH: Final = 4096
+
+
+class UnknownMapError(DatapathError):
+    """A capacity was given for a map that does not exist."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            function="open", subject=f"map {name}", code=0, hint=f"maps: {', '.join(MAP_SHAPES)}"
+        )
+
+
+def wanted_shapes(capacities: Mapping[str, int]) -> dict[str, MapShape]:
+    """Return the shape each map must have: that of bpf/maps.h, and the capacities given.
+
+    Raises:
+        UnknownMapError: `capacities` names something else.
+    """
+    for name in capacities:
+        if name not in MAP_SHAPES:
+            raise UnknownMapError(name)
+    return {
+        name: shape._replace(capacity=capacities.get(name, shape.capacity))
+        for name, shape in MAP_SHAPES.items()
+    }
+
+
+class MapSet:
+    """Descriptors of the maps by name; owns them. `replaced` holds pinned maps of other shapes."""
+
+    def __init__(self, bpf_root: Path, wanted: Mapping[str, MapShape]) -> None:
+        self._bpf_root = bpf_root
+        self.wanted: Final = wanted
+        self.fds: Final[dict[str, int]] = {}
+        self._replaced: dict[str, int] = {}
+        self._made: set[str] = set()
+
+    def adopt_pinned(self) -> None:
+        """Open what an earlier agent pinned; a map of another shape is set aside."""
+        for name, wanted in self.wanted.items():
+            fd = pins.open_pin(pins.map_path(self._bpf_root, name))
+            if fd is None:
+                continue
+            if shape_of(fd) == wanted:
+                self.fds[name] = fd
+            else:
+                self._replaced[name] = fd
+
+    def add_made(self, name: str, fd: int) -> None:
+        """Take over a map that loading an object made."""
+        self.fds[name] = fd
+        self._made.add(name)
+
+    def pin(self) -> None:
+        """Fill the new maps from those they replace, and give them their pins."""
+        for name in sorted(self._made):
+            old = self._replaced.pop(name, None)
+            if old is not None:
+                self._carry_over(name, old)
+                os.close(old)
+            pins.replace_pin(self.fds[name], pins.map_path(self._bpf_root, name))
+        self._made.clear()
+
+    def ids(self) -> dict[str, int]:
+        """Return the kernel's number of each map; numbers are not used twice."""
+        return {name: libbpf.map_info(fd).id for name, fd in sorted(self.fds.items())}
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        for fd in [*self.fds.values(), *self._replaced.values()]:
+            os.close(fd)
+        self.fds.clear()
+        self._replaced.clear()
+
+    def _carry_over(self, name: str, old: int) -> None:
+        found, wanted = shape_of(old), self.wanted[name]
+        if found is None or not wanted.holds_same_entries(found) or wanted.kind in ARRAYS:
+            _log.warning(
+                "map %s: replaced, its entries are lost: was %s, is %s", name, found, wanted
+            )
+            return
+        which = next(each for each in ALL if each.name == name)
+        with OpenMap(which, os.dup(old)) as source, OpenMap(which, os.dup(self.fds[name])) as new:
+            copied = _copy(source, new)
+        _log.warning(
+            "map %s: replaced, %d entries copied: was %s, is %s", name, copied, found, wanted
+        )
+
+
+def _copy(source: OpenMap[Any, Any], target: OpenMap[Any, Any]) -> int:
+    """Copy entries until the target is full; return how many it holds."""
+    entries = source.items()
+    with contextlib.suppress(MapFullError):  # A smaller map keeps what fits.
+        while chunk := dict(islice(entries, _COPY_BATCH)):
+            target.put_many(chunk)
+    return target.count()

@@ -1,0 +1,21 @@
+"""Counters of the programs: packets and bytes by reason and attach point."""
+
+from collections.abc import Mapping
+
+from ciliate.datapath.bpf_map import OpenMap
+from ciliate.datapath.layout import DROP_TEXT, AttachPoint, Metric
+
+
+def counters(opened: OpenMap[int, Metric]) -> Mapping[tuple[int, AttachPoint], Metric]:
+    """Return what was counted since the map was made, summed over CPUs; nothing is left out but zeros."""
+    points = int(AttachPoint.ATTACH_POINT_COUNT)
+    return {
+        (key // points, AttachPoint(key % points)): metric
+        for key, metric in opened.items()
+        if metric.packets
+    }
+
+
+def reason_text(reason: int) -> str:
+    """Return Cilium's words for a reason; a number without words is shown as such."""
+    return DROP_TEXT.get(reason, f"reason {reason}")

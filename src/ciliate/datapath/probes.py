@@ -1,0 +1,129 @@
+"""What this kernel can do, found out by asking it for the thing itself, never by its version."""
+
+import ctypes
+import errno
+import os
+import struct
+from ctypes import byref, c_size_t, c_uint32, c_uint64, c_void_p
+from enum import Enum
+from typing import Final
+
+from ciliate.datapath import libbpf, test_run
+from ciliate.datapath.errors import DatapathError
+from ciliate.datapath.shape import MapKind
+
+_LOOPBACK_IFINDEX: Final = 1  # In every network namespace.
+_TCX_INGRESS: Final = 46
+_SCHED_CLS: Final = 3
+_FIB_LOOKUP: Final = 69
+_NO_PREALLOC: Final = 1
+
+#: Flag of bpf_fib_lookup: find the next hop without asking for its link-layer address (6.3).
+FIB_SKIP_NEIGH: Final = 1 << 3
+
+#: struct bpf_insn: opcode, registers (destination in the low half), offset, immediate.
+_INSTRUCTION: Final = struct.Struct("=BBhi")
+
+
+class Support(Enum):
+    """A probe's answer; INCONCLUSIVE: something else failed, such as missing rights."""
+
+    SUPPORTED = "supported"
+    UNSUPPORTED = "unsupported"
+    INCONCLUSIVE = "inconclusive"
+
+
+class _QueryOptions(ctypes.Structure):
+    """struct bpf_prog_query_opts."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("query_flags", c_uint32),
+        ("attach_flags", c_uint32),
+        ("prog_ids", c_void_p),
+        ("prog_cnt", c_uint32),
+        ("prog_attach_flags", c_void_p),
+    )
+
+
+class _MapOptions(ctypes.Structure):
+    """struct bpf_map_create_opts."""
+
+    _fields_ = (
+        ("sz", c_size_t),
+        ("btf_fd", c_uint32),
+        ("btf_key_type_id", c_uint32),
+        ("btf_value_type_id", c_uint32),
+        ("btf_vmlinux_value_type_id", c_uint32),
+        ("inner_map_fd", c_uint32),
+        ("map_flags", c_uint32),
+        ("map_extra", c_uint64),
+        ("numa_node", c_uint32),
+        ("map_ifindex", c_uint32),
+    )
+
+
+def tcx() -> Support:
+    """Whether programs can be attached to a device by TCX (6.6): ask who is at loopback."""
+    options = _QueryOptions(sz=ctypes.sizeof(_QueryOptions))
+    code = -libbpf.library().bpf_prog_query_opts(_LOOPBACK_IFINDEX, _TCX_INGRESS, byref(options))
+    if code in {0, errno.ENOENT}:
+        return Support.SUPPORTED
+    return Support.UNSUPPORTED if code == errno.EINVAL else Support.INCONCLUSIVE
+
+
+def lpm_batch() -> Support:
+    """Whether an LPM trie can be read in batches (5.13)."""
+    library = libbpf.library()
+    options = _MapOptions(sz=ctypes.sizeof(_MapOptions), map_flags=_NO_PREALLOC)
+    fd = library.bpf_map_create(MapKind.LPM_TRIE, b"probe", 8, 4, 1, byref(options))
+    if fd < 0:
+        return Support.INCONCLUSIVE
+    count, there = c_uint32(1), ctypes.create_string_buffer(8)
+    keys, values = ctypes.create_string_buffer(8), ctypes.create_string_buffer(4)
+    try:
+        code = -library.bpf_map_lookup_batch(fd, None, there, keys, values, byref(count), None)
+    finally:
+        os.close(fd)
+    # An empty trie ends at once; a kernel without the call answers ENOTSUPP.
+    return Support.SUPPORTED if code in {0, errno.ENOENT} else Support.UNSUPPORTED
+
+
+def _fib_program() -> bytes:
+    """Return `return bpf_fib_lookup(skb, zeroes on the stack, 64, SKIP_NEIGH)`."""
+    frame, two, three, four = 10, 2, 3, 4  # Registers; 1 holds the skb and is passed on.
+    store_zero, copy, add, load, call, leave = 0x7A, 0xBF, 0x07, 0xB7, 0x85, 0x95
+    code = [_INSTRUCTION.pack(store_zero, frame, -64 + at, 0) for at in range(0, 64, 8)]
+    code += [
+        _INSTRUCTION.pack(copy, two | frame << 4, 0, 0),
+        _INSTRUCTION.pack(add, two, 0, -64),
+        _INSTRUCTION.pack(load, three, 0, 64),
+        _INSTRUCTION.pack(load, four, 0, FIB_SKIP_NEIGH),
+        _INSTRUCTION.pack(call, 0, 0, _FIB_LOOKUP),
+        _INSTRUCTION.pack(leave, 0, 0, 0),
+    ]
+    return b"".join(code)
+
+
+def fib_skip_neigh() -> Support:
+    """Whether bpf_fib_lookup knows SKIP_NEIGH: run a program that asks with this flag.
+
+    The kernel judges the flags before the family, and family 0 exists nowhere: EINVAL means an
+    unknown flag, EAFNOSUPPORT a known one.
+    """
+    code = _fib_program()
+    fd = libbpf.library().bpf_prog_load(
+        _SCHED_CLS, b"probe", b"GPL", code, len(code) // _INSTRUCTION.size, None
+    )
+    if fd < 0:
+        return Support.INCONCLUSIVE
+    try:
+        verdict = test_run.run(fd, bytes(64)).verdict
+    except DatapathError:
+        return Support.INCONCLUSIVE
+    finally:
+        os.close(fd)
+    refusal = 2**32 - verdict
+    if refusal == errno.EINVAL:
+        return Support.UNSUPPORTED
+    return Support.SUPPORTED if refusal == errno.EAFNOSUPPORT else Support.INCONCLUSIVE

@@ -1,0 +1,170 @@
+"""The four programs in the kernel: taken over from an earlier agent, or loaded.
+
+Verifying them takes a good part of an agent's start, so programs that were made from the same
+object files, settings and maps are used again. What they were made from is written, as a digest,
+to `<state>/datapath.json` beside the kernel's numbers of programs and maps; the numbers are never
+given twice, so a pin that was swapped, or a file from before a reboot, is noticed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ciliate.datapath import libbpf, pins
+from ciliate.datapath.errors import LoadError, refused
+from ciliate.datapath.map_set import MapSet
+
+NAMES: Final = ("from_pod", "to_pod", "from_uplink", "to_uplink")
+
+_RECORD: Final = "datapath.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Descriptors of the programs, one per attach point; `Datapath` owns them."""
+
+    from_pod_fd: int
+    to_pod_fd: int
+    from_uplink_fd: int
+    to_uplink_fd: int
+
+    @classmethod
+    def of(cls, fds: Mapping[str, int]) -> "Programs":
+        """Return the programs of a mapping by name."""
+        return cls(**{f"{name}_fd": fds[name] for name in NAMES})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What programs are made from."""
+
+    objects: Path  # the folder that holds <name>.bpf.o
+    constants: Mapping[str, bytes]
+
+    def object_path(self, name: str) -> Path:
+        """Return the object file of program `name`."""
+        return self.objects / f"{name}.bpf.o"
+
+    def digest(self) -> str:
+        """Return a digest of the files' contents and the constants.
+
+        Raises:
+            LoadError: A file is missing.
+        """
+        state = hashlib.sha256()
+        for name in NAMES:
+            path = self.object_path(name)
+            try:
+                state.update(hashlib.sha256(path.read_bytes()).digest())
+            except OSError as error:
+                raise LoadError(
+                    function="read", path=path, code=error.errno or 0, log="run `make bpf`"
+                ) from error
+        for name, octets in sorted(self.constants.items()):
+            state.update(f"{name}={octets.hex()};".encode())
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Descriptors of the programs by name; `settled`: every interface runs them already."""
+
+    fds: Mapping[str, int]
+    settled: bool
+
+
+def take_over(*, bpf_root: Path, state_dir: Path, recipe: Recipe, maps: MapSet) -> Loaded | None:
+    """Return the pinned programs if they are what `recipe` makes, else None."""
+    record = _read_record(state_dir / _RECORD)
+    if record.get("digest") != recipe.digest() or record.get("maps") != maps.ids():
+        return None
+    if len(maps.fds) != len(maps.wanted):
+        return None
+    found = {name: pins.open_pin(pins.program_path(bpf_root, name)) for name in NAMES}
+    fds = {name: fd for name, fd in found.items() if fd is not None}
+    if len(fds) == len(NAMES) and record.get("programs") == _ids(fds):
+        return Loaded(fds, settled=record.get("settled") is True)
+    for fd in fds.values():
+        os.close(fd)
+    return None
+
+
+def load(*, bpf_root: Path, state_dir: Path, recipe: Recipe, maps: MapSet) -> Loaded:
+    """Load the programs, completing `maps`; pin both and write the record.
+
+    Pins change only when all four are loaded: a refusal leaves everything as it was.
+
+    Raises:
+        LoadError: An object file is missing or refused.
+    """
+    fds: dict[str, int] = {}
+    try:
+        for name in NAMES:
+            fds[name] = _load_one(name, recipe, maps)
+        maps.pin()
+        for name, fd in fds.items():
+            pins.replace_pin(fd, pins.program_path(bpf_root, name))
+    except BaseException:
+        for fd in fds.values():
+            os.close(fd)
+        raise
+    record = {"digest": recipe.digest(), "maps": maps.ids(), "programs": _ids(fds)}
+    _write_record(state_dir / _RECORD, record)
+    return Loaded(fds, settled=False)
+
+
+def settle(state_dir: Path) -> None:
+    """Note that every interface runs the programs of the record."""
+    path = state_dir / _RECORD
+    record = _read_record(path)
+    if not record.get("settled"):
+        _write_record(path, {**record, "settled": True})
+
+
+def _load_one(name: str, recipe: Recipe, maps: MapSet) -> int:
+    from ciliate.datapath.loader import open_object  # noqa: PLC0415 - unused when taken over.
+
+    with open_object(recipe.object_path(name)) as opened:
+        opened.set_constants(recipe.constants)
+        missing = []
+        for map_name, wanted in maps.wanted.items():
+            if not opened.has_map(map_name):
+                continue
+            if map_name in maps.fds:
+                opened.share_map(map_name, maps.fds[map_name])
+            else:
+                opened.set_capacity(map_name, wanted.capacity)
+                missing.append(map_name)
+        opened.load()
+        for map_name in missing:
+            maps.add_made(map_name, opened.map_fd(map_name))
+        return opened.program_fd(name)
+
+
+def _ids(fds: Mapping[str, int]) -> dict[str, int]:
+    return {name: libbpf.program_info(fd).id for name, fd in sorted(fds.items())}
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Return the record; an absent or damaged one only costs a load."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text())
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    fresh = path.with_suffix(".new")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(record))
+        fresh.rename(path)
+    except OSError as error:
+        raise refused(function="write", subject=str(path), code=error.errno or 0) from error

@@ -1,0 +1,163 @@
+"""Programs at the node's own devices: TCX links, or clsact filters on an older kernel.
+
+A link is pinned and outlives the agent. A newer program takes the place of an older one inside
+the link, in one step; no packet passes without a program. Nothing is ever detached first.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, Protocol
+
+from ciliate.datapath import libbpf, pins
+from ciliate.datapath.errors import AttachError
+from ciliate.datapath.programs import Programs
+
+#: bpf_attach_type: what the device receives, what it sends.
+_TCX_INGRESS: Final = 46
+_TCX_EGRESS: Final = 47
+
+FROM_UPLINK: Final = "from_uplink"
+TO_UPLINK: Final = "to_uplink"
+
+
+class AttachMode(Enum):
+    """How programs are attached, in the words of `cilium-dbg status`."""
+
+    TCX = "TCX"
+    CLSACT = "Legacy TC"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A device with programs; `current`: both are those of this datapath."""
+
+    device: str
+    ifindex: int
+    mode: AttachMode
+    current: bool
+
+
+class UplinkAttacher(Protocol):
+    """One way to attach the pair of programs to a device."""
+
+    def attach(self, *, ifindex: int, device: str, programs: Programs) -> None:
+        """Make the device run `programs`; idempotent."""
+
+    def detach(self, device: str) -> None:
+        """Make the device run none; an absent one is a success."""
+
+    def attached(self, programs: Programs) -> dict[str, Attachment]:
+        """Return what the kernel says is attached, by device."""
+
+
+class TcxAttacher:
+    """TCX links (kernel 6.6), pinned as `cilium/devices/<device>/links/<program>`."""
+
+    def __init__(self, bpf_root: Path) -> None:
+        self._bpf_root = bpf_root
+
+    def attach(self, *, ifindex: int, device: str, programs: Programs) -> None:
+        """See `UplinkAttacher`."""
+        # The way back first: an answer must not meet a device that masquerades one way only.
+        self._attach_one(FROM_UPLINK, _TCX_INGRESS, programs.from_uplink_fd, ifindex, device)
+        self._attach_one(TO_UPLINK, _TCX_EGRESS, programs.to_uplink_fd, ifindex, device)
+
+    def detach(self, device: str) -> None:
+        """See `UplinkAttacher`."""
+        for program in (TO_UPLINK, FROM_UPLINK):
+            path = pins.link_path(self._bpf_root, device, program)
+            with _open(path) as fd:
+                # The link would go with its pin, but some time later.
+                if fd is not None and libbpf.link_info(fd).ifindex:
+                    code = -libbpf.library().bpf_link_detach(fd)
+                    if code:
+                        raise _refused("bpf_link_detach", program, device, code)
+            pins.remove_pin(path)
+        remove_device(self._bpf_root, device)
+
+    def attached(self, programs: Programs) -> dict[str, Attachment]:
+        """See `UplinkAttacher`."""
+        ids = {
+            FROM_UPLINK: libbpf.program_info(programs.from_uplink_fd).id,
+            TO_UPLINK: libbpf.program_info(programs.to_uplink_fd).id,
+        }
+        found = {}
+        for device in pinned_devices(self._bpf_root):
+            links = {name: self._link(device, name) for name in ids}
+            alive = {name: link for name, link in links.items() if link and link.ifindex}
+            if alive:
+                found[device] = Attachment(
+                    device,
+                    next(iter(alive.values())).ifindex,
+                    AttachMode.TCX,
+                    {name: link.program_id for name, link in alive.items()} == ids,
+                )
+        return found
+
+    def _link(self, device: str, program: str) -> libbpf.LinkInfo | None:
+        with _open(pins.link_path(self._bpf_root, device, program)) as fd:
+            return None if fd is None else libbpf.link_info(fd)
+
+    def _attach_one(
+        self, program: str, attach_type: int, program_fd: int, ifindex: int, device: str
+    ) -> None:
+        path = pins.link_path(self._bpf_root, device, program)
+        with _open(path) as fd:
+            if fd is not None and libbpf.link_info(fd).ifindex == ifindex:
+                code = -libbpf.library().bpf_link_update(fd, program_fd, None)
+                if code:
+                    raise _refused("bpf_link_update", program, device, code)
+                return
+        # None yet, or one of a device of that name that is gone: its link is dead.
+        link = libbpf.library().bpf_link_create(program_fd, ifindex, attach_type, None)
+        if link < 0:
+            raise _refused("bpf_link_create", program, device, -link)
+        try:
+            pins.replace_pin(link, path)
+        finally:
+            os.close(link)
+
+
+def pinned_devices(bpf_root: Path) -> list[str]:
+    """Return the devices that an agent attached programs to."""
+    folder = pins.devices_path(bpf_root)
+    if not folder.is_dir():
+        return []
+    return sorted(pins.device_of_folder(entry.name) for entry in folder.iterdir())
+
+
+def remove_device(bpf_root: Path, device: str) -> None:
+    """Forget a device; an absent one is a success."""
+    links = pins.link_path(bpf_root, device, FROM_UPLINK).parent
+    for folder in (links, links.parent):
+        if folder.is_dir():
+            folder.rmdir()
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[int | None]:
+    fd = pins.open_pin(path)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
+
+
+def _refused(function: str, program: str, device: str, code: int) -> AttachError:
+    hints = {
+        errno.ENODEV: "no such device in this network namespace",
+        errno.EPERM: "run as root (CAP_BPF and CAP_NET_ADMIN are needed)",
+        errno.ERANGE: "64 programs are attached already",
+    }
+    return AttachError(
+        function=function,
+        subject=f"{program} at {device}",
+        code=code,
+        hint=hints.get(code, ""),
+    )

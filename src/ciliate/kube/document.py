@@ -1,0 +1,122 @@
+"""Objects and lists of objects to and from the API's JSON documents. Pure.
+
+Our Structs carry neither apiVersion nor kind: the `Resource` knows them, and a cache of ten
+thousand objects need not repeat them.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ciliate.api.metadata import KubeObject, ListMeta, PartialObject
+from ciliate.api.resource import ObjectKey, Resource
+from ciliate.kube.errors import UnavailableError
+
+T = TypeVar("T", bound=KubeObject)
+D = TypeVar("D")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList(Generic[T]):
+    """All objects of a kind at one `resource_version`, from which a watch goes on.
+
+    `unreadable` names objects that exist but do not fit the Struct; each was logged. Who
+    concludes from an object's absence must look there too.
+    """
+
+    items: tuple[T, ...]
+    resource_version: str
+    unreadable: frozenset[ObjectKey] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk(Generic[T]):
+    """A part of a list, and the token that asks for the next; empty at the end."""
+
+    items: tuple[T, ...]
+    unreadable: frozenset[ObjectKey]
+    resource_version: str
+    token: str
+
+
+class _ListDocument(msgspec.Struct, Generic[D], frozen=True, gc=False):
+    items: tuple[D, ...] | None = ()  # Go writes an empty list as null at times.
+    metadata: ListMeta = ListMeta()
+
+
+def key_of(item: KubeObject) -> ObjectKey:
+    """Return the key under which caches hold `item`."""
+    return item.metadata.namespace, item.metadata.name
+
+
+def target_of(
+    resource: Resource[T], namespace: str = "", name: str = "", subresource: str = ""
+) -> str:
+    """Return how messages name what a request is about: "pods default/web/status"."""
+    where = "/".join(filter(None, (namespace, name, subresource)))
+    return f"{resource.plural} {where}" if where else resource.plural
+
+
+def encode(resource: Resource[T], item: T) -> bytes:
+    """Return the document of `item`, with the apiVersion and kind that its Struct lacks."""
+    kind = msgspec.json.encode({"apiVersion": resource.api_version, "kind": resource.kind})
+    fields = msgspec.json.encode(item)
+    return kind if fields == b"{}" else kind[:-1] + b"," + fields[1:]
+
+
+def decode(document: bytes, struct: type[D], *, verb: str, target: str) -> D:
+    """Return `document` as `struct`.
+
+    Raises:
+        UnavailableError: It is none: whatever answered is not the API we know.
+    """
+    try:
+        return msgspec.json.decode(document, type=struct)
+    except msgspec.MsgspecError as error:
+        detail = f"the answer is not a {getattr(struct, '__name__', 'document')}: {error}"
+        raise UnavailableError(verb=verb, target=target, detail=detail) from error
+
+
+def decode_chunk(resource: Resource[T], document: bytes, target: str) -> Chunk[T]:
+    """Return the objects of one answer to a list.
+
+    Raises:
+        UnavailableError: It is no list.
+    """
+    try:
+        whole = msgspec.json.decode(document, type=_ListDocument[resource.struct])  # type: ignore[name-defined]  # A type made at run time.
+    except msgspec.MsgspecError:
+        return _decode_each(resource, document, target)
+    return Chunk(
+        whole.items or (),
+        frozenset(),
+        whole.metadata.resource_version,
+        whole.metadata.continue_token,
+    )
+
+
+def report_unreadable(resource: Resource[T], key: ObjectKey, cause: msgspec.MsgspecError) -> None:
+    """Log that an object does not fit its Struct and is left out."""
+    name = "/".join(filter(None, key))
+    _log.error("%s %s cannot be read and is left as it was: %s", resource.kind, name, cause)
+
+
+def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T]:
+    """Decode a list one by one, because something in it does not fit."""
+    whole = decode(document, _ListDocument[msgspec.Raw], verb="list", target=target)
+    items: list[T] = []
+    unreadable: set[ObjectKey] = set()
+    for raw in whole.items or ():
+        try:
+            item: Any = msgspec.json.decode(raw, type=resource.struct)
+            items.append(item)
+        except msgspec.MsgspecError as error:
+            key = key_of(decode(bytes(raw), PartialObject, verb="list", target=target))
+            unreadable.add(key)
+            report_unreadable(resource, key, error)
+    meta = whole.metadata
+    return Chunk(tuple(items), frozenset(unreadable), meta.resource_version, meta.continue_token)

@@ -1,0 +1,210 @@
+"""A table of all objects of a kind, kept right by listing once and watching on.
+
+Where it stands: between the API server and the plain tables from which features compute desired
+state. An informer lists (complete or not at all), calls its listeners for what differs from what
+it knew, and follows a watch from there. A watch that ends goes on from the last
+resourceVersion; when the server's history does not reach back that far, or it failed in a way
+that says nothing about the version, the informer lists again, and what vanished meanwhile is
+reported as deleted.
+
+While the server is away the table stays as it is, `connected` is False and `last_error` says
+why; tries are repeated for ever, at most 30 s apart.
+
+Listeners run inside the loop, between two events of the table: they record and wake someone,
+nothing else.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar
+
+from ciliate.api.metadata import KubeObject
+from ciliate.api.resource import ObjectKey, Resource
+from ciliate.kube.client import ApiClient
+from ciliate.kube.document import key_of, target_of
+from ciliate.kube.errors import GoneError, KubeError, UnavailableError
+from ciliate.kube.watch import EventType, WatchEvent
+from ciliate.reconcile.backoff import Backoff
+
+T = TypeVar("T", bound=KubeObject)
+
+#: Called with the object before and after: None before is new, None after is gone.
+Listener = Callable[[T | None, T | None], None]
+
+#: A watch that the server ends sooner than this, with nothing said, counts as a failure: else a
+#: server (or a proxy before it) that accepts and closes would be asked in a busy loop.
+_WATCH_SHORTEST_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Informer(Generic[T]):
+    """The objects of `resource` that the selection covers; one task executes `run`.
+
+    `transform` is applied to each object before it is stored and shown: it may return one with
+    less in it, to save memory, but with the same name, uid and resourceVersion.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        resource: Resource[T],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        transform: Callable[[T], T] | None = None,
+        on_change: Listener[T] | None = None,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._field_selector = field_selector
+        self._transform = transform
+        self._listeners: list[Listener[T]] = [on_change] if on_change else []
+        self._objects: dict[ObjectKey, T] = {}
+        self._synced = asyncio.Event()
+        self._backoff = Backoff()
+        # Empty: the next thing to do is to list.
+        self._resource_version = ""
+        self.connected = False
+        self.last_error: KubeError | None = None
+
+    @property
+    def objects(self) -> Mapping[ObjectKey, T]:
+        """The table, live: it changes between two awaits of the reader."""
+        return MappingProxyType(self._objects)
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether the table has been complete once; before, absence means nothing."""
+        return self._synced.is_set()
+
+    @property
+    def name(self) -> str:
+        """What is watched, for logs and status output."""
+        return target_of(self._resource, self._namespace)
+
+    def get(self, name: str, namespace: str = "") -> T | None:
+        """Return the object as last seen, or None."""
+        return self._objects.get((namespace, name))
+
+    def add_listener(self, listener: Listener[T]) -> None:
+        """Call `listener` on every change, and now for every object already known."""
+        self._listeners.append(listener)
+        for item in list(self._objects.values()):
+            listener(None, item)
+
+    async def synced(self) -> None:
+        """Wait until the table has been complete once."""
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """List and watch until cancelled; no failure of the server ends it."""
+        while True:
+            try:
+                if not self._resource_version:
+                    await self._list()
+                await self._watch()
+            except GoneError as error:
+                self._note_failure(error, level=logging.INFO)
+                self._resource_version = ""
+                # At once the first time; a server that says so again and again is spared.
+                await asyncio.sleep(self._backoff.next())
+            except KubeError as error:
+                self._note_failure(error, level=logging.WARNING)
+                # An answered failure may be about the version (the server was restored from a
+                # backup): only a new list is sure to help. Without an answer, the old one holds.
+                if error.status:
+                    self._resource_version = ""
+                wished_s = error.retry_after_s if isinstance(error, UnavailableError) else 0
+                await asyncio.sleep(max(self._backoff.next(), min(wished_s, 30.0)))
+
+    async def _list(self) -> None:
+        found = await self._client.list(
+            self._resource,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        self._note_success()
+        listed = {key_of(item): item for item in found.items}
+        for key in [k for k in self._objects if k not in listed and k not in found.unreadable]:
+            self._remove(key)
+        for key, item in listed.items():
+            self._put(key, item)
+        self._resource_version = found.resource_version
+        self._synced.set()
+
+    async def _watch(self) -> None:
+        """Follow one watch until the server ends it."""
+        began_at = time.monotonic()
+        heard = False
+        watch = self._client.watch(
+            self._resource,
+            resource_version=self._resource_version,
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+        )
+        try:
+            async with contextlib.aclosing(watch):
+                async for batch in watch:
+                    self._note_success()
+                    for event in batch:
+                        self._apply(event)
+                    heard = heard or bool(batch)
+        finally:
+            # A watch that worked for a while starts the next series of failures anew.
+            useful = heard or time.monotonic() - began_at > _WATCH_SHORTEST_S
+            if useful:
+                self._backoff.reset()
+        if not useful:
+            await asyncio.sleep(self._backoff.next())
+
+    def _apply(self, event: WatchEvent[T]) -> None:
+        item = event.object
+        key = key_of(item)
+        if event.type is EventType.DELETED:
+            self._remove(key)
+        elif event.type is not EventType.BOOKMARK:
+            self._put(key, item)
+        self._resource_version = item.metadata.resource_version or self._resource_version
+
+    def _put(self, key: ObjectKey, item: T) -> None:
+        old = self._objects.get(key)
+        if old is not None and old.metadata.uid != item.metadata.uid:
+            # Deleted and made anew while nobody watched: its listeners must see both.
+            self._remove(key)
+            old = None
+        if old is not None and old.metadata.resource_version == item.metadata.resource_version:
+            return
+        new = self._transform(item) if self._transform else item
+        self._objects[key] = new
+        for listener in self._listeners:
+            listener(old, new)
+
+    def _remove(self, key: ObjectKey) -> None:
+        old = self._objects.pop(key, None)
+        if old is None:
+            return
+        for listener in self._listeners:
+            listener(old, None)
+
+    def _note_success(self) -> None:
+        if not self.connected and self.last_error is not None:
+            _log.info("watch of %s: connected again to %s", self.name, self._client.server)
+        self.connected = True
+        self.last_error = None
+
+    def _note_failure(self, error: KubeError, *, level: int) -> None:
+        # Once per outage: the repetitions say nothing new.
+        if self.connected or self.last_error is None:
+            _log.log(level, "watch of %s: %s; trying again", self.name, error)
+        self.connected = False
+        self.last_error = error

@@ -1,0 +1,109 @@
+"""The lab's control group: every process of a lab is in it, so that all can be killed together.
+
+`ciliate-lab-<lab>` lies at the top of the version 2 hierarchy, wherever that is mounted (in hybrid
+mode in a folder `unified`), with a group below per machine and per pod. Killing is the kernel's
+`cgroup.kill` (Linux 5.14): no process can fork its way out.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ciliate.lab.errors import LabError
+from ciliate.lab.mounts import mount_table
+
+PREFIX: Final = "ciliate-lab-"
+
+#: How long killed processes may take to disappear, in seconds: one in an uninterruptible call has
+#: to return from it first.
+_KILL_DEADLINE_S: Final = 10.0
+
+
+class CgroupMissingError(LabError):
+    """The machine has no control groups of version 2."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no cgroup2 file system is mounted: `mount -t cgroup2 none /sys/fs/cgroup/unified`"
+        )
+
+
+class CgroupBusyError(LabError):
+    """Killed processes do not go."""
+
+    def __init__(self, *, path: Path, pids: list[int], waited_s: float) -> None:
+        self.pids = pids
+        super().__init__(
+            f"{len(pids)} processes of {path} survive a kill for {waited_s:.0f} s "
+            f"(first: pid {pids[0] if pids else '?'}): they hang in the kernel, see dmesg"
+        )
+
+
+def mount_point() -> Path:
+    """Where the version 2 hierarchy is mounted.
+
+    Raises:
+        CgroupMissingError: It is not.
+    """
+    for entry in mount_table():
+        if entry.kind == "cgroup2":
+            return Path(entry.target)
+    raise CgroupMissingError
+
+
+@dataclass(frozen=True, slots=True)
+class LabCgroup:
+    """The control group of one lab."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, lab: str) -> "LabCgroup":
+        """The group of lab `lab`, made or not."""
+        return cls(mount_point() / f"{PREFIX}{lab}")
+
+    def make(self, below: str = "") -> Path:
+        """Make the group, or the group `below` it; one that exists is a success."""
+        path = self.path / below
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def join(self, below: str = "") -> None:
+        """Move the calling process into the group, or the group `below` it."""
+        (self.make(below) / "cgroup.procs").write_text("0", encoding="ascii")
+
+    def pids(self) -> list[int]:
+        """The processes in the group and all groups below."""
+        found: list[int] = []
+        for folder, _, _ in os.walk(self.path):
+            text = _read(Path(folder) / "cgroup.procs")
+            found.extend(int(line) for line in text.split())
+        return found
+
+    def remove(self, below: str = "") -> None:
+        """Kill every process in the group, wait for their end, remove the group.
+
+        Raises:
+            CgroupBusyError: A process does not end.
+        """
+        top = self.path / below
+        if not top.exists():
+            return
+        (top / "cgroup.kill").write_text("1", encoding="ascii")
+        deadline = time.monotonic() + _KILL_DEADLINE_S
+        while "populated 1" in _read(top / "cgroup.events"):
+            if time.monotonic() > deadline:
+                busy = LabCgroup(top).pids()
+                raise CgroupBusyError(path=top, pids=busy, waited_s=_KILL_DEADLINE_S)
+            time.sleep(0.005)
+        for folder, _, _ in os.walk(top, topdown=False):
+            Path(folder).rmdir()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""  # The group went between listing and reading.

@@ -1,0 +1,287 @@
+"""`ciliate lab`: the commands for people; what they do is in the modules beside this one.
+
+Each command finds its lab (`--name`, CILIATE_LAB, or this checkout's own), asks or changes it, and
+prints. What is heavy is imported inside: `ciliate lab env` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.state import NAME_VARIABLE, Checkout, lab_names, locked, read_state
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NODES: Final = 2
+
+
+def _name_option(function: F) -> F:
+    return click.option(
+        "--name",
+        metavar="NAME",
+        help=f"The lab; default: {NAME_VARIABLE}, or `lab`.",
+        shell_complete=lambda *_: lab_names(),
+    )(function)
+
+
+def _set_option(function: F) -> F:
+    return click.option(
+        "--set",
+        "values",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="A Helm value of Cilium's chart, or a key of cilium-config. Repeatable.",
+    )(function)
+
+
+def _output_option(function: F) -> F:
+    return click.option(
+        "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+    )(function)
+
+
+def _examples(*lines: str) -> str:
+    """An end of a help text, kept as it is (click's mark for that is a backspace)."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def _paths(name: str | None) -> LabPaths:
+    return LabPaths.of(Checkout.own().lab_name(name, os.environ))
+
+
+def _complete_place(ctx: click.Context, param: click.Parameter, start: str) -> list[str]:
+    """Machines and pods of the lab, for the shell."""
+    from ciliate.errors import CiliateError  # noqa: PLC0415 - for the shell alone.
+    from ciliate.lab.entering import place_names  # noqa: PLC0415 - likewise.
+
+    del param
+    try:
+        paths = _paths(ctx.params.get("name"))
+        names = place_names(paths, read_state(paths))
+    except CiliateError:
+        return []  # A completion has nobody to complain to.
+    return [name for name in names if name.startswith(start)]
+
+
+@click.group(
+    "lab",
+    epilog=_examples(
+        "ciliate lab up                            two nodes, a router, an internet",
+        'eval "$(ciliate lab env)"                 kubectl, cilium and cilium-dbg reach it',
+        "ciliate lab exec k8s-ctr -- ip -c route   any command, in any machine or pod",
+        "ciliate lab down                          everything is gone",
+    ),
+)
+def command() -> None:
+    """Clusters out of network namespaces, on this machine."""
+
+
+@command.command(
+    "up",
+    epilog=_examples(
+        "ciliate lab up --nodes 5",
+        "ciliate lab up --set ipam.mode=cluster-pool \\",
+        "    --set 'ipam.operator.clusterPoolIPv4PodCIDRList={172.20.0.0/16}'",
+    ),
+)
+@_name_option
+@click.option("--nodes", type=click.IntRange(min=1), default=_NODES, show_default=True)
+@_set_option
+@click.option("--dual-stack", is_flag=True, help="IPv6 beside IPv4, for nodes and pods.")
+@_output_option
+def up(
+    name: str | None, nodes: int, values: tuple[str, ...], output: str, *, dual_stack: bool
+) -> None:
+    """Start a lab, and wait until its nodes are ready. One that is up is left as it is."""
+    from ciliate.lab.summary import render_summary, summary_json  # noqa: PLC0415 - start-up.
+    from ciliate.lab.up import up as bring_up  # noqa: PLC0415 - likewise.
+
+    paths = _paths(name)
+    state = bring_up(
+        paths, nodes=nodes, values=values, dual_stack=dual_stack, quiet=output == "json"
+    )
+    click.echo(summary_json(paths, state) if output == "json" else render_summary(paths, state))
+
+
+@command.command("status")
+@_name_option
+@_output_option
+def status(name: str | None, output: str) -> None:
+    """Show a lab's machines and processes. Exit code 1 when it is not healthy."""
+    import asyncio  # noqa: PLC0415 - start-up cost.
+
+    import msgspec  # noqa: PLC0415 - likewise.
+
+    from ciliate.lab.status import lab_status, render_status  # noqa: PLC0415 - likewise.
+
+    paths = _paths(name)
+    found = asyncio.run(lab_status(paths, read_state(paths)))
+    if output == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    else:
+        click.echo(render_status(found))
+    if not found.healthy:
+        click.get_current_context().exit(1)
+
+
+@command.command(
+    "exec",
+    context_settings={"ignore_unknown_options": True},
+    epilog=_examples(
+        "ciliate lab exec router -- tcpdump -ni eth1 icmp",
+        "ciliate lab exec curl-pod -- curl -s http://203.0.113.10/",
+        "ciliate lab exec k8s-w1 -- cilium-dbg status",
+    ),
+)
+@_name_option
+@click.argument("place", metavar="MACHINE-or-POD", shell_complete=_complete_place)
+@click.argument("words", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
+def execute(name: str | None, place: str, words: tuple[str, ...]) -> None:
+    """Run a command in a machine or a pod; its exit code becomes this one's."""
+    from ciliate.lab.entering import find_place, run_in  # noqa: PLC0415 - start-up cost.
+
+    paths = _paths(name)
+    run_in(paths.name, find_place(paths, read_state(paths), place), words)
+
+
+@command.command("shell")
+@_name_option
+@click.argument("place", metavar="[MACHINE]", default="k8s-ctr", shell_complete=_complete_place)
+def shell(name: str | None, place: str) -> None:
+    """Open a shell in a machine or a pod (default: the control plane)."""
+    from ciliate.lab.entering import find_place, run_in  # noqa: PLC0415 - start-up cost.
+
+    paths = _paths(name)
+    found = find_place(paths, read_state(paths), place)
+    run_in(paths.name, found, ["bash", "--norc", "-i"])
+
+
+@command.command(
+    "env",
+    epilog=_examples(
+        'eval "$(ciliate lab env)"           kubectl, cilium, cilium-dbg reach the lab',
+        'eval "$(ciliate lab env-unset)"     and no longer',
+    ),
+)
+@_name_option
+@_output_option
+def env(name: str | None, output: str) -> None:
+    """Print what makes a shell speak to a lab."""
+    from ciliate.lab.environment import (  # noqa: PLC0415 - start-up cost.
+        environment_json,
+        render_environment,
+    )
+
+    paths = _paths(name)
+    read_state(paths)  # No lab, no environment.
+    path = os.environ.get("PATH", "")
+    shown = environment_json(paths) if output == "json" else render_environment(paths, path)
+    click.echo(shown)
+
+
+@command.command("env-unset", hidden=True)
+def env_unset() -> None:
+    """Print what undoes `lab env` in a shell."""
+    from ciliate.lab.environment import render_unset  # noqa: PLC0415 - start-up cost.
+
+    click.echo(render_unset(os.environ.get("PATH", "")))
+
+
+@command.command(
+    "upgrade",
+    epilog=_examples(
+        "ciliate lab upgrade --set ipam.mode=cluster-pool --set ipv4NativeRoutingCIDR=172.20.0.0/16",
+    ),
+)
+@_name_option
+@_set_option
+def upgrade(name: str | None, values: tuple[str, ...]) -> None:
+    """Change settings of a running lab, as `helm upgrade --reuse-values --set` does.
+
+    Agents and operator read settings at their start: `ciliate lab restart agent` afterwards.
+    """
+    from ciliate.lab.upgrade import upgrade as change  # noqa: PLC0415 - start-up cost.
+
+    if not values:
+        raise click.UsageError("nothing to change: give --set KEY=VALUE")
+    paths = _paths(name)
+    with locked(paths):
+        for line in change(paths, read_state(paths), values):
+            click.echo(line)
+    click.echo("restart what reads it: ciliate lab restart operator; ciliate lab restart agent")
+
+
+@command.command(
+    "restart",
+    epilog=_examples(
+        "ciliate lab restart agent k8s-w1",
+        "ciliate lab restart operator",
+    ),
+)
+@_name_option
+@click.argument("what", type=click.Choice(["agent", "operator", "apiserver", "kube"]))
+@click.argument("node", required=False)
+def restart(name: str | None, what: str, node: str | None) -> None:
+    """Restart the agents (or NODE's), the operator, or a part of the control plane."""
+    from ciliate.lab.restart import restart as do_restart  # noqa: PLC0415 - start-up cost.
+
+    paths = _paths(name)
+    with locked(paths):
+        for line in do_restart(paths, read_state(paths), what=what, node=node):
+            click.echo(line)
+
+
+@command.command("add-node")
+@_name_option
+def add_node(name: str | None) -> None:
+    """Add a node to a running lab and wait until it is Ready."""
+    from ciliate.lab.membership import add_node as add  # noqa: PLC0415 - start-up cost.
+
+    paths = _paths(name)
+    with locked(paths):
+        click.echo(f"{add(paths, read_state(paths))} added")
+
+
+@command.command("remove-node")
+@_name_option
+@click.argument("node")
+def remove_node(name: str | None, node: str) -> None:
+    """Take a node out of a running lab, with everything on it."""
+    from ciliate.lab.membership import remove_node as remove  # noqa: PLC0415 - start-up cost.
+
+    paths = _paths(name)
+    with locked(paths):
+        remove(paths, read_state(paths), node)
+    click.echo(f"{node} removed")
+
+
+@command.command("down")
+@_name_option
+@click.option("--all", "every", is_flag=True, help="Every lab on this machine.")
+def down(name: str | None, *, every: bool) -> None:
+    """Remove a lab: processes, machines, files. Works in whatever state it was left."""
+    from ciliate.lab.tear_down import left_behind, tear_down  # noqa: PLC0415 - start-up cost.
+
+    labs = [LabPaths(found) for found in left_behind()] if every else [_paths(name)]
+    if not labs:
+        click.echo("no labs")
+    for paths in labs:
+        with locked(paths):
+            found = tear_down(paths)
+        click.echo(f"lab {paths.name}: {'removed' if found else 'was not there'}")
+
+
+@command.command("list")
+@_output_option
+def list_labs(output: str) -> None:
+    """List the labs of this machine."""
+    import json  # noqa: PLC0415 - start-up cost.
+
+    names = lab_names()
+    if output == "json":
+        json.dump(names, sys.stdout)
+    click.echo("" if output == "json" else "\n".join(names))

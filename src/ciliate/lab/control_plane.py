@@ -1,0 +1,106 @@
+"""The lab's control plane: certificates, the API server's process, the objects to begin with.
+
+This and `kube` are the seam at which real Kubernetes binaries can take the place of the embedded
+parts: whatever serves the API on the two sockets and runs the nodes' pods will do.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Final
+
+import msgspec
+
+from ciliate.apiserver import pki
+from ciliate.apiserver.settings import ApiServerSettings
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import AlreadyExistsError
+from ciliate.lab import manifests, topology
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.state import LabState, read_state
+
+_ADMIN: Final = "kubernetes-admin"
+_ADMIN_GROUP: Final = "system:masters"
+_DOMAIN: Final = "cluster.local"
+
+#: First descriptor of sockets handed over (sd_listen_fds(3)).
+_LISTEN_FDS_START: Final = 3
+
+
+def make_credentials(paths: LabPaths, state: LabState) -> None:
+    """Make the authority, the server's certificate, the administrator's, and both kubeconfigs."""
+    ca = pki.create_ca(paths.pki)
+    node_ips = [
+        str(address.ip)
+        for address in topology.cluster_addresses(topology.node(0), dual_stack=True)
+    ]
+    service_ip = str(IPv4Network(topology.SERVICE_CIDR_V4)[1])
+    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    server = pki.issue(
+        ca,
+        common_name="kube-apiserver",
+        sans=[
+            *names,
+            f"kubernetes.default.svc.{_DOMAIN}",
+            "localhost",
+            topology.CONTROL_PLANE,
+            "127.0.0.1",
+            service_ip,
+            *node_ips,
+        ],
+        server=True,
+    )
+    server.write(paths.pki, "apiserver")
+    admin = pki.issue(ca, common_name=_ADMIN, organizations=[_ADMIN_GROUP], server=False)
+    for path, url in (
+        (paths.kubeconfig, f"https://127.0.0.1:{state.api_port}"),
+        (paths.machine_kubeconfig, topology.api_url()),
+    ):
+        text = pki.render_kubeconfig(
+            server=url, ca=ca, client=admin, cluster=paths.name, user=_ADMIN
+        )
+        pki.write_private(path, text.encode())
+
+
+def apiserver_settings(paths: LabPaths, state: LabState) -> ApiServerSettings:
+    """What the lab's API server is told."""
+    service_v6 = IPv6Network(topology.SERVICE_CIDR_V6) if state.dual_stack else None
+    return ApiServerSettings(
+        data_dir=paths.apiserver,
+        ca_file=paths.pki / "ca.crt",
+        cert_file=paths.pki / "apiserver.crt",
+        key_file=paths.pki / "apiserver.key",
+        kubelet_sockets=str(paths.folder / "{node}" / "kubelet.sock"),
+        advertise_url=topology.api_url(),
+        service_cidr_v4=IPv4Network(topology.SERVICE_CIDR_V4),
+        service_cidr_v6=service_v6,
+    )
+
+
+def run_apiserver(argv: list[str]) -> int:
+    """Be the API server of lab `argv[0]`; its sockets are descriptors 3 and up."""
+    from ciliate.apiserver.server import serve  # noqa: PLC0415 - for this process alone.
+
+    paths = LabPaths.of(argv[0])
+    settings = apiserver_settings(paths, read_state(paths))
+    count = int(os.environ["LISTEN_FDS"])
+    sockets = [socket.socket(fileno=_LISTEN_FDS_START + number) for number in range(count)]
+    asyncio.run(serve(settings, sockets))
+    return 0
+
+
+async def create_objects(
+    client: ApiClient, paths: LabPaths, state: LabState, ip_masq_agent: Mapping[str, Any]
+) -> None:
+    """Create the objects a cluster starts with; those that exist are left as they are."""
+    config = manifests.cilium_config(dual_stack=state.dual_stack, changes=state.settings)
+    objects = manifests.cluster_objects(config=config, kubeconfig=str(paths.machine_kubeconfig))
+    if ip_masq_agent:
+        objects.append(manifests.ip_masq_agent(ip_masq_agent))
+    for placed in objects:
+        try:
+            await client.request("POST", placed.path, body=msgspec.json.encode(placed.body))
+        except AlreadyExistsError:
+            continue

@@ -1,0 +1,201 @@
+"""Whether a pod may run on a node, and which node is best. Pure.
+
+The rules are the scheduler's, as far as the lab's pods have wishes: readiness, cordon, node
+selector and required node affinity, taints, room, required pod (anti-)affinity.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import structs
+
+from ciliate.api.core import Taint
+from ciliate.lab.controllers.label_selectors import (
+    matches_all,
+    matches_expressions,
+    matches_json,
+)
+from ciliate.lab.controllers.pods import controller_uid, is_active
+from ciliate.lab.objects import Json, Node, Pod
+
+NOT_READY: Final = "node.kubernetes.io/not-ready"
+UNREACHABLE: Final = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
+_PODS_MAX: Final = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The node chosen, or why there is none ("0/2 nodes are available: ...")."""
+
+    node: str = ""
+    problem: str = ""
+
+
+def node_is_ready(node: Node) -> bool:
+    """Whether the node's kubelet says that it is ready."""
+    return any(
+        c.get("type") == "Ready" and c.get("status") == "True"
+        for c in node.status.get("conditions") or []
+    )
+
+
+def tolerates(tolerations: Iterable[Mapping[str, Any]], taint: Taint) -> bool:
+    """Whether one of the tolerations covers the taint."""
+    for each in tolerations:
+        if each.get("effect") and each["effect"] != taint.effect:
+            continue
+        key, operator = each.get("key", ""), each.get("operator", "Equal")
+        if not key:
+            if operator == "Exists":
+                return True
+        elif key == taint.key and (operator == "Exists" or each.get("value", "") == taint.value):
+            return True
+    return False
+
+
+def untolerated(tolerations: Iterable[Mapping[str, Any]], node: Node) -> Taint | None:
+    """Return the first taint that keeps a pod with these tolerations off the node."""
+    tolerations = list(tolerations)
+    for taint in node.spec.taints:
+        if taint.effect in ("NoSchedule", "NoExecute") and not tolerates(tolerations, taint):
+            return taint
+    return None
+
+
+def selects(node_selector: Mapping[str, str], affinity: Mapping[str, Any], node: Node) -> bool:
+    """Whether the node has the labels that a node selector and required affinity ask for."""
+    labels = node.metadata.labels
+    if not matches_all(node_selector, labels):
+        return False
+    required = (affinity.get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    if not required:
+        return True
+    fields = {"metadata.name": node.metadata.name}
+    return any(
+        matches_expressions(term.get("matchExpressions") or [], labels)
+        and matches_expressions(term.get("matchFields") or [], fields)
+        for term in required.get("nodeSelectorTerms") or []
+    )
+
+
+class Cluster:
+    """Nodes and who runs on them, as one decision sees them."""
+
+    def __init__(self, nodes: Iterable[Node], pods: Iterable[Pod]) -> None:
+        self.nodes = {node.metadata.name: node for node in nodes}
+        self.placed = [pod for pod in pods if pod.spec.node_name and is_active(pod)]
+        self.load = Counter(pod.spec.node_name for pod in self.placed)
+
+    def place(self, pod: Pod) -> Placement:
+        """Return the best node that suits: fewest of the pod's own kind, then fewest pods at all.
+
+        The first by name among equals. Replicas spread before load counts, as by the real
+        scheduler's default topology spread.
+        """
+        reasons: Counter[str] = Counter()
+        suitable = []
+        for name, node in self.nodes.items():
+            reason = self._obstacle(pod, node)
+            if reason:
+                reasons[reason] += 1
+            else:
+                suitable.append(name)
+        if suitable:
+            kind = controller_uid(pod.metadata)
+            kin = Counter(
+                other.spec.node_name
+                for other in self.placed
+                if kind and controller_uid(other.metadata) == kind
+            )
+            best = min(suitable, key=lambda name: (kin[name], self.load[name], name))
+            return Placement(node=best)
+        detail = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        total = len(self.nodes)
+        return Placement(
+            problem=f"0/{total} nodes are available: {detail}."
+            if total
+            else "no nodes available to schedule pods"
+        )
+
+    def _obstacle(self, pod: Pod, node: Node) -> str:
+        """Return why the pod cannot run on the node, in the scheduler's words, or nothing."""
+        spec = pod.spec
+        tolerations = list(spec.tolerations)
+        if spec.host_network:
+            # A lab's operator must start before there is a network; its manifest says so in
+            # general, a user's host-network pod may not.
+            tolerations.append({"key": NOT_READY, "operator": "Exists"})
+        elif not node_is_ready(node) and not tolerates(
+            tolerations, Taint(key=NOT_READY, effect="NoSchedule")
+        ):
+            return f"node(s) had untolerated taint {{{NOT_READY}: }}"
+        cordon = Taint(key=UNSCHEDULABLE, effect="NoSchedule")
+        if node.spec.unschedulable and not tolerates(tolerations, cordon):
+            return "node(s) were unschedulable"
+        taint = untolerated(tolerations, node)
+        if taint is not None:
+            return f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
+        if not selects(spec.node_selector, spec.affinity, node):
+            return "node(s) didn't match Pod's node affinity/selector"
+        if self.load[node.metadata.name] >= _room(node):
+            return "Too many pods"
+        return self._neighbors_obstacle(pod, node)
+
+    def _neighbors_obstacle(self, pod: Pod, node: Node) -> str:
+        required = "requiredDuringSchedulingIgnoredDuringExecution"
+        affinity = pod.spec.affinity
+        for term in (affinity.get("podAntiAffinity") or {}).get(required) or []:
+            if self._met(term, pod, node):
+                return "node(s) didn't match pod anti-affinity rules"
+        for other in self.placed:  # Theirs toward us holds as well.
+            for term in (other.spec.affinity.get("podAntiAffinity") or {}).get(required) or []:
+                there = self.nodes.get(other.spec.node_name)
+                if _covers(term, other, pod) and there and _same(term, there, node):
+                    return "node(s) didn't satisfy existing pods anti-affinity rules"
+        for term in (affinity.get("podAffinity") or {}).get(required) or []:
+            alone = not any(_covers(term, pod, other) for other in self.placed)
+            # The first of a group that wants to be together has nobody to be with yet.
+            if not (self._met(term, pod, node) or (alone and _covers(term, pod, pod))):
+                return "node(s) didn't match pod affinity rules"
+        return ""
+
+    def _met(self, term: Json, pod: Pod, node: Node) -> bool:
+        """Whether a pod that the term means runs in the node's domain."""
+        for other in self.placed:
+            there = self.nodes.get(other.spec.node_name)
+            if there is not None and _covers(term, pod, other) and _same(term, there, node):
+                return True
+        return False
+
+    def assume(self, pod: Pod, node: str) -> None:
+        """Count a pod that was just bound; the watch will tell later."""
+        self.load[node] += 1
+        self.placed.append(_moved(pod, node))
+
+
+def _covers(term: Json, owner: Pod, other: Pod) -> bool:
+    namespaces: Sequence[str] = term.get("namespaces") or [owner.metadata.namespace]
+    return other.metadata.namespace in namespaces and matches_json(
+        term.get("labelSelector"), other.metadata.labels
+    )
+
+
+def _same(term: Json, there: Node, here: Node) -> bool:
+    """Whether two nodes are in one domain of the term's topology."""
+    key = str(term.get("topologyKey", ""))
+    value = here.metadata.labels.get(key)
+    return value is not None and there.metadata.labels.get(key) == value
+
+
+def _room(node: Node) -> int:
+    text = str((node.status.get("allocatable") or {}).get("pods", ""))
+    return int(text) if text.isdecimal() else _PODS_MAX
+
+
+def _moved(pod: Pod, node: str) -> Pod:
+    return structs.replace(pod, spec=structs.replace(pod.spec, node_name=node))

@@ -1,0 +1,113 @@
+"""Running a command in a machine or a pod: what `lab exec` and `lab shell` do.
+
+No API server and no zygote are asked: the pins suffice, and the terminal stays the user's own.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.errors import LabError
+from ciliate.lab.namespaces import enter
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.spawn import ENVIRONMENT
+from ciliate.lab.state import LabState
+
+
+class UnknownPlaceError(LabError):
+    """Neither a machine nor a pod of the lab."""
+
+    def __init__(self, *, name: str, machines: Sequence[str], pods: Sequence[str]) -> None:
+        self.name = name
+        shown = ", ".join(machines)
+        shown += f"; pods: {', '.join(pods)}" if pods else "; no pods run"
+        super().__init__(f"{name!r} is no machine or pod of this lab: machines: {shown}")
+
+
+class AmbiguousPodError(LabError):
+    """Pods of several namespaces have the name."""
+
+    def __init__(self, *, name: str, pods: Sequence[str]) -> None:
+        self.name = name
+        super().__init__(f"pod {name!r} is in several namespaces: say one of {', '.join(pods)}")
+
+
+class CommandMissingError(LabError):
+    """The command is not in the machine."""
+
+    def __init__(self, *, command: str, place: str, error: OSError) -> None:
+        self.command = command
+        super().__init__(f"{command}: {error.strerror} on {place}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command can run."""
+
+    name: str
+    pins: Path
+    cgroup: str
+
+
+def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
+    """The machine or pod of that name; a pod is `POD` or `NAMESPACE/POD`.
+
+    Raises:
+        UnknownPlaceError: There is none.
+        AmbiguousPodError: There are several.
+    """
+    machines = [machine.name for machine in state.machines]
+    if name in machines:
+        return Place(name, paths.pins(name), f"{name}/exec")
+    pods = _pods(paths, state)
+    found = [pod for pod in pods if name in (pod.name, pod.name.partition("/")[2])]
+    if not found:
+        raise UnknownPlaceError(name=name, machines=machines, pods=[pod.name for pod in pods])
+    if len(found) > 1:
+        raise AmbiguousPodError(name=name, pods=[pod.name for pod in found])
+    return found[0]
+
+
+def place_names(paths: LabPaths, state: LabState) -> list[str]:
+    """Every name that `find_place` takes in full."""
+    pods = [pod.name for pod in _pods(paths, state)]
+    return [machine.name for machine in state.machines] + pods
+
+
+def _pods(paths: LabPaths, state: LabState) -> list[Place]:
+    """The pods with namespaces of their own, as their kubelets keep them."""
+    places = []
+    for machine in state.nodes:
+        folder = paths.pods(machine.name)
+        if not folder.is_dir():
+            continue
+        for entry in sorted(folder.iterdir()):
+            if (entry / "ns" / "net").exists():
+                # Neither a namespace's nor a pod's name has an underscore in it.
+                name = entry.name.replace("_", "/", 1)
+                places.append(Place(name, entry / "ns", f"{machine.name}/{entry.name}/exec"))
+    return places
+
+
+def run_in(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
+    """Become `argv`, in `place`.
+
+    Raises:
+        KernelCallError: Its namespaces are gone, or this user may not enter them.
+        CommandMissingError: It has no such command.
+    """
+    LabCgroup.of(lab).join(place.cgroup)
+    enter(place.pins)
+    environment = dict(ENVIRONMENT)
+    for variable in ("TERM", "COLORTERM", "NO_COLOR"):
+        if variable in os.environ:
+            environment[variable] = os.environ[variable]
+    # The look-up of a command uses this process's own PATH.
+    os.environ["PATH"] = environment["PATH"]
+    try:
+        os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - no shell is wanted.
+    except OSError as error:
+        raise CommandMissingError(command=argv[0], place=place.name, error=error) from error

@@ -1,0 +1,169 @@
+"""The process `ciliate lab kube`: the kubelets of all nodes, and the small controllers.
+
+One process and one event loop for all: a lab of 50 nodes would else spend its time and memory on
+50 interpreters. One watch of pods serves every kubelet. Nodes come and go while it runs: it looks
+at `lab.json` again whenever that changes. Pods go on when it is killed; the next one adopts them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from ciliate.errors import CiliateError
+from ciliate.kube.client import ApiClient
+from ciliate.kube.events import EventRecorder
+from ciliate.kube.informer import Informer
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.controllers.host import ControllerHost
+from ciliate.lab.errors import LabError
+from ciliate.lab.kubelet.kubelet import Kubelet, Surroundings
+from ciliate.lab.kubelet.node import NodeIdentity
+from ciliate.lab.kubelet.pod_files import ClusterNames
+from ciliate.lab.objects import PODS, Pod
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.state import LabState, MachineState, read_state
+from ciliate.lab.topology import Role, cluster_cidrs
+from ciliate.lab.zygote_client import ZygoteClient
+
+#: Threads for namespaces and plugins; most wait. 50 ADDs at once fit.
+THREADS_MAX: Final = 64
+#: How often lab.json is looked at: one stat(2).
+_STATE_PERIOD_S: Final = 0.25
+#: How many pods a node takes: the variable, or kubelet's own default.
+PODS_MAX_VARIABLE: Final = "CILIATE_LAB_PODS_MAX"
+_PODS_MAX: Final = 110
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Host the kubelets and controllers of the lab whose folder is given, until SIGTERM."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    # Each container costs a few descriptors; the default soft limit is 1024.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        asyncio.run(_until_told(argv[0]))
+    except CiliateError as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+async def _until_told(lab_dir: str) -> None:
+    task = asyncio.ensure_future(run(lab_dir))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def run(lab_dir: str) -> None:
+    """Host the kubelets and controllers of the lab in `lab_dir` until cancelled."""
+    paths = LabPaths.of(Path(lab_dir).name)
+    with ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="kubelet") as threads:
+        async with ApiClient.from_kubeconfig(paths.kubeconfig, user_agent="kubelet") as client:
+            await _Host(paths, client, threads).run()
+
+
+class _Host:
+    """Wires watch, kubelets and controllers."""
+
+    def __init__(self, paths: LabPaths, client: ApiClient, threads: ThreadPoolExecutor) -> None:
+        self._paths = paths
+        self._client = client
+        self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)
+        self._kubelets: dict[str, Kubelet] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._events = EventRecorder(client, component="kubelet")
+        self._around = Surroundings(
+            client=client,
+            events=self._events,
+            lab=LabCgroup.of(paths.name),
+            zygote=ZygoteClient(paths.zygote),
+            threads=threads,
+            names=ClusterNames(),
+        )
+
+    async def run(self) -> None:
+        state = read_state(self._paths)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pods.run(), name="pods")
+            tasks.create_task(self._events.run(), name="events")
+            controllers = ControllerHost(
+                self._client,
+                self._pods,
+                cluster_cidrs=cluster_cidrs(dual_stack=state.dual_stack),
+            )
+            tasks.create_task(controllers.run(), name="controllers")
+            # What a kubelet finds on disk and not in the API server it removes: so not before.
+            await self._pods.synced()
+            await self._follow_state(tasks)
+
+    async def _follow_state(self, tasks: asyncio.TaskGroup) -> None:
+        """Have a kubelet for each node of lab.json, whatever that says by now."""
+        seen: tuple[int, int] | None = None
+        while True:
+            # The file is replaced by rename: a change is a new inode.
+            try:
+                stat = self._paths.state.stat()
+                changed = (stat.st_ino, stat.st_mtime_ns)
+                if changed != seen:
+                    self._set_nodes(read_state(self._paths), tasks)
+                    seen = changed
+            except (LabError, OSError) as error:
+                _log.warning("%s: %s", self._paths.state, error)
+            await asyncio.sleep(_STATE_PERIOD_S)
+
+    def _set_nodes(self, state: LabState, tasks: asyncio.TaskGroup) -> None:
+        wanted = {machine.name: machine for machine in state.nodes}
+        for name in [name for name in self._running if name not in wanted]:
+            _log.info("node %s has left", name)
+            self._running.pop(name).cancel()
+            del self._kubelets[name]
+        for name, machine in wanted.items():
+            if name not in self._running and Path(machine.pins).is_dir():
+                kubelet = Kubelet(self._identity(machine), self._around)
+                self._kubelets[name] = kubelet
+                for pod in self._pods.objects.values():
+                    if pod.spec.node_name == name:
+                        kubelet.pod_changed(pod)
+                self._running[name] = tasks.create_task(kubelet.run(), name=f"kubelet {name}")
+
+    def _identity(self, machine: MachineState) -> NodeIdentity:
+        return NodeIdentity(
+            name=machine.name,
+            ips=tuple(machine.node_ips),
+            pins=Path(machine.pins),
+            folder=self._paths.machine(machine.name),
+            control_plane=machine.role is Role.CONTROL_PLANE,
+            pods_max=_pods_max(),
+        )
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """Tell the kubelet of the pod's node; a pod's node is set once and never changes."""
+        pod = new or old
+        assert pod is not None
+        kubelet = self._kubelets.get(pod.spec.node_name)
+        if kubelet is None:
+            return
+        if new is None:
+            kubelet.pod_gone(pod)
+        else:
+            kubelet.pod_changed(new)
+
+
+def _pods_max() -> int:
+    """How many pods a node takes."""
+    text = os.environ.get(PODS_MAX_VARIABLE, "")
+    return int(text) if text.isdecimal() else _PODS_MAX

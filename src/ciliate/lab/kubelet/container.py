@@ -1,0 +1,186 @@
+"""One life of a container: its process, the FIFO of its output, its log.
+
+The FIFO is opened for reading and writing as the container's stdout and stderr: without a reader
+it does not break (a killed kubelet must not kill pods), it only fills; the next kubelet reads on.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ciliate.lab.cgroup import CgroupBusyError, LabCgroup
+from ciliate.lab.errors import ZygoteGoneError
+from ciliate.lab.kubelet.images import Program
+from ciliate.lab.kubelet.logs import ContainerLog
+from ciliate.lab.kubelet.process import (
+    UNKNOWN_EXIT_CODE,
+    AdoptedProcess,
+    Process,
+    start_ticks_of,
+)
+from ciliate.lab.spawn import SpawnRequest
+from ciliate.lab.zygote_client import ZygoteClient
+
+#: What waits in a FIFO while no kubelet reads it; beyond it a container's writes block.
+_FIFO_BYTES: Final = 1024 * 1024
+_READ_BYTES: Final = 64 * 1024
+#: After a container's end, how long its last output may take to arrive.
+_DRAIN_S: Final = 2.0
+
+_F_SETPIPE_SZ: Final = 1031
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPlace:
+    """Where a container runs and where its output goes."""
+
+    pins: Path
+    cgroup: str
+    fifo: Path
+    log: Path
+
+
+class ContainerLife:
+    """A running container; `on_exit` is told its exit code, once, when all of it has ended."""
+
+    def __init__(
+        self, place: ContainerPlace, lab: LabCgroup, process: Process, log: ContainerLog
+    ) -> None:
+        self.place = place
+        self.process = process
+        self.log = log
+        self.ended = asyncio.Event()
+        self._lab = lab
+        self._fifo: int | None = None
+        self._drained = asyncio.Event()
+
+    @classmethod
+    async def start(
+        cls,
+        zygote: ZygoteClient,
+        lab: LabCgroup,
+        place: ContainerPlace,
+        program: Program,
+        *,
+        environment: Mapping[str, str],
+        working_dir: str,
+    ) -> "ContainerLife":
+        """Start `program`; back when it is inside its namespaces.
+
+        Raises:
+            SpawnError: The command cannot be run.
+            ZygoteGoneError: There is nobody to start it.
+        """
+        # What a life before left behind, which no record knew of, would share the group.
+        await asyncio.to_thread(lab.remove, place.cgroup)
+        log = ContainerLog(place.log)
+        reading, writing = _make_fifo(place.fifo)
+        request = SpawnRequest(
+            argv=list(program.argv),
+            entry=program.entry,
+            pins=str(place.pins),
+            cgroup=place.cgroup,
+            env=dict(environment),
+            cwd=working_dir or "/",
+            title=program.title,
+        )
+        nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            child = await zygote.spawn(request, stdin=nothing, stdout=writing, stderr=writing)
+        except BaseException:
+            os.close(reading)
+            log.close()
+            raise
+        finally:
+            os.close(nothing)
+            os.close(writing)
+        life = cls(place, lab, child, log)
+        life._read_from(reading)
+        return life
+
+    @classmethod
+    def adopt(
+        cls, lab: LabCgroup, place: ContainerPlace, *, pid: int, start_ticks: int
+    ) -> "ContainerLife | None":
+        """Return the life of a process that still runs from before, or None."""
+        process = AdoptedProcess.find(pid, start_ticks)
+        if process is None:
+            return None
+        life = cls(place, lab, process, ContainerLog(place.log))
+        with contextlib.suppress(FileNotFoundError):
+            life._read_from(os.open(place.fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        return life
+
+    @property
+    def start_ticks(self) -> int:
+        """With the pid, the name of the process for a later kubelet."""
+        return start_ticks_of(self.process.pid)
+
+    async def watch(self, on_exit: Callable[[int], None]) -> None:
+        """Wait for the end, end whatever else is in the container, then tell `on_exit`."""
+        code = await self._wait()
+        with contextlib.suppress(CgroupBusyError):  # Told by `lab status`; the pod goes on.
+            await asyncio.to_thread(self._lab.remove, self.place.cgroup)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                await self._drained.wait()
+        self._stop_reading()
+        self.log.close()
+        self.place.fifo.unlink(missing_ok=True)
+        on_exit(code)
+        self.ended.set()
+
+    async def _wait(self) -> int:
+        try:
+            return await self.process.wait()
+        except ZygoteGoneError:
+            pid = self.process.pid
+            adopted = AdoptedProcess.find(pid, start_ticks_of(pid))
+            if adopted is None:
+                return UNKNOWN_EXIT_CODE
+            self.process = adopted
+            return await adopted.wait()
+
+    async def kill_all(self) -> None:
+        """Kill every process of the container at once."""
+        await asyncio.to_thread(self._lab.remove, self.place.cgroup)
+
+    def _read_from(self, descriptor: int) -> None:
+        self._fifo = descriptor
+        self._drained.clear()
+        asyncio.get_running_loop().add_reader(descriptor, self._readable)
+
+    def _readable(self) -> None:
+        assert self._fifo is not None
+        try:
+            data = os.read(self._fifo, _READ_BYTES)
+        except BlockingIOError:
+            return
+        if data:
+            self.log.write(data)
+        else:
+            self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        self._drained.set()
+        if self._fifo is not None:
+            asyncio.get_running_loop().remove_reader(self._fifo)
+            os.close(self._fifo)
+            self._fifo = None
+
+
+def _make_fifo(path: Path) -> tuple[int, int]:
+    """Make a FIFO; its reading end for us, and both ends in one for the container."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    writing = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    with contextlib.suppress(PermissionError):  # Beyond the user's share of pipe memory.
+        fcntl.fcntl(writing, _F_SETPIPE_SZ, _FIFO_BYTES)
+    return reading, writing

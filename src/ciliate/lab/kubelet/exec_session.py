@@ -1,0 +1,308 @@
+"""One `kubectl exec` or `attach`: a WebSocket's channels on one side, a process on the other.
+
+The subprotocol is Kubernetes' remote command, versions 4 and 5: every binary message begins with
+its channel's number. Version 5 adds channel 255, by which the client closes another one, so that
+`kubectl exec -i` can tell the command that its input has ended
+(k8s.io/apimachinery/pkg/util/remotecommand).
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import struct
+import termios
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Protocol
+
+from ciliate.lab.errors import SpawnError, ZygoteGoneError
+from ciliate.lab.kubelet.execution import Execution
+from ciliate.lab.zygote_client import Child
+
+PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+
+_READ_BYTES: Final = 32 * 1024
+#: After the command's end its children may hold its output open: how long we go on reading.
+_DRAIN_S: Final = 1.0
+
+
+class Channel(IntEnum):
+    """The channels of the subprotocol."""
+
+    STDIN = 0
+    STDOUT = 1
+    STDERR = 2
+    ERROR = 3
+    RESIZE = 4
+    CLOSE = 255
+
+
+class Peer(Protocol):
+    """The client's side: `streaming` has it as a WebSocket."""
+
+    async def send(self, channel: Channel, data: bytes) -> None:
+        """Send one message; ConnectionError: the client is gone."""
+
+    async def receive(self) -> tuple[Channel, bytes] | None:
+        """Return the next message, or None when the client has closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the client asks for."""
+
+    command: tuple[str, ...]
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    tty: bool = False
+
+
+def exit_status(code: int) -> bytes:
+    """Return the Status that tells the client how the command ended; minus a signal is 128 + n."""
+    shown = 128 - code if code < 0 else code
+    if shown == 0:
+        return json.dumps({"metadata": {}, "status": "Success"}).encode()
+    document = {
+        "metadata": {},
+        "status": "Failure",
+        "message": f"command terminated with non-zero exit code: exit status {shown}",
+        "reason": "NonZeroExitCode",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(shown)}]},
+    }
+    return json.dumps(document).encode()
+
+
+def failure_status(message: str) -> bytes:
+    """Return the Status that tells the client that the command was not run."""
+    document = {
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": "InternalError",
+        "code": 500,
+    }
+    return json.dumps(document).encode()
+
+
+async def run_session(execution: Execution, wanted: Wanted, peer: Peer) -> None:
+    """Run the command and carry its streams until it ends or the client leaves."""
+    streams = _Terminal() if wanted.tty else _Pipes(wanted)
+    try:
+        child = await streams.start(execution, wanted.command)
+    except (SpawnError, ZygoteGoneError) as error:
+        streams.close()
+        with contextlib.suppress(ConnectionError):
+            await peer.send(Channel.ERROR, _not_run(error))
+        return
+    try:
+        # Tells the client that the connection stands, as kubelets do.
+        with contextlib.suppress(ConnectionError):
+            await peer.send(Channel.STDOUT, b"")
+        await _carry(streams, child, peer)
+    finally:
+        streams.close()
+        child.close()
+
+
+def _not_run(error: SpawnError | ZygoteGoneError) -> bytes:
+    if isinstance(error, SpawnError):
+        # What containerd and runc say; kubectl shows it and exits with 126 or 127.
+        command = error.argv[0] if error.argv else ""
+        document = json.loads(exit_status(error.code))
+        document["message"] = (
+            f'failed to exec in container: unable to start container process: exec: "{command}": '
+            f"{error.problem}"
+        )
+        return json.dumps(document).encode()
+    return failure_status(str(error))
+
+
+async def _carry(streams: "_Streams", child: Child, peer: Peer) -> None:
+    """Move data both ways; the first of command's end and client's leaving ends it."""
+    outputs = [
+        asyncio.ensure_future(_pump(descriptor, channel, peer))
+        for descriptor, channel in streams.outputs()
+    ]
+    inputs = asyncio.ensure_future(_feed(streams, peer))
+    ended = asyncio.ensure_future(child.wait())
+    try:
+        await asyncio.wait({inputs, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            child.kill(signal.SIGHUP)
+            child.kill(signal.SIGTERM)
+            return
+        if outputs:
+            await asyncio.wait(outputs, timeout=_DRAIN_S)
+        with contextlib.suppress(ConnectionError):
+            await peer.send(Channel.ERROR, _end_of(ended))
+    finally:
+        for task in (*outputs, inputs, ended):
+            task.cancel()
+        await asyncio.gather(*outputs, inputs, ended, return_exceptions=True)
+
+
+def _end_of(ended: "asyncio.Future[int]") -> bytes:
+    try:
+        return exit_status(ended.result())
+    except ZygoteGoneError as error:
+        return failure_status(str(error))
+
+
+async def _pump(descriptor: int, channel: Channel, peer: Peer) -> None:
+    """Send what the command prints until nobody holds the other end."""
+    while data := await _read(descriptor):
+        try:
+            await peer.send(channel, data)
+        except ConnectionError:
+            return
+
+
+async def _read(descriptor: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return os.read(descriptor, _READ_BYTES)
+        except BlockingIOError:
+            ready = loop.create_future()
+            loop.add_reader(descriptor, _set, ready)
+            try:
+                await ready
+            finally:
+                loop.remove_reader(descriptor)
+        except OSError:
+            return b""  # EIO: the last process closed the terminal.
+
+
+async def _write(descriptor: int, data: bytes) -> bool:
+    """Write all of `data`; False: nobody reads any more."""
+    loop = asyncio.get_running_loop()
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            ready = loop.create_future()
+            loop.add_writer(descriptor, _set, ready)
+            try:
+                await ready
+            finally:
+                loop.remove_writer(descriptor)
+        except OSError:
+            return False
+    return True
+
+
+def _set(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _feed(streams: "_Streams", peer: Peer) -> None:
+    """Pass on what the client sends; back when it has left."""
+    while (message := await peer.receive()) is not None:
+        channel, data = message
+        if channel is Channel.STDIN:
+            await streams.write(data)
+        elif channel is Channel.RESIZE:
+            streams.resize(data)
+        elif channel is Channel.CLOSE and data[:1] == bytes([Channel.STDIN]):
+            streams.end_input()
+
+
+class _Streams(Protocol):
+    """The descriptors of one command."""
+
+    async def start(self, execution: Execution, command: Sequence[str]) -> Child: ...
+    def outputs(self) -> list[tuple[int, Channel]]: ...
+    async def write(self, data: bytes) -> None: ...
+    def end_input(self) -> None: ...
+    def resize(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Pipes:
+    """Three pipes, or what of them the client asked for."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self._input: int | None = None
+        self._theirs = [self._nothing] * 3
+        self._outputs: list[tuple[int, Channel]] = []
+        if wanted.stdin:
+            self._theirs[0], self._input = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self._input, False)
+        for channel, asked in ((Channel.STDOUT, wanted.stdout), (Channel.STDERR, wanted.stderr)):
+            if asked:
+                ours, self._theirs[channel] = os.pipe2(os.O_CLOEXEC)
+                os.set_blocking(ours, False)
+                self._outputs.append((ours, channel))
+
+    async def start(self, execution: Execution, command: Sequence[str]) -> Child:
+        stdin, stdout, stderr = self._theirs
+        try:
+            return await execution.start(command, stdin=stdin, stdout=stdout, stderr=stderr)
+        finally:
+            for descriptor in {*self._theirs, self._nothing}:
+                os.close(descriptor)
+
+    def outputs(self) -> list[tuple[int, Channel]]:
+        return self._outputs
+
+    async def write(self, data: bytes) -> None:
+        if self._input is not None and not await _write(self._input, data):
+            self.end_input()
+
+    def end_input(self) -> None:
+        if self._input is not None:
+            os.close(self._input)
+            self._input = None
+
+    def resize(self, data: bytes) -> None:
+        del data  # There is no terminal.
+
+    def close(self) -> None:
+        self.end_input()
+        for descriptor, _ in self._outputs:
+            os.close(descriptor)
+        self._outputs = []
+
+
+class _Terminal:
+    """A pseudo-terminal: one stream both ways, with a size."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = os.openpty()
+        os.set_blocking(self._ours, False)
+
+    async def start(self, execution: Execution, command: Sequence[str]) -> Child:
+        try:
+            return await execution.start(
+                command, stdin=self._theirs, stdout=self._theirs, stderr=self._theirs, tty=True
+            )
+        finally:
+            os.close(self._theirs)
+
+    def outputs(self) -> list[tuple[int, Channel]]:
+        return [(self._ours, Channel.STDOUT)]
+
+    async def write(self, data: bytes) -> None:
+        await _write(self._ours, data)
+
+    def end_input(self) -> None:
+        """A terminal has no end of input of its own; Ctrl-D comes as data."""
+
+    def resize(self, data: bytes) -> None:
+        try:
+            size = json.loads(data)
+            packed = struct.pack("HHHH", int(size["Height"]), int(size["Width"]), 0, 0)
+        except (ValueError, KeyError, TypeError, struct.error):
+            return  # No size we understand: the terminal keeps the one it has.
+        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, packed)
+
+    def close(self) -> None:
+        os.close(self._ours)

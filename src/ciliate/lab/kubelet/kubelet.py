@@ -1,0 +1,226 @@
+"""The kubelet of one node: which pods it has, and the services around them.
+
+It is told of pods by the process that hosts it (`ciliate.lab.kube`: one watch serves all nodes)
+and keeps a `PodWorker` for each, one at a time for a name: a pod made anew under the same name
+waits until its predecessor is gone from the node.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ciliate.api.metadata import format_time
+from ciliate.api.resource import ObjectKey
+from ciliate.kube.client import ApiClient
+from ciliate.kube.events import EventRecorder
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.errors import KernelCallError
+from ciliate.lab.kubelet import cni, sandbox
+from ciliate.lab.kubelet.conf_watch import ConfWatch
+from ciliate.lab.kubelet.errors import ContainerNotFoundError, NetworkNotReadyError
+from ciliate.lab.kubelet.node import Node, NodeIdentity
+from ciliate.lab.kubelet.node_status import NodeStatus
+from ciliate.lab.kubelet.pod_files import ClusterNames
+from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
+from ciliate.lab.kubelet.pod_worker import PodWorker
+from ciliate.lab.kubelet.streaming import StreamServer
+from ciliate.lab.namespaces import remove_pins
+from ciliate.lab.objects import Pod
+from ciliate.lab.zygote_client import ZygoteClient
+
+#: Marks the API's picture of a static pod: something else runs it.
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all kubelets of a lab share."""
+
+    client: ApiClient
+    events: EventRecorder
+    lab: LabCgroup
+    zygote: ZygoteClient
+    threads: Executor
+    names: ClusterNames
+
+
+class Kubelet:
+    """One node's kubelet; one task executes `run`."""
+
+    def __init__(self, identity: NodeIdentity, surroundings: Surroundings) -> None:
+        self._identity = identity
+        self._around = surroundings
+        self._pods: dict[ObjectKey, Pod] = {}
+        self._workers: dict[ObjectKey, PodWorker] = {}
+        self._node: Node | None = None
+        self._status = NodeStatus(identity, surroundings.client)
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self._identity.name
+
+    def pod_changed(self, pod: Pod) -> None:
+        """Note a pod of this node; starts or wakes its worker."""
+        if MIRROR_ANNOTATION in pod.metadata.annotations:
+            return
+        key = (pod.metadata.namespace, pod.metadata.name)
+        self._pods[key] = pod
+        self._settle(key)
+
+    def pod_gone(self, pod: Pod) -> None:
+        """Note that the API server no longer has a pod, or has it elsewhere."""
+        key = (pod.metadata.namespace, pod.metadata.name)
+        known = self._pods.get(key)
+        if known is not None and known.metadata.uid == pod.metadata.uid:
+            del self._pods[key]
+        self._settle(key)
+
+    def _settle(self, key: ObjectKey) -> None:
+        """Give the worker of `key` its pod, or start one."""
+        if self._node is None:
+            return  # Not running yet: `run` begins with all that is known then.
+        pod = self._pods.get(key)
+        worker = self._workers.get(key)
+        if worker is not None:
+            same = pod is not None and pod.metadata.uid == worker.record.uid
+            worker.update(pod if same else None)
+        elif pod is not None:
+            record = PodRecord(
+                uid=pod.metadata.uid,
+                namespace=pod.metadata.namespace,
+                name=pod.metadata.name,
+                host_network=pod.spec.host_network,
+                start_time=_start_time(pod),
+            )
+            self._start(key, PodWorker(self._node, record, pod))
+
+    def _start(self, key: ObjectKey, worker: PodWorker) -> None:
+        assert self._node is not None
+        self._workers[key] = worker
+        self._node.tasks.create_task(self._drive(key, worker), name=f"pod {key[0]}/{key[1]}")
+
+    async def _drive(self, key: ObjectKey, worker: PodWorker) -> None:
+        await worker.run()
+        del self._workers[key]
+        pod = self._pods.get(key)
+        if pod is not None and pod.metadata.uid == worker.record.uid:
+            # Its deletion is under way in the API server; the watch has not told yet.
+            del self._pods[key]
+        self._settle(key)
+
+    async def run(self) -> None:
+        """Be the node's kubelet until cancelled; pods go on when it ends.
+
+        To be started when the pods of the API server are known: what is on disk and not in the
+        API server is removed.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            around = self._around
+            self._node = Node(
+                identity=self._identity,
+                lab=around.lab,
+                zygote=around.zygote,
+                client=around.client,
+                events=around.events,
+                store=PodStore(self._identity.folder / "kubelet" / "pods"),
+                threads=around.threads,
+                tasks=tasks,
+                names=around.names,
+            )
+            await self._take_over()
+            watch = ConfWatch(self._identity.pins, self._conf_changed)
+            try:
+                self._conf_changed()
+                tasks.create_task(self._status.run(), name=f"node {self.name}")
+                tasks.create_task(StreamServer(self).run(self._socket), name=f"stream {self.name}")
+                for key in list(self._pods):
+                    self._settle(key)
+                await asyncio.get_running_loop().create_future()  # Until cancelled.
+            finally:
+                watch.close()
+
+    @property
+    def _socket(self) -> Path:
+        return self._identity.folder / "kubelet.sock"
+
+    async def _take_over(self) -> None:
+        """Adopt or remove what an earlier life of this kubelet left."""
+        assert self._node is not None
+        records = self._node.store.load()
+        for record in records:
+            key = (record.namespace, record.name)
+            if key in self._workers:
+                _log.warning("two records of pod %s/%s: the second is left", *key)
+                continue
+            pod = self._pods.get(key)
+            same = pod is not None and pod.metadata.uid == record.uid
+            self._start(key, PodWorker(self._node, record, pod if same else None))
+        await self._node.blocking(lambda: _remove_strays(self._identity, records))
+
+    def _conf_changed(self) -> None:
+        """Look at the node's CNI configuration; the status and waiting pods want to know."""
+        try:
+            cni.load_network_list(self._identity.pins)
+        except NetworkNotReadyError as error:
+            self._status.set_network(error.problem)
+            return
+        except KernelCallError as error:
+            self._status.set_network(str(error))
+            return
+        self._status.set_network("")
+        for worker in self._workers.values():
+            worker.network_changed()
+
+    def worker_of(self, namespace: str, pod: str) -> PodWorker:
+        """Return the worker of a pod, for exec and logs.
+
+        Raises:
+            ContainerNotFoundError: This node has no such pod.
+        """
+        worker = self._workers.get((namespace, pod))
+        if worker is None:
+            raise ContainerNotFoundError(f"pod {namespace}/{pod} is not on node {self.name}")
+        return worker
+
+    def logs_path(self, worker: PodWorker, container: str, *, previous: bool) -> Path:
+        """Return the log file of a container's current or previous life.
+
+        Raises:
+            ContainerNotFoundError: It has not had such a life.
+        """
+        assert self._node is not None
+        state = worker.record.containers.get(container)
+        if state is None or not state.started_once:
+            raise ContainerNotFoundError(
+                f'container "{container}" in pod "{worker.record.name}" is waiting to start'
+            )
+        lives = state.restart_count - (1 if previous else 0)
+        if lives < 0:
+            raise ContainerNotFoundError(
+                f'previous terminated container "{container}" in pod '
+                f'"{worker.record.name}" not found'
+            )
+        return self._node.container_place(worker.record, container, lives).log
+
+
+def _start_time(pod: Pod) -> str:
+    return pod.status.start_time or format_time(datetime.now(UTC))
+
+
+def _remove_strays(identity: NodeIdentity, records: list[PodRecord]) -> None:
+    """Remove sandboxes that no record knows: made, and killed before they were written down."""
+    known = {record.sandbox.netns_name for record in records if record.sandbox}
+    sandbox.hide_netns(identity.pins, sandbox.netns_names(identity.pins) - known)
+    folders = {record.folder_name for record in records}
+    pods = identity.folder / "pods"
+    if not pods.is_dir():
+        return
+    for folder in pods.iterdir():
+        if folder.name not in folders and (folder / "ns").is_dir():
+            remove_pins(folder / "ns")

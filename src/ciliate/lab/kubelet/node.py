@@ -1,0 +1,97 @@
+"""A node as its kubelet's parts share it: who it is, where it keeps things, whom it asks."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ciliate.kube.client import ApiClient
+from ciliate.kube.events import EventRecorder
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.kubelet.container import ContainerPlace
+from ciliate.lab.kubelet.pod_files import ClusterNames
+from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
+from ciliate.lab.kubelet.sandbox import SandboxPaths
+from ciliate.lab.zygote_client import ZygoteClient
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeIdentity:
+    """What the lab says about a node."""
+
+    name: str
+    ips: tuple[str, ...]
+    pins: Path
+    folder: Path  # <lab>/<node>
+    control_plane: bool = False
+    pods_max: int = 110
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node, its places, and the services all its pods use."""
+
+    identity: NodeIdentity
+    lab: LabCgroup
+    zygote: ZygoteClient
+    client: ApiClient
+    events: EventRecorder
+    store: PodStore
+    threads: Executor
+    tasks: asyncio.TaskGroup
+    names: ClusterNames
+
+    @property
+    def name(self) -> str:
+        """The node's name, which is its hostname as well."""
+        return self.identity.name
+
+    async def blocking(self, job: Callable[[], T]) -> T:
+        """Run a job that waits for kernel or plugins in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, job)
+
+    def sandbox_paths(self, record: PodRecord, netns_name: str) -> SandboxPaths:
+        """Where a pod's sandbox is pinned."""
+        return SandboxPaths(
+            node_pins=self.identity.pins,
+            directory=self.identity.folder / "pods" / record.folder_name,
+            netns_name=netns_name,
+        )
+
+    def pins_of(self, record: PodRecord) -> Path:
+        """The namespaces a pod's containers run in: its own, or the node's."""
+        if record.host_network:
+            return self.identity.pins
+        return self.identity.folder / "pods" / record.folder_name / "ns"
+
+    def logs_of(self, record: PodRecord) -> Path:
+        """Where a pod's logs lie."""
+        return self.identity.folder / "kubelet" / "logs" / f"{record.folder_name}_{record.uid}"
+
+    def remove_files_of(self, record: PodRecord) -> None:
+        """Remove a pod's logs and FIFOs; blocking."""
+        shutil.rmtree(self.logs_of(record), ignore_errors=True)
+        for fifo in self._fifos.glob(f"{record.uid}_*"):
+            fifo.unlink(missing_ok=True)
+
+    @property
+    def _fifos(self) -> Path:
+        return self.identity.folder / "kubelet" / "fifos"
+
+    def container_place(self, record: PodRecord, container: str, lives: int) -> ContainerPlace:
+        """Where the life number `lives` of a container runs and logs."""
+        return ContainerPlace(
+            pins=self.pins_of(record),
+            cgroup=f"{self.name}/{record.folder_name}/{container}",
+            fifo=self._fifos / f"{record.uid}_{container}",
+            log=self.logs_of(record) / container / f"{lives}.log",
+        )
+
+    def pod_cgroup(self, record: PodRecord) -> str:
+        """The control group of all of a pod's containers."""
+        return f"{self.name}/{record.folder_name}"

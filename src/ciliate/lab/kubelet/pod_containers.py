@@ -1,0 +1,311 @@
+"""The containers of one pod: started, watched, probed, restarted, stopped."""
+
+import asyncio
+import logging
+import secrets
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from ciliate.api.metadata import format_time
+from ciliate.lab.cgroup import CgroupBusyError
+from ciliate.lab.errors import SpawnError, ZygoteGoneError
+from ciliate.lab.kubelet.container import ContainerLife
+from ciliate.lab.kubelet.errors import ContainerNotFoundError, UnknownImageError
+from ciliate.lab.kubelet.execution import Execution
+from ciliate.lab.kubelet.images import Program, container_program
+from ciliate.lab.kubelet.node import Node
+from ciliate.lab.kubelet.pod_files import ConfigData, environment_of, expand, hostname_of
+from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
+from ciliate.lab.kubelet.pod_status import Waiting
+from ciliate.lab.kubelet.probes import readiness_of
+from ciliate.lab.kubelet.restart_policy import RestartBackoff, restarts
+from ciliate.lab.objects import Container, Pod
+
+#: After SIGKILL, how long a container's end is waited for before it is left to the kernel.
+_KILLED_S: Final = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+class PodContainers:
+    """Drives one pod's containers; `wake` is called when something changed by itself.
+
+    `tell` records an event about the pod: severity is a warning or not, reason, message.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        record: PodRecord,
+        *,
+        wake: Callable[[], None],
+        tell: Callable[..., None],
+    ) -> None:
+        self._node = node
+        self._record = record
+        self._wake = wake
+        self._tell = tell
+        self._lives: dict[str, ContainerLife] = {}
+        self._probes: dict[str, asyncio.Task[None]] = {}
+        self._backoffs: dict[str, RestartBackoff] = {}
+        self.waiting: dict[str, Waiting] = {}
+
+    def life(self, container: str) -> ContainerLife | None:
+        """Return the running life of a container."""
+        return self._lives.get(container)
+
+    def adopt(self, pod: Pod | None, ips: tuple[str, ...]) -> None:
+        """Take over what an earlier kubelet had started; what ended meanwhile is noted."""
+        by_name = {c.name: c for c in pod.spec.containers} if pod is not None else {}
+        for name, state in self._record.containers.items():
+            if not state.running:
+                continue
+            place = self._node.container_place(self._record, name, state.restart_count)
+            life = ContainerLife.adopt(
+                self._node.lab, place, pid=state.pid, start_ticks=state.start_ticks
+            )
+            if life is None:
+                self._note_exit(state, 137, reason="ContainerStatusUnknown")
+            else:
+                self._follow(name, life)
+                if pod is not None and name in by_name:
+                    self._probe(pod, by_name[name], life, self._program(by_name[name], {}), ips)
+
+    async def advance(self, pod: Pod, ips: tuple[str, ...], config: ConfigData) -> float | None:
+        """Start what should run and does not; return in how many seconds to come again."""
+        for container in pod.spec.init_containers:
+            state = self._record.container(container.name)
+            if state.exit is not None and state.exit.exit_code == 0:
+                continue
+            return await self._advance_one(pod, container, ips, config, init=True)
+        pauses = [
+            await self._advance_one(pod, container, ips, config, init=False)
+            for container in pod.spec.containers
+        ]
+        return min((pause for pause in pauses if pause is not None), default=None)
+
+    async def _advance_one(
+        self,
+        pod: Pod,
+        container: Container,
+        ips: tuple[str, ...],
+        config: ConfigData,
+        *,
+        init: bool,
+    ) -> float | None:
+        state = self._record.container(container.name)
+        if state.running:
+            return None
+        if state.exit is not None:
+            policy = pod.spec.restart_policy
+            if init and policy == "Always":
+                policy = "OnFailure"
+            if not restarts(policy, state.exit.exit_code):
+                self.waiting.pop(container.name, None)
+                return None
+            left_s = self._backoff(container.name).left_s(_now())
+            if left_s > 0:
+                self._note_backoff(pod, container.name)
+                return left_s
+        await self._start(pod, container, ips, config)
+        return self._backoff(container.name).left_s(_now()) or None
+
+    def _note_backoff(self, pod: Pod, name: str) -> None:
+        pause_s = self._backoff(name).due and self._backoff(name).left_s(_now())
+        if name in self.waiting and self.waiting[name].reason == "CrashLoopBackOff":
+            return
+        whole = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
+        message = f"back-off {pause_s:.0f}s restarting failed container={name} pod={whole}"
+        self.waiting[name] = Waiting("CrashLoopBackOff", message)
+        self._tell(
+            warning=True,
+            reason="BackOff",
+            message=f"Back-off restarting failed container {name} in pod {whole}",
+        )
+
+    async def _start(
+        self, pod: Pod, container: Container, ips: tuple[str, ...], config: ConfigData
+    ) -> None:
+        """Start a container; failures become its waiting reason and a pause."""
+        node, record = self._node, self._record
+        state = record.container(container.name)
+        environment = environment_of(
+            pod,
+            container,
+            hostname=hostname_of(pod, node.name),
+            node_ips=node.identity.ips,
+            ips=ips,
+            config=config,
+        )
+        lives = state.restart_count + (1 if state.exit is not None else 0)
+        place = node.container_place(record, container.name, lives)
+        try:
+            program = self._program(container, environment)
+            life = await ContainerLife.start(
+                node.zygote,
+                node.lab,
+                place,
+                program,
+                environment=environment,
+                working_dir=container.working_dir,
+            )
+        except UnknownImageError as error:
+            self._refuse(container.name, "ErrImagePull", f"Failed to pull image: {error}")
+            return
+        except (SpawnError, ZygoteGoneError, CgroupBusyError) as error:
+            self._refuse(container.name, "RunContainerError", f"Error: {error}")
+            return
+        state.environment = environment
+        self._note_start(container, life, lives)
+        self._probe(pod, container, life, program, ips)
+
+    def _program(self, container: Container, environment: dict[str, str]) -> Program:
+        return container_program(
+            container.image,
+            [expand(word, environment) for word in container.command],
+            [expand(word, environment) for word in container.args],
+        )
+
+    def _refuse(self, name: str, reason: str, message: str) -> None:
+        """The container cannot be started now: say why, come again later."""
+        self.waiting[name] = Waiting(reason, message)
+        self._tell(warning=True, reason="Failed", message=message)
+        backoff = self._backoff(name)
+        backoff.note_exit(_now())
+        backoff.due = max(backoff.due, _now() + 1.0)
+
+    def _note_start(self, container: Container, life: ContainerLife, lives: int) -> None:
+        state = self._record.container(container.name)
+        state.last_exit = state.exit or state.last_exit
+        state.exit = None
+        state.restart_count = lives
+        state.container_id = secrets.token_hex(32)
+        state.pid = life.process.pid
+        state.start_ticks = life.start_ticks
+        state.started_at = format_time(datetime.now(UTC))
+        state.started_once = True
+        state.ready = False
+        self.waiting.pop(container.name, None)
+        self._backoff(container.name).note_start(_now())
+        self._node.store.save(self._record)
+        self._follow(container.name, life)
+        self._tell(warning=False, reason="Started", message=f"Started container {container.name}")
+
+    def _follow(self, name: str, life: ContainerLife) -> None:
+        self._lives[name] = life
+        self._node.tasks.create_task(
+            life.watch(lambda code: self._ended(name, code)), name=f"container {name}"
+        )
+
+    def _ended(self, name: str, code: int) -> None:
+        self._lives.pop(name, None)
+        probe = self._probes.pop(name, None)
+        if probe is not None:
+            probe.cancel()
+        self._backoff(name).note_exit(_now())
+        self._note_exit(self._record.container(name), code)
+        self._wake()
+
+    def _note_exit(self, state: ContainerRecord, code: int, *, reason: str = "") -> None:
+        killer = -code if code < 0 else 0
+        shown = 128 + killer if killer else code
+        state.exit = ExitRecord(
+            exit_code=shown,
+            signal=killer,
+            reason=reason or ("Completed" if shown == 0 else "Error"),
+            started_at=state.started_at,
+            finished_at=format_time(datetime.now(UTC)),
+            container_id=state.container_id,
+        )
+        state.pid = 0
+        state.ready = False
+        self._node.store.save(self._record)
+
+    def _probe(
+        self,
+        pod: Pod,
+        container: Container,
+        life: ContainerLife,
+        program: Program,
+        ips: tuple[str, ...],
+    ) -> None:
+        state = self._record.container(container.name)
+        readiness = readiness_of(
+            container,
+            program,
+            pid=life.process.pid,
+            pins=life.place.pins,
+            address="127.0.0.1" if pod.spec.host_network else next(iter(ips), "127.0.0.1"),
+            execute=lambda command: self.execution(container.name).succeeds(command),
+        )
+        if readiness is None:
+            state.ready = True
+            return
+
+        def tell(ready: bool) -> None:  # noqa: FBT001 - the one thing a probe tells.
+            state.ready = ready and state.running
+            self._wake()
+
+        task = self._node.tasks.create_task(readiness.run(tell), name=f"probe {container.name}")
+        self._probes[container.name] = task
+
+    def execution(self, name: str) -> Execution:
+        """Return what runs commands in a running container.
+
+        Raises:
+            ContainerNotFoundError: It does not run.
+        """
+        life = self._lives.get(name)
+        if life is None:
+            raise ContainerNotFoundError(f"container not found ({name!r}): it does not run")
+        environment = self._record.container(name).environment
+        return Execution(self._node.zygote, life.place, environment)
+
+    def _backoff(self, name: str) -> RestartBackoff:
+        return self._backoffs.setdefault(name, RestartBackoff())
+
+    async def stop(self, *, grace_s: Callable[[], float], changed: asyncio.Event) -> None:
+        """End all containers: SIGTERM, the grace period, SIGKILL.
+
+        `grace_s` is asked again whenever `changed` is set: a second, forced deletion shortens it.
+        """
+        for probe in self._probes.values():
+            probe.cancel()
+        self._probes.clear()
+        began = _now()
+        lives = list(self._lives.values())
+        for name, life in self._lives.items():
+            self._tell(warning=False, reason="Killing", message=f"Stopping container {name}")
+            life.process.kill(signal.SIGTERM)
+        waiting = {asyncio.ensure_future(life.ended.wait()) for life in lives}
+        try:
+            while waiting:
+                left_s = began + grace_s() - _now()
+                if left_s <= 0:
+                    break
+                changed.clear()
+                poke = asyncio.ensure_future(changed.wait())
+                _, waiting_or_poke = await asyncio.wait(
+                    {*waiting, poke}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                waiting = waiting_or_poke - {poke}
+                poke.cancel()
+            if waiting:
+                await self._kill(lives)
+                await asyncio.wait(waiting, timeout=_KILLED_S)
+        finally:
+            for left in waiting:
+                left.cancel()
+
+    async def _kill(self, lives: list[ContainerLife]) -> None:
+        for life in lives:
+            try:
+                await life.kill_all()
+            except CgroupBusyError as error:
+                _log.warning("%s", error)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

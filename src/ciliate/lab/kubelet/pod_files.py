@@ -1,0 +1,201 @@
+"""What a pod's containers find around them: /etc files, environment, volumes. Pure.
+
+Texts are kubelet's own, so that what people compare looks the same.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ciliate.lab.kubelet.images import default_environment
+from ciliate.lab.kubelet.sandbox import PodFiles, VolumeMount
+from ciliate.lab.objects import Container, EnvVar, Pod
+
+#: Data of the ConfigMaps a pod names, by their name.
+ConfigData = Mapping[str, Mapping[str, str]]
+
+HOSTNAME_LENGTH_MAX: Final = 63
+
+_REFERENCE: Final = re.compile(r"\$(\$|\(([A-Za-z_.][A-Za-z0-9_.-]*)\))")
+_LABEL_PATH: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNames:
+    """How pods find names: the cluster's domain and its DNS servers."""
+
+    domain: str = "cluster.local"
+    dns_servers: tuple[str, ...] = ("10.96.0.10",)
+
+
+def hostname_of(pod: Pod, node_hostname: str) -> str:
+    """Return the pod's hostname: its node's on the host's network, else given or its name."""
+    if pod.spec.host_network:
+        return node_hostname
+    return (pod.spec.hostname or pod.metadata.name)[:HOSTNAME_LENGTH_MAX].rstrip("-.")
+
+
+def etc_files(pod: Pod, ips: tuple[str, ...], names: ClusterNames) -> PodFiles:
+    """Return the pod's /etc/hosts, /etc/resolv.conf and /etc/hostname."""
+    hostname = hostname_of(pod, "")
+    return PodFiles(
+        hosts=_hosts(pod, hostname, ips, names),
+        resolv_conf=_resolv_conf(pod, names),
+        hostname=hostname,
+    )
+
+
+def _hosts(pod: Pod, hostname: str, ips: tuple[str, ...], names: ClusterNames) -> str:
+    own = hostname
+    if pod.spec.subdomain:
+        full = f"{hostname}.{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{names.domain}"
+        own = f"{full}\t{hostname}"
+    lines = [
+        "# Kubernetes-managed hosts file.",
+        "127.0.0.1\tlocalhost",
+        "::1\tlocalhost ip6-localhost ip6-loopback",
+        "fe00::0\tip6-localnet",
+        "fe00::0\tip6-mcastprefix",
+        "fe00::1\tip6-allnodes",
+        "fe00::2\tip6-allrouters",
+        *(f"{ip}\t{own}" for ip in ips),
+    ]
+    if pod.spec.host_aliases:
+        lines += ["", "# Entries added by HostAliases."]
+        for alias in pod.spec.host_aliases:
+            lines.append("\t".join([alias.get("ip", ""), *alias.get("hostnames", [])]))
+    return "\n".join(lines) + "\n"
+
+
+def _resolv_conf(pod: Pod, names: ClusterNames) -> str:
+    if pod.spec.dns_policy == "None":
+        return ""
+    search = f"{pod.metadata.namespace}.svc.{names.domain} svc.{names.domain} {names.domain}"
+    servers = "".join(f"nameserver {server}\n" for server in names.dns_servers)
+    return f"search {search}\n{servers}options ndots:5\n"
+
+
+def environment_of(
+    pod: Pod,
+    container: Container,
+    *,
+    hostname: str,
+    node_ips: tuple[str, ...],
+    ips: tuple[str, ...],
+    config: ConfigData,
+) -> dict[str, str]:
+    """Return the container's whole environment."""
+    environment = default_environment(hostname)
+    facts = _facts(pod, node_ips=node_ips, ips=ips)
+    for variable in container.env:
+        value = _value_of(variable, pod, facts, config)
+        if value is not None:
+            environment[variable.name] = expand(value, environment)
+    return environment
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """Return `text` with $(NAME) replaced; $$ is a dollar sign, unknown names stay."""
+
+    def replacement(found: re.Match[str]) -> str:
+        if found.group(1) == "$":
+            return "$"
+        return environment.get(found.group(2), found.group(0))
+
+    return _REFERENCE.sub(replacement, text)
+
+
+def _facts(pod: Pod, *, node_ips: tuple[str, ...], ips: tuple[str, ...]) -> dict[str, str]:
+    """What the downward API's fieldRef can name."""
+    return {
+        "metadata.name": pod.metadata.name,
+        "metadata.namespace": pod.metadata.namespace,
+        "metadata.uid": pod.metadata.uid,
+        "spec.nodeName": pod.spec.node_name,
+        "status.hostIP": node_ips[0],
+        "status.hostIPs": ",".join(node_ips),
+        "status.podIP": ips[0] if ips else "",
+        "status.podIPs": ",".join(ips),
+    }
+
+
+def _value_of(
+    variable: EnvVar, pod: Pod, facts: Mapping[str, str], config: ConfigData
+) -> str | None:
+    source = variable.value_from
+    if not source:
+        return variable.value
+    if field := source.get("fieldRef"):
+        path = str(field.get("fieldPath", ""))
+        if found := _LABEL_PATH.fullmatch(path):
+            known = pod.metadata.labels if found.group(1) == "labels" else pod.metadata.annotations
+            return known.get(found.group(2), "")
+        return facts.get(path)
+    if key := source.get("configMapKeyRef"):
+        return config.get(str(key.get("name")), {}).get(str(key.get("key")))
+    return None
+
+
+def config_names(pod: Pod) -> set[str]:
+    """Return the names of the ConfigMaps that the pod's volumes and variables use."""
+    names = {
+        str(volume["configMap"].get("name", ""))
+        for volume in pod.spec.volumes
+        if volume.get("configMap")
+    }
+    for container in (*pod.spec.init_containers, *pod.spec.containers):
+        for variable in container.env:
+            key = (variable.value_from or {}).get("configMapKeyRef")
+            if key:
+                names.add(str(key.get("name", "")))
+    return names
+
+
+def volume_mounts(pod: Pod, config: ConfigData) -> tuple[VolumeMount, ...]:
+    """Return what to mount in the pod; containers of a pod share one view of files.
+
+    Kinds: hostPath, emptyDir, configMap. Others are not shown: nothing in the lab has them.
+    """
+    volumes = {str(volume.get("name")): volume for volume in pod.spec.volumes}
+    mounts: dict[str, VolumeMount] = {}
+    for container in (*pod.spec.init_containers, *pod.spec.containers):
+        for mount in container.volume_mounts:
+            volume = volumes.get(mount.name)
+            if volume is None or mount.mount_path in mounts:
+                continue
+            found = _volume_mount(
+                mount.name,
+                volume,
+                config,
+                mount_path=mount.mount_path,
+                read_only=mount.read_only,
+            )
+            if found is not None:
+                mounts[mount.mount_path] = found
+    return tuple(mounts.values())
+
+
+def _volume_mount(
+    name: str,
+    volume: Mapping[str, Any],
+    config: ConfigData,
+    *,
+    mount_path: str,
+    read_only: bool,
+) -> VolumeMount | None:
+    if host_path := volume.get("hostPath"):
+        return VolumeMount(
+            volume=name,
+            mount_path=mount_path,
+            host_path=str(host_path["path"]),
+            read_only=read_only,
+        )
+    if config_map := volume.get("configMap"):
+        files = config.get(str(config_map.get("name")), {})
+        items = config_map.get("items") or []
+        chosen = {i["path"]: files[i["key"]] for i in items if i["key"] in files} or files
+        return VolumeMount(volume=name, mount_path=mount_path, files=chosen, read_only=read_only)
+    if "emptyDir" in volume:
+        return VolumeMount(volume=name, mount_path=mount_path, read_only=read_only)
+    return None

@@ -1,0 +1,131 @@
+"""A pod's way onto the network: sandbox and CNI ADD in, CNI DEL and removal out.
+
+What an ADD may leave behind is recorded before the ADD, so that a kubelet killed in between can
+call DEL with the right container id and configuration.
+"""
+
+import logging
+import secrets
+import uuid
+
+from ciliate.api.core import CONFIG_MAPS
+from ciliate.kube.errors import NotFoundError
+from ciliate.lab.errors import KernelCallError
+from ciliate.lab.kubelet import cni, sandbox
+from ciliate.lab.kubelet.errors import CniError
+from ciliate.lab.kubelet.node import Node
+from ciliate.lab.kubelet.pod_files import (
+    ConfigData,
+    config_names,
+    etc_files,
+    hostname_of,
+    volume_mounts,
+)
+from ciliate.lab.kubelet.pod_state import PodRecord, SandboxRecord
+from ciliate.lab.objects import Pod
+
+_log = logging.getLogger(__name__)
+
+
+class PodNetwork:
+    """Attaches and detaches the pods of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._plugins = cni.Plugins(node.identity.pins)
+
+    async def config_of(self, pod: Pod) -> ConfigData:
+        """Return the data of the ConfigMaps that a pod uses; one that is missing is empty.
+
+        Raises:
+            KubeError: The API server does not tell.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for name in config_names(pod):
+            try:
+                item = await self._node.client.get(
+                    CONFIG_MAPS, name, namespace=pod.metadata.namespace
+                )
+            except NotFoundError:
+                continue
+            found[name] = item.data
+        return found
+
+    async def attach(self, pod: Pod, record: PodRecord) -> None:
+        """Make a fresh sandbox and have the plugins connect it; the record holds the result.
+
+        Raises:
+            NetworkNotReadyError: The node has no CNI configuration.
+            CniError: A plugin failed; what it left was removed, or will be at the next try.
+            KernelCallError: A namespace could not be made.
+            KubeError: A ConfigMap of the pod could not be read.
+        """
+        node = self._node
+        await self.detach(record)
+        config = await self.config_of(pod)
+        network = await node.blocking(lambda: cni.load_network_list(node.identity.pins))
+        made = SandboxRecord(
+            container_id=secrets.token_hex(32),
+            netns_name=f"cni-{uuid.uuid4()}",
+            network=network.to_json(),
+        )
+        record.sandbox = made
+        node.store.save(record)
+        paths = node.sandbox_paths(record, made.netns_name)
+        attachment = _attachment(record, made, paths)
+
+        def work() -> None:
+            sandbox.make_sandbox(
+                paths,
+                hostname=hostname_of(pod, node.name),
+                volumes=volume_mounts(pod, config),
+            )
+            result = self._plugins.add(network, attachment)
+            ips = cni.addresses(result)
+            sandbox.write_files(paths, etc_files(pod, ips, node.names))
+            made.result = result
+            made.ips = list(ips)
+
+        try:
+            await node.blocking(work)
+        except Exception:
+            try:
+                await self.detach(record)
+            except (CniError, KernelCallError) as error:
+                _log.warning("clean-up after a failed ADD, to be repeated: %s", error)
+            raise
+        node.store.save(record)
+
+    async def detach(self, record: PodRecord) -> None:
+        """Have the plugins disconnect the pod and remove its sandbox; none is a success.
+
+        Raises:
+            CniError: A plugin failed: call again until it succeeds.
+            KernelCallError: A namespace could not be removed.
+        """
+        made = record.sandbox
+        if made is None:
+            return
+        paths = self._node.sandbox_paths(record, made.netns_name)
+        network = cni.parse_network_list(made.network, source="the pod's record")
+        attachment = _attachment(record, made, paths)
+
+        def work() -> None:
+            self._plugins.delete(network, attachment, made.result)
+            sandbox.remove_sandbox(paths)
+
+        await self._node.blocking(work)
+        record.sandbox = None
+        self._node.store.save(record)
+
+
+def _attachment(
+    record: PodRecord, made: SandboxRecord, paths: sandbox.SandboxPaths
+) -> cni.Attachment:
+    return cni.Attachment(
+        container_id=made.container_id,
+        netns=paths.netns_in_node,
+        namespace=record.namespace,
+        pod=record.name,
+        uid=record.uid,
+    )

@@ -1,0 +1,113 @@
+"""What the kubelet remembers of a pod, on disk: enough to adopt or to remove it after a kill -9.
+
+One JSON file per pod, named by uid, replaced atomically before each step that could leave
+something behind (a network namespace, a CNI attachment, a process).
+"""
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_log = logging.getLogger(__name__)
+
+
+class ExitRecord(msgspec.Struct):
+    """How one life of a container ended; times as the API writes them."""
+
+    exit_code: int
+    reason: str
+    started_at: str
+    finished_at: str
+    container_id: str
+    signal: int = 0
+    message: str = ""
+
+
+class ContainerRecord(msgspec.Struct):
+    """A container; `pid` with `start_ticks` (proc_pid_stat(5), field 22) names its process."""
+
+    name: str
+    restart_count: int = 0
+    container_id: str = ""
+    pid: int = 0
+    start_ticks: int = 0
+    started_at: str = ""
+    environment: dict[str, str] = {}
+    ready: bool = False
+    started_once: bool = False
+    exit: ExitRecord | None = None
+    last_exit: ExitRecord | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self.pid != 0
+
+
+class SandboxRecord(msgspec.Struct):
+    """A sandbox and the CNI attachment in it; no `result` yet: the ADD has not succeeded."""
+
+    container_id: str
+    netns_name: str
+    network: str
+    result: dict[str, Any] | None = None
+    ips: list[str] = []
+
+
+class PodRecord(msgspec.Struct):
+    """A pod on this node."""
+
+    uid: str
+    namespace: str
+    name: str
+    host_network: bool = False
+    start_time: str = ""
+    sandbox: SandboxRecord | None = None
+    containers: dict[str, ContainerRecord] = {}
+    phase: str = "Pending"
+
+    @property
+    def folder_name(self) -> str:
+        """What the pod's folders and control group are called."""
+        return f"{self.namespace}_{self.name}"
+
+    def container(self, name: str) -> ContainerRecord:
+        """Return the record of a container, a new one when there is none."""
+        return self.containers.setdefault(name, ContainerRecord(name))
+
+
+class PodStore:
+    """The records of one node's pods."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self) -> list[PodRecord]:
+        """Return every record; one that cannot be read is logged and left out."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                found.append(msgspec.json.decode(path.read_bytes(), type=PodRecord))
+            except (OSError, msgspec.MsgspecError) as error:
+                _log.warning("pod record %s is unreadable and left out: %s", path, error)
+        return found
+
+    def save(self, record: PodRecord) -> None:
+        """Write a record; the file is whole or the old one, never half."""
+        path = self._path(record)
+        draft = path.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(record))
+        os.replace(draft, path)
+
+    def remove(self, record: PodRecord) -> None:
+        """Forget a pod; an unknown one is a success."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path(record).unlink()
+
+    def _path(self, record: PodRecord) -> Path:
+        return self._folder / f"{record.uid}.json"

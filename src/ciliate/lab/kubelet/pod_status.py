@@ -1,0 +1,216 @@
+"""The status a kubelet reports for a pod, computed from what it knows. Pure.
+
+Words and rules are kubelet's: phases, container states, and the conditions that `kubectl wait`
+and controllers look at (Kubernetes, "Pod Lifecycle").
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
+from ciliate.lab.objects import Container, Json, Pod
+
+CONTAINER_ID_SCHEME: Final = "ciliate-lab://"
+
+#: Order in which kubelet lists a pod's conditions.
+_CONDITIONS: Final = (
+    "PodReadyToStartContainers",
+    "Initialized",
+    "Ready",
+    "ContainersReady",
+    "PodScheduled",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a container does not run, in kubelet's words."""
+
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What the status is computed from."""
+
+    record: PodRecord
+    host_ips: tuple[str, ...]
+    now: str
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    previous: Json = field(default_factory=dict)
+
+
+def pod_ips(observation: Observation) -> tuple[str, ...]:
+    """Return the pod's addresses: its own, or its node's on the host's network."""
+    record = observation.record
+    if record.host_network:
+        return observation.host_ips
+    return tuple(record.sandbox.ips) if record.sandbox and record.sandbox.result else ()
+
+
+def phase_of(pod: Pod, record: PodRecord) -> str:
+    """Return Pending, Running, Succeeded or Failed; the last two are final."""
+    if record.phase in ("Succeeded", "Failed"):
+        return record.phase
+    for container in pod.spec.init_containers:
+        state = record.containers.get(container.name)
+        if state is None or state.exit is None or state.exit.exit_code != 0:
+            failed = state is not None and state.exit is not None
+            return "Failed" if failed and pod.spec.restart_policy == "Never" else "Pending"
+    states = [record.containers.get(container.name) for container in pod.spec.containers]
+    ended = [state.exit for state in states if state and not state.running and state.exit]
+    if len(ended) == len(states) and ended:
+        return _final_phase(pod.spec.restart_policy, ended)
+    return "Running" if any(state and state.started_once for state in states) else "Pending"
+
+
+def _final_phase(restart_policy: str, exits: Sequence[ExitRecord]) -> str:
+    succeeded = all(ended.exit_code == 0 for ended in exits)
+    if restart_policy == "Always":
+        return "Running"
+    if succeeded:
+        return "Succeeded"
+    return "Failed" if restart_policy == "Never" else "Running"
+
+
+def compute_status(pod: Pod, observation: Observation) -> Json:
+    """Return the whole status as the API stores it."""
+    record = observation.record
+    ips = pod_ips(observation)
+    status: Json = {
+        "phase": phase_of(pod, record),
+        "conditions": _conditions(pod, observation, has_network=bool(ips)),
+        "hostIP": observation.host_ips[0],
+        "hostIPs": [{"ip": ip} for ip in observation.host_ips],
+        "startTime": record.start_time,
+        "qosClass": "BestEffort",
+        "containerStatuses": [
+            _container_status(container, observation) for container in pod.spec.containers
+        ],
+    }
+    if ips:
+        status["podIP"] = ips[0]
+        status["podIPs"] = [{"ip": ip} for ip in ips]
+    if pod.spec.init_containers:
+        status["initContainerStatuses"] = [
+            _container_status(container, observation) for container in pod.spec.init_containers
+        ]
+    return status
+
+
+def _container_status(container: Container, observation: Observation) -> Json:
+    state = observation.record.containers.get(container.name) or ContainerRecord(container.name)
+    status: Json = {
+        "name": container.name,
+        "image": container.image,
+        "imageID": container.image,
+        "ready": state.ready and state.running,
+        "started": state.running,
+        "restartCount": state.restart_count,
+        "state": _state(state, observation.waiting.get(container.name)),
+        "lastState": {"terminated": _terminated(state.last_exit)} if state.last_exit else {},
+    }
+    if state.container_id:
+        status["containerID"] = CONTAINER_ID_SCHEME + state.container_id
+    return status
+
+
+def _state(state: ContainerRecord, waiting: Waiting | None) -> Json:
+    if state.running:
+        return {"running": {"startedAt": state.started_at}}
+    if waiting is not None:
+        extra = {"message": waiting.message} if waiting.message else {}
+        return {"waiting": {"reason": waiting.reason, **extra}}
+    if state.exit is not None:
+        return {"terminated": _terminated(state.exit)}
+    return {"waiting": {"reason": "ContainerCreating"}}
+
+
+def _terminated(ended: ExitRecord) -> Json:
+    document: Json = {
+        "exitCode": ended.exit_code,
+        "reason": ended.reason,
+        "startedAt": ended.started_at,
+        "finishedAt": ended.finished_at,
+        "containerID": CONTAINER_ID_SCHEME + ended.container_id,
+    }
+    if ended.message:
+        document["message"] = ended.message
+    if ended.signal:
+        document["signal"] = ended.signal
+    return document
+
+
+def _conditions(pod: Pod, observation: Observation, *, has_network: bool) -> list[Json]:
+    record = observation.record
+    unready = [
+        container.name
+        for container in pod.spec.containers
+        if not _is_ready(record.containers.get(container.name))
+    ]
+    uninitialized = [
+        container.name
+        for container in pod.spec.init_containers
+        if not _has_succeeded(record.containers.get(container.name))
+    ]
+    finished = phase_of(pod, record) in ("Succeeded", "Failed")
+    not_ready = ""
+    reason = ""
+    if finished:
+        reason = "PodCompleted" if phase_of(pod, record) == "Succeeded" else "PodFailed"
+    elif unready:
+        reason = "ContainersNotReady"
+        not_ready = f"containers with unready status: [{' '.join(unready)}]"
+    values = {
+        "PodReadyToStartContainers": (has_network, "", ""),
+        "Initialized": (
+            not uninitialized,
+            "ContainersNotInitialized" if uninitialized else "",
+            f"containers with incomplete status: [{' '.join(uninitialized)}]"
+            if uninitialized
+            else "",
+        ),
+        "Ready": (not reason, reason, not_ready),
+        "ContainersReady": (not reason, reason, not_ready),
+        "PodScheduled": (True, "", ""),
+    }
+    before = {c["type"]: c for c in observation.previous.get("conditions", [])}
+    return [
+        _condition(name, *values[name], before=before.get(name), now=observation.now)
+        for name in _CONDITIONS
+    ]
+
+
+def _condition(
+    name: str,
+    holds: bool,  # noqa: FBT001 - unpacked from a table of (holds, reason, message).
+    reason: str,
+    message: str,
+    *,
+    before: Json | None,
+    now: str,
+) -> Json:
+    status = "True" if holds else "False"
+    unchanged = before is not None and before.get("status") == status
+    since = before.get("lastTransitionTime") if before is not None and unchanged else None
+    condition: Json = {
+        "type": name,
+        "status": status,
+        "lastProbeTime": None,
+        "lastTransitionTime": since or now,
+    }
+    if reason:
+        condition["reason"] = reason
+    if message:
+        condition["message"] = message
+    return condition
+
+
+def _is_ready(state: ContainerRecord | None) -> bool:
+    return state is not None and state.running and state.ready
+
+
+def _has_succeeded(state: ContainerRecord | None) -> bool:
+    return state is not None and state.exit is not None and state.exit.exit_code == 0

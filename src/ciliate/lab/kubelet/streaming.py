@@ -1,0 +1,233 @@
+"""What a kubelet serves to the API server: exec, attach and logs, on a Unix socket (0600).
+
+    GET /exec/<namespace>/<pod>/<container>?command=...&stdin=&stdout=&stderr=&tty=    WebSocket
+    GET /attach/<namespace>/<pod>/<container>?stdout=                                  WebSocket
+    GET /containerLogs/<namespace>/<pod>/<container>?follow=&tailLines=&...            text
+
+Paths and parameters are the kubelet's own (k8s.io/kubernetes/pkg/kubelet/server).
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from aiohttp import WSMsgType, web
+
+from ciliate.lab.kubelet.errors import ContainerNotFoundError
+from ciliate.lab.kubelet.exec_session import (
+    PROTOCOLS,
+    Channel,
+    Wanted,
+    exit_status,
+    run_session,
+)
+from ciliate.lab.kubelet.logs import LogOptions, read_log
+from ciliate.lab.kubelet.pod_worker import PodWorker
+
+#: A client that answers no ping for so long is gone: half of its interval is the ping's.
+_HEARTBEAT_S: Final = 30.0
+#: A message of stdin; kubectl sends at most 32 KiB.
+_MESSAGE_BYTES_MAX: Final = 1024 * 1024
+_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
+
+
+class Pods(Protocol):
+    """Where the server finds pods: the kubelet."""
+
+    def worker_of(self, namespace: str, pod: str) -> PodWorker:
+        """Return the worker of a pod. Raises ContainerNotFoundError."""
+
+    def logs_path(self, worker: PodWorker, container: str, *, previous: bool) -> Path:
+        """Return a container's log file. Raises ContainerNotFoundError."""
+
+
+class _WebSocketPeer:
+    """A client's WebSocket as the session sees it."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self._sending = asyncio.Lock()  # stdout and stderr send at once.
+
+    async def send(self, channel: Channel, data: bytes) -> None:
+        async with self._sending:
+            await self._socket.send_bytes(bytes([channel]) + data)
+
+    async def receive(self) -> tuple[Channel, bytes] | None:
+        while True:
+            message = await self._socket.receive()
+            if message.type is WSMsgType.BINARY and message.data:
+                known = message.data[0] in set(Channel)
+                if known:
+                    return Channel(message.data[0]), message.data[1:]
+            elif message.type in (
+                WSMsgType.CLOSE,
+                WSMsgType.CLOSING,
+                WSMsgType.CLOSED,
+                WSMsgType.ERROR,
+            ):
+                return None
+
+
+class StreamServer:
+    """Serves one node's containers."""
+
+    def __init__(self, pods: Pods) -> None:
+        self._pods = pods
+
+    async def run(self, socket: Path) -> None:
+        """Serve on `socket` until cancelled."""
+        app = web.Application()
+        below = "/{namespace}/{pod}/{container:[^/]*}"
+        app.router.add_get("/exec" + below, self._exec)
+        app.router.add_get("/attach" + below, self._attach)
+        app.router.add_get("/containerLogs" + below, self._logs)
+        app.router.add_get("/healthz", _healthz)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            before = os.umask(0o177)  # The socket is root's alone from its first moment on.
+            try:
+                await web.UnixSite(runner, str(socket)).start()
+            finally:
+                os.umask(before)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await runner.cleanup()
+
+    def _find(self, request: web.Request) -> tuple[PodWorker, str]:
+        try:
+            worker = self._pods.worker_of(
+                request.match_info["namespace"], request.match_info["pod"]
+            )
+        except ContainerNotFoundError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        container = request.match_info["container"] or next(iter(worker.record.containers), "")
+        return worker, container
+
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        worker, container = self._find(request)
+        query = request.query
+        command = tuple(query.getall("command", []))
+        if not command:
+            raise web.HTTPBadRequest(text="you must specify at least 1 command\n")
+        try:
+            execution = worker.containers.execution(container)
+        except ContainerNotFoundError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        tty = _flag(query, "tty")
+        wanted = Wanted(
+            command=command,
+            stdin=_flag(query, "stdin", "input"),
+            stdout=_flag(query, "stdout", "output"),
+            stderr=_flag(query, "stderr", "error") and not tty,
+            tty=tty,
+        )
+        socket = await _accept(request)
+        await run_session(execution, wanted, _WebSocketPeer(socket))
+        await socket.close()
+        return socket
+
+    async def _attach(self, request: web.Request) -> web.StreamResponse:
+        """Follow the container's output from now on; it has no input of its own."""
+        worker, container = self._find(request)
+        life = worker.containers.life(container)
+        if life is None:
+            raise web.HTTPNotFound(text=f'container "{container}" does not run\n')
+        socket = await _accept(request)
+        peer = _WebSocketPeer(socket)
+        gone = asyncio.ensure_future(_until_gone(peer))
+        try:
+            with life.log.follower() as (_, queue):
+                while not gone.done():
+                    next_line = asyncio.ensure_future(queue.get())
+                    await asyncio.wait({next_line, gone}, return_when=asyncio.FIRST_COMPLETED)
+                    if not next_line.done():
+                        next_line.cancel()
+                        break
+                    line = next_line.result()
+                    if line is None:
+                        await peer.send(Channel.ERROR, exit_status(0))
+                        break
+                    await peer.send(Channel.STDOUT, line.text + (b"\n" if line.whole else b""))
+        except ConnectionError:
+            pass  # The client left between two lines.
+        finally:
+            gone.cancel()
+        await socket.close()
+        return socket
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        worker, container = self._find(request)
+        previous = _flag(request.query, "previous")
+        try:
+            options = log_options(request.query, now_ns=time.time_ns())
+            path = self._pods.logs_path(worker, container, previous=previous)
+        except ContainerNotFoundError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"log options: {error}\n") from error
+        life = worker.containers.life(container)
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        live = None if previous or life is None else life.log
+        await response.prepare(request)
+        try:
+            async for text in read_log(path, options, live):
+                if text:
+                    await response.write(text)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # The reader has seen enough.
+        return response
+
+
+def log_options(query: Mapping[str, str], *, now_ns: int) -> LogOptions:
+    """Return the options a query of PodLogOptions asks for.
+
+    Raises:
+        ValueError: A number or time cannot be read.
+    """
+    since_ns = None
+    if text := query.get("sinceSeconds"):
+        since_ns = now_ns - int(text) * 1_000_000_000
+    elif text := query.get("sinceTime"):
+        since_ns = int(datetime.fromisoformat(text).timestamp() * 1_000_000_000)
+    tail = query.get("tailLines", "")
+    limit = query.get("limitBytes", "")
+    return LogOptions(
+        follow=_flag(query, "follow"),
+        timestamps=_flag(query, "timestamps"),
+        tail_lines=int(tail) if tail else None,
+        since_ns=since_ns,
+        bytes_max=int(limit) if limit else None,
+    )
+
+
+def _flag(query: Mapping[str, str], *names: str) -> bool:
+    """Whether one of the parameters says so: the API server says true, kubelets' own form is 1."""
+    return any(query.get(name, "").lower() in ("1", "true") for name in names)
+
+
+async def _accept(request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(
+        protocols=PROTOCOLS,
+        heartbeat=_HEARTBEAT_S,
+        max_msg_size=_MESSAGE_BYTES_MAX,
+        compress=False,
+    )
+    await socket.prepare(request)
+    return socket
+
+
+async def _until_gone(peer: _WebSocketPeer) -> None:
+    while await peer.receive() is not None:
+        pass
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    del request
+    return web.Response(text="ok")

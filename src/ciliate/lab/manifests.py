@@ -1,0 +1,158 @@
+"""The objects a lab's cluster starts with: namespaces, cilium-config, ds/cilium, the operator.
+
+Pure. Names, labels and images are Cilium's, so that commands written for it find what they look
+for; what runs under them are our own agent and operator (see the kubelet's images).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+from ciliate import CILIUM_API_VERSION
+from ciliate.lab.topology import CLUSTER_CIDR_V6
+
+NAMESPACE: Final = "kube-system"
+CONFIG_MAP: Final = "cilium-config"
+IP_MASQ_AGENT: Final = "ip-masq-agent"
+AGENT: Final = "cilium"
+OPERATOR: Final = "cilium-operator"
+
+AGENT_SELECTOR: Final = "k8s-app=cilium"
+OPERATOR_SELECTOR: Final = "io.cilium/app=operator,name=cilium-operator"
+
+_NAMESPACES: Final = ("default", NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets")
+
+#: What an agent with IPv6 needs beyond the walk-through's settings. The router of a dual-stack lab
+#: has a route to every pod, since IPv6 is not masqueraded.
+_DUAL_STACK: Final = {
+    "enable-ipv6": "true",
+    "enable-ipv6-masquerade": "false",
+    "ipv6-native-routing-cidr": CLUSTER_CIDR_V6,
+    "k8s-require-ipv6-pod-cidr": "true",
+}
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An object and the collection it is created in."""
+
+    path: str
+    body: Manifest
+
+
+def cilium_config(*, dual_stack: bool, changes: Mapping[str, str]) -> dict[str, str]:
+    """The data of cilium-config: the walk-through's start state, with `changes` over it."""
+    text = files("ciliate.lab").joinpath("cilium-config.json").read_text(encoding="utf-8")
+    data: dict[str, str] = json.loads(text)
+    if dual_stack:
+        data |= _DUAL_STACK
+    return data | dict(changes)
+
+
+def cluster_objects(*, config: Mapping[str, str], kubeconfig: str) -> list[Placed]:
+    """Everything to create, in order. `kubeconfig` is a path that agents and operator can read."""
+    configuration = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": CONFIG_MAP, "namespace": NAMESPACE},
+        "data": dict(config),
+    }
+    return [
+        *(
+            Placed(
+                "/api/v1/namespaces",
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}},
+            )
+            for name in _NAMESPACES
+        ),
+        Placed(f"/api/v1/namespaces/{NAMESPACE}/configmaps", configuration),
+        Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", _operator(kubeconfig)),
+        Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets", _agent(kubeconfig)),
+    ]
+
+
+def ip_masq_agent(config: Mapping[str, Any]) -> Placed:
+    """The ConfigMap of ip-masq-agent: one key, with JSON in it."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": IP_MASQ_AGENT, "namespace": NAMESPACE},
+        "data": {"config": json.dumps(config, separators=(",", ":"))},
+    }
+    return Placed(f"/api/v1/namespaces/{NAMESPACE}/configmaps", body)
+
+
+def _agent(kubeconfig: str) -> Manifest:
+    labels = {
+        "k8s-app": AGENT,
+        "app.kubernetes.io/name": "cilium-agent",
+        "app.kubernetes.io/part-of": "cilium",
+    }
+    container = {
+        "name": "cilium-agent",
+        "image": f"quay.io/cilium/cilium:v{CILIUM_API_VERSION}",
+        "command": ["ciliate", "agent"],
+        "env": _environment(kubeconfig),
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": AGENT, "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": {"k8s-app": AGENT}},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(container)},
+        },
+    }
+
+
+def _operator(kubeconfig: str) -> Manifest:
+    selector = {"io.cilium/app": "operator", "name": OPERATOR}
+    labels = selector | {
+        "app.kubernetes.io/name": OPERATOR,
+        "app.kubernetes.io/part-of": "cilium",
+    }
+    container = {
+        "name": OPERATOR,
+        "image": f"quay.io/cilium/operator-generic:v{CILIUM_API_VERSION}",
+        "command": ["ciliate", "operator"],
+        "env": _environment(kubeconfig),
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": OPERATOR, "namespace": NAMESPACE, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": selector},
+            "template": {"metadata": {"labels": labels}, "spec": _pod(container)},
+        },
+    }
+
+
+def _pod(container: Manifest) -> Manifest:
+    return {
+        "hostNetwork": True,
+        "priorityClassName": "system-node-critical",
+        "terminationGracePeriodSeconds": 1,
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [container],
+    }
+
+
+def _environment(kubeconfig: str) -> list[Manifest]:
+    return [
+        {
+            "name": "K8S_NODE_NAME",
+            "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}},
+        },
+        {
+            "name": "CILIUM_K8S_NAMESPACE",
+            "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}},
+        },
+        {"name": "KUBECONFIG", "value": kubeconfig},
+    ]

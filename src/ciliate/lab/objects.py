@@ -1,0 +1,256 @@
+"""Kubernetes objects as the lab's kubelets and controllers need them.
+
+`ciliate.api` declares the few fields the network itself reads; a kubelet needs commands, probes
+and volumes as well, a controller whole pod templates. Templates stay plain JSON: what is copied
+into pods must keep the fields nobody here knows.
+"""
+
+from typing import Any, Final
+
+from msgspec import Struct, field
+
+from ciliate.api import apps, core
+from ciliate.api.metadata import Condition, LabelSelector, ObjectMeta
+from ciliate.api.resource import Resource
+
+#: JSON as it came from the API server.
+Json = dict[str, Any]
+
+
+class PodMeta(ObjectMeta, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """A pod's metadata: its deletion has a period of grace, in seconds."""
+
+    deletion_grace_period_seconds: int | None = None
+
+
+class EnvVar(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """An environment variable: a value, or where it comes from."""
+
+    name: str
+    value: str = ""
+    value_from: Json | None = None
+
+
+class Mount(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Where a container sees one of the pod's volumes."""
+
+    name: str
+    mount_path: str
+    read_only: bool = False
+    sub_path: str = ""
+
+
+class Probe(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """How a container's readiness is asked; periods and delays in seconds."""
+
+    http_get: Json | None = None
+    tcp_socket: Json | None = None
+    exec: Json | None = None
+    period_seconds: int = 10
+    timeout_seconds: int = 1
+    initial_delay_seconds: int = 0
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A container of a pod."""
+
+    name: str
+    image: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+    env: tuple[EnvVar, ...] = ()
+    ports: tuple[core.ContainerPort, ...] = ()
+    volume_mounts: tuple[Mount, ...] = ()
+    readiness_probe: Probe | None = None
+    tty: bool = False
+    stdin: bool = False
+
+
+class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What was asked for."""
+
+    node_name: str = ""
+    node_selector: dict[str, str] = {}
+    host_network: bool = False
+    hostname: str = ""
+    subdomain: str = ""
+    restart_policy: str = "Always"
+    termination_grace_period_seconds: int = 30
+    scheduler_name: str = "default-scheduler"
+    dns_policy: str = "ClusterFirst"
+    host_aliases: tuple[Json, ...] = ()
+    affinity: Json = {}
+    tolerations: tuple[Json, ...] = ()
+    init_containers: tuple[Container, ...] = ()
+    containers: tuple[Container, ...] = ()
+    volumes: tuple[Json, ...] = ()
+
+
+class PodStatus(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What the pod's kubelet reported."""
+
+    phase: str = ""
+    conditions: tuple[Condition, ...] = ()
+    pod_ip: str = field(default="", name="podIP")
+    pod_ips: tuple[core.PodIP, ...] = field(default=(), name="podIPs")
+    start_time: str | None = None
+
+
+class Pod(Struct, frozen=True, omit_defaults=True):
+    """A pod."""
+
+    metadata: PodMeta = PodMeta()
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class PodDraft(Struct, frozen=True, omit_defaults=True):
+    """A pod to be created: its spec is the template's, as it is."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: Json = {}
+
+
+class RollingUpdate(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """How far a rolling update may go below and above the wanted number: numbers or percents."""
+
+    max_unavailable: int | str = "25%"
+    max_surge: int | str = "25%"
+
+
+class Strategy(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """How old pods give way to new ones: RollingUpdate, Recreate (Deployment), OnDelete."""
+
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdate | None = None
+
+
+class DeploymentSpec(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A number of like pods, and how they change."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Json = {}
+    replicas: int = 1
+    strategy: Strategy = Strategy()
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 10
+    paused: bool = False
+
+
+class Deployment(Struct, frozen=True, omit_defaults=True):
+    """A Deployment; its status stays JSON, to be compared with the one computed."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: DeploymentSpec = DeploymentSpec()
+    status: Json = {}
+
+
+class ReplicaSetSpec(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """How many pods of one template."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Json = {}
+    replicas: int = 1
+    min_ready_seconds: int = 0
+
+
+class ReplicaSet(Struct, frozen=True, omit_defaults=True):
+    """One revision of a Deployment, or a number of like pods of its own."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ReplicaSetSpec = ReplicaSetSpec()
+    status: Json = {}
+
+
+class DaemonSetSpec(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A pod for every node."""
+
+    selector: LabelSelector = LabelSelector()
+    template: Json = {}
+    update_strategy: Strategy = Strategy()
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 10
+
+
+class DaemonSet(Struct, frozen=True, omit_defaults=True):
+    """A DaemonSet."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: DaemonSetSpec = DaemonSetSpec()
+    status: Json = {}
+
+
+class ServicePort(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A port of a Service, and the pods' port behind it: a number or a name."""
+
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+    target_port: int | str = 0
+    app_protocol: str = ""
+
+
+class ServiceSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """Which pods stand behind a Service."""
+
+    selector: dict[str, str] = {}
+    ports: tuple[ServicePort, ...] = ()
+    type: str = "ClusterIP"
+    cluster_ip: str = field(default="", name="clusterIP")
+    cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
+    ip_families: tuple[str, ...] = ()
+    publish_not_ready_addresses: bool = False
+
+
+class Service(Struct, frozen=True, omit_defaults=True):
+    """A Service."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ServiceSpec = ServiceSpec()
+
+
+class EndpointSlice(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A Service's endpoints of one address family (discovery.k8s.io/v1)."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    address_type: str = ""
+    endpoints: tuple[Json, ...] | None = ()
+    ports: tuple[Json, ...] | None = ()
+
+
+class Endpoints(Struct, frozen=True, omit_defaults=True):
+    """The older form of the same, which `kubectl get ep` shows."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    subsets: tuple[Json, ...] | None = ()
+
+
+class Node(Struct, frozen=True, omit_defaults=True):
+    """A node; its status stays JSON."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: core.NodeSpec = core.NodeSpec()
+    status: Json = {}
+
+
+PODS: Final = core.PODS.narrowed(Pod)
+POD_DRAFTS: Final = core.PODS.narrowed(PodDraft)
+NODES: Final = core.NODES.narrowed(Node)
+DEPLOYMENTS: Final = apps.DEPLOYMENTS.narrowed(Deployment)
+DAEMON_SETS: Final = apps.DAEMON_SETS.narrowed(DaemonSet)
+REPLICA_SETS: Final = Resource(
+    "apps", "v1", "replicasets", "ReplicaSet", namespaced=True, struct=ReplicaSet
+)
+SERVICES: Final = Resource("", "v1", "services", "Service", namespaced=True, struct=Service)
+ENDPOINTS: Final = Resource("", "v1", "endpoints", "Endpoints", namespaced=True, struct=Endpoints)
+ENDPOINT_SLICES: Final = Resource(
+    "discovery.k8s.io",
+    "v1",
+    "endpointslices",
+    "EndpointSlice",
+    namespaced=True,
+    struct=EndpointSlice,
+)

@@ -1,0 +1,119 @@
+"""Where a lab keeps what: one folder per lab, named after it.
+
+The folder is a tmpfs of its own, private: unmounting it frees every pin and overlay at once, and
+no mount below it shows anywhere else. The lock lies beside it, since it has to outlive it.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ciliate.lab.errors import LabError
+
+ROOT: Final = Path("/run/ciliate/labs")
+
+#: The name is part of the control group's and appears in Unix socket paths, which hold 107 octets.
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+
+
+class LabNameError(LabError):
+    """A name that cannot be a lab's."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"lab name {name!r}: up to 32 lower-case letters, digits and inner hyphens, please"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LabPaths:
+    """The files of one lab."""
+
+    name: str
+    #: Elsewhere in tests alone.
+    root: Path = ROOT
+
+    @classmethod
+    def of(cls, name: str) -> "LabPaths":
+        """The files of lab `name`.
+
+        Raises:
+            LabNameError: It cannot be a name.
+        """
+        if not _NAME.fullmatch(name):
+            raise LabNameError(name=name)
+        return cls(name)
+
+    @property
+    def folder(self) -> Path:
+        """Everything of the lab: a tmpfs."""
+        return self.root / self.name
+
+    @property
+    def lock(self) -> Path:
+        """Held while the lab is being changed."""
+        return self.root / f"{self.name}.lock"
+
+    @property
+    def state(self) -> Path:
+        """What the lab is: `state.LabState` as JSON."""
+        return self.folder / "lab.json"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """For the host: the API server on a loopback port."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def machine_kubeconfig(self) -> Path:
+        """For processes inside machines: the API server at its cluster address."""
+        return self.folder / "kubeconfig.machine"
+
+    @property
+    def pki(self) -> Path:
+        """Authority and certificates."""
+        return self.folder / "pki"
+
+    @property
+    def apiserver(self) -> Path:
+        """The API server's store."""
+        return self.folder / "apiserver"
+
+    @property
+    def logs(self) -> Path:
+        """One file per process of the lab itself."""
+        return self.folder / "logs"
+
+    @property
+    def commands(self) -> Path:
+        """A folder for a PATH: `ciliate`, `cilium`, `cilium-dbg`."""
+        return self.folder / "bin"
+
+    @property
+    def zygote(self) -> Path:
+        """The zygote's socket."""
+        return self.folder / "zygote.sock"
+
+    @property
+    def layer(self) -> Path:
+        """Files that every machine sees over the host's own."""
+        return self.folder / "layer"
+
+    @property
+    def hosts(self) -> Path:
+        """Every machine's /etc/hosts."""
+        return self.folder / "hosts"
+
+    def machine(self, name: str) -> Path:
+        """A machine's folder."""
+        return self.folder / name
+
+    def pins(self, name: str) -> Path:
+        """A machine's namespaces."""
+        return self.folder / name / "ns"
+
+    def pods(self, node: str) -> Path:
+        """A node's pods, one folder each, kept by its kubelet."""
+        return self.folder / node / "pods"

@@ -1,0 +1,54 @@
+"""What a machine must have for a lab, asked before anything is made."""
+
+import os
+import shutil
+from typing import Final
+
+from ciliate.lab.cgroup import mount_point
+from ciliate.lab.errors import LabError
+from ciliate.lab.state import NotRootError
+
+#: Commands that machines are made with -> Debian's package.
+_TOOLS: Final = {"ip": "iproute2", "nft": "nftables"}
+
+#: Memory that a lab's files may need at the least, in bytes: its folder is a memory file system.
+_MEMORY_BYTES_MIN: Final = 256 * 1024 * 1024
+
+
+class MachineUnfitError(LabError):
+    """This machine cannot hold a lab."""
+
+    def __init__(self, *, lacks: str, remedy: str) -> None:
+        self.lacks = lacks
+        super().__init__(f"this machine has {lacks}: {remedy}")
+
+
+def check_machine() -> None:
+    """Accept this machine, or say what it lacks.
+
+    Raises:
+        NotRootError: The user is not root.
+        MachineUnfitError: A tool, a kernel feature or memory is missing.
+        CgroupMissingError: No control groups of version 2.
+    """
+    if os.geteuid() != 0:
+        raise NotRootError
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            raise MachineUnfitError(lacks=f"no `{tool}`", remedy=f"apt-get install {package}")
+    if not os.path.exists("/sys/kernel/btf/vmlinux"):
+        raise MachineUnfitError(
+            lacks="a kernel without BTF", remedy="one with CONFIG_DEBUG_INFO_BTF is needed"
+        )
+    kill = mount_point() / "cgroup.procs"
+    if not os.access(kill, os.W_OK):
+        raise MachineUnfitError(
+            lacks=f"a read-only {kill.parent}",
+            remedy="in a container, run it privileged and with its own cgroup namespace",
+        )
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if free < _MEMORY_BYTES_MIN:
+        raise MachineUnfitError(
+            lacks=f"{free // 2**20} MiB of free memory",
+            remedy=f"a lab takes {_MEMORY_BYTES_MIN // 2**20} MiB and some 100 MiB per node",
+        )

@@ -1,0 +1,218 @@
+"""The lab's own processes: zygote, API server, kubelets, web servers.
+
+Each has a log file and a control group of its name, so that one can be stopped and started anew.
+The API server's sockets are bound here, before it starts: one at the control plane's cluster
+address, in that machine, and one on the host's loopback for the user's kubectl, the only thing of
+a lab that the host's network namespace holds. Clients may connect at once; the kernel lets them
+wait until the server accepts.
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.errors import LabError
+from ciliate.lab.namespaces import in_namespaces
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.spawn import ENVIRONMENT, Entry, SpawnRequest
+from ciliate.lab.state import LabState
+from ciliate.lab.topology import API_PORT, INTERNET, ROUTER
+from ciliate.lab.zygote import BACKLOG
+from ciliate.lab.zygote_client import Child, ZygoteClient
+
+#: Names of processes, which are their control groups below the lab's.
+ZYGOTE: Final = "zygote"
+APISERVER: Final = "apiserver"
+KUBE: Final = "kube"
+WEB_ROUTER: Final = "router/web"
+WEB_INTERNET: Final = "internet/web"
+
+#: In the order of starting.
+ALL: Final = (ZYGOTE, APISERVER, KUBE, WEB_ROUTER, WEB_INTERNET)
+
+_LOG_LINES: Final = 12
+_LOG_TAIL_BYTES: Final = 16 * 1024
+
+
+class PortTakenError(LabError):
+    """The API server's address cannot be bound."""
+
+    def __init__(self, *, address: str, error: OSError) -> None:
+        self.address = address
+        super().__init__(f"API server on {address}: {error.strerror}: is another one running?")
+
+
+def log_path(paths: LabPaths, name: str) -> Path:
+    """Where a process writes its log."""
+    return paths.logs / f"{name.replace('/', '-')}.log"
+
+
+def log_tail(paths: LabPaths, name: str) -> str:
+    """The last lines of a process's log; empty where there is none."""
+    try:
+        with log_path(paths, name).open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - _LOG_TAIL_BYTES))
+            text = log.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-_LOG_LINES:])
+
+
+def alive(paths: LabPaths) -> dict[str, bool]:
+    """Which of the lab's own processes run."""
+    cgroup = LabCgroup.of(paths.name)
+    return {name: bool(LabCgroup(cgroup.path / name).pids()) for name in ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Starts and stops the processes of one lab."""
+
+    paths: LabPaths
+
+    @property
+    def zygote(self) -> ZygoteClient:
+        """The lab's process starter."""
+        return ZygoteClient(self.paths.zygote)
+
+    async def start_zygote(self) -> asyncio.subprocess.Process:
+        """Start the zygote; requests may be sent at once, it answers after its imports."""
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+            self._log(ZYGOTE) as log,
+        ):
+            listener.bind(str(self.paths.zygote))
+            listener.listen(BACKLOG)
+            return await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "ciliate.lab.zygote",
+                self.paths.name,
+                str(listener.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+                cwd="/",
+                env=ENVIRONMENT,
+            )
+
+    async def start_apiserver(self, state: LabState) -> Child:
+        """Start the API server behind its two sockets.
+
+        Raises:
+            PortTakenError: One of its addresses is in use.
+        """
+        host = state.nodes[0].node_ips[0]
+        inside = await asyncio.to_thread(
+            in_namespaces, state.nodes[0].pins, lambda: bind_api(host, API_PORT), ("net",)
+        )
+        with inside, bind_api("127.0.0.1", state.api_port) as outside:
+            return await self._call(
+                APISERVER,
+                ["ciliate.lab.control_plane:run_apiserver", self.paths.name],
+                title=f"ciliate apiserver --name {self.paths.name}",
+                sockets=(inside.fileno(), outside.fileno()),
+            )
+
+    async def start_kube(self) -> Child:
+        """Start the kubelets and controllers."""
+        return await self._call(
+            KUBE,
+            ["ciliate.lab.kube:main", str(self.paths.folder)],
+            title=f"ciliate lab kube --name {self.paths.name}",
+            env={"KUBECONFIG": str(self.paths.kubeconfig)},
+        )
+
+    async def start_web_servers(self) -> list[Child]:
+        """Start the web servers of the router and of the internet machine."""
+        started = []
+        for name, machine, words in (
+            (WEB_ROUTER, ROUTER, []),
+            (WEB_INTERNET, INTERNET, ["--per-link"]),
+        ):
+            started.append(
+                await self._call(
+                    name,
+                    ["ciliate.lab.web_server:main", machine, *words],
+                    title=f"ciliate lab web-server {machine}",
+                    pins=str(self.paths.pins(machine)),
+                )
+            )
+        return started
+
+    async def stop(self, name: str) -> None:
+        """Kill a process and everything it started."""
+        await asyncio.to_thread(LabCgroup.of(self.paths.name).remove, name)
+
+    async def _call(
+        self,
+        name: str,
+        argv: list[str],
+        *,
+        title: str,
+        pins: str | None = None,
+        env: dict[str, str] | None = None,
+        sockets: tuple[int, ...] = (),
+    ) -> Child:
+        request = SpawnRequest(
+            argv=argv,
+            entry=Entry.CALL,
+            pins=pins,
+            cgroup=name,
+            env=ENVIRONMENT | (env or {}),
+            title=title,
+        )
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with self._log(name) as log:
+                return await self.zygote.spawn(
+                    request, stdin=nothing, stdout=log, stderr=log, sockets=sockets
+                )
+        finally:
+            os.close(nothing)
+
+    @contextmanager
+    def _log(self, name: str) -> Iterator[int]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        log = os.open(log_path(self.paths, name), flags, 0o600)
+        try:
+            yield log
+        finally:
+            os.close(log)
+
+
+def bind_api(host: str, port: int) -> socket.socket:
+    """A listening socket of the API server in the calling thread's network namespace.
+
+    Port 0 takes a free one.
+
+    Raises:
+        PortTakenError: The address is in use.
+    """
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
+    except OSError as error:
+        opened.close()
+        raise PortTakenError(address=f"{host}:{port}", error=error) from error
+    return opened
+
+
+def free_api_port() -> int:
+    """A port of the host's loopback address that nothing listens on."""
+    with bind_api("127.0.0.1", 0) as probe:
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,66 @@
+"""What `lab up` ends with: machines, addresses, and three commands to try."""
+
+import shlex
+
+import msgspec
+
+from ciliate.lab import topology
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.state import LabState
+from ciliate.lab.status import render_rows
+from ciliate.lab.topology import Role
+
+#: Nodes beyond these are summed up in a line.
+_ROWS_MAX = 12
+
+
+def _addresses(state: LabState, role: Role, node_ips: list[str]) -> tuple[str, str]:
+    """The addresses that count, and what they are."""
+    if role is Role.INTERNET:
+        ips = [str(a.ip) for a in topology.internet_addresses(dual_stack=state.dual_stack)]
+        return " ".join(ips), "web server, behind every eth0"
+    if role is Role.ROUTER:
+        loops = [str(topology.loop_addresses(n, dual_stack=False)[0].ip) for n in (1, 2)]
+        return " ".join(node_ips), f"web server; behind it {' and '.join(loops)}"
+    what = "control plane" if role is Role.CONTROL_PLANE else "worker"
+    return " ".join(node_ips), f"{what} node"
+
+
+def render_summary(paths: LabPaths, state: LabState) -> str:
+    """The summary for people."""
+    shown = [machine for machine in state.machines if machine.role is not Role.SWITCH]
+    shown.sort(key=lambda machine: (not machine.role.is_node, machine.index))
+    rows: list[tuple[str, ...]] = [
+        (f"  {machine.name}", *_addresses(state, machine.role, machine.node_ips))
+        for machine in shown
+    ]
+    if len(rows) > _ROWS_MAX:
+        left = len(rows) - _ROWS_MAX
+        rows = [*rows[: _ROWS_MAX - 2], (f"  … and {left} more nodes", "", ""), *rows[-2:]]
+    option = "" if paths.name == "lab" else f" --name {shlex.quote(paths.name)}"
+    api = f"API server https://127.0.0.1:{state.api_port}"
+    return "\n".join(
+        [
+            f"lab {paths.name} is up: {len(state.nodes)} nodes, {api}",
+            *render_rows(rows),
+            "try:",
+            f'  eval "$(ciliate lab env{option})" && kubectl get node,pod -A -o wide',
+            f"  ciliate lab exec{option} k8s-ctr -- cilium-dbg status",
+            f"  ciliate lab down{option}",
+        ]
+    )
+
+
+def summary_json(paths: LabPaths, state: LabState) -> str:
+    """The summary for programs."""
+    facts = {
+        "name": state.name,
+        "api": f"https://127.0.0.1:{state.api_port}",
+        "kubeconfig": str(paths.kubeconfig),
+        "dualStack": state.dual_stack,
+        "machines": [
+            {"name": machine.name, "role": machine.role.value, "addresses": machine.node_ips}
+            for machine in state.machines
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(facts), indent=2).decode()

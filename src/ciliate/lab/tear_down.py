@@ -1,0 +1,51 @@
+"""Taking a lab down: everything that carries its name goes, in whatever state it was left.
+
+Nothing here asks a process of the lab for anything. Killing the control group ends every process;
+unmounting the folder frees namespaces, and with them links, programs and maps; what remains is
+empty folders.
+"""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from ciliate.lab.cgroup import PREFIX, LabCgroup, mount_point
+from ciliate.lab.errors import KernelCallError
+from ciliate.lab.mounts import MountFlag, mount_table, unmount
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.state import lab_names
+
+
+def tear_down(paths: LabPaths) -> bool:
+    """Remove the lab; whether there was anything. The caller holds its lock.
+
+    Raises:
+        LabError: A process or mount does not go.
+    """
+    cgroup = LabCgroup.of(paths.name)
+    found = cgroup.path.exists() or paths.folder.exists()
+    cgroup.remove()
+    remove_folder(paths.folder)
+    return found
+
+
+def remove_folder(folder: Path) -> None:
+    """Unmount what is mounted on a folder and below, and remove it; absent is a success."""
+    # The folder of a start that was killed between two calls may be mounted on twice: from the
+    # last mount to the first, whatever is there.
+    for entry in reversed(mount_table()):
+        if Path(entry.target).is_relative_to(folder):
+            with suppress(KernelCallError):  # Went with its parent.
+                unmount(entry.target, MountFlag.DETACH)
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def left_behind() -> list[str]:
+    """The names of all labs of which anything is left: a folder, or processes."""
+    groups = {
+        entry.name.removeprefix(PREFIX)
+        for entry in mount_point().iterdir()
+        if entry.name.startswith(PREFIX)
+    }
+    return sorted(groups | set(lab_names()))

@@ -1,0 +1,88 @@
+"""`lab up`, whole: the decision whether anything is to be done, then the doing, under the lock."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ciliate.config.helm import read_changes
+from ciliate.lab.bring_up import BringUp, LabRequest
+from ciliate.lab.errors import LabError
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.preflight import check_machine
+from ciliate.lab.processes import alive
+from ciliate.lab.progress import Progress
+from ciliate.lab.state import Checkout, LabState, Phase, locked, read_state
+from ciliate.lab.tear_down import tear_down
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class OtherLabError(LabError):
+    """A lab of this name is up, but not the one that is asked for."""
+
+    def __init__(self, *, name: str, differences: "Sequence[str]", remedy: str) -> None:
+        self.name = name
+        self.differences = tuple(differences)
+        super().__init__(f"lab {name!r} is up with {', '.join(differences)}: {remedy}")
+
+
+def up(
+    paths: LabPaths, *, nodes: int, values: tuple[str, ...], dual_stack: bool, quiet: bool = False
+) -> LabState:
+    """Return the lab when it is up, having started it unless it was.
+
+    Raises:
+        LabError: It cannot be started, or is up and different.
+        SettingError: A word of `values` is not understood, or no agent would take it.
+    """
+    changes = read_changes(values)
+    for problem in changes.problems():
+        raise problem  # No agent would start: better said before the lab is made.
+    request = LabRequest(
+        nodes=nodes,
+        dual_stack=dual_stack,
+        settings=changes.config,
+        values=values,
+        ip_masq_agent=changes.ip_masq_agent,
+    )
+    check_machine()
+    with Progress(quiet=quiet) as progress, locked(paths):
+        present = _present(paths)
+        if present is not None:
+            _compare(paths, present, request)
+            progress.done(f"lab {paths.name} is up already")
+            return present
+        if tear_down(paths):
+            progress.done("cleared away what a former start had left")
+        return asyncio.run(BringUp(paths, request, progress).run())
+
+
+def _present(paths: LabPaths) -> LabState | None:
+    """The lab, if it came up and all of its processes still run."""
+    try:
+        state = read_state(paths)
+    except LabError:
+        return None
+    if state.phase is not Phase.UP or not all(alive(paths).values()):
+        return None
+    return state
+
+
+def _compare(paths: LabPaths, present: LabState, request: LabRequest) -> None:
+    differences = []
+    remedy = f"`ciliate lab down --name {paths.name}` first"
+    own = Checkout.own()
+    if present.checkout != str(own.path):
+        differences.append(f"the code of {present.checkout}")
+        remedy = f"choose another --name, such as {own.own_lab_name}"
+    if len(present.nodes) != request.nodes:
+        differences.append(f"{len(present.nodes)} nodes")
+        remedy += ", or `ciliate lab add-node`"
+    if present.dual_stack != request.dual_stack:
+        differences.append("IPv6" if present.dual_stack else "IPv4 alone")
+    unmet = [key for key, value in request.settings.items() if present.settings.get(key) != value]
+    if unmet:
+        differences.append(f"other values of {', '.join(unmet)}")
+        remedy += ", or `ciliate lab upgrade --set`"
+    if differences:
+        raise OtherLabError(name=paths.name, differences=differences, remedy=remedy)

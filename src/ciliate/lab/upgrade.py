@@ -1,0 +1,71 @@
+"""`lab upgrade`: settings of a running lab changed in place, all others kept."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from ciliate.api.core import CONFIG_MAPS
+from ciliate.config.helm import HelmChanges, read_changes
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError
+from ciliate.lab import manifests
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.state import LabState, write_state
+
+
+def upgrade(paths: LabPaths, state: LabState, values: Sequence[str]) -> list[str]:
+    """Write the settings into the cluster; lines that tell what changed.
+
+    Raises:
+        SettingError: A word is not understood; nothing is changed then.
+        KubeError: The API server refuses or does not answer.
+    """
+    changes = read_changes(values)
+    warnings = [f"warning: agents will refuse {problem}" for problem in changes.problems()]
+    lines = asyncio.run(_write(paths, changes))
+    settings = {**state.settings, **changes.config}
+    write_state(paths, msgspec.structs.replace(state, settings=settings))
+    return warnings + lines
+
+
+async def _write(paths: LabPaths, changes: HelmChanges) -> list[str]:
+    lines: list[str] = []
+    async with ApiClient.from_kubeconfig(paths.kubeconfig) as client:
+        if changes.config:
+            before = await client.get(
+                CONFIG_MAPS, manifests.CONFIG_MAP, namespace=manifests.NAMESPACE
+            )
+            await client.patch(
+                CONFIG_MAPS,
+                manifests.CONFIG_MAP,
+                {"data": dict(changes.config)},
+                namespace=manifests.NAMESPACE,
+            )
+            for key, value in sorted(changes.config.items()):
+                was = before.data.get(key)
+                lines.append(f"{key}: {value}" + ("" if was == value else f" (was: {was or '-'})"))
+        if changes.ip_masq_agent:
+            await write_ip_masq_agent(client, changes)
+            lines.append(f"ConfigMap {manifests.IP_MASQ_AGENT} written")
+    return lines
+
+
+async def write_ip_masq_agent(client: ApiClient, changes: HelmChanges) -> None:
+    """Write the ConfigMap ip-masq-agent, keeping fields that are not named."""
+    fields = dict(changes.ip_masq_agent)
+    try:
+        present = await client.get(
+            CONFIG_MAPS, manifests.IP_MASQ_AGENT, namespace=manifests.NAMESPACE
+        )
+    except NotFoundError:
+        placed = manifests.ip_masq_agent(fields)
+        await client.request("POST", placed.path, body=msgspec.json.encode(placed.body))
+        return
+    fields = {**msgspec.json.decode(present.data.get("config", "{}")), **fields}
+    await client.patch(
+        CONFIG_MAPS,
+        manifests.IP_MASQ_AGENT,
+        {"data": manifests.ip_masq_agent(fields).body["data"]},
+        namespace=manifests.NAMESPACE,
+    )

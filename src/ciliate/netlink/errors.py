@@ -1,0 +1,52 @@
+"""What can go wrong between us and the kernel's network, with the facts as attributes."""
+
+import errno as errno_names
+import os
+
+from ciliate.errors import CiliateError
+
+#: The object is not there (any more): a link, a route, an address or a neighbour.
+_GONE = frozenset(
+    {errno_names.ENODEV, errno_names.ENOENT, errno_names.ESRCH, errno_names.EADDRNOTAVAIL}
+)
+
+_REMEDIES = {
+    errno_names.EPERM: "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN",
+    errno_names.ENOBUFS: "raise net.core.rmem_max, or try again when the node is less busy",
+    errno_names.EEXIST: "something else made it: remove it by hand",
+    errno_names.EOPNOTSUPP: "the kernel lacks this feature",
+    errno_names.EMFILE: "raise the agent's limit of open files",
+}
+
+
+class NetlinkError(CiliateError):
+    """A request to the kernel failed.
+
+    `step` says what was tried ("add route"), `subject` on which object, `errno` the kernel's
+    answer, `detail` the kernel's own words where it gave some (extended acknowledgement).
+    """
+
+    def __init__(self, *, step: str, subject: str, errno: int, detail: str = "") -> None:
+        self.step = step
+        self.subject = subject
+        self.errno = errno
+        self.detail = detail
+        name = errno_names.errorcode.get(errno, str(errno))
+        words = detail or os.strerror(errno)
+        remedy = _REMEDIES.get(errno)
+        super().__init__(f"{step} {subject}: {words} ({name})" + (f": {remedy}" if remedy else ""))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the object was absent, which a removal takes for success."""
+        return self.errno in _GONE
+
+
+class PodLinkMismatchError(CiliateError):
+    """A pod's interface is not as it was made; `problem` says in what."""
+
+    def __init__(self, *, host_name: str, netns: str, problem: str) -> None:
+        self.host_name = host_name
+        self.netns = netns
+        self.problem = problem
+        super().__init__(f"pod link {host_name} ({netns}): {problem}: recreate the pod")

@@ -1,0 +1,83 @@
+"""Neighbour entries: read, put, remove (RTM_*NEIGH, linux/neighbour.h)."""
+
+import errno
+import struct
+from ipaddress import ip_address
+from typing import Final
+
+from ciliate.net.address import IPAddress, Mac, mac_from_octets, mac_octets
+from ciliate.net.link import Neighbour
+from ciliate.netlink.addresses import family_of
+from ciliate.netlink.channel import Channel
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.message import Message, Request, attribute, attributes
+from ciliate.netlink.numbers import (
+    AF_INET,
+    AF_INET6,
+    AF_UNSPEC,
+    NDA_DST,
+    NDA_LLADDR,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    NUD_PERMANENT,
+    RTM_DELNEIGH,
+    RTM_GETNEIGH,
+    RTM_NEWNEIGH,
+)
+
+_NDMSG: Final = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+
+
+def neighbour_request(*, link_index: int, address: IPAddress, mac: Mac) -> Request:
+    """Return the message that makes `mac` the permanent link-layer address of `address`."""
+    body = _NDMSG.pack(family_of(address), link_index, NUD_PERMANENT, 0, 0)
+    body += attribute(NDA_DST, address.packed) + attribute(NDA_LLADDR, mac_octets(mac))
+    subject = f"{address} lladdr {mac} on link {link_index}"
+    return Request(RTM_NEWNEIGH, body, "add neighbour", subject, NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def decode_neighbour(message: Message) -> Neighbour:
+    """Return the entry a RTM_NEWNEIGH message tells of."""
+    _, index, state, _, _ = _NDMSG.unpack_from(message.body)
+    found = attributes(message.body, _NDMSG.size)
+    mac = found.get(NDA_LLADDR, b"")
+    return Neighbour(
+        index, ip_address(found[NDA_DST]), mac_from_octets(mac) if len(mac) == 6 else None, state
+    )
+
+
+def list_neighbours(channel: Channel) -> tuple[Neighbour, ...]:
+    """Return every neighbour entry of the namespace, of both families. Blocking."""
+    request = Request(RTM_GETNEIGH, _NDMSG.pack(AF_UNSPEC, 0, 0, 0, 0), "list", "neighbours")
+    return tuple(
+        decode_neighbour(message)
+        for message in channel.dump(request)
+        if message.body[0] in (AF_INET, AF_INET6)
+    )
+
+
+async def observe_neighbours(rtnl: Rtnetlink) -> tuple[Neighbour, ...]:
+    """Return every neighbour entry of the namespace, of both families."""
+    return await rtnl.run(list_neighbours)
+
+
+async def replace_neighbour(
+    rtnl: Rtnetlink, *, link_index: int, address: IPAddress, mac: Mac
+) -> None:
+    """Make `mac` the permanent link-layer address of `address` on a link."""
+    request = neighbour_request(link_index=link_index, address=address, mac=mac)
+    await rtnl.run(lambda channel: channel.batch([request]))
+
+
+async def delete_neighbour(rtnl: Rtnetlink, *, link_index: int, address: IPAddress) -> None:
+    """Remove the entry of `address` on a link; an absent one is a success."""
+    body = _NDMSG.pack(family_of(address), link_index, 0, 0, 0)
+    body += attribute(NDA_DST, address.packed)
+    request = Request(
+        RTM_DELNEIGH,
+        body,
+        "remove neighbour",
+        f"{address} on link {link_index}",
+        tolerated=frozenset({errno.ENOENT, errno.ENODEV}),
+    )
+    await rtnl.run(lambda channel: channel.batch([request]))

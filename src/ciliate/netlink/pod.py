@@ -1,0 +1,132 @@
+"""Pod interfaces: made, swapped, listed, removed; the hot path of CNI ADD and DEL.
+
+`PodLinks` is the event loop's side: it hands each operation to one of a few worker threads
+(`pod_worker.py`), and gathers removals into groups, since the kernel waits 16 ms for an RCU grace
+period per removal, of one link or of fifty.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from ciliate.netlink.pod_link import (
+    ObservedPodLink,
+    PodLink,
+    PodLinkState,
+    host_name,
+    new_mac,
+)
+from ciliate.netlink.pod_worker import REMOVED_MAX, PodWorker
+from ciliate.netlink.removal import Outcomes, RemovalGroups
+
+__all__ = ["ObservedPodLink", "PodLink", "PodLinkState", "PodLinks", "host_name", "new_mac"]
+
+#: More would wait for the same RTNL lock.
+WORKERS_DEFAULT: Final = 2
+
+T = TypeVar("T")
+
+
+class PodLinks:
+    """The pod interfaces of a node.
+
+    Cancelling an operation does not stop its thread: after a cancelled `create`, call `remove`.
+    """
+
+    def __init__(self, *, workers: int = WORKERS_DEFAULT, netns: str | None = None) -> None:
+        """Start `workers` threads in the namespace at path `netns`; None: the caller's own."""
+        self._netns = netns
+        self._local = threading.local()
+        self._made: list[PodWorker] = []
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pod-link")
+        # One thread removes, whatever the load: it sleeps in the kernel most of the time, and
+        # must not hold up those that create.
+        self._remover = ThreadPoolExecutor(1, thread_name_prefix="pod-unlink")
+        self._removals = RemovalGroups(self._remove_group, names_max=REMOVED_MAX)
+
+    async def create(self, link: PodLink) -> PodLinkState:
+        """Make a pod's interface, complete on both ends; one of an earlier ADD is replaced.
+
+        Raises:
+            NetlinkError: Names step, object and errno; nothing of the link is left.
+        """
+        return await self._run(lambda worker: worker.create(link))
+
+    async def check(self, link: PodLink) -> None:
+        """Compare a pod's interface with `link` (CNI, CHECK); descriptors are not looked at.
+
+        Raises:
+            PodLinkMismatchError: Names what differs.
+            NetlinkError: The pod's namespace is gone.
+        """
+        await self._run(lambda worker: worker.check(link))
+
+    async def observe(self) -> tuple[ObservedPodLink, ...]:
+        """Return the pod interfaces that the kernel has."""
+        return await self._run(lambda worker: worker.observe())
+
+    async def replace_programs(
+        self, ifindexes: Sequence[int], *, from_pod_fd: int, to_pod_fd: int
+    ) -> frozenset[int]:
+        """Swap both programs of each link in place; at no moment does a packet find none.
+
+        Returns:
+            The indexes that no longer exist.
+        """
+        return await self._run(
+            lambda worker: worker.replace_programs(
+                ifindexes, from_pod_fd=from_pod_fd, to_pod_fd=to_pod_fd
+            )
+        )
+
+    async def remove(self, host_name: str) -> None:
+        """Remove a pod's interface by its host side's name; an absent one is a success.
+
+        Names that arrive while a group is being removed form the next one.
+
+        Raises:
+            NetlinkError: The group failed; the link may still be there.
+        """
+        await self._removals.remove(host_name)
+
+    async def _remove_group(self, names: Sequence[str]) -> Outcomes:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._remover, self._with_worker, lambda worker: worker.remove(names)
+        )
+
+    async def aclose(self) -> None:
+        """Wait for what is under way, then end the threads."""
+        await self._removals.drain()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._threads.shutdown)
+        await loop.run_in_executor(None, self._remover.shutdown)
+        while self._made:
+            self._made.pop().close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _run(self, work: Callable[[PodWorker], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._with_worker, work)
+
+    def _with_worker(self, work: Callable[[PodWorker], T]) -> T:
+        """Run in a worker thread, with that thread's own socket."""
+        worker: PodWorker | None = getattr(self._local, "worker", None)
+        if worker is None:
+            worker = PodWorker(self._netns)
+            self._local.worker = worker
+            self._made.append(worker)
+        return work(worker)

@@ -1,0 +1,199 @@
+"""The batches that make a pod's interface: which messages, in which order, and why.
+
+Pure: from a `PodLink` to requests. `pod.py` sends them. Three batches:
+
+1. in the node's namespace, the veth pair, its pod side born inside the pod's namespace (moving one
+   later costs 16 ms). Alone, because what follows needs the ifindex the kernel chose: in one batch
+   a failure here would make the rest hit another link;
+2. in the node's namespace, everything on the host side, programs before the link goes up;
+3. in the pod's namespace, everything on the pod side, the link up before addresses and routes.
+"""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
+
+from ciliate.net.address import IPAddress, host_network, mac_octets
+from ciliate.net.link import (
+    LOOPBACK_INDEX,
+    LinkAddress,
+    LinkFlag,
+    Route,
+    RouteProtocol,
+    RouteScope,
+)
+from ciliate.netlink.addresses import address_request
+from ciliate.netlink.links import link_body, set_link_request, settle_request
+from ciliate.netlink.message import Request, attribute, nested, number, text
+from ciliate.netlink.neighbours import neighbour_request
+from ciliate.netlink.numbers import (
+    AF_INET,
+    AF_INET6,
+    IFA_F_NODAD,
+    IFLA_ADDRESS,
+    IFLA_AF_SPEC,
+    IFLA_IFNAME,
+    IFLA_INET6_ADDR_GEN_MODE,
+    IFLA_INET_CONF,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_LINKINFO,
+    IFLA_MTU,
+    IFLA_NET_NS_FD,
+    IFLA_NUM_RX_QUEUES,
+    IFLA_NUM_TX_QUEUES,
+    IN6_ADDR_GEN_MODE_NONE,
+    IPV4_DEVCONF_ACCEPT_REDIRECTS,
+    IPV4_DEVCONF_ARP_ACCEPT,
+    IPV4_DEVCONF_ARP_IGNORE,
+    IPV4_DEVCONF_RP_FILTER,
+    NLM_F_CREATE,
+    NLM_F_ECHO,
+    NLM_F_EXCL,
+    RTM_NEWLINK,
+    RTM_SETLINK,
+    VETH_INFO_PEER,
+)
+from ciliate.netlink.pod_link import PodLink
+from ciliate.netlink.programs import filter_request, qdisc_request
+from ciliate.netlink.routes import replace_request
+
+#: arp_ignore: answer no ARP at all (ip-sysctl.rst).
+_ARP_IGNORE_ALL: Final = 8
+
+#: A veth hands packets to the sender's CPU and takes no lock: more queues (its default is one per
+#: CPU) cost 0.12 ms of a pod's start and a hash per packet, and win nothing.
+_ONE_QUEUE: Final = number(IFLA_NUM_TX_QUEUES, 1) + number(IFLA_NUM_RX_QUEUES, 1)
+
+
+def create_request(link: PodLink, *, netns_fd: int) -> Request:
+    """Return the message that makes the pair; the kernel echoes the host side as it became.
+
+    The host side is NOARP: the kernel then neither learns from nor answers a pod's ARP. The
+    pod's question for its gateway is answered by the program in front of it.
+    """
+    peer = link_body() + b"".join(
+        (
+            text(IFLA_IFNAME, link.pod_name),
+            attribute(IFLA_ADDRESS, mac_octets(link.pod_mac)),
+            number(IFLA_MTU, link.mtu),
+            _ONE_QUEUE,
+            number(IFLA_NET_NS_FD, netns_fd),
+        )
+    )
+    body = link_body(flags=LinkFlag.NOARP, change=LinkFlag.NOARP) + b"".join(
+        (
+            text(IFLA_IFNAME, link.host_name),
+            attribute(IFLA_ADDRESS, mac_octets(link.host_mac)),
+            number(IFLA_MTU, link.mtu),
+            _ONE_QUEUE,
+            nested(
+                IFLA_LINKINFO,
+                text(IFLA_INFO_KIND, "veth"),
+                nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, peer)),
+            ),
+        )
+    )
+    flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO
+    return Request(RTM_NEWLINK, body, "create pod link", f"{link.host_name} ({link.netns})", flags)
+
+
+def host_requests(link: PodLink, *, index: int, ipv6_known: bool) -> list[Request]:
+    """Return what the host side needs, in the order the kernel demands.
+
+    Settings and programs come before the link goes up, neighbours and routes after: the kernel
+    takes a route only on a link that is up.
+    """
+    subject = link.host_name
+    requests = [
+        _host_settings(index, subject=subject, ipv6_known=ipv6_known),
+        qdisc_request(index, subject=subject),
+        filter_request(index, program_fd=link.from_pod_fd, from_pod=True, subject=subject),
+        filter_request(index, program_fd=link.to_pod_fd, from_pod=False, subject=subject),
+        set_link_request(index, up=True, subject=subject),
+    ]
+    for address in link.addresses:
+        requests.append(neighbour_request(link_index=index, address=address, mac=link.pod_mac))
+        if link.route:
+            requests.append(replace_request(endpoint_route(address, index, link.host_name)))
+    return requests
+
+
+def endpoint_route(address: IPAddress, index: int, name: str) -> Route:
+    """Return the route that leads to one pod: `<ip> dev lxc... proto kernel scope link`."""
+    return Route(
+        destination=host_network(address),
+        link_index=index,
+        protocol=RouteProtocol.KERNEL,
+        scope=RouteScope.LINK if address.version == 4 else RouteScope.UNIVERSE,
+        link_name=name,
+    )
+
+
+def _host_settings(index: int, *, subject: str, ipv6_known: bool) -> Request:
+    """Settings /proc/sys has too, without its file operations.
+
+    rp_filter 0: the program redirects replies past the routes the filter would ask. No
+    redirects, no ARP: nothing a pod sends changes the node. No link-local IPv6 address: then no
+    neighbour solicitation of a pod has a target here.
+    """
+    settings = nested(
+        IFLA_INET_CONF,
+        number(IPV4_DEVCONF_RP_FILTER, 0),
+        number(IPV4_DEVCONF_ACCEPT_REDIRECTS, 0),
+        number(IPV4_DEVCONF_ARP_ACCEPT, 0),
+        number(IPV4_DEVCONF_ARP_IGNORE, _ARP_IGNORE_ALL),
+    )
+    families = [nested(AF_INET, settings)]
+    if ipv6_known:
+        generation = attribute(IFLA_INET6_ADDR_GEN_MODE, bytes((IN6_ADDR_GEN_MODE_NONE,)))
+        families.append(nested(AF_INET6, generation))
+    body = link_body(index=index) + nested(IFLA_AF_SPEC, *families)
+    return Request(RTM_SETLINK, body, "set up host side", subject)
+
+
+def pod_requests(link: PodLink, *, index: int) -> list[Request]:
+    """Return what the pod side needs; `index` is its ifindex in the pod's namespace.
+
+    Each gateway is on no subnet of the pod's /32: a link route makes it reachable, a permanent
+    neighbour saves asking for it.
+    """
+    requests = [
+        set_link_request(LOOPBACK_INDEX, up=True, subject=f"lo ({link.netns})"),
+        set_link_request(index, up=True, subject=f"{link.pod_name} ({link.netns})"),
+        settle_request(index, subject=f"{link.pod_name} ({link.netns})"),
+    ]
+    for address in link.addresses:
+        # The allocator vouches for uniqueness; detection would hold the address back for 1 s.
+        flags = IFA_F_NODAD if address.version == 6 else 0
+        host = LinkAddress(index, address, address.max_prefixlen, RouteScope.UNIVERSE, flags)
+        requests.append(address_request(host))
+    for gateway in link.gateways:
+        requests.append(neighbour_request(link_index=index, address=gateway, mac=link.host_mac))
+        requests += [replace_request(route) for route in pod_routes(gateway, index, link)]
+    return requests
+
+
+def pod_routes(gateway: IPAddress, index: int, link: PodLink) -> tuple[Route, Route]:
+    """Return the pod's routes of one family: to the gateway, and by it to everything.
+
+    The MTU is on the default route alone, not on the link: packets that come in at full size
+    still fit (reference 1.11).
+    """
+    version_4 = gateway.version == 4
+    everything = IPv4Network("0.0.0.0/0") if version_4 else IPv6Network("::/0")
+    on_link = Route(
+        destination=host_network(gateway),
+        link_index=index,
+        protocol=RouteProtocol.BOOT,
+        scope=RouteScope.LINK if version_4 else RouteScope.UNIVERSE,
+        link_name=link.pod_name,
+    )
+    default = Route(
+        destination=everything,
+        link_index=index,
+        gateway=gateway,
+        protocol=RouteProtocol.BOOT,
+        mtu=link.route_mtu,
+        link_name=link.pod_name,
+    )
+    return on_link, default

@@ -1,0 +1,326 @@
+"""The work behind `PodLinks`: what one worker thread does to the kernel. Blocking throughout.
+
+A worker keeps a socket and a descriptor of the node's namespace. It visits a pod's namespace only
+to open a socket there and to write settings, and is home again before it sends a batch.
+"""
+
+import errno
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from ciliate.net.address import Mac
+from ciliate.net.link import Link, LinkFlag, Neighbour
+from ciliate.netlink.addresses import list_addresses
+from ciliate.netlink.channel import BATCH_MESSAGES_MAX, Channel
+from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.netlink.links import (
+    decode_link,
+    delete_link_request,
+    get_link,
+    link_body,
+    list_links,
+    settle_request,
+)
+from ciliate.netlink.message import Request, number, text
+from ciliate.netlink.namespace import (
+    enter,
+    inside,
+    is_namespace,
+    is_same_namespace,
+    open_namespace,
+    open_own_namespace,
+)
+from ciliate.netlink.neighbours import list_neighbours
+from ciliate.netlink.numbers import (
+    IFLA_GROUP,
+    IFLA_IFNAME,
+    NUD_PERMANENT,
+    RTM_DELLINK,
+    RTM_NEWLINK,
+    RTM_SETLINK,
+)
+from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink, PodLink, PodLinkState
+from ciliate.netlink.pod_requests import create_request, host_requests, pod_requests
+from ciliate.netlink.programs import filter_request, program_ids, qdisc_request
+from ciliate.netlink.removal import Outcomes
+from ciliate.netlink.routes import list_routes
+from ciliate.netlink.sysctl import has_ipv6, write_sysctl, write_sysctls
+
+#: Links under removal are put into this group, and the group is removed as one. The number is
+#: ours by its improbability ("ciad" in hexadecimal); a crash between leaves what must go anyway.
+REMOVAL_GROUP: Final = 0xC1AD
+
+#: Each link takes one message of a batch, the group's removal another.
+REMOVED_MAX: Final = BATCH_MESSAGES_MAX - 1
+#: Each link takes three.
+REPLACED_MAX: Final = BATCH_MESSAGES_MAX // 3
+
+
+class PodWorker:
+    """One thread's descriptors and the operations on pod links that need them."""
+
+    def __init__(self, netns: str | None) -> None:
+        if netns is not None:
+            descriptor = open_namespace(netns)
+            try:
+                enter(descriptor, subject=netns)
+            finally:
+                os.close(descriptor)
+        self._home = open_own_namespace()
+        self._node = Channel()
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._node.close()
+        os.close(self._home)
+
+    def create(self, link: PodLink) -> PodLinkState:
+        """Make `link`; an earlier one of the same attachment is replaced.
+
+        Raises:
+            NetlinkError: Names the step, the object and errno. Nothing of the link is left.
+        """
+        netns_fd = open_namespace(link.netns)
+        try:
+            self._refuse_wrong_namespace(link, netns_fd)
+            host = self._create_pair(link, netns_fd)
+            try:
+                return self._complete(link, host, netns_fd)
+            except NetlinkError:
+                self._node.batch([delete_link_request(link.host_name)])
+                raise
+        finally:
+            os.close(netns_fd)
+
+    def _refuse_wrong_namespace(self, link: PodLink, netns_fd: int) -> None:
+        if not is_namespace(netns_fd):
+            # What is left of a bind mount after its namespace was unmounted is an empty file.
+            code, problem = errno.ENOENT, "is no network namespace any more"
+        elif is_same_namespace(netns_fd, self._home):
+            code, problem = errno.EINVAL, "is the node's own network namespace, not a pod's"
+        else:
+            return
+        raise NetlinkError(
+            step="create pod link in", subject=link.netns, errno=code, detail=problem
+        )
+
+    def _create_pair(self, link: PodLink, netns_fd: int) -> Link:
+        request = create_request(link, netns_fd=netns_fd)
+        try:
+            said = self._node.batch([request])
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+            self._remove_former(link, netns_fd)
+            said = self._node.batch([request])
+        return decode_link(next(message for message in said if message.kind == RTM_NEWLINK))
+
+    def _remove_former(self, link: PodLink, netns_fd: int) -> None:
+        """Remove what bears one of the link's two names; deleting one end takes the other.
+
+        In the pod only a veth whose peer is elsewhere is ours to remove: a wrong path could be
+        some machine's namespace, and eth0 its way to the world.
+        """
+        self._node.batch([delete_link_request(link.host_name)])
+        with inside(netns_fd, home=self._home, subject=link.netns):
+            pod = Channel()
+        with pod:
+            former = get_link(pod, link.pod_name)
+            if former is None:
+                return
+            if former.kind != "veth" or former.peer_netnsid is None:
+                raise NetlinkError(
+                    step="create pod link",
+                    subject=f"{link.pod_name} ({link.netns})",
+                    errno=errno.EEXIST,
+                    detail=f"a {former.kind or 'device'} of that name is no pod's interface",
+                )
+            pod.batch([delete_link_request(link.pod_name)])
+
+    def _complete(self, link: PodLink, host: Link, netns_fd: int) -> PodLinkState:
+        assert host.peer_index is not None, "a veth has a peer"
+        ipv6_known = has_ipv6()
+        self._node.batch(host_requests(link, index=host.index, ipv6_known=ipv6_known))
+        if ipv6_known:
+            _write(host_settings(link))
+        with inside(netns_fd, home=self._home, subject=link.netns):
+            pod = Channel()
+            _settle_pod(link)
+        with pod:
+            pod.batch(pod_requests(link, index=host.peer_index))
+        # The host side went up before its peer: only now does it have a carrier.
+        self._node.batch([settle_request(host.index, subject=link.host_name)])
+        return PodLinkState(host_ifindex=host.index, pod_ifindex=host.peer_index)
+
+    def remove(self, names: Sequence[str]) -> Outcomes:
+        """Remove links as one group: one grace period for all; an absent one is a success."""
+        gone = frozenset({errno.ENODEV})
+        requests = [
+            Request(
+                RTM_SETLINK,
+                link_body() + text(IFLA_IFNAME, name) + number(IFLA_GROUP, REMOVAL_GROUP),
+                "remove pod link",
+                name,
+                tolerated=gone,
+            )
+            for name in names
+        ]
+        group = link_body() + number(IFLA_GROUP, REMOVAL_GROUP)
+        subject = f"group {REMOVAL_GROUP:#x}"
+        requests.append(
+            Request(RTM_DELLINK, group, "remove pod links of", subject, tolerated=gone)
+        )
+        *marked, removed = self._node.attempt(requests)
+        return {name: mark or removed for name, mark in zip(names, marked, strict=True)}
+
+    def replace_programs(
+        self, indexes: Sequence[int], *, from_pod_fd: int, to_pod_fd: int
+    ) -> frozenset[int]:
+        """Swap the programs of links in place; return the indexes that are gone."""
+        gone: set[int] = set()
+        for start in range(0, len(indexes), REPLACED_MAX):
+            part = indexes[start : start + REPLACED_MAX]
+            requests: list[Request] = []
+            for index in part:
+                subject = f"link {index}"
+                requests += (
+                    qdisc_request(index, subject=subject),
+                    filter_request(index, program_fd=from_pod_fd, from_pod=True, subject=subject),
+                    filter_request(index, program_fd=to_pod_fd, from_pod=False, subject=subject),
+                )
+            failures = self._node.attempt(requests)
+            for place, failure in enumerate(failures):
+                if failure is None:
+                    continue
+                if failure.errno != errno.ENODEV:
+                    raise failure
+                gone.add(part[place // 3])
+        return frozenset(gone)
+
+    def observe(self) -> tuple[ObservedPodLink, ...]:
+        """Return every pod link of the node, read from the kernel."""
+        links = [
+            link
+            for link in list_links(self._node, kind="veth")
+            if link.name.startswith(HOST_PREFIX)
+        ]
+        if not links:
+            return ()
+        neighbours = _permanent(list_neighbours(self._node))
+        routes = [
+            route
+            for route in list_routes(self._node)
+            if route.destination.prefixlen == route.destination.max_prefixlen
+        ]
+        observed: list[ObservedPodLink] = []
+        for link in links:
+            routed = [r.destination.network_address for r in routes if r.link_index == link.index]
+            known = neighbours.get(link.index, ())
+            from_pod, to_pod = program_ids(self._node, link.index)
+            assert link.mac is not None, "a veth has a MAC address"
+            observed.append(
+                ObservedPodLink(
+                    name=link.name,
+                    ifindex=link.index,
+                    host_mac=link.mac,
+                    pod_mac=known[0].mac if known else None,
+                    mtu=link.mtu,
+                    is_up=link.is_up,
+                    peer_netnsid=link.peer_netnsid,
+                    addresses=tuple(routed) or tuple(entry.address for entry in known),
+                    from_pod_program=from_pod,
+                    to_pod_program=to_pod,
+                )
+            )
+        return tuple(observed)
+
+    def check(self, link: PodLink) -> None:
+        """Compare both ends with `link`.
+
+        Raises:
+            PodLinkMismatchError: Names what differs.
+            NetlinkError: The namespace is gone.
+        """
+        host = get_link(self._node, link.host_name)
+        netns_fd = open_namespace(link.netns)
+        try:
+            with inside(netns_fd, home=self._home, subject=link.netns):
+                pod_channel = Channel()
+        finally:
+            os.close(netns_fd)
+        with pod_channel as channel:
+            pod = get_link(channel, link.pod_name)
+            addresses = list_addresses(channel)
+        problem = _side_problem(host, name=link.host_name, mac=link.host_mac) or _side_problem(
+            pod, name=link.pod_name, mac=link.pod_mac
+        )
+        if not problem and pod is not None:
+            held = {address.address for address in addresses if address.link_index == pod.index}
+            missing = [str(address) for address in link.addresses if address not in held]
+            problem = f"{link.pod_name} lacks {', '.join(missing)}" if missing else ""
+        if problem:
+            raise PodLinkMismatchError(host_name=link.host_name, netns=link.netns, problem=problem)
+
+
+def _side_problem(side: Link | None, *, name: str, mac: Mac) -> str:
+    if side is None:
+        return f"{name} is missing"
+    if not side.flags & LinkFlag.UP:
+        return f"{name} is down"
+    if side.mac != mac:
+        return f"{name} has the MAC address {side.mac} instead of {mac}"
+    return ""
+
+
+def host_settings(link: PodLink) -> dict[str, str]:
+    """Return the IPv6 settings of the host side, which netlink does not take.
+
+    Without IPv6 the family is off there. With it, `forwarding` 0 makes the interface a host's in
+    neighbour discovery (a pod's router solicitation would else create a neighbour entry); packets
+    are forwarded all the same, by `all.forwarding` (ip-sysctl.rst).
+    """
+    conf = f"net/ipv6/conf/{link.host_name}/"
+    if not link.ipv6:
+        return {conf + "disable_ipv6": "1"}
+    return {conf + "accept_ra": "0", conf + "accept_redirects": "0", conf + "forwarding": "0"}
+
+
+def pod_settings(link: PodLink, *, ipv6_known: bool) -> dict[str, str]:
+    """Return the settings inside the pod: no word from the wire changes its routes."""
+    settings = {
+        "net/ipv4/conf/all/accept_redirects": "0",
+        f"net/ipv4/conf/{link.pod_name}/accept_redirects": "0",
+    }
+    if not ipv6_known:
+        return settings
+    conf = f"net/ipv6/conf/{link.pod_name}/"
+    if not link.ipv6:
+        return settings | {conf + "disable_ipv6": "1"}
+    return settings | {
+        conf + "accept_ra": "0",
+        conf + "autoconf": "0",
+        conf + "accept_redirects": "0",
+    }
+
+
+def _settle_pod(link: PodLink) -> None:
+    """Write the pod's settings; the calling thread is in the pod's namespace."""
+    ipv6_known = has_ipv6()
+    if link.ipv6 and ipv6_known:
+        # Some runtimes turn IPv6 off for the whole sandbox; `all` reaches eth0 and lo.
+        write_sysctls({"net/ipv6/conf/all/disable_ipv6": "0"})
+    _write(pod_settings(link, ipv6_known=ipv6_known))
+
+
+def _write(settings: Mapping[str, str]) -> None:
+    for name, value in settings.items():
+        write_sysctl(name, value)
+
+
+def _permanent(neighbours: Iterable[Neighbour]) -> dict[int, tuple[Neighbour, ...]]:
+    grouped: dict[int, tuple[Neighbour, ...]] = {}
+    for entry in neighbours:
+        if entry.state & NUD_PERMANENT:
+            grouped[entry.link_index] = (*grouped.get(entry.link_index, ()), entry)
+    return grouped

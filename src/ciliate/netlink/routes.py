@@ -1,0 +1,231 @@
+"""Routes: read, replace, remove, look up (RTM_*ROUTE, linux/rtnetlink.h).
+
+A route is always replaced, never added: the kernel then swaps it in one step, and doing it twice
+is harmless. Observed IPv6 routes carry metric 1024 where they were put with 0.
+"""
+
+import errno
+import struct
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from ciliate.net.address import IPAddress
+from ciliate.net.link import MAIN_TABLE, Route, RouteAnswer, RouteKind, RouteScope
+from ciliate.netlink.addresses import family_of
+from ciliate.netlink.channel import Channel
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.links import list_links
+from ciliate.netlink.message import (
+    Message,
+    Request,
+    attribute,
+    attributes,
+    nested,
+    number,
+    to_number,
+)
+from ciliate.netlink.numbers import (
+    AF_INET,
+    AF_INET6,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
+    RT_TABLE_UNSPEC,
+    RTA_DST,
+    RTA_GATEWAY,
+    RTA_METRICS,
+    RTA_MULTIPATH,
+    RTA_OIF,
+    RTA_PREFSRC,
+    RTA_PRIORITY,
+    RTA_TABLE,
+    RTA_VIA,
+    RTAX_MTU,
+    RTM_DELROUTE,
+    RTM_F_CLONED,
+    RTM_F_LOOKUP_TABLE,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+)
+
+# family, destination bits, source bits, TOS, table, protocol, scope, type, flags
+_RTMSG: Final = struct.Struct("=BBBBBBBBI")
+_RTNEXTHOP: Final = struct.Struct("=HBBi")  # length, flags, hops, index
+
+
+def replace_request(route: Route) -> Request:
+    """Return the message that makes `route` the route to its destination and metric."""
+    body = _body(route, protocol=route.protocol, scope=route.scope, kind=route.kind)
+    if route.source is not None:
+        body += attribute(RTA_PREFSRC, route.source.packed)
+    if route.mtu is not None:
+        body += nested(RTA_METRICS, number(RTAX_MTU, route.mtu))
+    flags = NLM_F_CREATE | NLM_F_REPLACE
+    return Request(RTM_NEWROUTE, body, "put route", describe(route), flags)
+
+
+def delete_request(route: Route) -> Request:
+    """Return the message that removes `route` by destination, gateway, link, protocol, table.
+
+    A gateway or link that is None matches any, and so does a protocol or metric of 0; an absent
+    route is a success.
+    """
+    # A scope of NOWHERE and a kind of 0 are the kernel's "any".
+    body = _body(route, protocol=route.protocol, scope=RouteScope.NOWHERE, kind=0)
+    gone = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV})
+    return Request(RTM_DELROUTE, body, "remove route", describe(route), tolerated=gone)
+
+
+def describe(route: Route) -> str:
+    """Return `route` the way `ip route` prints it, as far as errors need."""
+    words = [str(route.destination)]
+    if route.gateway is not None:
+        words += ["via", str(route.gateway)]
+    if route.link_index is not None:
+        words += ["dev", route.link_name or str(route.link_index)]
+    if route.table != MAIN_TABLE:
+        words += ["table", str(route.table)]
+    return " ".join(words)
+
+
+def _body(route: Route, *, protocol: int, scope: int, kind: int) -> bytes:
+    network = route.destination
+    body = _RTMSG.pack(
+        family_of(network.network_address),
+        network.prefixlen,
+        0,
+        0,
+        route.table if route.table < 256 else RT_TABLE_UNSPEC,
+        protocol,
+        scope,
+        kind,
+        0,
+    )
+    body += attribute(RTA_DST, network.network_address.packed) if network.prefixlen else b""
+    body += number(RTA_TABLE, route.table)
+    if route.gateway is not None:
+        body += attribute(RTA_GATEWAY, route.gateway.packed)
+    if route.link_index is not None:
+        body += number(RTA_OIF, route.link_index)
+    if route.metric:
+        body += number(RTA_PRIORITY, route.metric)
+    return body
+
+
+def decode_route(message: Message) -> tuple[Route, ...]:
+    """Return the route a message tells of: one value per next hop, none for foreign families."""
+    family, bits, _, _, table, protocol, scope, kind, _ = _RTMSG.unpack_from(message.body)
+    if family not in (AF_INET, AF_INET6):
+        return ()
+    found = attributes(message.body, _RTMSG.size)
+    packed = found.get(RTA_DST, bytes(4 if family == AF_INET else 16))
+    metrics = attributes(found.get(RTA_METRICS, b""))
+    route = Route(
+        destination=ip_network((packed, bits)),
+        link_index=to_number(found[RTA_OIF]) if RTA_OIF in found else None,
+        gateway=_gateway(found),
+        protocol=protocol,
+        scope=scope,
+        source=ip_address(found[RTA_PREFSRC]) if RTA_PREFSRC in found else None,
+        mtu=to_number(metrics[RTAX_MTU]) if RTAX_MTU in metrics else None,
+        metric=to_number(found[RTA_PRIORITY]) if RTA_PRIORITY in found else 0,
+        table=to_number(found[RTA_TABLE]) if RTA_TABLE in found else table,
+        kind=RouteKind(kind),
+    )
+    if RTA_MULTIPATH not in found:
+        return (route,)
+    return _next_hops(route, found[RTA_MULTIPATH])
+
+
+def is_cloned(message: Message) -> bool:
+    """Whether a message tells of a cache entry (path MTU, redirect) instead of a route."""
+    return bool(_RTMSG.unpack_from(message.body)[8] & RTM_F_CLONED)
+
+
+def _gateway(found: dict[int, bytes]) -> IPAddress | None:
+    if RTA_GATEWAY in found:
+        return ip_address(found[RTA_GATEWAY])
+    if RTA_VIA in found:  # A gateway of the other family, after two octets that name it.
+        return ip_address(found[RTA_VIA][2:])
+    return None
+
+
+def _next_hops(route: Route, payload: bytes) -> tuple[Route, ...]:
+    hops: list[Route] = []
+    offset = 0
+    while offset + _RTNEXTHOP.size <= len(payload):
+        length, _, _, index = _RTNEXTHOP.unpack_from(payload, offset)
+        if length < _RTNEXTHOP.size:
+            break
+        found = attributes(payload[offset + _RTNEXTHOP.size : offset + length])
+        hops.append(replace(route, link_index=index, gateway=_gateway(found)))
+        offset += (length + 3) & ~3
+    return tuple(hops)
+
+
+def list_routes(channel: Channel, *, table: int = MAIN_TABLE) -> tuple[Route, ...]:
+    """Return the routes of a table, of both families, without link names. Blocking."""
+    found: list[Route] = []
+    for family in (AF_INET, AF_INET6):
+        header = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+        # No such table yet, or a kernel without IPv6: then there are no routes.
+        absent = frozenset({errno.ENOENT, errno.EOPNOTSUPP})
+        body = header + number(RTA_TABLE, table)
+        request = Request(RTM_GETROUTE, body, "list", f"routes of table {table}", tolerated=absent)
+        for message in channel.dump(request):
+            # Without strict checks (before 4.20) the kernel dumps every table, and its caches.
+            if is_cloned(message):
+                continue
+            found += [route for route in decode_route(message) if route.table == table]
+    return tuple(found)
+
+
+async def observe_routes(rtnl: Rtnetlink, *, table: int = MAIN_TABLE) -> tuple[Route, ...]:
+    """Return the routes of a table, of both families, with the names of their links."""
+
+    def work(channel: Channel) -> tuple[Route, ...]:
+        routes = list_routes(channel, table=table)
+        names = {link.index: link.name for link in list_links(channel)}
+        return tuple(
+            replace(route, link_name=names.get(route.link_index or 0, "")) for route in routes
+        )
+
+    return await rtnl.run(work)
+
+
+async def replace_route(rtnl: Rtnetlink, route: Route) -> None:
+    """Make `route` the route to its destination (and metric); the former goes in the same step.
+
+    Raises:
+        NetlinkError: ENETUNREACH when no link reaches the gateway, ENODEV when the link is gone.
+    """
+    await rtnl.run(lambda channel: channel.batch([replace_request(route)]))
+
+
+async def delete_route(rtnl: Rtnetlink, route: Route) -> None:
+    """Remove `route`, matched as in `delete_request`; absence is a success."""
+    await rtnl.run(lambda channel: channel.batch([delete_request(route)]))
+
+
+async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
+    """Return what the kernel would do with a packet of this node to `destination`.
+
+    Raises:
+        NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
+    """
+    family = family_of(destination)
+    # IPv6 tells the table unasked, and takes the flag for an error.
+    flags = RTM_F_LOOKUP_TABLE if family == AF_INET else 0
+    header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
+    body = header + attribute(RTA_DST, destination.packed)
+    request = Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
+    said = await rtnl.run(lambda channel: channel.batch([request]))
+    (route, *_) = decode_route(next(answer for answer in said if answer.kind == RTM_NEWROUTE))
+    return RouteAnswer(
+        destination=destination,
+        link_index=route.link_index or 0,
+        gateway=route.gateway,
+        source=route.source,
+        kind=route.kind,
+        table=route.table,
+    )

@@ -1,0 +1,78 @@
+"""Kernel settings under /proc/sys, as `sysctl` names them. Blocking: call from a thread.
+
+A name has dots ("net.ipv4.ip_forward") or, when an interface's name itself holds a dot, slashes
+("net/ipv4/conf/eth0.10/rp_filter"). /proc/sys/net is the calling thread's namespace.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from ciliate.netlink.errors import NetlinkError
+
+_ROOT: Final = "/proc/sys/"
+
+
+def read_sysctl(name: str) -> str:
+    """Return the value of `name` without its final newline.
+
+    Raises:
+        NetlinkError: ENOENT when the kernel has no such setting.
+    """
+    try:
+        descriptor = os.open(_path(name), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, 4096).decode().strip()
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise NetlinkError(step="read sysctl", subject=name, errno=error.errno or 0) from error
+
+
+def write_sysctl(name: str, value: str) -> None:
+    """Set `name` to `value`, whatever it was."""
+    try:
+        descriptor = os.open(_path(name), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, value.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise NetlinkError(
+            step="write sysctl", subject=f"{name} = {value}", errno=error.errno or 0
+        ) from error
+
+
+def write_sysctls(settings: Mapping[str, str]) -> None:
+    """Set each name to its value where it differs.
+
+    Only where it differs: writing `conf.all.forwarding` again, for one, resets every interface's
+    own value. Values are compared word by word, since the kernel prints tabs between numbers.
+    """
+    for name, value in settings.items():
+        if read_sysctl(name).split() != value.split():
+            write_sysctl(name, value)
+
+
+def node_sysctls(*, ipv4: bool, ipv6: bool) -> dict[str, str]:
+    """Return what a node needs to carry pods' packets (ARCHITECTURE.md; Cilium sets the same).
+
+    `all.rp_filter` counts as the maximum with each interface's own, so it must be 0.
+    """
+    settings: dict[str, str] = {"net.ipv4.conf.all.rp_filter": "0"}
+    if ipv4:
+        settings["net.ipv4.ip_forward"] = "1"
+        settings["net.ipv4.conf.all.forwarding"] = "1"
+    if ipv6:
+        settings["net.ipv6.conf.all.disable_ipv6"] = "0"
+        settings["net.ipv6.conf.all.forwarding"] = "1"
+    return settings
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel was built with, and booted with, IPv6."""
+    return os.path.isdir(_ROOT + "net/ipv6/conf")
+
+
+def _path(name: str) -> str:
+    return _ROOT + (name if "/" in name else name.replace(".", "/"))

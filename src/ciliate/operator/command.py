@@ -1,0 +1,83 @@
+"""`ciliate operator`: the command line of the operator's process."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ciliate.operator.settings import operator_keys
+
+
+def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the command one flag for each key of the ConfigMap that the operator acts on."""
+    for key in reversed(operator_keys()):
+        option = click.option(
+            f"--{key.name}", key.name.replace("-", "_"), metavar="VALUE", help=key.meaning
+        )
+        function = option(function)
+    return function
+
+
+@click.command("operator")
+@click.option("--kubeconfig", default="", help="Else $KUBECONFIG, the pod's own, ~/.kube/config.")
+@click.option(
+    "--k8s-namespace",
+    envvar="CILIUM_K8S_NAMESPACE",
+    default="kube-system",
+    show_default=True,
+    help="Where the ConfigMap, the lease and the agents' pods are.",
+)
+@click.option("--config-map", default="cilium-config", show_default=True)
+@click.option(
+    "--cilium-pod-labels", default="k8s-app=cilium", show_default=True, help="The agents' pods."
+)
+@click.option("--lease", default="cilium-operator-resource-lock", show_default=True)
+@click.option(
+    "--health-socket",
+    type=click.Path(path_type=Path),
+    default=Path("/var/run/cilium/operator.sock"),
+    show_default=True,
+)
+@_key_options
+def command(
+    *,
+    kubeconfig: str,
+    k8s_namespace: str,
+    config_map: str,
+    cilium_pod_labels: str,
+    lease: str,
+    health_socket: Path,
+    **keys: str | None,
+) -> None:
+    """Run the cluster's operator: definitions, clean-up, marks of readiness."""
+    # The rest is loaded here, so that `ciliate --help` need not load the API client.
+    from ciliate.operator.logs import log_to_stderr  # noqa: PLC0415 - see above
+    from ciliate.operator.process import Invocation, run_operator  # noqa: PLC0415 - see above
+
+    log_to_stderr(debug=False)
+    flags = {name.replace("_", "-"): value for name, value in keys.items() if value is not None}
+    invocation = Invocation(
+        kubeconfig=kubeconfig,
+        namespace=k8s_namespace,
+        config_map=config_map,
+        agent_labels=cilium_pod_labels,
+        lease=lease,
+        health_socket=health_socket,
+        flags=flags,
+    )
+    asyncio.run(_until_signalled(run_operator(invocation)))
+
+
+async def _until_signalled(work: Any) -> None:
+    """Run `work`; SIGTERM and SIGINT cancel it, which is an ordinary end."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return

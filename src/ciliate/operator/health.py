@@ -1,0 +1,150 @@
+"""The operator's state for probes and people: HTTP on a Unix socket, for root alone.
+
+`GET /healthz` answers 200 while the process works, leader or not; `GET /readyz` answers 503 until
+the definitions are installed and the operator either waits for the lease or leads with complete
+tables. Both bodies are the same JSON.
+"""
+
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from ciliate.errors import CiliateError
+from ciliate.kube.election import LeaderElector
+from ciliate.operator.tables import Tables
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_log = logging.getLogger(__name__)
+
+
+class HealthSocketError(CiliateError):
+    """The socket cannot be made."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        self.path = path
+        super().__init__(f"health socket {path}: {problem}")
+
+
+@dataclass(slots=True)
+class Health:
+    """What the operator is doing; filled by `process` as it gets there."""
+
+    identity: str
+    phase: str = "starting"
+    elector: LeaderElector | None = None
+    tables: Tables | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the operator does, or could take over, its work."""
+        if self.elector is None:
+            return False
+        if not self.elector.is_leader:
+            return True
+        return self.tables is not None and all(i.has_synced for i in self.tables.all)
+
+    def document(self) -> dict[str, Any]:
+        """Return the state as JSON's kinds of values."""
+        leads = self.elector is not None and self.elector.is_leader
+        return {
+            "state": "ok" if self.ready else self.phase,
+            "identity": self.identity,
+            "leader": leads,
+            "holder": self.elector.holder if self.elector else "",
+            "watches": [
+                {
+                    "name": informer.name,
+                    "synced": informer.has_synced,
+                    "connected": informer.connected,
+                    "objects": len(informer.objects),
+                    "error": str(informer.last_error or ""),
+                }
+                for informer in (self.tables.all if self.tables and leads else ())
+            ],
+        }
+
+
+class HealthServer:
+    """Serves a `Health` between `start` and `stop`."""
+
+    def __init__(self, health: Health, path: Path) -> None:
+        self._health = health
+        self._path = path
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            HealthSocketError: Another operator listens there, or the path cannot be used.
+        """
+        from aiohttp import web  # noqa: PLC0415 - only the process that serves pays for it
+
+        listener = _bind(self._path)
+        application = web.Application()
+        application.router.add_get("/healthz", self._answer_health)
+        application.router.add_get("/readyz", self._answer_ready)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+
+    async def stop(self) -> None:
+        """Stop listening and remove the socket."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._path.unlink(missing_ok=True)
+
+    async def _answer_health(self, _request: "web.Request") -> "web.Response":
+        return _json(self._health.document(), status=200)
+
+    async def _answer_ready(self, _request: "web.Request") -> "web.Response":
+        return _json(self._health.document(), status=200 if self._health.ready else 503)
+
+
+def _json(document: dict[str, Any], *, status: int) -> "web.Response":
+    from aiohttp import web  # noqa: PLC0415 - loaded already, by `start`
+
+    body = msgspec.json.encode(document)
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _bind(path: Path) -> socket.socket:
+    """Return a listening socket that only root may connect to."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(path)
+        # The mode must be right from the start: a chmod would leave a moment for others.
+        mask = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(mask)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise HealthSocketError(path, str(error)) from error
+    except HealthSocketError:
+        listener.close()
+        raise
+    return listener
+
+
+def _make_room(path: Path) -> None:
+    """Remove the socket file of a killed operator: it refuses connections."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise HealthSocketError(path, "another operator on this machine listens there")

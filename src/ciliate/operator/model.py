@@ -1,0 +1,110 @@
+"""What the operator keeps of each object: a cluster's pods and endpoints are many.
+
+Narrow views of the Structs in `ciliate.api`, decoded directly from the API's answers.
+"""
+
+from typing import Final
+
+from msgspec import Struct, structs
+
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
+from ciliate.api.core import PODS, Node
+from ciliate.api.metadata import Condition, ObjectMeta
+from ciliate.api.resource import Resource
+
+
+class PodPhase(Struct, frozen=True, gc=False):
+    """The part of a pod's status that says whether it has ended."""
+
+    phase: str = ""
+
+
+class PodPresence(Struct, frozen=True, gc=False):
+    """That a pod exists, and whether it still runs."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    status: PodPhase = PodPhase()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all its containers have ended for good: its address is free."""
+        return self.status.phase in {"Succeeded", "Failed"}
+
+
+class IdentityNumber(Struct, frozen=True, gc=False):
+    """The number of an endpoint's identity, 0 when it has none yet."""
+
+    id: int = 0
+
+
+class EndpointUse(Struct, frozen=True, gc=False):
+    """The part of an endpoint's status that says which identity it uses."""
+
+    identity: IdentityNumber | None = None
+
+
+class EndpointPresence(Struct, frozen=True, gc=False):
+    """That a CiliumEndpoint exists, and which identity it uses."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    status: EndpointUse = EndpointUse()
+
+    @property
+    def identity(self) -> str:
+        """The name of the CiliumIdentity in use, empty for none."""
+        number = self.status.identity.id if self.status.identity else 0
+        return str(number) if number else ""
+
+
+class AgentStatus(Struct, frozen=True, gc=False):
+    """The part of a pod's status that says whether it is ready."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class AgentPlace(Struct, frozen=True, gc=False, rename="camel"):
+    """The part of a pod's specification that says where it runs."""
+
+    node_name: str = ""
+
+
+class AgentPod(Struct, frozen=True, gc=False):
+    """The pod of an agent."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: AgentPlace = AgentPlace()
+    status: AgentStatus = AgentStatus()
+
+    @property
+    def ready(self) -> bool:
+        """Whether its readiness probe succeeds."""
+        return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions)
+
+
+POD_PRESENCES: Final[Resource[PodPresence]] = PODS.narrowed(PodPresence)
+ENDPOINT_PRESENCES: Final[Resource[EndpointPresence]] = CILIUM_ENDPOINTS.narrowed(EndpointPresence)
+AGENT_PODS: Final[Resource[AgentPod]] = PODS.narrowed(AgentPod)
+
+
+def bare_pod(pod: PodPresence) -> PodPresence:
+    """Return `pod` without what nobody asks for."""
+    return structs.replace(pod, metadata=_bare(pod.metadata))
+
+
+def bare_endpoint(endpoint: EndpointPresence) -> EndpointPresence:
+    """Return `endpoint` without what nobody asks for."""
+    return structs.replace(endpoint, metadata=_bare(endpoint.metadata))
+
+
+def bare_node(node: Node) -> Node:
+    """Return `node` without what nobody asks for."""
+    return structs.replace(node, metadata=_bare(node.metadata))
+
+
+def _bare(meta: ObjectMeta) -> ObjectMeta:
+    return ObjectMeta(
+        name=meta.name,
+        namespace=meta.namespace,
+        uid=meta.uid,
+        resource_version=meta.resource_version,
+    )

@@ -1,0 +1,87 @@
+"""The taint and the condition of each node, as a target that a reconciler keeps right."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from ciliate.api.core import NODES, Node
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError
+from ciliate.kube.options import PatchKind
+from ciliate.operator.readiness import (
+    NodeMarks,
+    agent_states,
+    desired_marks,
+    marks_of,
+    taint_patch,
+    up_patch,
+)
+from ciliate.operator.settings import ReadinessSettings
+from ciliate.operator.tables import Tables
+
+
+class NodeMarksTarget:
+    """What nodes show of their agents; observed in the table of nodes, which follows the API."""
+
+    name = "node marks"
+
+    def __init__(
+        self,
+        client: ApiClient,
+        tables: Tables,
+        settings: ReadinessSettings,
+        *,
+        may_act: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._tables = tables
+        self._settings = settings
+        self._may_act = may_act
+
+    def desired(self) -> Mapping[str, NodeMarks] | None:
+        """Return what every node should show, or None while a table cannot be trusted."""
+        if not (self._tables.current and self._may_act()):
+            return None
+        states = agent_states(self._tables.agents.objects.values())
+        return desired_marks(self._shown(), states, self._settings)
+
+    async def observe(self) -> Mapping[str, NodeMarks]:
+        """Return what every node shows."""
+        return self._shown()
+
+    async def put(self, key: str, value: NodeMarks) -> None:
+        """Make node `key` show `value`.
+
+        Raises:
+            KubeError: Refused, changed meanwhile, or unreachable; the next pass tries again.
+        """
+        node = self._tables.nodes.get(key)
+        if node is None:
+            return
+        shown = marks_of(node, self._settings.taint_key)
+        try:
+            # The condition first: a pod placed at once must not meet the other obstacle.
+            if value.up and not shown.up:
+                await self._client.patch(
+                    NODES,
+                    key,
+                    up_patch(datetime.now(UTC)),
+                    kind=PatchKind.STRATEGIC,
+                    subresource="status",
+                )
+                # The status write changed the version that an addition of the taint tests.
+                node = await self._client.get(NODES, key)
+            await self._patch_taint(node, tainted=value.tainted)
+        except NotFoundError:
+            return  # The node is gone, and with it what it should show.
+
+    async def remove(self, key: str) -> None:
+        """Do nothing: a node that is gone shows nothing."""
+
+    async def _patch_taint(self, node: Node, *, tainted: bool) -> None:
+        patch = taint_patch(node, self._settings.taint_key, tainted=tainted)
+        if patch:
+            await self._client.patch(NODES, node.metadata.name, patch, kind=PatchKind.JSON)
+
+    def _shown(self) -> dict[str, NodeMarks]:
+        key = self._settings.taint_key
+        return {n.metadata.name: marks_of(n, key) for n in self._tables.nodes.objects.values()}

@@ -1,0 +1,144 @@
+"""The operator's life: settings, definitions, lease, tables, tasks. Wires, decides nothing.
+
+Order matters. Definitions come before the lease, since a standby must be able to watch the kinds
+the moment it takes over. Tables are complete before anything is concluded from them. On a signal
+the tasks end first, then the lease is released, so that nobody acts without it.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ciliate.api.core import CONFIG_MAPS
+from ciliate.api.definitions import Definition, custom_resource_definitions
+from ciliate.config.keys import review
+from ciliate.errors import SettingError
+from ciliate.kube.client import ApiClient
+from ciliate.kube.election import LeaderElector
+from ciliate.kube.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
+from ciliate.operator.collector import Collector
+from ciliate.operator.definitions import install
+from ciliate.operator.health import Health, HealthServer
+from ciliate.operator.node_marks import NodeMarksTarget
+from ciliate.operator.settings import OperatorSettings, parse_operator_settings
+from ciliate.operator.tables import Tables
+from ciliate.reconcile.backoff import Backoff
+from ciliate.reconcile.reconciler import Reconciler
+
+_MARKS_RESYNC_S: Final = 15.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What the command line says; the rest is in the ConfigMap."""
+
+    kubeconfig: str
+    namespace: str
+    config_map: str
+    agent_labels: str
+    lease: str
+    health_socket: Path
+    flags: Mapping[str, str]  # Keys of the ConfigMap given as flags: they win.
+
+
+async def run_operator(invocation: Invocation) -> None:
+    """Run until cancelled.
+
+    Raises:
+        LeadershipLostError: Somebody else may lead now; start anew.
+        CiliateError: A setting is wrong, or the API server refuses us for good.
+    """
+    identity = f"{os.uname().nodename}-{secrets.token_hex(5)}"
+    health = Health(identity)
+    server = HealthServer(health, invocation.health_socket)
+    await server.start()
+    try:
+        async with ApiClient.detect(invocation.kubeconfig, user_agent="cilium-operator") as client:
+            await _run_with(client, invocation, health)
+    finally:
+        await server.stop()
+
+
+async def _run_with(client: ApiClient, invocation: Invocation, health: Health) -> None:
+    settings = await _prepare(client, invocation, custom_resource_definitions())
+    if settings.debug:
+        logging.getLogger("ciliate").setLevel(logging.DEBUG)
+    elector = LeaderElector(
+        client,
+        name=invocation.lease,
+        namespace=invocation.namespace,
+        identity=health.identity,
+    )
+    health.elector, health.phase = elector, "standby"
+    await elector.run(lambda: _lead(client, invocation, settings, elector, health))
+
+
+async def _prepare(
+    client: ApiClient, invocation: Invocation, definitions: tuple[Definition, ...]
+) -> OperatorSettings:
+    """Read the settings and install the definitions; wait for an API server that is away."""
+    pause = Backoff()
+    while True:
+        try:
+            settings = parse_operator_settings(await _config(client, invocation))
+            await install(client, definitions)
+        except (UnavailableError, ConflictError, AlreadyExistsError) as error:
+            _log.warning("start: %s; trying again", error)
+            await asyncio.sleep(pause.next())
+        else:
+            return settings
+
+
+async def _config(client: ApiClient, invocation: Invocation) -> Mapping[str, str]:
+    name, namespace = invocation.config_map, invocation.namespace
+    try:
+        config_map = await client.get(CONFIG_MAPS, name, namespace=namespace)
+    except NotFoundError as error:
+        raise SettingError(
+            key="config-map",
+            value=f"{namespace}/{name}",
+            problem="does not exist",
+            remedy="install it, or name the one to use with --config-map and --k8s-namespace",
+        ) from error
+    for warning in review(config_map.data).warnings():
+        _log.debug("%s", warning)
+    return {**config_map.data, **invocation.flags}
+
+
+async def _lead(
+    client: ApiClient,
+    invocation: Invocation,
+    settings: OperatorSettings,
+    elector: LeaderElector,
+    health: Health,
+) -> None:
+    """Do the work of the leader until cancelled."""
+    health.phase = "listing"
+    tables = Tables(client, namespace=invocation.namespace, agent_labels=invocation.agent_labels)
+    collector = Collector(client, tables, settings.collection, may_act=lambda: elector.is_leader)
+    target = NodeMarksTarget(client, tables, settings.readiness, may_act=lambda: elector.is_leader)
+    # Cheap, since the tables are in memory: catches a wake that came while a watch was interrupted.
+    marks = Reconciler(target, target.desired, resync_s=_MARKS_RESYNC_S)
+    tables.nodes.add_listener(lambda _old, _new: marks.wake())
+    tables.agents.add_listener(lambda _old, _new: marks.wake())
+    health.tables = tables
+    async with asyncio.TaskGroup() as tasks:
+        tables.run(tasks)
+        await tables.synced()
+        health.phase = "leading"
+        _log.info("leading: every table is complete")
+        collector.run(tasks)
+        if settings.readiness.any:
+            tasks.create_task(marks.run(), name="node marks")

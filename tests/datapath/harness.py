@@ -1,0 +1,174 @@
+"""What the packet tests stand on: private bpf file systems and network namespaces of their own.
+
+Namespaces made here have no name: the kernel removes them when the last descriptor goes, however
+the test run ends.
+"""
+
+import ctypes
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scapy.layers.l2 import Ether
+
+_CLONE_NEWNET = 0x40000000
+_MNT_DETACH = 2
+_ETH_P_ALL = 3
+_PACKET_OUTGOING = 4
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+#: How long a packet may take through veths and programs before it counts as lost.
+DEADLINE_S = 3.0
+
+#: How long a packet that must not come is waited for; a packet that was sent later and did come
+#: proves more, so tests prefer that.
+SILENCE_S = 0.2
+
+
+def _checked(result: int, what: str) -> None:
+    if result:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+
+
+@contextmanager
+def mounted_bpffs(folder: Path) -> Iterator[Path]:
+    """Mount a bpf file system of its own at `folder` while the block runs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = os.fsencode(folder)
+    _checked(_LIBC.mount(b"bpf", path, b"bpf", 0, None), f"mount {folder}")
+    try:
+        yield folder
+    finally:
+        _checked(_LIBC.umount2(path, _MNT_DETACH), f"umount {folder}")
+
+
+class Namespace:
+    """A network namespace without a name, held by a descriptor."""
+
+    def __init__(self) -> None:
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            _checked(_LIBC.unshare(_CLONE_NEWNET), "unshare")
+            self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        finally:
+            _checked(_LIBC.setns(before, _CLONE_NEWNET), "setns")
+            os.close(before)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Let this thread, and what it starts, run inside while the block runs."""
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        _checked(_LIBC.setns(self.fd, _CLONE_NEWNET), "setns")
+        try:
+            yield
+        finally:
+            _checked(_LIBC.setns(before, _CLONE_NEWNET), "setns")
+            os.close(before)
+
+    def close(self) -> None:
+        """Let the kernel remove it."""
+        os.close(self.fd)
+
+    @property
+    def path(self) -> str:
+        """A path that other processes of this run can open."""
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def ip(self, *lines: str) -> None:
+        """Run lines of `ip`, such as "link add …", in one batch."""
+        with self.entered():
+            subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+
+    def sysctl(self, name: str, value: str) -> None:
+        """Write a setting below /proc/sys."""
+        with self.entered():
+            Path("/proc/sys", name.replace(".", "/")).write_text(value)
+
+    def ifindex(self, device: str) -> int:
+        """Return the index of a device."""
+        with self.entered():
+            return socket.if_nametoindex(device)
+
+    def port(self, device: str) -> "Port":
+        """Open `device` for sending and receiving whole frames."""
+        with self.entered():
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+            opened.bind((device, 0))
+        return Port(opened)
+
+
+class Port:
+    """The frames of one device, as a machine at its end sees them."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+
+    def send(self, frame: Any) -> None:
+        """Send a frame, given as bytes or as a packet of scapy's."""
+        self._socket.send(bytes(frame))
+
+    def receive(self, wanted: Callable[[Any], bool], *, deadline_s: float = DEADLINE_S) -> Any:
+        """Return the first frame that is `wanted`, None when none comes in time.
+
+        Frames that this machine sent itself, and what the kernel says on its own (router
+        solicitations and the like), are passed over by `wanted`.
+        """
+        end = time.monotonic() + deadline_s
+        while (left := end - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                octets, address = self._socket.recvfrom(65536)
+            except TimeoutError:
+                return None
+            if address[2] == _PACKET_OUTGOING:
+                continue
+            frame = Ether(octets)
+            if wanted(frame):
+                return frame
+        return None
+
+    def drain(self) -> None:
+        """Forget what has arrived so far."""
+        self._socket.setblocking(False)
+        try:
+            while self._socket.recv(65536):
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """clang as the Makefile calls it, for programs that only tests load."""
+
+    root: Path
+
+    def compile(self, source: Path, target: Path, *defines: str) -> None:
+        """Compile one C file."""
+        subprocess.run(
+            [
+                *("clang", "-O2", "-g", "-target", "bpf", "-mcpu=v3"),
+                *("-Wall", "-Wextra", "-Werror"),
+                f"-I/usr/include/{os.uname().machine}-linux-gnu",
+                *(f"-D{define}" for define in defines),
+                *("-c", str(source), "-o", str(target)),
+            ],
+            check=True,
+            cwd=self.root,
+        )
+
+
+def as_root() -> bool:
+    """Whether this process can do what these tests need."""
+    return os.geteuid() == 0

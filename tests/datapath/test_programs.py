@@ -1,0 +1,257 @@
+"""src/ciliate/datapath/loader.py, programs.py and map_set.py: from object files to pins."""
+
+import json
+import logging
+import os
+import stat
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+from tests.datapath.conftest import ROOT
+from tests.datapath.harness import Compiler, Namespace
+
+from ciliate.datapath import libbpf, metrics, pins, test_run
+from ciliate.datapath.bpf_map import open_pinned
+from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.errors import DatapathError, LoadError
+from ciliate.datapath.layout import AttachPoint, Interface, NatEntry, Tuple
+from ciliate.datapath.map_set import UnknownMapError
+from ciliate.datapath.maps import ALL, INTERFACES, METRICS, NAT
+from ciliate.datapath.programs import NAMES
+from ciliate.datapath.settings import DatapathSettings
+
+FRAME = bytes(12) + b"\x08\x00" + bytes(50)
+OK, SHOT, PIPE, STOLEN = 0, 2, 3, 4
+
+
+class Agent:
+    """Opens the same datapath as often as a node's agents do."""
+
+    def __init__(self, bpf_root: Path, state_dir: Path, objects: Path) -> None:
+        self.bpf_root = bpf_root
+        self.state_dir = state_dir
+        self.objects = objects
+
+    def open(self, settings: DatapathSettings | None = None, **capacities: int) -> Datapath:
+        return Datapath.open(
+            bpf_root=self.bpf_root,
+            state_dir=self.state_dir,
+            settings=settings or DatapathSettings(),
+            capacities=capacities,
+            objects=self.objects,
+        )
+
+
+@pytest.fixture
+def agent(bpf_root: Path, state_dir: Path, counter_objects: Path) -> Agent:
+    return Agent(bpf_root, state_dir, counter_objects)
+
+
+def verdict(datapath: Datapath) -> int:
+    return test_run.run(datapath.programs.from_pod_fd, FRAME, ifindex=1).verdict
+
+
+def flow(number: int) -> Tuple:
+    return Tuple(bytes(16), bytes(16), number, 80, 6, 0)
+
+
+def mapping(number: int) -> NatEntry:
+    return NatEntry(bytes(16), number, 0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (DatapathSettings(), OK),
+        (DatapathSettings(verify_source=False), PIPE),
+        (DatapathSettings(masquerade_v4=True, snat_port_min=40000), SHOT),
+        (DatapathSettings(masquerade_v4=True, snat_port_min=40001), OK),
+        (DatapathSettings(native_routing_v4=IPv4Network("10.244.0.0/16")), STOLEN),
+        (DatapathSettings(native_routing_v4=IPv4Network("10.244.0.0/15")), OK),
+    ],
+)
+def test_settings_reach_the_program(
+    agent: Agent, namespace: Namespace, settings: DatapathSettings, expected: int
+) -> None:
+    with agent.open(settings) as datapath, datapath.opened(INTERFACES) as interfaces:
+        interfaces.put(1, Interface(bytes(16), bytes(16), 1, 1, bytes(6)))
+
+        assert verdict(datapath) == expected
+
+
+def test_what_programs_count_is_summed_over_cpus(agent: Agent) -> None:
+    with agent.open() as datapath, datapath.opened(METRICS) as opened:
+        for cpu in os.sched_getaffinity(0):
+            os.sched_setaffinity(0, {cpu})
+            verdict(datapath)
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+        counted = metrics.counters(opened)
+
+        cpus = len(os.sched_getaffinity(0))
+        assert set(counted) == {(0, AttachPoint.FROM_POD)}
+        assert counted[0, AttachPoint.FROM_POD].packets == cpus
+
+
+def test_maps_and_programs_are_pinned_and_shared(agent: Agent) -> None:
+    with agent.open() as datapath:
+        for which in ALL:
+            with open_pinned(agent.bpf_root, which) as opened, datapath.opened(which) as own:
+                assert libbpf.map_info(opened.fd).id == libbpf.map_info(own.fd).id
+        pinned = sorted(path.name for path in (agent.bpf_root / "ciliate/programs").iterdir())
+        assert pinned == sorted(NAMES)
+
+
+def test_an_agent_that_starts_again_takes_the_programs_over(agent: Agent) -> None:
+    with agent.open() as first:
+        assert first.changed
+        loaded = libbpf.program_info(first.programs.to_pod_fd).id
+        first.settle()
+
+    with agent.open() as second:
+        assert not second.changed
+        assert libbpf.program_info(second.programs.to_pod_fd).id == loaded
+
+
+def test_an_agent_killed_before_it_settled_is_told_to_attach_again(agent: Agent) -> None:
+    agent.open().close()
+
+    with agent.open() as second:
+        assert second.changed
+
+
+@pytest.mark.parametrize("lost", ["record", "program", "map"])
+def test_what_is_lost_is_made_again(agent: Agent, lost: str) -> None:
+    with agent.open() as first:
+        first.settle()
+        before = libbpf.program_info(first.programs.to_pod_fd).id
+    {
+        "record": agent.state_dir / "datapath.json",
+        "program": pins.program_path(agent.bpf_root, "from_uplink"),
+        "map": pins.map_path(agent.bpf_root, "nat"),
+    }[lost].unlink()
+
+    with agent.open() as second:
+        assert second.changed
+        assert libbpf.program_info(second.programs.to_pod_fd).id != before
+        assert pins.map_path(agent.bpf_root, "nat").exists()
+
+
+def test_a_damaged_record_only_costs_a_load(agent: Agent) -> None:
+    agent.open().close()
+    (agent.state_dir / "datapath.json").write_text("{")
+
+    with agent.open() as second:
+        assert second.changed
+
+
+def test_other_settings_load_new_programs_into_the_same_maps(agent: Agent) -> None:
+    with agent.open() as first, first.opened(NAT) as nat:
+        first.settle()
+        nat.put(flow(1), mapping(1))
+
+        with agent.open(DatapathSettings(verify_source=False)) as second:
+            assert second.changed
+            with second.opened(NAT) as same:
+                assert dict(same.items()) == {flow(1): mapping(1)}
+            assert (verdict(first), verdict(second)) == (OK, PIPE)
+
+
+@pytest.mark.parametrize(("capacity", "kept"), [(4000, 1000), (500, 500)])
+def test_another_capacity_keeps_the_entries_that_fit(
+    agent: Agent, caplog: pytest.LogCaptureFixture, capacity: int, kept: int
+) -> None:
+    with agent.open(interfaces=2000) as first, first.opened(INTERFACES) as interfaces:
+        blank = Interface(bytes(16), bytes(16), 1, 1, bytes(6))
+        interfaces.put_many(dict.fromkeys(range(1000), blank))
+
+    with caplog.at_level(logging.WARNING), agent.open(interfaces=capacity) as second:
+        with second.opened(INTERFACES) as interfaces:
+            assert (interfaces.capacity, interfaces.count()) == (capacity, kept)
+        with open_pinned(agent.bpf_root, INTERFACES) as pinned:
+            assert pinned.capacity == capacity
+    assert f"map interfaces: replaced, {kept} entries copied" in caplog.text
+
+
+def test_a_pinned_map_of_another_layout_is_replaced_with_a_warning(
+    agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    with agent.open() as first, first.opened(INTERFACES) as interfaces:
+        pins.replace_pin(interfaces.fd, pins.map_path(agent.bpf_root, "nat"))
+
+    with caplog.at_level(logging.WARNING), agent.open() as second:
+        assert second.changed
+        with second.opened(NAT) as nat:
+            nat.put(flow(1), mapping(1))
+    assert "map nat: replaced, its entries are lost" in caplog.text
+
+
+def test_a_capacity_for_a_map_that_does_not_exist_is_refused(agent: Agent) -> None:
+    with pytest.raises(UnknownMapError, match=r"map snat: .*maps: conntrack"):
+        agent.open(snat=5)
+
+
+def test_a_refused_program_leaves_the_old_ones_and_shows_why(agent: Agent, tmp_path: Path) -> None:
+    with agent.open() as first:
+        first.settle()
+    source = tmp_path / "bad.bpf.c"
+    source.write_text(
+        f'#include "{ROOT}/tests/datapath/counter.bpf.c"\n'
+        'SEC("tc") int to_uplink(struct __sk_buff *skb)'
+        "{ return *(int *)(long)skb->data; }\n"
+    )
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for name in NAMES:
+        (bad / f"{name}.bpf.o").write_bytes((agent.objects / f"{name}.bpf.o").read_bytes())
+    Compiler(ROOT).compile(source, bad / "to_uplink.bpf.o", "PROGRAM=unused")
+    before = record(agent)
+
+    with pytest.raises(LoadError, match="invalid access to packet") as caught:
+        Agent(agent.bpf_root, agent.state_dir, bad).open()
+
+    assert "to_uplink.bpf.o" in str(caught.value)
+    assert record(agent) == before
+    with agent.open() as second:
+        assert not second.changed
+
+
+def record(agent: Agent) -> object:
+    return json.loads((agent.state_dir / "datapath.json").read_text())
+
+
+def test_missing_and_damaged_objects_are_said_by_path(agent: Agent, tmp_path: Path) -> None:
+    empty = Agent(agent.bpf_root, agent.state_dir, tmp_path)
+    with pytest.raises(LoadError, match=r"from_pod.bpf.o: read: .*make bpf"):
+        empty.open()
+
+    for name in NAMES:
+        (tmp_path / f"{name}.bpf.o").write_bytes(b"\x7fELF and then nothing")
+    with pytest.raises(LoadError, match=r"from_pod.bpf.o: bpf_object__open_file"):
+        empty.open()
+
+
+def test_a_folder_that_is_no_bpf_file_system_is_said(
+    tmp_path: Path, state_dir: Path, counter_objects: Path
+) -> None:
+    with pytest.raises(DatapathError, match="is a bpf file system mounted there"):
+        Agent(tmp_path / "plain", state_dir, counter_objects).open()
+
+
+def test_the_record_is_roots_alone(agent: Agent) -> None:
+    agent.open().close()
+    mode = (agent.state_dir / "datapath.json").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_nothing_stays_open_after_closing(agent: Agent) -> None:
+    agent.open().close()  # What is cached for the process is there now.
+    before = len(os.listdir("/proc/self/fd"))
+
+    for settings in (DatapathSettings(), DatapathSettings(verify_source=False)):
+        agent.open(settings).close()
+    with pytest.raises(UnknownMapError):
+        agent.open(nothing=1)
+
+    assert len(os.listdir("/proc/self/fd")) == before

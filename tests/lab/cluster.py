@@ -1,0 +1,99 @@
+"""A lab as tests use it: through the commands a user types."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+#: The commands of the environment that the tests run in.
+BIN: Final = Path(sys.prefix) / "bin"
+
+Done = subprocess.CompletedProcess[str]
+
+
+def ciliate(
+    *words: str, check: bool = True, timeout_s: float = 120.0, env: dict[str, str] | None = None
+) -> Done:
+    """Run our command; with `check`, a failure ends the test and shows what it said."""
+    environment = {name: value for name, value in os.environ.items() if name != "CILIATE_LAB"}
+    return run(
+        [str(BIN / "ciliate"), *words], check=check, timeout_s=timeout_s, env=env or environment
+    )
+
+
+def run(
+    words: Sequence[str],
+    *,
+    check: bool = True,
+    timeout_s: float = 60.0,
+    env: dict[str, str] | None = None,
+    text: str | None = None,
+) -> Done:
+    """Run a command to its end, with its output kept."""
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=timeout_s, check=False, env=env, input=text
+    )
+    if check and done.returncode != 0:
+        shown = " ".join(words)
+        raise AssertionError(f"{shown}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def eventually(
+    condition: Callable[[], object], *, within_s: float = 10.0, what: str = "condition"
+) -> None:
+    """Wait until `condition` holds; it is asked anew every few milliseconds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {within_s} s")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A lab that is up."""
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """The lab's files."""
+        return Path("/run/ciliate/labs") / self.name
+
+    def lab(self, command: str, *words: str, check: bool = True) -> Done:
+        """`ciliate lab COMMAND --name NAME WORDS...`."""
+        return ciliate("lab", command, "--name", self.name, *words, check=check)
+
+    def exec(self, place: str, *words: str, check: bool = True) -> str:
+        """What a command in a machine or a pod prints."""
+        return self.lab("exec", place, "--", *words, check=check).stdout
+
+    def background(self, place: str, *words: str) -> subprocess.Popen[str]:
+        """A command in a machine or a pod that goes on; use it with `with`, end it with kill."""
+        command = [str(BIN / "ciliate"), "lab", "exec", "--name", self.name, place, "--", *words]
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+
+    def kubectl(self, *words: str, check: bool = True, text: str | None = None) -> str:
+        """What the real kubectl prints."""
+        environment = {**os.environ, "KUBECONFIG": str(self.folder / "kubeconfig")}
+        return run(["kubectl", *words], check=check, env=environment, text=text).stdout
+
+    def object(self, *words: str) -> Any:
+        """An object, or a list, as `kubectl get WORDS... -o json` gives it."""
+        return json.loads(self.kubectl("get", *words, "-o", "json"))
+
+    def status(self) -> Any:
+        """`lab status -o json`, healthy or not."""
+        return json.loads(self.lab("status", "-o", "json", check=False).stdout)

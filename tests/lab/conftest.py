@@ -1,0 +1,50 @@
+"""Labs for tests: each of a name of its own, and gone afterwards whatever happened."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.lab.cluster import Cluster, ciliate
+
+#: Tests may run in several checkouts on one machine at once.
+PREFIX = f"test-{os.getpid()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="labs need root"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The walk-through's cluster, shared by the tests that leave it as they found it.
+
+    TEST_LAB names one that is up already, and stays: for work on a single test.
+    """
+    present = os.environ.get("TEST_LAB")
+    if present:
+        yield Cluster(present)
+        return
+    lab = Cluster(PREFIX)
+    try:
+        ciliate("lab", "up", "--name", lab.name)
+        yield lab
+    finally:
+        lab.lab("down", check=False)
+
+
+@pytest.fixture
+def new_cluster(request: pytest.FixtureRequest) -> Iterator[Callable[..., Cluster]]:
+    """Starts a lab for one test: `new_cluster("--nodes", "3")`; several have names of their own."""
+    started: list[Cluster] = []
+
+    def start(*words: str) -> Cluster:
+        lab = Cluster(f"{PREFIX}-{len(started)}")
+        started.append(lab)
+        ciliate("lab", "up", "--name", lab.name, *words)
+        return lab
+
+    yield start
+    for lab in started:
+        lab.lab("down", check=False)

@@ -1,0 +1,271 @@
+"""What the lab's commands do, print and return."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.lab.cluster import BIN, Cluster, ciliate, eventually, run
+
+LABS = Path("/run/ciliate/labs")
+
+
+def leftovers(name: str) -> list[str]:
+    """Everything on this machine that carries a lab's name."""
+    found = [str(path) for path in (LABS / name, LABS / f"{name}.lock") if path.exists()]
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found += [line for line in mounts if f"/labs/{name}/" in line or line.endswith(f"/{name}")]
+    found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{name}")]
+    return found
+
+
+def test_status_shows_machines_and_processes(cluster: Cluster) -> None:
+    text = cluster.lab("status").stdout
+    facts = cluster.status()
+
+    assert "healthy" in text
+    assert facts["healthy"] is True
+    assert all(facts["processes"].values())
+    nodes = {m["name"]: m["ready"] for m in facts["machines"] if m["ready"] is not None}
+    assert nodes == {"k8s-ctr": True, "k8s-w1": True}
+
+
+def test_second_up_says_that_the_lab_is_up_and_changes_nothing(cluster: Cluster) -> None:
+    before = cluster.object("pods", "-A")
+
+    done = cluster.lab("up")
+
+    assert "up already" in done.stderr
+    uids = {pod["metadata"]["uid"] for pod in before["items"]}
+    assert {pod["metadata"]["uid"] for pod in cluster.object("pods", "-A")["items"]} == uids
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--nodes", "3"), "2 nodes"),
+        (("--dual-stack",), "IPv4 alone"),
+        (("--set", "debug=false"), "lab upgrade"),
+    ],
+)
+def test_up_with_other_wishes_names_the_difference(
+    cluster: Cluster, words: tuple[str, ...], message: str
+) -> None:
+    done = cluster.lab("up", *words, check=False)
+
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+def test_exec_passes_exit_code_and_streams_on(cluster: Cluster) -> None:
+    done = cluster.lab(
+        "exec", "k8s-w1", "--", "sh", "-c", "echo out; echo err >&2; exit 7", check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "err\n")
+
+
+def test_exec_needs_no_double_dash_and_keeps_the_commands_options(cluster: Cluster) -> None:
+    assert cluster.lab("exec", "k8s-w1", "uname", "-n").stdout == "k8s-w1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("exec", "nowhere", "--", "true"), "k8s-ctr, k8s-w1"),
+        (("exec", "k8s-ctr", "--", "no-such-command"), "no-such-command"),
+        (("restart", "agent", "nowhere"), "k8s-ctr, k8s-w1"),
+        (("remove-node", "k8s-ctr"), "control plane"),
+        (("upgrade", "--set", "ipam.mod=x"), "ipam.mode"),
+    ],
+)
+def test_wrong_word_is_answered_in_one_line_with_what_would_do(
+    cluster: Cluster, words: tuple[str, ...], message: str
+) -> None:
+    done = cluster.lab(*words, check=False)
+
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_env_makes_kubectl_and_ciliums_commands_reach_the_lab(cluster: Cluster) -> None:
+    words = cluster.lab("env").stdout
+    script = (
+        f"{words}\nkubectl get nodes -o name; command -v cilium cilium-dbg; cilium config view"
+    )
+
+    printed = run(["bash", "-c", script]).stdout
+
+    assert printed.startswith("node/k8s-ctr\nnode/k8s-w1\n")
+    assert f"{LABS}/{cluster.name}/bin/cilium-dbg\n" in printed
+    assert "routing-mode" in printed
+
+
+def test_absent_lab_is_an_error_with_a_remedy() -> None:
+    done = ciliate("lab", "status", "--name", "none-such", check=False)
+
+    assert done.returncode == 1
+    assert "ciliate lab up --name none-such" in done.stderr
+
+
+def test_wrong_setting_is_refused_before_anything_is_made() -> None:
+    name = f"test-{os.getpid()}-wrong"
+
+    done = ciliate("lab", "up", "--name", name, "--set", "bpf.masquerade=perhaps", check=False)
+
+    assert done.returncode == 1
+    assert "perhaps" in done.stderr
+    assert leftovers(name) == []
+
+
+def test_upgrade_writes_the_key_that_a_helm_value_stands_for(
+    new_cluster: Callable[..., Cluster],
+) -> None:
+    lab = new_cluster("--nodes", "1", "--set", "debug.enabled=false")
+
+    lab.lab("upgrade", "--set", "ipMasqAgent.config.nonMasqueradeCIDRs={10.10.1.0/24}")
+    lab.lab("upgrade", "--set", "labels=k8s:!io.kubernetes,debug.enabled=true")
+
+    data = lab.object("configmap", "-n", "kube-system", "cilium-config")["data"]
+    assert data["debug"] == "true"
+    assert data["ipam"] == "kubernetes"
+    masq = lab.object("configmap", "-n", "kube-system", "ip-masq-agent")["data"]
+    assert json.loads(masq["config"]) == {"nonMasqueradeCIDRs": ["10.10.1.0/24"]}
+
+
+def test_restart_replaces_the_pods_and_waits_until_they_are_ready(
+    new_cluster: Callable[..., Cluster],
+) -> None:
+    lab = new_cluster()
+
+    def agents() -> dict[str, str]:
+        pods = lab.object("pods", "-n", "kube-system", "-l", "k8s-app=cilium")["items"]
+        return {pod["spec"]["nodeName"]: pod["metadata"]["uid"] for pod in pods}
+
+    before = agents()
+    lab.lab("restart", "agent", "k8s-w1")
+    after = agents()
+
+    assert after["k8s-ctr"] == before["k8s-ctr"]
+    assert after["k8s-w1"] != before["k8s-w1"]
+    lab.lab("restart", "agent")
+    lab.lab("restart", "operator")
+    assert set(agents().values()).isdisjoint(after.values())
+    assert lab.status()["healthy"]
+
+
+def test_api_server_restarts_at_its_addresses_with_its_objects(
+    new_cluster: Callable[..., Cluster],
+) -> None:
+    lab = new_cluster("--nodes", "1")
+    lab.kubectl("create", "configmap", "kept")
+
+    lab.lab("restart", "apiserver")
+
+    assert lab.object("configmap", "kept")["metadata"]["name"] == "kept"
+
+
+def test_node_can_be_added_and_removed(new_cluster: Callable[..., Cluster]) -> None:
+    lab = new_cluster()
+
+    assert lab.lab("add-node").stdout == "k8s-w2 added\n"
+    assert "1 received" in lab.exec("k8s-ctr", "ping", "-c", "1", "-W", "2", "k8s-w2")
+    assert "client=10.0.2.15:" in lab.exec(
+        "k8s-w2", "curl", "-s", "-m", "5", "http://203.0.113.10/"
+    )
+    assert lab.object("node", "k8s-w2")["spec"]["podCIDR"].startswith("10.244.")
+    lab.lab("remove-node", "k8s-w1")
+    names = [node["metadata"]["name"] for node in lab.object("nodes")["items"]]
+    assert names == ["k8s-ctr", "k8s-w2"]
+    assert "k8s-w1" not in lab.exec("internet", "ip", "-br", "link")
+    assert lab.lab("add-node").stdout == "k8s-w1 added\n", "the lowest free number"
+    assert lab.status()["healthy"]
+
+
+def test_down_leaves_nothing(new_cluster: Callable[..., Cluster]) -> None:
+    lab = new_cluster("--nodes", "1")
+
+    assert lab.lab("down").stdout == f"lab {lab.name}: removed\n"
+
+    assert leftovers(lab.name) == []
+    assert lab.lab("down").stdout == f"lab {lab.name}: was not there\n"
+
+
+def test_down_clears_a_lab_whose_processes_were_killed(
+    new_cluster: Callable[..., Cluster],
+) -> None:
+    lab = new_cluster("--nodes", "1")
+    group = next(Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{lab.name}"))
+    for pid in (group / "zygote/cgroup.procs").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+
+    eventually(lambda: not lab.status()["processes"]["zygote"], what="the zygote's end")
+    lab.lab("down")
+
+    assert leftovers(lab.name) == []
+
+
+def test_up_after_a_killed_up_starts_anew(new_cluster: Callable[..., Cluster]) -> None:
+    lab = Cluster(f"test-{os.getpid()}-killed")
+    command = [str(BIN / "ciliate"), "lab", "up", "--name", lab.name, "--nodes", "3"]
+    try:
+        for stage in ("lab.json", "k8s-w1/root", "kubeconfig", "logs/apiserver.log"):
+            # Killed as soon as a stage is reached, wherever that is within it.
+            with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+                eventually((lab.folder / stage).exists, what=stage)
+                process.kill()
+
+        lab.lab("up", "--nodes", "3")
+
+        assert lab.status()["healthy"]
+    finally:
+        lab.lab("down", check=False)
+    assert leftovers(lab.name) == []
+
+
+def test_two_labs_run_side_by_side(new_cluster: Callable[..., Cluster]) -> None:
+    one, two = new_cluster("--nodes", "1"), new_cluster("--nodes", "1")
+
+    one.kubectl("create", "configmap", "only-in-one")
+
+    assert one.object("configmap", "only-in-one")
+    assert "only-in-one" not in two.kubectl("get", "configmap")
+    assert one.exec("k8s-ctr", "hostname") == two.exec("k8s-ctr", "hostname")
+    one.lab("down")
+    assert two.status()["healthy"]
+
+
+def test_command_waits_for_nobody_when_the_lab_is_being_changed(cluster: Cluster) -> None:
+    program = (
+        "import sys; from ciliate.lab.paths import LabPaths; from ciliate.lab.state import locked\n"
+        f"with locked(LabPaths('{cluster.name}')):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [str(BIN / "python"), "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+
+        done = cluster.lab("down", check=False)
+
+        holder.kill()
+    assert done.returncode == 1
+    assert f"pid {holder.pid}" in done.stderr
+
+
+def test_dual_stack_lab_has_both_families(new_cluster: Callable[..., Cluster]) -> None:
+    lab = new_cluster("--dual-stack")
+
+    assert "1 received" in lab.exec(
+        "k8s-ctr", "ping", "-c", "1", "-W", "2", "fd00:192:168:10::101"
+    )
+    answer = lab.exec("k8s-w1", "curl", "-s", "-m", "5", "http://[2001:db8:113::10]/")
+    assert "client=[fd00:10:0:2::15]:" in answer
+    cidrs = lab.object("node", "k8s-w1")["spec"]["podCIDRs"]
+    assert [":" in cidr for cidr in cidrs] == [False, True]
+    assert cidrs[1] in lab.exec("router", "ip", "-6", "route")

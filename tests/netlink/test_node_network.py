@@ -1,0 +1,364 @@
+"""Links, addresses, routes, the router link and their announcements, in a real namespace."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+import pytest
+from tests.netlink.conftest import until
+from tests.netlink.kernel import ip, run
+
+from ciliate.net.address import Mac
+from ciliate.net.link import (
+    LOOPBACK_INDEX,
+    LinkAddress,
+    LinkFlag,
+    Route,
+    RouteKind,
+    RouteProtocol,
+    RouteScope,
+)
+from ciliate.netlink.addresses import delete_address, observe_addresses, replace_address
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.errors import NetlinkError
+from ciliate.netlink.links import delete_link, find_link, observe_links, set_link
+from ciliate.netlink.monitor import Change, ChangeKind, Monitor
+from ciliate.netlink.neighbours import (
+    delete_neighbour,
+    observe_neighbours,
+    replace_neighbour,
+)
+from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
+from ciliate.netlink.routes import delete_route, lookup_route, observe_routes, replace_route
+from ciliate.netlink.sysctl import read_sysctl, write_sysctls
+
+
+@pytest.fixture
+async def rtnl(node: str) -> AsyncIterator[Rtnetlink]:
+    """Yield a client of a node with eth1, 192.168.10.100/24 and fd00:10::100/64, peer `wire`."""
+    ip(node, "link", "set", "lo", "up")
+    ip(node, "link", "add", "eth1", "type", "veth", "peer", "name", "wire")
+    ip(node, "addr", "add", "192.168.10.100/24", "dev", "eth1")
+    ip(node, "addr", "add", "fd00:10::100/64", "dev", "eth1", "nodad")
+    for name in ("eth1", "wire"):
+        ip(node, "link", "set", name, "up")
+    async with Rtnetlink.open(node) as opened:
+        yield opened
+
+
+async def _index(rtnl: Rtnetlink, name: str) -> int:
+    link = await find_link(rtnl, name)
+    assert link is not None
+    return link.index
+
+
+async def _read(rtnl: Rtnetlink, name: str) -> str:
+    return await rtnl.run(lambda _: read_sysctl(name))
+
+
+async def test_links_come_with_kind_flags_and_addresses(rtnl: Rtnetlink, node: str) -> None:
+    ip(node, "link", "add", "br0", "type", "bridge")
+    ip(node, "link", "set", "wire", "master", "br0")
+
+    links = {link.name: link for link in await observe_links(rtnl)}
+
+    assert links["lo"].flags & LinkFlag.LOOPBACK
+    assert links["lo"].index == LOOPBACK_INDEX
+    assert (links["eth1"].kind, links["br0"].kind, links["lo"].kind) == ("veth", "bridge", "")
+    assert links["eth1"].is_up
+    assert not links["br0"].is_up
+    assert links["eth1"].peer_index == links["wire"].index
+    assert links["wire"].master_index == links["br0"].index
+    assert IPv4Address("192.168.10.100") in {a.address for a in links["eth1"].addresses}
+    assert await find_link(rtnl, "absent") is None
+
+
+async def test_link_is_set_and_deleted_once_or_twice(rtnl: Rtnetlink) -> None:
+    await set_link(rtnl, await _index(rtnl, "wire"), up=False, mtu=1400)
+
+    wire = await find_link(rtnl, "wire")
+    assert wire is not None
+    assert (wire.is_up, wire.mtu) == (False, 1400)
+
+    await delete_link(rtnl, "wire")
+    await delete_link(rtnl, "wire")
+    assert await find_link(rtnl, "eth1") is None
+
+
+async def test_route_is_replaced_in_place(rtnl: Rtnetlink, node: str) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    route = Route(
+        destination=ip_network("10.244.1.0/24"),
+        link_index=eth1,
+        gateway=ip_address("192.168.10.101"),
+    )
+    await replace_route(rtnl, route)
+    assert "10.244.1.0/24 via 192.168.10.101 dev eth1 proto kernel" in ip(node, "route")
+
+    moved = Route(
+        destination=route.destination,
+        link_index=eth1,
+        gateway=ip_address("192.168.10.102"),
+        mtu=1400,
+    )
+    await replace_route(rtnl, moved)
+    await replace_route(rtnl, moved)
+
+    found = [r for r in await observe_routes(rtnl) if r.destination == route.destination]
+    assert found == [moved]
+    assert found[0].link_name == "eth1"
+
+
+async def test_route_is_deleted_by_what_is_given(rtnl: Rtnetlink, node: str) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    cidr = ip_network("10.244.1.0/24")
+    new = Route(destination=cidr, link_index=eth1, gateway=ip_address("192.168.10.102"))
+    await replace_route(rtnl, new)
+
+    # Another gateway or protocol than the route has: somebody else's.
+    await delete_route(rtnl, Route(destination=cidr, gateway=ip_address("192.168.10.101")))
+    await delete_route(rtnl, Route(destination=cidr, protocol=RouteProtocol.STATIC))
+    assert new in await observe_routes(rtnl)
+
+    await delete_route(rtnl, Route(destination=cidr))
+    await delete_route(rtnl, Route(destination=cidr))
+    assert "10.244.1.0/24" not in ip(node, "route")
+
+
+async def test_ipv6_route_shows_the_kernels_metric(rtnl: Rtnetlink) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    route = Route(
+        destination=ip_network("fd00:244:1::/64"),
+        link_index=eth1,
+        gateway=ip_address("fd00:10::101"),
+    )
+
+    await replace_route(rtnl, route)
+    await replace_route(rtnl, route)
+
+    (found,) = [r for r in await observe_routes(rtnl) if r.destination == route.destination]
+    assert (found.gateway, found.metric, found.protocol) == (
+        route.gateway,
+        1024,
+        RouteProtocol.KERNEL,
+    )
+    await delete_route(rtnl, found)
+    assert found not in await observe_routes(rtnl)
+
+
+async def test_route_tables_are_told_apart(rtnl: Rtnetlink, node: str) -> None:
+    route = Route(
+        destination=ip_network("10.9.0.0/16"),
+        link_index=await _index(rtnl, "eth1"),
+        scope=RouteScope.LINK,
+        table=2005,
+    )
+    assert await observe_routes(rtnl, table=2005) == ()
+
+    await replace_route(rtnl, route)
+
+    assert await observe_routes(rtnl, table=2005) == (route,)
+    assert route.destination not in {r.destination for r in await observe_routes(rtnl)}
+    await delete_route(rtnl, route)
+    assert ip(node, "route", "show", "table", "all").count("10.9.0.0") == 0
+
+
+async def test_multipath_route_is_one_value_per_hop(rtnl: Rtnetlink, node: str) -> None:
+    hops = ("nexthop", "via", "192.168.10.1", "nexthop", "via", "192.168.10.2")
+    ip(node, "route", "add", "10.8.0.0/16", *hops)
+
+    found = [r for r in await observe_routes(rtnl) if r.destination == ip_network("10.8.0.0/16")]
+
+    assert [str(route.gateway) for route in found] == ["192.168.10.1", "192.168.10.2"]
+
+
+async def test_unreachable_route_is_observed_as_such(rtnl: Rtnetlink, node: str) -> None:
+    await replace_route(
+        rtnl, Route(destination=ip_network("10.7.0.9/32"), kind=RouteKind.UNREACHABLE)
+    )
+
+    assert "unreachable 10.7.0.9" in ip(node, "route")
+    (found,) = [r for r in await observe_routes(rtnl) if r.kind is RouteKind.UNREACHABLE]
+    assert found.destination == ip_network("10.7.0.9/32")
+
+
+async def test_lookup_tells_link_from_gateway_from_local_from_none(
+    rtnl: Rtnetlink, node: str
+) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    ip(node, "route", "add", "10.10.0.0/16", "via", "192.168.10.200")
+
+    on_link = await lookup_route(rtnl, ip_address("192.168.10.101"))
+    behind = await lookup_route(rtnl, ip_address("10.10.1.200"))
+    local = await lookup_route(rtnl, ip_address("192.168.10.100"))
+    on_link_6 = await lookup_route(rtnl, ip_address("fd00:10::101"))
+
+    assert (on_link.gateway, on_link.link_index) == (None, eth1)
+    assert on_link.source == ip_address("192.168.10.100")
+    assert (behind.gateway, behind.link_index) == (ip_address("192.168.10.200"), eth1)
+    assert (local.kind, local.link_index) == (RouteKind.LOCAL, LOOPBACK_INDEX)
+    assert (on_link_6.gateway, on_link_6.link_index) == (None, eth1)
+    with pytest.raises(NetlinkError) as caught:
+        await lookup_route(rtnl, ip_address("8.8.8.8"))
+    assert caught.value.errno == errno.ENETUNREACH
+    assert "8.8.8.8" in str(caught.value)
+
+
+async def test_route_by_an_unreachable_gateway_is_an_error_that_names_it(rtnl: Rtnetlink) -> None:
+    route = Route(destination=ip_network("10.1.0.0/16"), gateway=ip_address("203.0.113.1"))
+
+    with pytest.raises(NetlinkError, match=r"10\.1\.0\.0/16 via 203\.0\.113\.1"):
+        await replace_route(rtnl, route)
+
+
+async def test_addresses_are_put_and_taken(rtnl: Rtnetlink) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    address = LinkAddress(eth1, ip_address("10.5.0.1"), 24)
+
+    await replace_address(rtnl, address)
+    await replace_address(rtnl, address)
+    assert address in await observe_addresses(rtnl)
+
+    await delete_address(rtnl, address)
+    await delete_address(rtnl, address)
+    assert address not in await observe_addresses(rtnl)
+
+
+async def test_neighbours_are_put_and_taken(rtnl: Rtnetlink) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    address = ip_address("192.168.10.101")
+
+    await replace_neighbour(rtnl, link_index=eth1, address=address, mac=Mac("02:00:00:00:00:01"))
+    (entry,) = [n for n in await observe_neighbours(rtnl) if n.address == address]
+    assert entry.mac == "02:00:00:00:00:01"
+
+    await delete_neighbour(rtnl, link_index=eth1, address=address)
+    await delete_neighbour(rtnl, link_index=eth1, address=address)
+    assert address not in {n.address for n in await observe_neighbours(rtnl)}
+
+
+async def test_router_link_is_made_once_and_kept(rtnl: Rtnetlink, node: str) -> None:
+    link = RouterLink(mtu=1500, ipv4=IPv4Address("10.244.0.93"), ipv6=IPv6Address("fd00:244::5d"))
+    made = await ensure_router_link(rtnl, link)
+    again = await ensure_router_link(rtnl, link)
+
+    assert made == again
+    assert set(await observe_router_addresses(rtnl)) == {link.ipv4, link.ipv6}
+    shown = ip(node, "addr", "show", "dev", "cilium_host")
+    assert "cilium_host@cilium_net" in shown
+    assert "NOARP,UP,LOWER_UP" in shown
+    assert "inet 10.244.0.93/32 scope global" in shown
+    assert "inet6 fd00:244::5d/128 scope global nodad" in shown
+    for name in ("cilium_host", "cilium_net"):
+        keys = [
+            f"net/ipv4/conf/{name}/{k}" for k in ("rp_filter", "accept_local", "send_redirects")
+        ]
+        settings = [await _read(rtnl, key) for key in keys]
+        assert settings == ["0", "1", "0"]
+    run("nsenter", f"--net={node}", "ping", "-c1", "-W1", "10.244.0.93")
+
+
+async def test_router_address_and_mtu_follow_the_settings(rtnl: Rtnetlink) -> None:
+    before = await ensure_router_link(
+        rtnl, RouterLink(mtu=1500, ipv4=IPv4Address("10.244.0.93"), ipv6=None)
+    )
+
+    after = await ensure_router_link(
+        rtnl, RouterLink(mtu=1400, ipv4=IPv4Address("172.20.0.7"), ipv6=None)
+    )
+
+    assert after == before
+    assert await observe_router_addresses(rtnl) == (IPv4Address("172.20.0.7"),)
+    host = await find_link(rtnl, "cilium_host")
+    assert host is not None
+    assert host.mtu == 1400
+
+
+async def test_foreign_link_under_the_routers_name_is_replaced(rtnl: Rtnetlink, node: str) -> None:
+    ip(node, "link", "add", "cilium_host", "type", "bridge")
+    assert await observe_router_addresses(rtnl) == ()
+
+    await ensure_router_link(
+        rtnl, RouterLink(mtu=1500, ipv4=IPv4Address("10.244.0.93"), ipv6=None)
+    )
+
+    host = await find_link(rtnl, "cilium_host")
+    assert host is not None
+    assert host.kind == "veth"
+
+
+async def test_sysctls_of_the_namespace_are_written_where_they_differ(
+    rtnl: Rtnetlink, node: str
+) -> None:
+    await rtnl.run(lambda _: write_sysctls({"net.ipv4.ip_forward": "1"}))
+
+    assert run("nsenter", f"--net={node}", "sysctl", "-n", "net.ipv4.ip_forward").strip() == "1"
+    with pytest.raises(NetlinkError, match=r"net\.ipv4\.no_such"):
+        await rtnl.run(lambda _: read_sysctl("net.ipv4.no_such"))
+
+
+async def test_monitor_announces_links_addresses_and_routes(rtnl: Rtnetlink, node: str) -> None:
+    async with Monitor.open(node) as monitor:
+        seen: list[Change] = [await anext(monitor)]
+
+        async def follow() -> None:
+            while True:
+                seen.append(await anext(monitor))
+
+        reader = asyncio.create_task(follow())
+        ip(node, "link", "add", "eth7", "type", "veth", "peer", "name", "wire7")
+        ip(node, "addr", "add", "10.7.0.1/24", "dev", "eth7")
+        ip(node, "route", "add", "10.77.0.0/16", "via", "192.168.10.200")
+        ip(node, "route", "del", "10.77.0.0/16")
+        ip(node, "link", "del", "eth7")
+
+        async def complete() -> bool:
+            return any(
+                change.removed and change.link is not None and change.link.name == "eth7"
+                for change in seen
+            )
+
+        await until(complete)
+        reader.cancel()
+    assert seen[0].kind is ChangeKind.RESYNC
+    assert any(c.link is not None and c.link.name == "eth7" and not c.removed for c in seen)
+    added = [c.address for c in seen if c.address is not None and not c.removed]
+    assert ip_address("10.7.0.1") in {address.address for address in added}
+    routes = [
+        c.removed
+        for c in seen
+        if c.route is not None and c.route.destination == ip_network("10.77.0.0/16")
+    ]
+    assert routes == [False, True]
+
+
+async def test_monitor_that_falls_behind_says_resync(rtnl: Rtnetlink, node: str) -> None:
+    eth1 = await _index(rtnl, "eth1")
+    async with Monitor.open(node) as monitor:
+        assert (await anext(monitor)).kind is ChangeKind.RESYNC
+        # Nobody reads meanwhile: more announcements than the socket holds.
+        batch = "".join(f"link set dev eth1 mtu {1400 + n % 2}\n" for n in range(8000))
+        await asyncio.to_thread(_ip_batch, node, batch)
+
+        kinds = set()
+        async for change in monitor:
+            kinds.add(change.kind)
+            if change.kind is ChangeKind.RESYNC:
+                break
+    assert ChangeKind.RESYNC in kinds
+    assert eth1 > 0
+
+
+def _ip_batch(node: str, commands: str) -> None:
+    path = f"/tmp/{node.rsplit('/', 1)[1]}.batch"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(commands)
+    run("nsenter", f"--net={node}", "ip", "-batch", path)
+    run("rm", path)
+
+
+async def test_client_of_a_vanished_namespace_is_an_error() -> None:
+    with pytest.raises(NetlinkError) as caught:
+        Rtnetlink.open("/run/netns/nlt-none")
+    assert caught.value.is_gone

@@ -1,0 +1,371 @@
+"""What stands in the kernel after a pod's interface was made, repeated, failed, removed."""
+
+import asyncio
+import errno
+import json
+import os
+import time
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.netlink.conftest import pod_link
+from tests.netlink.kernel import ip, namespaces, program_id, run
+
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.netlink.pod import PodLink, PodLinks
+from ciliate.netlink.router import RouterLink, ensure_router_link
+from ciliate.netlink.sysctl import node_sysctls, write_sysctls
+
+
+def _json(netns: str, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(ip(netns, "-j", *words) or "[]")
+    return found
+
+
+def _sysctl(netns: str, name: str) -> str:
+    return run("nsenter", f"--net={netns}", "cat", f"/proc/sys/net/{name}").strip()
+
+
+def _names(netns: str) -> set[str]:
+    return {link["ifname"] for link in _json(netns, "link")}
+
+
+async def _make_router(node: str, *, ipv6: bool = False) -> None:
+    """Give the node its router link and the settings to forward."""
+    with Rtnetlink.open(node) as rtnl:
+        await rtnl.run(lambda _: write_sysctls(node_sysctls(ipv4=True, ipv6=ipv6)))
+        address_6 = IPv6Address("fd00:9::1") if ipv6 else None
+        link = RouterLink(mtu=1500, ipv4=IPv4Address("10.9.0.1"), ipv6=address_6)
+        await ensure_router_link(rtnl, link)
+
+
+async def test_pod_has_address_routes_and_gateway_neighbour(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = pod_link(pods[0], 2, accept)
+
+    state = await links.create(link)
+
+    (eth0,) = _json(pods[0], "addr", "show", "dev", "eth0")
+    assert eth0["ifindex"] == state.pod_ifindex
+    assert eth0["address"] == link.pod_mac
+    assert eth0["mtu"] == 1500
+    assert [(a["local"], a["prefixlen"]) for a in eth0["addr_info"]] == [("10.9.0.2", 32)]
+    assert _json(pods[0], "route") == [
+        {
+            "dst": "default",
+            "gateway": "10.9.0.1",
+            "dev": "eth0",
+            "flags": [],
+            "metrics": [{"mtu": 1450}],
+        },
+        {"dst": "10.9.0.1", "dev": "eth0", "scope": "link", "flags": []},
+    ]
+    assert _json(pods[0], "neigh") == [
+        {"dst": "10.9.0.1", "dev": "eth0", "lladdr": link.host_mac, "state": ["PERMANENT"]}
+    ]
+    (lo,) = _json(pods[0], "link", "show", "dev", "lo")
+    assert "UP" in lo["flags"]
+
+
+async def test_node_has_route_neighbour_and_programs(
+    links: PodLinks, node: str, pods: list[str], accept: int, drop: int
+) -> None:
+    link = replace(pod_link(pods[0], 2, accept), to_pod_fd=drop)
+
+    state = await links.create(link)
+
+    assert ip(node, "route").strip() == f"10.9.0.2 dev {link.host_name} proto kernel scope link"
+    (neighbour,) = _json(node, "neigh")
+    assert (neighbour["dst"], neighbour["lladdr"]) == ("10.9.0.2", link.pod_mac)
+    (seen,) = await links.observe()
+    assert (seen.name, seen.ifindex) == (link.host_name, state.host_ifindex)
+    assert (seen.host_mac, seen.pod_mac, seen.mtu) == (link.host_mac, link.pod_mac, 1500)
+    assert seen.addresses == link.addresses
+    assert seen.peer_netnsid is not None
+    assert seen.is_up
+    assert (seen.from_pod_program, seen.to_pod_program) == (program_id(accept), program_id(drop))
+
+
+async def test_dual_stack_pod_has_both_families_at_once(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    await _make_router(node, ipv6=True)
+
+    await links.create(pod_link(pods[0], 2, accept, ipv6=True))
+
+    # No duplicate address detection to wait for: the first packet goes.
+    ip(pods[0], "-6", "route", "get", "fd00:9::1", "from", "fd00:9::2")
+    run("nsenter", f"--net={pods[0]}", "ping", "-6", "-c1", "-W2", "fd00:9::1")
+    default = next(r for r in _json(pods[0], "-6", "route") if r["dst"] == "default")
+    assert (default["gateway"], default["metrics"]) == ("fd00:9::1", [{"mtu": 1450}])
+
+
+async def test_first_packet_after_create_arrives_in_both_directions(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    """A host side that has yet to notice its carrier would drop what it is given."""
+    await _make_router(node)
+    for number, netns in enumerate(pods, start=2):
+        await links.create(pod_link(netns, number, accept))
+        run("nsenter", f"--net={node}", "ping", "-c1", "-W1", f"10.9.0.{number}")
+        run("nsenter", f"--net={netns}", "ping", "-c1", "-W1", "10.9.0.1")
+
+
+@pytest.mark.parametrize("ipv6", [False, True])
+async def test_kernel_alone_forwards_between_pods(
+    links: PodLinks, node: str, pods: list[str], accept: int, *, ipv6: bool
+) -> None:
+    """The host side's IPv6 `forwarding` is 0 for neighbour discovery only."""
+    await _make_router(node, ipv6=ipv6)
+    await links.create(pod_link(pods[0], 2, accept, ipv6=ipv6))
+    await links.create(pod_link(pods[1], 3, accept, ipv6=ipv6))
+    target = "fd00:9::3" if ipv6 else "10.9.0.3"
+
+    run("nsenter", f"--net={pods[0]}", "ping", "-c1", "-W1", target)
+
+
+async def test_repeated_create_replaces_the_former_and_leaves_others(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    await links.create(pod_link(pods[1], 3, accept))
+    await links.create(pod_link(pods[0], 2, accept))
+    again = pod_link(pods[0], 2, accept)
+
+    state = await links.create(again)
+
+    await links.check(again)
+    seen = {link.name: link for link in await links.observe()}
+    assert len(seen) == 2
+    assert seen[again.host_name].ifindex == state.host_ifindex
+    assert seen[again.host_name].host_mac == again.host_mac
+
+
+async def test_interface_of_another_attachment_in_the_pod_is_replaced(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    """A pod's eth0 whose DEL was lost gives way: the runtime asks for a new one."""
+    await links.create(pod_link(pods[0], 2, accept))
+    other = pod_link(pods[0], 7, accept)
+
+    await links.create(other)
+
+    assert [link.name for link in await links.observe()] == [other.host_name]
+
+
+async def test_failed_create_leaves_nothing_and_names_the_step(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    read_end, write_end = os.pipe()  # A descriptor, but not of a program.
+    link = replace(pod_link(pods[0], 2, accept), to_pod_fd=read_end)
+
+    with pytest.raises(NetlinkError) as caught:
+        await links.create(link)
+
+    os.close(read_end)
+    os.close(write_end)
+    assert caught.value.step == "attach to_pod to"
+    assert caught.value.subject == link.host_name
+    assert caught.value.errno == errno.EINVAL
+    assert _names(node) == {"lo"}
+    assert _names(pods[0]) == {"lo"}
+
+
+async def test_failure_on_the_pod_side_takes_the_host_side_back(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    """An IPv6 address finds the family turned off in the pod."""
+    link = replace(pod_link(pods[0], 2, accept, ipv6=True), ipv6=False)
+
+    with pytest.raises(NetlinkError) as caught:
+        await links.create(link)
+
+    assert caught.value.step == "add address"
+    assert _names(node) == {"lo"}
+    assert ip(node, "route") == ""
+
+
+async def test_vanished_namespace_is_told(links: PodLinks, node: str, accept: int) -> None:
+    with pytest.raises(NetlinkError) as caught:
+        await links.create(pod_link("/run/netns/nlt-none", 2, accept))
+
+    assert caught.value.is_gone
+    assert "/run/netns/nlt-none" in str(caught.value)
+
+
+async def test_file_left_of_a_namespace_is_told_as_gone(
+    links: PodLinks, node: str, accept: int, tmp_path: Path
+) -> None:
+    left = tmp_path / "pod"
+    left.touch()
+
+    with pytest.raises(NetlinkError, match="is no network namespace any more") as caught:
+        await links.create(pod_link(str(left), 2, accept))
+
+    assert caught.value.is_gone
+
+
+async def test_node_namespace_is_no_pod(links: PodLinks, node: str, accept: int) -> None:
+    with pytest.raises(NetlinkError, match="node's own network namespace"):
+        await links.create(pod_link(node, 2, accept))
+
+    assert _names(node) == {"lo"}
+
+
+async def test_foreign_eth0_is_not_removed(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    """A wrong path may be a machine's namespace, where eth0 is the way to the world."""
+    ip(pods[0], "link", "add", "eth0", "type", "bridge")
+
+    with pytest.raises(NetlinkError, match="bridge of that name is no pod's interface"):
+        await links.create(pod_link(pods[0], 2, accept))
+
+    assert "eth0" in _names(pods[0])
+    assert _names(node) == {"lo"}
+
+
+async def test_settings_refuse_what_the_wire_says(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    v4 = pod_link(pods[0], 2, accept)
+    v6 = pod_link(pods[1], 3, accept, ipv6=True)
+
+    await links.create(v4)
+    await links.create(v6)
+
+    for link in (v4, v6):
+        assert _sysctl(node, f"ipv4/conf/{link.host_name}/rp_filter") == "0"
+        assert _sysctl(node, f"ipv4/conf/{link.host_name}/accept_redirects") == "0"
+        assert _sysctl(link.netns, "ipv4/conf/eth0/accept_redirects") == "0"
+    assert _sysctl(node, f"ipv6/conf/{v4.host_name}/disable_ipv6") == "1"
+    assert _sysctl(pods[0], "ipv6/conf/eth0/disable_ipv6") == "1"
+    for name in ("accept_ra", "accept_redirects"):
+        assert _sysctl(node, f"ipv6/conf/{v6.host_name}/{name}") == "0"
+        assert _sysctl(pods[1], f"ipv6/conf/eth0/{name}") == "0"
+    assert _sysctl(pods[1], "ipv6/conf/eth0/autoconf") == "0"
+
+
+async def test_ipv6_pod_in_a_sandbox_without_ipv6_gets_it(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    """Docker's and others' sandboxes come with IPv6 turned off."""
+    run("nsenter", f"--net={pods[0]}", "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+
+    await links.create(pod_link(pods[0], 2, accept, ipv6=True))
+
+    assert "fd00:9::2" in ip(pods[0], "-6", "addr", "show", "dev", "eth0")
+
+
+async def test_check_names_what_is_missing(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = pod_link(pods[0], 2, accept)
+    await links.create(link)
+    await links.check(link)
+
+    ip(pods[0], "addr", "del", "10.9.0.2/32", "dev", "eth0")
+    with pytest.raises(PodLinkMismatchError, match=r"eth0 lacks 10\.9\.0\.2"):
+        await links.check(link)
+
+    ip(node, "link", "set", link.host_name, "down")
+    with pytest.raises(PodLinkMismatchError, match="is down"):
+        await links.check(link)
+
+    ip(node, "link", "del", link.host_name)
+    with pytest.raises(PodLinkMismatchError, match="is missing"):
+        await links.check(link)
+
+
+async def test_without_endpoint_routes_the_address_is_still_observed(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = replace(pod_link(pods[0], 2, accept), route=False)
+
+    await links.create(link)
+
+    assert ip(node, "route") == ""
+    (seen,) = await links.observe()
+    assert seen.addresses == link.addresses
+
+
+async def test_removal_takes_both_ends_and_absence_is_success(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = pod_link(pods[0], 2, accept)
+    await links.create(link)
+
+    await links.remove(link.host_name)
+    await links.remove(link.host_name)
+
+    assert _names(node) == {"lo"}
+    assert _names(pods[0]) == {"lo"}
+
+
+async def test_burst_is_made_at_once_and_removed_as_groups(node: str, accept: int) -> None:
+    """Fifty removals one by one would wait 16 ms each, 800 ms in all."""
+    count = 50
+    with namespaces(count) as paths:
+        async with PodLinks(netns=node) as links:
+            made = [pod_link(path, number, accept) for number, path in enumerate(paths, start=2)]
+            states = await asyncio.gather(*(links.create(link) for link in made))
+            assert len({state.host_ifindex for state in states}) == count
+            assert len(await links.observe()) == count
+
+            start = time.monotonic()
+            await asyncio.gather(*(links.remove(link.host_name) for link in made))
+            took_s = time.monotonic() - start
+
+            assert await links.observe() == ()
+    assert took_s < 0.4, f"{count} removals took {took_s:.3f} s"
+
+
+async def test_replacement_reaches_every_link_and_names_the_gone(
+    links: PodLinks, node: str, pods: list[str], accept: int, drop: int
+) -> None:
+    states = [
+        await links.create(pod_link(netns, number, accept))
+        for number, netns in enumerate(pods, start=2)
+    ]
+    indexes = [state.host_ifindex for state in states]
+
+    gone = await links.replace_programs([*indexes, 4242], from_pod_fd=drop, to_pod_fd=drop)
+
+    assert gone == {4242}
+    for seen in await links.observe():
+        assert (seen.from_pod_program, seen.to_pod_program) == (program_id(drop),) * 2
+
+
+async def test_replacement_restores_filters_somebody_removed(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = pod_link(pods[0], 2, accept)
+    state = await links.create(link)
+    run("nsenter", f"--net={node}", "tc", "qdisc", "del", "dev", link.host_name, "clsact")
+    (seen,) = await links.observe()
+    assert seen.from_pod_program is None
+
+    await links.replace_programs([state.host_ifindex], from_pod_fd=accept, to_pod_fd=accept)
+
+    (seen,) = await links.observe()
+    assert seen.from_pod_program == program_id(accept)
+
+
+async def test_cancelled_waiter_does_not_keep_others_from_their_removal(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    made: list[PodLink] = [pod_link(path, n, accept) for n, path in enumerate(pods, start=2)]
+    for link in made:
+        await links.create(link)
+    removals = [asyncio.create_task(links.remove(link.host_name)) for link in made]
+    await asyncio.sleep(0)
+
+    removals[0].cancel()
+    await asyncio.gather(*removals[1:])
+
+    names = {link.name for link in await links.observe()}
+    assert names.isdisjoint(link.host_name for link in made[1:])

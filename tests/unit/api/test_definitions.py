@@ -1,0 +1,210 @@
+"""The definitions say what reference/ipam.md, section 2, says; our objects fit their schemas."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import fastjsonschema
+import msgspec
+import pytest
+
+from ciliate.api.cilium_endpoint import (
+    AddressPair,
+    CiliumEndpoint,
+    EndpointIdentity,
+    EndpointNetworking,
+    EndpointPolicy,
+    EndpointStatus,
+    NamedPort,
+    PolicyDirection,
+)
+from ciliate.api.cilium_identity import CiliumIdentity
+from ciliate.api.cilium_node import (
+    AllocatedPool,
+    CiliumNode,
+    CiliumNodeSpec,
+    IPAMPools,
+    IPOwner,
+    NodeIPAM,
+    RequestedPool,
+)
+from ciliate.api.definitions import Definition, custom_resource_definitions, schema_version
+from ciliate.api.metadata import ObjectMeta
+from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
+
+DEFINITIONS = {definition.name: definition for definition in custom_resource_definitions()}
+
+CN, CEP, CID, CPIP, CNC = (
+    f"{plural}.cilium.io"
+    for plural in (
+        "ciliumnodes",
+        "ciliumendpoints",
+        "ciliumidentities",
+        "ciliumpodippools",
+        "ciliumnodeconfigs",
+    )
+)
+
+
+def version_of(name: str) -> dict[str, Any]:
+    (version,) = DEFINITIONS[name].document["spec"]["versions"]
+    assert isinstance(version, dict)
+    return version
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = version_of(name)["schema"]["openAPIV3Schema"]
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "version", "short", "scope", "status"),
+    [
+        (CN, "CiliumNode", "v2", ["cn", "ciliumn"], "Cluster", True),
+        (CPIP, "CiliumPodIPPool", "v2alpha1", ["cpip"], "Cluster", False),
+        (CEP, "CiliumEndpoint", "v2", ["cep", "ciliumep"], "Namespaced", False),
+        (CID, "CiliumIdentity", "v2", ["ciliumid"], "Cluster", True),
+        (CNC, "CiliumNodeConfig", "v2", [], "Namespaced", False),
+    ],
+)
+def test_names_and_subresources_are_those_of_cilium(
+    name: str, kind: str, version: str, short: list[str], scope: str, *, status: bool
+) -> None:
+    spec = DEFINITIONS[name].document["spec"]
+
+    assert spec["names"]["kind"] == kind
+    assert spec["names"].get("shortNames", []) == short
+    assert spec["names"]["categories"] == ["cilium"]
+    assert spec["scope"] == scope
+    assert version_of(name)["name"] == version
+    assert ("status" in version_of(name).get("subresources", {})) is status
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        (
+            CN,
+            [
+                ("CiliumInternalIP", '.spec.addresses[?(@.type=="CiliumInternalIP")].ip', 0),
+                ("InternalIP", '.spec.addresses[?(@.type=="InternalIP")].ip', 0),
+                ("Age", ".metadata.creationTimestamp", 0),
+            ],
+        ),
+        (
+            CEP,
+            [
+                ("Security Identity", ".status.identity.id", 0),
+                ("Ingress Enforcement", ".status.policy.ingress.state", 1),
+                ("Egress Enforcement", ".status.policy.egress.state", 1),
+                ("Endpoint State", ".status.state", 0),
+                ("IPv4", ".status.networking.addressing[0].ipv4", 0),
+                ("IPv6", ".status.networking.addressing[0].ipv6", 0),
+            ],
+        ),
+        (
+            CID,
+            [
+                ("Namespace", r".metadata.labels.io\.kubernetes\.pod\.namespace", 0),
+                ("Age", ".metadata.creationTimestamp", 0),
+            ],
+        ),
+        (CPIP, []),
+        (CNC, []),
+    ],
+)
+def test_columns_are_those_of_cilium(name: str, columns: list[tuple[str, str, int]]) -> None:
+    declared = version_of(name).get("additionalPrinterColumns", [])
+
+    assert [(c["name"], c["jsonPath"], c.get("priority", 0)) for c in declared] == columns
+
+
+def _nodes(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, below in schema.get("properties", {}).items():
+        yield from _nodes(below, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from _nodes(schema[key], f"{path}[]")
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_schemas_are_structural_and_every_property_is_explained(name: str) -> None:
+    """Kubernetes refuses schemas without a type at every node; kubectl explain shows the rest."""
+    for path, node in _nodes(schema_of(name), ""):
+        assert "type" in node, path
+        if not path.endswith("[]") and path != ".metadata":
+            assert node.get("description"), path
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        (
+            CN,
+            CiliumNode(
+                spec=CiliumNodeSpec(
+                    ipam=NodeIPAM(
+                        pod_cidrs=("10.244.1.0/24",),
+                        pool={"10.0.0.1": IPOwner("shop/web")},
+                        pools=IPAMPools(
+                            (RequestedPool("mars"),), (AllocatedPool("mars", ("a",)),)
+                        ),
+                    )
+                )
+            ),
+        ),
+        (
+            CEP,
+            CiliumEndpoint(
+                metadata=ObjectMeta(name="web"),
+                status=EndpointStatus(
+                    id=1,
+                    identity=EndpointIdentity(8066, ("k8s:app=web",)),
+                    networking=EndpointNetworking((AddressPair("10.244.1.7", "fd00::7"),), "n"),
+                    state="ready",
+                    named_ports=(NamedPort("http", 80, "TCP"),),
+                    policy=EndpointPolicy(
+                        egress=PolicyDirection(enforcing=True, state="enforcing")
+                    ),
+                ),
+            ),
+        ),
+        (
+            CID,
+            CiliumIdentity(metadata=ObjectMeta(name="8066"), security_labels={"k8s:app": "web"}),
+        ),
+        (CPIP, CiliumPodIPPool(spec=PodIPPoolSpec(ipv6=PoolCIDRs(("fd00::/104",), 120)))),
+    ],
+)
+def test_our_objects_fit_the_schema_and_no_field_would_be_pruned(name: str, item: Any) -> None:
+    schema = schema_of(name)
+    document = {"metadata": {}, **msgspec.to_builtins(item)}
+
+    fastjsonschema.compile(_closed(schema), use_default=False, formats={"cidr": r".*"})(document)
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema with unknown properties refused, where Kubernetes would drop them."""
+    closed = {key: value for key, value in schema.items() if not key.startswith("x-")}
+    if "properties" in schema:
+        closed["properties"] = {n: _closed(s) for n, s in schema["properties"].items()}
+        closed["additionalProperties"] = False
+    elif isinstance(schema.get("additionalProperties"), dict):
+        closed["additionalProperties"] = _closed(schema["additionalProperties"])
+    if isinstance(schema.get("items"), dict):
+        closed["items"] = _closed(schema["items"])
+    # The metadata's own schema is Kubernetes'; a list of states differs in what it closes.
+    if set(schema) == {"type"} and schema["type"] == "object":
+        closed["additionalProperties"] = True
+    return closed
+
+
+def test_a_schema_version_is_compared_as_numbers() -> None:
+    label = "io.cilium.k8s.crd.schema.version"
+
+    assert schema_version({label: "1.31.10"}) > schema_version({label: "1.31.9"})
+    assert schema_version({}) == schema_version({label: "unknown"}) == ()
+
+
+def test_every_definition_states_its_schema_version() -> None:
+    assert all(isinstance(d, Definition) and d.schema_version for d in DEFINITIONS.values())

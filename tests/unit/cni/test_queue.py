@@ -1,0 +1,150 @@
+"""Deletions queued while the agent was away."""
+
+import asyncio
+import fcntl
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ciliate.cni import queue as queue_module
+from ciliate.cni.frame import Frame, render_frame
+from ciliate.cni.queue import DrainReport, drain_delete_queue
+from ciliate.cni.request import Del
+from ciliate.errors import CiliateError
+
+_STDIN = json.dumps({"cniVersion": "0.3.1", "name": "cilium"}).encode()
+
+
+def _entry(directory: Path, container_id: str, *, command: str = "DEL") -> Path:
+    environment = {
+        "CNI_COMMAND": command,
+        "CNI_CONTAINERID": container_id,
+        "CNI_IFNAME": "eth0",
+        "CNI_NETNS": "/run/netns/pod",
+        "CNI_ARGS": "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web",
+    }
+    path = directory / f"{container_id}-eth0.delete"
+    path.write_bytes(render_frame(Frame(environment, _STDIN)))
+    return path
+
+
+def _entries(directory: Path) -> list[str]:
+    return [name for name in os.listdir(directory) if name.endswith(".delete")]
+
+
+class Agent:
+    """Deletes, starts, and remembers in which order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.failing: set[str] = set()
+
+    async def delete(self, request: Del) -> None:
+        if request.attachment.container_id in self.failing:
+            raise CiliateError("the interface is busy")
+        self.done.append(request.attachment.container_id)
+
+    async def start(self) -> None:
+        self.done.append("started")
+
+
+async def test_queue_is_empty_before_the_socket_listens(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        _entry(tmp_path, name)
+    agent = Agent()
+
+    report = await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+
+    assert agent.done == ["a", "b", "started"]
+    assert report == DrainReport(deleted=2, kept=0, unreadable=0)
+    assert _entries(tmp_path) == []
+
+
+async def test_first_start_makes_the_directory_for_root_alone(tmp_path: Path) -> None:
+    directory = tmp_path / "deleteQueue"
+    agent = Agent()
+
+    await drain_delete_queue(str(directory), agent.delete, start=agent.start)
+
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert agent.done == ["started"]
+
+
+async def test_failed_deletion_stays_for_the_next_start(tmp_path: Path) -> None:
+    stays = _entry(tmp_path, "a")
+    _entry(tmp_path, "b")
+    agent = Agent()
+    agent.failing.add("a")
+
+    report = await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+
+    assert agent.done == ["b", "started"]
+    assert (report.deleted, report.kept) == (1, 1)
+    assert stays.exists()
+
+
+async def test_what_is_no_deletion_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "noise.delete").write_bytes(b"\0" * 40)
+    (tmp_path / "link.delete").symlink_to("/etc/passwd")
+    _entry(tmp_path, "add", command="ADD")
+    (tmp_path / ".draft-77").write_bytes(b"half")
+    agent = Agent()
+
+    report = await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+
+    assert agent.done == ["started"]
+    assert report.unreadable == 3
+    assert _entries(tmp_path) == []
+
+
+async def test_plugin_that_holds_the_lock_is_waited_for(tmp_path: Path) -> None:
+    """Its entry is read although it was written after the agent began to start."""
+    lock = os.open(tmp_path / "lockfile", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    agent = Agent()
+    draining = asyncio.create_task(
+        drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+    )
+    await asyncio.sleep(0)
+    _entry(tmp_path, "late")
+
+    os.close(lock)
+    await draining
+
+    assert agent.done == ["late", "started"]
+
+
+async def test_lock_is_held_until_the_socket_listens(tmp_path: Path) -> None:
+    agent = Agent()
+    held: list[bool] = []
+
+    async def start() -> None:
+        lock = os.open(tmp_path / "lockfile", os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            held.append(False)
+        except BlockingIOError:
+            held.append(True)
+        finally:
+            os.close(lock)
+
+    await drain_delete_queue(str(tmp_path), agent.delete, start=start)
+
+    assert held == [True]
+
+
+async def test_lock_that_is_never_free_does_not_keep_the_agent_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(queue_module, "LOCK_WAIT_S", 0.05)
+    lock = os.open(tmp_path / "lockfile", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    agent = Agent()
+
+    await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+
+    os.close(lock)
+    assert agent.done == ["started"]
+    assert "a deletion may be missed" in caplog.text

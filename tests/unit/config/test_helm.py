@@ -1,0 +1,79 @@
+import pytest
+
+from ciliate.config.helm import helm_names, read_changes
+from ciliate.config.keys import KEYS
+from ciliate.errors import SettingError
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "value"),
+    [
+        ("ipam.mode=cluster-pool", "ipam", "cluster-pool"),
+        (
+            "ipam.operator.clusterPoolIPv4PodCIDRList={172.20.0.0/16,172.21.0.0/16}",
+            "cluster-pool-ipv4-cidr",
+            "172.20.0.0/16 172.21.0.0/16",
+        ),
+        (
+            'ipam.operator.clusterPoolIPv4PodCIDRList={"172.20.0.0/16"}',
+            "cluster-pool-ipv4-cidr",
+            "172.20.0.0/16",
+        ),
+        ("ipv4NativeRoutingCIDR=172.20.0.0/16", "ipv4-native-routing-cidr", "172.20.0.0/16"),
+        ("routingMode=native", "routing-mode", "native"),
+        ("bpf.masquerade=false", "enable-bpf-masquerade", "false"),
+        ("endpointRoutes.enabled=true", "enable-endpoint-routes", "true"),
+        ("devices=eth0,eth1", "devices", "eth0,eth1"),
+        ("devices={eth0,eth1}", "devices", "eth0 eth1"),
+        ("ipMasqAgent.enabled=true", "enable-ip-masq-agent", "true"),
+        ("auto-direct-node-routes=false", "auto-direct-node-routes", "false"),
+    ],
+)
+def test_value_becomes_its_key_of_the_config_map(word: str, key: str, value: str) -> None:
+    assert read_changes([word]).config == {key: value}
+
+
+def test_one_word_may_hold_several_values_as_for_helm() -> None:
+    changes = read_changes(["ipam.mode=cluster-pool,debug.enabled=false", "ipam.mode=kubernetes"])
+
+    assert changes.config == {"ipam": "kubernetes", "debug": "false"}
+
+
+def test_ranges_of_ip_masq_agent_go_to_its_own_config_map() -> None:
+    changes = read_changes(["ipMasqAgent.config.nonMasqueradeCIDRs={10.10.1.0/24,10.10.2.0/24}"])
+
+    assert not changes.config
+    assert changes.ip_masq_agent == {"nonMasqueradeCIDRs": ["10.10.1.0/24", "10.10.2.0/24"]}
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("ipam.mod=cluster-pool", "did you mean 'ipam.mode'"),
+        ("routing-mod=native", "did you mean 'routing-mode'"),
+        ("ipMasqAgent.config.nonMasqCIDRs={}", "nonMasqueradeCIDRs"),
+        ("qqqqqqqq=1", "docs/CONFIGURATION.md"),
+        ("ipam.mode", "write NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_a_remedy(word: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message.replace("(", r"\(")):
+        read_changes([word])
+
+
+def test_every_helm_name_leads_to_a_known_key() -> None:
+    assert set(helm_names().values()) <= KEYS.keys()
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("bpf.masquerade=perhaps", "enable-bpf-masquerade"),
+        ("ipv4NativeRoutingCIDR=10.244.0.1/16", "ipv4-native-routing-cidr"),
+    ],
+)
+def test_value_that_agents_refuse_is_read_and_reported(word: str, key: str) -> None:
+    changes = read_changes([word])
+
+    assert list(changes.config) == [key]
+    assert [problem.key for problem in changes.problems()] == [key]

@@ -1,0 +1,109 @@
+"""src/ciliate/datapath/layout.py, which is generated: sizes, byte order, what numpy sees."""
+
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ciliate.datapath import layout
+from ciliate.datapath.codec import IP_ADDRESS, U32
+from ciliate.datapath.layout import (
+    DROP_TEXT,
+    MAP_SHAPES,
+    Connection,
+    DropReason,
+    Endpoint,
+    FragmentKey,
+    Interface,
+    NatEntry,
+    Tuple,
+)
+from ciliate.datapath.maps import ALL
+
+RECORDS = [
+    each
+    for name in layout.__all__
+    if isinstance(each := getattr(layout, name), type) and hasattr(each, "FORMAT")
+]
+
+
+def values_of(record: Any) -> st.SearchStrategy[Any]:
+    """Return a strategy for values of one generated class, field by field from its DTYPE."""
+    widths = dict(record.DTYPE)
+    fields: list[st.SearchStrategy[Any]] = []
+    for name, kind in get_type_hints(record.__mro__[1]).items():
+        size = int(widths[name].lstrip("V=>u"))
+        if kind is bytes:
+            fields.append(st.binary(min_size=size, max_size=size))
+        else:
+            fields.append(st.integers(0, (1 << 8 * size) - 1))
+    return st.tuples(*fields).map(record._make)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+@given(data=st.data())
+def test_values_survive_the_kernels_form(record: Any, data: st.DataObject) -> None:
+    many = data.draw(st.lists(values_of(record), min_size=1, max_size=4))
+
+    packed = b"".join(each.pack() for each in many)
+
+    assert len(packed) == record.SIZE * len(many)
+    assert record.unpack_many(packed) == many
+    assert record.unpack(packed[: record.SIZE]) == many[0]
+    assert hash(record.unpack(packed[: record.SIZE])) == hash(many[0])
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_numpy_reads_the_same_fields(record: Any) -> None:
+    dtype = np.dtype(record.DTYPE)
+    assert dtype.itemsize == record.SIZE
+
+    value = record.unpack(bytes(range(record.SIZE)))
+    seen = np.frombuffer(value.pack(), dtype=dtype)[0]
+    for name in value._fields:
+        expected = getattr(value, name)
+        found = seen[name]
+        assert (found.tobytes() if isinstance(expected, bytes) else int(found)) == expected
+
+
+def test_wire_fields_are_in_network_order_and_padding_is_zero() -> None:
+    flow = Tuple(bytes(16), bytes(16), 0x1234, 80, 6, 1)
+    assert flow.pack()[32:] == bytes.fromhex("12340050 06 01 0000")
+    assert FragmentKey(bytes(16), bytes(16), 0x01020304, 17).pack()[32:] == bytes.fromhex(
+        "01020304 11 000000"
+    )
+    assert Interface(bytes(16), bytes(16), 1, 2, b"\xff" * 6).pack()[-4:] == bytes(4)
+
+
+def test_every_map_has_a_name_here_and_types_of_its_size() -> None:
+    assert {which.name for which in ALL} == set(MAP_SHAPES)
+    for which in ALL:
+        assert which.shape[1:3] == (which.key.SIZE, which.value.SIZE)
+
+
+def test_every_reason_has_words() -> None:
+    counted = {int(each) for each in DropReason} - {DropReason.DROP_REASON_COUNT}
+    assert set(DROP_TEXT) == counted
+    assert DROP_TEXT[132] == "Invalid source ip"
+
+
+def test_a_record_is_shown_with_its_fields() -> None:
+    shown = repr(Endpoint(1, 2, 3, 0, bytes(6), bytes(6)))
+    assert shown.startswith("Endpoint(ifindex=1, identity=2, endpoint_id=3, flags=0")
+    assert NatEntry._fields == ("to_address", "to_port", "flags", "created_ns", "expires_ns")
+    assert "bytes" in Connection._fields
+
+
+@given(st.lists(st.integers(0, 2**32 - 1)))
+def test_numbers_are_the_hosts(numbers: list[int]) -> None:
+    packed = b"".join(U32.pack(number) for number in numbers)
+    assert U32.unpack_many(packed) == numbers
+    assert [U32.unpack(packed[at : at + 4]) for at in range(0, len(packed), 4)] == numbers
+
+
+def test_an_address_of_another_length_is_a_bug() -> None:
+    assert IP_ADDRESS.unpack_many(bytes(range(32))) == [bytes(range(16)), bytes(range(16, 32))]
+    with pytest.raises(ValueError, match="16 octets, not 4"):
+        IP_ADDRESS.pack(bytes(4))

@@ -1,0 +1,208 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec import structs
+from tests.unit.kube.conftest import FakeApi, eventually
+
+from ciliate.api.core import NODES, Node, NodeStatus
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import ForbiddenError
+from ciliate.kube.informer import Informer
+
+Change = tuple[str, str]
+
+W1 = "/api/v1/nodes/k8s-w1"
+W2 = "/api/v1/nodes/k8s-w2"
+
+
+class Watcher:
+    """An informer that runs, and what it told."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self.changes: list[Change] = []
+        self.informer = Informer(client, NODES, on_change=self._record)
+
+    def _record(self, old: Node | None, new: Node | None) -> None:
+        if old is None:
+            assert new is not None
+            self.changes.append(("added", new.metadata.name))
+        elif new is None:
+            self.changes.append(("removed", old.metadata.name))
+        else:
+            self.changes.append(("changed", new.metadata.name))
+
+    @property
+    def names(self) -> set[str]:
+        return {name for _, name in self.informer.objects}
+
+
+@pytest.fixture
+async def watcher(client: ApiClient) -> AsyncIterator[Watcher]:
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+    yield made
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_the_table_holds_what_was_there_and_what_comes(
+    api: FakeApi, watcher: Watcher
+) -> None:
+    await api.put(W1, {})
+    await watcher.informer.synced()
+    await eventually(lambda: watcher.names == {"k8s-w1"})
+
+    await api.put(W2, {})
+    await api.put(W2, {"spec": {"unschedulable": True}})
+    await api.remove(W1)
+    await eventually(lambda: watcher.changes[-1:] == [("removed", "k8s-w1")])
+
+    assert watcher.changes == [
+        ("added", "k8s-w1"),
+        ("added", "k8s-w2"),
+        ("changed", "k8s-w2"),
+        ("removed", "k8s-w1"),
+    ]
+    assert watcher.names == {"k8s-w2"}
+
+
+async def test_a_watch_that_ends_goes_on_where_it_was(api: FakeApi, watcher: Watcher) -> None:
+    await api.put(W1, {})
+    await eventually(lambda: api.watches == 1)
+
+    await api.cut_watches()
+    await api.put(W2, {})
+    await eventually(lambda: watcher.names == {"k8s-w1", "k8s-w2"})
+
+    lists = [request for request in api.requests if "watch" not in request]
+    assert len([r for r in lists if "limit" in r]) == 1
+    assert watcher.changes == [("added", "k8s-w1"), ("added", "k8s-w2")]
+
+
+async def test_a_relist_removes_what_vanished_unseen(api: FakeApi, watcher: Watcher) -> None:
+    await api.put(W1, {})
+    await api.put(W2, {})
+    await eventually(lambda: watcher.names == {"k8s-w1", "k8s-w2"} and api.watches == 1)
+
+    await api.stop()
+    await api.remove(W1)
+    await api.put(W2, {"spec": {"unschedulable": True}})
+    await api.forget_history()
+    await api.start()
+    await eventually(lambda: len(watcher.changes) == 4)
+
+    assert watcher.changes[2:] == [("removed", "k8s-w1"), ("changed", "k8s-w2")]
+
+
+async def test_an_object_made_anew_unseen_is_told_as_removed_and_added(
+    api: FakeApi, watcher: Watcher
+) -> None:
+    await api.put(W1, {})
+    await eventually(lambda: watcher.names == {"k8s-w1"} and api.watches == 1)
+
+    await api.stop()
+    await api.remove(W1)
+    await api.put(W1, {"metadata": {"uid": "another"}})
+    await api.forget_history()
+    await api.start()
+    await eventually(lambda: len(watcher.changes) == 3)
+
+    assert watcher.changes[1:] == [("removed", "k8s-w1"), ("added", "k8s-w1")]
+
+
+async def test_the_table_stays_while_the_server_is_away(api: FakeApi, watcher: Watcher) -> None:
+    await api.put(W1, {})
+    await eventually(lambda: watcher.names == {"k8s-w1"} and api.watches == 1)
+
+    await api.stop()
+    await eventually(lambda: not watcher.informer.connected)
+
+    assert watcher.names == {"k8s-w1"}
+    assert watcher.informer.last_error is not None
+    assert watcher.changes == [("added", "k8s-w1")]
+
+    await api.start()
+    await eventually(lambda: watcher.informer.connected)
+    assert watcher.informer.last_error is None
+
+
+async def test_a_server_that_falls_silent_is_noticed_and_left(
+    api: FakeApi, watcher: Watcher
+) -> None:
+    await eventually(lambda: api.watches == 1)
+
+    api.running.clear()
+    await eventually(lambda: not watcher.informer.connected)
+
+    api.running.set()
+    await eventually(lambda: watcher.informer.connected)
+
+
+async def test_nothing_is_synced_before_the_first_list_is_whole(
+    api: FakeApi, client: ApiClient
+) -> None:
+    api.faults.extend([(403, {"kind": "Status", "message": "no"})] * 3)
+    watcher = Watcher(client)
+    task = asyncio.ensure_future(watcher.informer.run())
+
+    await eventually(lambda: watcher.informer.last_error is not None)
+    assert not watcher.informer.has_synced
+    assert isinstance(watcher.informer.last_error, ForbiddenError)
+
+    await watcher.informer.synced()
+    task.cancel()
+
+
+async def test_an_error_event_in_the_stream_leads_to_a_new_list(
+    api: FakeApi, watcher: Watcher
+) -> None:
+    await api.put(W1, {})
+    await eventually(lambda: api.watches == 1)
+    status = {"kind": "Status", "code": 410, "reason": "Expired", "status": "Failure"}
+    api._log.append((10**6, "ERROR", "/api/v1/nodes", status))
+
+    await api.put(W2, {})
+    api._log.pop(-2)
+    await eventually(lambda: watcher.names == {"k8s-w1", "k8s-w2"})
+
+    assert len([r for r in api.requests if "limit" in r]) >= 1
+
+
+async def test_a_transform_decides_what_is_kept(api: FakeApi, client: ApiClient) -> None:
+    await api.put(W1, {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}})
+    informer = Informer(
+        client, NODES, transform=lambda node: structs.replace(node, status=NodeStatus())
+    )
+    task = asyncio.ensure_future(informer.run())
+    await informer.synced()
+
+    node = informer.get("k8s-w1")
+
+    assert node is not None
+    assert node.status.addresses == ()
+    task.cancel()
+
+
+async def test_a_late_listener_is_told_what_is_known(api: FakeApi, watcher: Watcher) -> None:
+    await api.put(W1, {})
+    await eventually(lambda: watcher.names == {"k8s-w1"})
+    told: list[str] = []
+
+    watcher.informer.add_listener(lambda _old, new: told.append(new.metadata.name if new else ""))
+
+    assert told == ["k8s-w1"]
+
+
+async def test_a_server_that_accepts_and_closes_watches_is_not_asked_in_a_busy_loop(
+    api: FakeApi, watcher: Watcher
+) -> None:
+    await eventually(lambda: api.watches == 1)
+    for _ in range(3):
+        before = api.watches
+        await api.cut_watches()
+        await eventually(lambda seen=before: api.watches > seen)  # type: ignore[misc]
+
+    # Each pause is at least three quarters of 0.2, 0.4, 0.8 seconds.
+    assert watcher.informer._backoff.next() > 1.0

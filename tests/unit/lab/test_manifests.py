@@ -1,0 +1,38 @@
+from ciliate.lab import manifests
+
+
+def test_start_state_is_the_walkthroughs() -> None:
+    data = manifests.cilium_config(dual_stack=False, changes={})
+
+    assert data["ipam"] == "kubernetes"
+    assert data["routing-mode"] == "native"
+    assert data["ipv4-native-routing-cidr"] == "10.244.0.0/16"
+    assert data["enable-ipv6"] == "false"
+    assert len(data) == 152
+
+
+def test_a_change_wins_over_the_start_state_and_over_dual_stack() -> None:
+    data = manifests.cilium_config(
+        dual_stack=True, changes={"ipam": "cluster-pool", "enable-ipv6-masquerade": "true"}
+    )
+
+    assert data["ipam"] == "cluster-pool"
+    assert data["enable-ipv6"] == "true"
+    assert data["enable-ipv6-masquerade"] == "true"
+
+
+def test_objects_carry_the_names_and_labels_of_ciliums_chart() -> None:
+    objects = manifests.cluster_objects(config={}, kubeconfig="/kubeconfig")
+
+    found = {(o.body["kind"], o.body["metadata"]["name"]): o.body for o in objects}
+    agent = found["DaemonSet", "cilium"]["spec"]
+    operator = found["Deployment", "cilium-operator"]["spec"]
+    assert agent["selector"]["matchLabels"] == {"k8s-app": "cilium"}
+    assert agent["template"]["spec"]["containers"][0]["name"] == "cilium-agent"
+    assert operator["selector"]["matchLabels"] == {
+        "io.cilium/app": "operator",
+        "name": "cilium-operator",
+    }
+    for spec in (agent, operator):
+        labels = spec["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()

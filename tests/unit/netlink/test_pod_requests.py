@@ -1,0 +1,104 @@
+"""The batches of a pod's interface: what is sent, and in which order."""
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from ciliate.net.address import Mac
+from ciliate.netlink.message import attributes, to_number, to_text
+from ciliate.netlink.numbers import (
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_LINKINFO,
+    IFLA_NET_NS_FD,
+    RTM_NEWNEIGH,
+    RTM_NEWROUTE,
+    RTM_NEWTFILTER,
+    RTM_SETLINK,
+    VETH_INFO_PEER,
+)
+from ciliate.netlink.pod_link import PodLink, host_name, new_mac
+from ciliate.netlink.pod_requests import create_request, host_requests, pod_requests
+from ciliate.netlink.pod_worker import host_settings, pod_settings
+
+_LINK = PodLink(
+    host_name="lxc0123456789ab",
+    host_mac=Mac("02:00:00:00:00:01"),
+    pod_name="eth0",
+    pod_mac=Mac("02:00:00:00:00:02"),
+    netns="/run/netns/pod",
+    mtu=1500,
+    route_mtu=1450,
+    addresses=(ip_address("10.244.0.7"),),
+    gateways=(ip_address("10.244.0.93"),),
+    from_pod_fd=7,
+    to_pod_fd=8,
+    ipv6=False,
+    route=True,
+)
+_DUAL = replace(
+    _LINK,
+    addresses=(*_LINK.addresses, ip_address("fd00::7")),
+    gateways=(*_LINK.gateways, ip_address("fd00::93")),
+    ipv6=True,
+)
+
+
+def test_pod_side_is_born_in_the_pods_namespace() -> None:
+    request = create_request(_LINK, netns_fd=42)
+
+    host = attributes(request.body, 16)
+    peer = attributes(attributes(host[IFLA_LINKINFO])[IFLA_INFO_DATA])[VETH_INFO_PEER]
+    assert to_text(host[IFLA_IFNAME]) == "lxc0123456789ab"
+    assert to_text(attributes(peer, 16)[IFLA_IFNAME]) == "eth0"
+    assert to_number(attributes(peer, 16)[IFLA_NET_NS_FD]) == 42
+
+
+def test_programs_are_attached_before_the_link_goes_up_and_routes_come_after() -> None:
+    requests = host_requests(_LINK, index=9, ipv6_known=True)
+
+    kinds = [request.kind for request in requests]
+    up = max(place for place, kind in enumerate(kinds) if kind == RTM_SETLINK)
+    assert all(p < up for p, kind in enumerate(kinds) if kind == RTM_NEWTFILTER)
+    assert all(p > up for p, kind in enumerate(kinds) if kind in (RTM_NEWROUTE, RTM_NEWNEIGH))
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"), [(_LINK, 1), (_DUAL, 2), (replace(_DUAL, route=False), 0)]
+)
+def test_node_gets_a_route_per_address_if_asked(link: PodLink, expected: int) -> None:
+    requests = host_requests(link, index=9, ipv6_known=True)
+
+    assert sum(request.kind == RTM_NEWROUTE for request in requests) == expected
+
+
+def test_pod_gets_two_routes_and_a_neighbour_per_gateway() -> None:
+    kinds = [request.kind for request in pod_requests(_DUAL, index=2)]
+
+    assert kinds.count(RTM_NEWROUTE) == 4
+    assert kinds.count(RTM_NEWNEIGH) == 2
+
+
+def test_ipv6_is_off_on_both_ends_of_an_ipv4_pod() -> None:
+    assert host_settings(_LINK) == {"net/ipv6/conf/lxc0123456789ab/disable_ipv6": "1"}
+    assert pod_settings(_LINK, ipv6_known=True)["net/ipv6/conf/eth0/disable_ipv6"] == "1"
+
+
+def test_no_ipv6_setting_is_written_where_the_kernel_has_none() -> None:
+    assert not any("ipv6" in name for name in pod_settings(_DUAL, ipv6_known=False))
+
+
+def test_host_name_is_the_same_for_the_same_attachment_only() -> None:
+    name = host_name("abc", "eth0")
+
+    assert name == host_name("abc", "eth0")
+    assert name != host_name("abc", "eth1")
+    assert name.startswith("lxc")
+    assert len(name) == 15
+
+
+def test_new_mac_is_unicast_and_locally_administered() -> None:
+    for _ in range(64):
+        first = int(new_mac()[:2], 16)
+        assert first & 0b11 == 0b10

@@ -1,0 +1,37 @@
+import pytest
+
+from ciliate.errors import SettingError
+from ciliate.operator.settings import operator_keys, parse_operator_settings
+
+
+def test_defaults_are_those_of_the_walk_through() -> None:
+    settings = parse_operator_settings({})
+
+    assert settings.collection.endpoints_every_s == 300
+    assert settings.collection.nodes_every_s == 300
+    assert settings.collection.identities_every_s == 900
+    assert settings.collection.identity_timeout_s == 1800
+    assert settings.readiness.taint_key == "node.cilium.io/agent-not-ready"
+    assert settings.readiness.remove_taint
+
+
+def test_texts_of_the_config_map_are_read() -> None:
+    settings = parse_operator_settings(
+        {"identity-gc-interval": "1m30s", "set-cilium-is-up-condition": "false"}
+    )
+
+    assert settings.collection.identities_every_s == 90
+    assert not settings.readiness.set_condition
+
+
+def test_a_wrong_duration_names_key_value_and_remedy() -> None:
+    with pytest.raises(SettingError, match=r"nodes-gc-interval: 'soon' is no duration"):
+        parse_operator_settings({"nodes-gc-interval": "soon"})
+
+
+def test_a_mistake_in_a_key_of_the_agent_does_not_stop_the_operator() -> None:
+    parse_operator_settings({"bpf-nat-global-max": "many"})
+
+
+def test_every_key_of_the_operator_shows_in_its_effective_settings() -> None:
+    assert set(parse_operator_settings({}).effective) == {key.name for key in operator_keys()}

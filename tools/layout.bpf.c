@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Never loaded: read by generate_layout.py. The compiler keeps a type in BTF only where something
+ * uses it, and an enum that no program happens to name as a type would be lost; one pointer to
+ * each keeps it.
+ */
+#include "../bpf/maps.h"
+
+enum reserved_identity *reserved_identity;
+enum drop_reason *drop_reason;
+enum attach_point *attach_point;
+enum endpoint_flag *endpoint_flag;
+enum ipcache_flag *ipcache_flag;
+enum tuple_direction *tuple_direction;
+enum connection_flag *connection_flag;

@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# What lab.sh and test.sh share: everything a fresh Debian 12 lacks, installed once.
+#
+# set_up KIND, with KIND lab or dev, leaves a virtual environment in .venv with the `ciliate`
+# command, the compiled programs and the CNI plugin. A stamp of all inputs makes the next run quick:
+# packages and Python are looked at again only when an input has changed.
+
+# Compiler and libraries of the datapath and the plugin; what machines are made with; what the pods'
+# images are made of.
+readonly LAB_PACKAGES=(
+	python3 python3-venv
+	clang llvm libbpf-dev libc6-dev gcc make musl-tools
+	iproute2 nftables procps
+	curl iputils-ping tcpdump iperf3
+)
+# What only gates, tests and benchmarks use.
+readonly DEV_PACKAGES=(clang-format containernetworking-plugins git)
+
+fail() {
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+# Runs a command as root: directly, or by sudo.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo --preserve-env=CILIATE_LAB "$@"
+	else
+		fail "this needs root, and there is no sudo: run it as root"
+	fi
+}
+
+# The packages of this kind that are not installed.
+missing_packages() {
+	local package wanted=("${LAB_PACKAGES[@]}")
+	[ "$1" = dev ] && wanted+=("${DEV_PACKAGES[@]}")
+	# Debian's kubectl is old, and serves where there is none.
+	command -v kubectl >/dev/null || wanted+=(kubernetes-client)
+	for package in "${wanted[@]}"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			printf '%s\n' "$package"
+	done
+}
+
+install_packages() {
+	local missing
+	mapfile -t missing < <(missing_packages "$1")
+	[ ${#missing[@]} -eq 0 ] && return
+	command -v apt-get >/dev/null || fail "packages are missing, and this is no Debian: ${missing[*]}"
+	printf 'installing %s\n' "${missing[*]}"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update ||
+		fail "apt-get update failed: is there a network?"
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+		fail "apt-get could not install: ${missing[*]}"
+}
+
+install_python() {
+	local extra=''
+	[ "$1" = dev ] && extra='[dev]'
+	if ! .venv/bin/python -c '' 2>/dev/null; then
+		printf 'making .venv\n'
+		rm -rf .venv
+		/usr/bin/python3 -m venv .venv || fail "python3 -m venv failed: is python3-venv installed?"
+	fi
+	printf 'installing Python packages\n'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".$extra" ||
+		fail "pip could not install the packages of constraints.txt"
+}
+
+# A hash of what decides about packages and the virtual environment.
+setup_hash() {
+	{
+		cat pyproject.toml constraints.txt tools/setup.sh
+		readlink -f /usr/bin/python3
+		pwd
+		uname -m
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+set_up() {
+	local kind=$1 stamp=.venv/ciliate-setup hash
+	[ -r /sys/kernel/btf/vmlinux ] ||
+		fail "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF), which the datapath is built on"
+	hash=$(setup_hash)
+	# What serves development serves the lab as well.
+	if ! { [ -x .venv/bin/ciliate ] && grep -qsx -e "$kind $hash" -e "dev $hash" "$stamp"; }; then
+		install_packages "$kind"
+		install_python "$kind"
+		printf '%s %s\n' "$kind" "$hash" >"$stamp"
+	fi
+	make --quiet bpf plugin
+}
