@@ -58,7 +58,8 @@ def applied(
         _drop_abandoned(merged, own.get("fieldsV1") or {}, fields, others, node)
     kept = [e for e in others if e.get("fieldsV1")]
     merged["metadata"]["managedFields"] = [
-        *kept, _entry(resource, manager, subresource, fields, own)
+        *kept,
+        _entry(resource, manager, subresource, fields, own),
     ]
     merged["metadata"].pop("resourceVersion", None)
     if config["metadata"].get("resourceVersion"):

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ciliate.apiserver import errors
+from ciliate.apiserver import errors, protobuf
 from ciliate.apiserver.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from ciliate.apiserver.requests import (
     BODY_BYTES_MAX,
@@ -48,12 +48,22 @@ async def read_object(target: Target, request: web.BaseRequest) -> JsonObject:
         ApiError: It is none, of another kind, or says otherwise than the path (400).
     """
     body = await read_body(request)
-    value = decode_body(body, request.headers.get("Content-Type", ""))
-    check_depth(value)
+    content_type = request.headers.get("Content-Type", "")
+    if media_type(content_type) == protobuf.MEDIA_TYPE and not target.resource.is_custom:
+        value: Any = protobuf.decode_protobuf(body, _type_name(target))
+    else:
+        value = decode_body(body, content_type)
+        check_depth(value)
     obj = as_object(value)
     if target.subresource in {"scale", "binding", "eviction"}:
         return obj
     return checked_object(target, obj, validation=request.query.get("fieldValidation", "Warn"))
+
+
+def _type_name(target: Target) -> str:
+    """Return the type of a body's object, as the tables call it."""
+    subresource_types = {"scale": "Scale", "binding": "Binding", "eviction": "Eviction"}
+    return subresource_types.get(target.subresource, target.resource.kind)
 
 
 def checked_object(target: Target, obj: JsonObject, *, validation: str) -> JsonObject:
@@ -107,8 +117,8 @@ def _check_place(target: Target, obj: JsonObject) -> None:
     namespace = metadata.get("namespace", "")
     if target.resource.namespaced and namespace and namespace != target.namespace:
         raise errors.bad_request(
-            f"the namespace of the provided object does not match the namespace sent on the "
-            f"request"
+            "the namespace of the provided object does not match the namespace sent on the "
+            "request"
         )
     name = metadata.get("name", "")
     if target.name and name != target.name:
@@ -175,8 +185,11 @@ async def read_options(request: web.BaseRequest) -> DeleteOptions:
     """
     body = await read_body(request)
     given: Any = {}
-    if body:
-        given = decode_body(body, request.headers.get("Content-Type", ""))
+    content_type = request.headers.get("Content-Type", "")
+    if media_type(content_type) == protobuf.MEDIA_TYPE and body:
+        given = protobuf.decode_protobuf(body, "DeleteOptions")
+    elif body:
+        given = decode_body(body, content_type)
         if not isinstance(given, dict):
             raise errors.bad_request("DeleteOptions must be an object")
     query = request.query

@@ -41,8 +41,11 @@ class Namespaces:
         """Make the account of a namespace that has none."""
         metadata = obj["metadata"]
         if not metadata.get("deletionTimestamp"):
-            ensure(self.writer, "serviceaccounts", {"metadata": {
-                "name": "default", "namespace": metadata["name"]}})
+            ensure(
+                self.writer,
+                "serviceaccounts",
+                {"metadata": {"name": "default", "namespace": metadata["name"]}},
+            )
 
     def deleted(self, obj: JsonObject) -> None:
         """Do nothing: the namespace went after its contents."""
@@ -63,6 +66,8 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
     Raises:
         SettingError: A file of definitions cannot be read, or is invalid.
     """
+    for resource in writer.registry.all():  # A new store has no index of any kind yet.
+        _index(writer.store, writer.registry, resource.id)
     definitions = Definitions(writer.registry)
     writer.admissions[DEFINITIONS] = definitions
     for stored in list(writer.store.collection(DEFINITIONS).objects.values()):
@@ -97,7 +102,7 @@ def _read_definitions(file: Path) -> Iterable[JsonObject]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         with file.open("rb") as stream:
-            documents = list(yaml.load_all(stream, Loader=loader))  # noqa: S506 - a safe loader
+            documents = list(yaml.load_all(stream, Loader=loader))
     except (OSError, yaml.YAMLError) as error:
         raise SettingError(
             key="crd_files",
@@ -134,16 +139,24 @@ def _own_service(writer: Writer, settings: ApiServerSettings) -> None:
     if not address.hostname:
         return
     ip = address.hostname
-    _replace(writer, "endpoints", {
-        "metadata": {**place, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-        "subsets": [{"addresses": [{"ip": ip}], "ports": [{"name": "https", "port": port}]}],
-    })
-    _replace(writer, "endpointslices.discovery.k8s.io", {
-        "metadata": {**place, "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": f"IPv{ip_address(ip).version}",
-        "endpoints": [{"addresses": [ip], "conditions": {"ready": True}}],
-        "ports": [{"name": "https", "port": port}],
-    })
+    _replace(
+        writer,
+        "endpoints",
+        {
+            "metadata": {**place, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": ip}], "ports": [{"name": "https", "port": port}]}],
+        },
+    )
+    _replace(
+        writer,
+        "endpointslices.discovery.k8s.io",
+        {
+            "metadata": {**place, "labels": {"kubernetes.io/service-name": "kubernetes"}},
+            "addressType": f"IPv{ip_address(ip).version}",
+            "endpoints": [{"addresses": [ip], "conditions": {"ready": True}}],
+            "ports": [{"name": "https", "port": port}],
+        },
+    )
 
 
 def _replace(writer: Writer, resource_id: str, obj: JsonObject) -> None:

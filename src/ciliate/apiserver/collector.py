@@ -142,8 +142,10 @@ class Collector:
         if found is None:
             return False
         stored = self.store.get(*found)
-        return stored is not None and FOREGROUND.encode() in stored.raw and FOREGROUND in (
-            decode(stored)["metadata"].get("finalizers") or ()
+        return (
+            stored is not None
+            and FOREGROUND.encode() in stored.raw
+            and FOREGROUND in (decode(stored)["metadata"].get("finalizers") or ())
         )
 
     def _finish(self, resource_id: str, stored: Stored, obj: JsonObject) -> None:

@@ -138,9 +138,7 @@ def _endpoints(obj: JsonObject) -> list[Any]:
 
 
 def _endpoint_slice(obj: JsonObject) -> list[Any]:
-    ports = [
-        str(p["port"]) if p.get("port") is not None else "*" for p in obj.get("ports") or ()
-    ]
+    ports = [str(p["port"]) if p.get("port") is not None else "*" for p in obj.get("ports") or ()]
     addresses = [a for e in obj.get("endpoints") or () for a in e.get("addresses") or ()]
     return [
         obj["metadata"]["name"],

@@ -49,20 +49,26 @@ def _validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
         return [required_value("spec")]
     causes = []
     names, group = spec.get("names") or {}, spec.get("group")
-    for name, value in (("spec.group", group), ("spec.names.plural", names.get("plural")),
-                        ("spec.names.kind", names.get("kind")), ("spec.scope", spec.get("scope"))):
+    for name, value in (
+        ("spec.group", group),
+        ("spec.names.plural", names.get("plural")),
+        ("spec.names.kind", names.get("kind")),
+        ("spec.scope", spec.get("scope")),
+    ):
         if not value:
             causes.append(required_value(name))
     if spec.get("scope") not in {None, "Cluster", "Namespaced"}:
         causes.append(unsupported_value("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
     wanted = f"{names.get('plural')}.{group}"
     if new["metadata"]["name"] != wanted:
-        problem = f'must be spec.names.plural+"."+spec.group'
+        problem = 'must be spec.names.plural+"."+spec.group'
         causes.append(invalid_value("metadata.name", new["metadata"]["name"], problem))
     if old is not None:
         for field in ("group", "scope"):
             if spec.get(field) != (old.get("spec") or {}).get(field):
-                causes.append(invalid_value(f"spec.{field}", spec.get(field), "field is immutable"))
+                causes.append(
+                    invalid_value(f"spec.{field}", spec.get(field), "field is immutable")
+                )
     return causes + _version_causes(spec.get("versions") or [])
 
 

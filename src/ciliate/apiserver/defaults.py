@@ -16,7 +16,9 @@ _EVICTION_S: Final = 300
 
 def default_namespace(obj: JsonObject) -> None:
     """Label a namespace with its name and let it be finalized."""
-    obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
+    obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"][
+        "name"
+    ]
     obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
     obj.setdefault("status", {}).setdefault("phase", "Active")
 

@@ -47,9 +47,9 @@ def aggregated(registry: Registry, *, core: bool, version: str) -> JsonObject:
             }
             for v in versions
         ]
-        metadata = {"name": group, "creationTimestamp": None} if group else {
-            "creationTimestamp": None
-        }
+        metadata = (
+            {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
+        )
         items.append({"metadata": metadata, "versions": entries})
     return {
         "kind": "APIGroupDiscoveryList",
@@ -96,9 +96,7 @@ def api_versions(addresses: str) -> JsonObject:
     return {
         "kind": "APIVersions",
         "versions": ["v1"],
-        "serverAddressByClientCIDRs": [
-            {"clientCIDR": "0.0.0.0/0", "serverAddress": addresses}
-        ],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": addresses}],
     }
 
 
@@ -132,9 +130,7 @@ def resource_list(registry: Registry, group: str, version: str) -> JsonObject | 
         if (resource.group, resource.version) != (group, version):
             continue
         entries.append(_listed(resource))
-        entries += [
-            _listed_subresource(resource, name) for name in sorted(resource.subresources)
-        ]
+        entries += [_listed_subresource(resource, name) for name in sorted(resource.subresources)]
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",

@@ -136,8 +136,16 @@ class Dispatcher:
             case ["apis", group, version]:
                 return discovery.resource_list(self.registry, group, version)
             case [""] | []:
-                return {"paths": ["/api", "/apis", "/healthz", "/openapi/v2", "/openapi/v3",
-                                  "/version"]}
+                return {
+                    "paths": [
+                        "/api",
+                        "/apis",
+                        "/healthz",
+                        "/openapi/v2",
+                        "/openapi/v3",
+                        "/version",
+                    ]
+                }
             case _:
                 return None
 

@@ -18,11 +18,19 @@ Path = tuple[str, ...]
 
 SELF: Final = "."
 #: What identifies an object is nobody's field.
-_UNMANAGED: Final = frozenset({("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"),
-                               ("f:metadata", "f:namespace"), ("f:metadata", "f:managedFields"),
-                               ("f:metadata", "f:resourceVersion"), ("f:metadata", "f:uid"),
-                               ("f:metadata", "f:creationTimestamp"),
-                               ("f:metadata", "f:generation")})
+_UNMANAGED: Final = frozenset(
+    {
+        ("f:apiVersion",),
+        ("f:kind",),
+        ("f:metadata", "f:name"),
+        ("f:metadata", "f:namespace"),
+        ("f:metadata", "f:managedFields"),
+        ("f:metadata", "f:resourceVersion"),
+        ("f:metadata", "f:uid"),
+        ("f:metadata", "f:creationTimestamp"),
+        ("f:metadata", "f:generation"),
+    }
+)
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder().decode

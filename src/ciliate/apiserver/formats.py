@@ -14,8 +14,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-_DURATION: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
-                              r"((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))*|0")
+_DURATION: Final = re.compile(
+    r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
+    r"((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))*|0"
+)
 _MAC: Final = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _HOSTNAME: Final = re.compile(

@@ -230,7 +230,9 @@ def _renderer(resource: Resource, form: Representation, query: Mapping[str, str]
     return _transforming(resource, form.kind, include)
 
 
-def _transforming(resource: Resource, kind: str, include: str) -> Callable[[EventType, bytes], bytes]:
+def _transforming(
+    resource: Resource, kind: str, include: str
+) -> Callable[[EventType, bytes], bytes]:
     first = True
 
     def render(event_type: EventType, raw: bytes) -> bytes:

@@ -81,7 +81,9 @@ class Journal:
         if layout == 0:
             self._connection.executescript(f"{_SCHEMA}PRAGMA user_version={_LAYOUT};")
         elif layout != _LAYOUT:
-            raise StoreError(str(self._path), f"has layout {layout}, this program writes {_LAYOUT}")
+            raise StoreError(
+                str(self._path), f"has layout {layout}, this program writes {_LAYOUT}"
+            )
 
     def versions(self) -> Iterator[Version]:
         """Every version kept, oldest first."""
@@ -90,7 +92,9 @@ class Journal:
             "ORDER BY revision"
         )
         try:
-            for revision, resource, namespace, name, deleted, raw in self._connection.execute(query):
+            for revision, resource, namespace, name, deleted, raw in self._connection.execute(
+                query
+            ):
                 yield Version(revision, resource, namespace, name, bool(deleted), raw)
         except sqlite3.Error as error:
             raise StoreError(str(self._path), str(error)) from error

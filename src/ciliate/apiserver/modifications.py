@@ -84,8 +84,10 @@ class Modifications:
     ) -> tuple[bool, Written]:
         manager = query.get("fieldManager", "")
         if not manager:
-            raise errors.bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: "
-                                     "Required value: is required for apply patch")
+            raise errors.bad_request(
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: '
+                "Required value: is required for apply patch"
+            )
         config = checked_object(
             target, as_object(patch), validation=query.get("fieldValidation", "Warn")
         )
@@ -104,9 +106,7 @@ class Modifications:
                 raise errors.not_found(
                     resource=resource.plural, group=resource.group, name=target.name
                 )
-            written = self.writer.create(
-                target.resource, target.namespace, new, dry_run=dry_run
-            )
+            written = self.writer.create(target.resource, target.namespace, new, dry_run=dry_run)
             return True, written
         return False, self.writer.update(
             target.resource, current, new, subresource=target.subresource, dry_run=dry_run

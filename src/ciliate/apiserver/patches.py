@@ -58,9 +58,7 @@ def _json_patched(obj: JsonObject, patch: Any) -> JsonObject:
     if not isinstance(patch, list):
         raise errors.bad_request("a JSON patch must be a list of operations")
     if len(patch) > _OPERATIONS_MAX:
-        problem = (
-            f"The allowed maximum operations in a JSON patch is {_OPERATIONS_MAX}, got {len(patch)}"
-        )
+        problem = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_MAX}, got {len(patch)}"
         raise errors.ApiError(code=413, reason="RequestEntityTooLarge", message=problem)
     try:
         result = jsonpatch.JsonPatch(patch).apply(obj)

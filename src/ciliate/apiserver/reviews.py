@@ -8,11 +8,11 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from ciliate.apiserver import errors
+from ciliate.apiserver import errors, protobuf
 from ciliate.apiserver.bodies import read_body
 from ciliate.apiserver.handlers import json_response
 from ciliate.apiserver.identity import User, user_of
-from ciliate.apiserver.requests import as_object, decode_body
+from ciliate.apiserver.requests import as_object, decode_body, media_type
 from ciliate.apiserver.store import JsonObject
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -41,8 +41,11 @@ async def answer_review(path: str, request: web.BaseRequest) -> web.Response:
     plural = path.rstrip("/").rpartition("/")[2]
     if request.method != "POST":
         raise errors.method_not_allowed()
-    body = decode_body(await read_body(request), request.headers.get("Content-Type", ""))
-    review = as_object(body)
+    body, content_type = await read_body(request), request.headers.get("Content-Type", "")
+    if media_type(content_type) == protobuf.MEDIA_TYPE:
+        review = protobuf.decode_protobuf(body, "")  # Its question changes nothing.
+    else:
+        review = as_object(decode_body(body, content_type))
     status = _status(plural, user_of(request))
     if status is None:
         raise errors.path_not_found()

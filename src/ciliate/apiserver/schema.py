@@ -81,7 +81,8 @@ _HOLDS: Final[Mapping[Shape, Callable[[Any], bool]]] = {
     Shape.ARRAY: lambda v: isinstance(v, list),
     Shape.STRING: lambda v: isinstance(v, str),
     Shape.INTEGER: lambda v: (
-        (isinstance(v, int) and not isinstance(v, bool)) or (isinstance(v, float) and v.is_integer())
+        (isinstance(v, int) and not isinstance(v, bool))
+        or (isinstance(v, float) and v.is_integer())
     ),
     Shape.NUMBER: lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
     Shape.BOOLEAN: lambda v: isinstance(v, bool),

@@ -153,5 +153,5 @@ def _version(kubernetes: str) -> dict[str, Any]:
         "buildDate": "1970-01-01T00:00:00Z",
         "goVersion": "",
         "compiler": platform.python_implementation(),
-        "platform": f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine())}",
+        "platform": f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine()) }",
     }

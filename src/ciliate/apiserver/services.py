@@ -111,7 +111,9 @@ class ServiceAddresses:
 
     def _give_addresses(self, obj: JsonObject) -> None:
         spec, uid = obj["spec"], obj["metadata"]["uid"]
-        asked = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
+        asked = list(
+            spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+        )
         for index, family in enumerate(spec["ipFamilies"]):
             network = self.networks[family]
             if index < len(asked):
@@ -199,6 +201,4 @@ def _parsed(obj: JsonObject, text: Any) -> IPv4Address | IPv6Address:
 
 def _invalid(obj: JsonObject, field_name: str, value: Any, problem: str) -> errors.ApiError:
     cause: Cause = invalid_value(field_name, value, problem)
-    return errors.invalid(
-        kind="Service", group="", name=obj["metadata"]["name"], causes=[cause]
-    )
+    return errors.invalid(kind="Service", group="", name=obj["metadata"]["name"], causes=[cause])

@@ -28,7 +28,7 @@ class ApiServerSettings:
     #: None: single-stack. Kubernetes' own limit for IPv6 service ranges is a /108.
     service_cidr_v6: IPv6Network | None = None
     #: What /version answers: the walk-through's Kubernetes.
-    kubernetes_version: str = "v1.32.4"
+    kubernetes_version: str = "v1.33.2"
     #: Events kept for watches of each resource; beyond it the oldest go (410 Gone).
     history_entries_max: int = 20_000
     #: The same bound in octets of stored objects, per resource.

@@ -82,9 +82,7 @@ def _merge_keyed(current: list[Any], patch: list[Any], node: Node) -> list[Any]:
     key, merged = node.patch_key, list(current)
     for element in patch:
         if not isinstance(element, dict) or key not in element:
-            raise errors.bad_request(
-                f"map: {element} does not contain declared merge key: {key}"
-            )
+            raise errors.bad_request(f"map: {element} does not contain declared merge key: {key}")
         places = [
             i for i, e in enumerate(merged) if isinstance(e, dict) and e.get(key) == element[key]
         ]

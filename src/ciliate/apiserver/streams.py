@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import aiohttp
@@ -247,4 +247,6 @@ def _container(pod: JsonObject, wanted: str) -> str:
 
 def _unreachable(pod: JsonObject, error: BaseException) -> errors.ApiError:
     node = pod["spec"].get("nodeName")
-    return errors.internal(f"error dialing backend: kubelet of node {node} does not answer: {error}")
+    return errors.internal(
+        f"error dialing backend: kubelet of node {node} does not answer: {error}"
+    )

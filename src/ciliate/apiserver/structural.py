@@ -15,7 +15,16 @@ from typing import Any, Final
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.formats import format_problem
 from ciliate.apiserver.names import invalid_value, required_value
-from ciliate.apiserver.schema import ANY, MISSING, Check, Node, Shape, holds, note_defaults, type_name
+from ciliate.apiserver.schema import (
+    ANY,
+    MISSING,
+    Check,
+    Node,
+    Shape,
+    holds,
+    note_defaults,
+    type_name,
+)
 
 Schema = Mapping[str, Any]
 
@@ -171,7 +180,9 @@ def _number_checks(schema: Schema) -> Iterator[Check]:
             yield _limit(lambda v: not numeric(v) or v <= high, problem)
     factor = schema.get("multipleOf")
     if factor:
-        yield _limit(lambda v: not numeric(v) or v % factor == 0, f"should be a multiple of {factor}")
+        yield _limit(
+            lambda v: not numeric(v) or v % factor == 0, f"should be a multiple of {factor}"
+        )
 
 
 def _text_checks(schema: Schema) -> Iterator[Check]:

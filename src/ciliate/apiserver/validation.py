@@ -100,9 +100,7 @@ def pod_spec_causes(spec: JsonObject, field: str, *, templates: bool) -> list[Ca
     causes += _one_of(f"{field}.dnsPolicy", spec.get("dnsPolicy"), dns)
     if spec.get("nodeName"):
         name = spec["nodeName"]
-        causes += [
-            invalid_value(f"{field}.nodeName", name, p) for p in subdomain_problems(name)
-        ]
+        causes += [invalid_value(f"{field}.nodeName", name, p) for p in subdomain_problems(name)]
     if spec.get("terminationGracePeriodSeconds", 0) < 0:
         value = spec["terminationGracePeriodSeconds"]
         problem = "must be greater than or equal to 0"
@@ -217,8 +215,13 @@ def check_service(new: JsonObject, old: JsonObject | None) -> list[Cause]:
 def _cluster_ip_change(new: JsonObject, old: JsonObject) -> list[Cause]:
     was, now = old.get("clusterIP"), new.get("clusterIP")
     if was and now != was and "ExternalName" not in {new.get("type"), old.get("type")}:
-        return [Cause("spec.clusterIPs[0]", "FieldValueInvalid",
-                      f'Invalid value: {json.dumps([now])}: may not change once set')]
+        return [
+            Cause(
+                "spec.clusterIPs[0]",
+                "FieldValueInvalid",
+                f"Invalid value: {json.dumps([now])}: may not change once set",
+            )
+        ]
     return []
 
 
@@ -230,9 +233,7 @@ def check_node(new: JsonObject, old: JsonObject | None) -> list[Cause]:
         causes += _cidr(f"spec.podCIDRs[{index}]", cidr)
     was = ((old or {}).get("spec") or {}).get("podCIDRs")
     if was and spec.get("podCIDRs") != was:
-        problem = (
-            'Forbidden: node updates may not change podCIDR except from "" to valid'
-        )
+        problem = 'Forbidden: node updates may not change podCIDR except from "" to valid'
         causes.append(Cause("spec.podCIDRs", "FieldValueForbidden", problem))
     return causes
 
@@ -274,10 +275,14 @@ def check_config_map(new: JsonObject, old: JsonObject | None) -> list[Cause]:
                 causes.append(Cause(field, "FieldValueForbidden", problem))
     for field in ("data", "binaryData"):
         causes += [
-            invalid_value(f"{field}[{key}]", key, "a valid config key must consist of "
-                          "alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-                          "'KEY_NAME',  or 'key-name', regex used for validation is "
-                          "'[-._a-zA-Z0-9]+')")
+            invalid_value(
+                f"{field}[{key}]",
+                key,
+                "a valid config key must consist of "
+                "alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
+                "'KEY_NAME',  or 'key-name', regex used for validation is "
+                "'[-._a-zA-Z0-9]+')",
+            )
             for key in new.get(field) or ()
             if not key or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in key)
         ]

@@ -262,10 +262,12 @@ class Writer:
             return Written(current.raw)
         return Written(self.store.put(resource.id, current.namespace, obj).raw)
 
-    def _check_delete(
-        self, resource: Resource, current: Stored, options: DeleteOptions
-    ) -> None:
-        if resource.id == "namespaces" and current.name in {"default", "kube-system", "kube-public"}:
+    def _check_delete(self, resource: Resource, current: Stored, options: DeleteOptions) -> None:
+        if resource.id == "namespaces" and current.name in {
+            "default",
+            "kube-system",
+            "kube-public",
+        }:
             raise errors.forbidden(
                 resource="namespaces",
                 group="",

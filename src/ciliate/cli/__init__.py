@@ -1,0 +1,1 @@
+"""The commands: parse, ask, render. What they print is made by pure functions beside them."""

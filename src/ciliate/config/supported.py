@@ -201,7 +201,7 @@ _DATAPATH: Final = (
         kind=Kind.BOOL,
         default="false",
         helm="kubeProxyReplacement",
-        meaning="Reported in `dbg status`; services are not translated yet.",
+        meaning="Accepted; services are not translated yet, and `dbg status` says so.",
     ),
 )
 

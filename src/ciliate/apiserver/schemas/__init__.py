@@ -22,7 +22,9 @@ from ciliate.apiserver.schema import ANY, Node, Shape
 from ciliate.apiserver.store import JsonObject
 
 _TABLES: Final = ("meta", "core", "pods", "apps", "others")
-_LIST: Final = re.compile(r"(?P<of>.*?)(?:\[(?P<keys>[^;\]]*)(?:;(?P<patch>\w+))?\]|(?P<set>\{set\}))?$")
+_LIST: Final = re.compile(
+    r"(?P<of>.*?)(?:\[(?P<keys>[^;\]]*)(?:;(?P<patch>\w+))?\]|(?P<set>\{set\}))?$"
+)
 
 #: Scalars: their shape, and what OpenAPI calls them.
 _SCALARS: Final[dict[str, tuple[Shape, JsonObject]]] = {

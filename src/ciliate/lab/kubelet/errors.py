@@ -14,7 +14,7 @@ class CniError(KubeletError):
         self.plugin = plugin
         self.command = command
         self.code = code
-        super().__init__(f'plugin type="{plugin}" failed ({command}): {message}')
+        super().__init__(f'plugin type="{plugin}" failed ({command.lower()}): {message}')
 
     @property
     def try_again_later(self) -> bool:

@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from ciliate.lab.kubelet.errors import ContainerNotFoundError
-
 #: A container keeps between one and two times this much of its latest output.
 FILE_BYTES_MAX: Final = 512 * 1024
 #: A longer line is cut into parts, as containerd does (16 KiB there as well).
@@ -155,6 +153,12 @@ def older(path: Path) -> Path:
     return path.with_name(path.name + ".1")
 
 
+def remove_log(path: Path) -> None:
+    """Remove a log's files; absent ones are a success."""
+    for file in (path, older(path)):
+        file.unlink(missing_ok=True)
+
+
 def stored_lines(path: Path) -> Iterator[Line]:
     """Yield the lines of a log's two files."""
     for file in (older(path), path):
@@ -173,13 +177,9 @@ async def read_log(
 ) -> AsyncIterator[bytes]:
     """Yield a log's text as `kubectl logs` prints it.
 
-    `live` is the log while its container runs: only then is there something to follow.
-
-    Raises:
-        ContainerNotFoundError: There is no such log (any more).
+    `live` is the log while its container runs: only then is there something to follow. A log
+    whose file has gone is empty.
     """
-    if not any(os.path.exists(file) for file in (path, older(path))):
-        raise ContainerNotFoundError(f"no log at {path}: the container has not run yet")
     left = options.bytes_max
     async for raw in _rendered(path, options, live):
         if left is None:

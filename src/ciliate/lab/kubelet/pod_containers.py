@@ -15,6 +15,7 @@ from ciliate.lab.kubelet.container import ContainerLife
 from ciliate.lab.kubelet.errors import ContainerNotFoundError, UnknownImageError
 from ciliate.lab.kubelet.execution import Execution
 from ciliate.lab.kubelet.images import Program, container_program
+from ciliate.lab.kubelet.logs import remove_log
 from ciliate.lab.kubelet.node import Node
 from ciliate.lab.kubelet.pod_files import ConfigData, environment_of, expand, hostname_of
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
@@ -141,6 +142,8 @@ class PodContainers:
         )
         lives = state.restart_count + (1 if state.exit is not None else 0)
         place = node.container_place(record, container.name, lives)
+        if lives > 1:  # Of the lives before, `kubectl logs --previous` shows the last one only.
+            remove_log(node.container_place(record, container.name, lives - 2).log)
         try:
             program = self._program(container, environment)
             life = await ContainerLife.start(
@@ -155,7 +158,7 @@ class PodContainers:
             self._refuse(container.name, "ErrImagePull", f"Failed to pull image: {error}")
             return
         except (SpawnError, ZygoteGoneError, CgroupBusyError) as error:
-            self._refuse(container.name, "RunContainerError", f"Error: {error}")
+            self._refuse(container.name, "RunContainerError", f"Error: {_problem(error)}")
             return
         state.environment = environment
         self._note_start(container, life, lives)
@@ -309,3 +312,7 @@ class PodContainers:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _problem(error: SpawnError | ZygoteGoneError | CgroupBusyError) -> str:
+    return error.problem if isinstance(error, SpawnError) else str(error)

@@ -117,12 +117,11 @@ class PodWorker:
             self._tell(warning=True, reason="NetworkNotReady", message=str(error))
             return self._try_later(_NO_NETWORK_S)
         except (CniError, KernelCallError) as error:
-            container_id = self.record.sandbox.container_id if self.record.sandbox else ""
             self._tell(
                 warning=True,
                 reason="FailedCreatePodSandBox",
                 message="Failed to create pod sandbox: rpc error: code = Unknown desc = failed to "
-                f'setup network for sandbox "{container_id}": {error}',
+                f"setup network for sandbox: {error}",
             )
             later = isinstance(error, CniError) and error.try_again_later
             return self._try_later(_TRY_AGAIN_S if later else self._network_backoff.next())
