@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -79,9 +79,13 @@ class Cluster:
         """Create Kubernetes objects, all in one call."""
         self.kubectl("create", "-f", "-", stdin="\n".join(map(json.dumps, objects)))
 
-    def start_pods(self, places: dict[str, Node]) -> dict[str, str]:
+    def start_pods(
+        self, places: Mapping[str, Node], *, host_network: bool = False
+    ) -> dict[str, str]:
         """Run a pod that sleeps for each name on the node given; return their addresses."""
-        self.create([_pod(name, node.name) for name, node in places.items()])
+        self.create(
+            [_pod(name, node.name, host_network=host_network) for name, node in places.items()]
+        )
         names = [f"pod/{name}" for name in places]
         timeout = f"--timeout={_POD_TIMEOUT_S - 1:.0f}s"
         self.kubectl("wait", "--for=condition=Ready", timeout, *names)
@@ -91,6 +95,15 @@ class Cluster:
             for pod in pods
             if pod["metadata"]["name"] in places
         }
+
+    def prepare_orders(self, pods: int) -> None:
+        """Make the pods that an order's calls are about.
+
+        They are on the host's network, so that the kubelet leaves CNI to us; the agent looks up
+        their labels, gives them an identity and publishes their endpoints as it does for any.
+        """
+        places = {f"bench-{number}": self.nodes[0] for number in range(pods)}
+        self.start_pods(places, host_network=True)
 
     def order(self, *, container_prefix: str, pods: int, parallel: int) -> Order:
         """Return calls of the plugin as the kubelet of the first node makes them."""
@@ -138,7 +151,7 @@ class PodPair:
         return Route(client=self.client, server=router, address=ROUTER_ADDRESS)
 
 
-def _pod(name: str, node: str) -> dict[str, Any]:
+def _pod(name: str, node: str, *, host_network: bool) -> dict[str, Any]:
     """Return a pod that does nothing on `node`."""
     container = {"name": "main", "image": "nicolaka/netshoot", "command": ["sleep", "infinity"]}
     return {
@@ -147,6 +160,7 @@ def _pod(name: str, node: str) -> dict[str, Any]:
         "metadata": {"name": name, "labels": {"app": "bench"}},
         "spec": {
             "nodeName": node,
+            "hostNetwork": host_network,
             "containers": [container],
             "terminationGracePeriodSeconds": 0,
         },

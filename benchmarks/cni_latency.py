@@ -110,6 +110,7 @@ def _candidates(
     found = [Candidate("true", lambda: perform(_true_order(parallel), inside))]
     if options.ciliate:
         lab = stack.enter_context(cluster(nodes=1))
+        lab.prepare_orders(_PODS)
         found.append(
             Candidate(
                 "ciliate",

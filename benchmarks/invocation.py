@@ -16,11 +16,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from benchmarks.machine import run
 
 from ciliate.errors import CiliateError
+
+_CHECKOUT: Final = Path(__file__).parents[1]
 
 _CLONE_NEWNET: Final = 0x40000000  # linux/sched.h
 
@@ -73,7 +76,9 @@ def perform(order: Order, prefix: list[str]) -> Times:
     Raises:
         CommandError: A call of the plugin failed, or took too long.
     """
-    command = [*prefix, sys.executable, "-m", "benchmarks.invocation"]
+    # On a machine with files of its own the working folder is another one.
+    python = ["env", f"PYTHONPATH={_CHECKOUT}", sys.executable]
+    command = [*prefix, *python, "-m", "benchmarks.invocation"]
     answer = json.loads(run(command, stdin=json.dumps(asdict(order)), timeout_s=_SAMPLE_TIMEOUT_S))
     return Times(
         add_s=tuple(answer["add_s"]),

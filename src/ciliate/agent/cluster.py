@@ -6,16 +6,23 @@ by hand) are left out with a warning, so that one bad object does not take the o
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
+from ciliate.api.cilium_endpoint import (
+    CILIUM_ENDPOINTS,
+    CiliumEndpoint,
+    EndpointIdentity,
+    EndpointStatus,
+)
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NAMESPACES, PODS, Namespace, Pod
+from ciliate.api.metadata import ObjectMeta
 from ciliate.identity.ipcache import KnownNode, KnownPod
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
-from ciliate.net.address import ip_address, ip_network
+from ciliate.net.address import IPAddress, ip_address, ip_network
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +67,38 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
     return KnownPod(addresses, identity.id, node)
 
 
+def slim(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
+    """Return what is kept of an endpoint: of other nodes' only address and identity.
+
+    A cluster has many; labels and identifiers of pods elsewhere serve nobody here.
+    """
+    status, meta = endpoint.status, endpoint.metadata
+    if status.networking is not None and status.networking.node == node_ip:
+        return endpoint
+    number = status.identity.id if status.identity else 0
+    return CiliumEndpoint(
+        metadata=ObjectMeta(
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+        ),
+        status=EndpointStatus(
+            identity=EndpointIdentity(id=number) if number else None,
+            networking=status.networking,
+        ),
+    )
+
+
 class Cluster:
     """The informers of one agent."""
 
-    def __init__(self, client: ApiClient, node_name: str) -> None:
+    def __init__(self, client: ApiClient, *, node_name: str, node_ip: IPAddress) -> None:
         self._node_name = node_name
         self.nodes: Informer[CiliumNode] = Informer(client, CILIUM_NODES)
-        self.endpoints: Informer[CiliumEndpoint] = Informer(client, CILIUM_ENDPOINTS)
+        self.endpoints: Informer[CiliumEndpoint] = Informer(
+            client, CILIUM_ENDPOINTS, transform=partial(slim, node_ip=str(node_ip))
+        )
         self.identities: Informer[CiliumIdentity] = Informer(client, CILIUM_IDENTITIES)
         self.namespaces: Informer[Namespace] = Informer(client, NAMESPACES)
         self.pods: Informer[Pod] = Informer(

@@ -124,10 +124,10 @@ class Agent:
         if settings.debug:
             logging.getLogger("ciliate").setLevel(logging.DEBUG)
         name = self._options.node_name
-        cluster = Cluster(self._client, name)
+        own = await wait_for_node(self._client, name, settings.ipam, self._progress)
+        cluster = Cluster(self._client, node_name=name, node_ip=own.internal_ips[0])
         for informer in cluster.informers:
             tasks.create_task(informer.run())
-        own = await wait_for_node(self._client, name, settings.ipam, self._progress)
         return Context(
             settings, own, self._options.paths, self._client, cluster, rtnl, links, tasks
         )

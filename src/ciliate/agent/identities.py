@@ -116,6 +116,7 @@ class IdentityKeeper:
         if labels is None or endpoint.state is EndpointState.DISCONNECTING:
             return
         number = self._registry.find(labels) or await self._registry.allocate(labels)
+        await self._registry.claim(number)
         latest = self._table.get(endpoint.id)
         if latest is None or latest.container_id != endpoint.container_id:
             return  # It went while we asked.

@@ -254,7 +254,12 @@ class Report:
         """The ipcache: whose each prefix is."""
         return [
             agent.IpListEntry(
-                cidr=str(prefix), identity=owner.identity, host_ip=str(owner.node or "")
+                cidr=str(prefix),
+                identity=owner.identity,
+                host_ip=str(owner.node or ""),
+                metadata=agent.IpMetadata(
+                    source="reserved" if owner.identity == Reserved.HOST else "custom-resource"
+                ),
             )
             for prefix, owner in sorted(
                 self._from.state.owners().items(), key=lambda item: _network_order(item[0])

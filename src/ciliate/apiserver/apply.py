@@ -22,7 +22,7 @@ from ciliate.apiserver.field_sets import (
     remove,
 )
 from ciliate.apiserver.resources import Resource
-from ciliate.apiserver.schema import MISSING, Node
+from ciliate.apiserver.schema import Node
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.timestamps import now
 
@@ -53,7 +53,7 @@ def applied(
     own = next((e for e in entries if _is_of(e, manager, subresource)), None)
     others = [e for e in entries if e is not own]
     _settle_conflicts(live, config, fields, others, node, force=force)
-    merged = _merged(deepcopy(live), config, node)
+    merged: JsonObject = _merged(deepcopy(live), config, node)
     if own is not None:
         _drop_abandoned(merged, own.get("fieldsV1") or {}, fields, others, node)
     kept = [e for e in others if e.get("fieldsV1")]
@@ -168,6 +168,3 @@ def _merged_elements(live: list[Any], config: list[Any], node: Node) -> list[Any
         else:
             elements[place] = _merged(elements[place], element, node.items)
     return elements
-
-
-__all__ = ["MISSING", "applied"]

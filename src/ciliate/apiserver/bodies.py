@@ -93,7 +93,7 @@ def normalize(resource: Resource, obj: JsonObject, *, validation: str) -> None:
     if not resource.is_custom:
         _drop_nulls(obj)
         _check_types(resource, obj)
-    unknown = [path for path in prune(resource.node, obj)]
+    unknown = prune(resource.node, obj)
     if unknown and validation == "Strict":
         listed = ", ".join(f'unknown field "{path}"' for path in sorted(unknown))
         raise errors.bad_request(
@@ -117,8 +117,7 @@ def _check_place(target: Target, obj: JsonObject) -> None:
     namespace = metadata.get("namespace", "")
     if target.resource.namespaced and namespace and namespace != target.namespace:
         raise errors.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the "
-            "request"
+            "the namespace of the provided object does not match the namespace sent on the request"
         )
     name = metadata.get("name", "")
     if target.name and name != target.name:

@@ -35,6 +35,7 @@ def _bound(listen: str) -> socket.socket:
 @click.option("--advertise-url", default="", help="Where pods reach this server.")
 @click.option("--crd-file", "crd_files", multiple=True, type=click.Path(path_type=Path))
 def command(
+    *,
     data_dir: Path,
     listens: tuple[str, ...],
     ca_file: Path,

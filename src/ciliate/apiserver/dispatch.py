@@ -12,7 +12,7 @@ from ciliate.apiserver import discovery, errors
 from ciliate.apiserver.handlers import Verbs, json_response
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import Pods
-from ciliate.apiserver.requests import Target, is_true, parse_target
+from ciliate.apiserver.requests import Target, parse_target
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.reviews import answer_review, is_review
 from ciliate.apiserver.store import JsonObject
@@ -22,7 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 Answer = Callable[[Target, web.BaseRequest], Awaitable[web.StreamResponse]]
 
-#: Methods on a path that names an object, and on one that does not.
+#: What kubectl asks for since 1.27.
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
 
 
@@ -101,7 +101,7 @@ class Dispatcher:
             self._documents.clear()
             self._generation = self.registry.generation
         if path.startswith("/openapi/"):
-            return self.openapi.answer(path, request.headers.get("Accept", ""))
+            return self.openapi.answer(path)
         accept = request.headers.get("Accept", "") if path in {"/api", "/apis"} else ""
         form = accept if _AGGREGATED in accept else ""
         found = self._documents.get((path, form))
@@ -148,8 +148,3 @@ class Dispatcher:
                 }
             case _:
                 return None
-
-
-def wants_watch(request: web.BaseRequest) -> bool:
-    """Return whether a request stays open for changes."""
-    return is_true(request.query.get("watch"))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.schema import MISSING, Node, Shape
+from ciliate.apiserver.schema import MISSING, Node
 from ciliate.apiserver.store import JsonObject
 
 FieldSet = dict[str, Any]
@@ -177,20 +177,3 @@ def display(path: Path) -> str:
         elif kind == "v:":
             text += f"[={rest}]"
     return text
-
-
-__all__ = [
-    "SELF",
-    "FieldSet",
-    "Path",
-    "Shape",
-    "contains",
-    "discard",
-    "display",
-    "element_keys",
-    "fields_of",
-    "leaves",
-    "lookup",
-    "managed",
-    "remove",
-]

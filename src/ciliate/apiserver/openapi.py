@@ -37,11 +37,11 @@ class OpenApi:
     _documents: dict[str, bytes] = field(default_factory=dict)
     _generation: int = -1
 
-    def answer(self, path: str, accept: str) -> web.Response:
+    def answer(self, path: str) -> web.Response:
         """Answer a path below /openapi/.
 
         Raises:
-            ApiError: There is no such document (404), or not in a format that is asked for (406).
+            ApiError: There is no such document (404).
         """
         if self._generation != self.registry.generation:
             self._documents.clear()

@@ -1,6 +1,6 @@
-"""Bodies in protobuf: what kubectl's typed commands and Go clients send for built-in kinds.
+r"""Bodies in protobuf: what kubectl's typed commands and Go clients send for built-in kinds.
 
-Only reading: every such client also takes JSON answers. A body is the magic `k8s\\0` and an
+Only reading: every such client also takes JSON answers. A body is the magic `k8s\0` and an
 envelope (runtime.Unknown: type, raw object). Field numbers are in `schemas/wire.json`; types come
 from the tables beside it. Proto2 as Go's generator writes it: fields that are no pointers in Go are
 always sent, so an empty text, a zero or a false says nothing unless the field is a pointer.
@@ -26,7 +26,42 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Go's pointers to numbers and booleans: here a zero is a value.
 _POINTERS: Final = frozenset(
-    ["activeDeadlineSeconds", "allowPrivilegeEscalation", "automountServiceAccountToken", "blockOwnerDeletion", "controller", "defaultMode", "deletionGracePeriodSeconds", "enableServiceLinks", "expirationSeconds", "fsGroup", "gracePeriodSeconds", "hostUsers", "immutable", "leaseDurationSeconds", "leaseTransitions", "mode", "optional", "orphanDependents", "priority", "privileged", "progressDeadlineSeconds", "readOnlyRootFilesystem", "ready", "replicas", "revisionHistoryLimit", "runAsGroup", "runAsNonRoot", "runAsUser", "serving", "setHostnameAsFQDN", "shareProcessNamespace", "terminating", "terminationGracePeriodSeconds", "tolerationSeconds"]
+    [
+        "activeDeadlineSeconds",
+        "allowPrivilegeEscalation",
+        "automountServiceAccountToken",
+        "blockOwnerDeletion",
+        "controller",
+        "defaultMode",
+        "deletionGracePeriodSeconds",
+        "enableServiceLinks",
+        "expirationSeconds",
+        "fsGroup",
+        "gracePeriodSeconds",
+        "hostUsers",
+        "immutable",
+        "leaseDurationSeconds",
+        "leaseTransitions",
+        "mode",
+        "optional",
+        "orphanDependents",
+        "priority",
+        "privileged",
+        "progressDeadlineSeconds",
+        "readOnlyRootFilesystem",
+        "ready",
+        "replicas",
+        "revisionHistoryLimit",
+        "runAsGroup",
+        "runAsNonRoot",
+        "runAsUser",
+        "serving",
+        "setHostnameAsFQDN",
+        "shareProcessNamespace",
+        "terminating",
+        "terminationGracePeriodSeconds",
+        "tolerationSeconds",
+    ]
 )
 
 Wire = tuple[int, int | bytes]  # Field number and value: a number, or octets.
@@ -73,9 +108,7 @@ def decode_protobuf(body: bytes, type_name: str) -> JsonObject:
         ApiError: It is no such object, or of a type that is not read from protobuf (400).
     """
     try:
-        if not body.startswith(_MAGIC):
-            raise _Malformed("no k8s\\0 at its start")
-        envelope = dict(_split(body[len(_MAGIC) :]))
+        envelope = dict(_split(_unmarked(body)))
         kind = dict(_split(_octets(envelope.get(1, b""))))
         raw = _octets(envelope.get(2, b""))
         obj = _decoded(_messages()[type_name], raw) if type_name else {}
@@ -86,6 +119,12 @@ def decode_protobuf(body: bytes, type_name: str) -> JsonObject:
         if kind.get(number):
             obj[name] = _octets(kind[number]).decode()
     return obj
+
+
+def _unmarked(body: bytes) -> bytes:
+    if not body.startswith(_MAGIC):
+        raise _Malformed("no k8s\\0 at its start")
+    return body[len(_MAGIC) :]
 
 
 def _split(data: bytes) -> Iterator[Wire]:

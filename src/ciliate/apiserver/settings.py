@@ -1,6 +1,6 @@
 """What the embedded API server is told at its start; parsed once, at the process's edge."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class ApiServerSettings:
     #: YAML files of CustomResourceDefinitions to create (or bring up to date) before serving.
     crd_files: tuple[Path, ...] = ()
     #: Where ClusterIPs come from; the IPv4 range is first in a dual-stack Service.
-    service_cidr_v4: IPv4Network = IPv4Network("10.96.0.0/16")
+    service_cidr_v4: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     #: None: single-stack. Kubernetes' own limit for IPv6 service ranges is a /108.
     service_cidr_v6: IPv6Network | None = None
     #: What /version answers: the walk-through's Kubernetes.

@@ -24,7 +24,8 @@ def merge_strategic(target: JsonObject, patch: JsonObject, node: Node | None) ->
     """
     directive = patch.get(_DIRECTIVE)
     if directive == "replace":
-        return _plain({k: v for k, v in patch.items() if k != _DIRECTIVE})
+        replaced: JsonObject = _plain({k: v for k, v in patch.items() if k != _DIRECTIVE})
+        return replaced
     if directive == "delete":
         return {}
     if directive not in {None, "merge"}:
@@ -35,17 +36,24 @@ def merge_strategic(target: JsonObject, patch: JsonObject, node: Node | None) ->
             del target[name]
     for name, value in patch.items():
         if not name.startswith("$"):
-            _merge_field(target, name, value, node.child(name) if node is not None else None)
+            _merge_field(target, name, value, _child(node, name))
         elif name.startswith(_DELETE_VALUES):
-            field = name.removeprefix(_DELETE_VALUES)
-            if isinstance(target.get(field), list):
-                target[field] = [v for v in target[field] if v not in value]
+            _delete_values(target, name.removeprefix(_DELETE_VALUES), value)
+    # Only now: an order names elements that this patch adds.
     for name, order in patch.items():
         if name.startswith(_ORDER):
             field = name.removeprefix(_ORDER)
-            child = node.child(field) if node is not None else None
-            _reorder(target, field, order, child)
+            _reorder(target, field, order, _child(node, field))
     return target
+
+
+def _child(node: Node | None, name: str) -> Node | None:
+    return node.child(name) if node is not None else None
+
+
+def _delete_values(target: JsonObject, field: str, values: Any) -> None:
+    if isinstance(target.get(field), list) and isinstance(values, list):
+        target[field] = [v for v in target[field] if v not in values]
 
 
 def _merge_field(target: JsonObject, name: str, value: Any, child: Node | None) -> None:

@@ -9,7 +9,8 @@ expressions are stored and shown, not evaluated.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
+from functools import partial
 from typing import Any, Final
 
 from ciliate.apiserver.errors import Cause
@@ -93,6 +94,10 @@ def check(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
         return
     for one in node.checks:
         yield from one(value, path)
+    yield from _check_below(node, value, path)
+
+
+def _check_below(node: Node, value: Any, path: str) -> Iterator[Cause]:
     if isinstance(value, dict):
         for name in node.required:
             if name not in value:
@@ -216,23 +221,19 @@ def _formatted(name: str) -> Check:
 
 
 def _size_checks(schema: Schema) -> Iterator[Check]:
-    words = (
-        ("minItems", list, "at least {} items", lambda size, bound: size >= bound),
-        ("minProperties", dict, "at least {} properties", lambda size, bound: size >= bound),
-        ("maxItems", list, "at most {} items", lambda size, bound: size <= bound),
-        ("maxProperties", dict, "at most {} properties", lambda size, bound: size <= bound),
-    )
-    for word, kind, text, fits in words:
-        bound = schema.get(word)
-        if bound is not None:
-            yield _sized(kind, bound, text.format(bound), fits, most=word.startswith("max"))
+    for word, kind, noun in (("Items", list, "items"), ("Properties", dict, "properties")):
+        fewest, most = schema.get(f"min{word}"), schema.get(f"max{word}")
+        if fewest is not None:
+            yield _sized(kind, fewest, f"at least {fewest} {noun}", most=False)
+        if most is not None:
+            yield _sized(kind, most, f"at most {most} {noun}", most=True)
 
 
-def _sized(
-    kind: type, bound: int, text: str, fits: Callable[[int, int], bool], *, most: bool
-) -> Check:
+def _sized(kind: type[Sized], bound: int, text: str, *, most: bool) -> Check:
     def checked(value: Any, path: str) -> Iterator[Cause]:
-        if not isinstance(value, kind) or fits(len(value), bound):
+        if not isinstance(value, kind):
+            return
+        if (len(value) <= bound) if most else (len(value) >= bound):
             return
         if most:
             message = f"Too many: {len(value)}: must have {text}"
@@ -260,8 +261,7 @@ def _distinct(identity: Callable[[Any], Any]) -> Check:
 def _composed(schema: Schema) -> Iterator[Check]:
     """Yield checks of the composition words; their parts may only add limits."""
     for part in schema.get("allOf") or ():
-        node = _compiled(part)
-        yield lambda value, path, node=node: check(node, value, path)
+        yield partial(check, _compiled(part))
     for word, text in (("anyOf", "at least one"), ("oneOf", "one and only one")):
         parts = [_compiled(part) for part in schema.get(word) or ()]
         if parts:

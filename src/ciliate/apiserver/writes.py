@@ -14,6 +14,13 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from ciliate.apiserver import errors
+from ciliate.apiserver.carryover import (
+    carry_metadata,
+    drop_empty_metadata,
+    merge_subresource,
+    reset_status,
+    spec_of,
+)
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.names import generate_name, metadata_causes
 from ciliate.apiserver.resources import Registry, Resource
@@ -24,16 +31,6 @@ from ciliate.apiserver.timestamps import now
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
 
-#: Metadata that only the server writes.
-_SYSTEM_FIELDS: Final = (
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "generateName",
-    "selfLink",
-)
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -91,7 +88,7 @@ class Writer:
         self._check_namespace(resource, namespace, obj)
         self._prepare_metadata(resource, namespace, obj)
         if resource.has_status:
-            _reset_status(resource, obj)
+            reset_status(resource, obj)
         resource.default(obj)
         self._check(resource, obj, None)
         key = (namespace, obj["metadata"]["name"])
@@ -127,6 +124,7 @@ class Writer:
 
     @staticmethod
     def _prepare_metadata(resource: Resource, namespace: str, obj: JsonObject) -> None:
+        drop_empty_metadata(obj)
         metadata = obj["metadata"]
         if metadata.pop("resourceVersion", None):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
@@ -182,12 +180,13 @@ class Writer:
         """
         old = decode(current)
         self._check_preconditions(resource, current, new["metadata"])
-        _carry_metadata(new, old)
-        _merge_subresource(resource, new, old, subresource)
+        drop_empty_metadata(new)
+        carry_metadata(new, old)
+        merge_subresource(resource, new, old, subresource)
         resource.default(new)
         # A binding changes what an update may not: the node.
         self._check(resource, new, None if subresource == "binding" else old)
-        if resource.has_generation and _spec_of(new) != _spec_of(old):
+        if resource.has_generation and spec_of(new) != spec_of(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         admission = self.admissions.get(resource.id)
         if admission is not None:
@@ -284,78 +283,6 @@ class Writer:
                 resource=resource.plural, group=resource.group, name=current.name, problem=problem
             )
         self._check_preconditions(resource, current, {**preconditions, "resourceVersion": ""})
-
-
-def _reset_status(resource: Resource, obj: JsonObject) -> None:
-    """Status is its own path's alone; nodes register with theirs, as kubelets do."""
-    if resource.id == "nodes":
-        obj.setdefault("status", {})
-        obj.setdefault("spec", {})
-    elif resource.is_custom:
-        obj.pop("status", None)
-    elif resource.id == "pods":
-        obj["status"] = {"phase": "Pending", "qosClass": _quality_of_service(obj)}
-    else:
-        obj["status"] = {}
-
-
-def _quality_of_service(obj: JsonObject) -> str:
-    """Return a pod's class by the requests and limits of its containers."""
-    containers = (obj.get("spec") or {}).get("containers") or ()
-    resources = [c.get("resources") or {} for c in containers]
-    if not any(r.get("requests") or r.get("limits") for r in resources):
-        return "BestEffort"
-    for one in resources:
-        limits, requests = one.get("limits") or {}, one.get("requests") or {}
-        for name in ("cpu", "memory"):
-            if name not in limits or requests.get(name, limits[name]) != limits[name]:
-                return "Burstable"
-    return "Guaranteed"
-
-
-def _carry_metadata(new: JsonObject, old: JsonObject) -> None:
-    """Give `new` the metadata that clients cannot change."""
-    metadata, was = new["metadata"], old["metadata"]
-    for name in _SYSTEM_FIELDS:
-        if name in was:
-            metadata[name] = was[name]
-        else:
-            metadata.pop(name, None)
-    metadata["name"] = was["name"]
-    if "namespace" in was:
-        metadata["namespace"] = was["namespace"]
-    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
-
-
-def _merge_subresource(
-    resource: Resource, new: JsonObject, old: JsonObject, subresource: str
-) -> None:
-    """Keep what the path written to does not own: status, or everything else."""
-    if subresource == "status":
-        status, metadata = new.get("status"), new["metadata"]
-        kept = dict(old["metadata"])
-        if not resource.is_custom:
-            for name in ("labels", "annotations"):
-                if name in metadata:
-                    kept[name] = metadata[name]
-        if "managedFields" in metadata:
-            kept["managedFields"] = metadata["managedFields"]
-        new.clear()
-        new.update(old)
-        new["metadata"] = kept
-        if status is None:
-            new.pop("status", None)
-        else:
-            new["status"] = status
-    elif resource.has_status and not subresource:
-        if "status" in old:
-            new["status"] = old["status"]
-        else:
-            new.pop("status", None)
-
-
-def _spec_of(obj: JsonObject) -> JsonObject:
-    return {k: v for k, v in obj.items() if k not in {"metadata", "status"}}
 
 
 def _is_finished(obj: JsonObject) -> bool:

@@ -1,6 +1,7 @@
 """Numbers of label sets, agreed cluster-wide through CiliumIdentity objects."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.metadata import ObjectMeta
@@ -11,7 +12,8 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
 
-_NAMESPACE_LABEL = "io.kubernetes.pod.namespace"
+#: The operator marks identities that nobody uses with this, and deletes them some time later.
+_UNUSED_MARK: Final = "io.cilium.heartbeat"
 
 
 class IdentityRegistry:
@@ -27,6 +29,18 @@ class IdentityRegistry:
         """Return the number the cluster uses for `labels`, or None; the lowest if it has two."""
         numbers = self._by_labels.get(label_texts(labels))
         return min(numbers) if numbers else None
+
+    async def claim(self, number: int) -> None:
+        """Say that `number` is in use again if the operator thought it was not.
+
+        Raises:
+            NotFoundError: The operator was faster; allocate anew.
+            KubeError: The API server did not take it; try again.
+        """
+        known = self._informer.get(str(number))
+        if known is not None and _UNUSED_MARK in known.metadata.annotations:
+            unmark = {"metadata": {"annotations": {_UNUSED_MARK: None}}}
+            await self._client.patch(CILIUM_IDENTITIES, str(number), unmark)
 
     async def allocate(self, labels: Mapping[str, str]) -> int:
         """Return the number of `labels`, creating its object where there is none.

@@ -31,7 +31,7 @@ from ciliate.lab.paths import LabPaths
 from ciliate.lab.processes import Processes, log_tail
 from ciliate.lab.progress import Progress
 from ciliate.lab.state import Checkout, LabState, Phase, machine_state, write_state
-from ciliate.lab.topology import ROUTER, default_machines
+from ciliate.lab.topology import ROUTER, counted, default_machines
 
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
@@ -254,18 +254,18 @@ async def wait_ready(
     limit_s = readiness.deadline_s(len(names))
     async with readiness.watched_cluster(client) as view:
         steps: list[tuple[str, Callable[[], list[str]]]] = [
-            (f"{len(names)} agents", partial(view.missing_agents, len(names))),
+            (counted(len(names), "agent"), partial(view.missing_agents, len(names))),
             ("operator", view.missing_operator),
-            (f"{len(names)} nodes Ready", partial(view.missing_nodes, names)),
+            (counted(len(names), "node"), partial(view.missing_nodes, names)),
         ]
         for what, missing in steps:
-            progress.doing(f"waiting for {what}")
+            progress.doing(f"waiting: {what}")
             try:
                 await view.wait(missing, limit_s)
             except readiness.NotReadyError as error:
-                log = log_tail(paths, processes.KUBE)
+                log = log_tail(paths, processes.KUBE) or await readiness.unready_log(client, view)
                 raise LabStartError(problem=str(error), log=log, name=paths.name) from error
-            progress.done(what)
+            progress.done(f"{what} ready")
 
 
 async def route_pods_on_router(client: "ApiClient", paths: LabPaths, state: LabState) -> None:

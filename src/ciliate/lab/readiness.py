@@ -13,6 +13,7 @@ from typing import Final
 from ciliate.api.apps import DAEMON_SETS, DEPLOYMENTS, DaemonSet, Deployment
 from ciliate.api.core import NODES, PODS, Node, Pod
 from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import KubeError
 from ciliate.kube.informer import Informer
 from ciliate.lab.errors import LabError
 from ciliate.lab.manifests import AGENT, NAMESPACE, OPERATOR
@@ -21,13 +22,19 @@ from ciliate.lab.manifests import AGENT, NAMESPACE, OPERATOR
 _DEADLINE_S: Final = 45.0
 _DEADLINE_NODE_S: Final = 1.0
 
+#: A pod of kube-system that has ended so often will not come up by itself.
+_RESTARTS_MAX: Final = 3
+
+_LOG_LINES: Final = 8
+
 
 class NotReadyError(LabError):
     """Something did not become ready in time."""
 
-    def __init__(self, *, missing: Sequence[str], waited_s: float) -> None:
+    def __init__(self, *, missing: Sequence[str], waited_s: float | None) -> None:
         self.missing = tuple(missing)
-        super().__init__(f"not ready after {waited_s:.0f} s: {'; '.join(missing)}")
+        after = "" if waited_s is None else f" after {waited_s:.0f} s"
+        super().__init__(f"not ready{after}: {'; '.join(missing)}")
 
 
 def deadline_s(nodes: int) -> float:
@@ -76,11 +83,19 @@ class ClusterView:
         ready = operator.status.ready_replicas if operator is not None else 0
         return [] if ready else [f"deploy/{OPERATOR}: 0 of 1 ready"]
 
+    def _crashing(self) -> list[str]:
+        return [
+            f"pod {pod.metadata.name} has ended {status.restart_count} times"
+            for pod in self.pods.objects.values()
+            for status in pod.status.container_statuses
+            if status.restart_count >= _RESTARTS_MAX and not status.ready
+        ]
+
     async def wait(self, missing: Callable[[], list[str]], limit_s: float) -> None:
         """Wait until `missing` names nothing.
 
         Raises:
-            NotReadyError: It still does after `limit_s` seconds.
+            NotReadyError: It still does after `limit_s` seconds, or a pod ends again and again.
         """
         try:
             async with asyncio.timeout(limit_s):
@@ -89,9 +104,29 @@ class ClusterView:
                     self.changed.clear()
                     if not missing():
                         return
+                    if self._crashing():
+                        raise NotReadyError(missing=missing() + self._crashing(), waited_s=None)
                     await self.changed.wait()
         except TimeoutError as error:
             raise NotReadyError(missing=missing(), waited_s=limit_s) from error
+
+
+async def unready_log(client: ApiClient, view: ClusterView) -> str:
+    """The last log lines of a pod of kube-system that is not ready; empty when there are none."""
+    for pod in view.pods.objects.values():
+        if is_ready(pod.status.conditions):
+            continue
+        name = pod.metadata.name
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/log"
+        for previous in ("false", "true"):
+            params = {"tailLines": str(_LOG_LINES), "previous": previous}
+            try:
+                text = (await client.request("GET", path, params=params)).decode(errors="replace")
+            except KubeError:
+                continue  # It has not begun to log: another pod may have.
+            if text:
+                return f"pod {name}:\n{text}"
+    return ""
 
 
 @asynccontextmanager

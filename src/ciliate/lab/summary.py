@@ -1,6 +1,11 @@
 """What `lab up` ends with: machines, addresses, and three commands to try."""
 
+import os
 import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -11,7 +16,7 @@ from ciliate.lab.status import render_rows
 from ciliate.lab.topology import Role
 
 #: Nodes beyond these are summed up in a line.
-_ROWS_MAX = 12
+_ROWS_MAX: Final = 12
 
 
 def _addresses(state: LabState, role: Role, node_ips: list[str]) -> tuple[str, str]:
@@ -37,18 +42,35 @@ def render_summary(paths: LabPaths, state: LabState) -> str:
     if len(rows) > _ROWS_MAX:
         left = len(rows) - _ROWS_MAX
         rows = [*rows[: _ROWS_MAX - 2], (f"  … and {left} more nodes", "", ""), *rows[-2:]]
-    option = "" if paths.name == "lab" else f" --name {shlex.quote(paths.name)}"
     api = f"API server https://127.0.0.1:{state.api_port}"
     return "\n".join(
         [
-            f"lab {paths.name} is up: {len(state.nodes)} nodes, {api}",
+            f"lab {paths.name} is up: {topology.counted(len(state.nodes), 'node')}, {api}",
             *render_rows(rows),
             "try:",
-            f'  eval "$(ciliate lab env{option})" && kubectl get node,pod -A -o wide',
-            f"  ciliate lab exec{option} k8s-ctr -- cilium-dbg status",
-            f"  ciliate lab down{option}",
+            *(f"  {line}" for line in _to_try(paths)),
         ]
     )
+
+
+def _to_try(paths: LabPaths) -> list[str]:
+    """Commands, in an order in which they work in a shell that has not been set up."""
+    program = Path(sys.prefix) / "bin" / "ciliate"
+    if shutil.which("ciliate") == str(program):
+        word = "ciliate"
+    elif program.is_relative_to(Path.cwd()):
+        word = str(program.relative_to(Path.cwd()))
+    else:
+        word = str(program)
+    option = "" if paths.name == "lab" else f" --name {shlex.quote(paths.name)}"
+    lines = [
+        f'eval "$({shlex.quote(word)} lab env{option})"',
+        "kubectl get node,pod -A -o wide",
+        "ciliate lab exec k8s-ctr -- cilium-dbg status",
+        "ciliate lab down",
+    ]
+    # The lab's files, the way to the API server among them, are root's alone.
+    return ["sudo -s", *lines] if "SUDO_USER" in os.environ else lines
 
 
 def summary_json(paths: LabPaths, state: LabState) -> str:

@@ -48,7 +48,7 @@ class NodeCountError(LabError):
     def __init__(self, *, nodes: int) -> None:
         self.nodes = nodes
         super().__init__(
-            f"{nodes} nodes: a lab has 1 to {NODES_MAX}, by the addresses "
+            f"{counted(nodes, 'node')}: a lab has 1 to {NODES_MAX}, by the addresses "
             f"192.168.10.{_FIRST_NODE_HOST} to .{_FIRST_NODE_HOST + NODES_MAX - 1}"
         )
 
@@ -77,6 +77,11 @@ class Machine:
     #: Nodes count from 0, the control plane. The router's is above all nodes', so that no link
     #: number is used twice.
     index: int
+
+
+def counted(number: int, noun: str) -> str:
+    """The number with its noun, for messages."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def node(index: int) -> Machine:

@@ -12,6 +12,7 @@ from ciliate.lab.processes import alive
 from ciliate.lab.progress import Progress
 from ciliate.lab.state import Checkout, LabState, Phase, locked, read_state
 from ciliate.lab.tear_down import tear_down
+from ciliate.lab.topology import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def _compare(paths: LabPaths, present: LabState, request: LabRequest) -> None:
         differences.append(f"the code of {present.checkout}")
         remedy = f"choose another --name, such as {own.own_lab_name}"
     if len(present.nodes) != request.nodes:
-        differences.append(f"{len(present.nodes)} nodes")
+        differences.append(counted(len(present.nodes), "node"))
         remedy += ", or `ciliate lab add-node`"
     if present.dual_stack != request.dual_stack:
         differences.append("IPv6" if present.dual_stack else "IPv4 alone")

@@ -6,11 +6,12 @@ to open a socket there and to write settings, and is home again before it sends 
 
 import errno
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ciliate.net.address import Mac
-from ciliate.net.link import Link, LinkFlag, Neighbour
+from ciliate.net.link import Link, LinkFlag, Neighbour, RouteKind
 from ciliate.netlink.addresses import list_addresses
 from ciliate.netlink.channel import BATCH_MESSAGES_MAX, Channel
 from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
@@ -44,7 +45,7 @@ from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink, PodLink, PodL
 from ciliate.netlink.pod_requests import create_request, host_requests, pod_requests
 from ciliate.netlink.programs import filter_request, program_ids, qdisc_request
 from ciliate.netlink.removal import Outcomes
-from ciliate.netlink.routes import list_routes
+from ciliate.netlink.routes import get_route, list_routes
 from ciliate.netlink.sysctl import has_ipv6, write_sysctl, write_sysctls
 
 #: Links under removal are put into this group, and the group is removed as one. The number is
@@ -55,6 +56,10 @@ REMOVAL_GROUP: Final = 0xC1AD
 REMOVED_MAX: Final = BATCH_MESSAGES_MAX - 1
 #: Each link takes three.
 REPLACED_MAX: Final = BATCH_MESSAGES_MAX // 3
+
+#: How long a new IPv6 address may take to be of use; the work queue waits for the RTNL lock.
+ADDRESS_WAIT_S: Final = 2.0
+_ADDRESS_RETRY_S: Final = 0.0002
 
 
 class PodWorker:
@@ -149,6 +154,7 @@ class PodWorker:
             _settle_pod(link)
         with pod:
             pod.batch(pod_requests(link, index=host.peer_index))
+            _await_addresses(pod, link)
         # The host side went up before its peer: only now does it have a carrier.
         self._node.batch([settle_request(host.index, subject=link.host_name)])
         return PodLinkState(host_ifindex=host.index, pod_ifindex=host.peer_index)
@@ -261,6 +267,26 @@ class PodWorker:
             problem = f"{link.pod_name} lacks {', '.join(missing)}" if missing else ""
         if problem:
             raise PodLinkMismatchError(host_name=link.host_name, netns=link.netns, problem=problem)
+
+
+def _await_addresses(pod: Channel, link: PodLink) -> None:
+    """Return when the pod receives what is sent to its IPv6 addresses.
+
+    Also without duplicate address detection the kernel leaves the local route of a new address to
+    a work queue, mostly less than a millisecond later, and drops packets until then.
+    """
+    deadline = time.monotonic() + ADDRESS_WAIT_S
+    for address in link.addresses:
+        if address.version == 4:
+            continue
+        while get_route(pod, address).kind is not RouteKind.LOCAL:
+            if time.monotonic() > deadline:
+                raise NetlinkError(
+                    step="use address",
+                    subject=f"{address} on {link.pod_name} ({link.netns})",
+                    errno=errno.ETIMEDOUT,
+                )
+            time.sleep(_ADDRESS_RETRY_S)
 
 
 def _side_problem(side: Link | None, *, name: str, mac: Mac) -> str:

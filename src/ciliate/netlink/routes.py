@@ -207,8 +207,8 @@ async def delete_route(rtnl: Rtnetlink, route: Route) -> None:
     await rtnl.run(lambda channel: channel.batch([delete_request(route)]))
 
 
-async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
-    """Return what the kernel would do with a packet of this node to `destination`.
+def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
+    """Return what the kernel would do with a packet of its own to `destination`. Blocking.
 
     Raises:
         NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
@@ -218,8 +218,7 @@ async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
     flags = RTM_F_LOOKUP_TABLE if family == AF_INET else 0
     header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     body = header + attribute(RTA_DST, destination.packed)
-    request = Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
-    said = await rtnl.run(lambda channel: channel.batch([request]))
+    said = channel.batch([Request(RTM_GETROUTE, body, "look up route", f"to {destination}")])
     (route, *_) = decode_route(next(answer for answer in said if answer.kind == RTM_NEWROUTE))
     return RouteAnswer(
         destination=destination,
@@ -229,3 +228,12 @@ async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
         kind=route.kind,
         table=route.table,
     )
+
+
+async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
+    """Return what the kernel would do with a packet of this node to `destination`.
+
+    Raises:
+        NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
+    """
+    return await rtnl.run(lambda channel: get_route(channel, destination))

@@ -1,0 +1,103 @@
+"""What a write keeps of the object before it, and what only the server sets.
+
+Source: the strategies of k8s.io/kubernetes `pkg/registry` (PrepareForCreate, PrepareForUpdate).
+"""
+
+from typing import Final
+
+from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.store import JsonObject
+
+#: Metadata that only the server writes.
+_SYSTEM_FIELDS: Final = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "generateName",
+    "selfLink",
+)
+#: Metadata that says nothing when it is empty.
+_OMITTED_EMPTY: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+def drop_empty_metadata(obj: JsonObject) -> None:
+    """Leave out empty maps and lists of metadata, as Go's encoding does."""
+    metadata = obj["metadata"]
+    for name in _OMITTED_EMPTY:
+        if name in metadata and not metadata[name]:
+            del metadata[name]
+
+
+def reset_status(resource: Resource, obj: JsonObject) -> None:
+    """Status is its own path's alone; nodes register with theirs, as kubelets do."""
+    if resource.id == "nodes":
+        obj.setdefault("status", {})
+        obj.setdefault("spec", {})
+    elif resource.is_custom:
+        obj.pop("status", None)
+    elif resource.id == "pods":
+        obj["status"] = {"phase": "Pending", "qosClass": _quality_of_service(obj)}
+    else:
+        obj["status"] = {}
+
+
+def _quality_of_service(obj: JsonObject) -> str:
+    """Return a pod's class by the requests and limits of its containers."""
+    containers = (obj.get("spec") or {}).get("containers") or ()
+    resources = [c.get("resources") or {} for c in containers]
+    if not any(r.get("requests") or r.get("limits") for r in resources):
+        return "BestEffort"
+    for one in resources:
+        limits, requests = one.get("limits") or {}, one.get("requests") or {}
+        for name in ("cpu", "memory"):
+            if name not in limits or requests.get(name, limits[name]) != limits[name]:
+                return "Burstable"
+    return "Guaranteed"
+
+
+def carry_metadata(new: JsonObject, old: JsonObject) -> None:
+    """Give `new` the metadata that clients cannot change."""
+    metadata, was = new["metadata"], old["metadata"]
+    for name in _SYSTEM_FIELDS:
+        if name in was:
+            metadata[name] = was[name]
+        else:
+            metadata.pop(name, None)
+    metadata["name"] = was["name"]
+    if "namespace" in was:
+        metadata["namespace"] = was["namespace"]
+    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
+
+
+def merge_subresource(
+    resource: Resource, new: JsonObject, old: JsonObject, subresource: str
+) -> None:
+    """Keep what the path written to does not own: status, or everything else."""
+    if subresource == "status":
+        status, metadata = new.get("status"), new["metadata"]
+        kept = dict(old["metadata"])
+        if not resource.is_custom:
+            for name in ("labels", "annotations"):
+                if name in metadata:
+                    kept[name] = metadata[name]
+        if "managedFields" in metadata:
+            kept["managedFields"] = metadata["managedFields"]
+        new.clear()
+        new.update(old)
+        new["metadata"] = kept
+        if status is None:
+            new.pop("status", None)
+        else:
+            new["status"] = status
+    elif resource.has_status and not subresource:
+        if "status" in old:
+            new["status"] = old["status"]
+        else:
+            new.pop("status", None)
+
+
+def spec_of(obj: JsonObject) -> JsonObject:
+    """Return what the generation counts changes of."""
+    return {k: v for k, v in obj.items() if k not in {"metadata", "status"}}
