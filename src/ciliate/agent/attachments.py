@@ -185,7 +185,7 @@ class PodAttachments:
         known = self._wiring.identities.known(pod.namespace, pod.name)
         number, labels = known or (IDENTITY_INIT, ("reserved:init",))
         return Endpoint(
-            id=self._wiring.table.free_id(),
+            id=self._wiring.table.promise_id(),
             container_id=request.attachment.container_id,
             ifname=request.attachment.ifname,
             netns=request.netns,

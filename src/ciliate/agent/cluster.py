@@ -17,7 +17,7 @@ from ciliate.api.cilium_endpoint import (
 )
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
-from ciliate.api.core import NAMESPACES, PODS, Namespace, Pod
+from ciliate.api.core import NAMESPACES, NODES, PODS, Namespace, Node, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.identity.ipcache import KnownNode, KnownPod
 from ciliate.kube.client import ApiClient
@@ -95,6 +95,9 @@ class Cluster:
 
     def __init__(self, client: ApiClient, *, node_name: str, node_ip: IPAddress) -> None:
         self._node_name = node_name
+        self.own_node: Informer[Node] = Informer(
+            client, NODES, field_selector=f"metadata.name={node_name}"
+        )
         self.nodes: Informer[CiliumNode] = Informer(client, CILIUM_NODES)
         self.endpoints: Informer[CiliumEndpoint] = Informer(
             client, CILIUM_ENDPOINTS, transform=partial(slim, node_ip=str(node_ip))
@@ -108,7 +111,14 @@ class Cluster:
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
         """All of them, for whoever runs them or asks for their health."""
-        return (self.nodes, self.endpoints, self.identities, self.namespaces, self.pods)
+        return (
+            self.own_node,
+            self.nodes,
+            self.endpoints,
+            self.identities,
+            self.namespaces,
+            self.pods,
+        )
 
     @property
     def has_synced(self) -> bool:

@@ -3,8 +3,10 @@
 What programs read comes before what makes packets reach the programs.
 """
 
+from dataclasses import replace
 from typing import Any
 
+from ciliate.agent.bootstrap import own_node
 from ciliate.agent.context import Context
 from ciliate.agent.devices import UplinkTarget
 from ciliate.agent.kernel import DesiredState, NodeRouteTarget
@@ -53,6 +55,7 @@ class Reconcilers:
     def start(self) -> None:
         """Keep every target right from now on."""
         watched: tuple[Informer[Any], ...] = (
+            self._context.cluster.own_node,
             self._context.cluster.nodes,
             self._context.cluster.endpoints,
         )
@@ -88,11 +91,14 @@ def _api_reconcilers(
     node_ip = own.internal_ips[0]
     boot = boot_id()
 
-    def own_node() -> dict[str, NodePublication]:
-        return {own.name: node_publication(own, router, boot=boot)}
+    def own_publication() -> dict[str, NodePublication]:
+        """Labels and addresses follow the Node; its pod CIDRs never change."""
+        latest = cluster.own_node.get(own.name)
+        known = replace(own_node(latest), pod_cidrs=own.pod_cidrs) if latest else own
+        return {own.name: node_publication(known, router, boot=boot)}
 
     return (
-        Reconciler(CiliumNodeTarget(context.client, cluster.nodes, own.name), own_node),
+        Reconciler(CiliumNodeTarget(context.client, cluster.nodes, own.name), own_publication),
         Reconciler(
             CiliumEndpointTarget(context.client, cluster.endpoints, node_ip),
             lambda: publications(table.newest_by_pod().values(), node_ip),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import cast
+from typing import Final, cast
 
 from ciliate.config import values
 from ciliate.config.keys import KEYS
@@ -138,6 +138,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
         SettingError: A value cannot be read, is not supported, or two do not go together.
     """
     texts = _Texts(config)
+    _check_bounds(texts)
     settings = AgentSettings(
         cluster=ClusterSettings(texts.text("cluster-name"), texts.number("cluster-id")),
         ipam=_ipam(texts),
@@ -212,6 +213,28 @@ def _identity_labels(texts: _Texts) -> tuple[str, ...]:
     return words
 
 
+#: What a number may be: IPv6 asks for 1280 octets (RFC 8200, 5), a veth carries 65520; maps below
+#: or above these sizes serve nobody or do not fit the kernel.
+_BOUNDS: Final = {
+    "mtu": (1280, 65520),
+    "bpf-nat-global-max": (1024, 1 << 24),
+    "bpf-ct-global-tcp-max": (1024, 1 << 24),
+    "cluster-id": (1, 255),
+}
+
+
+def _check_bounds(texts: _Texts) -> None:
+    for name, (least, most) in _BOUNDS.items():
+        number = texts.number(name)
+        if number and not least <= number <= most:
+            raise SettingError(
+                key=name,
+                value=texts.text(name),
+                problem="is out of range",
+                remedy=f"choose between {least} and {most}, or leave it out",
+            )
+
+
 def _check_together(settings: AgentSettings) -> None:
     routing, masquerade, effective = settings.routing, settings.masquerade, settings.effective
     if not settings.ipam.versions:
@@ -227,6 +250,13 @@ def _check_together(settings: AgentSettings) -> None:
             value=effective["enable-bpf-masquerade"],
             problem="asks for masquerading by iptables, which this version does not have",
             remedy='set enable-bpf-masquerade to "true", or enable-ipv4-masquerade to "false"',
+        )
+    if effective["enable-endpoint-routes"] != "true":
+        raise SettingError(
+            key="enable-endpoint-routes",
+            value=effective["enable-endpoint-routes"],
+            problem="asks for one route per node, which this version does not have",
+            remedy='set it to "true": every pod has a route of its own',
         )
     if routing.skip_unreachable and not routing.auto_direct_node_routes:
         raise SettingError(

@@ -17,6 +17,7 @@ class EndpointTable:
     def __init__(self) -> None:
         self._by_id: dict[int, Endpoint] = {}
         self._by_attachment: dict[tuple[str, str], int] = {}
+        self._promised: set[int] = set()  # Numbers of endpoints that are being made.
         self._listeners: list[Callable[[], None]] = []
 
     def listen(self, changed: Callable[[], None]) -> None:
@@ -38,8 +39,10 @@ class EndpointTable:
         endpoint_id = self._by_attachment.get((container_id, ifname))
         return None if endpoint_id is None else self._by_id[endpoint_id]
 
-    def free_id(self) -> int:
-        """Return a number no endpoint has; random, so that one is not soon used again.
+    def promise_id(self) -> int:
+        """Return a number no endpoint has, kept until `put` or `remove` is told of it.
+
+        Random, so that one is not soon used again.
 
         Raises:
             EndpointIdsExhaustedError: All are taken.
@@ -48,18 +51,21 @@ class EndpointTable:
         first = random.randrange(count)
         for step in range(count):
             candidate = ENDPOINT_ID_MIN + (first + step) % count
-            if candidate not in self._by_id:
+            if candidate not in self._by_id and candidate not in self._promised:
+                self._promised.add(candidate)
                 return candidate
         raise EndpointIdsExhaustedError(f"all {count} endpoint numbers of this node are in use")
 
     def put(self, endpoint: Endpoint) -> None:
         """Add an endpoint or replace its former value."""
+        self._promised.discard(endpoint.id)
         self._by_id[endpoint.id] = endpoint
         self._by_attachment[endpoint.container_id, endpoint.ifname] = endpoint.id
         self._changed()
 
     def remove(self, endpoint_id: int) -> Endpoint | None:
         """Take an endpoint out; None when it was not there."""
+        self._promised.discard(endpoint_id)
         endpoint = self._by_id.pop(endpoint_id, None)
         if endpoint is not None:
             self._by_attachment.pop((endpoint.container_id, endpoint.ifname), None)

@@ -38,6 +38,9 @@ def test_walk_through_settings_are_understood() -> None:
         ("mtu", "big", "is no whole number"),
         ("node-port-range", "30000,65535", "leaves no port"),
         ("enable-bpf-masquerade", "false", "iptables"),
+        ("enable-endpoint-routes", "false", "route of its own"),
+        ("mtu", "576", "between 1280 and 65520"),
+        ("bpf-nat-global-max", "-5", "out of range"),
     ],
 )
 def test_wrong_value_names_key_value_and_remedy(key: str, value: str, told: str) -> None:
