@@ -5,8 +5,11 @@ The backend here gives addresses in order and knows no policy; all else is what 
 
 import asyncio
 import json
+import os
+import shutil
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -192,6 +195,37 @@ async def test_check_sees_what_add_made_and_what_somebody_broke(
 
 async def test_status_of_a_running_agent_is_silent(rig: Rig, agent: CniServer) -> None:
     assert await rig.call("STATUS", "", "") == (0, None)
+
+
+async def test_another_user_reaches_neither_agent_nor_queue(rig: Rig, plugin: str) -> None:
+    """The directory is open to all, as /var/run/cilium is; the socket and the queue are not."""
+    with tempfile.TemporaryDirectory() as open_directory:
+        os.chmod(open_directory, 0o755)
+        public = shutil.copy(plugin, open_directory)
+        queue = f"{open_directory}/deleteQueue"
+        server = CniServer(rig.backend, path=f"{open_directory}/cni.sock")
+        await drain_delete_queue(queue, rig.backend.delete, start=server.start)
+        for command, problem in (("ADD", "Permission denied"), ("DEL", "cannot be opened")):
+            process = await asyncio.create_subprocess_exec(
+                public,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                user=65534,
+                group=65534,
+                extra_groups=[],
+                env={
+                    "CNI_COMMAND": command,
+                    "CNI_CONTAINERID": "c0",
+                    "CNI_IFNAME": "eth0",
+                    "CILIATE_CNI_SOCK": f"{open_directory}/cni.sock",
+                    "CILIATE_CNI_QUEUE": queue,
+                },
+            )
+            text, _ = await process.communicate()
+            assert process.returncode == 1
+            assert problem in json.loads(text)["msg"]
+        await server.stop()
+    assert rig.backend.made == {}
 
 
 async def test_gc_removes_what_the_runtime_forgot(

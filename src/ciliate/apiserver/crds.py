@@ -47,16 +47,14 @@ def _validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     spec = new.get("spec")
     if not isinstance(spec, dict):
         return [required_value("spec")]
-    causes = []
     names, group = spec.get("names") or {}, spec.get("group")
-    for name, value in (
-        ("spec.group", group),
-        ("spec.names.plural", names.get("plural")),
-        ("spec.names.kind", names.get("kind")),
-        ("spec.scope", spec.get("scope")),
-    ):
-        if not value:
-            causes.append(required_value(name))
+    required = {
+        "spec.group": group,
+        "spec.names.plural": names.get("plural"),
+        "spec.names.kind": names.get("kind"),
+        "spec.scope": spec.get("scope"),
+    }
+    causes = [required_value(name) for name, value in required.items() if not value]
     if spec.get("scope") not in {None, "Cluster", "Namespaced"}:
         causes.append(unsupported_value("spec.scope", spec["scope"], ("Cluster", "Namespaced")))
     wanted = f"{names.get('plural')}.{group}"

@@ -30,10 +30,7 @@ def merge_strategic(target: JsonObject, patch: JsonObject, node: Node | None) ->
         return {}
     if directive not in {None, "merge"}:
         raise errors.bad_request(f"unknown patch type found: {directive}")
-    retained = patch.get(_RETAIN)
-    if isinstance(retained, list):
-        for name in [n for n in target if n not in retained]:
-            del target[name]
+    _retain(target, patch.get(_RETAIN))
     for name, value in patch.items():
         if not name.startswith("$"):
             _merge_field(target, name, value, _child(node, name))
@@ -45,6 +42,12 @@ def merge_strategic(target: JsonObject, patch: JsonObject, node: Node | None) ->
             field = name.removeprefix(_ORDER)
             _reorder(target, field, order, _child(node, field))
     return target
+
+
+def _retain(target: JsonObject, names: Any) -> None:
+    if isinstance(names, list):
+        for name in [n for n in target if n not in names]:
+            del target[name]
 
 
 def _child(node: Node | None, name: str) -> Node | None:

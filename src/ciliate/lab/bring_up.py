@@ -12,6 +12,7 @@ clears it away first.
 
 import asyncio
 import importlib
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -113,6 +114,7 @@ class BringUp:
     request: LabRequest
     progress: Progress
     checkout: Checkout = field(default_factory=Checkout.own)
+    _api: socket.socket = field(init=False)
 
     async def run(self) -> LabState:
         """Start everything and wait until the cluster is ready.
@@ -151,6 +153,8 @@ class BringUp:
         if not plugin.exists():
             raise PluginMissingError(path=plugin)
         machines = default_machines(self.request.nodes)
+        # Kept from here on: nobody else can take the port before the server listens on it.
+        self._api = processes.bind_api("127.0.0.1", 0)
         paths = self.paths
         paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mount("tmpfs", paths.folder, "tmpfs", options="mode=700")
@@ -162,7 +166,7 @@ class BringUp:
             checkout=str(self.checkout.path),
             phase=Phase.STARTING,
             dual_stack=self.request.dual_stack,
-            api_port=processes.free_api_port(),
+            api_port=self._api.getsockname()[1],
             settings=dict(self.request.settings),
             values=list(self.request.values),
             machines=[
@@ -188,7 +192,7 @@ class BringUp:
         )
         self.progress.done(f"machines: {', '.join(_shortened(state))}")
         self.progress.doing("control plane")
-        apiserver = await running.start_apiserver(state)
+        apiserver = await running.start_apiserver(state, self._api)
         ends.watch(processes.APISERVER, apiserver.wait())
         kube = await running.start_kube()
         ends.watch(processes.KUBE, kube.wait())

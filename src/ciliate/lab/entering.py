@@ -50,6 +50,8 @@ class Place:
     name: str
     pins: Path
     cgroup: str
+    #: A node's way to the API server, for a kubectl that is run on it.
+    kubeconfig: Path | None = None
 
 
 def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
@@ -61,7 +63,9 @@ def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
     """
     machines = [machine.name for machine in state.machines]
     if name in machines:
-        return Place(name, paths.pins(name), f"{name}/exec")
+        is_node = name in {machine.name for machine in state.nodes}
+        kubeconfig = paths.machine_kubeconfig if is_node else None
+        return Place(name, paths.pins(name), f"{name}/exec", kubeconfig)
     pods = _pods(paths, state)
     found = [pod for pod in pods if name in (pod.name, pod.name.partition("/")[2])]
     if not found:
@@ -102,6 +106,8 @@ def run_in(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
     LabCgroup.of(lab).join(place.cgroup)
     enter(place.pins)
     environment = dict(ENVIRONMENT)
+    if place.kubeconfig is not None:
+        environment["KUBECONFIG"] = str(place.kubeconfig)
     for variable in ("TERM", "COLORTERM", "NO_COLOR"):
         if variable in os.environ:
             environment[variable] = os.environ[variable]

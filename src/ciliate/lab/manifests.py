@@ -28,7 +28,6 @@ _NAMESPACES: Final = ("default", NAMESPACE, "kube-public", "kube-node-lease", "c
 #: has a route to every pod, since IPv6 is not masqueraded.
 _DUAL_STACK: Final = {
     "enable-ipv6": "true",
-    "enable-ipv6-masquerade": "false",
     "ipv6-native-routing-cidr": CLUSTER_CIDR_V6,
     "k8s-require-ipv6-pod-cidr": "true",
 }

@@ -38,6 +38,8 @@ def add_node(paths: LabPaths, state: LabState) -> str:
     """
     taken = {machine.index for machine in state.nodes}
     added = node(next(number for number in range(len(taken) + 1) if number not in taken))
+    # What a former attempt may have left.
+    remove_folder(paths.machine(added.name))
     machine_maker(paths, state).add(added)
     entry = machine_state(paths, added, dual_stack=state.dual_stack)
     state = msgspec.structs.replace(state, machines=[*state.machines, entry])

@@ -107,8 +107,10 @@ class Processes:
                 env=ENVIRONMENT,
             )
 
-    async def start_apiserver(self, state: LabState) -> Child:
-        """Start the API server behind its two sockets.
+    async def start_apiserver(
+        self, state: LabState, outside: socket.socket | None = None
+    ) -> Child:
+        """Start the API server behind its two sockets; `outside` is the host's, if bound already.
 
         Raises:
             PortTakenError: One of its addresses is in use.
@@ -117,7 +119,8 @@ class Processes:
         inside = await asyncio.to_thread(
             in_namespaces, state.nodes[0].pins, lambda: bind_api(host, API_PORT), ("net",)
         )
-        with inside, bind_api("127.0.0.1", state.api_port) as outside:
+        outside = outside or bind_api("127.0.0.1", state.api_port)
+        with inside, outside:
             return await self._call(
                 APISERVER,
                 ["ciliate.lab.control_plane:run_apiserver", self.paths.name],
@@ -209,10 +212,3 @@ def bind_api(host: str, port: int) -> socket.socket:
         opened.close()
         raise PortTakenError(address=f"{host}:{port}", error=error) from error
     return opened
-
-
-def free_api_port() -> int:
-    """A port of the host's loopback address that nothing listens on."""
-    with bind_api("127.0.0.1", 0) as probe:
-        port: int = probe.getsockname()[1]
-        return port

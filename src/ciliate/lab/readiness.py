@@ -23,7 +23,7 @@ _DEADLINE_S: Final = 45.0
 _DEADLINE_NODE_S: Final = 1.0
 
 #: A pod of kube-system that has ended so often will not come up by itself.
-_RESTARTS_MAX: Final = 3
+_RESTARTS_MAX: Final = 2
 
 _LOG_LINES: Final = 8
 

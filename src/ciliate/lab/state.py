@@ -7,7 +7,7 @@ import enum
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,9 @@ from ciliate.lab.topology import Machine, Role, cluster_addresses
 #: The variable that names the lab when no option does.
 NAME_VARIABLE: Final = "CILIATE_LAB"
 _DEFAULT_NAME: Final = "lab"
+
+#: Tries to lock a file that others remove at the same time.
+_LOCK_TRIES: Final = 10
 
 
 class LabAbsentError(LabError):
@@ -146,9 +149,12 @@ def write_state(paths: LabPaths, state: LabState) -> None:
 
 def lab_names() -> list[str]:
     """Every lab that has left a folder, of whatever checkout."""
-    if not ROOT.is_dir():
+    try:
+        return sorted(entry.name for entry in ROOT.iterdir() if entry.is_dir())
+    except FileNotFoundError:
         return []
-    return sorted(entry.name for entry in ROOT.iterdir() if entry.is_dir())
+    except PermissionError as error:
+        raise NotRootError from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,8 @@ class Checkout:
     """The source tree, or installation, that this program runs from."""
 
     path: Path
+    #: Elsewhere in tests alone.
+    labs: Path = ROOT
 
     @classmethod
     def own(cls) -> "Checkout":
@@ -172,24 +180,32 @@ class Checkout:
     def lab_name(self, given: str | None, environment: Mapping[str, str]) -> str:
         """The lab meant by an option, a variable, or nothing.
 
-        Without either it is `lab`, unless another checkout has a lab of that name: two checkouts
-        can run their labs side by side with no word said.
+        Without either it is `lab`, unless another checkout has a lab of that name, or had one
+        when this checkout's was started: two checkouts run their labs side by side with no word
+        said.
         """
         name = given or environment.get(NAME_VARIABLE)
         if name:
             return name
+        if self._owner(self.own_lab_name) == str(self.path):
+            return self.own_lab_name
+        owner = self._owner(_DEFAULT_NAME)
+        return _DEFAULT_NAME if owner in (None, str(self.path)) else self.own_lab_name
+
+    def _owner(self, name: str) -> str | None:
+        """The checkout whose lab has this name."""
         try:
-            owner = read_state(LabPaths.of(_DEFAULT_NAME)).checkout
+            return read_state(LabPaths(name, root=self.labs)).checkout
         except LabError:
-            owner = str(self.path)
-        return _DEFAULT_NAME if owner == str(self.path) else self.own_lab_name
+            return None
 
 
 @contextmanager
 def locked(paths: LabPaths) -> Iterator[None]:
     """Hold the lab's lock: one command at a time changes a lab.
 
-    The lock is the kernel's (flock(2)): it goes with its holder, however that ends.
+    The lock is the kernel's (flock(2)): it goes with its holder, however that ends. Its file goes
+    with the lab.
 
     Raises:
         LabBusyError: Another command holds it.
@@ -197,22 +213,33 @@ def locked(paths: LabPaths) -> Iterator[None]:
     """
     try:
         paths.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open_lock(paths)
     except PermissionError as error:
         raise NotRootError from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise LabBusyError(name=paths.name, holder=holder) from error
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         if not paths.folder.exists():
-            # The lab is gone, and so is the lock. Somebody who opened it meanwhile holds a lock
-            # that has no name any more, and finds no lab either.
             paths.lock.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _open_lock(paths: LabPaths) -> int:
+    """A descriptor that holds the lock of the file that has the name now."""
+    holder = ""
+    for _ in range(_LOCK_TRIES):
+        descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise LabBusyError(name=paths.name, holder=holder) from error
+        # Between the two calls the file may have been removed, with the lab it belonged to.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.stat(paths.lock)):
+                return descriptor
+        os.close(descriptor)
+    raise LabBusyError(name=paths.name, holder=holder)

@@ -27,6 +27,18 @@ class OtherLabError(LabError):
         super().__init__(f"lab {name!r} is up with {', '.join(differences)}: {remedy}")
 
 
+class ResourceError(LabError):
+    """The machine refused the lab something."""
+
+    def __init__(self, *, name: str, error: OSError) -> None:
+        self.errno = error.errno
+        what = f" ({error.filename})" if error.filename else ""
+        super().__init__(
+            f"lab {name!r} could not be made: {error.strerror or error}{what}: "
+            f"`ciliate lab down --name {name}` clears away what there is"
+        )
+
+
 def up(
     paths: LabPaths, *, nodes: int, values: tuple[str, ...], dual_stack: bool, quiet: bool = False
 ) -> LabState:
@@ -55,7 +67,11 @@ def up(
             return present
         if tear_down(paths):
             progress.done("cleared away what a former start had left")
-        return asyncio.run(BringUp(paths, request, progress).run())
+        try:
+            return asyncio.run(BringUp(paths, request, progress).run())
+        except OSError as error:
+            # No space, no memory, a limit: of files, threads or descriptors.
+            raise ResourceError(name=paths.name, error=error) from error
 
 
 def _present(paths: LabPaths) -> LabState | None:

@@ -72,8 +72,8 @@ def settle_request(index: int, *, subject: str) -> Request:
     """Return the message whose handling makes a link that just got its carrier carry packets.
 
     A link whose carrier came after it went up drops what it is given until the kernel's
-    link-watch work has run, a moment or a whole second later. Since Linux 6.8 reading the link
-    runs that work first (linkwatch_sync_dev).
+    link-watch work has run: when it gets the RTNL lock, at leisure in the next second where it
+    deems it not urgent. Since Linux 6.8 reading the link does it at once (linkwatch_sync_dev).
     """
     return Request(RTM_GETLINK, link_body(index=index) + _SKIP_STATS, "read link", subject)
 

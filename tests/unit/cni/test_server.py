@@ -181,6 +181,32 @@ async def test_plugin_that_dies_in_mid_request_does_no_harm(path: str) -> None:
     assert (await _ask(path))[0] == 0
 
 
+async def test_longest_stdin_and_foreign_octets_pass(path: str) -> None:
+    stdin = _STDIN + b" " * ((1 << 20) - len(_STDIN))
+    frame = render_frame(Frame(_ENVIRONMENT | {"CNI_PATH": "\udcff"}, stdin))
+
+    answer = await _send(path, frame)
+
+    assert answer[0] == 0
+
+
+async def test_bug_of_the_backend_ends_its_connection_only(
+    path: str, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Add) -> AddResult:
+        raise AssertionError("a bug")
+
+    reports: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "add", broken)
+        assert await _send(path, render_frame(Frame(_ENVIRONMENT, _STDIN))) == b""
+
+    assert (await _ask(path))[0] == 0
+    assert [str(report["exception"]) for report in reports] == ["a bug"]
+
+
 async def test_requests_at_work_are_bounded(path: str, backend: FakeBackend) -> None:
     backend.go.clear()
     count = server_module.REQUESTS_MAX + 20
