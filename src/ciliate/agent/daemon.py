@@ -215,8 +215,8 @@ class RunningNode:
         return node
 
     def _start(self) -> None:
-        self.table.listen(self.reconcilers.wake)
-        self.watch.listen(self.reconcilers.wake)
+        self.table.listen(self.reconcilers.pods_changed)
+        self.watch.listen(self.reconcilers.devices_changed)
         self.reconcilers.start()
         tasks = self.context.tasks
         tasks.create_task(self.identities.run())
