@@ -1,4 +1,4 @@
-"""`python -m benchmarks [QUESTION…]`: measures, prints a table a question, writes JSON.
+"""`python -m benchmarks [QUESTION…]`: measures, prints a table a question, writes it and JSON.
 
 Needs root, a machine that does nothing else, and some minutes a question. What it makes dies with
 it: namespaces have no names (see `machine`), and a lab that a killed run left is taken down by the
@@ -47,7 +47,7 @@ def _answer(name: str, options: Options) -> Answer:
     default=_RESULTS,
     show_default="build/bench",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where QUESTION.json goes.",
+    help="Where QUESTION.json and QUESTION.txt go.",
 )
 def main(
     questions: tuple[str, ...], rounds: int, seconds: int, output: Path, *, without_ciliate: bool
@@ -67,9 +67,11 @@ def main(
             answer = _answer(name, options)
         except CiliateError as error:
             raise click.ClickException(f"{name}: {error}") from error
-        print(render(answer, setting), flush=True)
+        table = render(answer, setting)
+        print(table, flush=True)
         text = json.dumps(document(answer, setting), indent=1)
         (output / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        (output / f"{name}.txt").write_text(table, encoding="utf-8")
 
 
 if __name__ == "__main__":

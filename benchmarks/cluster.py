@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.invocation import Order
-from benchmarks.machine import Machine, run
+from benchmarks.machine import CommandError, Machine, run
 from benchmarks.topology import ROUTER_ADDRESS, Route
 
 #: Where labs live: ARCHITECTURE.md, "Machines of the lab".
@@ -104,6 +105,30 @@ class Cluster:
         """
         places = {f"bench-{number}": self.nodes[0] for number in range(pods)}
         self.start_pods(places, host_network=True)
+
+    @contextlib.contextmanager
+    def restarting_agent(self, node: Node) -> Iterator[None]:
+        """Have the agent of `node` replaced meanwhile; at the end it is.
+
+        Raises:
+            CommandError: The lab refused, or the new agent did not become ready.
+        """
+        command = [_CILIATE, "lab", "restart", "--name", self.name, "agent", node.name]
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as restart:
+            yield
+            printed, _nothing = restart.communicate(timeout=_LAB_TIMEOUT_S)
+        if restart.returncode:
+            raise CommandError(command, printed)
+
+    def withdraw_agents(self) -> None:
+        """Have the lab stop its agents for good: no node has what they ask for now."""
+        template = {"spec": {"nodeSelector": {"bench": "elsewhere"}}}
+        patch = json.dumps({"spec": {"template": template}})
+        in_system = ("--namespace=kube-system",)
+        self.kubectl("patch", "daemonset", "cilium", *in_system, "--patch", patch)
+        self.kubectl("wait", "--for=delete", "pod", "--selector=k8s-app=cilium", *in_system)
 
     def order(self, *, container_prefix: str, pods: int, parallel: int) -> Order:
         """Return calls of the plugin as the kubelet of the first node makes them."""
@@ -219,8 +244,7 @@ def take_down_left_overs() -> None:
     """Take down the labs of benchmark runs that are no more."""
     if not _LABS.is_dir():
         return
-    for name in os.listdir(_LABS):
-        kind, _dash, rest = name.partition("-")
-        owner = rest.partition("-")[0]
-        if kind == "bench" and owner.isdecimal() and not Path(f"/proc/{owner}").exists():
-            down(name)
+    for folder in filter(Path.is_dir, _LABS.glob("bench-*-*")):
+        owner = folder.name.split("-")[1]
+        if owner.isdecimal() and not Path(f"/proc/{owner}").exists():
+            down(folder.name)

@@ -3,6 +3,9 @@
 Timed from exec to exit, as a runtime waits for it, by `benchmarks.invocation`: one call at a time,
 then eight at a time, of which also follows how many pods a second a node can start by CNI. The
 agent is warm. `true` is /bin/true in the plugin's place: the harness's own share of each number.
+
+Our DEL answers when the pod is out of the datapath's maps; its interface goes in the background
+and takes its share of the processors from whoever samples next.
 """
 
 import contextlib
@@ -156,5 +159,8 @@ def measure(options: Options) -> Answer:
             for name, all_times in taken[figure.parallel].items()
         }
         measurements.append(Measurement(figure.metric, samples, _BASELINES, figure.budgets))
-    notes = (f"a sample is the median of {_PODS} calls; `true` is the harness's own share.",)
+    notes = (
+        f"a sample is the median of {_PODS} calls; `true` is the harness's own share",
+        "ciliate's DEL answers before the interface is gone, ptp's after",
+    )
     return Answer("cni_latency", QUESTION, tuple(measurements), notes)

@@ -38,8 +38,8 @@ enum {
 	EVENTS_MAX = 256,
 	BACKLOG = 1024,
 	SILENCE_MAX_MS = 3000, /* three SYNs lost in a row: the path is broken, not slow */
-	KEEP = 'k',	       /* the request of `request`: the connection stays */
-	CLOSE = 'c',	       /* the request of `connect`: the server closes after its answer */
+	KEEP = 'k', /* the request of `request`: the connection stays */
+	CLOSE = 'c', /* the request of `connect`: the server closes after its answer */
 };
 
 static const char congestion_control[] = "cubic";
@@ -194,7 +194,7 @@ static void start_connection(struct client *client, uint32_t index)
 {
 	struct slot *slot = &client->slots[index];
 
-	*slot = (struct slot){ .fd = open_socket(client->server) };
+	*slot = (struct slot){.fd = open_socket(client->server)};
 	if (connect(slot->fd, client->server->ai_addr, client->server->ai_addrlen) &&
 	    errno != EINPROGRESS)
 		fail("connect");

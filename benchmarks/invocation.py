@@ -14,8 +14,8 @@ import os
 import selectors
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -132,7 +132,7 @@ class Caller:
         durations = []
         waiting = iter(range(self._order.pods))
         with selectors.DefaultSelector() as selector:
-            for pod, _place in zip(waiting, range(self._order.parallel), strict=False):
+            for pod in islice(waiting, self._order.parallel):
                 self._start(selector, pod)
             while selector.get_map():
                 ready = selector.select(_CALL_TIMEOUT_S)
@@ -140,7 +140,7 @@ class Caller:
                     raise CallError(self._verb, -1, code=-1, text="no call ended in time")
                 for key, _events in ready:
                     durations.append(self._finish(selector, key))
-                    for pod in _one(waiting):
+                    for pod in islice(waiting, 1):
                         self._start(selector, pod)
         return durations
 
@@ -184,13 +184,6 @@ class Caller:
         if code:
             raise CallError(self._verb, call.pod, code=code, text=text)
         return ended - call.begin
-
-
-def _one(numbers: Iterator[int]) -> Iterator[int]:
-    """Yield the next of `numbers`, or nothing at its end."""
-    for number in numbers:
-        yield number
-        return
 
 
 def _time(order: Order) -> Times:

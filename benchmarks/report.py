@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ _REPOSITORY: Final = Path(__file__).parents[1]
 
 #: Version of the document's form; a reader of old results needs it.
 FORMAT: Final = 1
+
+
+#: With less of the processors idle before a question, others measure along.
+IDLE_MIN: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where and of what a measurement was taken; `load` is the machine's before it began."""
+    """Where and of what a measurement was taken.
+
+    `idle` is the processors' idle share, 0 to 1, in the second before it began: what others do
+    on the machine. The load average would still remember the question before.
+    """
 
     processor: str
     processors: int
@@ -41,7 +50,7 @@ class Setting:
     kernel: str
     commit: str
     date: str
-    load: float
+    idle: float
     versions: Mapping[str, str]
 
     def line(self) -> str:
@@ -49,8 +58,14 @@ class Setting:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (
             f"{self.processors} x {self.processor}, {self.memory_mib} MiB, kernel {self.kernel}, "
-            f"commit {self.commit}, {self.date}, load {self.load:.2f}, {versions}"
+            f"commit {self.commit}, {self.date}, {self.idle:.0%} idle before, {versions}"
         )
+
+    def warning(self) -> tuple[str, ...]:
+        """Return a sentence that forbids quoting figures of a busy machine, if it was."""
+        if self.idle >= IDLE_MIN:
+            return ()
+        return (f"BUSY: {1 - self.idle:.0%} of the machine was others': quote no figure of these",)
 
 
 def observe_setting() -> Setting:
@@ -62,7 +77,7 @@ def observe_setting() -> Setting:
         kernel=platform.release(),
         commit=_commit(),
         date=dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
-        load=os.getloadavg()[0],
+        idle=_idle_share(),
         versions={
             "iperf3": _first_line("iperf3", "--version").removeprefix("iperf ").partition(" ")[0],
             "plugins": _first_line(
@@ -91,6 +106,20 @@ def _processor() -> str:
     return platform.machine()
 
 
+def _idle_share() -> float:
+    """Watch the processors for a second; return the share of it they were idle (proc(5), stat)."""
+    before = _processor_times()
+    time.sleep(1)
+    spent = [after - first for after, first in zip(_processor_times(), before, strict=True)]
+    return spent[3] / sum(spent)
+
+
+def _processor_times() -> list[int]:
+    """Return what all processors did since boot, in ticks: user, nice, system, idle, …."""
+    with open("/proc/stat", encoding="ascii") as file:
+        return [int(word) for word in file.readline().split()[1:9]]  # Guests are in user.
+
+
 def _commit() -> str:
     """Return the short commit, with "+" where the tree has changes of its own."""
     in_tree = ("git", "-C", str(_REPOSITORY))
@@ -105,7 +134,7 @@ def render(answer: Answer, setting: Setting) -> str:
         dict.fromkeys(name for taken in answer.measurements for name in taken.baselines)
     )
     lines = [f"{answer.name}: {answer.question}", f"  {setting.line()}"]
-    lines += [f"  {note}" for note in answer.notes]
+    lines += [f"  {note}" for note in (*setting.warning(), *answer.notes)]
     rows = [_heading(baselines)]
     for taken in answer.measurements:
         rows.append((f"{taken.metric.name}, {taken.metric.unit}",))
@@ -188,7 +217,7 @@ def document(answer: Answer, setting: Setting) -> dict[str, Any]:
             "kernel": setting.kernel,
             "commit": setting.commit,
             "date": setting.date,
-            "load": setting.load,
+            "idle": setting.idle,
             "versions": dict(setting.versions),
         },
         "measurements": [_measurement_document(taken) for taken in answer.measurements],

@@ -1,5 +1,6 @@
 """A real server process on loopback, with certificates of its own, for the real clients."""
 
+import itertools
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ from ciliate.apiserver import pki
 
 READY_S = 20.0
 DEADLINE_S = 15.0
+
+_numbers = itertools.count(1)
 
 _ENTRY = "from ciliate.apiserver.command import command; command()"
 
@@ -188,7 +192,8 @@ def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
 @pytest.fixture
 def namespace(server: ServerProcess, request: pytest.FixtureRequest) -> str:
     """A namespace for one test."""
-    name = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    called = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")
+    name = f"{called[:50].strip('-')}-{next(_numbers)}"
     code, _ = server.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     assert code == 201
     return str(name)

@@ -62,11 +62,11 @@ def _validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
         problem = 'must be spec.names.plural+"."+spec.group'
         causes.append(invalid_value("metadata.name", new["metadata"]["name"], problem))
     if old is not None:
-        for field in ("group", "scope"):
-            if spec.get(field) != (old.get("spec") or {}).get(field):
-                causes.append(
-                    invalid_value(f"spec.{field}", spec.get(field), "field is immutable")
-                )
+        causes += [
+            invalid_value(f"spec.{field}", spec.get(field), "field is immutable")
+            for field in ("group", "scope")
+            if spec.get(field) != (old.get("spec") or {}).get(field)
+        ]
     return causes + _version_causes(spec.get("versions") or [])
 
 

@@ -101,7 +101,7 @@ class Dispatcher:
             self._documents.clear()
             self._generation = self.registry.generation
         if path.startswith("/openapi/"):
-            return self.openapi.answer(path)
+            return self.openapi.answer(path, request.headers.get("Accept", ""))
         accept = request.headers.get("Accept", "") if path in {"/api", "/apis"} else ""
         form = accept if _AGGREGATED in accept else ""
         found = self._documents.get((path, form))

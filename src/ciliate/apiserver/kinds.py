@@ -214,6 +214,7 @@ def _others() -> list[Resource]:
             short_names=("netpol",),
             has_generation=True,
             default=defaults.default_network_policy,
+            validate=validation.check_network_policy,
         ),
     ]
 

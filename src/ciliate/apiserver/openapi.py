@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from ciliate.apiserver import errors
+from ciliate.apiserver.openapi_v2 import PROTOBUF_TYPES, encode_v2, render_v2
 from ciliate.apiserver.resources import Registry, Resource
 from ciliate.apiserver.schemas import METADATA_NAME, definitions
 from ciliate.apiserver.store import JsonObject
@@ -37,8 +38,8 @@ class OpenApi:
     _documents: dict[str, bytes] = field(default_factory=dict)
     _generation: int = -1
 
-    def answer(self, path: str) -> web.Response:
-        """Answer a path below /openapi/.
+    def answer(self, path: str, accept: str) -> web.Response:
+        """Answer a path below /openapi/, in protobuf where version 2 is asked for in it.
 
         Raises:
             ApiError: There is no such document (404).
@@ -51,7 +52,20 @@ class OpenApi:
         if path.startswith("/openapi/v3/"):
             body = self._document(path.removeprefix("/openapi/v3/").strip("/"))
             return web.Response(body=body, content_type="application/json")
+        if path == "/openapi/v2":
+            return self._version_2(accept)
         raise errors.path_not_found()
+
+    def _version_2(self, accept: str) -> web.Response:
+        wanted = any(t in accept for t in PROTOBUF_TYPES)
+        # Old clients ask by a name with an "@" in it, which they cannot parse in an answer.
+        media = PROTOBUF_TYPES[1] if wanted else "application/json"
+        found = self._documents.get(media)
+        if found is None:
+            document = render_v2(self.registry)
+            found = encode_v2(document) if wanted else _encode(document)
+            self._documents[media] = found
+        return web.Response(body=found, headers={"Content-Type": media})
 
     def _group_paths(self) -> list[str]:
         return [

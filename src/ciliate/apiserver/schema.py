@@ -41,7 +41,7 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Node:
     """The shape of one value; types may contain themselves, so it is filled in after it is made."""
 

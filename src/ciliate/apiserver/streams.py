@@ -139,7 +139,9 @@ class Kubelets:
         if "upgrade" not in request.headers.get("Connection", "").lower():
             raise errors.bad_request("Upgrade request required")
         path = self._path(kind.value, pod, request.query)
-        pairs = [p for p in request.query_string.split("&") if not p.startswith("container=")]
+        # As the client encoded it: a decoded space would end the request line early.
+        query = request.rel_url.raw_query_string
+        pairs = [p for p in query.split("&") if not p.startswith("container=")]
         head = _request_head(request, f"{path}?{'&'.join(pairs)}")
         try:
             async with asyncio.timeout(_CONNECT_S):

@@ -16,6 +16,7 @@ from ciliate.apiserver.names import (
     invalid_value,
     label_causes,
     label_problems,
+    qualified_name_problems,
     required_value,
     subdomain_problems,
 )
@@ -151,6 +152,63 @@ def _fixed_pod_spec(spec: JsonObject) -> JsonObject:
     return fixed
 
 
+def selector_causes(selector: JsonObject, field: str) -> list[Cause]:
+    """Return what is wrong with a LabelSelector."""
+    causes = label_causes(selector.get("matchLabels") or {}, f"{field}.matchLabels")
+    for index, expression in enumerate(selector.get("matchExpressions") or ()):
+        at = f"{field}.matchExpressions[{index}]"
+        operator, values = expression.get("operator", ""), expression.get("values") or ()
+        operators = ("DoesNotExist", "Exists", "In", "NotIn")
+        causes += _one_of(f"{at}.operator", operator, operators)
+        if operator in {"In", "NotIn"} and not values:
+            problem = "must be specified when `operator` is 'In' or 'NotIn'"
+            causes.append(required_value(f"{at}.values", problem))
+        key = expression.get("key", "")
+        causes += [invalid_value(f"{at}.key", key, p) for p in qualified_name_problems(key)]
+    return causes
+
+
+def _template_match(selector: JsonObject, labels: JsonObject) -> list[Cause]:
+    causes = selector_causes(selector, "spec.selector")
+    if causes or matches_label_selector(selector, labels):
+        return causes
+    shown = json.dumps(labels, separators=(",", ":"))
+    problem = "`selector` does not match template `labels`"
+    message = f"Invalid value: {shown}: {problem}"
+    return [Cause("spec.template.metadata.labels", "FieldValueInvalid", message)]
+
+
+def check_network_policy(new: JsonObject, _: JsonObject | None) -> list[Cause]:
+    """Check a NetworkPolicy."""
+    spec = new["spec"]
+    causes = selector_causes(spec.get("podSelector") or {}, "spec.podSelector")
+    for index, kind in enumerate(spec.get("policyTypes") or ()):
+        causes += _one_of(f"spec.policyTypes[{index}]", kind, ("Egress", "Ingress"))
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(direction) or ()):
+            at = f"spec.{direction}[{index}]"
+            for place, port in enumerate(rule.get("ports") or ()):
+                protocol = port.get("protocol")
+                causes += _one_of(f"{at}.ports[{place}].protocol", protocol, _PROTOCOLS)
+            for place, peer in enumerate(rule.get(peers) or ()):
+                causes += _peer_causes(peer, f"{at}.{peers}[{place}]")
+    return causes
+
+
+def _peer_causes(peer: JsonObject, at: str) -> list[Cause]:
+    if not peer:
+        return [required_value(at, "must specify a peer")]
+    causes = []
+    for name in ("podSelector", "namespaceSelector"):
+        causes += selector_causes(peer.get(name) or {}, f"{at}.{name}")
+    block = peer.get("ipBlock")
+    if block is not None:
+        causes += _cidr(f"{at}.ipBlock.cidr", block.get("cidr", ""))
+        for index, cidr in enumerate(block.get("except") or ()):
+            causes += _cidr(f"{at}.ipBlock.except[{index}]", cidr)
+    return causes
+
+
 def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Check a Deployment, ReplicaSet, DaemonSet or StatefulSet."""
     spec = new["spec"]
@@ -160,16 +218,8 @@ def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     causes += label_causes(labels, "spec.template.metadata.labels")
     if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
         causes.append(required_value("spec.selector"))
-    elif not matches_label_selector(selector, labels):
-        shown = json.dumps(labels, separators=(",", ":"))
-        problem = "`selector` does not match template `labels`"
-        causes.append(
-            Cause(
-                "spec.template.metadata.labels",
-                "FieldValueInvalid",
-                f"Invalid value: {shown}: {problem}",
-            )
-        )
+    else:
+        causes += _template_match(selector, labels)
     if spec.get("replicas", 0) < 0:
         problem = "must be greater than or equal to 0"
         causes.append(invalid_value("spec.replicas", spec["replicas"], problem))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
 
 from ciliate.cli.lazy_group import LazyGroup
 
@@ -56,6 +57,16 @@ class Program(LazyGroup):
         with formatter.section("Commands"):
             formatter.write_dl([(name, _COMMANDS[name][1]) for name in self._shown])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what the shell offers after the program's name."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=_COMMANDS[name][1])
+            for name in self._shown
+            if name.startswith(incomplete)
+        ]
+
 
 def program(name: str = "ciliate") -> click.Command:
     """Return the command that is called by this name."""
@@ -74,8 +85,6 @@ def completion(ctx: click.Context, shell: str) -> None:
 
     For example: `source <(ciliate completion bash)`.
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415 - rarely needed.
-
     name = ctx.find_root().info_name or "ciliate"
     kind = get_completion_class(shell)
     assert kind is not None

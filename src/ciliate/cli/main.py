@@ -19,8 +19,13 @@ _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it.
 
 def run(argv: Sequence[str], name: str = "ciliate") -> int:
     """Execute the words after the program's name and return the exit code."""
+    return execute(program(name), argv, name)
+
+
+def execute(command: click.Command, argv: Sequence[str], name: str) -> int:
+    """Execute a command and return its exit code, with its errors told."""
     try:
-        result = program(name).main(list(argv), prog_name=name, standalone_mode=False)
+        result = command.main(list(argv), prog_name=name, standalone_mode=False)
     except CiliateError as error:
         _complain(str(error))
         return 1

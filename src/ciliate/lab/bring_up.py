@@ -43,7 +43,7 @@ COMMANDS: Final = ("ciliate", "cilium", "cilium-dbg")
 #: Seconds in which the end of a process is noticed after it made something else fail.
 _END_NOTICE_S: Final = 0.3
 
-#: Imported while the machines are made: certificates and the API client take a while.
+#: Imported while machines are made and the zygote imports: the API client takes a while.
 _SLOW_IMPORTS: Final = ("ciliate.lab.control_plane", "ciliate.lab.readiness")
 
 
@@ -192,23 +192,26 @@ class BringUp:
         )
         self.progress.done(f"machines: {', '.join(_shortened(state))}")
         self.progress.doing("control plane")
-        apiserver = await running.start_apiserver(state, self._api)
-        ends.watch(processes.APISERVER, apiserver.wait())
-        kube = await running.start_kube()
-        ends.watch(processes.KUBE, kube.wait())
-        for child in await running.start_web_servers():
-            ends.watch(processes.WEB_ROUTER, child.wait())
+        # At once: the API server's sockets are bound, so its clients may come before it listens.
+        started = await asyncio.gather(
+            running.start_apiserver(state, self._api),
+            running.start_kube(),
+            running.start_web(processes.WEB_ROUTER),
+            running.start_web(processes.WEB_INTERNET),
+        )
+        for name, child in zip(processes.FORKED, started, strict=True):
+            ends.watch(name, child.wait())
         await self._populate(state)
 
     def _make_machines(self, state: LabState) -> None:
         machine_maker(self.paths, state).make_all([m.machine for m in state.machines])
 
     def _make_credentials(self, state: LabState) -> None:
-        from ciliate.lab.control_plane import make_credentials  # noqa: PLC0415 - a slow import.
+        from ciliate.lab.credentials import make_credentials  # noqa: PLC0415 - a slow import.
 
+        make_credentials(self.paths, state)
         for name in _SLOW_IMPORTS:
             importlib.import_module(name)
-        make_credentials(self.paths, state)
 
     async def _populate(self, state: LabState) -> None:
         """Create the first objects and wait until the cluster is ready."""

@@ -1,4 +1,4 @@
-"""The lab's control plane: certificates, the API server's process, the objects to begin with.
+"""The lab's control plane: the API server's process, and the objects to begin with.
 
 This and `kube` are the seam at which real Kubernetes binaries can take the place of the embedded
 parts: whatever serves the API on the two sockets and runs the nodes' pods will do.
@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver import pki
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError
@@ -21,47 +20,8 @@ from ciliate.lab import manifests, topology
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, read_state
 
-_ADMIN: Final = "kubernetes-admin"
-_ADMIN_GROUP: Final = "system:masters"
-_DOMAIN: Final = "cluster.local"
-
 #: First descriptor of sockets handed over (sd_listen_fds(3)).
 _LISTEN_FDS_START: Final = 3
-
-
-def make_credentials(paths: LabPaths, state: LabState) -> None:
-    """Make the authority, the server's certificate, the administrator's, and both kubeconfigs."""
-    ca = pki.create_ca(paths.pki)
-    node_ips = [
-        str(address.ip)
-        for address in topology.cluster_addresses(topology.node(0), dual_stack=True)
-    ]
-    service_ip = str(IPv4Network(topology.SERVICE_CIDR_V4)[1])
-    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-    server = pki.issue(
-        ca,
-        common_name="kube-apiserver",
-        sans=[
-            *names,
-            f"kubernetes.default.svc.{_DOMAIN}",
-            "localhost",
-            topology.CONTROL_PLANE,
-            "127.0.0.1",
-            service_ip,
-            *node_ips,
-        ],
-        server=True,
-    )
-    server.write(paths.pki, "apiserver")
-    admin = pki.issue(ca, common_name=_ADMIN, organizations=[_ADMIN_GROUP], server=False)
-    for path, url in (
-        (paths.kubeconfig, f"https://127.0.0.1:{state.api_port}"),
-        (paths.machine_kubeconfig, topology.api_url()),
-    ):
-        text = pki.render_kubeconfig(
-            server=url, ca=ca, client=admin, cluster=paths.name, user=_ADMIN
-        )
-        pki.write_private(path, text.encode())
 
 
 def apiserver_settings(paths: LabPaths, state: LabState) -> ApiServerSettings:

@@ -31,6 +31,7 @@ from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, MachineState, read_state
 from ciliate.lab.topology import Role, cluster_cidrs
 from ciliate.lab.zygote_client import ZygoteClient
+from ciliate.reconcile.backoff import Backoff
 
 #: Threads for namespaces and plugins; most wait. 50 ADDs at once fit.
 THREADS_MAX: Final = 64
@@ -85,6 +86,7 @@ class _Host:
         self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)
         self._kubelets: dict[str, Kubelet] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._leaving: dict[str, asyncio.Task[None]] = {}
         self._events = EventRecorder(client, component="kubelet")
         self._around = Surroundings(
             client=client,
@@ -118,27 +120,48 @@ class _Host:
             try:
                 stat = self._paths.state.stat()
                 changed = (stat.st_ino, stat.st_mtime_ns)
-                if changed != seen:
-                    self._set_nodes(read_state(self._paths), tasks)
+                if changed != seen and self._set_nodes(read_state(self._paths), tasks):
                     seen = changed
             except (LabError, OSError) as error:
                 _log.warning("%s: %s", self._paths.state, error)
             await asyncio.sleep(_STATE_PERIOD_S)
 
-    def _set_nodes(self, state: LabState, tasks: asyncio.TaskGroup) -> None:
+    def _set_nodes(self, state: LabState, tasks: asyncio.TaskGroup) -> bool:
+        """Start and stop kubelets; False: some could not start yet, so come again."""
         wanted = {machine.name: machine for machine in state.nodes}
         for name in [name for name in self._running if name not in wanted]:
             _log.info("node %s has left", name)
-            self._running.pop(name).cancel()
-            del self._kubelets[name]
+            self._leaving[name] = self._running.pop(name)
+            self._leaving[name].cancel()
+            self._kubelets.pop(name, None)
+        complete = True
         for name, machine in wanted.items():
-            if name not in self._running and Path(machine.pins).is_dir():
-                kubelet = Kubelet(self._identity(machine), self._around)
-                self._kubelets[name] = kubelet
-                for pod in self._pods.objects.values():
-                    if pod.spec.node_name == name:
-                        kubelet.pod_changed(pod)
-                self._running[name] = tasks.create_task(kubelet.run(), name=f"kubelet {name}")
+            if name in self._running:
+                continue
+            leaving = self._leaving.get(name)
+            if not Path(machine.pins).is_dir() or (leaving is not None and not leaving.done()):
+                complete = False  # Not made yet, or its predecessor is not gone yet.
+                continue
+            task = tasks.create_task(self._keep_kubelet(machine), name=f"kubelet {name}")
+            self._running[name] = task
+        return complete
+
+    async def _keep_kubelet(self, machine: MachineState) -> None:
+        """Run a node's kubelet; a node that is broken does not take the others along."""
+        backoff = Backoff()
+        while True:
+            kubelet = Kubelet(self._identity(machine), self._around)
+            self._kubelets[machine.name] = kubelet
+            for pod in self._pods.objects.values():
+                if pod.spec.node_name == machine.name:
+                    kubelet.pod_changed(pod)
+            try:
+                await kubelet.run()
+            except* (LabError, OSError) as errors:
+                self._kubelets.pop(machine.name, None)
+                for error in errors.exceptions:
+                    _log.error("kubelet of %s: %s; starting it again", machine.name, error)
+            await asyncio.sleep(backoff.next())
 
     def _identity(self, machine: MachineState) -> NodeIdentity:
         return NodeIdentity(

@@ -32,11 +32,12 @@ from ciliate.lab.zygote_client import Child, ZygoteClient
 ZYGOTE: Final = "zygote"
 APISERVER: Final = "apiserver"
 KUBE: Final = "kube"
-WEB_ROUTER: Final = "router/web"
-WEB_INTERNET: Final = "internet/web"
+WEB_ROUTER: Final = f"{ROUTER}/web"
+WEB_INTERNET: Final = f"{INTERNET}/web"
 
-#: In the order of starting.
-ALL: Final = (ZYGOTE, APISERVER, KUBE, WEB_ROUTER, WEB_INTERNET)
+#: What the zygote forks.
+FORKED: Final = (APISERVER, KUBE, WEB_ROUTER, WEB_INTERNET)
+ALL: Final = (ZYGOTE, *FORKED)
 
 _LOG_LINES: Final = 12
 _LOG_TAIL_BYTES: Final = 16 * 1024
@@ -137,22 +138,17 @@ class Processes:
             env={"KUBECONFIG": str(self.paths.kubeconfig)},
         )
 
-    async def start_web_servers(self) -> list[Child]:
-        """Start the web servers of the router and of the internet machine."""
-        started = []
-        for name, machine, words in (
-            (WEB_ROUTER, ROUTER, []),
-            (WEB_INTERNET, INTERNET, ["--per-link"]),
-        ):
-            started.append(
-                await self._call(
-                    name,
-                    ["ciliate.lab.web_server:main", machine, *words],
-                    title=f"ciliate lab web-server {machine}",
-                    pins=str(self.paths.pins(machine)),
-                )
-            )
-        return started
+    async def start_web(self, name: str) -> Child:
+        """Start the web server of the router, or of the internet machine."""
+        machine = name.partition("/")[0]
+        # Only on the internet machine do all clients have one address.
+        words = ["--per-link"] if machine == INTERNET else []
+        return await self._call(
+            name,
+            ["ciliate.lab.web_server:main", machine, *words],
+            title=f"ciliate lab web-server {machine}",
+            pins=str(self.paths.pins(machine)),
+        )
 
     async def stop(self, name: str) -> None:
         """Kill a process and everything it started."""

@@ -81,6 +81,10 @@ class LinkAddress:
     scope: int = RouteScope.UNIVERSE
     flags: int = 0
 
+    def __str__(self) -> str:
+        """Return the address with its prefix length and link."""
+        return f"{self.address}/{self.prefix_length} on link {self.link_index}"
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -126,6 +130,17 @@ class Route:
     kind: RouteKind = RouteKind.UNICAST
     link_name: str = field(default="", compare=False)  # For people; the index decides.
 
+    def __str__(self) -> str:
+        """Return the route the way `ip route` prints it, as far as messages need."""
+        words = [str(self.destination)]
+        if self.gateway is not None:
+            words += ["via", str(self.gateway)]
+        if self.link_index is not None:
+            words += ["dev", self.link_name or str(self.link_index)]
+        if self.table != MAIN_TABLE:
+            words += ["table", str(self.table)]
+        return " ".join(words)
+
     @property
     def is_default(self) -> bool:
         """Whether the route matches every destination of its family."""
@@ -152,3 +167,7 @@ class Neighbour:
     address: IPAddress
     mac: Mac | None
     state: int
+
+    def __str__(self) -> str:
+        """Return the entry much as `ip neigh` prints it."""
+        return f"{self.address} lladdr {self.mac} on link {self.link_index}"

@@ -46,11 +46,10 @@ def address_request(address: LinkAddress, *, remove: bool = False) -> Request:
     body += attribute(IFA_LOCAL, packed) + attribute(IFA_ADDRESS, packed)
     if address.flags:
         body += number(IFA_FLAGS, address.flags)
-    subject = f"{address.address}/{address.prefix_length} on link {address.link_index}"
     if remove:
         gone = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
-        return Request(RTM_DELADDR, body, "remove address", subject, tolerated=gone)
-    return Request(RTM_NEWADDR, body, "add address", subject, NLM_F_CREATE | NLM_F_REPLACE)
+        return Request(RTM_DELADDR, body, "remove address", address, tolerated=gone)
+    return Request(RTM_NEWADDR, body, "add address", address, NLM_F_CREATE | NLM_F_REPLACE)
 
 
 def decode_address(message: Message) -> LinkAddress:

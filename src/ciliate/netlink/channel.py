@@ -149,7 +149,7 @@ class Channel:
         try:
             self._socket.send(datagram)
         except OSError as error:
-            raise _failed(request.step, request.subject, error) from error
+            raise _failed(request.step, str(request.subject), error) from error
 
     def _received(self, request: Request, *, first: int, last: int) -> Iterator[Message]:
         """Yield answers to the sequences asked for; what an earlier failure left is skipped."""
@@ -157,7 +157,7 @@ class Channel:
             try:
                 datagram = self._socket.recv(_BUFFER_BYTES)
             except OSError as error:
-                raise _failed(request.step, request.subject, error) from error
+                raise _failed(request.step, str(request.subject), error) from error
             for message in messages(datagram):
                 if first <= message.sequence <= last:
                     yield message
@@ -171,4 +171,4 @@ def _failure(request: Request, answer: Message) -> NetlinkError | None:
     code, words = acknowledgement(answer)
     if code == 0 or code in request.tolerated:
         return None
-    return NetlinkError(step=request.step, subject=request.subject, errno=code, detail=words)
+    return NetlinkError(step=request.step, subject=str(request.subject), errno=code, detail=words)

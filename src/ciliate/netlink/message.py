@@ -31,13 +31,14 @@ HEADER_BYTES: Final = _HEADER.size
 class Request:
     """One message to the kernel, with the words for the error should it fail.
 
+    Of `subject` an error tells what str() makes of it: a value costs nothing while all goes well.
     `tolerated` are errno numbers that count as success (an absent object on removal).
     """
 
     kind: int
     body: bytes
     step: str
-    subject: str
+    subject: object
     flags: int = 0
     tolerated: frozenset[int] = frozenset()
 

@@ -32,8 +32,8 @@ def neighbour_request(*, link_index: int, address: IPAddress, mac: Mac) -> Reque
     """Return the message that makes `mac` the permanent link-layer address of `address`."""
     body = _NDMSG.pack(family_of(address), link_index, NUD_PERMANENT, 0, 0)
     body += attribute(NDA_DST, address.packed) + attribute(NDA_LLADDR, mac_octets(mac))
-    subject = f"{address} lladdr {mac} on link {link_index}"
-    return Request(RTM_NEWNEIGH, body, "add neighbour", subject, NLM_F_CREATE | NLM_F_REPLACE)
+    entry = Neighbour(link_index, address, mac, NUD_PERMANENT)
+    return Request(RTM_NEWNEIGH, body, "add neighbour", entry, NLM_F_CREATE | NLM_F_REPLACE)
 
 
 def decode_neighbour(message: Message) -> Neighbour:

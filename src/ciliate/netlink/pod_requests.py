@@ -60,6 +60,9 @@ from ciliate.netlink.routes import replace_request
 #: arp_ignore: answer no ARP at all (ip-sysctl.rst).
 _ARP_IGNORE_ALL: Final = 8
 
+_EVERYTHING_4: Final = IPv4Network("0.0.0.0/0")
+_EVERYTHING_6: Final = IPv6Network("::/0")
+
 #: A veth hands packets to the sender's CPU and takes no lock: more queues (its default is one per
 #: CPU) cost 0.12 ms of a pod's start and a hash per packet, and win nothing.
 _ONE_QUEUE: Final = number(IFLA_NUM_TX_QUEUES, 1) + number(IFLA_NUM_RX_QUEUES, 1)
@@ -180,7 +183,6 @@ def pod_routes(gateway: IPAddress, index: int, link: PodLink) -> tuple[Route, Ro
     still fit (reference 1.11).
     """
     version_4 = gateway.version == 4
-    everything = IPv4Network("0.0.0.0/0") if version_4 else IPv6Network("::/0")
     on_link = Route(
         destination=host_network(gateway),
         link_index=index,
@@ -189,7 +191,7 @@ def pod_routes(gateway: IPAddress, index: int, link: PodLink) -> tuple[Route, Ro
         link_name=link.pod_name,
     )
     default = Route(
-        destination=everything,
+        destination=_EVERYTHING_4 if version_4 else _EVERYTHING_6,
         link_index=index,
         gateway=gateway,
         protocol=RouteProtocol.BOOT,

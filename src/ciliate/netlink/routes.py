@@ -61,7 +61,7 @@ def replace_request(route: Route) -> Request:
     if route.mtu is not None:
         body += nested(RTA_METRICS, number(RTAX_MTU, route.mtu))
     flags = NLM_F_CREATE | NLM_F_REPLACE
-    return Request(RTM_NEWROUTE, body, "put route", describe(route), flags)
+    return Request(RTM_NEWROUTE, body, "put route", route, flags)
 
 
 def delete_request(route: Route) -> Request:
@@ -73,19 +73,7 @@ def delete_request(route: Route) -> Request:
     # A scope of NOWHERE and a kind of 0 are the kernel's "any".
     body = _body(route, protocol=route.protocol, scope=RouteScope.NOWHERE, kind=0)
     gone = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV})
-    return Request(RTM_DELROUTE, body, "remove route", describe(route), tolerated=gone)
-
-
-def describe(route: Route) -> str:
-    """Return `route` the way `ip route` prints it, as far as errors need."""
-    words = [str(route.destination)]
-    if route.gateway is not None:
-        words += ["via", str(route.gateway)]
-    if route.link_index is not None:
-        words += ["dev", route.link_name or str(route.link_index)]
-    if route.table != MAIN_TABLE:
-        words += ["table", str(route.table)]
-    return " ".join(words)
+    return Request(RTM_DELROUTE, body, "remove route", route, tolerated=gone)
 
 
 def _body(route: Route, *, protocol: int, scope: int, kind: int) -> bytes:

@@ -1,6 +1,7 @@
 """The table and the document, from an answer made up."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from benchmarks.pairing import Better, Budget, Measurement, Metric
@@ -13,7 +14,7 @@ SETTING = Setting(
     kernel="6.18.44",
     commit="0123456789ab",
     date="2026-11-21T22:00:00+00:00",
-    load=0.05,
+    idle=0.99,
     versions={"iperf3": "3.12"},
 )
 
@@ -52,6 +53,11 @@ def test_the_table_names_machine_kernel_and_commit() -> None:
 
     for fact in ("AMD EPYC", "6.18.44", "0123456789ab", "2026-11-21"):
         assert fact in table
+
+
+def test_a_busy_machine_forbids_quoting_its_figures() -> None:
+    assert "BUSY" not in render(ANSWER, SETTING)
+    assert "BUSY: 60% of the machine" in render(ANSWER, replace(SETTING, idle=0.4))
 
 
 def test_few_rounds_are_called_a_try_out() -> None:

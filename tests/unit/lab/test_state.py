@@ -99,3 +99,25 @@ def test_names_of_two_checkouts_differ() -> None:
 
     assert first != second
     assert LabPaths.of(first).name.startswith("lab-")
+
+
+def test_checkout_takes_its_own_name_when_another_has_the_lab(tmp_path: Path) -> None:
+    checkout = Checkout(Path("/src"), labs=tmp_path)
+    assert checkout.lab_name(None, {}) == "lab"
+
+    taken = LabPaths("lab", root=tmp_path)
+    taken.folder.mkdir()
+    write_state(taken, state(taken, checkout="/other"))
+    assert checkout.lab_name(None, {}) == checkout.own_lab_name
+
+    write_state(taken, state(taken, checkout="/src"))
+    assert checkout.lab_name(None, {}) == "lab"
+
+
+def test_checkout_finds_its_lab_again_when_the_other_has_gone(tmp_path: Path) -> None:
+    checkout = Checkout(Path("/src"), labs=tmp_path)
+    own = LabPaths(checkout.own_lab_name, root=tmp_path)
+    own.folder.mkdir()
+    write_state(own, state(own, checkout="/src"))
+
+    assert checkout.lab_name(None, {}) == checkout.own_lab_name

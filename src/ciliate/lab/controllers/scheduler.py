@@ -1,5 +1,6 @@
 """Binds pods to nodes: the rules are in `placement`, this acts on them."""
 
+import contextlib
 import logging
 from datetime import UTC, datetime
 from typing import Final
@@ -122,13 +123,14 @@ class Scheduler:
             "lastProbeTime": None,
             "lastTransitionTime": format_time(datetime.now(UTC)),
         }
-        await self._client.patch(
-            PODS,
-            pod.metadata.name,
-            {"status": {"phase": "Pending", "conditions": [condition]}},
-            namespace=pod.metadata.namespace,
-            subresource="status",
-        )
+        with contextlib.suppress(NotFoundError):  # Deleted meanwhile.
+            await self._client.patch(
+                PODS,
+                pod.metadata.name,
+                {"status": {"phase": "Pending", "conditions": [condition]}},
+                namespace=pod.metadata.namespace,
+                subresource="status",
+            )
 
     def _tell(self, pod: Pod, severity: Severity, reason: str, message: str) -> None:
         meta = pod.metadata

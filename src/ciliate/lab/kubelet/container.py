@@ -123,7 +123,11 @@ class ContainerLife:
 
     async def watch(self, on_exit: Callable[[int], None]) -> None:
         """Wait for the end, end whatever else is in the container, then tell `on_exit`."""
-        code = await self._wait()
+        try:
+            code = await self._wait()
+        except asyncio.CancelledError:
+            self._stop_reading()  # Another kubelet reads on.
+            raise
         with contextlib.suppress(CgroupBusyError):  # Told by `lab status`; the pod goes on.
             await asyncio.to_thread(self._lab.remove, self.place.cgroup)
         with contextlib.suppress(TimeoutError):

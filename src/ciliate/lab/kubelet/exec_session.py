@@ -20,8 +20,6 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
-from ciliate.lab.kubelet.execution import Execution
-from ciliate.lab.zygote_client import Child
 
 PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 
@@ -39,6 +37,28 @@ class Channel(IntEnum):
     ERROR = 3
     RESIZE = 4
     CLOSE = 255
+
+
+class Command(Protocol):
+    """A command that runs: `zygote_client.Child`."""
+
+    async def wait(self) -> int:
+        """Wait for its end: exit status, or minus the signal that killed it."""
+
+    def kill(self, number: int) -> None:
+        """Signal it and its process group."""
+
+    def close(self) -> None:
+        """Lose interest in it."""
+
+
+class Starter(Protocol):
+    """What starts commands in a container: `execution.Execution`."""
+
+    async def start(
+        self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
+    ) -> Command:
+        """Start a command. Raises SpawnError or ZygoteGoneError."""
 
 
 class Peer(Protocol):
@@ -89,7 +109,7 @@ def failure_status(message: str) -> bytes:
     return json.dumps(document).encode()
 
 
-async def run_session(execution: Execution, wanted: Wanted, peer: Peer) -> None:
+async def run_session(execution: Starter, wanted: Wanted, peer: Peer) -> None:
     """Run the command and carry its streams until it ends or the client leaves."""
     streams = _Terminal() if wanted.tty else _Pipes(wanted)
     try:
@@ -122,7 +142,7 @@ def _not_run(error: SpawnError | ZygoteGoneError) -> bytes:
     return failure_status(str(error))
 
 
-async def _carry(streams: "_Streams", child: Child, peer: Peer) -> None:
+async def _carry(streams: "_Streams", child: Command, peer: Peer) -> None:
     """Move data both ways; the first of command's end and client's leaving ends it."""
     outputs = [
         asyncio.ensure_future(_pump(descriptor, channel, peer))
@@ -217,7 +237,7 @@ async def _feed(streams: "_Streams", peer: Peer) -> None:
 class _Streams(Protocol):
     """The descriptors of one command."""
 
-    async def start(self, execution: Execution, command: Sequence[str]) -> Child: ...
+    async def start(self, execution: Starter, command: Sequence[str]) -> Command: ...
     def outputs(self) -> list[tuple[int, Channel]]: ...
     async def write(self, data: bytes) -> None: ...
     def end_input(self) -> None: ...
@@ -242,7 +262,7 @@ class _Pipes:
                 os.set_blocking(ours, False)
                 self._outputs.append((ours, channel))
 
-    async def start(self, execution: Execution, command: Sequence[str]) -> Child:
+    async def start(self, execution: Starter, command: Sequence[str]) -> Command:
         stdin, stdout, stderr = self._theirs
         try:
             return await execution.start(command, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -279,7 +299,7 @@ class _Terminal:
         self._ours, self._theirs = os.openpty()
         os.set_blocking(self._ours, False)
 
-    async def start(self, execution: Execution, command: Sequence[str]) -> Child:
+    async def start(self, execution: Starter, command: Sequence[str]) -> Command:
         try:
             return await execution.start(
                 command, stdin=self._theirs, stdout=self._theirs, stderr=self._theirs, tty=True

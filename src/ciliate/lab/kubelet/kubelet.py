@@ -20,10 +20,11 @@ from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet import cni, sandbox
 from ciliate.lab.kubelet.conf_watch import ConfWatch
-from ciliate.lab.kubelet.errors import ContainerNotFoundError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import CniError, ContainerNotFoundError, NetworkNotReadyError
 from ciliate.lab.kubelet.node import Node, NodeIdentity
 from ciliate.lab.kubelet.node_status import NodeStatus
 from ciliate.lab.kubelet.pod_files import ClusterNames
+from ciliate.lab.kubelet.pod_network import PodNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
 from ciliate.lab.kubelet.pod_worker import PodWorker
 from ciliate.lab.kubelet.streaming import StreamServer
@@ -58,6 +59,7 @@ class Kubelet:
         self._pods: dict[ObjectKey, Pod] = {}
         self._workers: dict[ObjectKey, PodWorker] = {}
         self._node: Node | None = None
+        self._open = False  # Whether pods may be given workers: not before the take-over.
         self._status = NodeStatus(identity, surroundings.client)
 
     @property
@@ -83,8 +85,9 @@ class Kubelet:
 
     def _settle(self, key: ObjectKey) -> None:
         """Give the worker of `key` its pod, or start one."""
-        if self._node is None:
-            return  # Not running yet: `run` begins with all that is known then.
+        if not self._open:
+            return  # Not running yet, or no more: `run` begins with all that is known then.
+        assert self._node is not None
         pod = self._pods.get(key)
         worker = self._workers.get(key)
         if worker is not None:
@@ -120,6 +123,12 @@ class Kubelet:
         To be started when the pods of the API server are known: what is on disk and not in the
         API server is removed.
         """
+        try:
+            await self._run()
+        finally:
+            self._open = False  # Its tasks have ended: nothing is started from now on.
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             around = self._around
             self._node = Node(
@@ -139,8 +148,6 @@ class Kubelet:
                 self._conf_changed()
                 tasks.create_task(self._status.run(), name=f"node {self.name}")
                 tasks.create_task(StreamServer(self).run(self._socket), name=f"stream {self.name}")
-                for key in list(self._pods):
-                    self._settle(key)
                 await asyncio.get_running_loop().create_future()  # Until cancelled.
             finally:
                 watch.close()
@@ -153,6 +160,11 @@ class Kubelet:
         """Adopt or remove what an earlier life of this kubelet left."""
         assert self._node is not None
         records = self._node.store.load()
+        await self._node.blocking(lambda: _remove_strays(self._identity, records))
+        try:
+            await PodNetwork(self._node).collect_garbage(records)
+        except (CniError, KernelCallError) as error:
+            _log.warning("node %s: CNI GC: %s", self.name, error)
         for record in records:
             key = (record.namespace, record.name)
             if key in self._workers:
@@ -161,7 +173,9 @@ class Kubelet:
             pod = self._pods.get(key)
             same = pod is not None and pod.metadata.uid == record.uid
             self._start(key, PodWorker(self._node, record, pod if same else None))
-        await self._node.blocking(lambda: _remove_strays(self._identity, records))
+        self._open = True
+        for key in list(self._pods):
+            self._settle(key)
 
     def _conf_changed(self) -> None:
         """Look at the node's CNI configuration; the status and waiting pods want to know."""

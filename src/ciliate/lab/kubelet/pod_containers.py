@@ -157,7 +157,7 @@ class PodContainers:
         except UnknownImageError as error:
             self._refuse(container.name, "ErrImagePull", f"Failed to pull image: {error}")
             return
-        except (SpawnError, ZygoteGoneError, CgroupBusyError) as error:
+        except (SpawnError, ZygoteGoneError, CgroupBusyError, OSError) as error:
             self._refuse(container.name, "RunContainerError", f"Error: {_problem(error)}")
             return
         state.environment = environment
@@ -249,6 +249,7 @@ class PodContainers:
 
         def tell(ready: bool) -> None:  # noqa: FBT001 - the one thing a probe tells.
             state.ready = ready and state.running
+            self._node.store.save(self._record)  # A later kubelet must not begin with unready.
             self._wake()
 
         task = self._node.tasks.create_task(readiness.run(tell), name=f"probe {container.name}")
@@ -314,5 +315,5 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _problem(error: SpawnError | ZygoteGoneError | CgroupBusyError) -> str:
+def _problem(error: Exception) -> str:
     return error.problem if isinstance(error, SpawnError) else str(error)

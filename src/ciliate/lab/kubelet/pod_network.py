@@ -4,15 +4,17 @@ What an ADD may leave behind is recorded before the ADD, so that a kubelet kille
 call DEL with the right container id and configuration.
 """
 
+import contextlib
 import logging
 import secrets
 import uuid
+from collections.abc import Iterable
 
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.kube.errors import NotFoundError
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet import cni, sandbox
-from ciliate.lab.kubelet.errors import CniError
+from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
 from ciliate.lab.kubelet.node import Node
 from ciliate.lab.kubelet.pod_files import (
     ConfigData,
@@ -71,7 +73,7 @@ class PodNetwork:
         )
         record.sandbox = made
         node.store.save(record)
-        paths = node.sandbox_paths(record, made.netns_name)
+        paths = self._paths(record, made)
         attachment = _attachment(record, made, paths)
 
         def work() -> None:
@@ -88,13 +90,19 @@ class PodNetwork:
 
         try:
             await node.blocking(work)
-        except Exception:
-            try:
-                await self.detach(record)
-            except (CniError, KernelCallError) as error:
-                _log.warning("clean-up after a failed ADD, to be repeated: %s", error)
+        except Exception as error:
+            await self._clean_up(record)
+            if isinstance(error, OSError):
+                raise _call_error("make the sandbox", paths, error) from error
             raise
         node.store.save(record)
+
+    async def _clean_up(self, record: PodRecord) -> None:
+        """Undo a failed ADD; what remains is undone before the next one."""
+        try:
+            await self.detach(record)
+        except (CniError, KernelCallError) as error:
+            _log.warning("pod %s: clean-up after a failed ADD: %s", record.folder_name, error)
 
     async def detach(self, record: PodRecord) -> None:
         """Have the plugins disconnect the pod and remove its sandbox; none is a success.
@@ -106,7 +114,7 @@ class PodNetwork:
         made = record.sandbox
         if made is None:
             return
-        paths = self._node.sandbox_paths(record, made.netns_name)
+        paths = self._paths(record, made)
         network = cni.parse_network_list(made.network, source="the pod's record")
         attachment = _attachment(record, made, paths)
 
@@ -114,9 +122,38 @@ class PodNetwork:
             self._plugins.delete(network, attachment, made.result)
             sandbox.remove_sandbox(paths)
 
-        await self._node.blocking(work)
+        try:
+            await self._node.blocking(work)
+        except OSError as error:
+            raise _call_error("remove the sandbox", paths, error) from error
         record.sandbox = None
         self._node.store.save(record)
+
+    async def collect_garbage(self, records: Iterable[PodRecord]) -> None:
+        """Tell the plugins which pods there are; without a configuration there is nobody to tell.
+
+        Raises:
+            CniError: A plugin failed: what it keeps for gone pods stays for now.
+        """
+        valid = [
+            _attachment(record, record.sandbox, self._paths(record, record.sandbox))
+            for record in records
+            if record.sandbox is not None
+        ]
+
+        def work() -> None:
+            with contextlib.suppress(NetworkNotReadyError):
+                network = cni.load_network_list(self._node.identity.pins)
+                self._plugins.collect_garbage(network, valid)
+
+        await self._node.blocking(work)
+
+    def _paths(self, record: PodRecord, made: SandboxRecord) -> sandbox.SandboxPaths:
+        return self._node.sandbox_paths(record, made.netns_name)
+
+
+def _call_error(action: str, paths: sandbox.SandboxPaths, error: OSError) -> KernelCallError:
+    return KernelCallError(action=action, target=str(paths.directory), error=error)
 
 
 def _attachment(

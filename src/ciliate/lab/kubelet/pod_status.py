@@ -43,11 +43,17 @@ class Observation:
 
 
 def pod_ips(observation: Observation) -> tuple[str, ...]:
-    """Return the pod's addresses: its own, or its node's on the host's network."""
+    """Return the pod's addresses: its own, or its node's on the host's network.
+
+    The first one is of the family of the node's first address, whatever the plugin's order; the
+    API calls it the pod's IP (kubelet's `sortPodIPs`).
+    """
     record = observation.record
     if record.host_network:
         return observation.host_ips
-    return tuple(record.sandbox.ips) if record.sandbox and record.sandbox.result else ()
+    ips = record.sandbox.ips if record.sandbox and record.sandbox.result else ()
+    ipv6_first = ":" in observation.host_ips[0]
+    return tuple(sorted(ips, key=lambda ip: (":" in ip) != ipv6_first))
 
 
 def phase_of(pod: Pod, record: PodRecord) -> str:

@@ -1,0 +1,189 @@
+"""What does an agent cost: memory, and time from its start until a pod can be added?
+
+A node with 20 pods; the agent takes them over at every start. Two ways to start it: forked from the
+lab's warm interpreter, as every lab does (`forked`), and with an interpreter and imports of its own,
+as on a real node (`alone`). It is ready when it takes CNI requests. Then the cluster grows by pods
+of the other node, of which this agent only hears: what it keeps of each.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from benchmarks.agent_process import Start, forked_start, observe_memory, own_start
+from benchmarks.cluster import Cluster, Node, cluster
+from benchmarks.machine import run
+from benchmarks.options import Options
+from benchmarks.pairing import Better, Budget, Candidate, Measurement, Metric, interleave
+from benchmarks.report import Answer
+
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, AddressPair, CiliumEndpoint
+from ciliate.api.metadata import ObjectMeta
+from ciliate.errors import CiliateError
+from ciliate.kube.client import ApiClient
+
+QUESTION: Final = "what does an agent cost, on a node with 20 pods?"
+
+_PODS: Final = 20
+
+#: Further pods of the cluster: a step's, and how many steps; one step before does not count.
+_STEP_PODS: Final = 1000
+_STEPS: Final = 9
+
+#: Writes to the API server under way at once.
+_WRITERS: Final = 16
+
+#: Longest wait for an agent to enter a step's pods into its map, in seconds; and between looks.
+_LEARN_TIMEOUT_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.5
+
+_IPCACHE: Final = "/sys/fs/bpf/tc/globals/ipcache"
+
+
+class PodsUnknownError(CiliateError):
+    """The agent's map does not show what the cluster has."""
+
+    def __init__(self, *, known: int, wanted: int) -> None:
+        super().__init__(
+            f"{_IPCACHE} has {known} of {wanted} entries after {_LEARN_TIMEOUT_S:g} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    metric: Metric
+    value: Callable[[Start], float]
+    limit: float | None  # DESIGN.md, section 8, and issue 2, "Budgets".
+
+
+_FIGURES: Final = (
+    _Figure(Metric("start to ready", "s", Better.LOWER), lambda start: start.ready_s, 1.0),
+    _Figure(
+        Metric("RSS with 20 pods", "MiB", Better.LOWER),
+        lambda start: start.memory.rss_kib / 1024,
+        90.0,
+    ),
+    _Figure(
+        Metric("PSS with 20 pods", "MiB", Better.LOWER),
+        lambda start: start.memory.pss_kib / 1024,
+        None,
+    ),
+)
+
+
+def _start_alone(lab: Cluster, node: Node) -> Start:
+    with own_start(lab, node) as start:
+        return start
+
+
+def _endpoint_of(template: CiliumEndpoint, number: int) -> CiliumEndpoint:
+    """Return the endpoint of the cluster's further pod `number`, in all else like `template`."""
+    networking = template.status.networking
+    assert networking is not None, "the template is a pod that runs"
+    address = f"10.245.{number >> 8}.{number & 255}"
+    changed = msgspec.structs.replace(
+        networking, addressing=(AddressPair(ipv4=address),), node="192.168.10.101"
+    )
+    return CiliumEndpoint(
+        metadata=ObjectMeta(name=f"further-{number}", namespace="default"),
+        status=msgspec.structs.replace(template.status, networking=changed),
+    )
+
+
+async def _publish(lab: Cluster, endpoints: list[CiliumEndpoint]) -> None:
+    """Create `endpoints` in the API, as their nodes' agents would."""
+    waiting = iter(endpoints)
+    async with ApiClient.from_kubeconfig(lab.directory / "kubeconfig") as client:
+
+        async def write() -> None:
+            for endpoint in waiting:
+                await client.create(CILIUM_ENDPOINTS, endpoint)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _writer in range(_WRITERS):
+                tasks.create_task(write())
+
+
+def _known(node: Node) -> int:
+    """Return how many prefixes the datapath of `node` knows the owners of."""
+    dump = run([*node.inside(), "bpftool", "--json", "map", "dump", "pinned", _IPCACHE])
+    return len(json.loads(dump))
+
+
+def _await_known(node: Node, wanted: int) -> None:
+    """Wait until the datapath of `node` knows `wanted` prefixes.
+
+    Raises:
+        PodsUnknownError: It does not get to know them in time.
+    """
+    deadline = time.monotonic() + _LEARN_TIMEOUT_S
+    while (known := _known(node)) < wanted:
+        if time.monotonic() > deadline:
+            raise PodsUnknownError(known=known, wanted=wanted)
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _grow(lab: Cluster, node: Node, start: Start, options: Options) -> tuple[float, ...]:
+    """Add pods to the cluster, step by step; return the KiB per pod so far after each step.
+
+    So far, and not of the step alone: tables grow by doubling, and a step shows that or nothing.
+    """
+    text = lab.kubectl("get", "ciliumendpoint", "pod-0", "--output=json")
+    template = msgspec.json.decode(text, type=CiliumEndpoint)
+    known = _known(node)
+    first_kib, averages = 0, []
+    for step in range(_STEPS + 1):
+        options.show(f"agent_cost: {(step + 1) * _STEP_PODS} further pods")
+        numbers = range(step * _STEP_PODS, (step + 1) * _STEP_PODS)
+        asyncio.run(_publish(lab, [_endpoint_of(template, number) for number in numbers]))
+        _await_known(node, known + numbers.stop)
+        rss_kib = observe_memory(start.process).rss_kib
+        if step == 0:
+            first_kib = rss_kib
+        else:
+            averages.append((rss_kib - first_kib) / (step * _STEP_PODS))
+    return tuple(averages)
+
+
+def _measurements(
+    forked: tuple[Start, ...], alone: tuple[Start, ...], further_kib: tuple[float, ...]
+) -> tuple[Measurement, ...]:
+    """Return the figures of all starts, and of the growth."""
+    measurements = []
+    for figure in _FIGURES:
+        samples = {
+            "forked": tuple(map(figure.value, forked)),
+            "alone": tuple(map(figure.value, alone)),
+        }
+        budgets = [Budget(name, None, figure.limit) for name in samples if figure.limit]
+        measurements.append(Measurement(figure.metric, samples, budgets=tuple(budgets)))
+    growth = Metric("RSS per further pod of the cluster", "KiB", Better.LOWER)
+    budget = Budget("alone", None, 2.0)
+    return (*measurements, Measurement(growth, {"alone": further_kib}, budgets=(budget,)))
+
+
+def measure(options: Options) -> Answer:
+    """Measure forked starts, then starts alone, then growth."""
+    if not options.ciliate:
+        return Answer("agent_cost", QUESTION, ())
+    with cluster(nodes=2) as lab:
+        node = lab.nodes[0]
+        lab.start_pods({f"pod-{number}": node for number in range(_PODS)})
+        options.show("agent_cost: forked")
+        candidate = Candidate("forked", lambda: forked_start(lab, node))
+        forked = interleave([candidate], rounds=options.rounds)["forked"]
+        lab.withdraw_agents()
+        options.show("agent_cost: alone")
+        candidate = Candidate("alone", lambda: _start_alone(lab, node))
+        alone = interleave([candidate], rounds=options.rounds)["alone"]
+        with own_start(lab, node) as start:
+            further_kib = _grow(lab, node, start, options)
+    notes = (
+        "forked: from the lab's warm interpreter; alone: with interpreter and imports of its own",
+        f"per further pod: RSS over up to {_STEP_PODS * _STEPS} pods, the average so far",
+    )
+    return Answer("agent_cost", QUESTION, _measurements(forked, alone, further_kib), notes)

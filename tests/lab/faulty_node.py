@@ -1,0 +1,280 @@
+"""A node whose parts are killed, frozen and asked: what the fault tests do to a lab of their own.
+
+Processes are found by the lab's control groups, never by name: a test ends what its own lab
+started and nothing else.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from tests.lab.cluster import Cluster, Done, ciliate, eventually, run
+
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.namespaces import in_namespaces
+
+T = TypeVar("T")
+
+_PREFIX: Final = "flt"
+_LABS: Final = Path("/run/ciliate/labs")
+
+#: What the long variants of the tests ask for: minutes instead of seconds.
+LONG: Final = bool(os.environ.get("CILIATE_LONG_TESTS"))
+
+
+@contextlib.contextmanager
+def fault_lab(theme: str, *words: str) -> Iterator[Cluster]:
+    """A lab for one file of tests; what killed runs left behind goes first."""
+    _remove_leftovers()
+    lab = Cluster(f"{_PREFIX}-{os.getpid()}-{theme}")
+    try:
+        ciliate("lab", "up", "--name", lab.name, *words)
+        yield lab
+    finally:
+        if "CILIATE_KEEP_LABS" not in os.environ:  # For a look at what a failed test left.
+            lab.lab("down", check=False)
+
+
+def _remove_leftovers() -> None:
+    if not _LABS.is_dir():
+        return
+    for entry in _LABS.glob(f"{_PREFIX}-*-*"):
+        pid = entry.name.split("-")[1]
+        if pid.isdecimal() and not Path(f"/proc/{pid}").exists() and entry.is_dir():
+            ciliate("lab", "down", "--name", entry.name, check=False)
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """Processes that stand still meanwhile."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def group_pids(lab: Cluster, below: str) -> list[int]:
+    """The processes of one control group of the lab; `below` may be a glob."""
+    found: list[int] = []
+    for file in LabCgroup.of(lab.name).path.glob(f"{below}/cgroup.procs"):
+        with contextlib.suppress(OSError):  # The group went between listing and reading.
+            found.extend(map(int, file.read_text().split()))
+    return found
+
+
+def process(lab: Cluster, name: str) -> int:
+    """The process `apiserver` or `kube` of the lab."""
+    return group_pids(lab, name)[0]
+
+
+def apply_pod(lab: Cluster, name: str, node: str, **labels: str) -> None:
+    """A pod with the host's tools on `node`; returns when it is ready."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels or {"app": name}},
+        "spec": {
+            "nodeName": node,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "tools", "image": "nicolaka/netshoot"}],
+        },
+    }
+    lab.kubectl("apply", "-f", "-", text=json.dumps(pod))
+    lab.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=30s")
+
+
+def pod_ip(lab: Cluster, name: str) -> str:
+    """A pod's address."""
+    return str(lab.object("pod", name)["status"]["podIP"])
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyNode:
+    """One node of a lab, from outside: its agent, its kernel, its files."""
+
+    lab: Cluster
+    name: str
+
+    @property
+    def pins(self) -> Path:
+        """The machine's namespaces."""
+        return self.lab.folder / self.name / "ns"
+
+    def inside(self, action: Callable[[], T]) -> T:
+        """Do something in the machine's namespaces."""
+        return in_namespaces(self.pins, action)
+
+    def run(self, *words: str, check: bool = True, text: str | None = None) -> Done:
+        """Run a command in the machine's namespaces."""
+        return self.inside(lambda: run(words, check=check, text=text))
+
+    def json(self, *words: str) -> Any:
+        """What a command prints as JSON."""
+        return json.loads(self.run(*words).stdout or "null")
+
+    def read(self, path: str) -> str:
+        """A file of the machine."""
+        return self.inside(lambda: Path(path).read_text())
+
+    # The agent.
+
+    @property
+    def agent_pids(self) -> list[int]:
+        """The agent's process, or none while it is away."""
+        return group_pids(self.lab, f"{self.name}/kube-system_cilium-*/cilium-agent")
+
+    @property
+    def agent_pid(self) -> int:
+        """The agent's process."""
+        return self.agent_pids[0]
+
+    def kill_agent(self) -> int:
+        """kill -9; returns who it was, once it is gone."""
+        pid = self.agent_pid
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: pid not in self.agent_pids, what="the agent's end")
+        return pid
+
+    def replace_agent(self) -> None:
+        """A new pod for the agent, which starts at once: a new pod has no restart pause."""
+        self.lab.kubectl(
+            *("-n", "kube-system", "delete", "pod", "-l", "k8s-app=cilium", "--wait=false"),
+            *("--field-selector", f"spec.nodeName={self.name}"),
+        )
+
+    def wait_agent(self, *, other_than: int = 0, within_s: float = 20.0) -> None:
+        """Wait until an agent other than that process says it is ready."""
+
+        def is_ready() -> bool:
+            pids = self.agent_pids
+            return bool(pids) and pids[0] != other_than and self.asked("healthz") is not None
+
+        eventually(is_ready, within_s=within_s, what=f"agent of {self.name} ready")
+
+    def asked(self, path: str) -> Any:
+        """What the agent's API answers for /v1/PATH; None while it is away or starting."""
+        try:
+            status, body = self.inside(lambda: _ask("/var/run/cilium/cilium.sock", path))
+        except OSError:
+            return None
+        return json.loads(body) if status == 200 else None
+
+    # What it keeps, and what the kernel has.
+
+    def endpoint_addresses(self) -> dict[str, str]:
+        """Pods' addresses by attachment, as the agent lists its endpoints."""
+        found = {}
+        for endpoint in self.asked("endpoint") or []:
+            status = endpoint["status"]
+            names = status.get("external-identifiers")  # The host has none.
+            if names:
+                found[names["container-id"]] = status["networking"]["addressing"][0]["ipv4"]
+        return found
+
+    def allocations(self) -> dict[str, str]:
+        """Every address in use with its owner, as `dbg status --verbose` shows them."""
+        return dict(self.asked("healthz")["ipam"]["allocations"])
+
+    def pod_links(self) -> set[str]:
+        """The names of pods' host-side interfaces."""
+        links = self.json("ip", "-j", "link")
+        return {link["ifname"] for link in links if link["ifname"].startswith("lxc")}
+
+    def state_files(self) -> list[str]:
+        """Names in the agent's folder of endpoints."""
+        return self.inside(lambda: sorted(os.listdir("/var/run/cilium/state/endpoints")))
+
+    def map_size(self, name: str) -> int:
+        """How many entries a pinned map has."""
+        path = f"/sys/fs/bpf/tc/globals/{name}"
+        return len(self.json("bpftool", "-j", "map", "dump", "pinned", path))
+
+    def books(self) -> "Books":
+        """Everything that must agree about this node's pods."""
+        endpoints = self.endpoint_addresses()
+        owned = self.allocations()
+        return Books(
+            endpoints=endpoints,
+            allocated={address for address, owner in owned.items() if owner != "router"},
+            links=len(self.pod_links()),
+            files=self.state_files(),
+            interfaces=self.map_size("interfaces"),
+            routes={
+                route["dst"]
+                for route in self.json("ip", "-j", "-4", "route")
+                if route.get("dev", "").startswith("lxc")
+            },
+        )
+
+    def wait_settled(self, *, endpoints: int | None = None, within_s: float = 15.0) -> "Books":
+        """Wait until all books agree, about so many endpoints if told; return them."""
+        last: list[Books] = []
+
+        def agree() -> bool:
+            last[:] = [self.books()]
+            count = endpoints in (None, len(last[0].endpoints))
+            return count and not last[0].disagreement()
+
+        try:
+            eventually(agree, within_s=within_s)
+        except AssertionError as error:
+            shown = last[0].disagreement() or f"{len(last[0].endpoints)} endpoints"
+            raise AssertionError(f"{self.name}: {shown}") from error
+        return last[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Who says what about a node's pods."""
+
+    endpoints: dict[str, str]  # Container -> IPv4 address.
+    allocated: set[str]
+    links: int
+    files: list[str]
+    interfaces: int  # Entries of the map.
+    routes: set[str]
+
+    def disagreement(self) -> str:
+        """What does not fit, in words; empty when all agree."""
+        addresses = list(self.endpoints.values())
+        given = set(addresses)
+        found = []
+        if len(given) != len(addresses):
+            found.append(f"an address was given twice: {sorted(addresses)}")
+        if self.allocated != given:
+            found.append(f"allocated {self.allocated - given}, not {given - self.allocated}")
+        if self.links != len(given):
+            found.append(f"{self.links} interfaces for {len(given)} endpoints")
+        if len(self.files) != len(given) or any(not f.endswith(".json") for f in self.files):
+            found.append(f"files {self.files} for {len(given)} endpoints")
+        if self.interfaces != len(given):
+            found.append(f"{self.interfaces} map entries for {len(given)} endpoints")
+        if self.routes != given:
+            found.append(f"routes {sorted(self.routes)}")
+        return "; ".join(found)
+
+
+def _ask(path: str, what: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("localhost", timeout=5)
+    connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.sock.settimeout(5)
+    try:
+        connection.sock.connect(path)
+        connection.request("GET", f"/v1/{what}")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()

@@ -1,0 +1,169 @@
+"""Routes follow the cluster, come back when somebody removes them, and are no pod's to change."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.lab.cluster import Cluster, eventually
+from tests.lab.faulty_node import LONG, FaultyNode, apply_pod, fault_lab, frozen, pod_ip, process
+from tests.lab.plugin_calls import make_sandboxes, remove_sandboxes
+from tests.netlink.frames import (
+    arp_claims,
+    icmp_redirect,
+    neighbour_discovery_claims,
+    router_advertisement,
+    send,
+)
+
+TO_W1 = "10.244.1.0/24"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Cluster]:
+    with fault_lab("routes") as started:
+        apply_pod(started, "left", "k8s-ctr")
+        apply_pod(started, "right", "k8s-w1")
+        yield started
+
+
+@pytest.fixture
+def control(lab: Cluster) -> FaultyNode:
+    return FaultyNode(lab, "k8s-ctr")
+
+
+def gateways(node: FaultyNode) -> dict[str, str]:
+    """Our routes to other nodes: pod CIDR -> node."""
+    return {
+        route["dst"]: route["gateway"]
+        for route in node.json("ip", "-j", "-4", "route", "show", "proto", "kernel")
+        if "gateway" in route
+    }
+
+
+def attach_somebody(node: FaultyNode) -> None:
+    """A pod comes and goes: an event that makes the agent look."""
+    (sandbox,) = make_sandboxes(node, 1, "somebody")
+    assert sandbox.add().ok
+    assert sandbox.delete().ok
+    remove_sandboxes([sandbox])
+
+
+def test_routes_follow_nodes_that_come_and_go(lab: Cluster, control: FaultyNode) -> None:
+    before = gateways(control)
+    lab.lab("add-node")
+    added = FaultyNode(lab, "k8s-w2")
+    eventually(lambda: "10.244.2.0/24" in gateways(control), what="route to the new node")
+    eventually(lambda: len(gateways(added)) == 2, what="routes of the new node")
+    during, of_added = gateways(control), gateways(added)
+    apply_pod(lab, "third", "k8s-w2")
+    reached = lab.exec("left", "ping", "-c1", "-W2", pod_ip(lab, "third"))
+
+    lab.kubectl("delete", "pod", "third")
+    lab.lab("remove-node", "k8s-w2")
+    eventually(lambda: gateways(control) == before, what="route to the node that is gone")
+
+    assert before == {TO_W1: "192.168.10.101"}
+    assert during == {**before, "10.244.2.0/24": "192.168.10.102"}
+    assert of_added == {"10.244.0.0/24": "192.168.10.100", TO_W1: "192.168.10.101"}
+    assert "1 received" in reached
+    assert gateways(FaultyNode(lab, "k8s-w1")) == {"10.244.0.0/24": "192.168.10.100"}
+
+
+def test_route_deleted_by_hand_comes_back(lab: Cluster, control: FaultyNode) -> None:
+    control.run("ip", "route", "del", TO_W1)
+    if not LONG:  # Otherwise the regular look of each minute finds it.
+        attach_somebody(control)
+
+    eventually(
+        lambda: gateways(control) == {TO_W1: "192.168.10.101"},
+        within_s=65 if LONG else 5,
+        what="the deleted route",
+    )
+    assert "1 received" in lab.exec("left", "ping", "-c1", "-W2", pod_ip(lab, "right"))
+
+
+def test_route_changed_by_hand_is_put_right(control: FaultyNode) -> None:
+    wrong = ("via", "192.168.10.200", "dev", "eth1", "proto", "kernel")
+    control.run("ip", "route", "replace", TO_W1, *wrong)
+    attach_somebody(control)
+
+    eventually(
+        lambda: gateways(control) == {TO_W1: "192.168.10.101"}, within_s=5, what="the right route"
+    )
+
+
+def test_routes_of_a_time_before_are_removed_at_start_and_others_routes_stay(
+    lab: Cluster, control: FaultyNode
+) -> None:
+    stale = ("10.244.77.0/24", "via", "192.168.10.101", "dev", "eth1", "proto", "kernel")
+    foreign = ("198.51.100.0/24", "via", "192.168.10.200", "dev", "eth1", "proto", "static")
+    before = control.run("ip", "route").stdout
+    with frozen(process(lab, "kube")):
+        killed = control.kill_agent()
+        control.run("ip", "route", "add", *stale)
+        control.run("ip", "route", "add", *foreign)
+        control.run("ip", "route", "del", TO_W1)
+
+    control.wait_agent(other_than=killed)
+
+    after = control.run("ip", "route").stdout
+    control.run("ip", "route", "del", foreign[0])
+    assert "10.244.77.0/24" not in after
+    assert foreign[0] in after
+    assert gateways(control) == {TO_W1: "192.168.10.101"}
+    assert control.run("ip", "route").stdout == before
+
+
+def neighbourhood(node: FaultyNode) -> list[str]:
+    """Neighbours with their addresses, routes, rules, addresses of the node."""
+    script = (
+        "ip -j -p neigh show nud all >/dev/null; ip neigh show nud all;"
+        "ip -6 neigh show nud all; ip -4 route show table all; ip -6 route show table all;"
+        "ip -4 route show cache; ip -6 route show cache; ip -br addr"
+    )
+    # States of neighbours age; multicast entries come from the node's own reports.
+    ageing = {"REACHABLE", "STALE", "DELAY", "PROBE"}
+    lines = node.run("sh", "-c", script).stdout.splitlines()
+    return sorted(
+        " ".join(word for word in line.split() if word not in ageing)
+        for line in lines
+        if "ff02:" not in line and "expires" not in line
+    )
+
+
+def test_no_frame_of_a_pod_changes_the_nodes_routes_or_neighbours(
+    lab: Cluster, control: FaultyNode
+) -> None:
+    """On links as the agent makes them, with the programs in place."""
+    address = pod_ip(lab, "left")
+    netns = str(lab.folder / control.name / "pods" / "default_left" / "ns" / "net")
+    router = next(ip for ip, owner in control.allocations().items() if owner == "router")
+    link = next(iter(control.pod_links()))
+    macs = {
+        "to_mac": control.json("ip", "-j", "link", "show", link)[0]["address"],
+        "from_mac": lab.exec("left", "cat", "/sys/class/net/eth0/address").strip(),
+    }
+    frames: list[bytes] = []
+    for claimed in (address, router, "192.168.10.101", "192.168.10.200", "10.0.2.2"):
+        frames += arp_claims(**macs, victim=claimed, node="192.168.10.100")
+        frames.append(
+            icmp_redirect(**macs, gateway=claimed, node="192.168.10.100", pod=address)
+        )
+    for claimed in ("fd00:9::3", "fe80::1"):
+        frames += neighbour_discovery_claims(
+            **macs, victim=claimed, node="fd00:9::1", pod="fd00:9::2"
+        )
+    frames.append(router_advertisement(**macs))
+
+    def received() -> int:
+        return int(
+            control.json("ip", "-s", "-j", "link", "show", link)[0]["stats64"]["rx"]["packets"]
+        )
+
+    lab.exec("left", "ping", "-c1", "-W2", "192.168.10.100")
+    before, count = neighbourhood(control), received()
+
+    send(netns, "eth0", frames)
+
+    eventually(lambda: received() >= count + len(frames), what="the frames' arrival")
+    assert neighbourhood(control) == before
+    assert "1 received" in lab.exec("left", "ping", "-c1", "-W2", pod_ip(lab, "right"))
