@@ -5,6 +5,7 @@ mode in a folder `unified`), with a group below per machine and per pod. Killing
 `cgroup.kill` (Linux 5.14): no process can fork its way out.
 """
 
+import errno
 import os
 import time
 from dataclasses import dataclass
@@ -105,5 +106,7 @@ class LabCgroup:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")
-    except FileNotFoundError:
-        return ""  # The group went between listing and reading.
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENODEV}:
+            raise
+        return ""  # The group went: before the file was opened, or before it was read.

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from ciliate.kube.errors import ConflictError, KubeError
+from ciliate.kube.errors import ConflictError, KubeError, NotFoundError
 from ciliate.reconcile.backoff import Backoff
 
 K = TypeVar("K")
@@ -63,8 +63,9 @@ class WorkQueue(Generic[K]):
             pause_s = await self._reconcile(key)
         except KubeError as error:
             backoff = self._backoffs.setdefault(key, Backoff(first_s=0.05, limit_s=15.0))
-            # A conflict is an ordinary race with another writer: the watch will tell who won.
-            level = logging.DEBUG if isinstance(error, ConflictError) else logging.WARNING
+            # An ordinary race with another writer or a deletion: the watch will tell who won.
+            ordinary = isinstance(error, ConflictError | NotFoundError)
+            level = logging.DEBUG if ordinary else logging.WARNING
             _log.log(level, "%s %s: %s; trying again", self._name, key, error)
             return backoff.next()
         self._backoffs.pop(key, None)
