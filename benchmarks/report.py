@@ -107,11 +107,20 @@ def _processor() -> str:
 
 
 def _idle_share() -> float:
-    """Watch the processors for a second; return the share of it they were idle (proc(5), stat)."""
-    before = _processor_times()
-    time.sleep(1)
-    spent = [after - first for after, first in zip(_processor_times(), before, strict=True)]
-    return spent[3] / sum(spent)
+    """Watch the processors for a second; return the share of it they were idle (proc(5), stat).
+
+    Looks again while they are busy, for ten seconds at most: the kernel goes on taking down the
+    namespaces of the question before after its processes have ended.
+    """
+    idle = 0.0
+    for _try in range(10):
+        before = _processor_times()
+        time.sleep(1)
+        spent = [after - first for after, first in zip(_processor_times(), before, strict=True)]
+        idle = spent[3] / sum(spent)
+        if idle >= IDLE_MIN:
+            break
+    return idle
 
 
 def _processor_times() -> list[int]:

@@ -98,7 +98,7 @@ class ServerProcess:
             return False
 
     def kill(self) -> None:
-        """kill -9: nothing is flushed, nothing said goodbye."""
+        """End it as kill -9 does: nothing is flushed."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -130,10 +130,16 @@ class ServerProcess:
         except urllib.error.HTTPError as error:
             return error.code, _decoded(error.read())
 
-    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+    def kubectl(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        program: str = "kubectl",
+    ) -> str:
         """Return what kubectl prints; its errors are part of it when `check` is off."""
         done = subprocess.run(
-            ["kubectl", *arguments],
+            [program, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -201,7 +207,7 @@ def namespace(server: ServerProcess, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def kubectl(server: ServerProcess) -> Callable[..., str]:
-    """kubectl against the shared server."""
+    """Return a function that runs kubectl against the shared server."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not on the PATH")
     return server.kubectl

@@ -2,7 +2,12 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from .conftest import ServerProcess
 
 Kubectl = Callable[..., str]
 
@@ -333,3 +338,22 @@ def test_bad_names_are_explained_as_kubernetes_does(kubectl: Kubectl, namespace:
 
     assert "a lowercase RFC 1123 subdomain must consist of lower case" in refused
     assert 'ConfigMap "Bad_Name" is invalid: metadata.name: Invalid value: "Bad_Name"' in refused
+
+
+OLDER = sorted(Path("/usr/lib/google-cloud-sdk/bin").glob("kubectl.1.*"))
+
+
+@pytest.mark.parametrize("program", OLDER, ids=lambda p: p.name)
+def test_other_versions_of_kubectl_apply_create_and_explain(
+    server: ServerProcess, namespace: str, program: Path
+) -> None:
+    with_it = {"program": str(program)}
+
+    first = server.kubectl("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT, **with_it)
+    second = server.kubectl("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT, **with_it)
+    server.kubectl("create", "configmap", "c", "-n", namespace, **with_it)
+    explained = server.kubectl("explain", "pod.spec", **with_it)
+
+    assert "deployment.apps/webpod created" in first
+    assert "deployment.apps/webpod unchanged" in second
+    assert "terminationGracePeriodSeconds" in explained

@@ -152,7 +152,7 @@ def test_finalizers_hold_an_object_until_they_are_gone(
     server.request("POST", maps(namespace), held)
 
     _, deleting = server.request("DELETE", maps(namespace, "a"))
-    release = {"metadata": {"finalizers": []}}
+    release: dict[str, Any] = {"metadata": {"finalizers": []}}
     code, _ = server.request(
         "PATCH", maps(namespace, "a"), release, content_type="application/merge-patch+json"
     )

@@ -87,22 +87,24 @@ async def test_two_sockets_show_one_cluster_and_definitions_of_files(made: Serve
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     ports = [s.getsockname()[1] for s in sockets]
 
-    async with running(replace(settings_of(made), crd_files=(file,)), sockets):
-        async with client(made, ports[0]) as one, client(made, ports[1]) as two:
-            await create(one, "a")
-            async with two.get(f"{MAPS}/a") as answer:
-                assert answer.status == 200
-            async with two.get("/apis/example.org/v1/things") as answer:
-                assert (await answer.json())["kind"] == "ThingList"
+    async with (
+        running(replace(settings_of(made), crd_files=(file,)), sockets),
+        client(made, ports[0]) as one,
+        client(made, ports[1]) as two,
+    ):
+        await create(one, "a")
+        async with two.get(f"{MAPS}/a") as answer:
+            assert answer.status == 200
+        async with two.get("/apis/example.org/v1/things") as answer:
+            assert (await answer.json())["kind"] == "ThingList"
 
     # Its end frees everything: the same files serve again at once.
     again = socket.create_server(("127.0.0.1", 0))
-    async with running(settings_of(made), [again]):
-        async with client(made, again.getsockname()[1]) as session:
-            async with session.get(f"{MAPS}/a") as answer:
-                assert answer.status == 200
-            async with session.get("/apis/example.org/v1/things") as answer:
-                assert answer.status == 200
+    async with running(settings_of(made), [again]), client(made, again.getsockname()[1]) as one:
+        async with one.get(f"{MAPS}/a") as answer:
+            assert answer.status == 200
+        async with one.get("/apis/example.org/v1/things") as answer:
+            assert answer.status == 200
 
 
 async def test_a_watch_from_before_the_history_is_told_to_list_again(made: ServerProcess) -> None:
@@ -143,10 +145,12 @@ async def test_watchers_that_leave_are_forgotten(
 
     async with running(settings_of(made), [listener]):
         wakers = assembled[0].store.collection("configmaps").wakers
-        async with client(made, listener.getsockname()[1]) as session:
-            async with session.get(MAPS, params={"watch": "1"}) as answer:
-                assert answer.status == 200
-                assert len(wakers) == 1
+        async with (
+            client(made, listener.getsockname()[1]) as session,
+            session.get(MAPS, params={"watch": "1"}) as answer,
+        ):
+            assert answer.status == 200
+            assert len(wakers) == 1
         async with asyncio.timeout(DEADLINE_S):
             while wakers:
                 await asyncio.sleep(0)
@@ -167,14 +171,14 @@ async def test_many_watchers_see_every_change_in_order(made: ServerProcess) -> N
                     break
         return seen
 
-    async with running(settings_of(made), [listener]):
-        async with client(made, listener.getsockname()[1]) as session:
-            events = [asyncio.Event() for _ in range(watchers)]
-            tasks = [asyncio.create_task(names(session, event)) for event in events]
-            await asyncio.gather(*(event.wait() for event in events))
-            for index in range(changes):
-                await create(session, f"m{index}")
-            seen = await asyncio.gather(*tasks)
+    port = listener.getsockname()[1]
+    async with running(settings_of(made), [listener]), client(made, port) as session:
+        events = [asyncio.Event() for _ in range(watchers)]
+        tasks = [asyncio.create_task(names(session, event)) for event in events]
+        await asyncio.gather(*(event.wait() for event in events))
+        for index in range(changes):
+            await create(session, f"m{index}")
+        seen = await asyncio.gather(*tasks)
 
     assert all(one == [f"m{index}" for index in range(changes)] for one in seen)
 

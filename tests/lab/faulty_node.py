@@ -140,18 +140,32 @@ class FaultyNode:
         return self.agent_pids[0]
 
     def kill_agent(self) -> int:
-        """kill -9; returns who it was, once it is gone."""
+        """kill -9; returns who it was, once it is gone and its sockets are closed."""
         pid = self.agent_pid
         os.kill(pid, signal.SIGKILL)
-        eventually(lambda: pid not in self.agent_pids, what="the agent's end")
+        # A dying process leaves its control group's list before it closes its sockets.
+        eventually(lambda: _is_dead(pid), what="the agent's end")
         return pid
 
     def replace_agent(self) -> None:
-        """A new pod for the agent, which starts at once: a new pod has no restart pause."""
-        self.lab.kubectl(
-            *("-n", "kube-system", "delete", "pod", "-l", "k8s-app=cilium", "--wait=false"),
-            *("--field-selector", f"spec.nodeName={self.name}"),
-        )
+        """A new pod for the agent, which starts at once: a new pod has no restart pause.
+
+        Returns when the new pod's agent runs, and no other.
+        """
+        old = set(self._agent_groups())
+        names = [f"pod/{group.parent.name.partition('_')[2]}" for group in old]
+        self.lab.kubectl("-n", "kube-system", "delete", "--wait=false", *names)
+
+        def is_replaced() -> bool:
+            groups = self._agent_groups()
+            return old.isdisjoint(groups) and bool(self.agent_pids)
+
+        eventually(is_replaced, within_s=20, what=f"a new agent on {self.name}")
+
+    def _agent_groups(self) -> list[Path]:
+        """The control groups of agents' containers, alive or not."""
+        top = LabCgroup.of(self.lab.name).path
+        return list(top.glob(f"{self.name}/kube-system_cilium-*/cilium-agent"))
 
     def wait_agent(self, *, other_than: int = 0, within_s: float = 20.0) -> None:
         """Wait until an agent other than that process says it is ready."""
@@ -203,7 +217,7 @@ class FaultyNode:
     def books(self) -> "Books":
         """Everything that must agree about this node's pods."""
         endpoints = self.endpoint_addresses()
-        owned = self.allocations()
+        owned = (self.asked("healthz") or {"ipam": {"allocations": {}}})["ipam"]["allocations"]
         return Books(
             endpoints=endpoints,
             allocated={address for address, owner in owned.items() if owner != "router"},
@@ -263,6 +277,15 @@ class Books:
         if self.routes != given:
             found.append(f"routes {sorted(self.routes)}")
         return "; ".join(found)
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether a process has ended; its parent may not have asked for its exit code yet."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return text.rpartition(")")[2].split()[0] in "ZX"
 
 
 def _ask(path: str, what: str) -> tuple[int, bytes]:

@@ -37,7 +37,7 @@ def kill_after(node: FaultyNode, moment_s: float) -> None:
     time.sleep(moment_s)
     os.kill(pid, signal.SIGKILL)
     node.replace_agent()
-    node.wait_agent(other_than=pid)
+    node.wait_agent()
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
@@ -87,7 +87,7 @@ def test_containers_that_died_with_the_agent_leave_nothing(node: FaultyNode) -> 
         os.kill(pid, signal.SIGKILL)
         remove_sandboxes(dead)
         node.replace_agent()
-        node.wait_agent(other_than=pid)
+        node.wait_agent()
         adding.result()
 
     # A dead container's interface went with its namespace. ADDs that came later were refused.

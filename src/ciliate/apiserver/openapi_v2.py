@@ -66,7 +66,7 @@ def _schemas(resource: Resource) -> dict[str, JsonObject]:
 
 def _plain(schema: JsonObject) -> JsonObject:
     """Return a schema with the words of version 2 that clients read."""
-    parts = schema.get("allOf") or ()
+    parts = schema.get("allOf") or []
     if len(parts) == 1 and "$ref" in parts[0]:
         schema = {**parts[0], "description": schema.get("description", "")}
     plain = {word: schema[word] for word in (*_KEPT, *_EXTENSIONS) if schema.get(word)}

@@ -90,17 +90,32 @@ class LabCgroup:
             CgroupBusyError: A process does not end.
         """
         top = self.path / below
-        if not top.exists():
-            return
-        (top / "cgroup.kill").write_text("1", encoding="ascii")
         deadline = time.monotonic() + _KILL_DEADLINE_S
-        while "populated 1" in _read(top / "cgroup.events"):
+        while not _kill_and_remove(top):
             if time.monotonic() > deadline:
                 busy = LabCgroup(top).pids()
                 raise CgroupBusyError(path=top, pids=busy, waited_s=_KILL_DEADLINE_S)
             time.sleep(0.005)
+
+
+def _kill_and_remove(top: Path) -> bool:
+    """Kill what is in the group, and remove it if that was all; else more is to come.
+
+    A kubelet that has not been told yet may start a killed container again in between.
+    """
+    if not top.exists():
+        return True
+    (top / "cgroup.kill").write_text("1", encoding="ascii")
+    if "populated 1" in _read(top / "cgroup.events"):
+        return False
+    try:
         for folder, _, _ in os.walk(top, topdown=False):
             Path(folder).rmdir()
+    except OSError as error:
+        if error.errno not in {errno.EBUSY, errno.ENOENT}:
+            raise
+        return False
+    return True
 
 
 def _read(path: Path) -> str:

@@ -3,11 +3,15 @@
 import typing
 from typing import Any
 
-import kubernetes.client.models as models
 import pytest
+from kubernetes.client import models
 
+from ciliate.apiserver.crds import definition_resource
+from ciliate.apiserver.errors import ApiError
 from ciliate.apiserver.kinds import built_in
-from ciliate.apiserver.protobuf import decode_protobuf
+from ciliate.apiserver.openapi_v2 import encode_v2, render_v2
+from ciliate.apiserver.protobuf import _split, decode_protobuf
+from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.schemas import definitions, fields_of, node_of, type_names
 
 #: Types whose name in the client's models differs from the API reference's.
@@ -119,9 +123,21 @@ def test_protobuf_bodies_become_the_json_they_stand_for() -> None:
     "data", [b"", b"k8s", b"k8s\x00\xff", b"k8s\x00\x12\x05ab", b"k8s\x00\x12\x02\x0b\x00", b"{}"]
 )
 def test_malformed_protobuf_is_refused(data: bytes) -> None:
-    from ciliate.apiserver.errors import ApiError
-
     with pytest.raises(ApiError) as refused:
         decode_protobuf(data, "Pod")
 
     assert refused.value.code == 400
+
+
+def test_version_2_in_protobuf_names_every_definition() -> None:
+    registry = Registry()
+    registry.add([*built_in(), definition_resource()])
+    document = render_v2(registry)
+
+    schemas = dict(_split(encode_v2(document)))[9]
+
+    assert isinstance(schemas, bytes)
+    named = [dict(_split(entry))[1] for _, entry in _split(schemas) if isinstance(entry, bytes)]
+    assert [name.decode() for name in named if isinstance(name, bytes)] == list(
+        document["definitions"]
+    )

@@ -21,8 +21,7 @@ def problems(schema: dict[str, Any], value: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("schema", "good", "bad", "message"),
     [
-        ({"type": "integer"}, 1, "1", 'x: Invalid value: "string": x in body must be of type '
-         'integer: "string"'),
+        ({"type": "integer"}, 1, "1", 'x: Invalid value: "string": x in body must be of type'),
         ({"type": "integer"}, 1.0, 1.5, 'must be of type integer: "number"'),
         ({"type": "boolean"}, True, 1, 'must be of type boolean: "integer"'),
         ({"type": "string"}, "", None, 'must be of type string: "null"'),
@@ -200,7 +199,7 @@ def test_field_selectors() -> None:
 
     assert holds("metadata.name=x,spec.nodeName=n1")
     assert not holds("metadata.name!=x")
-    with pytest.raises(ApiError, match="field label not supported: spec.other"):
+    with pytest.raises(ApiError, match=r"field label not supported: spec\.other"):
         parse_fields("spec.other=1", supported)
 
 

@@ -1,0 +1,84 @@
+import json
+
+import pytest
+
+from ciliate.lab.kubelet.cni import Attachment, Command, addresses, parse_network_list
+from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+
+
+def test_conflist_is_read_with_its_plugins_in_order() -> None:
+    text = json.dumps(
+        {"cniVersion": "1.1.0", "name": "n", "plugins": [{"type": "a", "x": 1}, {"type": "b"}]}
+    )
+
+    network = parse_network_list(text, source="f")
+
+    assert network.name == "n"
+    assert network.cni_version == "1.1.0"
+    assert [plugin["type"] for plugin in network.plugins] == ["a", "b"]
+
+
+def test_single_configuration_is_a_list_of_one() -> None:
+    network = parse_network_list('{"name": "n", "type": "ptp"}', source="f")
+
+    assert [plugin["type"] for plugin in network.plugins] == ["ptp"]
+
+
+def test_kept_list_reads_back_the_same() -> None:
+    text = '{"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "a", "ipam": {"k": [1]}}]}'
+    network = parse_network_list(text, source="f")
+
+    assert parse_network_list(network.to_json(), source="f") == network
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '{"name": "n"}', '{"name": "n", "plugins": []}', '{"plugins": [{"type": "a"}]}']
+    + ['{"name": "n", "plugins": [{}]}', '{"name": "n", "plugins": {"type": "a"}}'],
+)
+def test_unusable_configuration_is_refused_by_file_name(text: str) -> None:
+    with pytest.raises(NetworkNotReadyError, match=r"10-x\.conflist"):
+        parse_network_list(text, source="10-x.conflist")
+
+
+def test_plugin_is_told_the_pod_in_its_arguments() -> None:
+    attachment = Attachment(container_id="c1", netns="/n", namespace="ns", pod="p", uid="u")
+
+    environment = attachment.environment(Command.ADD)
+
+    assert environment["CNI_COMMAND"] == "ADD"
+    assert environment["CNI_CONTAINERID"] == "c1"
+    assert environment["CNI_NETNS"] == "/n"
+    assert environment["CNI_IFNAME"] == "eth0"
+    assert environment["CNI_ARGS"].split(";") == [
+        "IgnoreUnknown=1",
+        "K8S_POD_NAMESPACE=ns",
+        "K8S_POD_NAME=p",
+        "K8S_POD_INFRA_CONTAINER_ID=c1",
+        "K8S_POD_UID=u",
+    ]
+
+
+def test_addresses_are_those_of_interfaces_in_the_sandbox() -> None:
+    result = {
+        "interfaces": [{"name": "veth1"}, {"name": "eth0", "sandbox": "/var/run/netns/x"}],
+        "ips": [
+            {"address": "10.0.0.1/32", "interface": 0},
+            {"address": "10.0.0.2/32", "interface": 1},
+            {"address": "fd00::2/128", "interface": 1},
+        ],
+    }
+
+    assert addresses(result) == ("10.0.0.2", "fd00::2")
+
+
+def test_addresses_without_interfaces_are_the_pods() -> None:
+    assert addresses({"ips": [{"version": "4", "address": "10.0.0.2/24"}]}) == ("10.0.0.2",)
+
+
+def test_only_error_11_asks_for_another_try() -> None:
+    def error(code: int) -> CniError:
+        return CniError(plugin="p", command="ADD", code=code, message="m")
+
+    assert error(11).try_again_later
+    assert not error(7).try_again_later

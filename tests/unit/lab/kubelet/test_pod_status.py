@@ -1,0 +1,144 @@
+from typing import Any
+
+from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord, SandboxRecord
+from ciliate.lab.kubelet.pod_status import Observation, Waiting, compute_status
+from ciliate.lab.objects import Container, Json, Pod, PodMeta, PodSpec
+
+NOW = "2025-07-01T12:00:00Z"
+
+
+def record_of(*containers: ContainerRecord, ips: tuple[str, ...] = ("10.0.0.2",)) -> PodRecord:
+    return PodRecord(
+        uid="u",
+        namespace="default",
+        name="p",
+        sandbox=SandboxRecord("c", "cni-1", "{}", result={"ips": []}, ips=list(ips)),
+        containers={container.name: container for container in containers},
+    )
+
+
+def pod_of(*names: str, policy: str = "Always", init: tuple[str, ...] = ()) -> Pod:
+    return Pod(
+        metadata=PodMeta(name="p"),
+        spec=PodSpec(
+            restart_policy=policy,
+            containers=tuple(Container(name, image="busybox") for name in names),
+            init_containers=tuple(Container(name) for name in init),
+        ),
+    )
+
+
+def status_of(pod: Pod, record: PodRecord, **rest: Any) -> Json:
+    given: dict[str, Any] = {"host_ips": ("192.168.10.100",), "now": NOW, **rest}
+    return compute_status(pod, Observation(record=record, **given))
+
+
+def running(name: str, *, ready: bool = True) -> ContainerRecord:
+    return ContainerRecord(name, pid=7, started_at=NOW, started_once=True, ready=ready)
+
+
+def ended(name: str, code: int) -> ContainerRecord:
+    reason = "Completed" if code == 0 else "Error"
+    exit_record = ExitRecord(code, reason, NOW, NOW, "id")
+    return ContainerRecord(name, started_once=True, exit=exit_record)
+
+
+def condition(status: Json, kind: str) -> Json:
+    found: Json = next(c for c in status["conditions"] if c["type"] == kind)
+    return found
+
+
+def test_pod_with_all_containers_ready_is_ready() -> None:
+    status = status_of(pod_of("a"), record_of(running("a")))
+
+    assert status["phase"] == "Running"
+    assert status["podIP"] == "10.0.0.2"
+    assert status["podIPs"] == [{"ip": "10.0.0.2"}]
+    assert condition(status, "Ready")["status"] == "True"
+    assert status["containerStatuses"][0]["state"] == {"running": {"startedAt": NOW}}
+
+
+def test_pod_without_network_is_pending_and_has_no_address() -> None:
+    record = record_of()
+    record.sandbox = None
+
+    status = status_of(pod_of("a"), record)
+
+    assert status["phase"] == "Pending"
+    assert "podIP" not in status
+    assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert condition(status, "PodReadyToStartContainers")["status"] == "False"
+
+
+def test_failed_add_gives_no_address_yet() -> None:
+    record = record_of()
+    assert record.sandbox is not None
+    record.sandbox.result = None
+
+    assert "podIP" not in status_of(pod_of("a"), record)
+
+
+def test_unready_container_is_named() -> None:
+    status = status_of(pod_of("a", "b"), record_of(running("a"), running("b", ready=False)))
+
+    ready = condition(status, "Ready")
+    assert ready["status"] == "False"
+    assert ready["reason"] == "ContainersNotReady"
+    assert ready["message"] == "containers with unready status: [b]"
+
+
+def test_transition_time_stays_while_the_status_does() -> None:
+    before = status_of(pod_of("a"), record_of(running("a")), now="2025-07-01T00:00:00Z")
+
+    after = status_of(pod_of("a"), record_of(running("a")), previous=before)
+    changed = status_of(pod_of("a"), record_of(running("a", ready=False)), previous=before)
+
+    assert condition(after, "Ready")["lastTransitionTime"] == "2025-07-01T00:00:00Z"
+    assert condition(changed, "Ready")["lastTransitionTime"] == NOW
+
+
+def test_same_facts_give_the_same_status() -> None:
+    """What is compared before each write: no patch without a change."""
+    before = status_of(pod_of("a"), record_of(running("a")), now="2025-07-01T00:00:00Z")
+
+    assert status_of(pod_of("a"), record_of(running("a")), previous=before) == before
+
+
+def test_phase_follows_the_restart_policy() -> None:
+    assert status_of(pod_of("a", policy="Never"), record_of(ended("a", 0)))["phase"] == "Succeeded"
+    assert status_of(pod_of("a", policy="Never"), record_of(ended("a", 3)))["phase"] == "Failed"
+    failed_once = record_of(ended("a", 3))
+    assert status_of(pod_of("a", policy="OnFailure"), failed_once)["phase"] == "Running"
+    assert status_of(pod_of("a"), record_of(ended("a", 0)))["phase"] == "Running"
+
+
+def test_waiting_reason_shows_with_the_last_end() -> None:
+    crashed = ended("a", 4)
+    crashed.last_exit = crashed.exit
+    crashed.restart_count = 2
+
+    status = status_of(
+        pod_of("a"), record_of(crashed), waiting={"a": Waiting("CrashLoopBackOff", "back-off 10s")}
+    )
+
+    container = status["containerStatuses"][0]
+    assert container["state"]["waiting"] == {
+        "reason": "CrashLoopBackOff",
+        "message": "back-off 10s",
+    }
+    assert container["lastState"]["terminated"]["exitCode"] == 4
+    assert container["restartCount"] == 2
+
+
+def test_unfinished_init_container_keeps_the_pod_pending() -> None:
+    status = status_of(pod_of("a", init=("i",)), record_of(running("i")))
+
+    assert status["phase"] == "Pending"
+    assert condition(status, "Initialized")["status"] == "False"
+
+
+def test_pods_first_address_is_of_the_nodes_family() -> None:
+    record = record_of(ips=("fd00::2", "10.0.0.2"))
+
+    assert status_of(pod_of("a"), record)["podIP"] == "10.0.0.2"
+    assert status_of(pod_of("a"), record, host_ips=("fd00::1",))["podIP"] == "fd00::2"
