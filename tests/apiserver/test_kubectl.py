@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -347,12 +348,12 @@ OLDER = sorted(Path("/usr/lib/google-cloud-sdk/bin").glob("kubectl.1.*"))
 def test_other_versions_of_kubectl_apply_create_and_explain(
     server: ServerProcess, namespace: str, program: Path
 ) -> None:
-    with_it = {"program": str(program)}
+    older = partial(server.kubectl, program=str(program))
 
-    first = server.kubectl("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT, **with_it)
-    second = server.kubectl("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT, **with_it)
-    server.kubectl("create", "configmap", "c", "-n", namespace, **with_it)
-    explained = server.kubectl("explain", "pod.spec", **with_it)
+    first = older("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT)
+    second = older("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT)
+    older("create", "configmap", "c", "-n", namespace)
+    explained = older("explain", "pod.spec")
 
     assert "deployment.apps/webpod created" in first
     assert "deployment.apps/webpod unchanged" in second

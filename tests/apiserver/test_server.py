@@ -3,8 +3,9 @@
 import asyncio
 import json
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,26 @@ async def test_a_store_that_cannot_be_written_ends_the_server(made: ServerProces
 
     with pytest.raises(StoreError, match=r"objects\.sqlite"):
         await serve(settings, [])
+
+
+async def test_a_store_that_fails_later_acknowledges_nothing_and_ends_the_server(
+    made: ServerProcess,
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    ready = asyncio.Event()
+    serving = asyncio.create_task(serve(settings_of(made), [listener], ready=ready))
+    async with asyncio.timeout(DEADLINE_S):
+        await ready.wait()
+        with closing(sqlite3.connect(made.directory / "data" / "objects.sqlite")) as other:
+            other.execute("DROP TABLE versions")
+        async with (
+            client(made, listener.getsockname()[1]) as session,
+            session.post(MAPS, json={"metadata": {"name": "a"}}) as answer,
+        ):
+            assert answer.status == 500
+
+        with pytest.raises(StoreError, match="no such table"):
+            await serving
 
 
 async def test_wrong_certificates_are_named(made: ServerProcess) -> None:

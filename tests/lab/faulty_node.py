@@ -64,18 +64,10 @@ def frozen(*pids: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def group_pids(lab: Cluster, below: str) -> list[int]:
-    """The processes of one control group of the lab; `below` may be a glob."""
-    found: list[int] = []
-    for file in LabCgroup.of(lab.name).path.glob(f"{below}/cgroup.procs"):
-        with contextlib.suppress(OSError):  # The group went between listing and reading.
-            found.extend(map(int, file.read_text().split()))
-    return found
-
-
 def process(lab: Cluster, name: str) -> int:
     """The process `apiserver` or `kube` of the lab."""
-    return group_pids(lab, name)[0]
+    text = (LabCgroup.of(lab.name).path / name / "cgroup.procs").read_text()
+    return int(text.split()[0])
 
 
 def apply_pod(lab: Cluster, name: str, node: str, **labels: str) -> None:
@@ -132,7 +124,7 @@ class FaultyNode:
     @property
     def agent_pids(self) -> list[int]:
         """The agent's process, or none while it is away."""
-        return group_pids(self.lab, f"{self.name}/kube-system_cilium-*/cilium-agent")
+        return list(self._agents().values())
 
     @property
     def agent_pid(self) -> int:
@@ -140,7 +132,7 @@ class FaultyNode:
         return self.agent_pids[0]
 
     def kill_agent(self) -> int:
-        """kill -9; returns who it was, once it is gone and its sockets are closed."""
+        """Kill -9; returns who it was, once it is gone and its sockets are closed."""
         pid = self.agent_pid
         os.kill(pid, signal.SIGKILL)
         # A dying process leaves its control group's list before it closes its sockets.
@@ -152,20 +144,27 @@ class FaultyNode:
 
         Returns when the new pod's agent runs, and no other.
         """
-        old = set(self._agent_groups())
-        names = [f"pod/{group.parent.name.partition('_')[2]}" for group in old]
-        self.lab.kubectl("-n", "kube-system", "delete", "--wait=false", *names)
+        on_node = ("-l", "k8s-app=cilium", "--field-selector", f"spec.nodeName={self.name}")
+        pods = self.lab.kubectl("-n", "kube-system", "get", "pods", "-o", "name", *on_node)
+        old = set(pods.split())
+        self.lab.kubectl("-n", "kube-system", "delete", "--wait=false", *old)
 
         def is_replaced() -> bool:
-            groups = self._agent_groups()
-            return old.isdisjoint(groups) and bool(self.agent_pids)
+            running = self._agents()
+            return bool(running) and old.isdisjoint(running)
 
         eventually(is_replaced, within_s=20, what=f"a new agent on {self.name}")
 
-    def _agent_groups(self) -> list[Path]:
-        """The control groups of agents' containers, alive or not."""
-        top = LabCgroup.of(self.lab.name).path
-        return list(top.glob(f"{self.name}/kube-system_cilium-*/cilium-agent"))
+    def _agents(self) -> dict[str, int]:
+        """The agents' processes by pod, as kubectl names it."""
+        found = {}
+        for file in LabCgroup.of(self.lab.name).path.glob(
+            f"{self.name}/kube-system_cilium-*/cilium-agent/cgroup.procs"
+        ):
+            with contextlib.suppress(OSError):  # The group went between listing and reading.
+                for pid in file.read_text().split():
+                    found["pod/" + file.parts[-3].partition("_")[2]] = int(pid)
+        return found
 
     def wait_agent(self, *, other_than: int = 0, within_s: float = 20.0) -> None:
         """Wait until an agent other than that process says it is ready."""

@@ -5,6 +5,7 @@ Each attachment has a network namespace of its own, pinned in the node below /ru
 
 import json
 import secrets
+import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,7 +49,6 @@ class Sandbox:
     node: FaultyNode
     name: str
     container_id: str = field(default_factory=lambda: secrets.token_hex(32))
-    pod: str = ""
 
     @property
     def netns(self) -> str:
@@ -62,6 +62,7 @@ class Sandbox:
         version: str = "1.1.0",
         stdin: bytes | None = None,
         extra: dict[str, Any] | None = None,
+        environment: dict[str, str] | None = None,
     ) -> Called:
         """Run the plugin inside the node; `stdin` instead of a sensible configuration."""
         conf = {"cniVersion": version, "name": "cilium", "type": "ciliate-cni", **(extra or {})}
@@ -73,8 +74,8 @@ class Sandbox:
                 "CNI_NETNS": self.netns,
                 "CNI_IFNAME": "eth0",
                 "CNI_PATH": "/opt/cni/bin",
-                "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;"
-                f"K8S_POD_NAME={self.pod or self.name}",
+                "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={self.name}",
+                **(environment or {}),
             },
             json.dumps(conf).encode() if stdin is None else stdin,
         )
@@ -92,8 +93,6 @@ def call_plugin(node: FaultyNode, environment: dict[str, str], stdin: bytes) -> 
     """Run the plugin inside the node with exactly this environment and stdin."""
 
     def call() -> Called:
-        import subprocess
-
         done = subprocess.run(
             [PLUGIN], input=stdin, env=environment, capture_output=True, timeout=100, check=False
         )

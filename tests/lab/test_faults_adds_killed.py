@@ -32,7 +32,7 @@ def node(lab: Cluster) -> FaultyNode:
 
 
 def kill_after(node: FaultyNode, moment_s: float) -> None:
-    """kill -9 in a while; a new pod brings the agent back at once, whatever the kill hit."""
+    """Kill -9 in a while; a new pod brings the agent back at once, whatever the kill hit."""
     pid = node.agent_pid
     time.sleep(moment_s)
     os.kill(pid, signal.SIGKILL)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.lab.cluster import Cluster
 from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
 
 #: As another user, without any capability, in the node's own namespaces.

@@ -81,8 +81,9 @@ def test_add_while_the_agent_is_away_says_try_again_and_leaves_nothing(
 ) -> None:
     with frozen(process(lab, "kube")):
         node.kill_agent()
-        refused = sandbox.add()
-        status = sandbox.call("STATUS")
+        soon = {"CILIATE_CNI_WAIT_MS": "200"}  # Instead of 5 s.
+        refused = sandbox.call("ADD", environment=soon)
+        status = sandbox.call("STATUS", environment=soon)
     node.replace_agent()
     node.wait_agent()
 

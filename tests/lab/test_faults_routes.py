@@ -145,9 +145,7 @@ def test_no_frame_of_a_pod_changes_the_nodes_routes_or_neighbours(
     frames: list[bytes] = []
     for claimed in (address, router, "192.168.10.101", "192.168.10.200", "10.0.2.2"):
         frames += arp_claims(**macs, victim=claimed, node="192.168.10.100")
-        frames.append(
-            icmp_redirect(**macs, gateway=claimed, node="192.168.10.100", pod=address)
-        )
+        frames.append(icmp_redirect(**macs, gateway=claimed, node="192.168.10.100", pod=address))
     for claimed in ("fd00:9::3", "fe80::1"):
         frames += neighbour_discovery_claims(
             **macs, victim=claimed, node="fd00:9::1", pod="fd00:9::2"

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import yaml
 
 from ciliate.apiserver.crds import DEFINITIONS, Definitions
-from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.services import ServiceAddresses
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import JsonObject, Store, decode
@@ -72,7 +71,6 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
     writer.admissions[DEFINITIONS] = definitions
     for stored in list(writer.store.collection(DEFINITIONS).objects.values()):
         definitions.written(decode(stored))
-        _index(writer.store, writer.registry, stored.name)
     writer.admissions["services"] = _addresses(writer.store, settings)
     writer.admissions["namespaces"] = Namespaces(writer)
     for name in _NAMESPACES:
@@ -81,12 +79,6 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
         for definition in _read_definitions(file):
             _create_or_update(writer, definition)
     _own_service(writer, settings)
-
-
-def _index(store: Store, registry: Registry, resource_id: str) -> None:
-    resource = registry.by_id(resource_id)
-    if resource is not None and resource.fields_of is not None:
-        store.collection(resource_id, resource.fields_of)
 
 
 def _addresses(store: Store, settings: ApiServerSettings) -> ServiceAddresses:

@@ -1,13 +1,20 @@
 """`ciliate apiserver`: the embedded API server as a process."""
 
 import asyncio
+import signal
 import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.errors import SettingError
+
+_Network = TypeVar("_Network", IPv4Network, IPv6Network)
 
 
 def _bound(listen: str) -> socket.socket:
@@ -25,6 +32,15 @@ def _bound(listen: str) -> socket.socket:
         ) from error
 
 
+def _network(kind: type[_Network], key: str, text: str) -> _Network:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise SettingError(
+            key=key, value=text, problem=f"is no range ({error})", remedy="give ADDRESS/PREFIX"
+        ) from error
+
+
 @click.command("apiserver")
 @click.option("--data-dir", required=True, type=click.Path(path_type=Path), help="SQLite files.")
 @click.option("--listen", "listens", multiple=True, default=("127.0.0.1:6443",), show_default=True)
@@ -33,6 +49,8 @@ def _bound(listen: str) -> socket.socket:
 @click.option("--key-file", required=True, type=click.Path(path_type=Path))
 @click.option("--kubelet-sockets", required=True, help="Path with {node} for the node's name.")
 @click.option("--advertise-url", default="", help="Where pods reach this server.")
+@click.option("--service-cidr-v4", default="10.96.0.0/16", show_default=True)
+@click.option("--service-cidr-v6", default="", help="Makes Services dual-stack.")
 @click.option("--crd-file", "crd_files", multiple=True, type=click.Path(path_type=Path))
 def command(
     *,
@@ -43,11 +61,11 @@ def command(
     key_file: Path,
     kubelet_sockets: str,
     advertise_url: str,
+    service_cidr_v4: str,
+    service_cidr_v6: str,
     crd_files: tuple[Path, ...],
 ) -> None:
     """Serve the Kubernetes API of a lab out of a SQLite file."""
-    from ciliate.apiserver.server import serve  # noqa: PLC0415 - aiohttp only when it serves
-
     settings = ApiServerSettings(
         data_dir=data_dir,
         ca_file=ca_file,
@@ -56,5 +74,22 @@ def command(
         kubelet_sockets=kubelet_sockets,
         advertise_url=advertise_url,
         crd_files=crd_files,
+        service_cidr_v4=_network(IPv4Network, "--service-cidr-v4", service_cidr_v4),
+        service_cidr_v6=(
+            _network(IPv6Network, "--service-cidr-v6", service_cidr_v6)
+            if service_cidr_v6
+            else None
+        ),
     )
-    asyncio.run(serve(settings, [_bound(listen) for listen in listens]))
+    asyncio.run(_serve(settings, [_bound(listen) for listen in listens]))
+
+
+async def _serve(settings: ApiServerSettings, sockets: Sequence[socket.socket]) -> None:
+    """Serve until SIGTERM, which ends watches and closes the store."""
+    from ciliate.apiserver.server import serve  # noqa: PLC0415 - aiohttp only when it serves
+
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await serve(settings, sockets)

@@ -107,6 +107,10 @@ async def serve(
             tasks.create_task(collector.run())
             tasks.create_task(_checkpoints(parts.store))
             tasks.create_task(_end_on_failure(parts.store))
+    except BaseExceptionGroup as group:
+        if parts.store.failure is not None:
+            raise parts.store.failure from group
+        raise
     finally:
         await runner.cleanup()
         parts.store.close()

@@ -102,7 +102,7 @@ def machine_words(machine: Machine, *, dual_stack: bool, pins: Path) -> list[str
             f"link add eth{number} index {_FIRST_DEVICE + number} type veth {peer} netns {far_end}",
             f"link set eth{number} up",
         ]
-    words += _addresses("eth0", topology.uplink_addresses(dual_stack=dual_stack))
+    words += _addresses("eth0", topology.uplink_addresses(dual_stack=dual_stack), metric=100)
     words += _addresses("eth1", topology.cluster_addresses(machine, dual_stack=dual_stack))
     words += _uplink_routes(dual_stack=dual_stack)
     if machine.role.is_node:
@@ -165,9 +165,12 @@ def internet_marks(machines: Sequence[Machine], *, verb: str = "add") -> str:
     return f"{verb} element inet links marks {{ {marks} }}\n"
 
 
-def _addresses(device: str, addresses: Sequence[Interface]) -> list[str]:
+def _addresses(
+    device: str, addresses: Sequence[Interface], *, metric: int | None = None
+) -> list[str]:
+    tail = "" if metric is None else f" metric {metric}"
     return [
-        f"addr add {address} dev {device}{' nodad' if address.version == 6 else ''}"
+        f"addr add {address} dev {device}{tail}{' nodad' if address.version == 6 else ''}"
         for address in addresses
     ]
 

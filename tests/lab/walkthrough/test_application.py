@@ -138,6 +138,14 @@ def test_exec_passes_a_shells_text_on_as_it_is(walk: Place) -> None:
     assert printed == "c  d\n100%\nx+y&z\n"
 
 
+def test_exec_gives_a_terminal_where_there_is_one(walk: Place) -> None:
+    line = "kubectl exec -it curl-pod -- sh -c 'tty; hostname'"
+
+    printed = walk.typed(f'script -qec "{line}" /dev/null </dev/null')
+
+    assert re.search(r"/dev/pts/\d+\s+curl-pod", printed)
+
+
 def test_deleted_pod_leaves_nothing_and_its_identity_stays_with_its_kind(walk: Place) -> None:
     try:
         walk.lab.kubectl("apply", "-f", "-", text=PASSER_BY)

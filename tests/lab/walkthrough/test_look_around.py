@@ -188,13 +188,16 @@ def test_cilium_status_counts_components_and_pods(walk: Place) -> None:
         assert line in lines
 
 
-MASQUERADING = "Masquerading: BPF [eth0, eth1] 10.244.0.0/16 [IPv4: Enabled, IPv6: Disabled]"
+#: Blank by blank as in Cilium's: the second one before the bracket is the IPv6 CIDR's.
+MASQUERADING = (
+    "Masquerading:            BPF   [eth0, eth1]   10.244.0.0/16  [IPv4: Enabled, IPv6: Disabled]"
+)
 
 
 def test_cilium_dbg_status_in_the_agents_pod_shows_masquerading(walk: Place) -> None:
     printed = walk.typed(f"{AGENT} cilium-dbg status")
 
-    assert MASQUERADING in [" ".join(line.split()) for line in printed.splitlines()]
+    assert MASQUERADING in printed.splitlines()
 
 
 @pytest.mark.parametrize("node", NODE_IPS)
@@ -202,21 +205,26 @@ def test_cilium_dbg_status_on_a_node_shows_its_pool_and_routing(walk: Place, nod
     printed = walk.on(node, "cilium-dbg status")
     lines = [" ".join(line.split()) for line in printed.splitlines()]
 
-    assert MASQUERADING in lines
+    assert MASQUERADING in printed.splitlines()
     assert "Routing: Network: Native Host: BPF" in lines
     assert re.search(rf"IPAM:\s+IPv4: \d+/254 allocated from {POD_CIDRS[node]}", printed)
     assert re.search(r"Controller Status:\s+(\d+)/\1 healthy", printed)
 
 
-def test_routes_of_the_control_plane_are_the_walk_throughs(walk: Place) -> None:
-    routes = [" ".join(line.split()) for line in walk.on("k8s-ctr", "ip -c route").splitlines()]
+def test_routes_of_the_control_plane_are_the_walk_throughs_and_no_others(walk: Place) -> None:
+    printed = walk.on("k8s-ctr", "ip -c route")
+    routes = [" ".join(line.split()) for line in printed.splitlines()]
+    pods = sorted((walk.curl_ip, walk.webpod_ip("k8s-ctr")), key=IPv4Address)
 
-    assert "10.244.1.0/24 via 192.168.10.101 dev eth1 proto kernel" in routes
-    assert "10.10.0.0/16 via 192.168.10.200 dev eth1 proto static" in routes
-    assert any(route.startswith("default via 10.0.2.2 dev eth0") for route in routes)
-    for address in (walk.curl_ip, walk.webpod_ip("k8s-ctr")):
-        pattern = rf"{re.escape(address)} dev lxc\w+ proto kernel scope link"
-        assert any(re.fullmatch(pattern, route) for route in routes), routes
+    expected = [
+        r"default via 10\.0\.2\.2 dev eth0 proto dhcp src 10\.0\.2\.15 metric 100",
+        r"10\.0\.2\.0/24 dev eth0 proto kernel scope link src 10\.0\.2\.15( metric 100)?",
+        r"10\.10\.0\.0/16 via 192\.168\.10\.200 dev eth1 proto static",
+        *(rf"{re.escape(pod)} dev lxc\w+ proto kernel scope link" for pod in pods),
+        r"10\.244\.1\.0/24 via 192\.168\.10\.101 dev eth1 proto kernel",
+        r"192\.168\.10\.0/24 dev eth1 proto kernel scope link src 192\.168\.10\.100",
+    ]
+    assert re.fullmatch("\n".join(expected), "\n".join(routes)), printed
 
 
 def test_each_node_has_exactly_one_route_per_pod_and_per_other_node(walk: Place) -> None:

@@ -31,6 +31,22 @@ WORLD = (
 ECHO_ID = 4242
 
 
+#: Holds many connections open at once, and prints whom the web server saw on each.
+MANY = """
+import socket, sys
+held = []
+for _ in range(int(sys.argv[2])):
+    s = socket.create_connection((sys.argv[1], 80), 3)
+    s.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    held.append(s)
+for s in held:
+    data = b""
+    while b"address=" not in data:
+        data += s.recv(4096) or sys.exit("closed")
+    print(data.split(b"client=")[1].split(b"\\n")[0].decode())
+"""
+
+
 @pytest.fixture
 def routed(walk: Place) -> Iterator[Place]:
     """The router has routes to the pod CIDRs."""
@@ -72,7 +88,7 @@ def test_other_node_sees_the_pods_address_and_the_id_of_its_ping(walk: Place) ->
 def test_web_servers_of_the_world_see_the_nodes_address(
     walk: Place, address: str, machine: str, source: str
 ) -> None:
-    answer = walk.typed(f"kubectl exec curl-pod -- curl -s {address}")
+    answer = walk.typed(f"kubectl exec curl-pod -- curl -s -m 3 {address}")
 
     assert re.search(rf"^client={re.escape(source)}:\d+$", answer, re.MULTILINE)
     assert f"server={machine}\n" in answer
@@ -146,6 +162,24 @@ def test_clients_with_one_port_get_answers_of_their_own(walk: Place) -> None:
     clients = [re.search(r"client=(\S+):(\d+)", answer) for answer in answers]
     assert [client and client[1] for client in clients] == ["192.168.10.100"] * 3
     assert len({client[2] for client in clients if client}) == 3
+
+
+def test_nodes_own_connection_keeps_its_port(walk: Place) -> None:
+    answer = walk.on("k8s-ctr", f"curl -s -m 3 --local-port 20202 {ROUTER_IP}")
+
+    assert "client=192.168.10.100:20202\n" in answer
+
+
+def test_many_connections_of_two_pods_have_each_a_port_of_their_own(walk: Place) -> None:
+    pods = ("curl-pod", walk.webpod("k8s-ctr"))
+    running = [
+        walk.lab.background(pod, "/usr/bin/python3", "-S", "-c", MANY, ROUTER_IP, "400")
+        for pod in pods
+    ]
+    printed = [process.communicate(timeout=20)[0].split() for process in running]
+
+    assert [len(clients) for clients in printed] == [400, 400]
+    assert len(set(printed[0]) | set(printed[1])) == 800
 
 
 def test_nat_list_shows_both_directions_of_a_flow(walk: Place) -> None:

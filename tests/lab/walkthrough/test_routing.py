@@ -45,6 +45,15 @@ def test_its_own_node_is_next_to_a_pod(walk: Place) -> None:
     assert ttl_of(walk.in_pod("ping -c 1 -W 3 192.168.10.100")) == 64
 
 
+def test_every_address_of_a_node_answers_a_pod(walk: Place) -> None:
+    """Those of its router interface, and the one that all eth0 share."""
+    for node, hops in (("k8s-ctr", 64), ("k8s-w1", 63)):
+        spec = walk.lab.object("ciliumnode", node)["spec"]
+        (router,) = (a["ip"] for a in spec["addresses"] if a["type"] == "CiliumInternalIP")
+        assert ttl_of(walk.in_pod(f"ping -c 1 -W 3 {router}")) == hops
+    assert walk.client_of("10.0.2.15") == walk.curl_ip
+
+
 def test_both_nodes_route_the_others_pod_cidr_to_its_address(walk: Place) -> None:
     on_control_plane = walk.on("k8s-ctr", "ip -c route").split("\n")
     on_worker = walk.on("k8s-w1", "ip -c route").split("\n")

@@ -80,15 +80,7 @@ class ContainerLife:
         await asyncio.to_thread(lab.remove, place.cgroup)
         log = ContainerLog(place.log)
         reading, writing = _make_fifo(place.fifo)
-        request = SpawnRequest(
-            argv=list(program.argv),
-            entry=program.entry,
-            pins=str(place.pins),
-            cgroup=place.cgroup,
-            env=dict(environment),
-            cwd=working_dir or "/",
-            title=program.title,
-        )
+        request = _request(place, program, environment=environment, working_dir=working_dir)
         nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         try:
             child = await zygote.spawn(request, stdin=nothing, stdout=writing, stderr=writing)
@@ -176,6 +168,20 @@ class ContainerLife:
             asyncio.get_running_loop().remove_reader(self._fifo)
             os.close(self._fifo)
             self._fifo = None
+
+
+def _request(
+    place: ContainerPlace, program: Program, *, environment: Mapping[str, str], working_dir: str
+) -> SpawnRequest:
+    return SpawnRequest(
+        argv=list(program.argv),
+        entry=program.entry,
+        pins=str(place.pins),
+        cgroup=place.cgroup,
+        env=dict(environment),
+        cwd=working_dir or "/",
+        title=program.title,
+    )
 
 
 def _make_fifo(path: Path) -> tuple[int, int]:

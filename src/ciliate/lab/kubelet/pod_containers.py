@@ -108,17 +108,17 @@ class PodContainers:
                 return None
             left_s = self._backoff(container.name).left_s(_now())
             if left_s > 0:
-                self._note_backoff(pod, container.name)
+                self._note_backoff(pod, container.name, left_s)
                 return left_s
         await self._start(pod, container, ips, config)
         return self._backoff(container.name).left_s(_now()) or None
 
-    def _note_backoff(self, pod: Pod, name: str) -> None:
-        pause_s = self._backoff(name).due and self._backoff(name).left_s(_now())
-        if name in self.waiting and self.waiting[name].reason == "CrashLoopBackOff":
+    def _note_backoff(self, pod: Pod, name: str, left_s: float) -> None:
+        """Say once per pause that the container waits."""
+        if name in self.waiting:
             return
         whole = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
-        message = f"back-off {pause_s:.0f}s restarting failed container={name} pod={whole}"
+        message = f"back-off {left_s:.0f}s restarting failed container={name} pod={whole}"
         self.waiting[name] = Waiting("CrashLoopBackOff", message)
         self._tell(
             warning=True,

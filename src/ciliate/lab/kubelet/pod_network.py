@@ -66,12 +66,7 @@ class PodNetwork:
         await self.detach(record)
         config = await self.config_of(pod)
         network = await node.blocking(lambda: cni.load_network_list(node.identity.pins))
-        made = SandboxRecord(
-            container_id=secrets.token_hex(32),
-            netns_name=f"cni-{uuid.uuid4()}",
-            network=network.to_json(),
-        )
-        record.sandbox = made
+        record.sandbox = made = _new_sandbox(network)
         node.store.save(record)
         paths = self._paths(record, made)
         attachment = _attachment(record, made, paths)
@@ -150,6 +145,15 @@ class PodNetwork:
 
     def _paths(self, record: PodRecord, made: SandboxRecord) -> sandbox.SandboxPaths:
         return self._node.sandbox_paths(record, made.netns_name)
+
+
+def _new_sandbox(network: cni.NetworkList) -> SandboxRecord:
+    """Return a record of a sandbox to be made: a new identity for every attempt."""
+    return SandboxRecord(
+        container_id=secrets.token_hex(32),
+        netns_name=f"cni-{uuid.uuid4()}",
+        network=network.to_json(),
+    )
 
 
 def _call_error(action: str, paths: sandbox.SandboxPaths, error: OSError) -> KernelCallError:

@@ -33,8 +33,16 @@ def test_kept_list_reads_back_the_same() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", '{"name": "n"}', '{"name": "n", "plugins": []}', '{"plugins": [{"type": "a"}]}']
-    + ['{"name": "n", "plugins": [{}]}', '{"name": "n", "plugins": {"type": "a"}}'],
+    [
+        "",
+        "{",
+        "[]",
+        '{"name": "n"}',
+        '{"name": "n", "plugins": []}',
+        '{"plugins": [{"type": "a"}]}',
+        '{"name": "n", "plugins": [{}]}',
+        '{"name": "n", "plugins": {"type": "a"}}',
+    ],
 )
 def test_unusable_configuration_is_refused_by_file_name(text: str) -> None:
     with pytest.raises(NetworkNotReadyError, match=r"10-x\.conflist"):

@@ -32,6 +32,14 @@ class LocalCommand:
         """There is nothing to let go of."""
 
 
+def _popen(
+    command: Sequence[str], stdin: int, stdout: int, stderr: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        list(command), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+    )
+
+
 class LocalStarter:
     """Starts commands on this machine, in place of a container."""
 
@@ -43,9 +51,7 @@ class LocalStarter:
     ) -> Command:
         del tty
         try:
-            process = subprocess.Popen(
-                list(command), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
-            )
+            process = _popen(command, stdin, stdout, stderr)
         except FileNotFoundError as error:
             problem = "no such command on its PATH"
             raise SpawnError(argv=list(command), problem=problem, code=127) from error

@@ -18,6 +18,12 @@ def written(path: Path, *texts: bytes) -> ContainerLog:
     return log
 
 
+def stored(path: Path, raw: bytes) -> None:
+    """Write a log file as an earlier kubelet left it."""
+    path.parent.mkdir()
+    path.write_bytes(raw)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "c" / "0.log"
@@ -43,15 +49,13 @@ async def test_limit_cuts_within_a_line(path: Path) -> None:
 
 
 async def test_since_leaves_out_older_lines(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(Line(10, b"old").to_bytes() + Line(2_000_000_000, b"new").to_bytes())
+    stored(path, Line(10, b"old").to_bytes() + Line(2_000_000_000, b"new").to_bytes())
 
     assert await text_of(path, LogOptions(since_ns=1_000_000_000)) == b"new\n"
 
 
 async def test_timestamps_keep_nanoseconds(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(Line(1_751_371_200_123_456_789, b"x").to_bytes())
+    stored(path, Line(1_751_371_200_123_456_789, b"x").to_bytes())
 
     shown = await text_of(path, LogOptions(timestamps=True))
 
@@ -65,8 +69,7 @@ def test_stored_line_parses_back() -> None:
 
 
 def test_line_cut_short_by_a_crash_is_left_out(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(Line(1, b"whole").to_bytes() + b"2025-07-01T12:00:0")
+    stored(path, Line(1, b"whole").to_bytes() + b"2025-07-01T12:00:0")
 
     assert [line.text for line in stored_lines(path)] == [b"whole"]
 

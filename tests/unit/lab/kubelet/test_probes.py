@@ -21,7 +21,9 @@ class Told:
             self.done.set()
 
 
-async def told_by(answers: list[bool | Exception], *, enough: int, failures_max: int) -> list[bool]:
+async def told_by(
+    answers: list[bool | Exception], *, enough: int, failures_max: int
+) -> list[bool]:
     """Return the changes told for a series of answers; the last one repeats."""
     left = list(answers)
 

@@ -18,7 +18,7 @@ async def test_end_of_an_adopted_process_is_noticed() -> None:
     assert adopted is not None
     waiting = asyncio.ensure_future(adopted.wait())
 
-    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+    await asyncio.to_thread(os.waitid, os.P_PID, child.pid, os.WSTOPPED)
     adopted.kill(signal.SIGCONT)
     await asyncio.to_thread(child.wait)
 

@@ -27,8 +27,13 @@ def test_ten_minutes_of_running_forgive() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "code", "again"),
-    [("Always", 0, True), ("Always", 1, True), ("OnFailure", 0, False), ("OnFailure", 1, True)]
-    + [("Never", 1, False)],
+    [
+        ("Always", 0, True),
+        ("Always", 1, True),
+        ("OnFailure", 0, False),
+        ("OnFailure", 1, True),
+        ("Never", 1, False),
+    ],
 )
 def test_restart_policy(policy: str, code: int, again: bool) -> None:  # noqa: FBT001 - a table.
     assert restarts(policy, code) is again

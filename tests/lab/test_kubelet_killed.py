@@ -1,0 +1,115 @@
+"""The process of the kubelets dies: pods go on, the next one takes them over, nothing is left."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from tests.lab.cluster import Cluster, eventually
+
+from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.paths import LabPaths
+from ciliate.lab.processes import KUBE, Processes, alive
+
+TALKER = """
+apiVersion: v1
+kind: Pod
+metadata: {name: talker}
+spec:
+  restartPolicy: Never
+  nodeName: k8s-w1
+  containers:
+  - name: c
+    image: busybox
+    command: [sh, -c, 'i=0; while ! test -e /tmp/stop; do i=$((i+1)); echo line $i; sleep 0.02; done; exit 7']
+"""
+
+MANY = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: many}
+spec:
+  replicas: 30
+  selector: {matchLabels: {app: many}}
+  template:
+    metadata: {labels: {app: many}}
+    spec:
+      containers: [{name: c, image: registry.k8s.io/pause}]
+"""
+
+
+@pytest.fixture
+def lab(new_cluster: Callable[..., Cluster]) -> Cluster:
+    return new_cluster()
+
+
+def kill_kubelets(lab: Cluster) -> None:
+    """End the process without a chance to say good-bye."""
+    paths = LabPaths.of(lab.name)
+    for pid in LabCgroup(LabCgroup.of(lab.name).path / KUBE).pids():
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not alive(paths)[KUBE], what="the process is gone")
+
+
+def start_kubelets(lab: Cluster) -> None:
+    async def start() -> None:
+        child = await Processes(LabPaths.of(lab.name)).start_kube()
+        child.close()
+
+    asyncio.run(start())
+
+
+def test_running_container_is_adopted_with_its_output_and_exit_code(lab: Cluster) -> None:
+    lab.kubectl("apply", "-f", "-", text=TALKER)
+    lab.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=20s")
+    before = lab.object("pod", "talker")["status"]
+
+    kill_kubelets(lab)
+    pid = int(lab.exec("k8s-w1", "pgrep", "-of", "test -e /tmp/stop"))
+    os.kill(pid, 0)  # The container has not noticed anything.
+    start_kubelets(lab)
+
+    eventually(lambda: "line" in lab.kubectl("exec", "talker", "--", "echo", "line", check=False))
+    after = lab.object("pod", "talker")["status"]
+    assert after["podIP"] == before["podIP"]
+    assert after["containerStatuses"][0]["restartCount"] == 0
+    lab.kubectl("exec", "talker", "--", "touch", "/tmp/stop")
+    try:
+        eventually(lambda: lab.object("pod", "talker")["status"]["phase"] == "Failed")
+    finally:
+        lab.exec("k8s-w1", "rm", "-f", "/tmp/stop")
+    terminated = lab.object("pod", "talker")["status"]["containerStatuses"][0]["state"]
+    assert terminated["terminated"]["exitCode"] == 7
+    lines = lab.kubectl("logs", "talker").splitlines()
+    assert lines == [f"line {number}" for number in range(1, len(lines) + 1)]
+
+
+def node_counts(lab: Cluster, node: str) -> tuple[int, int, int]:
+    """Pod interfaces, network namespaces in the node, and sandboxes on disk."""
+    links = int(lab.exec(node, "sh", "-c", "ip -br link | grep -c ' *lxc' || true"))
+    spaces = int(lab.exec(node, "sh", "-c", "ls /run/netns 2>/dev/null | wc -l"))
+    return links, spaces, len(list((lab.folder / node / "pods").glob("*/ns")))
+
+
+def test_kills_amid_creation_and_deletion_leave_nothing_behind(lab: Cluster) -> None:
+    lab.kubectl("apply", "-f", "-", text=MANY)
+    for replicas in (60, 5, 40):
+        lab.kubectl("scale", "deploy/many", f"--replicas={replicas}")
+        kill_kubelets(lab)
+        start_kubelets(lab)
+
+    lab.kubectl("rollout", "status", "deploy/many", "--timeout=60s")
+    eventually(
+        lambda: sum(node_counts(lab, node)[0] for node in ("k8s-ctr", "k8s-w1")) == 40,
+        within_s=30,
+        what="one interface per pod",
+    )
+    ips = [item["status"]["podIP"] for item in lab.object("pods", "-l", "app=many")["items"]]
+    assert len(ips) == len(set(ips)) == 40
+    lab.kubectl("delete", "deploy/many")
+    eventually(
+        lambda: {node_counts(lab, node) for node in ("k8s-ctr", "k8s-w1")} == {(0, 0, 0)},
+        within_s=30,
+        what="nothing is left of the pods",
+    )

@@ -1,0 +1,92 @@
+from ciliate.api.metadata import LabelSelector, ObjectMeta
+from ciliate.lab.controllers.deployment import (
+    HASH_LABEL,
+    REVISION,
+    deployment_status,
+    new_replica_set,
+)
+from ciliate.lab.objects import Deployment, DeploymentSpec, Json, ReplicaSet, ReplicaSetSpec
+
+NOW = "2025-07-01T12:00:00Z"
+
+
+def deployment(image: str = "a", *, replicas: int = 2, status: Json | None = None) -> Deployment:
+    return Deployment(
+        metadata=ObjectMeta(name="web", namespace="default", uid="u", generation=4),
+        spec=DeploymentSpec(
+            selector=LabelSelector(match_labels={"app": "web"}),
+            template={
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "c", "image": image}], "unknownField": 1},
+            },
+            replicas=replicas,
+        ),
+        status=status or {},
+    )
+
+
+def test_replica_set_carries_the_template_with_its_hash() -> None:
+    made = new_replica_set(deployment(), replicas=2, revision=1)
+
+    short = made.metadata.labels[HASH_LABEL]
+    assert made.metadata.name == f"web-{short}"
+    assert made.spec.selector.match_labels == {"app": "web", HASH_LABEL: short}
+    assert made.spec.template["metadata"]["labels"] == {"app": "web", HASH_LABEL: short}
+    assert made.spec.template["spec"]["unknownField"] == 1
+    assert made.metadata.annotations == {REVISION: "1"}
+    assert made.metadata.owner_references[0].controller
+
+
+def test_hash_depends_on_the_template_alone() -> None:
+    one = new_replica_set(deployment(), replicas=2, revision=1)
+    two = new_replica_set(deployment(replicas=9), replicas=9, revision=7)
+    other = new_replica_set(deployment("b"), replicas=2, revision=2)
+
+    assert one.metadata.name == two.metadata.name
+    assert one.metadata.name != other.metadata.name
+
+
+def replica_set(name: str, total: int, available: int) -> ReplicaSet:
+    return ReplicaSet(
+        metadata=ObjectMeta(name=name),
+        spec=ReplicaSetSpec(replicas=total),
+        status={
+            "replicas": total,
+            "readyReplicas": available,
+            "availableReplicas": available,
+        },
+    )
+
+
+def test_status_tells_rollout_status_what_it_waits_for() -> None:
+    new, old = replica_set("new", 1, 1), replica_set("old", 2, 2)
+
+    status = deployment_status(deployment(), new, [old, new], now=NOW)
+
+    assert status["observedGeneration"] == 4
+    assert status["updatedReplicas"] == 1
+    assert status["replicas"] == 3
+    reasons = {c["type"]: c["reason"] for c in status["conditions"]}
+    assert reasons == {
+        "Available": "MinimumReplicasAvailable",
+        "Progressing": "ReplicaSetUpdated",
+    }
+
+
+def test_finished_rollout_says_so_and_stays_the_same() -> None:
+    new = replica_set("new", 2, 2)
+    status = deployment_status(deployment(), new, [new], now="2025-07-01T00:00:00Z")
+
+    again = deployment_status(deployment(status=status), new, [new], now=NOW)
+
+    assert again == status
+    assert status["conditions"][1]["reason"] == "NewReplicaSetAvailable"
+
+
+def test_too_few_available_pods_are_told() -> None:
+    new = replica_set("new", 2, 0)
+
+    status = deployment_status(deployment(), new, [new], now=NOW)
+
+    assert status["conditions"][0]["status"] == "False"
+    assert status["unavailableReplicas"] == 2

@@ -1,0 +1,266 @@
+"""All controllers together against the embedded API server, with pods that only pretend to run."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.kube.embedded_server import EmbeddedServer, embedded_server
+
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import KubeError
+from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.host import ControllerHost
+from ciliate.lab.objects import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Json,
+    Pod,
+)
+
+DEADLINE_S = 30.0
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    async with embedded_server(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def controllers(server: EmbeddedServer) -> AsyncIterator[ApiClient]:
+    """Run every controller, and a stand-in for kubelets that calls every placed pod ready."""
+    async with ApiClient.from_kubeconfig(server.kubeconfig) as client:
+        pods: Informer[Pod] = Informer(client, PODS)
+        placed: asyncio.Queue[Pod] = asyncio.Queue()
+
+        def note(_old: Pod | None, new: Pod | None) -> None:
+            if new is not None and new.spec.node_name:
+                placed.put_nowait(new)
+
+        pods.add_listener(note)
+        host = ControllerHost(client, pods, cluster_cidrs=("10.244.0.0/16",))
+        tasks = [
+            asyncio.ensure_future(run) for run in (pods.run(), host.run(), pretend(client, placed))
+        ]
+        try:
+            yield client
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def pretend(client: ApiClient, placed: "asyncio.Queue[Pod]") -> None:
+    number = 0
+    while True:
+        pod = await placed.get()
+        meta = pod.metadata
+        with suppress(KubeError):
+            if meta.deletion_timestamp:
+                await client.delete(
+                    PODS, meta.name, namespace=meta.namespace, uid=meta.uid, grace_period_s=0
+                )
+            elif pod.status.phase != "Running":
+                number += 1
+                status = {
+                    "phase": "Running",
+                    "podIP": f"10.244.0.{number}",
+                    "podIPs": [{"ip": f"10.244.0.{number}"}],
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                }
+                await client.patch(
+                    PODS,
+                    meta.name,
+                    {"status": status},
+                    namespace=meta.namespace,
+                    subresource="status",
+                )
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while not await check():
+            await asyncio.sleep(0.02)
+
+
+async def post(client: ApiClient, path: str, document: Json) -> None:
+    await client.request("POST", path, body=msgspec.json.encode(document))
+
+
+async def add_node(client: ApiClient, name: str, *, ready: bool = True) -> None:
+    await post(
+        client,
+        "/api/v1/nodes",
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+        },
+    )
+    if ready:
+        conditions = [{"type": "Ready", "status": "True"}]
+        await client.patch(
+            NODES, name, {"status": {"conditions": conditions}}, subresource="status"
+        )
+
+
+def workload(kind: str, image: str = "traefik/whoami", **spec: Any) -> Json:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "c", "image": image}]},
+            },
+            **spec,
+        },
+    }
+
+
+async def ready_replicas(client: ApiClient, count: int) -> bool:
+    found = await client.get(DEPLOYMENTS, "web", namespace="default")
+    status = found.status
+    return (
+        status.get("observedGeneration") == found.metadata.generation
+        and status.get("updatedReplicas", 0) == count
+        and status.get("availableReplicas", 0) == count
+        and status.get("replicas", 0) == count
+    )
+
+
+async def test_nodes_get_the_walk_throughs_cidrs(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "k8s-w1")
+        await add_node(client, "k8s-ctr")
+
+        async def done() -> bool:
+            nodes = (await client.list(NODES)).items
+            found = {node.metadata.name: node.spec.pod_cidr for node in nodes}
+            return found == {"k8s-ctr": "10.244.0.0/24", "k8s-w1": "10.244.1.0/24"}
+
+        await eventually(done)
+
+
+async def test_deployment_grows_changes_and_shrinks(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        await add_node(client, "n2")
+        await post(
+            client,
+            "/apis/apps/v1/namespaces/default/deployments",
+            workload("Deployment", replicas=4),
+        )
+        await eventually(lambda: ready_replicas(client, 4))
+        placed = [pod.spec.node_name for pod in (await client.list(PODS)).items]
+        assert sorted(placed) == ["n1", "n1", "n2", "n2"]
+
+        template = {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+        await client.patch(
+            DEPLOYMENTS, "web", {"spec": {"template": template}}, namespace="default"
+        )
+        await eventually(lambda: ready_replicas(client, 4))
+        sets = (await client.list(REPLICA_SETS, namespace="default")).items
+        assert sorted(each.spec.replicas for each in sets) == [0, 4]
+
+        await client.patch(DEPLOYMENTS, "web", {"spec": {"replicas": 1}}, namespace="default")
+        await eventually(lambda: ready_replicas(client, 1))
+        names = {pod.metadata.name for pod in (await client.list(PODS)).items}
+        assert len(names) <= 4
+
+
+async def test_service_has_the_ready_pods_as_endpoints(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        await post(
+            client,
+            "/api/v1/namespaces/default/services",
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": "web", "labels": {"app": "web"}},
+                "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+            },
+        )
+        await post(
+            client,
+            "/apis/apps/v1/namespaces/default/deployments",
+            workload("Deployment", replicas=2),
+        )
+
+        async def done() -> bool:
+            found = await client.list(
+                ENDPOINT_SLICES, namespace="default", label_selector="app=web"
+            )
+            ready = [
+                endpoint["addresses"][0]
+                for each in found.items
+                for endpoint in each.endpoints or ()
+                if endpoint["conditions"]["ready"]
+            ]
+            return len(set(ready)) == 2
+
+        await eventually(done)
+
+
+async def test_daemon_set_follows_nodes_as_they_come_and_go(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        await post(client, "/apis/apps/v1/namespaces/default/daemonsets", workload("DaemonSet"))
+        await add_node(client, "n2", ready=False)
+
+        async def on(*nodes: str) -> bool:
+            pods = (await client.list(PODS)).items
+            return sorted(pod.spec.node_name for pod in pods) == sorted(nodes)
+
+        await eventually(lambda: on("n1", "n2"))
+        await client.delete(NODES, "n2")
+        await eventually(lambda: on("n1"))
+
+        async def counted() -> bool:
+            found = await client.get(DAEMON_SETS, "web", namespace="default")
+            return found.status.get("numberReady") == 1
+
+        await eventually(counted)
+
+
+async def test_pod_without_a_place_says_why_and_gets_one_later(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1", ready=False)
+        await post(
+            client,
+            "/api/v1/namespaces/default/pods",
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "p"},
+                "spec": {"containers": [{"name": "c", "image": "busybox"}]},
+            },
+        )
+
+        async def condition() -> bool:
+            pod = await client.get(PODS, "p", namespace="default")
+            return any(
+                c.type == "PodScheduled" and c.status == "False" and "not-ready" in c.message
+                for c in pod.status.conditions
+            )
+
+        await eventually(condition)
+        body = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        await client.patch(NODES, "n1", body, subresource="status")
+
+        async def placed() -> bool:
+            pod = await client.get(PODS, "p", namespace="default")
+            return pod.spec.node_name == "n1"
+
+        await eventually(placed)
