@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.lab.cluster import Cluster, ciliate
 
-#: Tests may run in several checkouts on one machine at once.
 HERE = Path(__file__).parent
 
+#: Tests may run in several checkouts on one machine at once.
 PREFIX = f"test-{os.getpid()}"
 
 

@@ -20,11 +20,11 @@ from ciliate.endpoint.table import EndpointTable
 from ciliate.net.address import IPAddress
 from ciliate.reconcile.reconciler import Reconciler
 
-#: CNI requests write maps and routes themselves; their reconcilers only repair, so they may wait
-#: for a burst of pods to pass.
+#: CNI requests write their maps themselves; the reconcilers only repair, so they may wait for a
+#: burst of pods to pass.
 _REPAIR_SETTLE_S: Final = 0.5
 
-#: What other nodes and policy see of a pod: soon, but once for pods that come together.
+#: What nodes learn of each other and of their pods: soon, but once for what comes together.
 _TELL_SETTLE_S: Final = 0.05
 
 AnyReconciler = Reconciler[Any, Any]
@@ -46,7 +46,7 @@ class Reconcilers:
         self._maps = _Maps.make(state, datapath)
         self._uplinks: AnyReconciler = Reconciler(UplinkTarget(datapath), state.uplinks)
         routes = NodeRouteTarget(context.rtnl, state)
-        self._routes: AnyReconciler = Reconciler(routes, routes.desired, settle_s=_REPAIR_SETTLE_S)
+        self._routes: AnyReconciler = Reconciler(routes, routes.desired, settle_s=_TELL_SETTLE_S)
         self._node = _node_reconciler(context, router)
         self._publications = _publication_reconciler(context, table)
 
