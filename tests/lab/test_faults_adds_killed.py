@@ -19,6 +19,9 @@ ROUNDS = 20 if LONG else 4
 #: 50 ADDs take 150 to 250 ms: kills fall before, into and after them.
 ADDS_S = 0.2
 
+#: A file per endpoint; the last thing of an ADD before its answer.
+FOLDER = "/var/run/cilium/state/endpoints"
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Cluster]:
@@ -40,16 +43,35 @@ def kill_after(node: FaultyNode, moment_s: float) -> None:
     node.wait_agent()
 
 
+def kill_in_the_midst(node: FaultyNode, attached: int) -> None:
+    """Kill -9 as soon as so many endpoints have their files: others are half made."""
+    pid = node.agent_pid
+
+    def watch_and_kill() -> None:
+        deadline = time.monotonic() + 10
+        while len(os.listdir(FOLDER)) < attached and time.monotonic() < deadline:
+            time.sleep(0.0002)
+        os.kill(pid, signal.SIGKILL)
+
+    node.inside(watch_and_kill)
+    node.replace_agent()
+    node.wait_agent()
+
+
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_agent_killed_during_direct_adds_keeps_its_books_in_order(
     node: FaultyNode, number: int
 ) -> None:
-    chance = random.Random()
-    moment_s = chance.uniform(0, ADDS_S)
+    moment_s, attached = random.uniform(0, ADDS_S), random.randrange(1, PODS)
+    by_time = number % 3 == 0
+    when = f"killed at {moment_s:.3f} s" if by_time else f"killed at {attached} endpoints"
     sandboxes = make_sandboxes(node, PODS, f"adds-{number}")
     with ThreadPoolExecutor(1) as pool:
         adding = pool.submit(call_all, sandboxes, "ADD")
-        kill_after(node, moment_s)
+        if by_time:
+            kill_after(node, moment_s)
+        else:
+            kill_in_the_midst(node, attached)
         answers = adding.result()
     given = {
         sandbox.container_id: called.address
@@ -57,12 +79,13 @@ def test_agent_killed_during_direct_adds_keeps_its_books_in_order(
         if called.ok
     }
     failed = [s for s, called in zip(sandboxes, answers, strict=True) if not called.ok]
+    print(f"{when}: {len(failed)} ADDs were cut short")
     for called in answers:
-        assert called.ok or called.answer["code"] == 11, f"killed at {moment_s:.3f} s: {called}"
+        assert called.ok or called.answer["code"] == 11, f"{when}: {called}"
 
     # What was answered holds; what was not is asked for anew, or taken back, as runtimes do.
     known = node.endpoint_addresses()
-    assert {name: known.get(name) for name in given} == given, f"killed at {moment_s:.3f} s"
+    assert {name: known.get(name) for name in given} == given, when
     again, given_up = failed[::2], failed[1::2]
     assert all(called.ok for called in call_all(again, "ADD"))
     assert all(called.ok for called in call_all(given_up, "DEL"))
@@ -126,7 +149,7 @@ def deployment(node: str, replicas: int) -> str:
 def test_agent_killed_while_a_deployment_starts_brings_every_pod_up(
     lab: Cluster, node: FaultyNode, number: int
 ) -> None:
-    moment_s = random.Random().uniform(0.2, 1.5)
+    moment_s = random.uniform(0.2, 1.5)
     lab.kubectl("apply", "-f", "-", text=deployment(node.name, PODS))
 
     kill_after(node, moment_s)
@@ -141,7 +164,7 @@ def test_agent_killed_while_a_deployment_starts_brings_every_pod_up(
     assert sorted(pod["status"]["podIP"] for pod in pods) == sorted(books.endpoints.values())
 
     lab.kubectl("delete", "deployment", "many", "--cascade=foreground", "--wait=false")
-    kill_after(node, random.Random().uniform(0, 0.5))
+    kill_after(node, random.uniform(0, 0.5))
     eventually(
         lambda: not lab.object("pods", "-l", "app=many")["items"], within_s=60, what="pods gone"
     )

@@ -1,5 +1,6 @@
 """kill -9 of the agent: pods' traffic does not notice death, absence and return."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -23,6 +24,20 @@ def lab() -> Iterator[Cluster]:
 def flow(seconds: float) -> None:
     """Let traffic run: the one thing that only takes time."""
     time.sleep(seconds)
+
+
+def test_stream_notices_the_smallest_interruption(lab: Cluster) -> None:
+    """What the other tests rest on: a port of the switch shut for some 20 ms is seen."""
+    shut = "bridge link set dev k8s-w1 state 0; sleep 0.02; bridge link set dev k8s-w1 state 3"
+
+    with udp_stream(lab, "left", "right", pod_ip(lab, "right")) as udp:
+        flow(0.2)
+        lab.exec("switch", "sh", "-c", shut)
+        flow(0.2)
+
+    with pytest.raises(AssertionError, match="lost"):
+        assert_unbroken(udp)
+    assert udp["sent"] - udp["received"] < 500, udp
 
 
 def test_no_packet_is_lost_while_agents_die_stay_away_and_come_back(lab: Cluster) -> None:
@@ -64,3 +79,57 @@ def test_agent_killed_again_and_again_in_its_first_moments_costs_no_packet(lab: 
     assert_unbroken(udp)
     assert_alive(tcp)
     node.wait_settled(endpoints=1)
+
+
+def program_ids(node: FaultyNode) -> set[int]:
+    """The pinned programs of a node."""
+    script = (
+        "for p in $(find /sys/fs/bpf/ciliate -type f); do bpftool -j prog show pinned $p; done"
+    )
+    lines = node.run("sh", "-c", script).stdout.splitlines()
+    return {json.loads(line)["id"] for line in lines}
+
+
+def map_capacity(node: FaultyNode, name: str) -> int:
+    """How many entries a pinned map has room for."""
+    path = f"/sys/fs/bpf/tc/globals/{name}"
+    return int(node.json("bpftool", "-j", "map", "show", "pinned", path)["max_entries"])
+
+
+@pytest.mark.parametrize("killed_after_s", [None, 0.08, 0.12, 0.16])
+def test_programs_and_maps_replaced_under_traffic_cost_no_packet(
+    lab: Cluster, killed_after_s: float | None
+) -> None:
+    """Other settings need other programs and larger maps; also when the first try is cut short."""
+    nodes = [FaultyNode(lab, "k8s-ctr"), FaultyNode(lab, "k8s-w1")]
+    before = [program_ids(node) for node in nodes]
+    larger = 2 * map_capacity(nodes[0], "nat")
+    settings = {
+        "bpf-nat-global-max": str(larger),
+        "bpf-ct-global-tcp-max": str(2 * map_capacity(nodes[0], "conntrack")),
+        "node-port-range": f"30000,{32767 + larger % 1000}",
+    }
+
+    with (
+        udp_stream(lab, "left", "right", pod_ip(lab, "right")) as udp,
+        tcp_stream(lab, "left") as to_world,
+    ):
+        flow(0.2)
+        patch = json.dumps({"data": settings})
+        lab.kubectl("-n", "kube-system", "patch", "configmap", "cilium-config", "-p", patch)
+        for node in nodes:
+            node.replace_agent()
+            if killed_after_s is not None:
+                flow(killed_after_s)
+                for pid in node.agent_pids:
+                    os.kill(pid, 9)
+                node.replace_agent()
+        for node in nodes:
+            node.wait_agent()
+        flow(0.2)
+
+    assert_unbroken(udp)
+    assert_alive(to_world)
+    for node, old in zip(nodes, before, strict=True):
+        assert old.isdisjoint(program_ids(node))
+        assert map_capacity(node, "nat") == larger

@@ -66,7 +66,8 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
         SettingError: A file of definitions cannot be read, or is invalid.
     """
     for resource in writer.registry.all():  # A new store has no index of any kind yet.
-        _index(writer.store, writer.registry, resource.id)
+        if resource.fields_of is not None:
+            writer.store.collection(resource.id, resource.fields_of)
     definitions = Definitions(writer.registry)
     writer.admissions[DEFINITIONS] = definitions
     for stored in list(writer.store.collection(DEFINITIONS).objects.values()):

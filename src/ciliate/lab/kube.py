@@ -149,18 +149,26 @@ class _Host:
     async def _keep_kubelet(self, machine: MachineState) -> None:
         """Run a node's kubelet; a node that is broken does not take the others along."""
         backoff = Backoff()
+        own = asyncio.current_task()
+        assert own is not None
         while True:
             kubelet = Kubelet(self._identity(machine), self._around)
             self._kubelets[machine.name] = kubelet
             for pod in self._pods.objects.values():
                 if pod.spec.node_name == machine.name:
                     kubelet.pod_changed(pod)
+            failures: list[BaseException] = []
             try:
                 await kubelet.run()
-            except* (LabError, OSError) as errors:
-                self._kubelets.pop(machine.name, None)
-                for error in errors.exceptions:
-                    _log.error("kubelet of %s: %s; starting it again", machine.name, error)
+            except* (LabError, OSError) as group:
+                failures.extend(group.exceptions)
+            # A cancelled group whose tasks fail on their way out raises their errors instead of
+            # the cancellation: on a node that is being removed, they do fail.
+            if own.cancelling():
+                return
+            self._kubelets.pop(machine.name, None)
+            for failure in failures:
+                _log.error("kubelet of %s: %s; starting it again", machine.name, failure)
             await asyncio.sleep(backoff.next())
 
     def _identity(self, machine: MachineState) -> NodeIdentity:

@@ -33,7 +33,7 @@ class Capture:
     @contextmanager
     def on(place: Place, machine: str, device: str, *words: str) -> Iterator["Capture"]:
         """Capture on a machine's device, or a pod's, from here on until the end of the block."""
-        process = place.lab.background(machine, *_TCPDUMP, "-i", device, *words)
+        process = place.background(machine, *_TCPDUMP, "-i", device, *words)
         assert process.stdout is not None
         assert process.stderr is not None
         capture = Capture(f"{machine}, {device}")

@@ -58,6 +58,9 @@ while True:
 
 ECHO_PORT: Final = 5300
 
+#: The words before a script.
+PYTHON: Final = ("/usr/bin/python3", "-S", "-c")
+
 
 def ask(
     place: Place,
@@ -81,9 +84,7 @@ def ask(
         whole: Never fragment, neither here nor on the way.
     """
     words = (address, str(port), str(ttl), str(size), str(int(whole)))
-    answer: dict[str, Any] = json.loads(
-        place.lab.exec(source, "/usr/bin/python3", "-S", "-c", _ASK, *words)
-    )
+    answer: dict[str, Any] = json.loads(place.inside(source, *PYTHON, _ASK, *words))
     return answer
 
 
@@ -91,7 +92,7 @@ def ask(
 def echo(place: Place, pod: str) -> Iterator[list[str]]:
     """A UDP echo in a pod, on both families; yields whom it saw, complete after the block."""
     clients: list[str] = []
-    with place.lab.background(pod, "/usr/bin/python3", "-S", "-c", _ECHO) as process:
+    with place.background(pod, *PYTHON, _ECHO) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline() == "ready\n"

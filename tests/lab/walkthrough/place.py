@@ -1,13 +1,14 @@
 """The walk-through's place: the lab, its application, and a user who types.
 
-`Place.typed` runs a line as the user's shell does after `eval "$(ciliate lab env)"`. What the far
-end saw comes from the web servers' answers (`client_of`) and from tcpdump (`capture.py`).
+`Place.typed` runs a line as the user's shell does after `eval "$(ciliate lab env)"`; `Place.inside`
+is for what the tests do themselves, and enters namespaces without a detour. What the far end saw
+comes from the web servers' answers (`client_of`) and from tcpdump (`capture.py`).
 """
 
 import json
 import os
 import re
-import shlex
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ AGENT: Final = "kubectl exec -n kube-system ds/cilium -c cilium-agent --"
 _LABS: Final = Path("/run/ciliate/labs")
 _OWN_NAME: Final = re.compile(r"walk-(?P<pid>\d+)(-[a-z0-9]+)?")
 _MANIFESTS: Final = ("application.yaml", "witnesses.yaml")
+#: nsenter's word for a namespace, and the file that pins it.
+_NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -59,9 +62,26 @@ class Place:
         """What a line prints in a pod, by kubectl."""
         return self.typed(f"kubectl exec {pod} -- {line}", check=check)
 
-    def python_in_pod(self, script: str, *, pod: str = "curl-pod") -> str:
-        """What a Python program in a pod prints: for packets that no tool makes."""
-        return self.in_pod(f"python3 -S -c {shlex.quote(script)}", pod=pod)
+    def inside(self, where: str, *words: str, check: bool = True) -> str:
+        """What a command in a machine, or a pod, prints."""
+        return run([*self.entering(where), *words], check=check).stdout
+
+    def background(self, where: str, *words: str) -> "subprocess.Popen[str]":
+        """A command in a machine, or a pod, that goes on; the test run's end is its end as well."""
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", *self.entering(where), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def entering(self, where: str) -> list[str]:
+        """The words before a command that put it into a machine or a pod."""
+        folder = self.lab.folder / where
+        if where in self.pods:
+            node = self.pods[where]["spec"]["nodeName"]
+            folder = self.lab.folder / node / "pods" / f"default_{where}"
+        return ["nsenter", *(f"--{kind}={folder}/ns/{file}" for kind, file in _NAMESPACES), "--"]
 
     @cached_property
     def pods(self) -> dict[str, Any]:
@@ -88,13 +108,14 @@ class Place:
         """The address of the replica on a node."""
         return str(self.pods[self.webpod(node)]["status"]["podIP"])
 
-    def client_of(self, address: str, *, pod: str = "curl-pod") -> str:
-        """Whom a web server saw when a pod asked it, without the port."""
-        return client_in(self.in_pod(f"curl -s -m 3 http://{in_url(address)}/", pod=pod))
+    def client_of(self, address: str, *, asks: str = "curl-pod") -> str:
+        """Whom a web server saw when a pod or a machine asked it, without the port."""
+        url = f"http://{in_url(address)}/"
+        return client_in(self.inside(asks, "curl", "-s", "-m", "3", url))
 
-    def client_of_machine(self, machine: str, address: str) -> str:
-        """Whom a web server saw when a machine asked it, without the port."""
-        return client_in(self.on(machine, f"curl -s -m 3 http://{in_url(address)}/"))
+    def ttl_from(self, address: str, *, asks: str = "curl-pod") -> int:
+        """The TTL with which an echo reply came to a pod or a machine."""
+        return ttl_of(self.inside(asks, "ping", "-c", "1", "-W", "3", address))
 
     @contextmanager
     def router_knows_pods(self) -> Iterator[None]:
@@ -105,12 +126,14 @@ class Place:
             for cidr in node["spec"]["podCIDRs"]:
                 hop = next(ip for ip in ips if (":" in ip) == (":" in cidr))
                 routes.append(f"{'-6 ' if ':' in cidr else ''}route replace {cidr} via {hop}")
-        self.on("router", f"sh -c {shlex.quote('; '.join(f'ip {r}' for r in routes))}")
+        for route in routes:
+            self.inside("router", "ip", *route.split())
         try:
             yield
         finally:
-            gone = "; ".join(f"ip {r.replace(' replace ', ' del ')}" for r in routes)
-            self.on("router", f"sh -c {shlex.quote(gone)}")
+            for route in routes:
+                words = route.replace(" replace ", " del ").split()
+                self.inside("router", "ip", *words)
 
 
 def client_in(answer: str) -> str:

@@ -2,15 +2,14 @@
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from tests.lab.cluster import eventually
 from tests.lab.walkthrough.capture import Capture
-from tests.lab.walkthrough.exchange import ECHO_PORT, ask, echo
-from tests.lab.walkthrough.place import ROUTER_IP, Place, rows, ttl_of
+from tests.lab.walkthrough.exchange import ECHO_PORT, PYTHON, ask, echo
+from tests.lab.walkthrough.place import ROUTER_IP, Place, rows
 
 NODE_IP6S = {"k8s-ctr": "fd00:192:168:10::100", "k8s-w1": "fd00:192:168:10::101"}
 POD_CIDR6S = {"k8s-ctr": "fd00:10:244::/64", "k8s-w1": "fd00:10:244:1::/64"}
@@ -52,7 +51,9 @@ def webpod6(place: Place, node: str) -> str:
 
 def spoofed_drops(place: Place) -> int:
     """Packets that curl-pod's node dropped for their source address."""
-    metrics = json.loads(place.on("k8s-ctr", "cilium-dbg bpf metrics list -o json"))
+    metrics = json.loads(
+        place.inside("k8s-ctr", "cilium-dbg", "bpf", "metrics", "list", "-o", "json")
+    )
     return sum(m["packets"] for m in metrics if m["reason"] == "Invalid source ip")
 
 
@@ -120,7 +121,7 @@ def test_kernel_routes_of_ipv6_are_those_of_ipv4(dual: Place) -> None:
 def test_pods_reach_each_other_by_ipv6(dual: Place, node: str, hops: int) -> None:
     address = webpod6(dual, node)
 
-    assert ttl_of(dual.in_pod(f"ping -c 1 -W 3 {address}")) == hops
+    assert dual.ttl_from(address) == hops
     assert dual.client_of(address) == ip6(dual, "curl-pod")
     with echo(dual, dual.webpod(node)) as clients:
         assert ask(dual, "curl-pod", address, ECHO_PORT, size=5000)["answer"] == 5000
@@ -143,21 +144,21 @@ def test_between_nodes_packets_carry_the_pods_own_ipv6_addresses(dual: Place) ->
 
 @pytest.mark.parametrize(("node", "hops"), [("k8s-ctr", 64), ("k8s-w1", 63)])
 def test_pod_reaches_nodes_by_ipv6_with_its_own_address(dual: Place, node: str, hops: int) -> None:
-    assert ttl_of(dual.in_pod(f"ping -c 1 -W 3 {NODE_IP6S[node]}")) == hops
+    assert dual.ttl_from(NODE_IP6S[node]) == hops
     assert dual.client_of(NODE_IP6S[node]) == ip6(dual, "curl-pod")
 
 
 @pytest.mark.parametrize("pod_on", NODE_IP6S)
 @pytest.mark.parametrize("node", NODE_IP6S)
 def test_node_reaches_pods_by_ipv6(dual: Place, node: str, pod_on: str) -> None:
-    seen = dual.client_of_machine(node, webpod6(dual, pod_on))
+    seen = dual.client_of(webpod6(dual, pod_on), asks=node)
 
-    assert seen in dual.on(node, "hostname -I").split()
+    assert seen in dual.inside(node, "hostname", "-I").split()
 
 
 @pytest.mark.parametrize(("address", "source"), WORLD)
 def test_world_sees_the_nodes_ipv6_address(dual: Place, address: str, source: str) -> None:
-    assert ttl_of(dual.in_pod(f"ping -c 1 -W 3 {address}")) == 63
+    assert dual.ttl_from(address) == 63
     assert dual.client_of(address) == source
     assert ask(dual, "curl-pod", address, 7, size=5000)["answer"] == 5000
 
@@ -176,9 +177,9 @@ def test_router_with_a_route_reaches_pods_by_their_own_addresses(routed: Place, 
     """Native routing: the answers of connections that began outside are not masqueraded."""
     address = webpod6(routed, node)
 
-    assert ttl_of(routed.on("router", f"ping -c 1 -W 3 {address}")) == 63
+    assert routed.ttl_from(address, asks="router") == 63
     with Capture.on(routed, "router", "eth1", "tcp port 80 and net fd00:10:244::/56") as seen:
-        assert routed.client_of_machine("router", address) == ROUTER_IP6
+        assert routed.client_of(address, asks="router") == ROUTER_IP6
         lines = seen.until("HTTP/1.1 200")
     assert any(line.startswith(f"IP6 {address}.80 > {ROUTER_IP6}.") for line in lines)
     with echo(routed, routed.webpod(node)) as clients:
@@ -214,9 +215,9 @@ def test_spoofed_ipv6_source_is_dropped_and_counted(dual: Place, source: str) ->
     before = spoofed_drops(dual)
 
     with Capture.on(dual, "router", "eth1", "udp port 9999 or icmp6") as seen:
-        dual.in_pod(f"python3 -S -c {shlex.quote(SPOOF)} {claimed} {ROUTER_IP6}")
+        dual.inside("curl-pod", *PYTHON, SPOOF, claimed, ROUTER_IP6)
         # What was sent later and has arrived shows that the former will not.
-        dual.in_pod(f"ping -c 1 -W 3 {ROUTER_IP6}")
+        dual.inside("curl-pod", "ping", "-c", "1", "-W", "3", ROUTER_IP6)
         lines = seen.until("echo reply")
 
     assert not [line for line in lines if "9999" in line]
@@ -226,8 +227,7 @@ def test_spoofed_ipv6_source_is_dropped_and_counted(dual: Place, source: str) ->
 def test_own_ipv6_source_through_the_same_raw_socket_leaves(dual: Place) -> None:
     """The test above would pass if raw sockets sent nothing."""
     with Capture.on(dual, "router", "eth1", "udp port 9999") as seen:
-        words = f"{ip6(dual, 'curl-pod')} {ROUTER_IP6}"
-        dual.in_pod(f"python3 -S -c {shlex.quote(SPOOF)} {words}")
+        dual.inside("curl-pod", *PYTHON, SPOOF, ip6(dual, "curl-pod"), ROUTER_IP6)
         (line,) = seen.until("9999")
 
     assert line.startswith(f"IP6 {NODE_IP6S['k8s-ctr']}.")

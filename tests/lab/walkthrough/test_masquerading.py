@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.lab.walkthrough.capture import Capture
-from tests.lab.walkthrough.exchange import ECHO_PORT, ask, echo
+from tests.lab.walkthrough.exchange import ECHO_PORT, PYTHON, ask, echo
 from tests.lab.walkthrough.place import (
     BEHIND_ROUTER,
     INTERNET_IP,
@@ -97,8 +97,8 @@ def test_web_servers_of_the_world_see_the_nodes_address(
 def test_pods_of_the_other_node_have_that_nodes_address(walk: Place) -> None:
     pod = walk.webpod("k8s-w1")
 
-    assert walk.client_of(ROUTER_IP, pod=pod) == "192.168.10.101"
-    assert walk.client_of(INTERNET_IP, pod=pod) == UPLINK_IP
+    assert walk.client_of(ROUTER_IP, asks=pod) == "192.168.10.101"
+    assert walk.client_of(INTERNET_IP, asks=pod) == UPLINK_IP
 
 
 @pytest.mark.parametrize(("address", "machine", "source"), WORLD)
@@ -107,7 +107,7 @@ def test_world_sees_the_nodes_address_over_udp(
 ) -> None:
     def clients() -> dict[str, int]:
         shown: dict[str, int] = json.loads(
-            walk.on("k8s-ctr", f"curl -s 'http://{address}/udp?format=json'")
+            walk.inside("k8s-ctr", "curl", "-s", f"http://{address}/udp?format=json")
         )
         return shown
 
@@ -172,10 +172,7 @@ def test_nodes_own_connection_keeps_its_port(walk: Place) -> None:
 
 def test_many_connections_of_two_pods_have_each_a_port_of_their_own(walk: Place) -> None:
     pods = ("curl-pod", walk.webpod("k8s-ctr"))
-    running = [
-        walk.lab.background(pod, "/usr/bin/python3", "-S", "-c", MANY, ROUTER_IP, "400")
-        for pod in pods
-    ]
+    running = [walk.background(pod, *PYTHON, MANY, ROUTER_IP, "400") for pod in pods]
     printed = [process.communicate(timeout=20)[0].split() for process in running]
 
     assert [len(clients) for clients in printed] == [400, 400]
@@ -205,7 +202,7 @@ def test_reply_of_an_inbound_connection_keeps_the_pods_address(routed: Place, no
     """Row 3 of the decision table: the connection began outside."""
     address = routed.webpod_ip(node)
     with Capture.on(routed, "router", "eth1", "tcp port 80 and net 10.244.0.0/16") as seen:
-        assert routed.client_of_machine("router", address) == ROUTER_IP
+        assert routed.client_of(address, asks="router") == ROUTER_IP
         (answer, *_) = [
             x for x in seen.until("HTTP/1.1 200") if x.startswith(f"IP {address}.80 >")
         ]
@@ -216,7 +213,7 @@ def test_reply_of_an_inbound_connection_keeps_the_pods_address(routed: Place, no
 def test_reply_of_an_inbound_ping_and_datagram_keeps_the_pods_address(routed: Place) -> None:
     for node in NODE_IPS:
         address = routed.webpod_ip(node)
-        assert ttl_of(routed.on("router", f"ping -c 1 -W 3 {address}")) == 63
+        assert routed.ttl_from(address, asks="router") == 63
         with echo(routed, routed.webpod(node)) as clients:
             # A connected socket: an answer from another address would not be taken.
             assert ask(routed, "router", address, ECHO_PORT, size=5000)["answer"] == 5000
@@ -270,7 +267,7 @@ def test_node_itself_shows_as_the_first_hop_to_the_world(walk: Place) -> None:
     answer = ask(walk, "curl-pod", INTERNET_IP, 33434, ttl=1)
 
     assert answer["error"] == "EHOSTUNREACH"
-    assert answer["offender"] in walk.on("k8s-ctr", "hostname -I").split()
+    assert answer["offender"] in walk.inside("k8s-ctr", "hostname", "-I").split()
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """Section 4 of the walk-through: native routing between nodes, and what must hold beside it."""
 
 import json
-import shlex
 
 import pytest
 from tests.lab.cluster import eventually
 from tests.lab.walkthrough.capture import Capture
-from tests.lab.walkthrough.exchange import ECHO_PORT, ask, echo
+from tests.lab.walkthrough.exchange import ECHO_PORT, PYTHON, ask, echo
 from tests.lab.walkthrough.place import NODE_IPS, ROUTER_IP, Place, ttl_of
 
 #: Sends a datagram whose IPv4 header says a source of our choice (raw(7), IP_HDRINCL).
@@ -22,7 +21,7 @@ s.sendto(header + udp, (sys.argv[2], 0))
 
 def spoofed_drops(walk: Place, node: str) -> int:
     """Packets that a node dropped for their source address."""
-    metrics = json.loads(walk.on(node, "cilium-dbg bpf metrics list -o json"))
+    metrics = json.loads(walk.inside(node, "cilium-dbg", "bpf", "metrics", "list", "-o", "json"))
     return sum(m["packets"] for m in metrics if m["reason"] == "Invalid source ip")
 
 
@@ -34,15 +33,15 @@ def test_pods_of_two_nodes_are_two_hops_apart(walk: Place) -> None:
 
 
 def test_pods_of_one_node_are_one_hop_apart(walk: Place) -> None:
-    assert ttl_of(walk.in_pod(f"ping -c 1 -W 3 {walk.webpod_ip('k8s-ctr')}")) == 63
+    assert walk.ttl_from(walk.webpod_ip("k8s-ctr")) == 63
 
 
 def test_another_node_is_one_hop_from_a_pod(walk: Place) -> None:
-    assert ttl_of(walk.in_pod("ping -c 1 -W 3 192.168.10.101")) == 63
+    assert walk.ttl_from("192.168.10.101") == 63
 
 
 def test_its_own_node_is_next_to_a_pod(walk: Place) -> None:
-    assert ttl_of(walk.in_pod("ping -c 1 -W 3 192.168.10.100")) == 64
+    assert walk.ttl_from("192.168.10.100") == 64
 
 
 def test_every_address_of_a_node_answers_a_pod(walk: Place) -> None:
@@ -50,7 +49,7 @@ def test_every_address_of_a_node_answers_a_pod(walk: Place) -> None:
     for node, hops in (("k8s-ctr", 64), ("k8s-w1", 63)):
         spec = walk.lab.object("ciliumnode", node)["spec"]
         (router,) = (a["ip"] for a in spec["addresses"] if a["type"] == "CiliumInternalIP")
-        assert ttl_of(walk.in_pod(f"ping -c 1 -W 3 {router}")) == hops
+        assert walk.ttl_from(router) == hops
     assert walk.client_of("10.0.2.15") == walk.curl_ip
 
 
@@ -86,7 +85,7 @@ def test_pod_sees_another_pods_own_address_over_tcp(walk: Place, node: str) -> N
 def test_connections_go_the_other_way_too(walk: Place) -> None:
     client = walk.webpod("k8s-w1")
 
-    assert walk.client_of(walk.webpod_ip("k8s-ctr"), pod=client) == walk.webpod_ip("k8s-w1")
+    assert walk.client_of(walk.webpod_ip("k8s-ctr"), asks=client) == walk.webpod_ip("k8s-w1")
 
 
 @pytest.mark.parametrize("node", NODE_IPS)
@@ -116,10 +115,10 @@ def test_whole_mtu_of_the_network_is_the_pods(walk: Place) -> None:
 @pytest.mark.parametrize("pod_on", NODE_IPS)
 @pytest.mark.parametrize("node", NODE_IPS)
 def test_node_reaches_pods_and_they_see_the_node(walk: Place, node: str, pod_on: str) -> None:
-    seen = walk.client_of_machine(node, walk.webpod_ip(pod_on))
+    seen = walk.client_of(walk.webpod_ip(pod_on), asks=node)
 
     # On the same node it has no better source than any of its addresses.
-    own = set(walk.on(node, "hostname -I").split())
+    own = set(walk.inside(node, "hostname", "-I").split())
     assert seen in (own if node == pod_on else {NODE_IPS[node]})
 
 
@@ -154,7 +153,7 @@ def test_each_node_on_the_way_is_a_hop_that_shows(walk: Place) -> None:
     second = ask(walk, "curl-pod", address, 9, ttl=2)
 
     assert first["error"] == second["error"] == "EHOSTUNREACH"
-    assert first["offender"] in walk.on("k8s-ctr", "hostname -I").split()
+    assert first["offender"] in walk.inside("k8s-ctr", "hostname", "-I").split()
     assert second["offender"] == NODE_IPS["k8s-w1"]
 
 
@@ -165,10 +164,9 @@ def test_spoofed_source_is_dropped_and_counted(walk: Place, source: str) -> None
     before = spoofed_drops(walk, "k8s-ctr")
 
     with Capture.on(walk, "router", "eth1", "udp port 9999 or icmp") as seen:
-        words = f"{claimed} {ROUTER_IP}"
-        walk.in_pod(f"python3 -S -c {shlex.quote(SPOOF)} {words}")
+        walk.inside("curl-pod", *PYTHON, SPOOF, claimed, ROUTER_IP)
         # What was sent later and has arrived shows that the former will not.
-        walk.in_pod(f"ping -c 1 -W 3 {ROUTER_IP}")
+        walk.inside("curl-pod", "ping", "-c", "1", "-W", "3", ROUTER_IP)
         lines = seen.until("echo reply")
 
     assert not [line for line in lines if "9999" in line]
@@ -178,7 +176,7 @@ def test_spoofed_source_is_dropped_and_counted(walk: Place, source: str) -> None
 def test_own_source_through_the_same_raw_socket_leaves(walk: Place) -> None:
     """The test above would pass if raw sockets sent nothing."""
     with Capture.on(walk, "router", "eth1", "udp port 9999") as seen:
-        walk.in_pod(f"python3 -S -c {shlex.quote(SPOOF)} {walk.curl_ip} {ROUTER_IP}")
+        walk.inside("curl-pod", *PYTHON, SPOOF, walk.curl_ip, ROUTER_IP)
         (line,) = seen.until("9999")
 
     assert line.startswith("IP 192.168.10.100.")
@@ -189,8 +187,8 @@ def test_spoofed_source_does_not_reach_a_pod_of_the_same_node(walk: Place) -> No
     before = spoofed_drops(walk, "k8s-ctr")
 
     with Capture.on(walk, walk.webpod("k8s-ctr"), "eth0", "udp port 9999 or icmp") as seen:
-        walk.in_pod(f"python3 -S -c {shlex.quote(SPOOF)} {walk.webpod_ip('k8s-w1')} {target}")
-        walk.in_pod(f"ping -c 1 -W 3 {target}")
+        walk.inside("curl-pod", *PYTHON, SPOOF, walk.webpod_ip("k8s-w1"), target)
+        walk.inside("curl-pod", "ping", "-c", "1", "-W", "3", target)
         lines = seen.until("echo reply")
 
     assert not [line for line in lines if "9999" in line]

@@ -33,6 +33,7 @@ class PodGarbageCollector:
         if new is None:
             for key, pod in self._pods.objects.items():
                 if self._is_orphan(pod):
+                    self._suspects.add(pod.metadata.uid)  # Seen to go: no need to wait.
                     self._queue.add(key)
 
     def _is_orphan(self, pod: Pod) -> bool:

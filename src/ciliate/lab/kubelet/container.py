@@ -120,7 +120,8 @@ class ContainerLife:
         except asyncio.CancelledError:
             self._stop_reading()  # Another kubelet reads on.
             raise
-        with contextlib.suppress(CgroupBusyError):  # Told by `lab status`; the pod goes on.
+        # Busy: told by `lab status`, the pod goes on. OSError: the whole node is being removed.
+        with contextlib.suppress(CgroupBusyError, OSError):
             await asyncio.to_thread(self._lab.remove, self.place.cgroup)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):

@@ -1,6 +1,7 @@
 """The containers of one pod: started, watched, probed, restarted, stopped."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import signal
@@ -69,10 +70,12 @@ class PodContainers:
             )
             if life is None:
                 self._note_exit(state, 137, reason="ContainerStatusUnknown")
-            else:
-                self._follow(name, life)
-                if pod is not None and name in by_name:
-                    self._probe(pod, by_name[name], life, self._program(by_name[name], {}), ips)
+                continue
+            self._follow(name, life)
+            if pod is not None and name in by_name:
+                with contextlib.suppress(UnknownImageError):  # Of a pod changed meanwhile.
+                    program = self._program(by_name[name], state.environment)
+                    self._probe(pod, by_name[name], life, program, ips)
 
     async def advance(self, pod: Pod, ips: tuple[str, ...], config: ConfigData) -> float | None:
         """Start what should run and does not; return in how many seconds to come again."""
@@ -106,15 +109,15 @@ class PodContainers:
             if not restarts(policy, state.exit.exit_code):
                 self.waiting.pop(container.name, None)
                 return None
-            left_s = self._backoff(container.name).left_s(_now())
-            if left_s > 0:
-                self._note_backoff(pod, container.name, left_s)
-                return left_s
+        left_s = self._backoff(container.name).left_s(_now())
+        if left_s > 0:
+            self._note_backoff(pod, container.name, left_s)
+            return left_s
         await self._start(pod, container, ips, config)
         return self._backoff(container.name).left_s(_now()) or None
 
     def _note_backoff(self, pod: Pod, name: str, left_s: float) -> None:
-        """Say once per pause that the container waits."""
+        """Say once per pause that the container waits, unless it is said why it cannot start."""
         if name in self.waiting:
             return
         whole = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
@@ -307,7 +310,7 @@ class PodContainers:
         for life in lives:
             try:
                 await life.kill_all()
-            except CgroupBusyError as error:
+            except (CgroupBusyError, OSError) as error:
                 _log.warning("%s", error)
 
 

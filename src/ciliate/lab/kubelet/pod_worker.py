@@ -201,7 +201,7 @@ class PodWorker:
                 )
                 await self._network.detach(self.record)
                 break
-            except (CniError, KernelCallError, CgroupBusyError) as error:
+            except (CniError, KernelCallError, CgroupBusyError, OSError) as error:
                 self._tell(
                     warning=True,
                     reason="FailedKillPod",

@@ -264,3 +264,23 @@ async def test_pod_without_a_place_says_why_and_gets_one_later(server: EmbeddedS
             return pod.spec.node_name == "n1"
 
         await eventually(placed)
+
+
+async def test_pods_of_a_removed_node_run_elsewhere(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        await add_node(client, "n2")
+        await post(
+            client,
+            "/apis/apps/v1/namespaces/default/deployments",
+            workload("Deployment", replicas=4),
+        )
+        await eventually(lambda: ready_replicas(client, 4))
+
+        await client.delete(NODES, "n2")
+
+        async def moved() -> bool:
+            pods = (await client.list(PODS)).items
+            return [pod.spec.node_name for pod in pods] == ["n1"] * 4
+
+        await eventually(moved)
