@@ -41,6 +41,9 @@ int from_pod(struct __sk_buff *skb)
 
 	if (!interface)
 		return drop(skb, DROP_UNKNOWN_ENDPOINT, FROM_POD);
+	if (skb->vlan_present) /* the tag would leave with the packet, into a network of the node's
+				*/
+		return drop(skb, DROP_VLAN_NOT_ALLOWED, FROM_POD);
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return answer_arp(skb, interface);
 
@@ -51,6 +54,9 @@ int from_pod(struct __sk_buff *skb)
 		return drop(skb, DROP_FORBIDDEN_ICMPV6, FROM_POD);
 	if (verify_source && !source_is_own(&packet, interface))
 		return drop(skb, DROP_INVALID_SOURCE_IP, FROM_POD);
+
+	if (address_is_multicast(&packet.tuple.destination, packet.is_v6))
+		return drop(skb, DROP_UNKNOWN_L3_TARGET, FROM_POD);
 
 	endpoint = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination);
 	if (!endpoint)

@@ -56,6 +56,8 @@ int from_uplink(struct __sk_buff *skb)
 	struct endpoint *endpoint;
 	struct packet packet = {};
 
+	if (skb->vlan_present) /* for a VLAN device above this one */
+		return pass(skb, FROM_UPLINK);
 	if (parse_l3(skb, &packet))
 		return pass(skb, FROM_UPLINK); /* not IP, or not sound: the stack's to judge */
 

@@ -32,15 +32,12 @@ static __always_inline bool is_local_pod(const struct ip_address *address)
 	return endpoint && !(endpoint->flags & ENDPOINT_HOST);
 }
 
-/* Does the destination see the pod's own address? Order: routing-masquerading.md, section 2.4. */
-static __always_inline bool is_excluded(const struct packet *packet)
+/* Is the destination a node or a pod of this cluster? (routing-masquerading.md, 2.4, row 8) */
+static __always_inline bool is_cluster(const struct ip_address *destination)
 {
-	struct ipcache_entry *destination;
+	struct ipcache_entry *entry = ipcache_lookup(destination);
 
-	if (in_native_prefix(&packet->tuple.destination, packet->is_v6))
-		return true;
-	destination = ipcache_lookup(&packet->tuple.destination);
-	return destination && is_never_masqueraded(destination);
+	return entry && is_never_masqueraded(entry);
 }
 
 /* The node's own packets take part only where their port could meet one of a pod's flows. */
@@ -75,10 +72,10 @@ int to_uplink(struct __sk_buff *skb)
 	bool from_node;
 	int error;
 
-	if (parse_l3(skb, &packet))
+	if (skb->vlan_present || parse_l3(skb, &packet))
 		return pass(skb, TO_UPLINK);
 	own = masquerade_address(skb, &packet);
-	if (!own || is_excluded(&packet))
+	if (!own || in_native_prefix(&packet.tuple.destination, packet.is_v6))
 		return pass(skb, TO_UPLINK);
 	from_node = address_equal(&packet.tuple.source, own);
 	if (!from_node && !is_local_pod(&packet.tuple.source))
@@ -87,10 +84,10 @@ int to_uplink(struct __sk_buff *skb)
 	error = parse_l4(skb, &packet);
 	if (error)
 		return from_node ? pass(skb, TO_UPLINK) : drop(skb, error, TO_UPLINK);
-	if (from_node)
-		error = reserve_node_port(skb, &packet, own);
-	else if (!connection_is_reply(skb, &packet))
-		error = masquerade(skb, &packet, own);
+	if (!nat_is_live(&packet) && (is_cluster(&packet.tuple.destination) ||
+				      (!from_node && connection_is_reply(skb, &packet))))
+		return pass(skb, TO_UPLINK);
+	error = from_node ? reserve_node_port(skb, &packet, own) : masquerade(skb, &packet, own);
 	return error ? drop(skb, error, TO_UPLINK) : pass(skb, TO_UPLINK);
 }
 

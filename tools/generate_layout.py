@@ -74,6 +74,7 @@ DROP_TEXT: Final = {
     "DROP_UNKNOWN_SENDER": "Unknown sender",
     "DROP_FRAGMENT_NOT_FOUND": "First logical datagram fragment not found",
     "DROP_FORBIDDEN_ICMPV6": "Forbidden ICMPv6 message",
+    "DROP_VLAN_NOT_ALLOWED": "VLAN traffic disallowed by VLAN filter",
     "DROP_TTL_EXCEEDED": "TTL exceeded",
     "DROP_RATE_LIMITED": "Rate limited",
     "DROP_HOST_NOT_READY": "Host datapath not ready",

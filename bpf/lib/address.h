@@ -35,6 +35,14 @@ static __always_inline struct ip_address address_from_v6(const struct in6_addr *
 	return address;
 }
 
+/* Multicast and broadcast: 224.0.0.0/3 (RFC 5771 and what was class E), ff00::/8 (RFC 4291). */
+static __always_inline bool address_is_multicast(const struct ip_address *address, bool is_v6)
+{
+	if (is_v6)
+		return (address->words[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
+	return (address->words[3] & bpf_htonl(0xe0000000)) == bpf_htonl(0xe0000000);
+}
+
 static __always_inline bool in_prefix(const struct ip_address *address,
 				      const volatile struct ip_address *prefix,
 				      const volatile struct ip_address *mask)

@@ -15,7 +15,7 @@ static const __u64 LIFETIME_TCP_NS = 8000 * SECOND_NS;
 static const __u64 LIFETIME_TCP_SYN_NS = 60 * SECOND_NS;
 static const __u64 LIFETIME_TCP_CLOSED_NS = 10 * SECOND_NS;
 static const __u64 LIFETIME_ANY_NS = 60 * SECOND_NS;
-/* Expiry is written again only when it moved by this much: a packet costs no shared write. */
+/* Expiry is written again only when it moved by this much. */
 static const __u64 REFRESH_NS = SECOND_NS;
 
 static const __u32 CONNECTION_CLOSED = CONNECTION_CLOSING_ORIGINAL | CONNECTION_CLOSING_REPLY;
@@ -34,23 +34,27 @@ static __always_inline __u64 lifetime_ns(__u8 protocol, __u32 flags)
 	return flags & CONNECTION_SEEN_NON_SYN ? LIFETIME_TCP_NS : LIFETIME_TCP_SYN_NS;
 }
 
-/* The flags of a flow after a packet; a RST closes both directions at once. */
+/*
+ * The flags of a flow after a packet. A FIN or RST closes its own direction; a RST before the
+ * connection stood closes both, because nobody will say more.
+ */
 static __always_inline __u32 flags_after(__u32 flags, const struct packet *packet, bool reply)
 {
+	__u32 own = reply ? CONNECTION_CLOSING_REPLY : CONNECTION_CLOSING_ORIGINAL;
 	__u8 tcp = packet->tcp_flags;
 
+	if (packet->tuple.protocol != IPPROTO_TCP || packet->fragment_offset)
+		return reply ? flags | CONNECTION_SEEN_REPLY : flags;
+	if ((tcp & (TCP_FLAG_SYN_BIT | TCP_FLAG_ACK_BIT)) == TCP_FLAG_SYN_BIT) {
+		/* A new connection on the ports of a closed one starts a new life. */
+		return (flags & CONNECTION_CLOSED) == CONNECTION_CLOSED ? 0 : flags;
+	}
+	if (tcp & TCP_FLAG_RST_BIT && !(flags & CONNECTION_SEEN_NON_SYN))
+		flags |= CONNECTION_CLOSED;
+	if (tcp & (TCP_FLAG_RST_BIT | TCP_FLAG_FIN_BIT))
+		flags |= own;
 	if (reply)
 		flags |= CONNECTION_SEEN_REPLY;
-	if (packet->tuple.protocol != IPPROTO_TCP || packet->fragment_offset)
-		return flags;
-	if (tcp & TCP_FLAG_RST_BIT)
-		return flags | CONNECTION_CLOSED | CONNECTION_SEEN_NON_SYN;
-	if (tcp & TCP_FLAG_SYN_BIT) {
-		/* A new connection on the ports of a closed one starts a new life. */
-		return tcp & TCP_FLAG_ACK_BIT ? flags : flags & ~CONNECTION_CLOSED;
-	}
-	if (tcp & TCP_FLAG_FIN_BIT)
-		flags |= reply ? CONNECTION_CLOSING_REPLY : CONNECTION_CLOSING_ORIGINAL;
 	return flags | CONNECTION_SEEN_NON_SYN;
 }
 

@@ -46,6 +46,11 @@ static __always_inline struct tuple nat_out_key(const struct tuple *in,
 	return key;
 }
 
+static __always_inline bool nat_maps_alike(const struct nat_entry *a, const struct nat_entry *b)
+{
+	return a->to_port == b->to_port && address_equal(&a->to_address, &b->to_address);
+}
+
 /* Refresh both entries; `partner` holds what the other one says, in case it was evicted. */
 static __always_inline void nat_touch(struct nat_entry *entry, const struct packet *packet,
 				      bool reply, const struct tuple *partner_key,
@@ -61,8 +66,10 @@ static __always_inline void nat_touch(struct nat_entry *entry, const struct pack
 	entry->expires_ns = expires_ns;
 	other = bpf_map_lookup_elem(&nat, partner_key);
 	if (other) {
-		other->flags = flags;
-		other->expires_ns = expires_ns;
+		if (nat_maps_alike(other, partner)) { /* else another flow has taken its place */
+			other->flags = flags;
+			other->expires_ns = expires_ns;
+		}
 		return;
 	}
 	fresh = *partner;
@@ -74,7 +81,8 @@ static __always_inline void nat_touch(struct nat_entry *entry, const struct pack
 
 /*
  * Take a port: inserting the IN entry only where none stands is the test for a collision. An
- * entry whose flow is over counts as none. The original port is kept when it is free.
+ * entry whose flow is over counts as none, and one of this very flow is its port. The original
+ * port is kept when it is free.
  */
 static __always_inline bool nat_take_port(const struct tuple *out, struct nat_entry *mapped,
 					  const struct nat_entry *reverse)
@@ -96,7 +104,11 @@ static __always_inline bool nat_take_port(const struct tuple *out, struct nat_en
 		if (!bpf_map_update_elem(&nat, &key, reverse, BPF_NOEXIST))
 			return true;
 		holder = bpf_map_lookup_elem(&nat, &key);
-		if (holder && holder->expires_ns < reverse->created_ns) {
+		if (!holder)
+			continue;
+		if (nat_maps_alike(holder, reverse)) /* our own: only the other half was lost */
+			return true;
+		if (holder->expires_ns < reverse->created_ns) {
 			bpf_map_update_elem(&nat, &key, reverse, BPF_ANY);
 			return true;
 		}
@@ -123,6 +135,17 @@ static __always_inline int nat_create(const struct packet *packet, const struct 
 	if (bpf_map_update_elem(&nat, out, mapped, BPF_ANY))
 		return DROP_NAT_NO_MAPPING;
 	return 0;
+}
+
+/* Is this packet of a flow that is being masqueraded? Then no other rule is asked. */
+static __always_inline bool nat_is_live(const struct packet *packet)
+{
+	struct tuple out = packet->tuple;
+	struct nat_entry *entry;
+
+	out.direction = TUPLE_OUT;
+	entry = bpf_map_lookup_elem(&nat, &out);
+	return entry && entry->expires_ns >= now_ns();
 }
 
 /* Where the flow of this outgoing packet is mapped to; the flow is made when it is new. */
@@ -174,7 +197,8 @@ static __always_inline int parse_inner_ip(struct __sk_buff *skb, struct inner *i
 	} else {
 		struct iphdr ip;
 
-		if (bpf_skb_load_bytes(skb, inner->ip_offset, &ip, sizeof(ip)) || ip.ihl < 5)
+		if (bpf_skb_load_bytes(skb, inner->ip_offset, &ip, sizeof(ip)) || ip.ihl < 5 ||
+		    bpf_ntohs(ip.frag_off) & IPV4_FRAGMENT_OFFSET_MASK) /* no ports quoted */
 			return DROP_INVALID_PACKET;
 		packet->tuple.source = address_from_v4(ip.saddr);
 		packet->tuple.destination = address_from_v4(ip.daddr);

@@ -200,7 +200,9 @@ async def test_a_store_that_fails_later_acknowledges_nothing_and_ends_the_server
     ready = asyncio.Event()
     serving = asyncio.create_task(serve(settings_of(made), [listener], ready=ready))
     async with asyncio.timeout(DEADLINE_S):
-        await ready.wait()
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        assert ready.is_set()
         with closing(sqlite3.connect(made.directory / "data" / "objects.sqlite")) as other:
             other.execute("DROP TABLE versions")
         async with (

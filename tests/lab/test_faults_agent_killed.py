@@ -12,6 +12,9 @@ from tests.lab.streams import assert_alive, assert_unbroken, tcp_stream, udp_str
 
 ABSENCE_S = 20.0 if LONG else 2.0
 
+#: An agent that has other programs to load is ready some 0.2 s after its start.
+KILLED_AFTER_S = (0.04, 0.08, 0.12, 0.16, 0.2) if LONG else (0.12,)
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Cluster]:
@@ -61,7 +64,7 @@ def test_no_packet_is_lost_while_agents_die_stay_away_and_come_back(lab: Cluster
 def test_agent_killed_again_and_again_in_its_first_moments_costs_no_packet(lab: Cluster) -> None:
     """Each start is cut at another moment: whatever was half done then does no harm."""
     node = FaultyNode(lab, "k8s-w1")
-    moments_s = [0.05 * number for number in range(1, 21 if LONG else 9)]
+    moments_s = [0.05 * number for number in range(1, 21 if LONG else 7)]
 
     with (
         udp_stream(lab, "left", "right", pod_ip(lab, "right")) as udp,
@@ -96,7 +99,7 @@ def map_capacity(node: FaultyNode, name: str) -> int:
     return int(node.json("bpftool", "-j", "map", "show", "pinned", path)["max_entries"])
 
 
-@pytest.mark.parametrize("killed_after_s", [None, 0.08, 0.12, 0.16])
+@pytest.mark.parametrize("killed_after_s", [None, *KILLED_AFTER_S])
 def test_programs_and_maps_replaced_under_traffic_cost_no_packet(
     lab: Cluster, killed_after_s: float | None
 ) -> None:

@@ -10,7 +10,7 @@ from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import FaultyNode, fault_lab
 from tests.lab.plugin_calls import Sandbox, call_all, make_sandboxes, remove_sandboxes
 
-TRY_AGAIN, UNAVAILABLE = 11, 50
+TRY_AGAIN = 11
 
 #: Of 256 addresses the first and last are nobody's (reference/ipam.md, 4.1), one the router's.
 POOL, USABLE, FOR_PODS = "10.244.1.0/24", 254, 253
@@ -54,8 +54,7 @@ def test_add_to_a_full_pool_names_it_and_succeeds_after_a_del(
     assert refused.answer["code"] == TRY_AGAIN
     assert POOL in refused.answer["msg"]
     assert str(USABLE) in refused.answer["msg"]
-    assert status.answer["code"] == UNAVAILABLE
-    assert POOL in status.answer["msg"]
+    assert status.ok, "a full pool is no failure of the node: it stays Ready"
     after = node.wait_settled(endpoints=FOR_PODS)
     assert after.endpoints[one_too_many.container_id] == freed
 

@@ -1,11 +1,11 @@
 """Routes follow the cluster, come back when somebody removes them, and are no pod's to change."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import LONG, FaultyNode, apply_pod, fault_lab, frozen, pod_ip, process
-from tests.lab.plugin_calls import make_sandboxes, remove_sandboxes
 from tests.netlink.frames import (
     arp_claims,
     icmp_redirect,
@@ -39,12 +39,10 @@ def gateways(node: FaultyNode) -> dict[str, str]:
     }
 
 
-def attach_somebody(node: FaultyNode) -> None:
-    """A pod comes and goes: an event that makes the agent look."""
-    (sandbox,) = make_sandboxes(node, 1, "somebody")
-    assert sandbox.add().ok
-    assert sandbox.delete().ok
-    remove_sandboxes([sandbox])
+def touch_node(lab: Cluster) -> None:
+    """A node changes: an event that makes the others look at their routes."""
+    word = f"touched={time.monotonic_ns()}"
+    lab.kubectl("annotate", "--overwrite", "ciliumnode", "k8s-w1", word)
 
 
 def test_routes_follow_nodes_that_come_and_go(lab: Cluster, control: FaultyNode) -> None:
@@ -71,7 +69,7 @@ def test_routes_follow_nodes_that_come_and_go(lab: Cluster, control: FaultyNode)
 def test_route_deleted_by_hand_comes_back(lab: Cluster, control: FaultyNode) -> None:
     control.run("ip", "route", "del", TO_W1)
     if not LONG:  # Otherwise the regular look of each minute finds it.
-        attach_somebody(control)
+        touch_node(lab)
 
     eventually(
         lambda: gateways(control) == {TO_W1: "192.168.10.101"},
@@ -81,10 +79,10 @@ def test_route_deleted_by_hand_comes_back(lab: Cluster, control: FaultyNode) -> 
     assert "1 received" in lab.exec("left", "ping", "-c1", "-W2", pod_ip(lab, "right"))
 
 
-def test_route_changed_by_hand_is_put_right(control: FaultyNode) -> None:
+def test_route_changed_by_hand_is_put_right(lab: Cluster, control: FaultyNode) -> None:
     wrong = ("via", "192.168.10.200", "dev", "eth1", "proto", "kernel")
     control.run("ip", "route", "replace", TO_W1, *wrong)
-    attach_somebody(control)
+    touch_node(lab)
 
     eventually(
         lambda: gateways(control) == {TO_W1: "192.168.10.101"}, within_s=5, what="the right route"

@@ -124,10 +124,7 @@ async def test_first_packet_after_create_arrives_in_both_directions(
 async def test_kernel_alone_forwards_between_pods(
     links: PodLinks, node: str, pods: list[str], accept: int, *, ipv6: bool
 ) -> None:
-    """The host side's IPv6 `forwarding` is 0 for neighbour discovery only.
-
-    The second pod is new each time: no packet to an address just given is lost.
-    """
+    """The second pod is new each time: no packet to an address just given is lost."""
     await _make_router(node, ipv6=ipv6)
     await links.create(pod_link(pods[0], 2, accept, ipv6=ipv6))
 

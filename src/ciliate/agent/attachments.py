@@ -29,7 +29,7 @@ from ciliate.ipam.errors import BlockExhaustedError
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPAddress, to_octets
 from ciliate.netlink.pod import PodLinks
-from ciliate.netlink.pod_link import PodLink, host_name, new_mac
+from ciliate.netlink.pod_link import PodLink, PodLinkState, host_name, new_mac
 
 _log = logging.getLogger(__name__)
 
@@ -78,11 +78,10 @@ class PodAttachments:
         """
         attachment = request.attachment
         async with self._locks.held(attachment):
-            known = self._wiring.table.find(attachment.container_id, attachment.ifname)
-            if known is not None and known.id in self._removals:
-                await asyncio.shield(self._removals[known.id])
-                known = None
-            if known is not None:
+            known = self._find(attachment)
+            if known is not None and known.state is EndpointState.DISCONNECTING:
+                await self._detach(known)  # Its removal goes on, or is tried again.
+            elif known is not None:
                 if known.netns == request.netns and await self._stands(known):
                     return _result(known)
                 await self._detach(known)
@@ -93,8 +92,8 @@ class PodAttachments:
         """Take a pod's interface away (CNI DEL); what is gone already is a success."""
         attachment = request.attachment
         async with self._locks.held(attachment):
-            known = self._wiring.table.find(attachment.container_id, attachment.ifname)
-            if known is not None and known.id not in self._removals:
+            known = self._find(attachment)
+            if known is not None:
                 self._start_removal(known)
 
     async def check(self, request: Check) -> None:
@@ -105,7 +104,7 @@ class PodAttachments:
             CiliateError: Something about the interface differs; the message names it.
         """
         attachment = request.attachment
-        known = self._wiring.table.find(attachment.container_id, attachment.ifname)
+        known = self._find(attachment)
         if known is None:
             raise CniError(
                 CniCode.UNKNOWN_CONTAINER,
@@ -115,31 +114,32 @@ class PodAttachments:
 
     async def gc(self, request: Gc) -> None:
         """Remove every attachment that the runtime does not know any more (CNI GC)."""
-        for endpoint in self._wiring.table:
-            if Attachment(endpoint.container_id, endpoint.ifname) not in request.valid:
-                _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
-                await self._detach_idle(endpoint)
+        stale = [
+            endpoint
+            for endpoint in self._wiring.table
+            if Attachment(endpoint.container_id, endpoint.ifname) not in request.valid
+        ]
+        for endpoint in stale:
+            _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
+        await asyncio.gather(*map(self._detach_idle, stale))  # One group, one wait for RCU.
 
     async def status(self, request: Status) -> None:
-        """Tell whether an ADD could succeed now (CNI STATUS).
+        """Tell whether the node can attach pods at all (CNI STATUS): it can while we answer.
 
-        Raises:
-            CniError: A family has no address left (code 50).
+        A full pool is no failure of the node: an ADD says so, and a DEL makes room.
         """
-        for cidr in self._wiring.addresses.cidrs:
-            block = self._wiring.addresses.block(cidr.version)
-            if block is not None and block.used >= block.usable:
-                raise CniError(
-                    CniCode.PLUGIN_NOT_AVAILABLE,
-                    str(BlockExhaustedError(cidr, block.usable)),
-                    request.network,
-                )
 
     async def remove_vanished(self) -> None:
-        """Drop endpoints whose interface is gone although no DEL came: their pods are dead."""
+        """Drop endpoints whose interface is gone although no DEL came: their pods are dead.
+
+        Removals that failed are tried again.
+        """
+        known = tuple(self._wiring.table)  # First: a pod that comes meanwhile is not in question.
         standing = {link.name for link in await self._wiring.links.observe()}
-        for endpoint in self._wiring.table:
-            if endpoint.host_name not in standing and endpoint.id not in self._removals:
+        for endpoint in known:
+            if endpoint.state is EndpointState.DISCONNECTING:
+                await self._detach_idle(endpoint)
+            elif endpoint.host_name not in standing:
                 _log.warning(
                     "endpoint %d of pod %s lost its interface %s: forgotten",
                     endpoint.id,
@@ -147,6 +147,14 @@ class PodAttachments:
                     endpoint.host_name,
                 )
                 await self._detach_idle(endpoint)
+
+    def _find(self, attachment: Attachment) -> Endpoint | None:
+        """Return the endpoint of an attachment, also one that is known by its interface alone."""
+        known = self._wiring.table.find(attachment.container_id, attachment.ifname)
+        if known is not None:
+            return known
+        name = host_name(attachment.container_id, attachment.ifname)
+        return next((e for e in self._wiring.table if e.host_name == name), None)
 
     async def _detach_idle(self, endpoint: Endpoint) -> None:
         async with self._locks.held(Attachment(endpoint.container_id, endpoint.ifname)):
@@ -168,21 +176,26 @@ class PodAttachments:
             addresses = wiring.addresses.allocate(owner)
         except BlockExhaustedError as error:
             raise CniError(CniCode.TRY_AGAIN_LATER, str(error), f"pod {owner}") from error
-        endpoint = self._draft(request, addresses)
         try:
-            state = await wiring.links.create(self._link(endpoint))
+            endpoint = self._draft(request, addresses)
+        except CiliateError:
+            wiring.addresses.release(addresses)
+            raise
+        # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
+        creation = asyncio.create_task(wiring.links.create(self._link(endpoint)))
+        try:
+            state = await asyncio.shield(creation)
             endpoint = replace(endpoint, ifindex=state.host_ifindex)
             self._connect(endpoint)
-        except BaseException:
-            # Also when the request is cancelled: the worker may have gone on to make the link.
-            await asyncio.shield(self._tasks.create_task(self._undo(endpoint)))
+        except BaseException:  # Also when the request is cancelled.
+            await asyncio.shield(self._tasks.create_task(self._undo(endpoint, creation)))
             raise
         return endpoint
 
     def _draft(self, request: Add, addresses: tuple[IPAddress, ...]) -> Endpoint:
         network = self._network()
         pod = request.pod
-        known = self._wiring.identities.known(pod.namespace, pod.name)
+        known = self._wiring.identities.known(pod.namespace, pod.name, pod.uid)
         number, labels = known or (IDENTITY_INIT, ("reserved:init",))
         return Endpoint(
             id=self._wiring.table.promise_id(),
@@ -233,9 +246,7 @@ class PodAttachments:
 
     def _disconnect(self, endpoint: Endpoint) -> None:
         """Take an endpoint out of the maps; file and table say so until the interface is gone."""
-        for address in endpoint.addresses:
-            self._wiring.endpoints.remove(to_octets(address))
-        self._wiring.interfaces.remove(endpoint.ifindex)
+        self._clear_maps(endpoint)
         leaving = replace(endpoint, state=EndpointState.DISCONNECTING)
         self._wiring.table.put(leaving)
         try:
@@ -243,8 +254,22 @@ class PodAttachments:
         except CiliateError as error:  # No space left must not keep a pod from going.
             _log.warning("%s", error)
 
+    def _clear_maps(self, endpoint: Endpoint) -> None:
+        for address in endpoint.addresses:
+            held = self._wiring.endpoints.get(to_octets(address))
+            if held is not None and held.endpoint_id == endpoint.id:
+                self._wiring.endpoints.remove(to_octets(address))
+        if endpoint.ifindex:
+            self._wiring.interfaces.remove(endpoint.ifindex)
+
     def _start_removal(self, endpoint: Endpoint) -> asyncio.Task[None]:
-        """Disconnect now; remove the interface in the background, grouped with others."""
+        """Disconnect now; remove the interface in the background, grouped with others.
+
+        A removal that is under way is not begun twice.
+        """
+        running = self._removals.get(endpoint.id)
+        if running is not None:
+            return running
         self._disconnect(endpoint)
         task = self._tasks.create_task(self._finish(endpoint))
         self._removals[endpoint.id] = task
@@ -255,14 +280,13 @@ class PodAttachments:
         await asyncio.shield(self._start_removal(endpoint))
 
     async def _finish(self, endpoint: Endpoint) -> None:
-        """Remove the interface, then free what it held. An address stays taken on failure."""
+        """Remove the interface, then free what it held. On failure the addresses stay taken."""
         try:
             await self._wiring.links.remove(endpoint.host_name)
             self._wiring.store.remove(endpoint.id)
         except CiliateError as error:
             _log.warning(
-                "interface %s of pod %s stays, and so do its addresses until the agent restarts:"
-                " %s",
+                "interface %s of pod %s stays for now, and so do its addresses: %s",
                 endpoint.host_name,
                 endpoint.owner,
                 error,
@@ -271,11 +295,12 @@ class PodAttachments:
         self._wiring.table.remove(endpoint.id)
         self._wiring.addresses.release(endpoint.addresses)
 
-    async def _undo(self, endpoint: Endpoint) -> None:
-        for address in endpoint.addresses:
-            self._wiring.endpoints.remove(to_octets(address))
-        if endpoint.ifindex:
-            self._wiring.interfaces.remove(endpoint.ifindex)
+    async def _undo(self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState]) -> None:
+        """Leave nothing of an ADD that failed; its worker may still be making the interface."""
+        await asyncio.wait([creation])
+        if not creation.cancelled() and creation.exception() is None:
+            endpoint = replace(endpoint, ifindex=creation.result().host_ifindex)
+        self._clear_maps(endpoint)
         await self._finish(endpoint)
 
 

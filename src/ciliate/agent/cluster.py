@@ -26,19 +26,19 @@ from ciliate.net.address import IPAddress, ip_address, ip_network
 
 _log = logging.getLogger(__name__)
 
-_ADDRESS_TYPES = ("InternalIP", "ExternalIP", "CiliumInternalIP")
+_OTHER_ADDRESS_TYPES = frozenset({"ExternalIP", "CiliumInternalIP"})
 
 
 def known_node(node: CiliumNode, *, local_name: str) -> KnownNode | None:
     """Return what a CiliumNode tells, or None when it cannot be understood."""
-    ordered = sorted(
-        (a for a in node.spec.addresses if a.type in _ADDRESS_TYPES),
-        key=lambda a: _ADDRESS_TYPES.index(a.type),
-    )
+    addresses = node.spec.addresses
     try:
         return KnownNode(
             name=node.metadata.name,
-            addresses=tuple(ip_address(a.ip) for a in ordered),
+            internal_ips=tuple(ip_address(a.ip) for a in addresses if a.type == "InternalIP"),
+            other_addresses=tuple(
+                ip_address(a.ip) for a in addresses if a.type in _OTHER_ADDRESS_TYPES
+            ),
             pod_cidrs=tuple(ip_network(text) for text in node.spec.ipam.pod_cidrs),
             is_local=node.metadata.name == local_name,
         )
@@ -129,12 +129,5 @@ class Cluster:
         """Yield every node of the cluster, this one included."""
         for node in self.nodes.objects.values():
             known = known_node(node, local_name=self._node_name)
-            if known is not None:
-                yield known
-
-    def known_pods(self) -> Iterator[KnownPod]:
-        """Yield every pod of the cluster that has an address and an identity."""
-        for endpoint in self.endpoints.objects.values():
-            known = known_pod(endpoint)
             if known is not None:
                 yield known

@@ -8,7 +8,8 @@ attached; the CNI socket opens after the queued DELs were done; the runtime is t
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,9 @@ from ciliate.agent.context import Context, Paths
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
+from ciliate.agent.only_agent import only_agent
 from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Report, Sources
 from ciliate.agent.restore import restore_endpoints, take_router_addresses
@@ -37,7 +40,6 @@ from ciliate.datapath.settings import DatapathSettings
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
-from ciliate.identity.labels import LabelFilter
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.ipam.allocator import Block
 from ciliate.ipam.node import NodeAddresses
@@ -89,6 +91,7 @@ class Agent:
         paths = self._options.paths
         paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with (
+            only_agent(paths.state, self._options.node_name),
             AgentServer(self._progress, paths.api_socket) as server,
             Rtnetlink.open() as rtnl,
             PodLinks() as links,
@@ -141,10 +144,11 @@ class Agent:
         self._progress.say("setting up the node")
         node = await RunningNode.set_up(context, self._runtime_config)
         server.show(Report(node.sources(warnings=warnings, started_at=self._started_at)))
-        await node.serve_cni()
-        self._progress.done()
-        spent = datetime.now(UTC) - self._started_at
-        _log.info("ready after %.0f ms", spent.total_seconds() * 1000)
+        async with node.cni_service():
+            self._progress.done()
+            spent = datetime.now(UTC) - self._started_at
+            _log.info("ready after %.0f ms", spent.total_seconds() * 1000)
+            await asyncio.Event().wait()  # Until cancelled; the tasks work.
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,12 @@ class RunningNode:
         await _set_up_node_links(context, router)
         datapath = await asyncio.to_thread(open_datapath, settings, context.paths)
         watch = DeviceWatch(context.rtnl, settings, await observe_devices(context.rtnl, settings))
-        state = DesiredState(settings, context.cluster, table, watch)
+        ipcache = Ipcache(
+            context.cluster, node_name=context.own.name, node_ip=context.own.internal_ips[0]
+        )
+        state = DesiredState(
+            settings, context.cluster, table, watch, ipcache, context.own.internal_ips
+        )
         reconcilers = Reconcilers(context, state, datapath, table=table, router=router)
         await reconcilers.first_pass()
         if datapath.changed:
@@ -195,7 +204,7 @@ class RunningNode:
             table,
             store,
             cluster_name=settings.cluster.name,
-            label_filter=LabelFilter.parse(settings.identity_labels),
+            label_filter=settings.label_filter,
         )
         node = cls(
             context,
@@ -231,8 +240,12 @@ class RunningNode:
         mtu = self.context.settings.routing.mtu or self.watch.current.mtu
         return PodNetwork(gateways=self.router, mtu=mtu, route_mtu=mtu)
 
-    async def serve_cni(self) -> None:
-        """Answer CNI requests, queued DELs first, and tell the runtime that the node is ready."""
+    @asynccontextmanager
+    async def cni_service(self) -> AsyncIterator[None]:
+        """Answer CNI requests, queued DELs first, and tell the runtime that the node is ready.
+
+        On the way out no request is taken any more before the tasks that serve them end.
+        """
         attachments = PodAttachments(
             Wiring(
                 addresses=self.addresses,
@@ -251,9 +264,13 @@ class RunningNode:
         server = CniServer(attachments, path=str(paths.cni_socket))
         await drain_delete_queue(str(paths.delete_queue), attachments.delete, start=server.start)
         self.context.tasks.create_task(self._keep_house(attachments))
-        await self.runtime_config.write()
-        self.statuses.append(self.runtime_config.status)
-        self.context.tasks.create_task(self.runtime_config.run())
+        try:
+            await self.runtime_config.write()
+            self.statuses.append(self.runtime_config.status)
+            self.context.tasks.create_task(self.runtime_config.run())
+            yield
+        finally:
+            await server.stop()
 
     async def _keep_house(self, attachments: PodAttachments) -> None:
         status = RunStatus("remove-vanished-endpoints")

@@ -38,7 +38,6 @@ class NodeDevices:
 
     selected: tuple[Link, ...]
     addresses: tuple[IPAddress, ...]
-    pod_link_indexes: frozenset[int]
 
     @property
     def mtu(self) -> int:
@@ -77,9 +76,6 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
             if not link.flags & LinkFlag.LOOPBACK
             for known in link.addresses
             if known.scope < RouteScope.HOST and not known.address.is_link_local
-        ),
-        pod_link_indexes=frozenset(
-            link.index for link in links if link.name.startswith(HOST_PREFIX)
         ),
     )
 
@@ -135,8 +131,8 @@ class DeviceWatch:
         if change.kind is ChangeKind.LINK and change.link is not None:
             return change.link.name.startswith(HOST_PREFIX)
         if change.kind is ChangeKind.ROUTE and change.route is not None:
-            prefix = change.route.destination
-            return prefix.prefixlen == prefix.max_prefixlen
+            prefix = change.route.destination  # ff00::/8 comes with every interface.
+            return prefix.prefixlen == prefix.max_prefixlen or prefix.is_multicast
         return False
 
     async def run(self) -> None:

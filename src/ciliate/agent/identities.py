@@ -6,6 +6,7 @@ identities or endpoints, it looks at all endpoints of the node anew.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,11 +15,12 @@ from typing import Any
 from ciliate.agent.cluster import Cluster
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.api.core import Pod
+from ciliate.config.label_filter import LabelFilter
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
-from ciliate.identity.labels import LabelFilter, PodLabels, label_texts, security_labels
+from ciliate.identity.labels import PodLabels, label_texts, security_labels
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.kube.informer import Informer
 from ciliate.reconcile.backoff import Backoff
@@ -27,6 +29,9 @@ from ciliate.reconcile.status import RunStatus
 _log = logging.getLogger(__name__)
 
 _RESYNC_S = 60.0
+
+#: Pods come in bursts; one look serves them all.
+_SETTLE_S = 0.02
 
 
 class IdentityKeeper:
@@ -63,17 +68,20 @@ class IdentityKeeper:
         """Ask for another look."""
         self._woken.set()
 
-    def labels_of(self, namespace: str, name: str) -> dict[str, str] | None:
-        """Return the security-relevant labels of a pod, or None while they are not known."""
+    def labels_of(self, namespace: str, name: str, uid: str) -> dict[str, str] | None:
+        """Return the security-relevant labels of a pod, or None while they are not known.
+
+        A pod of the same name with another uid is its predecessor: the watch has not caught up.
+        """
         pod = self._cluster.pods.get(name, namespace)
         place = self._cluster.namespaces.get(namespace)
-        if pod is None or place is None:
+        if pod is None or place is None or (uid and pod.metadata.uid != uid):
             return None
         return self._labels(pod, place.metadata.labels)
 
-    def known(self, namespace: str, name: str) -> tuple[int, tuple[str, ...]] | None:
+    def known(self, namespace: str, name: str, uid: str) -> tuple[int, tuple[str, ...]] | None:
         """Return number and labels of a pod if no question to the API server is needed."""
-        labels = self.labels_of(namespace, name)
+        labels = self.labels_of(namespace, name, uid)
         number = self._registry.find(labels) if labels is not None else None
         return None if labels is None or number is None else (number, label_texts(labels))
 
@@ -94,25 +102,34 @@ class IdentityKeeper:
         backoff = Backoff(first_s=0.2, limit_s=10.0)
         while True:
             self._woken.clear()
-            try:
-                for endpoint in self._table:
-                    await self._resolve(endpoint)
-            except CiliateError as error:
-                _log.warning("identities: %s", error)
-                self.status.failed(str(error))
-                pause_s = backoff.next()
-            else:
-                self.status.succeeded()
-                backoff.reset()
-                pause_s = _RESYNC_S
-            try:
-                async with asyncio.timeout(pause_s):
-                    await self._woken.wait()
-            except TimeoutError:
+            if not await self._resolve_all():
+                await asyncio.sleep(backoff.next())
                 continue
+            backoff.reset()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_RESYNC_S):
+                    await self._woken.wait()
+                    await asyncio.sleep(_SETTLE_S)
+
+    async def _resolve_all(self) -> bool:
+        """Look at every endpoint; one that fails does not stop the others."""
+        failures: list[CiliateError] = []
+        for endpoint in self._table:
+            try:
+                await self._resolve(endpoint)
+            except CiliateError as error:
+                failures.append(error)
+        if not failures:
+            self.status.succeeded()
+            return True
+        message = f"{len(failures)} endpoints have no identity yet; first: {failures[0]}"
+        if message != self.status.last_failure:
+            _log.warning("identities: %s", message)
+        self.status.failed(message)
+        return False
 
     async def _resolve(self, endpoint: Endpoint) -> None:
-        labels = self.labels_of(endpoint.namespace, endpoint.pod)
+        labels = self.labels_of(endpoint.namespace, endpoint.pod, endpoint.pod_uid)
         if labels is None or endpoint.state is EndpointState.DISCONNECTING:
             return
         number = self._registry.find(labels) or await self._registry.allocate(labels)

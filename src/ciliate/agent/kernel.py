@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.devices import DeviceWatch
-from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.agent.ipcache import Entries, Ipcache
 from ciliate.config.settings import AgentSettings
 from ciliate.datapath import layout
 from ciliate.endpoint.plan import connected, endpoint_entries, interface_entries
 from ciliate.endpoint.table import EndpointTable
-from ciliate.identity.ipcache import AddressOwner, KnownPod, address_owners
 from ciliate.masquerade.plan import masquerade_addresses
-from ciliate.net.address import IPAddress, IPNetwork, host_network, prefix_bits, to_octets
+from ciliate.net.address import IPAddress, IPNetwork, host_network, to_octets
 from ciliate.net.link import RouteAnswer
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
@@ -34,22 +33,6 @@ def _octets(address: IPAddress | None) -> bytes:
     return to_octets(address) if address is not None else _NO_ADDRESS
 
 
-def ipcache_entries(
-    owners: Mapping[IPNetwork, AddressOwner],
-) -> dict[layout.IpcacheKey, layout.IpcacheEntry]:
-    """Return the map `ipcache`."""
-    return {
-        layout.IpcacheKey(
-            prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
-        ): layout.IpcacheEntry(
-            identity=owner.identity,
-            flags=layout.IpcacheFlag.IPCACHE_CLUSTER if owner.is_pod else layout.IpcacheFlag(0),
-            node=_octets(owner.node),
-        )
-        for prefix, owner in owners.items()
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class DesiredState:
     """What the maps and the route table should hold."""
@@ -58,6 +41,8 @@ class DesiredState:
     cluster: Cluster
     table: EndpointTable
     devices: DeviceWatch
+    ipcache: Ipcache
+    own_ips: tuple[IPAddress, ...]  # InternalIPs, for devices without an address of a family.
 
     def interfaces(self) -> dict[int, layout.Interface]:
         """The map `interfaces`."""
@@ -67,30 +52,17 @@ class DesiredState:
         """The map `endpoints`."""
         return endpoint_entries(self.table, self.devices.current.addresses)
 
-    def owners(self) -> dict[IPNetwork, AddressOwner]:
-        """Whose each address is; this node's pods as it knows them, before they are published."""
-        local = (
-            KnownPod(e.addresses, e.identity, None)
-            for e in connected(self.table)
-            if e.state is EndpointState.READY
-        )
-        return address_owners(
-            self.cluster.known_nodes(),
-            (*self.cluster.known_pods(), *local),
-            own=self.devices.current.addresses,
-        )
-
-    def ipcache(self) -> dict[layout.IpcacheKey, layout.IpcacheEntry] | None:
+    def ipcache_map(self) -> Entries | None:
         """The map `ipcache`."""
-        if not (self.cluster.nodes.has_synced and self.cluster.endpoints.has_synced):
-            return None
-        return ipcache_entries(self.owners())
+        return self.ipcache.entries(self.table, self.devices.current.addresses)
 
     def masquerade_addresses(self) -> dict[int, layout.MasqueradeAddress]:
         """The map `masquerade_addresses`."""
         return {
             index: layout.MasqueradeAddress(ipv4=_octets(chosen.ipv4), ipv6=_octets(chosen.ipv6))
-            for index, chosen in masquerade_addresses(self.devices.current.selected).items()
+            for index, chosen in masquerade_addresses(
+                self.devices.current.selected, primary=self.own_ips
+            ).items()
         }
 
     def uplinks(self) -> Mapping[str, int]:
@@ -100,55 +72,67 @@ class DesiredState:
     def remote_nodes(self) -> list[RemoteNode]:
         """The other nodes, as far as routes need them."""
         return [
-            RemoteNode(node.name, node.addresses, node.pod_cidrs)
+            RemoteNode(node.name, node.internal_ips, node.pod_cidrs)
             for node in self.cluster.known_nodes()
             if not node.is_local
         ]
 
 
 class NodeRouteTarget(RouteTarget):
-    """Our routes; before each look the kernel is asked how it reaches the other nodes."""
+    """Our routes. How the kernel reaches the other nodes is asked once, until something changed."""
 
     def __init__(self, rtnl: Rtnetlink, state: DesiredState) -> None:
         super().__init__(rtnl)
         self._state = state
-        self._answers: dict[IPAddress, RouteAnswer] = {}
+        self._answers: dict[IPAddress, RouteAnswer | None] = {}
+        self._pod_routes: dict[IPNetwork, NextHop] = {}
         self.plan = RoutePlan({}, ())
+
+    def forget_answers(self) -> None:
+        """Ask the kernel anew: a node, a device or an address changed."""
+        self._answers.clear()
 
     async def observe(self) -> Mapping[IPNetwork, NextHop]:
         """Return our routes as the kernel has them."""
-        answers: dict[IPAddress, RouteAnswer] = {}
         if self._state.settings.routing.auto_direct_node_routes:
             for node in self._state.remote_nodes():
                 for version in {cidr.version for cidr in node.pod_cidrs}:
-                    await self._ask(node.node_ip(version), answers)
-        self._answers = answers
-        return await super().observe()
+                    await self._ask(node.node_ip(version))
+        observed = await super().observe()
+        self._pod_routes = {
+            prefix: hop
+            for prefix, hop in observed.items()
+            if prefix.prefixlen == prefix.max_prefixlen and hop.gateway is None
+        }
+        return observed
 
-    async def _ask(self, node_ip: IPAddress | None, answers: dict[IPAddress, RouteAnswer]) -> None:
-        if node_ip is None:
+    async def _ask(self, node_ip: IPAddress | None) -> None:
+        if node_ip is None or node_ip in self._answers:
             return
         try:
-            answers[node_ip] = await lookup_route(self._rtnl, node_ip)
+            self._answers[node_ip] = await lookup_route(self._rtnl, node_ip)
         except NetlinkError as error:  # No route to that node: its pods get none either.
             _log.debug("route to node %s: %s", node_ip, error)
+            self._answers[node_ip] = None
 
     def desired(self) -> Mapping[IPNetwork, NextHop] | None:
-        """Return the routes to other nodes' pod CIDRs and to the pods of this node."""
+        """Return the routes to other nodes' pod CIDRs and to the pods of this node.
+
+        A pod's route is never taken for a leftover: it is made before its endpoint is known, and
+        goes with its interface.
+        """
         if not self._state.cluster.nodes.has_synced:
             return None
         routing = self._state.settings.routing
-        routes = {
-            host_network(address): NextHop(endpoint.ifindex)
-            for endpoint in connected(self._state.table)
-            for address in endpoint.addresses
-        }
+        routes = dict(self._pod_routes)
+        for endpoint in connected(self._state.table):
+            for address in endpoint.addresses:
+                routes[host_network(address)] = NextHop(endpoint.ifindex)
         if routing.auto_direct_node_routes:
+            answers = {ip: found for ip, found in self._answers.items() if found is not None}
             self._note(
                 direct_node_routes(
-                    self._state.remote_nodes(),
-                    self._answers,
-                    skip_unreachable=routing.skip_unreachable,
+                    self._state.remote_nodes(), answers, skip_unreachable=routing.skip_unreachable
                 )
             )
             for cidr, route in self.plan.routes.items():

@@ -3,7 +3,6 @@
 What programs read comes before what makes packets reach the programs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from ciliate.agent.context import Context
 from ciliate.agent.devices import UplinkTarget
 from ciliate.agent.kernel import DesiredState, NodeRouteTarget
 from ciliate.agent.node import CiliumNodeTarget, NodePublication, boot_id, node_publication
+from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
@@ -25,7 +25,7 @@ from ciliate.reconcile.reconciler import Reconciler
 _REPAIR_SETTLE_S: Final = 0.5
 
 #: What nodes learn of each other and of their pods: soon, but once for what comes together.
-_TELL_SETTLE_S: Final = 0.05
+_TELL_SETTLE_S: Final = 0.1
 
 AnyReconciler = Reconciler[Any, Any]
 
@@ -45,14 +45,16 @@ class Reconcilers:
         self._context = context
         self._maps = _Maps.make(state, datapath)
         self._uplinks: AnyReconciler = Reconciler(UplinkTarget(datapath), state.uplinks)
-        routes = NodeRouteTarget(context.rtnl, state)
-        self._routes: AnyReconciler = Reconciler(routes, routes.desired, settle_s=_TELL_SETTLE_S)
+        self._route_target = NodeRouteTarget(context.rtnl, state)
+        self._routes: AnyReconciler = Reconciler(
+            self._route_target, self._route_target.desired, settle_s=_TELL_SETTLE_S
+        )
         self._node = _node_reconciler(context, router)
         self._publications = _publication_reconciler(context, table)
 
     @property
-    def all(self) -> tuple[AnyReconciler, ...]:
-        """Every reconciler, what programs read before what leads packets to them."""
+    def _of_kernel(self) -> tuple[AnyReconciler, ...]:
+        """What programs read, before what leads packets to them."""
         held = self._maps
         return (
             held.interfaces,
@@ -61,23 +63,48 @@ class Reconcilers:
             held.masquerade_addresses,
             self._uplinks,
             self._routes,
-            self._node,
-            self._publications,
         )
+
+    @property
+    def all(self) -> tuple[AnyReconciler, ...]:
+        """Every reconciler."""
+        return (*self._of_kernel, self._node, self._publications)
 
     async def first_pass(self) -> None:
         """Bring the kernel to what is known now; what fails is retried by its task."""
-        for reconciler in self.all[:-2]:
+        for reconciler in self._of_kernel:
             await reconciler.run_once()
 
     def start(self) -> None:
         """Keep every target right from now on."""
-        held, cluster = self._maps, self._context.cluster
-        cluster.own_node.add_listener(_waker(self._node))
-        cluster.nodes.add_listener(_waker(held.ipcache, self._routes, self._node))
-        cluster.endpoints.add_listener(_waker(held.ipcache, self._publications))
+        cluster = self._context.cluster
+        cluster.own_node.add_listener(lambda _old, _new: self._node.wake())
+        cluster.nodes.add_listener(lambda _old, _new: self._nodes_changed())
+        cluster.endpoints.add_listener(self._endpoint_changed)
+        self._context.tasks.create_task(self._wake_when_synced())
         for reconciler in self.all:
             self._context.tasks.create_task(reconciler.run())
+
+    async def _wake_when_synced(self) -> None:
+        """An empty list calls no listener, and yet says that everything is known now."""
+        await self._context.cluster.nodes.synced()
+        await self._context.cluster.endpoints.synced()
+        self._maps.ipcache.wake()
+        self._routes.wake()
+
+    def _nodes_changed(self) -> None:
+        self._route_target.forget_answers()
+        for reconciler in (self._maps.ipcache, self._routes, self._node):
+            reconciler.wake()
+
+    def _endpoint_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
+        self._maps.ipcache.wake()
+        if any(self._is_of_this_node(endpoint) for endpoint in (old, new)):
+            self._publications.wake()
+
+    def _is_of_this_node(self, endpoint: CiliumEndpoint | None) -> bool:
+        networking = endpoint.status.networking if endpoint is not None else None
+        return networking is not None and networking.node == str(self._context.own.internal_ips[0])
 
     def pods_changed(self) -> None:
         """An endpoint of this node came, changed or went."""
@@ -86,13 +113,13 @@ class Reconcilers:
             held.interfaces,
             held.endpoints,
             held.ipcache,
-            self._routes,
             self._publications,
         ):
             reconciler.wake()
 
     def devices_changed(self) -> None:
         """A device or an address of the node came, changed or went."""
+        self._route_target.forget_answers()
         held = self._maps
         for reconciler in (
             held.endpoints,
@@ -102,14 +129,6 @@ class Reconcilers:
             self._routes,
         ):
             reconciler.wake()
-
-
-def _waker(*reconcilers: AnyReconciler) -> Callable[[object, object], None]:
-    def wake(_old: object, _new: object) -> None:
-        for reconciler in reconcilers:
-            reconciler.wake()
-
-    return wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +155,7 @@ class _Maps:
             ),
             ipcache=Reconciler(
                 MapTarget("sync-ipcache", datapath.opened(maps.IPCACHE)),
-                state.ipcache,
+                state.ipcache_map,
                 settle_s=_TELL_SETTLE_S,
             ),
             masquerade_addresses=Reconciler(
@@ -154,6 +173,8 @@ def _node_reconciler(context: Context, router: tuple[IPAddress, ...]) -> AnyReco
         """Labels and addresses follow the Node; its pod CIDRs never change."""
         latest = cluster.own_node.get(own.name)
         known = replace(own_node(latest), pod_cidrs=own.pod_cidrs) if latest else own
+        if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
+            known = replace(known, internal_ips=own.internal_ips)
         return {own.name: node_publication(known, router, boot=boot)}
 
     return Reconciler(CiliumNodeTarget(context.client, cluster.nodes, own.name), own_publication)

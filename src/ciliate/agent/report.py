@@ -252,6 +252,8 @@ class Report:
 
     def addresses(self) -> list[agent.IpListEntry]:
         """The ipcache: whose each prefix is."""
+        state = self._from.state
+        owners = state.ipcache.owners(state.table, state.devices.current.addresses)
         return [
             agent.IpListEntry(
                 cidr=str(prefix),
@@ -261,9 +263,7 @@ class Report:
                     source="reserved" if owner.identity == Reserved.HOST else "custom-resource"
                 ),
             )
-            for prefix, owner in sorted(
-                self._from.state.owners().items(), key=lambda item: _network_order(item[0])
-            )
+            for prefix, owner in sorted(owners.items(), key=lambda item: _network_order(item[0]))
         ]
 
     def identities(self) -> list[agent.IdentityModel]:

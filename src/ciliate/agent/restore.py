@@ -1,23 +1,30 @@
 """What a previous life left: its endpoints and its router address; the rest is cleaned up.
 
 Truth is what stands in the kernel. A file whose interface stands is an endpoint that lives on; a
-file without interface belongs to a pod that went while the agent was away; an interface without a
-file belongs to an ADD that was never answered, and the runtime will ask anew.
+file without interface belongs to a pod that went while the agent was away. An interface without a
+file that the datapath knows is a pod whose file was damaged: it goes on. One that it does not know
+belongs to an ADD that was never answered, and the runtime will ask anew.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 from ciliate.agent.context import Context
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.datapath import layout, maps
+from ciliate.datapath.bpf_map import open_pinned
+from ciliate.datapath.errors import DatapathError
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
+from ciliate.errors import CiliateError
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
-from ciliate.net.address import IPAddress, ip_address
+from ciliate.net.address import IPAddress, from_octets, ip_address, mac_from_octets
 from ciliate.netlink.pod_link import ObservedPodLink
 from ciliate.netlink.router import observe_router_addresses
 
@@ -52,6 +59,46 @@ def plan_restoration(saved: Iterable[Endpoint], links: Sequence[ObservedPodLink]
     )
 
 
+def remembered_by_kernel(
+    link: ObservedPodLink,
+    interfaces: Mapping[int, layout.Interface],
+    endpoints: Mapping[bytes, layout.Endpoint],
+) -> Endpoint | None:
+    """Return the endpoint behind an interface as the datapath knows it, or None.
+
+    For a pod whose file is damaged: it goes on, under no name, until the runtime's DEL, which
+    finds it by its interface.
+    """
+    held = interfaces.get(link.ifindex)
+    if held is None:
+        return None
+    octets = [address for address in (held.ipv6, held.ipv4) if any(address)]
+    entry = next((endpoints[o] for o in octets if o in endpoints), None)
+    if entry is None or entry.ifindex != link.ifindex:
+        return None
+    return Endpoint(
+        id=held.endpoint_id,
+        container_id=f"unknown-{link.name}",
+        ifname="eth0",
+        netns="",
+        namespace="",
+        pod=link.name,
+        pod_uid="",
+        addresses=tuple(map(from_octets, octets)),
+        gateways=(),
+        host_name=link.name,
+        host_mac=link.host_mac,
+        pod_mac=mac_from_octets(entry.mac),
+        ifindex=link.ifindex,
+        mtu=link.mtu,
+        route_mtu=link.mtu,
+        created=datetime.now(UTC),
+        identity=held.identity,
+        labels=(),
+        restored=True,
+    )
+
+
 async def restore_endpoints(
     context: Context, addresses: NodeAddresses, store: EndpointStore, table: EndpointTable
 ) -> tuple[Endpoint, ...]:
@@ -59,22 +106,71 @@ async def restore_endpoints(
 
     Must run before any address is given out.
     """
-    found = plan_restoration(store.load(), await context.links.observe())
-    for endpoint in found.keep:
-        try:
-            addresses.take(endpoint.addresses, endpoint.owner)
-        except IPAMError as error:
-            # The pod lives and keeps its interface; what it holds is not ours to give out.
-            _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
+    links = await context.links.observe()
+    found = plan_restoration(store.load(), links)
+    recalled = await asyncio.to_thread(
+        _recall, context, [link for link in links if link.name in found.remove_links]
+    )
+    for endpoint in recalled:
+        _log.warning("interface %s has no file: its pod goes on unnamed", endpoint.host_name)
+        store.save(endpoint)
+    kept = (*found.keep, *recalled)
+    for endpoint in kept:
+        _retake(addresses, endpoint)
         table.put(endpoint)
     for endpoint in found.forget:
         store.remove(endpoint.id)
-    if found.remove_links:
-        _log.info("removing %d interfaces without an endpoint", len(found.remove_links))
-        await asyncio.gather(*map(context.links.remove, found.remove_links))
-    if found.keep:
-        _log.info("restored %d endpoints", len(found.keep))
-    return found.keep
+    stale = set(found.remove_links) - {endpoint.host_name for endpoint in recalled}
+    await _remove_links(context, stale, is_first_life=store.is_new)
+    if kept:
+        _log.info("restored %d endpoints", len(kept))
+    return kept
+
+
+def _recall(context: Context, links: Sequence[ObservedPodLink]) -> list[Endpoint]:
+    """Read the pinned maps for interfaces that no file tells of; blocking."""
+    if not links:
+        return []
+    root = Path(context.settings.kernel.bpf_root)
+    try:
+        with (
+            open_pinned(root, maps.INTERFACES) as interfaces,
+            open_pinned(root, maps.ENDPOINTS) as endpoints,
+        ):
+            known, entries = dict(interfaces.items()), dict(endpoints.items())
+    except DatapathError as error:  # The first life on this node, or maps of another layout.
+        _log.info("maps of a previous life: %s", error)
+        return []
+    recalled = (remembered_by_kernel(link, known, entries) for link in links)
+    return [endpoint for endpoint in recalled if endpoint is not None]
+
+
+def _retake(addresses: NodeAddresses, endpoint: Endpoint) -> None:
+    """Take each address by itself: one that is out of range must not cost the other its owner."""
+    for address in endpoint.addresses:
+        try:
+            addresses.take((address,), endpoint.owner)
+        except IPAMError as error:
+            # Outside the node's CIDRs nobody else can be given it; the pod goes on.
+            _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
+
+
+async def _remove_links(context: Context, names: set[str], *, is_first_life: bool) -> None:
+    """Remove interfaces of ADDs that were never answered."""
+    if not names:
+        return
+    if is_first_life:  # They are another plugin's, whose pods may be alive.
+        _log.warning("interfaces of another plugin are left alone: %s", ", ".join(sorted(names)))
+        return
+    _log.info("removing %d interfaces without an endpoint", len(names))
+    outcomes = await asyncio.gather(
+        *map(context.links.remove, sorted(names)), return_exceptions=True
+    )
+    for name, outcome in zip(sorted(names), outcomes, strict=True):
+        if isinstance(outcome, CiliateError):
+            _log.warning("interface %s stays: %s", name, outcome)
+        elif isinstance(outcome, BaseException):
+            raise outcome
 
 
 async def take_router_addresses(
@@ -90,6 +186,10 @@ async def take_router_addresses(
         *await _published_router_addresses(context),
     )
     fixed = {4: ipam.router_ipv4, 6: ipam.router_ipv6}
+    for address in fixed.values():
+        block = None if address is None else addresses.block(address.version)
+        if address is not None and block is not None and address in block:
+            block.take(address, ROUTER_OWNER)
     return tuple(
         fixed[version] or _take_router_address(addresses, version, earlier)
         for version in ipam.versions

@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from ciliate.config import values
 from ciliate.config.keys import KEYS
+from ciliate.config.label_filter import LabelFilter
 from ciliate.errors import SettingError
 from ciliate.net.address import IPAddress, IPNetwork
 
@@ -97,7 +98,7 @@ class AgentSettings:
     masquerade: MasqueradeSettings
     kernel: KernelSettings
     cni: CniSettings
-    identity_labels: tuple[str, ...]  # Words of the setting `labels`, each a valid pattern.
+    label_filter: LabelFilter  # Which labels make an identity.
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
 
@@ -157,7 +158,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             exclusive=texts.flag("cni-exclusive"),
             log_file=texts.text("cni-log-file"),
         ),
-        identity_labels=_identity_labels(texts),
+        label_filter=_label_filter(texts),
         debug=texts.flag("debug"),
         effective=texts.effective,
     )
@@ -198,19 +199,17 @@ def _masquerade(texts: _Texts) -> MasqueradeSettings:
     )
 
 
-def _identity_labels(texts: _Texts) -> tuple[str, ...]:
-    words = values.read_words(texts.text("labels"))
-    for word in words:
-        try:
-            re.compile(word.removeprefix("!"))
-        except re.error as error:
-            raise SettingError(
-                key="labels",
-                value=word,
-                problem=f"is no regular expression ({error})",
-                remedy='write words such as "k8s:app" or "!k8s:pod-index"',
-            ) from error
-    return words
+def _label_filter(texts: _Texts) -> LabelFilter:
+    text = texts.text("labels")
+    try:
+        return LabelFilter.parse(values.read_words(text))
+    except re.error as error:
+        raise SettingError(
+            key="labels",
+            value=text,
+            problem=f"holds a word that is no regular expression ({error})",
+            remedy='write words such as "k8s:app" or "k8s:!pod-index"',
+        ) from error
 
 
 #: What a number may be: IPv6 asks for 1280 octets (RFC 8200, 5), a veth carries 65520; maps below

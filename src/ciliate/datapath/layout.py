@@ -71,6 +71,7 @@ class DropReason(IntEnum):
     DROP_NAT_UNSUPPORTED_PROTOCOL = 168
     DROP_FRAGMENT_NOT_FOUND = 175
     DROP_FORBIDDEN_ICMPV6 = 176
+    DROP_VLAN_NOT_ALLOWED = 182
     DROP_TTL_EXCEEDED = 196
     DROP_REASON_COUNT = 256
 
@@ -132,6 +133,7 @@ DROP_TEXT: Final[dict[int, str]] = {
     168: "Unsupported protocol for NAT masquerade",
     175: "First logical datagram fragment not found",
     176: "Forbidden ICMPv6 message",
+    182: "VLAN traffic disallowed by VLAN filter",
     196: "TTL exceeded",
 }
 

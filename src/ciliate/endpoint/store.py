@@ -80,6 +80,8 @@ class EndpointStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        #: Whether an agent has kept endpoints here before.
+        self.is_new = not directory.exists()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

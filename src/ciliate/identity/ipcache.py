@@ -21,13 +21,14 @@ class KnownNode:
     """What a CiliumNode tells: the node's own addresses and its pods' CIDRs."""
 
     name: str
-    addresses: tuple[IPAddress, ...]  # InternalIP first, then router addresses.
+    internal_ips: tuple[IPAddress, ...]
+    other_addresses: tuple[IPAddress, ...]  # External ones and the router's.
     pod_cidrs: tuple[IPNetwork, ...]
     is_local: bool
 
     def node_ip(self, version: int) -> IPAddress | None:
-        """Return the node's first address of IP `version`, or None."""
-        return next((a for a in self.addresses if a.version == version), None)
+        """Return the node's first InternalIP of IP `version`, or None."""
+        return next((a for a in self.internal_ips if a.version == version), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,29 @@ class AddressOwner:
     is_pod: bool
 
 
-def address_owners(
-    nodes: Iterable[KnownNode], pods: Iterable[KnownPod], *, own: Iterable[IPAddress]
-) -> dict[IPNetwork, AddressOwner]:
-    """Return the ipcache: the longest prefix decides.
+def node_owners(node: KnownNode) -> dict[IPNetwork, AddressOwner]:
+    """Return whose a node's addresses and its pods' CIDRs are.
 
-    `own` are all addresses of this node, also those that no CiliumNode names. A pod whose
-    identity is not known yet is in no entry of its own; its node's pod CIDR speaks for it.
+    A pod whose identity is not known yet has no entry of its own; its node's CIDR speaks for it.
     """
-    owners: dict[IPNetwork, AddressOwner] = {}
-    for node in nodes:
-        identity = Reserved.HOST if node.is_local else Reserved.REMOTE_NODE
-        for cidr in node.pod_cidrs:
-            owners[cidr] = AddressOwner(Reserved.WORLD, node.node_ip(cidr.version), is_pod=True)
-        for address in node.addresses:
-            owner = AddressOwner(identity, node.node_ip(address.version), is_pod=False)
-            owners[host_network(address)] = owner
-    for pod in pods:
-        for address in pod.addresses:
-            owners[host_network(address)] = AddressOwner(pod.identity, pod.node, is_pod=True)
-    for address in own:
-        owners[host_network(address)] = AddressOwner(Reserved.HOST, None, is_pod=False)
+    identity = Reserved.HOST if node.is_local else Reserved.REMOTE_NODE
+    owners = {
+        cidr: AddressOwner(Reserved.WORLD, node.node_ip(cidr.version), is_pod=True)
+        for cidr in node.pod_cidrs
+    }
+    for address in (*node.internal_ips, *node.other_addresses):
+        owner = AddressOwner(identity, node.node_ip(address.version), is_pod=False)
+        owners[host_network(address)] = owner
     return owners
+
+
+def pod_owners(pod: KnownPod) -> dict[IPNetwork, AddressOwner]:
+    """Return whose a pod's addresses are."""
+    owner = AddressOwner(pod.identity, pod.node, is_pod=True)
+    return {host_network(address): owner for address in pod.addresses}
+
+
+def own_owners(addresses: Iterable[IPAddress]) -> dict[IPNetwork, AddressOwner]:
+    """Return whose this node's addresses are, also those that no CiliumNode names."""
+    owner = AddressOwner(Reserved.HOST, None, is_pod=False)
+    return {host_network(address): owner for address in addresses}

@@ -7,7 +7,12 @@ from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.metadata import ObjectMeta
 from ciliate.identity.errors import IdentityExhaustedError
 from ciliate.identity.labels import label_texts
-from ciliate.identity.numbers import CANDIDATES_MAX, candidates
+from ciliate.identity.numbers import (
+    CANDIDATES_MAX,
+    IDENTITY_MAX,
+    IDENTITY_MIN,
+    candidates,
+)
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
@@ -79,17 +84,19 @@ class IdentityRegistry:
         return found.security_labels == labels
 
     def _record(self, old: CiliumIdentity | None, new: CiliumIdentity | None) -> None:
-        if old is not None:
+        if old is not None and _number(old):
             texts = label_texts(old.security_labels)
             numbers = self._by_labels.get(texts, set())
             numbers.discard(_number(old))
             if not numbers:
                 self._by_labels.pop(texts, None)
-        if new is not None:
+        if new is not None and _number(new):
             texts = label_texts(new.security_labels)
             self._by_labels.setdefault(texts, set()).add(_number(new))
 
 
 def _number(identity: CiliumIdentity) -> int:
+    """Return the identity's number; 0 when its name is none that a cluster gives out."""
     name = identity.metadata.name
-    return int(name) if name.isdecimal() else 0
+    number = int(name) if name.isdecimal() else 0
+    return number if IDENTITY_MIN <= number <= IDENTITY_MAX else 0

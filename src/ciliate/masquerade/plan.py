@@ -1,6 +1,6 @@
 """The masquerade address of every node device (reference/routing-masquerading.md, 2.8). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ciliate.net.address import IPAddress
@@ -36,11 +36,22 @@ def _choose(addresses: Iterable[LinkAddress], version: int) -> IPAddress | None:
     return candidates[0].address if candidates else None
 
 
-def masquerade_addresses(devices: Iterable[Link]) -> dict[int, DeviceAddresses]:
-    """Return, by ifindex, the address of each family that pods get behind a selected device."""
+def masquerade_addresses(
+    devices: Iterable[Link], *, primary: Sequence[IPAddress] = ()
+) -> dict[int, DeviceAddresses]:
+    """Return, by ifindex, the address of each family that pods get behind a selected device.
+
+    A device without an address of a family lends the node's own: the first of `primary`.
+    """
+    spare = {version: _first(primary, version) for version in (4, 6)}
     return {
         device.index: DeviceAddresses(
-            ipv4=_choose(device.addresses, 4), ipv6=_choose(device.addresses, 6)
+            ipv4=_choose(device.addresses, 4) or spare[4],
+            ipv6=_choose(device.addresses, 6) or spare[6],
         )
         for device in devices
     }
+
+
+def _first(addresses: Iterable[IPAddress], version: int) -> IPAddress | None:
+    return next((a for a in addresses if a.version == version), None)

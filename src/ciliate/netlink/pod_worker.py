@@ -302,14 +302,14 @@ def _side_problem(side: Link | None, *, name: str, mac: Mac) -> str:
 def host_settings(link: PodLink) -> dict[str, str]:
     """Return the IPv6 settings of the host side, which netlink does not take.
 
-    Without IPv6 the family is off there. With it, `forwarding` 0 makes the interface a host's in
-    neighbour discovery (a pod's router solicitation would else create a neighbour entry); packets
-    are forwarded all the same, by `all.forwarding` (ip-sysctl.rst).
+    Without IPv6 the family is off there. With it the interface forwards, which bpf_fib_lookup
+    asks for. As a router's interface it would make a neighbour entry for a pod that solicits
+    routers: from_pod drops all of neighbour discovery (RFC 4861), so none comes this far.
     """
     conf = f"net/ipv6/conf/{link.host_name}/"
     if not link.ipv6:
         return {conf + "disable_ipv6": "1"}
-    return {conf + "accept_ra": "0", conf + "accept_redirects": "0", conf + "forwarding": "0"}
+    return {conf + "accept_ra": "0", conf + "accept_redirects": "0", conf + "forwarding": "1"}
 
 
 def pod_settings(link: PodLink, *, ipv6_known: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ somebody deleted are the ordinary case, not a special one.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
@@ -80,7 +81,7 @@ class Reconciler(Generic[K, V]):
         self._resync_s = resync_s
         self._settle_s = settle_s
         self._woken = asyncio.Event()
-        self._backoff = Backoff(first_s=0.2, limit_s=30.0)
+        self._backoff = Backoff(first_s=0.2, limit_s=10.0)
 
     def wake(self) -> None:
         """Ask for a pass; cheap, and may be called from any callback of the loop."""
@@ -111,14 +112,11 @@ class Reconciler(Generic[K, V]):
         """Keep the target right until cancelled."""
         while True:
             self._woken.clear()
-            if await self.run_once():
-                self._backoff.reset()
-                pause_s = self._resync_s
-            else:
-                pause_s = self._backoff.next()
-            try:
-                async with asyncio.timeout(pause_s):
+            if not await self.run_once():
+                await asyncio.sleep(self._backoff.next())  # A wake does not shorten this.
+                continue
+            self._backoff.reset()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._resync_s):
                     await self._woken.wait()
                     await asyncio.sleep(self._settle_s)
-            except TimeoutError:
-                continue

@@ -16,12 +16,12 @@ class RemoteNode:
     """Another node: where its pods are reached."""
 
     name: str
-    addresses: tuple[IPAddress, ...]
+    internal_ips: tuple[IPAddress, ...]
     pod_cidrs: tuple[IPNetwork, ...]
 
     def node_ip(self, version: int) -> IPAddress | None:
-        """Return the node's first address of IP `version`, or None."""
-        return next((a for a in self.addresses if a.version == version), None)
+        """Return the node's first InternalIP of IP `version`, or None."""
+        return next((a for a in self.internal_ips if a.version == version), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def test_node_gets_the_walkthroughs_links_addresses_and_routes() -> None:
         "link set eth0 up",
         "link add eth1 index 3 type veth peer name k8s-w1 index 1001 netns /labs/x/switch/ns/net",
         "link set eth1 up",
-        "addr add 10.0.2.15/24 dev eth0",
+        "addr add 10.0.2.15/24 dev eth0 metric 100",
         "addr add 192.168.10.101/24 dev eth1",
         "route add default via 10.0.2.2 dev eth0 proto dhcp src 10.0.2.15 metric 100",
         "route add 10.10.0.0/16 via 192.168.10.200 dev eth1 proto static",

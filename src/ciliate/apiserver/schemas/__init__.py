@@ -1,12 +1,12 @@
 """Shapes of the built-in kinds, from the tables beside this file.
 
-A table names types; a type's fields are lines `"name": "TYPE description"`, where `!` after the
-name marks a required field and the empty name describes the type (`@atomic`: its fields have one
-owner in server-side apply). TYPE is a scalar, another type, `[]TYPE` or `{}TYPE` (a map of
+A table names types; a type's fields are lines `"name": "TYPE"`, where `!` after the name marks a
+required field and `@atomic` under the empty name gives the type's fields one owner in server-side
+apply. TYPE is a scalar, another type, `[]TYPE` or `{}TYPE` (a map of
 strings to it). Lists that merge end with their keys: `[]Volume[name]`, `[]string{set}`; after a
 semicolon stands the strategic merge patch's key where it differs.
 
-Names, types and descriptions are those of the Kubernetes API reference (v1.33), held against the
+Names and types are those of the Kubernetes API reference (v1.33), held against the
 official client's models by tests/unit/apiserver/test_schemas.py.
 """
 

@@ -1,0 +1,56 @@
+"""One agent a node: two would give out the same addresses.
+
+The lock goes with the process, however it ends. A new agent waits for the old one to finish.
+"""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from ciliate.errors import CiliateError
+
+#: As long as a terminating agent may take (its pod's grace period), in seconds.
+_WAIT_S: Final = 35.0
+_RETRY_S: Final = 0.05
+
+
+class OtherAgentError(CiliateError):
+    """Another agent works on this node."""
+
+    def __init__(self, path: Path, node: str) -> None:
+        super().__init__(
+            f"another agent runs on node {node} and holds {path} for {_WAIT_S:.0f} s:"
+            " stop it, or give this one a node of its own"
+        )
+
+
+@asynccontextmanager
+async def only_agent(state: Path, node: str) -> AsyncIterator[None]:
+    """Hold the node's agent lock.
+
+    Raises:
+        OtherAgentError: Another process keeps it.
+    """
+    path = state / "agent.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        deadline = asyncio.get_running_loop().time() + _WAIT_S
+        while not _try(descriptor):
+            if asyncio.get_running_loop().time() > deadline:
+                raise OtherAgentError(path, node)
+            await asyncio.sleep(_RETRY_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
