@@ -5,6 +5,7 @@ by hand) are left out with a warning, so that one bad object does not take the o
 """
 
 import logging
+import sys
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 from ciliate.api.cilium_endpoint import (
     CILIUM_ENDPOINTS,
     CiliumEndpoint,
+    EndpointEncryption,
     EndpointIdentity,
+    EndpointNetworking,
     EndpointStatus,
 )
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
@@ -67,6 +70,9 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
     return KnownPod(addresses, identity.id, node)
 
 
+_UNENCRYPTED = EndpointEncryption()
+
+
 def slim(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
     """Return what is kept of an endpoint: of other nodes' only address and identity.
 
@@ -76,16 +82,21 @@ def slim(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
     if status.networking is not None and status.networking.node == node_ip:
         return endpoint
     number = status.identity.id if status.identity else 0
+    networking = status.networking
     return CiliumEndpoint(
         metadata=ObjectMeta(
             name=meta.name,
-            namespace=meta.namespace,
+            namespace=sys.intern(meta.namespace),
             uid=meta.uid,
             resource_version=meta.resource_version,
         ),
         status=EndpointStatus(
             identity=EndpointIdentity(id=number) if number else None,
-            networking=status.networking,
+            networking=networking
+            and EndpointNetworking(
+                addressing=networking.addressing, node=sys.intern(networking.node)
+            ),
+            encryption=_UNENCRYPTED,
         ),
     )
 

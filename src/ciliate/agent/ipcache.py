@@ -5,6 +5,7 @@ it changes, and a pass only puts them together.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -29,6 +30,9 @@ _NO_ADDRESS: Final = bytes(16)
 Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
 Owners = Mapping[IPNetwork, AddressOwner]
 
+#: Entries of one object; a tuple, because a dictionary of one entry weighs more than the entry.
+_Part = tuple[tuple[layout.IpcacheKey, layout.IpcacheEntry], ...]
+
 
 def ipcache_entries(owners: Owners) -> dict[layout.IpcacheKey, layout.IpcacheEntry]:
     """Return entries of the map `ipcache`."""
@@ -38,10 +42,16 @@ def ipcache_entries(owners: Owners) -> dict[layout.IpcacheKey, layout.IpcacheEnt
         ): layout.IpcacheEntry(
             identity=owner.identity,
             flags=layout.IpcacheFlag.IPCACHE_CLUSTER if owner.is_pod else layout.IpcacheFlag(0),
-            node=_NO_ADDRESS if owner.node is None else to_octets(owner.node),
+            node=_NO_ADDRESS if owner.node is None else _node_octets(owner.node),
         )
         for prefix, owner in owners.items()
     }
+
+
+@lru_cache(maxsize=1024)
+def _node_octets(node: IPAddress) -> bytes:
+    """Return the node's octets, the same object for all of its pods."""
+    return to_octets(node)
 
 
 class Ipcache:
@@ -51,8 +61,8 @@ class Ipcache:
         self._cluster = cluster
         self._node_name = node_name
         self._node_ip = node_ip
-        self._of_nodes: dict[str, Entries] = {}
-        self._of_pods: dict[ObjectKey, Entries] = {}
+        self._of_nodes: dict[str, _Part] = {}
+        self._of_pods: dict[ObjectKey, _Part] = {}
         cluster.nodes.add_listener(self._node_changed)
         cluster.endpoints.add_listener(self._pod_changed)
 
@@ -98,7 +108,7 @@ class Ipcache:
             self._of_nodes.pop(old.metadata.name, None)
         known = known_node(new, local_name=self._node_name) if new is not None else None
         if known is not None:
-            self._of_nodes[known.name] = ipcache_entries(node_owners(known))
+            self._of_nodes[known.name] = tuple(ipcache_entries(node_owners(known)).items())
 
     def _pod_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
         if old is not None:
@@ -106,4 +116,4 @@ class Ipcache:
         known = known_pod(new) if new is not None else None
         if new is not None and known is not None:
             key = (new.metadata.namespace, new.metadata.name)
-            self._of_pods[key] = ipcache_entries(pod_owners(known))
+            self._of_pods[key] = tuple(ipcache_entries(pod_owners(known)).items())
