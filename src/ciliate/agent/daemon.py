@@ -226,6 +226,7 @@ class RunningNode:
     def _start(self) -> None:
         self.table.listen(self.reconcilers.pods_changed)
         self.watch.listen(self.reconcilers.devices_changed)
+        self.watch.listen_routes(self.reconcilers.routes_changed)
         self.reconcilers.start()
         tasks = self.context.tasks
         tasks.create_task(self.identities.run())

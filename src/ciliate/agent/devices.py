@@ -114,18 +114,27 @@ class DeviceWatch:
         self._rtnl = rtnl
         self._settings = settings
         self._listeners: list[Callable[[], None]] = []
+        self._route_listeners: list[Callable[[], None]] = []
         self._woken = asyncio.Event()
 
     def listen(self, changed: Callable[[], None]) -> None:
         """Call `changed` after every change."""
         self._listeners.append(changed)
 
+    def listen_routes(self, changed: Callable[[], None]) -> None:
+        """Call `changed` when a route that is no pod's came or went, whoever did it."""
+        self._route_listeners.append(changed)
+
     async def follow(self) -> None:
         """Wake `run` for every change that is not a pod's."""
         async with Monitor.open() as monitor:
             async for change in monitor:
-                if not self._is_pods(change):
-                    self._woken.set()
+                if self._is_pods(change):
+                    continue
+                self._woken.set()
+                if change.kind in {ChangeKind.ROUTE, ChangeKind.RESYNC}:
+                    for changed in self._route_listeners:
+                        changed()
 
     def _is_pods(self, change: Change) -> bool:
         if change.kind is ChangeKind.LINK and change.link is not None:

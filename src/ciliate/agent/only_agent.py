@@ -5,6 +5,7 @@ The lock goes with the process, however it ends. A new agent waits for the old o
 
 import asyncio
 import fcntl
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,9 @@ from ciliate.errors import CiliateError
 #: As long as a terminating agent may take (its pod's grace period), in seconds.
 _WAIT_S: Final = 35.0
 _RETRY_S: Final = 0.05
+_PID_DIGITS_MAX: Final = 10
+
+_log = logging.getLogger(__name__)
 
 
 class OtherAgentError(CiliateError):
@@ -38,14 +42,26 @@ async def only_agent(state: Path, node: str) -> AsyncIterator[None]:
     path = state / "agent.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        deadline = asyncio.get_running_loop().time() + _WAIT_S
-        while not _try(descriptor):
-            if asyncio.get_running_loop().time() > deadline:
-                raise OtherAgentError(path, node)
-            await asyncio.sleep(_RETRY_S)
+        if not _try(descriptor):
+            _log.info(
+                "agent %s of this node still runs: waiting %.0f s for its end",
+                os.pread(descriptor, _PID_DIGITS_MAX, 0).decode() or "?",
+                _WAIT_S,
+            )
+            await _wait(descriptor, OtherAgentError(path, node))
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+async def _wait(descriptor: int, failure: OtherAgentError) -> None:
+    deadline = asyncio.get_running_loop().time() + _WAIT_S
+    while not _try(descriptor):
+        if asyncio.get_running_loop().time() > deadline:
+            raise failure
+        await asyncio.sleep(_RETRY_S)
 
 
 def _try(descriptor: int) -> bool:

@@ -117,6 +117,11 @@ class Reconcilers:
         ):
             reconciler.wake()
 
+    def routes_changed(self) -> None:
+        """A route came or went, perhaps one of ours by somebody's hand."""
+        self._route_target.forget_answers()
+        self._routes.wake()
+
     def devices_changed(self) -> None:
         """A device or an address of the node came, changed or went."""
         self._route_target.forget_answers()
