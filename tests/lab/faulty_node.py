@@ -279,12 +279,16 @@ class Books:
 
 
 def _is_dead(pid: int) -> bool:
-    """Whether a process has ended; its parent may not have asked for its exit code yet."""
+    """Whether a process has ended with all its threads; its parent may not have noticed yet.
+
+    Until the last thread is gone, what the process had open stays open.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
+        threads = os.listdir(f"/proc/{pid}/task")
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return text.rpartition(")")[2].split()[0] in "ZX"
+    return text.rpartition(")")[2].split()[0] in "ZX" and len(threads) == 1
 
 
 def _ask(path: str, what: str) -> tuple[int, bytes]:

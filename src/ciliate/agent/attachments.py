@@ -79,12 +79,13 @@ class PodAttachments:
         attachment = request.attachment
         async with self._locks.held(attachment):
             known = self._find(attachment)
-            if known is not None and known.state is EndpointState.DISCONNECTING:
-                await self._detach(known)  # Its removal goes on, or is tried again.
-            elif known is not None:
+            if known is not None:
                 if known.netns == request.netns and await self._stands(known):
                     return _result(known)
-                await self._detach(known)
+                await self._detach(
+                    known
+                )  # A removal under way goes on; one that failed is retried.
+                self._refuse_while_it_stays(known)
             endpoint = await self._attach(request)
         return _result(endpoint)
 
@@ -114,11 +115,9 @@ class PodAttachments:
 
     async def gc(self, request: Gc) -> None:
         """Remove every attachment that the runtime does not know any more (CNI GC)."""
-        stale = [
-            endpoint
-            for endpoint in self._wiring.table
-            if Attachment(endpoint.container_id, endpoint.ifname) not in request.valid
-        ]
+        # By interface: of an endpoint whose file was damaged no container ID is known.
+        valid = {host_name(each.container_id, each.ifname) for each in request.valid}
+        stale = [endpoint for endpoint in self._wiring.table if endpoint.host_name not in valid]
         for endpoint in stale:
             _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
         await asyncio.gather(*map(self._detach_idle, stale))  # One group, one wait for RCU.
@@ -161,7 +160,18 @@ class PodAttachments:
             if self._wiring.table.get(endpoint.id) == endpoint:
                 await self._detach(endpoint)
 
+    def _refuse_while_it_stays(self, former: Endpoint) -> None:
+        """A new interface would bear the same name, which the former's removal goes by."""
+        if self._wiring.table.get(former.id) is not None:
+            raise CniError(
+                CniCode.TRY_AGAIN_LATER,
+                f"interface {former.host_name} of pod {former.owner} cannot be removed yet",
+                "the agent's log says why",
+            )
+
     async def _stands(self, endpoint: Endpoint) -> bool:
+        if endpoint.state is EndpointState.DISCONNECTING:
+            return False
         try:
             await self._wiring.links.check(self._link(endpoint))
         except CiliateError as error:

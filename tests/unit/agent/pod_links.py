@@ -1,0 +1,178 @@
+"""Pod interfaces in memory, with the real ones' manners, for tests of who asks for them.
+
+As with `ciliate.netlink.pod.PodLinks`, a cancelled `create` goes on to its end, an interface of the
+same name is replaced, and removals go in groups (the real `RemovalGroups`). Gates let a test
+decide when something goes on.
+"""
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from typing import Generic, TypeVar, cast
+
+from ciliate.datapath.bpf_map import OpenMap
+from ciliate.datapath.errors import MapFullError
+from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.netlink.pod import PodLinks
+from ciliate.netlink.pod_link import ObservedPodLink, PodLink, PodLinkState
+from ciliate.netlink.pod_worker import REMOVED_MAX
+from ciliate.netlink.removal import Outcomes, RemovalGroups
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: After this a condition that did not come true is a failure.
+DEADLINE_S = 5.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when `condition` holds."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def settle() -> None:
+    """Let every task go on until each waits for something outside (a gate, a thread)."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+class Gate:
+    """A door that is open, or lets one through for each `admit`."""
+
+    def __init__(self) -> None:
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+        self._passes = asyncio.Semaphore(0)
+        self.waiting = 0
+
+    def close(self) -> None:
+        self._is_open.clear()
+
+    def open(self) -> None:
+        self._is_open.set()
+        for _ in range(self.waiting):
+            self._passes.release()
+
+    def admit(self) -> None:
+        self._passes.release()
+
+    async def passed(self) -> None:
+        if self._is_open.is_set():
+            return
+        self.waiting += 1
+        try:
+            await self._passes.acquire()
+        finally:
+            self.waiting -= 1
+
+
+def refused(step: str, subject: str) -> NetlinkError:
+    return NetlinkError(step=step, subject=subject, errno=errno.ENOBUFS)
+
+
+class MemoryLinks:
+    """What `PodLinks` offers."""
+
+    def __init__(self, standing: Iterable[ObservedPodLink] = ()) -> None:
+        self.standing: dict[str, ObservedPodLink] = {link.name: link for link in standing}
+        self.made: list[str] = []
+        self.groups: list[tuple[str, ...]] = []
+        #: Names whose creation or removal fails.
+        self.refuses_to_create: set[str] = set()
+        self.refuses_to_remove: set[str] = set()
+        self.creations, self.removals, self.observations = Gate(), Gate(), Gate()
+        self._indexes = count(100)
+        self._workers: set[asyncio.Task[PodLinkState]] = set()
+        self._groups = RemovalGroups(self._remove_group, names_max=REMOVED_MAX)
+
+    @property
+    def as_pod_links(self) -> PodLinks:
+        return cast("PodLinks", self)
+
+    async def create(self, link: PodLink) -> PodLinkState:
+        worker = asyncio.create_task(self._create(link))  # A thread: nobody can cancel it.
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+        return await asyncio.shield(worker)
+
+    async def _create(self, link: PodLink) -> PodLinkState:
+        await self.creations.passed()
+        if link.host_name in self.refuses_to_create:
+            raise refused("create pod link", link.host_name)
+        index = next(self._indexes)
+        self.made.append(link.host_name)
+        self.standing[link.host_name] = ObservedPodLink(
+            name=link.host_name,
+            ifindex=index,
+            host_mac=link.host_mac,
+            pod_mac=link.pod_mac,
+            mtu=link.mtu,
+            is_up=True,
+            peer_netnsid=1,
+            addresses=link.addresses,
+            from_pod_program=1,
+            to_pod_program=2,
+        )
+        return PodLinkState(host_ifindex=index, pod_ifindex=2)
+
+    async def check(self, link: PodLink) -> None:
+        held = self.standing.get(link.host_name)
+        if held is None or held.host_mac != link.host_mac:
+            raise PodLinkMismatchError(
+                host_name=link.host_name, netns=link.netns, problem="is missing"
+            )
+
+    async def observe(self) -> tuple[ObservedPodLink, ...]:
+        seen = tuple(self.standing.values())
+        await self.observations.passed()
+        return seen
+
+    async def remove(self, host_name: str) -> None:
+        await self._groups.remove(host_name)
+
+    async def _remove_group(self, names: Sequence[str]) -> Outcomes:
+        self.groups.append(tuple(names))
+        await self.removals.passed()
+        outcomes: dict[str, NetlinkError | None] = {}
+        for name in names:
+            if name in self.refuses_to_remove:
+                outcomes[name] = refused("remove pod link", name)
+            else:
+                self.standing.pop(name, None)
+                outcomes[name] = None
+        return outcomes
+
+
+class MemoryMap(Generic[K, V]):
+    """What `OpenMap` offers to those who write single entries."""
+
+    def __init__(self, capacity: int = 1 << 16) -> None:
+        self.held: dict[K, V] = {}
+        self.capacity = capacity
+
+    @property
+    def as_open_map(self) -> OpenMap[K, V]:
+        return cast("OpenMap[K, V]", self)
+
+    def get(self, key: K) -> V | None:
+        return self.held.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        if key not in self.held and len(self.held) >= self.capacity:
+            raise MapFullError(name="memory", capacity=self.capacity)
+        self.held[key] = value
+
+    def remove(self, key: K) -> bool:
+        return self.held.pop(key, None) is not None
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        return iter(tuple(self.held.items()))
+
+    def __enter__(self) -> "MemoryMap[K, V]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stay as it is."""
