@@ -29,7 +29,7 @@ static __always_inline int undo_masquerade(struct __sk_buff *skb, struct packet 
 	case L4_ECHO_REPLY:
 		return nat_in(skb, packet, pod, hit);
 	case L4_ICMP_ERROR:
-		return nat_icmp_error_in(skb, packet, pod, hit);
+		return nat_icmp_error(skb, packet, TUPLE_IN, pod, hit);
 	}
 	return 0;
 }

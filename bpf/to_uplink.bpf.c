@@ -52,12 +52,15 @@ static __always_inline int reserve_node_port(struct __sk_buff *skb, const struct
 static __always_inline int masquerade(struct __sk_buff *skb, const struct packet *packet,
 				      const struct ip_address *own)
 {
+	struct ip_address node;
+	bool hit;
+
 	switch (packet->l4_kind) {
 	case L4_PORTS:
 	case L4_ECHO_REQUEST:
 		return nat_out(skb, packet, own);
-	case L4_ICMP_ERROR:
-		return nat_icmp_error_out(skb, packet);
+	case L4_ICMP_ERROR: /* about an unknown flow: it leaves as it is */
+		return nat_icmp_error(skb, packet, TUPLE_OUT, &node, &hit);
 	case L4_ICMP_OTHER:
 		return DROP_NAT_UNSUPPORTED_PROTOCOL;
 	}

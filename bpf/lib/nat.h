@@ -286,46 +286,32 @@ static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struc
 	return rewrite_ip(skb, ETH_HLEN, outer->is_v6, end, outer_from, &to->to_address);
 }
 
-/* A pod's error about an answer it got: hidden as the answer's flow is. Unknown flows pass. */
-static __always_inline int nat_icmp_error_out(struct __sk_buff *skb, const struct packet *packet)
-{
-	struct inner inner = {};
-	struct nat_entry *entry, to;
-	struct tuple key;
-
-	if (parse_inner(skb, packet, &inner))
-		return 0;
-	key = tuple_reversed(&inner.packet.tuple);
-	key.direction = TUPLE_OUT;
-	entry = bpf_map_lookup_elem(&nat, &key);
-	if (!entry)
-		return 0;
-	to = *entry;
-	return rewrite_icmp_error(skb, packet, &inner, REWRITE_SOURCE, &to);
-}
-
 /*
- * A router's error about a masqueraded packet. Returns 0 with `pod` filled and *hit set, 0 without
- * a hit when it is about no flow of ours, or a drop reason.
+ * An ICMP error about a packet of a masqueraded flow. TUPLE_OUT: a pod complains about an answer it
+ * got, and is hidden as the flow is. TUPLE_IN: a router complains about what the pod sent, and is
+ * heard by the pod. Returns 0 with `to` filled and *hit set, 0 without a hit when it is about no
+ * flow of ours, or a drop reason.
  */
-static __always_inline int nat_icmp_error_in(struct __sk_buff *skb, const struct packet *packet,
-					     struct ip_address *pod, bool *hit)
+static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct packet *packet,
+					  enum tuple_direction direction, struct ip_address *to,
+					  bool *hit)
 {
+	enum rewrite_end end = direction == TUPLE_OUT ? REWRITE_SOURCE : REWRITE_DESTINATION;
+	struct nat_entry *entry, mapped;
 	struct inner inner = {};
-	struct nat_entry *entry, to;
 	struct tuple key;
 
 	if (parse_inner(skb, packet, &inner))
 		return 0;
 	key = tuple_reversed(&inner.packet.tuple);
-	key.direction = TUPLE_IN;
+	key.direction = direction;
 	entry = bpf_map_lookup_elem(&nat, &key);
 	if (!entry)
 		return 0;
-	to = *entry;
+	mapped = *entry;
 	*hit = true;
-	*pod = to.to_address;
-	return rewrite_icmp_error(skb, packet, &inner, REWRITE_DESTINATION, &to);
+	*to = mapped.to_address;
+	return rewrite_icmp_error(skb, packet, &inner, end, &mapped);
 }
 
 /* Hide the source of an outgoing packet behind `address`. Returns 0 or a drop reason. */
