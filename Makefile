@@ -16,7 +16,7 @@ PLUGIN_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -Werror
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
 C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
 
-.PHONY: all bpf plugin generate generate-check check format unit test lab bench clean
+.PHONY: all bpf plugin generate generate-check names check format unit test lab bench clean
 
 all: bpf plugin
 
@@ -48,7 +48,11 @@ build/ciliate-cni: plugin/ciliate-cni.c
 	$(CC_STATIC) $(PLUGIN_CFLAGS) $< -o $@.new
 	@mv $@.new $@
 
-check: bpf plugin generate-check
+# One concept, one module, named after it: these names say nothing (CONTRIBUTING.md).
+names:
+	@! git ls-files | grep -E '(^|/)(utils?|helpers?|common|misc|base|types)\.(py|c|h)$$'
+
+check: bpf plugin generate-check names
 	.venv/bin/ruff check $(PYTHON_SOURCES)
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
 	.venv/bin/mypy
