@@ -306,7 +306,7 @@ static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct pa
 	key = tuple_reversed(&inner.packet.tuple);
 	key.direction = direction;
 	entry = bpf_map_lookup_elem(&nat, &key);
-	if (!entry)
+	if (!entry || entry->expires_ns < now_ns())
 		return 0;
 	mapped = *entry;
 	*hit = true;

@@ -93,3 +93,18 @@ def test_a_pods_error_about_an_answer_is_hidden_like_its_flow(node: Node) -> Non
     assert (left[IP].src, left[IP].dst, sound(left)) == (NODE_4, WORLD_4, True)
     assert (left[IPerror].src, left[IPerror].dst) == (WORLD_4, NODE_4)
     assert (left[UDPerror].sport, left[UDPerror].dport) == (53, port)
+
+
+def test_an_error_that_quotes_a_later_fragment_is_left_alone(node: Node) -> None:
+    """Such a piece has no ports: what stands there may look like those of any flow."""
+    seen = node.sent_out(IP(src=POD1_4, dst=WORLD_4) / UDP(sport=1000, dport=53) / BODY)
+    ports = bytes(seen[UDP])[:8]
+    quoted = IP(src=NODE_4, dst=WORLD_4, proto=17, frag=185) / Raw(ports)
+    packet = IN / IP(src=ROUTER_4, dst=NODE_4) / ICMP(type=11, code=1) / Raw(bytes(quoted))
+
+    run = node.from_uplink(packet)
+
+    assert (run.verdict, run.packet) == (OK, bytes(packet))
+    first = IP(src=NODE_4, dst=WORLD_4, proto=17, flags="MF") / Raw(ports)
+    of_flow = IN / IP(src=ROUTER_4, dst=NODE_4) / ICMP(type=11, code=1) / Raw(bytes(first))
+    assert node.from_uplink(of_flow).verdict == REDIRECT

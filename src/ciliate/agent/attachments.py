@@ -82,9 +82,8 @@ class PodAttachments:
             if known is not None:
                 if known.netns == request.netns and await self._stands(known):
                     return _result(known)
-                await self._detach(
-                    known
-                )  # A removal under way goes on; one that failed is retried.
+                # A removal under way goes on; one that failed is tried again.
+                await self._detach(known)
                 self._refuse_while_it_stays(known)
             endpoint = await self._attach(request)
         return _result(endpoint)
@@ -310,8 +309,7 @@ class PodAttachments:
         await asyncio.wait([creation])
         if not creation.cancelled() and creation.exception() is None:
             endpoint = replace(endpoint, ifindex=creation.result().host_ifindex)
-        self._clear_maps(endpoint)
-        await self._finish(endpoint)
+        await self._detach(endpoint)  # Known to housekeeping until it is gone.
 
 
 class KeyedLocks:

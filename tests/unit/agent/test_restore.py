@@ -1,53 +1,31 @@
 """`agent/restore.py`: what a previous life left is kept or cleaned up by what the kernel has."""
 
+import logging
 from dataclasses import replace
-from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
-from ciliate.agent.restore import plan_restoration
+import pytest
+from tests.unit.agent.endpoint_samples import MAC, endpoint, link
+from tests.unit.agent.pod_links import MemoryLinks, MemoryMap
+
+from ciliate.agent import restore
+from ciliate.agent.context import Context
+from ciliate.agent.restore import plan_restoration, remembered_by_kernel, restore_endpoints
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.datapath import layout
+from ciliate.datapath.bpf_map import BpfMap
+from ciliate.datapath.errors import MapMissingError
 from ciliate.endpoint.model import Endpoint
-from ciliate.net.address import Mac
+from ciliate.endpoint.plan import endpoint_entry, interface_entry
+from ciliate.endpoint.store import EndpointStore
+from ciliate.endpoint.table import EndpointTable
+from ciliate.ipam.allocator import Block
+from ciliate.ipam.node import NodeAddresses
+from ciliate.net.address import to_octets
 from ciliate.netlink.pod_link import ObservedPodLink
-
-MAC = Mac("ee:0a:00:00:00:01")
-
-
-def endpoint(number: int, *, ifindex: int) -> Endpoint:
-    return Endpoint(
-        id=number,
-        container_id=f"c{number}",
-        ifname="eth0",
-        netns="/run/netns/x",
-        namespace="default",
-        pod=f"pod-{number}",
-        pod_uid="",
-        addresses=(ip_address(f"10.244.0.{number}"),),
-        gateways=(ip_address("10.244.0.93"),),
-        host_name=f"lxc{number}",
-        host_mac=MAC,
-        pod_mac=MAC,
-        ifindex=ifindex,
-        mtu=1500,
-        route_mtu=1500,
-        created=datetime(2026, 11, 21, tzinfo=UTC),
-        state=EndpointState.READY,
-    )
-
-
-def link(name: str, ifindex: int) -> ObservedPodLink:
-    return ObservedPodLink(
-        name=name,
-        ifindex=ifindex,
-        host_mac=MAC,
-        pod_mac=MAC,
-        mtu=1500,
-        is_up=True,
-        peer_netnsid=1,
-        addresses=(),
-        from_pod_program=None,
-        to_pod_program=None,
-    )
 
 
 def test_endpoint_with_its_interface_lives_on() -> None:
@@ -84,3 +62,164 @@ def test_interface_that_was_made_anew_is_not_taken_for_the_old_one() -> None:
     found = plan_restoration([old], [link("lxc1", 40)])
 
     assert (found.keep, found.remove_links) == ((), ("lxc1",))
+
+
+class FormerLife:
+    """What a previous life left on the node: files, interfaces, and maps if it had any."""
+
+    def __init__(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, *links: ObservedPodLink
+    ) -> None:
+        self.folder = folder
+        self.links = MemoryLinks(links)
+        self.interfaces: MemoryMap[int, layout.Interface] = MemoryMap()
+        self.endpoints: MemoryMap[bytes, layout.Endpoint] = MemoryMap()
+        self.has_maps = True
+        self.addresses = NodeAddresses(
+            [Block(ip_network("10.244.0.0/24")), Block(ip_network("fd00::/64"))]
+        )
+        self.table = EndpointTable()
+        monkeypatch.setattr(restore, "open_pinned", self._open)
+
+    def _open(self, bpf_root: Path, which: BpfMap[Any, Any]) -> object:
+        if not self.has_maps:
+            raise MapMissingError(bpf_root / which.name)
+        return {"interfaces": self.interfaces, "endpoints": self.endpoints}[which.name]
+
+    def knows(self, *endpoints: Endpoint) -> None:
+        """Let the maps hold these."""
+        for each in endpoints:
+            self.interfaces.put(each.ifindex, interface_entry(each))
+            for address in each.addresses:
+                self.endpoints.put(to_octets(address), endpoint_entry(each))
+
+    def saves(self, *endpoints: Endpoint) -> None:
+        """Let these have files."""
+        store = EndpointStore(self.folder)
+        for each in endpoints:
+            store.save(each)
+
+    async def restore(self) -> tuple[Endpoint, ...]:
+        """Start an agent's life."""
+        kernel = SimpleNamespace(bpf_root="/nowhere")
+        context = SimpleNamespace(links=self.links, settings=SimpleNamespace(kernel=kernel))
+        store = EndpointStore(self.folder)
+        return await restore_endpoints(cast("Context", context), self.addresses, store, self.table)
+
+    def owners(self) -> dict[str, str]:
+        return {str(address): owner for address, owner in self.addresses.allocations()}
+
+
+def maps_of(known: Endpoint) -> tuple[dict[int, layout.Interface], dict[bytes, layout.Endpoint]]:
+    return (
+        {known.ifindex: interface_entry(known)},
+        {to_octets(address): endpoint_entry(known) for address in known.addresses},
+    )
+
+
+def test_kernel_remembers_an_endpoint_under_no_name() -> None:
+    both = (ip_address("fd00::1"), ip_address("10.244.0.1"))
+    known = endpoint(1, addresses=both, identity=8066)
+
+    found = remembered_by_kernel(link("lxc1", 12), *maps_of(known))
+
+    assert found is not None
+    assert (found.id, found.identity, found.addresses) == (1, 8066, both)
+    assert (found.host_name, found.ifindex, found.pod_mac) == ("lxc1", 12, MAC)
+    assert found.state is not EndpointState.DISCONNECTING
+    assert interface_entry(found) == interface_entry(known)
+
+
+def test_kernel_knows_nothing_of_an_unanswered_add() -> None:
+    assert remembered_by_kernel(link("lxc1", 12), {}, {}) is None
+    interfaces, _ = maps_of(endpoint(1))
+    assert remembered_by_kernel(link("lxc1", 12), interfaces, {}) is None
+
+
+def test_address_that_went_to_another_interface_is_not_remembered_for_this_one() -> None:
+    interfaces, _ = maps_of(endpoint(1, ifindex=12))
+    _, endpoints = maps_of(endpoint(1, ifindex=40))
+
+    assert remembered_by_kernel(link("lxc1", 12), interfaces, endpoints) is None
+
+
+async def test_pod_whose_file_is_damaged_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc2", 13))
+    life.saves(endpoint(1), endpoint(2, ifindex=13))
+    life.knows(endpoint(1), endpoint(2, ifindex=13))
+    (life.folder / "2.json").write_bytes(b'{"id":2,')
+
+    kept = await life.restore()
+
+    assert [each.id for each in kept] == [1, 2]
+    assert life.links.standing.keys() == {"lxc1", "lxc2"}
+    assert life.owners().keys() == {"10.244.0.1", "10.244.0.2"}
+    assert sorted(each.id for each in EndpointStore(life.folder).load()) == [1, 2]
+
+
+async def test_interface_that_neither_file_nor_map_knows_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc9", 19))
+    life.saves(endpoint(1))
+    life.knows(endpoint(1))
+
+    await life.restore()
+
+    assert life.links.standing.keys() == {"lxc1"}
+
+
+async def test_family_out_of_range_does_not_cost_the_other_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
+    outside = ip_address("fd00:bad::1")
+    life.saves(endpoint(1, addresses=(outside, ip_address("10.244.0.1"))))
+
+    (kept,) = await life.restore()
+
+    assert life.owners() == {"10.244.0.1": "default/pod-1 [restored]"}
+    assert outside in kept.addresses
+
+
+async def test_first_life_leaves_the_interfaces_of_another_plugin_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc0a1b2c", 12))
+    life.has_maps = False
+
+    assert await life.restore() == ()
+
+    assert life.links.standing.keys() == {"lxc0a1b2c"}
+    await life.restore()  # The second life knows that whatever it has no file of is a leftover.
+    assert life.links.standing == {}
+
+
+async def test_link_that_cannot_be_removed_does_not_stop_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = FormerLife(
+        tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc8", 18), link("lxc9", 19)
+    )
+    life.saves(endpoint(1))
+    life.links.refuses_to_remove.add("lxc8")
+
+    with caplog.at_level(logging.WARNING):
+        kept = await life.restore()
+
+    assert [each.id for each in kept] == [1]
+    assert life.links.standing.keys() == {"lxc1", "lxc8"}
+    assert "interface lxc8 stays" in caplog.text
+
+
+async def test_interrupted_delete_frees_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
+    life.saves(endpoint(1, state=EndpointState.DISCONNECTING))
+
+    assert await life.restore() == ()
+
+    assert (life.owners(), life.links.standing, list(life.folder.iterdir())) == ({}, {}, [])

@@ -41,3 +41,25 @@ def test_families_are_chosen_apart() -> None:
     assert both == DeviceAddresses(
         ip_address("192.168.10.100"), ip_address("fd00:192:168:10::100")
     )
+
+
+def test_device_without_an_address_lends_the_nodes_primary() -> None:
+    primary = (ip_address("192.168.10.100"), ip_address("192.168.10.7"), ip_address("fd00::100"))
+
+    lent = masquerade_addresses([device()], primary=primary)[7]
+
+    assert lent == DeviceAddresses(ip_address("192.168.10.100"), ip_address("fd00::100"))
+
+
+def test_device_lends_only_the_family_it_lacks() -> None:
+    primary = (ip_address("192.168.10.100"), ip_address("fd00::100"))
+
+    lent = masquerade_addresses([device(held("10.0.2.15"))], primary=primary)[7]
+
+    assert lent == DeviceAddresses(ip_address("10.0.2.15"), ip_address("fd00::100"))
+
+
+def test_family_that_the_node_has_not_is_lent_to_nobody() -> None:
+    lent = masquerade_addresses([device()], primary=(ip_address("192.168.10.100"),))[7]
+
+    assert lent == DeviceAddresses(ip_address("192.168.10.100"), None)

@@ -1,0 +1,213 @@
+"""bpf/lib/conntrack.h and nat.h: how long flows live, and what ends or disturbs them."""
+
+import time
+from collections.abc import Mapping
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from tests.datapath.node_rig import IN, NODE_4, OK, REDIRECT, WORLD_4, Node
+
+from ciliate.datapath.layout import ConnectionFlag, NatEntry, Tuple, TupleDirection
+from ciliate.datapath.maps import CONNTRACK, NAT
+
+POD1_4, POD2_4 = "10.244.0.1", "10.244.0.2"
+SECOND_NS = 1_000_000_000
+LONG_S, SYN_S, CLOSED_S = 8000, 60, 10
+BOTH_CLOSED = ConnectionFlag.CONNECTION_CLOSING_ORIGINAL | ConnectionFlag.CONNECTION_CLOSING_REPLY
+
+
+class Connection:
+    """A pod's connection to the world, a segment at a time through the programs."""
+
+    def __init__(self, node: Node, *, sport: int = 50000) -> None:
+        self.node = node
+        self.sport = sport
+        self.port = 0
+
+    def says(self, flags: str) -> int:
+        """Let the pod send a segment; return the port that the world sees."""
+        packet = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=self.sport, dport=80, flags=flags)
+        left = self.node.sent_out(packet)
+        assert left[IP].src == NODE_4
+        self.port = int(left[TCP].sport)
+        return self.port
+
+    def hears(self, flags: str) -> None:
+        """Let the world answer with a segment."""
+        answer = IP(src=WORLD_4, dst=NODE_4) / TCP(sport=80, dport=self.port, flags=flags)
+        assert self.node.from_uplink(IN / answer).verdict == REDIRECT
+
+    def established(self) -> "Connection":
+        self.says("S")
+        self.hears("SA")
+        self.says("A")
+        return self
+
+    def entries(self) -> Mapping[Tuple, NatEntry]:
+        with self.node.datapath.opened(NAT) as nat:
+            return dict(nat.items())
+
+    def lives_s(self) -> float:
+        """Return how long the flow goes on from now; both halves agree, to a second."""
+        entries = self.entries().values()
+        assert len(entries) == 2
+        ends = [entry.expires_ns for entry in entries]
+        assert max(ends) - min(ends) <= SECOND_NS
+        return (ends[0] - time.monotonic_ns()) / SECOND_NS
+
+    def flags(self) -> int:
+        (flags,) = {entry.flags for entry in self.entries().values()}
+        return flags
+
+
+def about(seconds: float) -> object:
+    """Equal within a second and a half: the kernel's coarse clock, and the refresh interval."""
+    return pytest.approx(seconds, abs=1.5)
+
+
+def test_flow_lives_short_until_it_stands(node: Node) -> None:
+    connection = Connection(node)
+
+    connection.says("S")
+    assert connection.lives_s() == about(SYN_S)
+    connection.hears("SA")
+    connection.says("A")
+    assert connection.lives_s() == about(LONG_S)
+
+
+@pytest.mark.parametrize("ending", ["F", "FA", "R", "RA"])
+def test_end_of_one_side_does_not_shorten_the_flow(node: Node, ending: str) -> None:
+    """A RST may be forged or meant for a former connection; the other side goes on."""
+    connection = Connection(node).established()
+
+    connection.hears(ending)
+
+    assert connection.lives_s() == about(LONG_S)
+    assert connection.flags() & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_REPLY
+
+
+def test_reset_of_the_pod_closes_its_own_side_only(node: Node) -> None:
+    connection = Connection(node).established()
+
+    connection.says("R")
+
+    assert connection.lives_s() == about(LONG_S)
+    assert connection.flags() & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_ORIGINAL
+
+
+@pytest.mark.parametrize("ending", ["FA", "R"])
+def test_flow_that_both_sides_ended_is_soon_over(node: Node, ending: str) -> None:
+    connection = Connection(node).established()
+
+    connection.says(ending)
+    connection.hears(ending)
+
+    assert connection.lives_s() == about(CLOSED_S)
+
+
+def test_refused_connection_is_closed_for_both(node: Node) -> None:
+    connection = Connection(node)
+    connection.says("S")
+
+    connection.hears("RA")
+
+    assert connection.flags() & BOTH_CLOSED == BOTH_CLOSED
+    assert connection.lives_s() == about(CLOSED_S)
+
+
+def test_syn_on_a_closed_flow_starts_a_fresh_life_on_its_port(node: Node) -> None:
+    connection = Connection(node).established()
+    port = connection.port
+    connection.says("FA")
+    connection.hears("FA")
+
+    assert connection.says("S") == port
+
+    assert connection.flags() == 0
+    assert connection.lives_s() == about(SYN_S)
+    connection.hears("SA")
+    connection.says("A")
+    assert connection.lives_s() == about(LONG_S)
+
+
+def test_syn_on_a_flow_that_lives_changes_nothing(node: Node) -> None:
+    connection = Connection(node).established()
+    flags = connection.flags()
+
+    connection.says("S")
+
+    assert connection.flags() == flags
+    assert connection.lives_s() == about(LONG_S)
+
+
+def test_lost_way_out_keeps_its_port(node: Node) -> None:
+    """The half that is left is the flow's own, not a collision."""
+    connection = Connection(node).established()
+    before = connection.entries()
+    with node.datapath.opened(NAT) as nat:
+        out = [key for key in before if key.direction == TupleDirection.TUPLE_OUT]
+        assert nat.remove_many(out) == 1
+
+    assert connection.says("A") == 50000
+
+    after = connection.entries()
+    assert after.keys() == before.keys()
+    connection.hears("A")
+
+
+def test_refresh_leaves_a_half_alone_that_is_another_flows_by_now(node: Node) -> None:
+    """Pod 2 took the port while pod 1's flow was thought over: nobody's entry is overwritten."""
+    connection = Connection(node).established()
+    with node.datapath.opened(NAT) as nat:
+        ((key, entry),) = [
+            each for each in nat.items() if each[0].direction == TupleDirection.TUPLE_IN
+        ]
+        others = entry._replace(to_address=b"\0" * 10 + b"\xff\xff" + bytes([10, 244, 0, 2]))
+        nat.put(key, others)
+
+        connection.says("FA")
+
+        assert nat.get(key) == others
+
+
+def test_packet_to_the_pod_itself_does_not_unmask_its_flow(node: Node) -> None:
+    """Whoever guesses a pod's address must not make it show that address to the world."""
+    connection = Connection(node).established()
+    direct = IP(src=WORLD_4, dst=POD1_4) / TCP(sport=80, dport=50000, flags="A")
+
+    assert node.from_uplink(IN / direct).verdict == REDIRECT
+
+    assert connection.says("A") == 50000  # `says` asserts the node's address.
+    connection.hears("A")
+
+
+def inbound_flags(node: Node, *segments: tuple[str, str]) -> tuple[int, float]:
+    """Send segments of a connection from outside; return its flags and remaining seconds."""
+    for side, flags in segments:
+        if side == "world":
+            packet = IP(src=WORLD_4, dst=POD2_4) / TCP(sport=4000, dport=80, flags=flags)
+            assert node.from_uplink(IN / packet).verdict == REDIRECT
+        else:
+            packet = IP(src=POD2_4, dst=WORLD_4) / TCP(sport=80, dport=4000, flags=flags)
+            run = node.to_uplink(IN / packet)
+            assert (run.verdict, run.packet) == (OK, bytes(IN / packet))
+    with node.datapath.opened(CONNTRACK) as conntrack:
+        ((_, known),) = conntrack.items()
+    return known.flags, (known.expires_ns - time.monotonic_ns()) / SECOND_NS
+
+
+def test_inbound_connection_survives_a_reset_of_one_side(node: Node) -> None:
+    handshake = (("world", "S"), ("pod", "SA"), ("world", "A"))
+
+    flags, lives_s = inbound_flags(node, *handshake, ("world", "R"))
+
+    assert flags & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_ORIGINAL
+    assert lives_s == about(LONG_S)
+    assert inbound_flags(node, ("pod", "R"))[1] == about(CLOSED_S)
+
+
+def test_refused_inbound_connection_is_soon_over(node: Node) -> None:
+    flags, lives_s = inbound_flags(node, ("world", "S"), ("pod", "RA"))
+
+    assert flags & BOTH_CLOSED == BOTH_CLOSED
+    assert lives_s == about(CLOSED_S)

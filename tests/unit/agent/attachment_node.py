@@ -1,0 +1,109 @@
+"""A node whose kernel and disk are in memory, for tests of `PodAttachments`."""
+
+import asyncio
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import cast
+
+from tests.unit.agent.pod_links import MemoryLinks, MemoryMap, until
+
+from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
+from ciliate.agent.identities import IdentityKeeper
+from ciliate.cni.request import Add, Attachment, Check, CniVersion, Del, Gc, PodReference
+from ciliate.datapath import layout
+from ciliate.datapath.programs import Programs
+from ciliate.endpoint.model import Endpoint
+from ciliate.endpoint.store import EndpointStore
+from ciliate.endpoint.table import EndpointTable
+from ciliate.ipam.allocator import Block
+from ciliate.ipam.node import NodeAddresses
+from ciliate.netlink.pod_link import host_name
+
+VERSION = CniVersion("1.1.0")
+GATEWAYS = (ip_address("10.244.0.93"),)
+
+
+class KnownIdentities:
+    """What an ADD asks the `IdentityKeeper`."""
+
+    def __init__(self) -> None:
+        self.of_pods: dict[tuple[str, str, str], tuple[int, tuple[str, ...]]] = {}
+
+    def known(self, namespace: str, name: str, uid: str) -> tuple[int, tuple[str, ...]] | None:
+        return self.of_pods.get((namespace, name, uid))
+
+
+class Node:
+    """A node with `usable` addresses; what a kernel and a disk would hold is in memory."""
+
+    def __init__(self, folder: Path, tasks: asyncio.TaskGroup, *, cidr: str) -> None:
+        self.folder = folder
+        self.links = MemoryLinks()
+        self.interfaces: MemoryMap[int, layout.Interface] = MemoryMap()
+        self.endpoints: MemoryMap[bytes, layout.Endpoint] = MemoryMap()
+        self.addresses = NodeAddresses([Block(ip_network(cidr))])
+        self.table = EndpointTable()
+        self.store = EndpointStore(folder)
+        self.identities = KnownIdentities()
+        self.attachments = PodAttachments(
+            Wiring(
+                addresses=self.addresses,
+                table=self.table,
+                store=self.store,
+                links=self.links.as_pod_links,
+                programs=Programs(3, 4, 5, 6),
+                interfaces=self.interfaces.as_open_map,
+                endpoints=self.endpoints.as_open_map,
+                identities=cast("IdentityKeeper", self.identities),
+            ),
+            lambda: PodNetwork(gateways=GATEWAYS, mtu=1500, route_mtu=1500),
+            tasks,
+        )
+
+    def owners(self) -> dict[str, str]:
+        return {str(address): owner for address, owner in self.addresses.allocations()}
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+    def assert_empty(self) -> None:
+        """Nothing of any pod is left anywhere."""
+        assert self.links.standing == {}
+        assert (self.interfaces.held, self.endpoints.held) == ({}, {})
+        assert (self.owners(), self.files(), list(self.table)) == ({}, [], [])
+
+    async def removals_end(self) -> None:
+        await until(lambda: not self.attachments._removals)
+
+    def endpoint(self, name: str) -> Endpoint:
+        found = self.table.find(f"c-{name}", "eth0")
+        assert found is not None
+        return found
+
+
+def add(name: str, *, netns: str = "/run/netns/x") -> Add:
+    return Add(VERSION, "cilium", attachment(name), netns, reference(name))
+
+
+def delete(name: str) -> Del:
+    return Del(VERSION, "cilium", attachment(name), None, None)
+
+
+def check(name: str) -> Check:
+    return Check(VERSION, "cilium", attachment(name), "/run/netns/x", reference(name), None)
+
+
+def gc(*valid: str) -> Gc:
+    return Gc(VERSION, "cilium", frozenset(map(attachment, valid)))
+
+
+def reference(name: str) -> PodReference:
+    return PodReference("default", name, f"uid-{name}")
+
+
+def attachment(name: str) -> Attachment:
+    return Attachment(f"c-{name}", "eth0")
+
+
+def link_of(name: str) -> str:
+    return host_name(f"c-{name}", "eth0")
