@@ -106,9 +106,8 @@ static __always_inline bool nat_take_port(const struct tuple *out, struct nat_en
 		holder = bpf_map_lookup_elem(&nat, &key);
 		if (!holder)
 			continue;
-		if (nat_maps_alike(holder, reverse)) /* our own: only the other half was lost */
-			return true;
-		if (holder->expires_ns < reverse->created_ns) {
+		/* Our own, whose other half was lost or is over; or one that is over. */
+		if (nat_maps_alike(holder, reverse) || holder->expires_ns < reverse->created_ns) {
 			bpf_map_update_elem(&nat, &key, reverse, BPF_ANY);
 			return true;
 		}
