@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kubectl import needs_modern
 
 from .conftest import ServerProcess
 
@@ -225,6 +226,7 @@ def test_scale_rollout_label_and_annotate(kubectl: Kubectl, namespace: str) -> N
     assert got["metadata"]["generation"] == 3  # Created, scaled, restarted.
 
 
+@needs_modern
 def test_describe_explain_and_discovery(kubectl: Kubectl, namespace: str) -> None:
     kubectl("apply", "-n", namespace, "-f", "-", stdin=DEPLOYMENT + "---" + POD)
 
@@ -256,6 +258,7 @@ def test_wait_for_a_condition_and_for_deletion(kubectl: Kubectl, namespace: str)
     assert "not found" in kubectl("get", "crd", "waiters.example.org", check=False)
 
 
+@needs_modern
 def test_custom_resources_have_columns_explanations_and_limits(
     kubectl: Kubectl, namespace: str
 ) -> None:
@@ -288,6 +291,7 @@ def test_custom_resources_have_columns_explanations_and_limits(
     assert 'unknown field "spec.siez"' in unknown
 
 
+@needs_modern
 def test_status_of_a_custom_resource_is_written_through_its_own_path(
     kubectl: Kubectl, namespace: str
 ) -> None:

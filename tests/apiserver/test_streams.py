@@ -14,6 +14,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from kubernetes import client, config
 from kubernetes.stream import stream
+from tests.kubectl import needs_exec
 
 from .conftest import DEADLINE_S, ServerProcess
 
@@ -117,6 +118,7 @@ async def run(
     return process.returncode, out, err
 
 
+@needs_exec
 async def test_exec_passes_command_output_and_errors(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
@@ -131,6 +133,7 @@ async def test_exec_passes_command_output_and_errors(
     assert "container" not in asked.query
 
 
+@needs_exec
 async def test_exec_passes_stdin_both_ways(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
@@ -141,6 +144,7 @@ async def test_exec_passes_stdin_both_ways(
     assert (code, out) == (0, b"hello")
 
 
+@needs_exec
 async def test_exec_reports_the_exit_code(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
@@ -150,6 +154,7 @@ async def test_exec_reports_the_exit_code(
     assert b"exit code 3" in err
 
 
+@needs_exec
 async def test_exec_carries_more_than_buffers_hold(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from tests.kubectl import needs_exec
 from tests.lab.cluster import Cluster, eventually
 
 from ciliate.lab.cgroup import LabCgroup
@@ -60,6 +61,7 @@ def start_kubelets(lab: Cluster) -> None:
     asyncio.run(start())
 
 
+@needs_exec
 def test_running_container_is_adopted_with_its_output_and_exit_code(lab: Cluster) -> None:
     lab.kubectl("apply", "-f", "-", text=TALKER)
     lab.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=20s")

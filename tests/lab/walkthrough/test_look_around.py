@@ -259,7 +259,7 @@ def test_api_resources_list_our_kinds_with_their_short_names(walk: Place) -> Non
 def test_explain_describes_fields_of_our_kinds(walk: Place) -> None:
     printed = walk.typed("kubectl explain ciliumnode.spec.ipam.podCIDRs")
 
-    assert re.search(r"KIND:\s+CiliumNode\nVERSION:\s+v2", printed)
+    assert re.search(r"KIND:\s+CiliumNode\nVERSION:\s+(cilium.io/)?v2", printed)
     assert "FIELD: podCIDRs <[]string>" in printed
 
 
