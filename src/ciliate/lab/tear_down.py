@@ -5,15 +5,22 @@ unmounting the folder frees namespaces, and with them links, programs and maps; 
 empty folders.
 """
 
+import errno
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from ciliate.lab.cgroup import PREFIX, LabCgroup, mount_point
-from ciliate.lab.errors import KernelCallError
+from ciliate.lab.errors import KernelCallError, LabError
 from ciliate.lab.mounts import MountFlag, mount_table, unmount
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import lab_names
+
+#: How long the folder of what has just been killed may go on changing, in seconds.
+_REMOVE_DEADLINE_S: Final = 10.0
+_REMOVE_RETRY_S: Final = 0.02
 
 
 def tear_down(paths: LabPaths) -> bool:
@@ -37,8 +44,15 @@ def remove_folder(folder: Path) -> None:
         if Path(entry.target).is_relative_to(folder):
             with suppress(KernelCallError):  # Went with its parent.
                 unmount(entry.target, MountFlag.DETACH)
-    if folder.exists():
-        shutil.rmtree(folder)
+    deadline = time.monotonic() + _REMOVE_DEADLINE_S
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            # A kubelet that has not been told yet writes a last line of a log in between.
+            if error.errno not in {errno.ENOTEMPTY, errno.ENOENT} or time.monotonic() > deadline:
+                raise LabError(f"{folder}: cannot be removed: {error}: who uses it?") from error
+            time.sleep(_REMOVE_RETRY_S)
 
 
 def left_behind() -> list[str]:

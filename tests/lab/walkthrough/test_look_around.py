@@ -260,7 +260,7 @@ def test_explain_describes_fields_of_our_kinds(walk: Place) -> None:
     printed = walk.typed("kubectl explain ciliumnode.spec.ipam.podCIDRs")
 
     assert re.search(r"KIND:\s+CiliumNode\nVERSION:\s+(cilium.io/)?v2", printed)
-    assert "FIELD: podCIDRs <[]string>" in printed
+    assert re.search(r"FIELD:\s+podCIDRs <\[\]string>", printed)
 
 
 def test_describe_shows_spec_and_owner_of_a_ciliumnode(walk: Place) -> None:
