@@ -278,7 +278,7 @@ async def wait_ready(
 async def route_pods_on_router(client: "ApiClient", paths: LabPaths, state: LabState) -> None:
     """Teach the router of a dual-stack lab the way to every node's IPv6 pods.
 
-    IPv6 is not masqueraded, so what the router answers is addressed to pods. IPv4 stays as the
+    By these the router can open connections to pods; what pods open is masqueraded. IPv4 stays as the
     walk-through has it: the router knows no pod.
     """
     from ciliate.api.core import NODES  # noqa: PLC0415 - a slow import.

@@ -25,7 +25,7 @@ OPERATOR_SELECTOR: Final = "io.cilium/app=operator,name=cilium-operator"
 _NAMESPACES: Final = ("default", NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets")
 
 #: What an agent with IPv6 needs beyond the walk-through's settings. The router of a dual-stack lab
-#: has a route to every pod, since IPv6 is not masqueraded.
+#: has an IPv6 route to every pod, so that it can open connections to them.
 _DUAL_STACK: Final = {
     "enable-ipv6": "true",
     "ipv6-native-routing-cidr": CLUSTER_CIDR_V6,
