@@ -14,7 +14,7 @@ readonly LAB_PACKAGES=(
 	curl iputils-ping tcpdump iperf3
 )
 # What only gates, tests and benchmarks use.
-readonly DEV_PACKAGES=(clang-format containernetworking-plugins git)
+readonly DEV_PACKAGES=(clang-format containernetworking-plugins bpftool git)
 
 fail() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
