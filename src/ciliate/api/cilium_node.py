@@ -12,6 +12,11 @@ from msgspec import Struct, field
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
 
+#: Annotation of a CiliumNode, ours: CIDRs the node was given before, in which pods still live;
+#: separated by commas. Nothing new comes out of them, nobody else may have them, and everybody
+#: routes to them, until the last of those pods is gone.
+DRAINING_ANNOTATION: Final = "ipam.ciliate.io/draining-cidrs"
+
 
 class CiliumNodeAddress(Struct, frozen=True, gc=False, omit_defaults=True):
     """An address of the node; type InternalIP, ExternalIP, Hostname or CiliumInternalIP."""
@@ -126,6 +131,20 @@ class CiliumNode(Struct, frozen=True, gc=False, omit_defaults=True):
     metadata: ObjectMeta = ObjectMeta()
     spec: CiliumNodeSpec = field(default_factory=CiliumNodeSpec)
     status: CiliumNodeStatus = CiliumNodeStatus()
+
+    @property
+    def current_cidrs(self) -> tuple[str, ...]:
+        """The CIDRs of every mode that the node gives addresses out of."""
+        ipam = self.spec.ipam
+        pools = (cidr for pool in ipam.pools.allocated for cidr in pool.cidrs)
+        return tuple(dict.fromkeys((*ipam.pod_cidrs, *pools)))
+
+    @property
+    def draining_cidrs(self) -> tuple[str, ...]:
+        """The CIDRs in which pods of a former time still live (DRAINING_ANNOTATION)."""
+        words = self.metadata.annotations.get(DRAINING_ANNOTATION, "").replace(",", " ").split()
+        current = self.current_cidrs
+        return tuple(word for word in dict.fromkeys(words) if word not in current)
 
 
 CILIUM_NODES: Final = Resource(

@@ -21,12 +21,6 @@ from ciliate.errors import SettingError
 
 #: Values of keys that are known, beside those that supported keys name themselves.
 _VALUES: Final[Mapping[str, str]] = {
-    "ipam.ciliumNodeUpdateRate": "ipam-cilium-node-update-rate",
-    "ipam.operator.clusterPoolIPv4PodCIDRList": "cluster-pool-ipv4-cidr",
-    "ipam.operator.clusterPoolIPv4MaskSize": "cluster-pool-ipv4-mask-size",
-    "ipam.operator.clusterPoolIPv6PodCIDRList": "cluster-pool-ipv6-cidr",
-    "ipam.operator.clusterPoolIPv6MaskSize": "cluster-pool-ipv6-mask-size",
-    "ipam.multiPoolPreAllocation": "ipam-multi-pool-pre-allocation",
     "tunnelProtocol": "tunnel-protocol",
     "tunnelPort": "tunnel-port",
     "tunnelSourcePortRange": "tunnel-source-port-range",

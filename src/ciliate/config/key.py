@@ -30,6 +30,7 @@ class Kind(enum.Enum):
     IPV6_CIDR = "IPv6 prefix"
     IPV4_CIDRS = "IPv4 prefix list"
     IPV6_CIDRS = "IPv6 prefix list"
+    POOL_COUNTS = "counts by pool"
 
 
 class Scope(enum.Enum):
@@ -48,6 +49,7 @@ _READERS: Final[Mapping[Kind, Callable[[str], object]]] = {
     Kind.WORDS: values.read_words,
     Kind.DEVICES: values.read_devices,
     Kind.PORT_RANGE: values.read_port_range,
+    Kind.POOL_COUNTS: values.read_pool_counts,
     Kind.IPV4: lambda text: values.read_address(text, version=4),
     Kind.IPV6: lambda text: values.read_address(text, version=6),
     Kind.IPV4_CIDR: lambda text: values.read_cidr(text, version=4),

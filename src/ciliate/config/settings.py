@@ -6,7 +6,7 @@ the kernel. What only the machine can tell (does the device exist?) is checked b
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, cast
 
@@ -15,6 +15,9 @@ from ciliate.config.keys import KEYS
 from ciliate.config.label_filter import LabelFilter
 from ciliate.errors import SettingError
 from ciliate.net.address import IPAddress, IPNetwork
+
+#: Addresses kept ready where the setting names no pool (reference/ipam.md, 5.3).
+_PRE_ALLOCATION: Final = {"default": 8}
 
 #: Below the first masqueraded port lie NodePorts and listening sockets (RFC 6335: 49152 is the
 #: IANA range; Cilium and we begin behind the NodePorts).
@@ -31,13 +34,20 @@ class ClusterSettings:
 
 @dataclass(frozen=True, slots=True)
 class IPAMSettings:
-    """Who gives addresses, of which families."""
+    """Who gives addresses, of which families.
+
+    The rest is multi-pool's: the pool of pods that name none, how many addresses of a pool are
+    kept ready, and how long a CIDR is unused before it is given back.
+    """
 
     mode: str
     ipv4: bool
     ipv6: bool
     router_ipv4: IPAddress | None  # Instead of one out of the pod CIDR.
     router_ipv6: IPAddress | None
+    default_pool: str = "default"
+    pre_allocation: Mapping[str, int] = field(default_factory=lambda: dict(_PRE_ALLOCATION))
+    release_after_s: float = 15.0
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -86,6 +96,8 @@ class CniSettings:
     conflist_path: str  # Empty: no file is managed.
     exclusive: bool
     log_file: str
+    chaining_mode: str = "none"
+    chaining_target: str = ""  # The network whose list ours is appended to; "*": the first.
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,7 @@ class AgentSettings:
     kernel: KernelSettings
     cni: CniSettings
     label_filter: LabelFilter  # Which labels make an identity.
+    metrics_address: str  # HOST:PORT of plain HTTP; empty: the agent's socket alone.
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
 
@@ -157,8 +170,11 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             ),
             exclusive=texts.flag("cni-exclusive"),
             log_file=texts.text("cni-log-file"),
+            chaining_mode=texts.text("cni-chaining-mode"),
+            chaining_target=texts.text("cni-chaining-target"),
         ),
         label_filter=_label_filter(texts),
+        metrics_address=texts.text("prometheus-serve-addr"),
         debug=texts.flag("debug"),
         effective=texts.effective,
     )
@@ -173,6 +189,10 @@ def _ipam(texts: _Texts) -> IPAMSettings:
         ipv6=texts.flag("enable-ipv6"),
         router_ipv4=texts.address("local-router-ipv4"),
         router_ipv6=texts.address("local-router-ipv6"),
+        default_pool=texts.text("ipam-default-ip-pool"),
+        pre_allocation=values.read_pool_counts(texts.text("ipam-multi-pool-pre-allocation"))
+        or _PRE_ALLOCATION,
+        release_after_s=values.read_duration_s(texts.text("ipam-cilium-node-update-rate")),
     )
 
 

@@ -15,17 +15,73 @@ _ADDRESSES: Final = (
         default="cluster-pool",
         helm="ipam.mode",
         scope=Scope.BOTH,
-        choices=("kubernetes",),
-        choices_later=(
-            "cluster-pool",
-            "multi-pool",
-            "crd",
-            "delegated-plugin",
-            "eni",
-            "azure",
-            "alibabacloud",
-        ),
+        choices=("kubernetes", "cluster-pool", "multi-pool", "delegated-plugin"),
+        choices_later=("crd", "eni", "azure", "alibabacloud"),
         meaning="Who gives nodes and pods their addresses.",
+    ),
+    Key(
+        name="cluster-pool-ipv4-cidr",
+        kind=Kind.IPV4_CIDRS,
+        default="10.0.0.0/8",
+        helm="ipam.operator.clusterPoolIPv4PodCIDRList",
+        scope=Scope.OPERATOR,
+        meaning="Ranges that nodes' IPv4 pod CIDRs come from (cluster-pool); append to enlarge.",
+    ),
+    Key(
+        name="cluster-pool-ipv4-mask-size",
+        kind=Kind.INT,
+        default="24",
+        helm="ipam.operator.clusterPoolIPv4MaskSize",
+        scope=Scope.OPERATOR,
+        meaning="Prefix length of a node's IPv4 pod CIDR (cluster-pool).",
+    ),
+    Key(
+        name="cluster-pool-ipv6-cidr",
+        kind=Kind.IPV6_CIDRS,
+        default="fd00::/104",
+        helm="ipam.operator.clusterPoolIPv6PodCIDRList",
+        scope=Scope.OPERATOR,
+        meaning="Ranges that nodes' IPv6 pod CIDRs come from (cluster-pool); append to enlarge.",
+    ),
+    Key(
+        name="cluster-pool-ipv6-mask-size",
+        kind=Kind.INT,
+        default="120",
+        helm="ipam.operator.clusterPoolIPv6MaskSize",
+        scope=Scope.OPERATOR,
+        meaning="Prefix length of a node's IPv6 pod CIDR (cluster-pool).",
+    ),
+    Key(
+        name="auto-create-cilium-pod-ip-pools",
+        kind=Kind.STRING,
+        default="",
+        helm="ipam.operator.autoCreateCiliumPodIPPools",
+        scope=Scope.OPERATOR,
+        meaning="CiliumPodIPPools the operator creates where they are missing (multi-pool):"
+        " `default=ipv4-cidrs:10.10.0.0/16;ipv4-mask-size:24,mars=...`.",
+    ),
+    Key(
+        name="ipam-default-ip-pool",
+        kind=Kind.STRING,
+        default="default",
+        scope=Scope.BOTH,
+        meaning="The pool of pods that name none (multi-pool).",
+    ),
+    Key(
+        name="ipam-multi-pool-pre-allocation",
+        kind=Kind.POOL_COUNTS,
+        default="",
+        helm="ipam.multiPoolPreAllocation",
+        meaning="Addresses each node keeps ready, `pool=count[,pool=count]`; empty: 8 of the"
+        " default pool (multi-pool).",
+    ),
+    Key(
+        name="ipam-cilium-node-update-rate",
+        kind=Kind.DURATION,
+        default="15s",
+        helm="ipam.ciliumNodeUpdateRate",
+        meaning="How long a node waits before it gives unused CIDRs back (multi-pool); growing"
+        " demand is told at once.",
     ),
     Key(
         name="enable-ipv4",
@@ -229,6 +285,22 @@ _NODE: Final = (
         meaning="Where the CNI configuration is written once the agent is ready.",
     ),
     Key(
+        name="cni-chaining-mode",
+        kind=Kind.CHOICE,
+        default="none",
+        helm="cni.chainingMode",
+        choices=("none", "portmap", "generic-veth"),
+        choices_later=("aws-cni", "azure", "flannel"),
+        meaning="generic-veth: another plugin makes interface and address, ours its datapath.",
+    ),
+    Key(
+        name="cni-chaining-target",
+        kind=Kind.STRING,
+        default="",
+        helm="cni.chainingTarget",
+        meaning="The network whose CNI configuration ours is appended to; `*`: the first found.",
+    ),
+    Key(
         name="cni-exclusive",
         kind=Kind.BOOL,
         default="true",
@@ -274,6 +346,24 @@ _NODE: Final = (
         choices=("crd",),
         choices_later=("kvstore", "doublewrite-readkvstore", "doublewrite-readcrd"),
         meaning="Where identities are kept: CiliumIdentity objects.",
+    ),
+)
+
+_METRICS: Final = (
+    Key(
+        name="prometheus-serve-addr",
+        kind=Kind.STRING,
+        default="",
+        meaning="Where the agent serves metrics over HTTP, such as `:9962`; empty: nowhere but on"
+        " its socket.",
+    ),
+    Key(
+        name="operator-prometheus-serve-addr",
+        kind=Kind.STRING,
+        default="",
+        scope=Scope.OPERATOR,
+        meaning="Where the operator serves metrics over HTTP, such as `:9963`; empty: nowhere but"
+        " on its socket.",
     ),
 )
 
@@ -352,4 +442,5 @@ GROUPS: Final = {
     "Datapath": _DATAPATH,
     "Node and identities": _NODE,
     "Operator": _OPERATOR,
+    "Metrics": _METRICS,
 }

@@ -141,3 +141,17 @@ def read_port_range(text: str) -> tuple[int, int]:
             problem="is no rising range of ports up to 65535", remedy='write such as "30000,32767"'
         )
     return first, last
+
+
+def read_pool_counts(text: str) -> dict[str, int]:
+    """Return the count of each pool of "default=8,mars=16"."""
+    counts: dict[str, int] = {}
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        pool, equals, count = word.partition("=")
+        if not (pool and equals and count.isdecimal()):
+            raise ValueTextError(
+                problem=f"holds {word!r}, which is no pool with a count",
+                remedy='write pairs such as "default=8,mars=16"',
+            )
+        counts[pool] = int(count)
+    return counts

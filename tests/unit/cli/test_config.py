@@ -20,7 +20,7 @@ def test_view_sorts_keys_and_aligns_values_behind_the_longest() -> None:
     [
         ("routing-mod", "native", "did you mean routing-mode"),
         ("ipv4-native-routing-cidr", "10.244/16", "is no prefix"),
-        ("ipam", "multi-pool", "is not supported by this version"),
+        ("ipam", "eni", "is not supported by this version"),
     ],
 )
 def test_set_refuses_what_no_agent_could_start_with(name: str, value: str, words: str) -> None:

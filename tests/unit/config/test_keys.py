@@ -43,7 +43,7 @@ def test_walkthrough_values_are_accepted(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("ipam", "multi-pool", "is not supported by this version"),
+        ("ipam", "eni", "is not supported by this version"),
         ("ipam", "kubernets", "is not known"),
         ("ipv4-native-routing-cidr", "10.244.0.1/16", "zero host bits"),
         ("ipv4-native-routing-cidr", "fd00::/64", "is an IPv6 prefix"),
