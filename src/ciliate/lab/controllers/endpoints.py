@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from ciliate.api.label_selectors import matches_all
 from ciliate.api.metadata import ObjectMeta, OwnerReference
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.lab.controllers.label_selectors import matches_all
 from ciliate.lab.controllers.names import hash_of
 from ciliate.lab.controllers.pods import is_ready
 from ciliate.lab.controllers.work_queue import WorkQueue

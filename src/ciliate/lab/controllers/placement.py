@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from ciliate.api.core import Taint
-from ciliate.lab.controllers.label_selectors import (
+from ciliate.api.label_selectors import (
     matches_all,
     matches_expressions,
     matches_json,

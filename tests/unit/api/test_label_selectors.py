@@ -1,7 +1,7 @@
 import pytest
 
+from ciliate.api.label_selectors import matches, matches_json
 from ciliate.api.metadata import LabelExpression, LabelSelector
-from ciliate.lab.controllers.label_selectors import matches, matches_json
 
 LABELS = {"app": "web", "tier": "front"}
 
