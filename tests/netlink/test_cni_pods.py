@@ -153,7 +153,7 @@ async def rig(plugin: str, node: str, accept: int, tmp_path: Path) -> AsyncItera
     async with AsyncExitStack() as opened:
         rtnl = await opened.enter_async_context(Rtnetlink.open(node))
         await rtnl.run(lambda _: write_sysctls(node_sysctls(ipv4=True, ipv6=False)))
-        await ensure_router_link(rtnl, RouterLink(mtu=1500, ipv4=_GATEWAY, ipv6=None))
+        await ensure_router_link(rtnl, RouterLink(mtu=1500, addresses=(_GATEWAY,)))
         links = await opened.enter_async_context(PodLinks(netns=node))
         backend = PodBackend(links, accept)
         yield Rig(node, plugin, tmp_path, links, backend)

@@ -32,7 +32,7 @@ from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 async def _make_router(node: str) -> None:
     with Rtnetlink.open(node) as rtnl:
         await rtnl.run(lambda _: write_sysctls(node_sysctls(ipv4=True, ipv6=True)))
-        link = RouterLink(mtu=1500, ipv4=IPv4Address("10.9.0.1"), ipv6=IPv6Address("fd00:9::1"))
+        link = RouterLink(mtu=1500, addresses=(IPv4Address("10.9.0.1"), IPv6Address("fd00:9::1")))
         await ensure_router_link(rtnl, link)
 
 

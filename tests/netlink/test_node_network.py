@@ -239,12 +239,14 @@ async def test_neighbours_are_put_and_taken(rtnl: Rtnetlink) -> None:
 
 
 async def test_router_link_is_made_once_and_kept(rtnl: Rtnetlink, node: str) -> None:
-    link = RouterLink(mtu=1500, ipv4=IPv4Address("10.244.0.93"), ipv6=IPv6Address("fd00:244::5d"))
+    link = RouterLink(
+        mtu=1500, addresses=(IPv4Address("10.244.0.93"), IPv6Address("fd00:244::5d"))
+    )
     made = await ensure_router_link(rtnl, link)
     again = await ensure_router_link(rtnl, link)
 
     assert made == again
-    assert set(await observe_router_addresses(rtnl)) == {link.ipv4, link.ipv6}
+    assert set(await observe_router_addresses(rtnl)) == set(link.addresses)
     shown = ip(node, "addr", "show", "dev", "cilium_host")
     assert "cilium_host@cilium_net" in shown
     assert "NOARP,UP,LOWER_UP" in shown
@@ -261,11 +263,11 @@ async def test_router_link_is_made_once_and_kept(rtnl: Rtnetlink, node: str) -> 
 
 async def test_router_address_and_mtu_follow_the_settings(rtnl: Rtnetlink) -> None:
     before = await ensure_router_link(
-        rtnl, RouterLink(mtu=1500, ipv4=IPv4Address("10.244.0.93"), ipv6=None)
+        rtnl, RouterLink(mtu=1500, addresses=(IPv4Address("10.244.0.93"),))
     )
 
     after = await ensure_router_link(
-        rtnl, RouterLink(mtu=1400, ipv4=IPv4Address("172.20.0.7"), ipv6=None)
+        rtnl, RouterLink(mtu=1400, addresses=(IPv4Address("172.20.0.7"),))
     )
 
     assert after == before
@@ -279,9 +281,7 @@ async def test_foreign_link_under_the_routers_name_is_replaced(rtnl: Rtnetlink, 
     ip(node, "link", "add", "cilium_host", "type", "bridge")
     assert await observe_router_addresses(rtnl) == ()
 
-    await ensure_router_link(
-        rtnl, RouterLink(mtu=1500, ipv4=IPv4Address("10.244.0.93"), ipv6=None)
-    )
+    await ensure_router_link(rtnl, RouterLink(mtu=1500, addresses=(IPv4Address("10.244.0.93"),)))
 
     host = await find_link(rtnl, "cilium_host")
     assert host is not None

@@ -38,8 +38,8 @@ async def _make_router(node: str, *, ipv6: bool = False) -> None:
     """Give the node its router link and the settings to forward."""
     with Rtnetlink.open(node) as rtnl:
         await rtnl.run(lambda _: write_sysctls(node_sysctls(ipv4=True, ipv6=ipv6)))
-        address_6 = IPv6Address("fd00:9::1") if ipv6 else None
-        link = RouterLink(mtu=1500, ipv4=IPv4Address("10.9.0.1"), ipv6=address_6)
+        addresses_6 = (IPv6Address("fd00:9::1"),) if ipv6 else ()
+        link = RouterLink(mtu=1500, addresses=(IPv4Address("10.9.0.1"), *addresses_6))
         await ensure_router_link(rtnl, link)
 
 

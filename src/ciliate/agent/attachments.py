@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from ciliate.agent.address_source import AddressSource
 from ciliate.agent.identities import IdentityKeeper
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
@@ -25,8 +26,6 @@ from ciliate.endpoint.plan import endpoint_entry, interface_entry
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
-from ciliate.ipam.errors import BlockExhaustedError
-from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPAddress, to_octets
 from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.pod_link import PodLink, PodLinkState, host_name, new_mac
@@ -47,7 +46,7 @@ class PodNetwork:
 class Wiring:
     """What an attachment is made with."""
 
-    addresses: NodeAddresses
+    addresses: AddressSource
     table: EndpointTable
     store: EndpointStore
     links: PodLinks
@@ -180,16 +179,13 @@ class PodAttachments:
 
     async def _attach(self, request: Add) -> Endpoint:
         wiring = self._wiring
-        owner = f"{request.pod.namespace}/{request.pod.name}"
+        number = wiring.table.promise_id()
         try:
-            addresses = wiring.addresses.allocate(owner)
-        except BlockExhaustedError as error:
-            raise CniError(CniCode.TRY_AGAIN_LATER, str(error), f"pod {owner}") from error
-        try:
-            endpoint = self._draft(request, addresses)
-        except CiliateError:
-            wiring.addresses.release(addresses)
+            addresses = await wiring.addresses.allocate(request)
+        except BaseException:
+            wiring.table.remove(number)
             raise
+        endpoint = self._draft(number, request, addresses)
         # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
         creation = asyncio.create_task(wiring.links.create(self._link(endpoint)))
         try:
@@ -201,13 +197,13 @@ class PodAttachments:
             raise
         return endpoint
 
-    def _draft(self, request: Add, addresses: tuple[IPAddress, ...]) -> Endpoint:
+    def _draft(self, endpoint_id: int, request: Add, addresses: tuple[IPAddress, ...]) -> Endpoint:
         network = self._network()
         pod = request.pod
         known = self._wiring.identities.known(pod.namespace, pod.name, pod.uid)
-        number, labels = known or (IDENTITY_INIT, ("reserved:init",))
+        identity, labels = known or (IDENTITY_INIT, ("reserved:init",))
         return Endpoint(
-            id=self._wiring.table.promise_id(),
+            id=endpoint_id,
             container_id=request.attachment.container_id,
             ifname=request.attachment.ifname,
             netns=request.netns,
@@ -223,9 +219,10 @@ class PodAttachments:
             mtu=network.mtu,
             route_mtu=network.route_mtu,
             created=datetime.now(UTC),
-            identity=number,
+            identity=identity,
             labels=labels,
             state=EndpointState.READY if known else EndpointState.WAITING_FOR_IDENTITY,
+            external_ipam=self._wiring.addresses.external,
         )
 
     def _link(self, endpoint: Endpoint) -> PodLink:
@@ -292,6 +289,7 @@ class PodAttachments:
         """Remove the interface, then free what it held. On failure the addresses stay taken."""
         try:
             await self._wiring.links.remove(endpoint.host_name)
+            await self._wiring.addresses.release(endpoint)
             self._wiring.store.remove(endpoint.id)
         except CiliateError as error:
             _log.warning(
@@ -302,7 +300,6 @@ class PodAttachments:
             )
             return
         self._wiring.table.remove(endpoint.id)
-        self._wiring.addresses.release(endpoint.addresses)
 
     async def _undo(self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState]) -> None:
         """Leave nothing of an ADD that failed; its worker may still be making the interface."""

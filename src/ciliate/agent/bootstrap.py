@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, NODES, Node
-from ciliate.config.settings import AgentSettings, IPAMSettings
+from ciliate.config.settings import AgentSettings
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError, UnavailableError
@@ -84,10 +84,8 @@ async def load_config(
         await asyncio.sleep(backoff.next())
 
 
-async def wait_for_node(
-    client: ApiClient, name: str, ipam: IPAMSettings, progress: Progress
-) -> OwnNode:
-    """Return this node once it has an InternalIP and a pod CIDR of every family in use."""
+async def wait_for_node(client: ApiClient, name: str, progress: Progress) -> OwnNode:
+    """Return this node once it has an InternalIP."""
     backoff = Backoff(first_s=0.1, limit_s=5.0)
     while True:
         try:
@@ -98,10 +96,11 @@ async def wait_for_node(
             progress.say(f"waiting for the API server: {error}")
         else:
             own = own_node(node)
-            missing = _missing(own, ipam)
-            if not missing:
+            if own.internal_ips:
                 return own
-            progress.say(f"waiting for k8s node information of {name}: {missing}")
+            progress.say(
+                f"waiting for k8s node information of {name}: required InternalIP not available"
+            )
         await asyncio.sleep(backoff.next())
 
 
@@ -134,15 +133,6 @@ def own_node(node: Node) -> OwnNode:
 
 def _addresses(node: Node, kind: str) -> tuple[IPAddress, ...]:
     return tuple(ip_address(a.address) for a in node.status.addresses if a.type == kind)
-
-
-def _missing(node: OwnNode, ipam: IPAMSettings) -> str:
-    if not node.internal_ips:
-        return "required InternalIP not available"
-    for version in ipam.versions:
-        if not any(cidr.version == version for cidr in node.pod_cidrs):
-            return f"required IPv{version} PodCIDR not available"
-    return ""
 
 
 def choose_devices(

@@ -6,10 +6,10 @@ by hand) are left out with a warning, so that one bad object does not take the o
 
 import logging
 import sys
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from ciliate.agent.known_nodes import KnownNodes
 from ciliate.api.cilium_endpoint import (
     CILIUM_ENDPOINTS,
     CiliumEndpoint,
@@ -22,32 +22,13 @@ from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NAMESPACES, NODES, PODS, Namespace, Node, Pod
 from ciliate.api.metadata import ObjectMeta
-from ciliate.identity.ipcache import KnownNode, KnownPod
+from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
+from ciliate.identity.ipcache import KnownPod
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
-from ciliate.net.address import IPAddress, ip_address, ip_network
+from ciliate.net.address import IPAddress, ip_address
 
 _log = logging.getLogger(__name__)
-
-_OTHER_ADDRESS_TYPES = frozenset({"ExternalIP", "CiliumInternalIP"})
-
-
-def known_node(node: CiliumNode, *, local_name: str) -> KnownNode | None:
-    """Return what a CiliumNode tells, or None when it cannot be understood."""
-    addresses = node.spec.addresses
-    try:
-        return KnownNode(
-            name=node.metadata.name,
-            internal_ips=tuple(ip_address(a.ip) for a in addresses if a.type == "InternalIP"),
-            other_addresses=tuple(
-                ip_address(a.ip) for a in addresses if a.type in _OTHER_ADDRESS_TYPES
-            ),
-            pod_cidrs=tuple(ip_network(text) for text in node.spec.ipam.pod_cidrs),
-            is_local=node.metadata.name == local_name,
-        )
-    except ValueError as error:
-        _log.warning("CiliumNode %s is left out: %s", node.metadata.name, error)
-        return None
 
 
 def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
@@ -104,8 +85,9 @@ def slim(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
 class Cluster:
     """The informers of one agent."""
 
-    def __init__(self, client: ApiClient, *, node_name: str, node_ip: IPAddress) -> None:
-        self._node_name = node_name
+    def __init__(
+        self, client: ApiClient, *, node_name: str, node_ip: IPAddress, with_pools: bool
+    ) -> None:
         self.own_node: Informer[Node] = Informer(
             client, NODES, field_selector=f"metadata.name={node_name}"
         )
@@ -118,6 +100,11 @@ class Cluster:
         self.pods: Informer[Pod] = Informer(
             client, PODS, field_selector=f"spec.nodeName={node_name}"
         )
+        #: None in the modes that know no pools.
+        self.pools: Informer[CiliumPodIPPool] | None = (
+            Informer(client, CILIUM_POD_IP_POOLS) if with_pools else None
+        )
+        self.known_nodes = KnownNodes(client, self.nodes, local_name=node_name)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
@@ -129,16 +116,10 @@ class Cluster:
             self.identities,
             self.namespaces,
             self.pods,
+            *((self.pools,) if self.pools is not None else ()),
         )
 
     @property
     def has_synced(self) -> bool:
         """Whether every table has been complete once: before, absence means nothing."""
         return all(informer.has_synced for informer in self.informers)
-
-    def known_nodes(self) -> Iterator[KnownNode]:
-        """Yield every node of the cluster, this one included."""
-        for node in self.nodes.objects.values():
-            known = known_node(node, local_name=self._node_name)
-            if known is not None:
-                yield known

@@ -7,7 +7,6 @@ attached; the CNI socket opens after the queued DELs were done; the runtime is t
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,12 +23,15 @@ from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
 from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
+from ciliate.agent.node_ipam import NodeIPAM
 from ciliate.agent.only_agent import only_agent
 from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Report, Sources
-from ciliate.agent.restore import restore_endpoints, take_router_addresses
+from ciliate.agent.restore import restore_endpoints
+from ciliate.agent.router import Router
 from ciliate.agent.runtime_config import RuntimeConfig
 from ciliate.agent.server import AgentServer
+from ciliate.agent.strays import Strays
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.server import CniServer
 from ciliate.config.keys import review
@@ -41,13 +43,9 @@ from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
 from ciliate.identity.registry import IdentityRegistry
-from ciliate.ipam.allocator import Block
-from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.client import ApiClient
-from ciliate.net.address import IPAddress, IPv4Address, IPv6Address
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
-from ciliate.netlink.router import RouterLink, ensure_router_link
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 from ciliate.reconcile.status import RunStatus
 
@@ -55,9 +53,6 @@ _log = logging.getLogger(__name__)
 
 #: How often interfaces that died without a DEL are looked for.
 _HOUSEKEEPING_S = 60.0
-
-#: A node begins to give addresses at a random place of its block; this many places.
-_STARTS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +122,16 @@ class Agent:
         if settings.debug:
             logging.getLogger("ciliate").setLevel(logging.DEBUG)
         name = self._options.node_name
-        own = await wait_for_node(self._client, name, settings.ipam, self._progress)
-        cluster = Cluster(self._client, node_name=name, node_ip=own.internal_ips[0])
+        own = await wait_for_node(self._client, name, self._progress)
+        cluster = Cluster(
+            self._client,
+            node_name=name,
+            node_ip=own.internal_ips[0],
+            with_pools=settings.ipam.mode == "multi-pool",
+        )
         for informer in cluster.informers:
             tasks.create_task(informer.run())
+        tasks.create_task(cluster.known_nodes.run())
         return Context(
             settings, own, self._options.paths, self._client, cluster, rtnl, links, tasks
         )
@@ -142,7 +143,7 @@ class Agent:
         if warnings:
             _log.info("%d settings have no effect (see dbg status)", len(warnings))
         self._progress.say("setting up the node")
-        node = await RunningNode.set_up(context, self._runtime_config)
+        node = await RunningNode.set_up(context, self._runtime_config, self._progress)
         server.show(Report(node.sources(warnings=warnings, started_at=self._started_at)))
         async with node.cni_service():
             self._progress.done()
@@ -156,8 +157,7 @@ class RunningNode:
     """Everything that exists once the kernel is as it should be."""
 
     context: Context
-    addresses: NodeAddresses
-    router: tuple[IPAddress, ...]
+    ipam: NodeIPAM
     table: EndpointTable
     store: EndpointStore
     datapath: Datapath
@@ -169,26 +169,31 @@ class RunningNode:
     statuses: list[RunStatus]
 
     @classmethod
-    async def set_up(cls, context: Context, runtime_config: RuntimeConfig) -> "RunningNode":
+    async def set_up(
+        cls, context: Context, runtime_config: RuntimeConfig, progress: Progress
+    ) -> "RunningNode":
         """Take over what stands, bring the kernel to what should be, start the tasks."""
         settings = context.settings
         table, store = EndpointTable(), EndpointStore(context.paths.state / "endpoints")
-        addresses = NodeAddresses(
-            (Block(cidr, start=random.randrange(_STARTS)) for cidr in context.own.pod_cidrs),
-            excluded=context.own.internal_ips,
-        )
-        kept = await restore_endpoints(context, addresses, store, table)
-        router = await take_router_addresses(context, addresses)
-        await _set_up_node_links(context, router)
+        ipam = NodeIPAM.make(context)
+        await ipam.recall()
+        kept = await restore_endpoints(context, ipam.addresses, store, table)
+        await ipam.start(progress)
+        await _set_up_node_links(context, ipam.router)
         datapath = await asyncio.to_thread(open_datapath, settings, context.paths)
         watch = DeviceWatch(context.rtnl, settings, await observe_devices(context.rtnl, settings))
-        ipcache = Ipcache(
-            context.cluster, node_name=context.own.name, node_ip=context.own.internal_ips[0]
-        )
+        node_ip = context.own.internal_ips[0]
         state = DesiredState(
-            settings, context.cluster, table, watch, ipcache, context.own.internal_ips
+            settings,
+            context.cluster,
+            table,
+            watch,
+            Ipcache(context.cluster, node_ip=node_ip),
+            Strays(context.cluster, node_ip=node_ip),
+            ipam.addresses,
+            context.own.internal_ips,
         )
-        reconcilers = Reconcilers(context, state, datapath, table=table, router=router)
+        reconcilers = Reconcilers(context, state, datapath, table=table, node=ipam.announcement)
         await reconcilers.first_pass()
         if datapath.changed:
             await context.links.replace_programs(
@@ -208,8 +213,7 @@ class RunningNode:
         )
         node = cls(
             context,
-            addresses,
-            router,
+            ipam,
             table,
             store,
             datapath,
@@ -218,7 +222,12 @@ class RunningNode:
             reconcilers,
             identities,
             runtime_config,
-            [*(r.status for r in reconcilers.all), identities.status, watch.status],
+            [
+                *(r.status for r in reconcilers.all),
+                identities.status,
+                watch.status,
+                ipam.router.status,
+            ],
         )
         node._start()
         return node
@@ -232,14 +241,19 @@ class RunningNode:
         tasks.create_task(self.identities.run())
         tasks.create_task(self.watch.follow())
         tasks.create_task(self.watch.run())
+        tasks.create_task(self.ipam.router.follow(lambda: self.mtu))
         collector = FlowCollector(self.datapath)
         self.statuses.append(collector.status)
         tasks.create_task(collector.run())
 
+    @property
+    def mtu(self) -> int:
+        """MTU of pods' interfaces, in bytes."""
+        return self.context.settings.routing.mtu or self.watch.current.mtu
+
     def pod_network(self) -> PodNetwork:
         """Return what a pod that comes now is given besides its address."""
-        mtu = self.context.settings.routing.mtu or self.watch.current.mtu
-        return PodNetwork(gateways=self.router, mtu=mtu, route_mtu=mtu)
+        return PodNetwork(gateways=self.ipam.router.current, mtu=self.mtu, route_mtu=self.mtu)
 
     @asynccontextmanager
     async def cni_service(self) -> AsyncIterator[None]:
@@ -249,7 +263,7 @@ class RunningNode:
         """
         attachments = PodAttachments(
             Wiring(
-                addresses=self.addresses,
+                addresses=self.ipam.source,
                 table=self.table,
                 store=self.store,
                 links=self.context.links,
@@ -291,7 +305,7 @@ class RunningNode:
         return Sources(
             context=self.context,
             state=self.state,
-            addresses=self.addresses,
+            ipam=self.ipam,
             table=self.table,
             statuses=self.statuses,
             datapath=self.datapath,
@@ -301,21 +315,14 @@ class RunningNode:
         )
 
 
-async def _set_up_node_links(context: Context, router: tuple[IPAddress, ...]) -> None:
+async def _set_up_node_links(context: Context, router: Router) -> None:
     """Forwarding, and the router's address on cilium_host."""
     settings = context.settings
     await asyncio.to_thread(
         write_sysctls, node_sysctls(ipv4=settings.ipam.ipv4, ipv6=settings.ipam.ipv6)
     )
     devices = await observe_devices(context.rtnl, settings)
-    await ensure_router_link(
-        context.rtnl,
-        RouterLink(
-            mtu=settings.routing.mtu or devices.mtu,
-            ipv4=next((a for a in router if isinstance(a, IPv4Address)), None),
-            ipv6=next((a for a in router if isinstance(a, IPv6Address)), None),
-        ),
-    )
+    await router.ensure_link(settings.routing.mtu or devices.mtu)
 
 
 def open_datapath(settings: AgentSettings, paths: Paths) -> Datapath:

@@ -9,15 +9,15 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final
 
-from ciliate.agent.cluster import Cluster, known_node, known_pod
+from ciliate.agent.cluster import Cluster, known_pod
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
-from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.resource import ObjectKey
 from ciliate.datapath import layout
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.plan import connected
 from ciliate.identity.ipcache import (
     AddressOwner,
+    KnownNode,
     KnownPod,
     node_owners,
     own_owners,
@@ -57,13 +57,12 @@ def _node_octets(node: IPAddress) -> bytes:
 class Ipcache:
     """Whose each address of the cluster is; the last of nodes, pods, own pods, own addresses."""
 
-    def __init__(self, cluster: Cluster, *, node_name: str, node_ip: IPAddress) -> None:
+    def __init__(self, cluster: Cluster, *, node_ip: IPAddress) -> None:
         self._cluster = cluster
-        self._node_name = node_name
         self._node_ip = node_ip
         self._of_nodes: dict[str, _Part] = {}
         self._of_pods: dict[ObjectKey, _Part] = {}
-        cluster.nodes.add_listener(self._node_changed)
+        cluster.known_nodes.add_listener(self._node_changed)
         cluster.endpoints.add_listener(self._pod_changed)
 
     def entries(
@@ -84,7 +83,7 @@ class Ipcache:
     ) -> dict[IPNetwork, AddressOwner]:
         """Return the same as values that people read: for `dbg ip list`."""
         owners: dict[IPNetwork, AddressOwner] = {}
-        for node in self._cluster.known_nodes():
+        for node in self._cluster.known_nodes:
             owners.update(node_owners(node))
         for endpoint in self._cluster.endpoints.objects.values():
             known = known_pod(endpoint)
@@ -103,12 +102,11 @@ class Ipcache:
                 yield pod_owners(KnownPod(endpoint.addresses, endpoint.identity, self._node_ip))
         yield own_owners(own_addresses)
 
-    def _node_changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
+    def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         if old is not None:
-            self._of_nodes.pop(old.metadata.name, None)
-        known = known_node(new, local_name=self._node_name) if new is not None else None
-        if known is not None:
-            self._of_nodes[known.name] = tuple(ipcache_entries(node_owners(known)).items())
+            self._of_nodes.pop(old.name, None)
+        if new is not None:
+            self._of_nodes[new.name] = tuple(ipcache_entries(node_owners(new)).items())
 
     def _pod_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
         if old is not None:

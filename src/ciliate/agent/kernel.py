@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.devices import DeviceWatch
 from ciliate.agent.ipcache import Entries, Ipcache
+from ciliate.agent.strays import Strays
 from ciliate.config.settings import AgentSettings
 from ciliate.datapath import layout
 from ciliate.endpoint.plan import connected, endpoint_entries, interface_entries
 from ciliate.endpoint.table import EndpointTable
+from ciliate.ipam.node import NodeAddresses
 from ciliate.masquerade.plan import masquerade_addresses
 from ciliate.net.address import IPAddress, IPNetwork, host_network, to_octets
 from ciliate.net.link import RouteAnswer
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
 from ciliate.netlink.routes import lookup_route
-from ciliate.routing.plan import RemoteNode, RoutePlan, direct_node_routes
+from ciliate.routing.plan import RemoteNode, RoutePlan, direct_node_routes, stray_routes
 from ciliate.routing.target import NextHop, RouteTarget
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ class DesiredState:
     table: EndpointTable
     devices: DeviceWatch
     ipcache: Ipcache
+    strays: Strays
+    addresses: NodeAddresses
     own_ips: tuple[IPAddress, ...]  # InternalIPs, for devices without an address of a family.
 
     def interfaces(self) -> dict[int, layout.Interface]:
@@ -72,8 +76,8 @@ class DesiredState:
     def remote_nodes(self) -> list[RemoteNode]:
         """The other nodes, as far as routes need them."""
         return [
-            RemoteNode(node.name, node.internal_ips, node.pod_cidrs)
-            for node in self.cluster.known_nodes()
+            RemoteNode(node.name, node.internal_ips, node.pod_cidrs, node.draining_cidrs)
+            for node in self.cluster.known_nodes
             if not node.is_local
         ]
 
@@ -96,8 +100,10 @@ class NodeRouteTarget(RouteTarget):
         """Return our routes as the kernel has them."""
         if self._state.settings.routing.auto_direct_node_routes:
             for node in self._state.remote_nodes():
-                for version in {cidr.version for cidr in node.pod_cidrs}:
+                for version in {c.version for c in (*node.pod_cidrs, *node.draining_cidrs)}:
                     await self._ask(node.node_ip(version))
+            for node_ip in set(self._state.strays.routes.values()):
+                await self._ask(node_ip)
         observed = await super().observe()
         self._pod_routes = {
             prefix: hop
@@ -132,11 +138,16 @@ class NodeRouteTarget(RouteTarget):
             answers = {ip: found for ip, found in self._answers.items() if found is not None}
             self._note(
                 direct_node_routes(
-                    self._state.remote_nodes(), answers, skip_unreachable=routing.skip_unreachable
+                    self._state.remote_nodes(),
+                    answers,
+                    skip_unreachable=routing.skip_unreachable,
+                    own_cidrs=frozenset(self._state.addresses.cidrs),
                 )
             )
-            for cidr, route in self.plan.routes.items():
-                routes[cidr] = NextHop(route.link_index or 0, route.gateway)
+            strays = stray_routes(self._state.strays.routes, answers)
+            for destination, route in {**self.plan.routes, **strays}.items():
+                # A pod of ours wins: the CiliumEndpoint that says otherwise is old.
+                routes.setdefault(destination, NextHop(route.link_index or 0, route.gateway))
         return routes
 
     def _note(self, plan: RoutePlan) -> None:

@@ -1,36 +1,49 @@
 """This node's CiliumNode: how the other nodes learn its addresses and its pods' CIDRs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ciliate.agent.bootstrap import OwnNode
+from ciliate.agent.pool_demand import PoolDemand
 from ciliate.api.cilium_node import (
     CILIUM_NODES,
+    DRAINING_ANNOTATION,
+    AllocatedPool,
     CiliumNode,
     CiliumNodeAddress,
-    CiliumNodeSpec,
-    NodeIPAM,
+    IPAMPools,
+    RequestedPool,
 )
-from ciliate.api.metadata import ObjectMeta, OwnerReference
+from ciliate.api.metadata import OwnerReference
+from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, IPNetwork, ip_network
 
 
 @dataclass(frozen=True, slots=True)
 class NodePublication:
-    """The part of the CiliumNode that the agent decides."""
+    """The part of the CiliumNode that the agent decides.
+
+    The IPAM mode says which of the last four are the agent's; None: somebody else's. `unwanted`
+    are CIDRs of `pools.allocated` that the node gives back.
+    """
 
     owner_uid: str
     labels: Mapping[str, str]
     addresses: tuple[CiliumNodeAddress, ...]
-    pod_cidrs: tuple[str, ...]
     boot_id: str
+    draining: str = ""  # The annotation's text.
+    pod_cidrs: tuple[str, ...] | None = None
+    requested: tuple[RequestedPool, ...] | None = None
+    allocated: tuple[AllocatedPool, ...] | None = None
+    unwanted: tuple[str, ...] = ()
 
 
 def boot_id() -> str:
@@ -39,7 +52,7 @@ def boot_id() -> str:
 
 
 def node_publication(own: OwnNode, router: tuple[IPAddress, ...], *, boot: str) -> NodePublication:
-    """Return what the cluster is told about this node in host-scope mode."""
+    """Return what the cluster is told about this node besides its CIDRs."""
     kinds = (
         ("InternalIP", own.internal_ips),
         ("ExternalIP", own.external_ips),
@@ -53,9 +66,63 @@ def node_publication(own: OwnNode, router: tuple[IPAddress, ...], *, boot: str) 
             for kind, addresses in kinds
             for address in addresses
         ),
-        pod_cidrs=tuple(map(str, own.pod_cidrs)),
         boot_id=boot,
     )
+
+
+class OwnCIDRs:
+    """Completes a publication with the node's CIDRs, as its IPAM mode wants them told.
+
+    kubernetes   podCIDRs are ours: what Kubernetes gave the node
+    cluster-pool podCIDRs are the operator's
+    multi-pool   demand is ours; of `allocated` we take out what we give back
+
+    What another mode left is taken out; where pods still live in it, it is told as draining.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        informer: Informer[CiliumNode],
+        addresses: NodeAddresses,
+        demand: PoolDemand | None,
+        pod_cidrs: Callable[[], tuple[IPNetwork, ...]],
+    ) -> None:
+        self._mode = mode
+        self._informer = informer
+        self._addresses = addresses
+        self._demand = demand
+        self._pod_cidrs = pod_cidrs
+
+    def complete(self, name: str, publication: NodePublication) -> NodePublication:
+        """Return `publication` with what is ours of the CIDRs."""
+        held = {held.cidr for held in self._addresses.held}
+        told = replace(publication, draining=",".join(map(str, self._addresses.draining)))
+        if self._mode == "multi-pool":
+            assert self._demand is not None, "made with the mode"
+            found = self._informer.get(name)
+            listed = found.spec.ipam.pools.allocated if found is not None else ()
+            return replace(
+                told,
+                pod_cidrs=(),
+                requested=self._demand.requested(),
+                unwanted=tuple(
+                    cidr for pool in listed for cidr in pool.cidrs if not _is_in(cidr, held)
+                ),
+            )
+        pod_cidrs: tuple[str, ...] | None = None
+        if self._mode == "kubernetes":
+            pod_cidrs = tuple(map(str, self._pod_cidrs()))
+        elif self._mode == "delegated-plugin":
+            pod_cidrs = ()
+        return replace(told, pod_cidrs=pod_cidrs, requested=(), allocated=())
+
+
+def _is_in(text: str, held: AbstractSet[IPNetwork]) -> bool:
+    try:
+        return ip_network(text) in held
+    except ValueError:
+        return False
 
 
 class CiliumNodeTarget:
@@ -63,58 +130,95 @@ class CiliumNodeTarget:
 
     name = "sync-ciliumnode"
 
-    def __init__(self, client: ApiClient, informer: Informer[CiliumNode], node_name: str) -> None:
+    def __init__(
+        self, client: ApiClient, informer: Informer[CiliumNode], node_name: str, mode: str
+    ) -> None:
         self._client = client
         self._informer = informer
         self._node_name = node_name
+        self._mode = mode
 
     async def observe(self) -> Mapping[str, NodePublication]:
-        """Return the object as the watch last saw it."""
+        """Return our part of the object as the watch last saw it."""
         await self._informer.synced()
         found = self._informer.get(self._node_name)
         if found is None:
             return {}
+        ipam = found.spec.ipam
         observed = NodePublication(
             owner_uid=next((o.uid for o in found.metadata.owner_references), ""),
             labels=found.metadata.labels,
             addresses=found.spec.addresses,
-            pod_cidrs=found.spec.ipam.pod_cidrs,
             boot_id=found.spec.boot_id,
+            draining=found.metadata.annotations.get(DRAINING_ANNOTATION, ""),
+            pod_cidrs=None if self._mode == "cluster-pool" else ipam.pod_cidrs,
+            requested=ipam.pools.requested,
+            allocated=None if self._mode == "multi-pool" else ipam.pools.allocated,
         )
         return {self._node_name: observed}
 
     async def put(self, key: str, value: NodePublication) -> None:
         """Create the object, or change our part of it."""
-        wanted = CiliumNode(
-            metadata=ObjectMeta(
-                name=key,
-                labels=dict(value.labels),
-                owner_references=(
-                    OwnerReference(api_version="v1", kind="Node", name=key, uid=value.owner_uid),
-                ),
-            ),
-            spec=CiliumNodeSpec(
-                boot_id=value.boot_id,
-                addresses=value.addresses,
-                ipam=NodeIPAM(pod_cidrs=value.pod_cidrs),
-            ),
-        )
+        found = self._informer.get(key)
         try:
-            await self._client.patch(CILIUM_NODES, key, self._patch(wanted))
+            await self._client.patch(CILIUM_NODES, key, _patch(key, value, found))
         except NotFoundError:
+            wanted = msgspec.convert(_body(key, value, None), CiliumNode)
             try:
                 await self._client.create(CILIUM_NODES, wanted)
             except AlreadyExistsError:
-                await self._client.patch(CILIUM_NODES, key, self._patch(wanted))
-
-    def _patch(self, wanted: CiliumNode) -> dict[str, Any]:
-        """Return a merge patch (RFC 7396): labels that the Node lost are named with null."""
-        body: dict[str, Any] = msgspec.to_builtins(wanted)
-        found = self._informer.get(wanted.metadata.name)
-        lost = found.metadata.labels.keys() - wanted.metadata.labels.keys() if found else ()
-        body["metadata"]["labels"] = {**wanted.metadata.labels, **dict.fromkeys(lost)}
-        return body
+                await self._client.patch(CILIUM_NODES, key, _body(key, value, None))
 
     async def remove(self, key: str) -> None:
         """Never asked for: the object goes with its Node."""
         raise AssertionError(f"CiliumNode {key} is not the agent's to remove")
+
+
+def _body(name: str, value: NodePublication, found: CiliumNode | None) -> dict[str, Any]:
+    """Return our part of the object, every field that is ours named, also when it is empty."""
+    owner = OwnerReference(api_version="v1", kind="Node", name=name, uid=value.owner_uid)
+    held = found.spec.ipam.pools if found is not None else IPAMPools()
+    pools: dict[str, Any] = {}  # Written even when empty (reference/ipam.md, 2.2).
+    if value.requested is not None and value.requested != held.requested:
+        pools["requested"] = msgspec.to_builtins(value.requested)
+    if value.allocated is not None and value.allocated != held.allocated:
+        pools["allocated"] = msgspec.to_builtins(value.allocated)
+    elif value.unwanted:
+        pools["allocated"] = _without(held.allocated, value.unwanted)
+    ipam: dict[str, Any] = {"pools": pools}
+    if value.pod_cidrs is not None:
+        ipam["podCIDRs"] = list(value.pod_cidrs)
+    return {
+        "metadata": {
+            "name": name,
+            "labels": dict(value.labels),
+            "annotations": {DRAINING_ANNOTATION: value.draining} if value.draining else {},
+            "ownerReferences": [msgspec.to_builtins(owner)],
+        },
+        "spec": {
+            "bootid": value.boot_id,
+            "addresses": msgspec.to_builtins(value.addresses),
+            "ipam": ipam,
+        },
+    }
+
+
+def _patch(name: str, value: NodePublication, found: CiliumNode | None) -> dict[str, Any]:
+    """Return a merge patch (RFC 7396): what is to go is named with null."""
+    body = _body(name, value, found)
+    metadata = body["metadata"]
+    if found is None:
+        return body
+    lost = found.metadata.labels.keys() - value.labels.keys()
+    metadata["labels"].update(dict.fromkeys(lost))
+    if DRAINING_ANNOTATION in found.metadata.annotations and not value.draining:
+        metadata["annotations"][DRAINING_ANNOTATION] = None
+    if value.unwanted:
+        # The operator writes this list too: what it added meanwhile must not be lost.
+        metadata["resourceVersion"] = found.metadata.resource_version
+    return body
+
+
+def _without(allocated: Iterable[AllocatedPool], unwanted: Container[str]) -> list[dict[str, Any]]:
+    kept = [(p.pool, [cidr for cidr in p.cidrs if cidr not in unwanted]) for p in allocated]
+    return [{"pool": pool, "cidrs": cidrs} for pool, cidrs in kept if cidrs]

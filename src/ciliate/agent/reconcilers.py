@@ -3,14 +3,13 @@
 What programs read comes before what makes packets reach the programs.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from ciliate.agent.bootstrap import own_node
 from ciliate.agent.context import Context
 from ciliate.agent.devices import UplinkTarget
 from ciliate.agent.kernel import DesiredState, NodeRouteTarget
-from ciliate.agent.node import CiliumNodeTarget, NodePublication, boot_id, node_publication
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
@@ -40,16 +39,18 @@ class Reconcilers:
         datapath: Datapath,
         *,
         table: EndpointTable,
-        router: tuple[IPAddress, ...],
+        node: AnyReconciler,
     ) -> None:
         self._context = context
+        self._state = state
+        self._stray_routes: Mapping[IPAddress, IPAddress] = {}
         self._maps = _Maps.make(state, datapath)
         self._uplinks: AnyReconciler = Reconciler(UplinkTarget(datapath), state.uplinks)
         self._route_target = NodeRouteTarget(context.rtnl, state)
         self._routes: AnyReconciler = Reconciler(
             self._route_target, self._route_target.desired, settle_s=_TELL_SETTLE_S
         )
-        self._node = _node_reconciler(context, router)
+        self._node = node
         self._publications = _publication_reconciler(context, table)
 
     @property
@@ -78,11 +79,10 @@ class Reconcilers:
     def start(self) -> None:
         """Keep every target right from now on."""
         cluster = self._context.cluster
-        cluster.own_node.add_listener(lambda _old, _new: self._node.wake())
-        cluster.nodes.add_listener(lambda _old, _new: self._nodes_changed())
+        cluster.known_nodes.add_listener(lambda _old, _new: self._nodes_changed())
         cluster.endpoints.add_listener(self._endpoint_changed)
         self._context.tasks.create_task(self._wake_when_synced())
-        for reconciler in self.all:
+        for reconciler in (*self._of_kernel, self._publications):  # The node's runs already.
             self._context.tasks.create_task(reconciler.run())
 
     async def _wake_when_synced(self) -> None:
@@ -94,11 +94,14 @@ class Reconcilers:
 
     def _nodes_changed(self) -> None:
         self._route_target.forget_answers()
-        for reconciler in (self._maps.ipcache, self._routes, self._node):
+        for reconciler in (self._maps.ipcache, self._routes):
             reconciler.wake()
 
     def _endpoint_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
         self._maps.ipcache.wake()
+        if self._state.strays.routes != self._stray_routes:
+            self._stray_routes = self._state.strays.routes
+            self._routes.wake()
         if any(self._is_of_this_node(endpoint) for endpoint in (old, new)):
             self._publications.wake()
 
@@ -168,21 +171,6 @@ class _Maps:
                 state.masquerade_addresses,
             ),
         )
-
-
-def _node_reconciler(context: Context, router: tuple[IPAddress, ...]) -> AnyReconciler:
-    own, cluster = context.own, context.cluster
-    boot = boot_id()
-
-    def own_publication() -> dict[str, NodePublication]:
-        """Labels and addresses follow the Node; its pod CIDRs never change."""
-        latest = cluster.own_node.get(own.name)
-        known = replace(own_node(latest), pod_cidrs=own.pod_cidrs) if latest else own
-        if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
-            known = replace(known, internal_ips=own.internal_ips)
-        return {own.name: node_publication(known, router, boot=boot)}
-
-    return Reconciler(CiliumNodeTarget(context.client, cluster.nodes, own.name), own_publication)
 
 
 def _publication_reconciler(context: Context, table: EndpointTable) -> AnyReconciler:

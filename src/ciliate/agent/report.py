@@ -11,7 +11,9 @@ from datetime import datetime
 
 from ciliate import __version__
 from ciliate.agent.context import Context
+from ciliate.agent.ipam_report import ipam_report, ipam_status
 from ciliate.agent.kernel import DesiredState
+from ciliate.agent.node_ipam import NodeIPAM
 from ciliate.agent.runtime_config import RuntimeConfig
 from ciliate.api import agent, agent_status
 from ciliate.api.cilium_endpoint import EndpointState
@@ -24,7 +26,6 @@ from ciliate.endpoint.table import EndpointTable
 from ciliate.identity.ipcache import KnownNode, Reserved
 from ciliate.identity.labels import label_texts
 from ciliate.identity.numbers import IDENTITY_MAX, IDENTITY_MIN
-from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.errors import KubeError
 from ciliate.reconcile.status import RunStatus
 
@@ -43,7 +44,7 @@ class Sources:
 
     context: Context
     state: DesiredState
-    addresses: NodeAddresses
+    ipam: NodeIPAM
     table: EndpointTable
     statuses: Sequence[RunStatus]
     datapath: Datapath
@@ -71,6 +72,7 @@ class Report:
             "config": self.config,
             "endpoint": self.endpoints,
             "ip": self.addresses,
+            "ipam": lambda: ipam_report(self._from.ipam),
             "identity": self.identities,
             "cluster/nodes": self.nodes,
         }
@@ -85,7 +87,7 @@ class Report:
         return agent_status.StatusResponse(
             cilium=agent_status.ComponentStatus(state="Ok", msg=f"{__version__} (v{__version__})"),
             kubernetes=kubernetes,
-            ipam=self._ipam(),
+            ipam=ipam_status(source.ipam),
             masquerading=self._masquerading(),
             routing=agent_status.Routing(
                 inter_host_routing_mode="Native", intra_host_routing_mode="BPF"
@@ -137,26 +139,6 @@ class Report:
             self._kubernetes_version = f"{short} ({found['gitVersion']}) [{machine}]"
         return agent_status.KubernetesStatus(
             state="Ok", msg=self._kubernetes_version, k8s_api_versions=_WATCHED
-        )
-
-    def _ipam(self) -> agent_status.IpamStatus:
-        usage: dict[int, agent_status.PoolUsage] = {}
-        by_version: dict[int, list[str]] = {4: [], 6: []}
-        allocations: dict[str, str] = {}
-        for address, owner in self._from.addresses.allocations():
-            by_version[address.version].append(str(address))
-            allocations[str(address)] = owner
-        for cidr in self._from.addresses.cidrs:
-            block = self._from.addresses.block(cidr.version)
-            if block is not None:
-                usage[cidr.version] = agent_status.PoolUsage(
-                    cidr=str(cidr), used=block.used, usable=block.usable
-                )
-        return agent_status.IpamStatus(
-            status=agent_status.describe_pools(usage.get(4), usage.get(6)),
-            ipv4=tuple(by_version[4]),
-            ipv6=tuple(by_version[6]),
-            allocations=allocations,
         )
 
     def _masquerading(self) -> agent_status.Masquerading:
@@ -289,7 +271,7 @@ class Report:
             nodes_added=tuple(
                 _node_element(node, cluster)
                 for node in sorted(
-                    self._from.context.cluster.known_nodes(), key=lambda node: node.name
+                    self._from.context.cluster.known_nodes, key=lambda node: node.name
                 )
             )
         )

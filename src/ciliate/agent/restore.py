@@ -1,4 +1,4 @@
-"""What a previous life left: its endpoints and its router address; the rest is cleaned up.
+"""What a previous life left: its endpoints; the rest is cleaned up.
 
 Truth is what stands in the kernel. A file whose interface stands is an endpoint that lives on; a
 file without interface belongs to a pod that went while the agent was away. An interface without a
@@ -23,10 +23,9 @@ from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
 from ciliate.ipam.errors import IPAMError
-from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
-from ciliate.net.address import IPAddress, from_octets, ip_address, mac_from_octets
+from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
+from ciliate.net.address import from_octets, host_network, mac_from_octets
 from ciliate.netlink.pod_link import ObservedPodLink
-from ciliate.netlink.router import observe_router_addresses
 
 _log = logging.getLogger(__name__)
 
@@ -146,12 +145,18 @@ def _recall(context: Context, links: Sequence[ObservedPodLink]) -> list[Endpoint
 
 
 def _retake(addresses: NodeAddresses, endpoint: Endpoint) -> None:
-    """Take each address by itself: one that is out of range must not cost the other its owner."""
+    """Take each address by itself: one that is taken must not cost the other its owner.
+
+    An address in no CIDR we know of is held by itself, so that the cluster hears of it.
+    """
+    if endpoint.external_ipam:
+        return
     for address in endpoint.addresses:
         try:
+            if addresses.find(address) is None:
+                addresses.hold(DEFAULT_POOL, (host_network(address),))
             addresses.take((address,), endpoint.owner)
         except IPAMError as error:
-            # Outside the node's CIDRs nobody else can be given it; the pod goes on.
             _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
 
 
@@ -171,58 +176,3 @@ async def _remove_links(context: Context, names: set[str], *, is_first_life: boo
             _log.warning("interface %s stays: %s", name, outcome)
         elif isinstance(outcome, BaseException):
             raise outcome
-
-
-async def take_router_addresses(
-    context: Context, addresses: NodeAddresses
-) -> tuple[IPAddress, ...]:
-    """Return the router's address of each family: as set, as it was, as published, or a new one.
-
-    It is the gateway of every pod, so a restart keeps it (reference/ipam.md, 4.2).
-    """
-    ipam = context.settings.ipam
-    earlier = (
-        *await observe_router_addresses(context.rtnl),
-        *await _published_router_addresses(context),
-    )
-    fixed = {4: ipam.router_ipv4, 6: ipam.router_ipv6}
-    for address in fixed.values():
-        block = None if address is None else addresses.block(address.version)
-        if address is not None and block is not None and address in block:
-            block.take(address, ROUTER_OWNER)
-    return tuple(
-        fixed[version] or _take_router_address(addresses, version, earlier)
-        for version in ipam.versions
-    )
-
-
-def _take_router_address(
-    addresses: NodeAddresses, version: int, earlier: Sequence[IPAddress]
-) -> IPAddress:
-    for address in earlier:
-        if address.version != version:
-            continue
-        try:
-            addresses.take((address,), ROUTER_OWNER)
-        except IPAMError as error:
-            _log.warning(
-                "Router IP could not be re-allocated. Need to re-allocate."
-                " This will cause brief network disruption: %s",
-                error,
-            )
-        else:
-            return address
-    block = addresses.block(version)
-    assert block is not None, "wait_for_node asks for a CIDR of every family in use"
-    return block.allocate(ROUTER_OWNER)
-
-
-async def _published_router_addresses(context: Context) -> tuple[IPAddress, ...]:
-    await context.cluster.nodes.synced()
-    node = context.cluster.nodes.get(context.own.name)
-    texts = [a.ip for a in node.spec.addresses if a.type == "CiliumInternalIP"] if node else []
-    try:
-        return tuple(map(ip_address, texts))
-    except ValueError as error:
-        _log.warning("CiliumNode %s: router address: %s", context.own.name, error)
-        return ()

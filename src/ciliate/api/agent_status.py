@@ -246,3 +246,11 @@ def describe_pools(ipv4: PoolUsage | None, ipv6: PoolUsage | None) -> str:
     if not halves[0]:
         return halves[1]
     return ", ".join(halves)
+
+
+def describe_pool_counts(ipv4: int | None, ipv6: int | None) -> str:
+    """Return the text of Cilium's IPAM line in multi-pool mode; None for a family that is off."""
+    return ", ".join(
+        "" if count is None else f"{family}: {count} IPAM pool(s) available"
+        for family, count in (("IPv4", ipv4), ("IPv6", ipv6))
+    )

@@ -42,6 +42,7 @@ class Endpoint:
     labels: tuple[str, ...] = ("reserved:init",)
     state: EndpointState = EndpointState.WAITING_FOR_IDENTITY
     restored: bool = False
+    external_ipam: bool = False  # Another plugin gave the addresses and takes them back.
 
     @property
     def pod_key(self) -> tuple[str, str]:

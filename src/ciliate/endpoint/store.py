@@ -41,6 +41,7 @@ class _Record(msgspec.Struct, kw_only=True, omit_defaults=True, rename="kebab"):
     identity: int
     labels: tuple[str, ...]
     state: str
+    external_ipam: bool = False
 
 
 _SAME_FIELDS = tuple(

@@ -25,6 +25,7 @@ class KnownNode:
     other_addresses: tuple[IPAddress, ...]  # External ones and the router's.
     pod_cidrs: tuple[IPNetwork, ...]
     is_local: bool
+    draining_cidrs: tuple[IPNetwork, ...] = ()  # Former ones, in which pods still live.
 
     def node_ip(self, version: int) -> IPAddress | None:
         """Return the node's first InternalIP of IP `version`, or None."""
@@ -57,7 +58,7 @@ def node_owners(node: KnownNode) -> dict[IPNetwork, AddressOwner]:
     identity = Reserved.HOST if node.is_local else Reserved.REMOTE_NODE
     owners = {
         cidr: AddressOwner(Reserved.WORLD, node.node_ip(cidr.version), is_pod=True)
-        for cidr in node.pod_cidrs
+        for cidr in (*node.draining_cidrs, *node.pod_cidrs)
     }
     for address in (*node.internal_ips, *node.other_addresses):
         owner = AddressOwner(identity, node.node_ip(address.version), is_pod=False)

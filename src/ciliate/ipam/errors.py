@@ -33,22 +33,38 @@ class AddressTakenError(IPAMError):
 
 
 class AddressOutOfRangeError(IPAMError):
-    """The address asked for is not one of the block's usable ones."""
+    """The address asked for is not a usable one of any block."""
 
-    def __init__(self, address: IPAddress, cidr: IPNetwork) -> None:
+    def __init__(self, address: IPAddress, *cidrs: IPNetwork) -> None:
         self.address = address
-        self.cidr = cidr
+        self.cidrs = cidrs
+        ranges = " ".join(map(str, cidrs)) or "empty"
         super().__init__(
-            f"address {address} is not in the valid range. The range of valid IPs is {cidr}"
+            f"address {address} is not in the valid range. The range of valid IPs is {ranges}"
         )
 
 
-class FamilyDisabledError(IPAMError):
-    """No block of that family is on this node."""
+class PoolNotReadyError(IPAMError):
+    """The node holds no CIDR of that pool and family."""
 
-    def __init__(self, version: int) -> None:
+    def __init__(self, pool: str, version: int) -> None:
+        self.pool = pool
         self.version = version
-        super().__init__(f"IPv{version} allocation disabled: this node has no IPv{version} CIDR")
+        super().__init__(
+            f'unable to allocate from pool "{pool}" (family ipv{version}): pool not (yet) available'
+        )
+
+
+class PoolExhaustedError(IPAMError):
+    """The node holds several CIDRs of that pool and family, and all are full."""
+
+    def __init__(self, pool: str, version: int, cidrs: tuple[IPNetwork, ...]) -> None:
+        self.pool = pool
+        self.version = version
+        super().__init__(
+            f'all pod CIDR ranges are exhausted: pool "{pool}" (family ipv{version}) has no free'
+            f" address in {', '.join(map(str, cidrs))}"
+        )
 
 
 #: How much of a value that somebody wrote into an object an error repeats.

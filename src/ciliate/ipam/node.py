@@ -1,82 +1,346 @@
-"""The addresses of one node: a block per family, and what is kept from pods.
+"""The addresses of one node: its blocks by pool, who holds which address, what is kept from pods.
 
-Host scope (`ipam: kubernetes`): the blocks are the node's pod CIDRs and never change while the
-agent runs. Pure, like the blocks themselves.
+Every mode is this with other sources of CIDRs: host scope and cluster pool give one block per
+family, all of the pool `default`; multi-pool gives any number of blocks of any pool.
+
+A block is *current* while the cluster says that its CIDR is this node's: new addresses come out of
+it. It *drains* when that ends while addresses of it are in use: their owners keep them, nobody gets
+a new one, and with the last of them it is gone. So a change of mode or of ranges takes no pod's
+address away. Pure, like the blocks themselves.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from ciliate.ipam.allocator import Block
-from ciliate.ipam.errors import FamilyDisabledError, IPAMError
+from ciliate.ipam.errors import (
+    AddressOutOfRangeError,
+    AddressTakenError,
+    BlockExhaustedError,
+    IPAMError,
+    PoolExhaustedError,
+    PoolNotReadyError,
+)
 from ciliate.net.address import IPAddress, IPNetwork
 
 #: Owner of the address that is every pod's gateway (reference/ipam.md, 4.2).
-ROUTER_OWNER = "router"
+ROUTER_OWNER: Final = "router"
+
+#: Up to this many addresses a block has no first and last to spare (reference/ipam.md, 5.6).
+_WHOLE_MAX: Final = 2
+
+#: The pool of the modes that know no pools.
+DEFAULT_POOL: Final = "default"
+
+
+@dataclass(slots=True, eq=False)
+class HeldBlock:
+    """A block of this node: which pool it is of, and whether it drains."""
+
+    pool: str
+    block: Block
+    draining: bool
+    kept: int = 0  # Of the block's used addresses, those that are reserved: no pod of ours.
+
+    @property
+    def cidr(self) -> IPNetwork:
+        """The block's CIDR."""
+        return self.block.cidr
+
+    @property
+    def in_use(self) -> int:
+        """How many addresses pods of this node and its router hold."""
+        return self.block.used - self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Addresses of the current blocks of one pool and family; `used` counts reserved ones too."""
+
+    used: int
+    usable: int
 
 
 class NodeAddresses:
-    """Allocates addresses of every family the node has a block of."""
+    """Allocates addresses of the families in `versions`.
 
-    def __init__(self, blocks: Iterable[Block], *, excluded: Iterable[IPAddress] = ()) -> None:
-        self._blocks: dict[int, Block] = {block.cidr.version: block for block in blocks}
-        for address in excluded:
-            block = self._blocks.get(address.version)
-            if block is not None and address in block:
-                block.take(address, "node-ip (excluded)")
+    `start` tells where each new block begins to give addresses (see `Block`).
+    """
+
+    def __init__(
+        self,
+        versions: Sequence[int],
+        *,
+        start: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.versions = tuple(sorted(versions))
+        self._start = start
+        self._held: dict[IPNetwork, HeldBlock] = {}
+        self._pools: dict[tuple[str, int], list[HeldBlock]] = {}  # The current ones.
+        self._by_version: dict[int, list[HeldBlock]] = {4: [], 6: []}
+        self._reserved: dict[IPAddress, str] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._events: dict[tuple[str, int], int] = {}
+
+    # Blocks
+
+    @property
+    def held(self) -> tuple[HeldBlock, ...]:
+        """Every block, current ones first, IPv4 before IPv6, in the order they came."""
+        blocks = self._held.values()
+        return tuple(sorted(blocks, key=lambda held: (held.draining, held.cidr.version)))
 
     @property
     def cidrs(self) -> tuple[IPNetwork, ...]:
-        """The blocks' CIDRs, IPv4 first."""
-        return tuple(self._blocks[version].cidr for version in sorted(self._blocks))
+        """The current blocks' CIDRs, IPv4 first."""
+        return tuple(held.cidr for held in self.held if not held.draining)
 
-    def block(self, version: int) -> Block | None:
-        """Return the block of IP `version` 4 or 6, or None."""
-        return self._blocks.get(version)
+    @property
+    def draining(self) -> tuple[IPNetwork, ...]:
+        """The draining blocks' CIDRs, IPv4 first."""
+        return tuple(held.cidr for held in self.held if held.draining)
 
-    def allocate(self, owner: str) -> tuple[IPAddress, ...]:
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever a block came, went, or began or ceased to drain."""
+        self._listeners.append(listener)
+
+    def hold(self, pool: str, cidrs: Iterable[IPNetwork]) -> None:
+        """Hold blocks that may have addresses in use, as draining ones: what a former life had.
+
+        Follow with `take` for what is in use, then `set_current`, which drops the others.
+        """
+        for cidr in cidrs:
+            if cidr not in self._held:
+                self._add(pool, cidr, draining=True)
+
+    def set_current(self, current: Mapping[str, Sequence[IPNetwork]]) -> bool:
+        """Make these CIDRs, by pool, the ones that new addresses come out of.
+
+        Those that were current and are not named drain, or go at once when nothing of them is in
+        use. Return whether anything changed.
+        """
+        wanted = {cidr: pool for pool, cidrs in current.items() for cidr in cidrs}
+        changed = False
+        for held in tuple(self._held.values()):
+            pool = wanted.get(held.cidr)
+            drains = pool is None
+            if held.draining != drains or (pool is not None and held.pool != pool):
+                held.draining, held.pool, changed = drains, pool or held.pool, True
+            if held.draining and not held.in_use:
+                self._drop(held)
+                changed = True
+        for cidr, pool in wanted.items():
+            if cidr not in self._held:
+                self._add(pool, cidr, draining=False)
+                changed = True
+        if changed:
+            self._arrange(wanted)
+            self._notify()
+        return changed
+
+    def find(self, address: IPAddress) -> HeldBlock | None:
+        """Return the block `address` is of, a current one before a draining one, or None."""
+        found = None
+        for held in self._by_version[address.version]:
+            if address in held.block:
+                if not held.draining:
+                    return held
+                found = held
+        return found
+
+    def usage(self, pool: str, version: int) -> Usage:
+        """Return how many addresses the current blocks of a pool and family have."""
+        blocks = self._pools.get((pool, version), ())
+        return Usage(
+            sum(held.block.used for held in blocks), sum(held.block.usable for held in blocks)
+        )
+
+    # Addresses
+
+    def allocate(
+        self, owner: str, pools: Mapping[int, str] | None = None
+    ) -> tuple[IPAddress, ...]:
         """Give `owner` one address of every family, IPv6 first; all or none.
 
+        `pools` names the pool of each family; without it, `default` serves.
+
         Raises:
-            BlockExhaustedError: A family has no address left.
+            PoolNotReadyError: The node has no CIDR of a pool (yet).
+            BlockExhaustedError: The one CIDR of a pool has no address left.
+            PoolExhaustedError: None of several has.
         """
         given: list[IPAddress] = []
         try:
-            for version in sorted(self._blocks, reverse=True):
-                given.append(self._blocks[version].allocate(owner))  # noqa: PERF401 - kept on failure
+            for version in reversed(self.versions):
+                pool = pools[version] if pools else DEFAULT_POOL
+                given.append(self.allocate_one(owner, pool, version))
         except IPAMError:
             self.release(given)
             raise
         return tuple(given)
 
+    def allocate_one(self, owner: str, pool: str, version: int) -> IPAddress:
+        """Give `owner` one address of one family.
+
+        Raises:
+            PoolNotReadyError: The node has no CIDR of the pool (yet).
+            BlockExhaustedError: The one CIDR of the pool has no address left.
+            PoolExhaustedError: None of several has.
+        """
+        blocks = self._pools.get((pool, version))
+        if not blocks:
+            raise PoolNotReadyError(pool, version)
+        for held in blocks:
+            if held.block.used < held.block.usable:
+                address = held.block.allocate(owner)
+                self._count("allocate", version)
+                return address
+        if len(blocks) == 1:
+            raise BlockExhaustedError(blocks[0].cidr, blocks[0].block.usable)
+        raise PoolExhaustedError(pool, version, tuple(held.cidr for held in blocks))
+
     def take(self, addresses: Iterable[IPAddress], owner: str) -> None:
         """Give these very addresses to `owner`, all or none.
 
         Raises:
-            FamilyDisabledError: No block of an address's family.
-            AddressOutOfRangeError: An address is outside its block.
+            AddressOutOfRangeError: An address is outside every block.
             AddressTakenError: Somebody else holds an address.
         """
         taken: list[IPAddress] = []
         try:
             for address in addresses:
-                block = self._blocks.get(address.version)
-                if block is None:
-                    raise FamilyDisabledError(address.version)
-                if block.owner(address) != owner:
-                    block.take(address, owner)
-                    taken.append(address)
+                if self._take(address, owner):
+                    taken.append(address)  # noqa: PERF401 - kept on failure
         except IPAMError:
             self.release(taken)
             raise
 
-    def release(self, addresses: Iterable[IPAddress]) -> None:
-        """Free addresses; those nobody holds are a success too."""
-        for address in addresses:
-            block = self._blocks.get(address.version)
-            if block is not None:
-                block.release(address)
+    def _take(self, address: IPAddress, owner: str) -> bool:
+        holder = self.owner(address)
+        if holder == owner:
+            return False
+        if holder is not None:
+            raise AddressTakenError(address, holder)
+        blocks = [held for held in self._by_version[address.version] if address in held.block]
+        if not blocks:
+            raise AddressOutOfRangeError(
+                address, *(held.cidr for held in self._by_version[address.version])
+            )
+        for held in blocks:  # Several only while ranges that overlap follow each other.
+            held.block.take(address, owner)
+        self._count("allocate", address.version)
+        return True
 
-    def allocations(self) -> Iterator[tuple[IPAddress, str]]:
-        """Yield every address in use with its owner, IPv4 first."""
-        for version in sorted(self._blocks):
-            yield from self._blocks[version].allocations()
+    def owner(self, address: IPAddress) -> str | None:
+        """Return who holds `address`, or None."""
+        owners = (held.block.owner(address) for held in self._by_version[address.version])
+        return next((owner for owner in owners if owner is not None), None)
+
+    def release(self, addresses: Iterable[IPAddress]) -> None:
+        """Free addresses; those nobody holds are a success too. A drained block goes."""
+        drained = False
+        for address in addresses:
+            freed = False
+            for held in tuple(self._by_version[address.version]):
+                if not self._release_in(held, address):
+                    continue
+                freed = True
+                if held.draining and not held.in_use:
+                    self._drop(held)
+                    drained = True
+            if freed:
+                self._count("release", address.version)
+        if drained:
+            self._notify()
+
+    def _release_in(self, held: HeldBlock, address: IPAddress) -> bool:
+        keeper = self._reserved.get(address)
+        if keeper is None:
+            return held.block.release(address)
+        if held.block.owner(address) in (None, keeper):
+            return False
+        held.block.release(address)
+        self._reserve_in(held, address, keeper)
+        return True
+
+    def reserve(self, address: IPAddress, owner: str) -> str | None:
+        """Keep `address` from our pods, now and in blocks to come; return who of ours holds it.
+
+        For the node's own addresses, and for those that pods of other nodes bear.
+        """
+        self._reserved[address] = owner
+        holder = None
+        for held in self._by_version[address.version]:
+            holder = self._reserve_in(held, address, owner) or holder
+        return holder
+
+    def unreserve(self, address: IPAddress) -> None:
+        """Let pods have `address` again."""
+        owner = self._reserved.pop(address, None)
+        for held in self._by_version[address.version]:
+            if owner is not None and held.block.owner(address) == owner:
+                held.block.release(address)
+                held.kept -= 1
+
+    def is_reserved(self, address: IPAddress) -> bool:
+        """Whether `address` is kept from our pods."""
+        return address in self._reserved
+
+    def allocations(self) -> Iterator[tuple[IPAddress, str, HeldBlock]]:
+        """Yield every address in use with owner and block: current blocks first, IPv4 first."""
+        for held in self.held:
+            for address, owner in held.block.allocations():
+                yield address, owner, held
+
+    @property
+    def events(self) -> Mapping[tuple[str, int], int]:
+        """How often addresses were given and freed: by ("allocate" or "release", IP version)."""
+        return self._events
+
+    # Inside
+
+    def _add(self, pool: str, cidr: IPNetwork, *, draining: bool) -> None:
+        whole = cidr.num_addresses <= _WHOLE_MAX
+        held = HeldBlock(pool, Block(cidr, start=self._start(), whole=whole), draining)
+        for other in self._by_version[cidr.version]:
+            if other.cidr.overlaps(cidr):
+                for address, owner in other.block.allocations():
+                    if address in held.block and address not in self._reserved:
+                        held.block.take(address, owner)
+        for address, owner in self._reserved.items():
+            if address.version == cidr.version:
+                self._reserve_in(held, address, owner)
+        self._held[cidr] = held
+        self._by_version[cidr.version].append(held)
+
+    @staticmethod
+    def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> str | None:
+        if address not in held.block:
+            return None
+        try:
+            before = held.block.owner(address)
+            held.block.take(address, owner)
+        except AddressTakenError as error:
+            return error.owner
+        held.kept += before is None
+        return None
+
+    def _drop(self, held: HeldBlock) -> None:
+        del self._held[held.cidr]
+        self._by_version[held.cidr.version].remove(held)
+
+    def _arrange(self, wanted: Mapping[IPNetwork, str]) -> None:
+        """Blocks give addresses in the order in which the cluster names them."""
+        self._pools = {}
+        for cidr in wanted:
+            held = self._held[cidr]
+            self._pools.setdefault((held.pool, cidr.version), []).append(held)
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+    def _count(self, action: str, version: int) -> None:
+        key = (action, version)
+        self._events[key] = self._events.get(key, 0) + 1

@@ -6,7 +6,6 @@ read, so that pods keep the gateway they know.
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from ciliate.net.address import IPAddress, Mac
@@ -42,11 +41,10 @@ PEER_NAME: Final = "cilium_net"
 
 @dataclass(frozen=True, slots=True)
 class RouterLink:
-    """The router link as it should be; `mtu` in bytes, None for a family that is off."""
+    """The router link as it should be; `mtu` in bytes, any number of addresses of a family."""
 
     mtu: int
-    ipv4: IPv4Address | None
-    ipv6: IPv6Address | None
+    addresses: tuple[IPAddress, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def _ensure(channel: Channel, link: RouterLink) -> RouterLinkState:
         host, peer = get_link(channel, HOST_NAME), get_link(channel, PEER_NAME)
     assert host is not None, "made or found above"
     assert peer is not None, "made or found above"
-    write_sysctls(_settings(ipv6=link.ipv6 is not None and has_ipv6()))
+    write_sysctls(_settings(ipv6=has_ipv6() and any(a.version == 6 for a in link.addresses)))
     channel.batch(
         [
             set_link_request(end.index, up=True, mtu=link.mtu, subject=end.name)
@@ -162,8 +160,7 @@ def _set_addresses(channel: Channel, host: Link, link: RouterLink) -> None:
             scope=RouteScope.UNIVERSE,
             flags=IFA_F_NODAD if address.version == 6 else 0,
         )
-        for address in (link.ipv4, link.ipv6)
-        if address is not None
+        for address in link.addresses
     ]
     held = _router_addresses(channel, host)
     keep = {(address.address, address.prefix_length) for address in wanted}

@@ -3,19 +3,22 @@
 import asyncio
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 from tests.unit.agent.pod_links import MemoryLinks, MemoryMap, until
 
+from ciliate.agent.address_source import OwnAddresses
 from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
+from ciliate.agent.context import Context
 from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.pod_cidrs import PodCIDRs
 from ciliate.cni.request import Add, Attachment, Check, CniVersion, Del, Gc, PodReference
 from ciliate.datapath import layout
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
-from ciliate.ipam.allocator import Block
 from ciliate.ipam.node import NodeAddresses
 from ciliate.netlink.pod_link import host_name
 
@@ -41,13 +44,14 @@ class Node:
         self.links = MemoryLinks()
         self.interfaces: MemoryMap[int, layout.Interface] = MemoryMap()
         self.endpoints: MemoryMap[bytes, layout.Endpoint] = MemoryMap()
-        self.addresses = NodeAddresses([Block(ip_network(cidr))])
+        self.addresses = NodeAddresses((4,))
+        self.addresses.set_current({"default": [ip_network(cidr)]})
         self.table = EndpointTable()
         self.store = EndpointStore(folder)
         self.identities = KnownIdentities()
         self.attachments = PodAttachments(
             Wiring(
-                addresses=self.addresses,
+                addresses=self._source(),
                 table=self.table,
                 store=self.store,
                 links=self.links.as_pod_links,
@@ -60,8 +64,15 @@ class Node:
             tasks,
         )
 
+    def _source(self) -> OwnAddresses:
+        """Host scope: no pools, and the one CIDR stays the one, so nothing waits."""
+        context = SimpleNamespace(cluster=SimpleNamespace(pools=None))
+        return OwnAddresses(
+            cast("Context", context), self.addresses, cast("PodCIDRs", None), demand=None
+        )
+
     def owners(self) -> dict[str, str]:
-        return {str(address): owner for address, owner in self.addresses.allocations()}
+        return {str(address): owner for address, owner, _ in self.addresses.allocations()}
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())

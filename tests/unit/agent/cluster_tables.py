@@ -16,14 +16,26 @@ from ciliate.api.cilium_endpoint import (
 from ciliate.api.cilium_node import CiliumNode, CiliumNodeAddress, CiliumNodeSpec, NodeIPAM
 from ciliate.api.metadata import ObjectMeta
 from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError
 
 NODE, NODE_IP = "k8s-ctr", ip_address("192.168.10.100")
 
 
-def new_cluster(api: IdentityApi | None = None) -> Cluster:
+class Kubernetes:
+    """The Nodes that Kubernetes knows."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.nodes = set(nodes)
+
+    async def get(self, _resource: object, name: str) -> None:
+        if name not in self.nodes:
+            raise NotFoundError(verb="get", target=f"node {name}", detail="not found", status=404)
+
+
+def new_cluster(api: IdentityApi | Kubernetes | None = None) -> Cluster:
     """Return the tables of node k8s-ctr; nothing has listed yet."""
     client = cast("ApiClient", api)
-    return Cluster(client, node_name=NODE, node_ip=NODE_IP)
+    return Cluster(client, node_name=NODE, node_ip=NODE_IP, with_pools=False)
 
 
 def all_listed(cluster: Cluster) -> None:

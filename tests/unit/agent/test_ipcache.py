@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 from tests.unit.agent.cluster_tables import (
     NODE,
     NODE_IP,
+    Kubernetes,
     all_listed,
     cilium_endpoint,
     cilium_node,
@@ -26,7 +27,7 @@ W1 = ip_address("192.168.10.101")
 
 def made() -> tuple[Cluster, Ipcache]:
     cluster = new_cluster()
-    ipcache = Ipcache(cluster, node_name=NODE, node_ip=NODE_IP)
+    ipcache = Ipcache(cluster, node_ip=NODE_IP)
     all_listed(cluster)
     return cluster, ipcache
 
@@ -43,7 +44,7 @@ def identities(ipcache: Ipcache, *own_pods: Endpoint, own: tuple[str, ...] = ())
 
 def test_nothing_is_known_before_both_watches_have_listed() -> None:
     cluster = new_cluster()
-    ipcache = Ipcache(cluster, node_name=NODE, node_ip=NODE_IP)
+    ipcache = Ipcache(cluster, node_ip=NODE_IP)
     assert ipcache.entries((), ()) is None
 
     cluster.nodes._synced.set()
@@ -80,8 +81,10 @@ def test_entries_tell_the_node_and_that_a_pod_is_never_masqueraded_to() -> None:
     }
 
 
-def test_changed_and_removed_objects_leave_no_entry() -> None:
-    cluster, ipcache = made()
+async def test_changed_and_removed_objects_leave_no_entry() -> None:
+    cluster = new_cluster(Kubernetes())
+    ipcache = Ipcache(cluster, node_ip=NODE_IP)
+    all_listed(cluster)
     tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
     tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
@@ -90,6 +93,7 @@ def test_changed_and_removed_objects_leave_no_entry() -> None:
     changed = identities(ipcache)
     withdraw(cluster.endpoints, "web", "default")
     withdraw(cluster.nodes, "k8s-w1")
+    await cluster.known_nodes._forget_deleted()
 
     assert changed == {
         "10.244.2.0/24": 2,
@@ -100,7 +104,7 @@ def test_changed_and_removed_objects_leave_no_entry() -> None:
     assert identities(ipcache) == {}
 
 
-def test_object_that_can_no_longer_be_understood_leaves_no_entry() -> None:
+def test_node_that_can_no_longer_be_understood_stays_as_it_was_understood() -> None:
     cluster, ipcache = made()
     tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
     tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
@@ -108,7 +112,11 @@ def test_object_that_can_no_longer_be_understood_leaves_no_entry() -> None:
     tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/99"))
     tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
 
-    assert identities(ipcache) == {}
+    assert identities(ipcache) == {
+        "10.244.1.0/24": 2,
+        "192.168.10.101/32": 6,
+        "10.244.1.93/32": 6,
+    }
 
 
 def test_this_node_knows_its_own_pods_better_than_the_cluster_does() -> None:
@@ -130,7 +138,7 @@ def test_own_pods_that_are_not_ready_or_leave_speak_for_no_address() -> None:
 def test_objects_that_were_there_before_are_counted_too() -> None:
     cluster = new_cluster()
     tell(cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
-    ipcache = Ipcache(cluster, node_name=NODE, node_ip=NODE_IP)
+    ipcache = Ipcache(cluster, node_ip=NODE_IP)
     all_listed(cluster)
 
     assert identities(ipcache)[str(ip_network("192.168.10.100/32"))] == 1

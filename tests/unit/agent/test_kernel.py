@@ -15,9 +15,11 @@ from ciliate.agent import kernel
 from ciliate.agent.devices import DeviceWatch, NodeDevices
 from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState, NodeRouteTarget
+from ciliate.agent.strays import Strays
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.config.settings import parse_agent_settings
 from ciliate.endpoint.table import EndpointTable
+from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import Link, LinkFlag, Route, RouteAnswer, RouteKind
 from ciliate.netlink.client import Rtnetlink
@@ -55,7 +57,9 @@ class Kernel:
             cluster=self.cluster,
             table=self.table,
             devices=cast("DeviceWatch", devices),
-            ipcache=Ipcache(self.cluster, node_name=NODE, node_ip=NODE_IP),
+            ipcache=Ipcache(self.cluster, node_ip=NODE_IP),
+            strays=Strays(self.cluster, node_ip=NODE_IP),
+            addresses=NodeAddresses((4, 6)),
             own_ips=(NODE_IP, ip_address("fd00:10::100")),
         )
         self.target = NodeRouteTarget(cast("Rtnetlink", None), self.state)

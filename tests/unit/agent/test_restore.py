@@ -22,7 +22,6 @@ from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.plan import endpoint_entry, interface_entry
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
-from ciliate.ipam.allocator import Block
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import to_octets
 from ciliate.netlink.pod_link import ObservedPodLink
@@ -75,8 +74,9 @@ class FormerLife:
         self.interfaces: MemoryMap[int, layout.Interface] = MemoryMap()
         self.endpoints: MemoryMap[bytes, layout.Endpoint] = MemoryMap()
         self.has_maps = True
-        self.addresses = NodeAddresses(
-            [Block(ip_network("10.244.0.0/24")), Block(ip_network("fd00::/64"))]
+        self.addresses = NodeAddresses((4, 6))
+        self.addresses.set_current(
+            {"default": [ip_network("10.244.0.0/24"), ip_network("fd00::/64")]}
         )
         self.table = EndpointTable()
         monkeypatch.setattr(restore, "open_pinned", self._open)
@@ -107,7 +107,7 @@ class FormerLife:
         return await restore_endpoints(cast("Context", context), self.addresses, store, self.table)
 
     def owners(self) -> dict[str, str]:
-        return {str(address): owner for address, owner in self.addresses.allocations()}
+        return {str(address): owner for address, owner, _ in self.addresses.allocations()}
 
 
 def maps_of(known: Endpoint) -> tuple[dict[int, layout.Interface], dict[bytes, layout.Endpoint]]:
@@ -171,7 +171,7 @@ async def test_interface_that_neither_file_nor_map_knows_is_removed(
     assert life.links.standing.keys() == {"lxc1"}
 
 
-async def test_family_out_of_range_does_not_cost_the_other_its_owner(
+async def test_address_out_of_range_is_held_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
@@ -180,7 +180,9 @@ async def test_family_out_of_range_does_not_cost_the_other_its_owner(
 
     (kept,) = await life.restore()
 
-    assert life.owners() == {"10.244.0.1": "default/pod-1 [restored]"}
+    owner = "default/pod-1 [restored]"
+    assert life.owners() == {"10.244.0.1": owner, "fd00:bad::1": owner}
+    assert life.addresses.draining == (ip_network("fd00:bad::1/128"),)
     assert outside in kept.addresses
 
 

@@ -1,16 +1,33 @@
-"""`ipam/node.py`: all families or none."""
+"""`ipam/node.py`: all families or none; a block that is taken away drains."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 
-from ciliate.ipam.allocator import Block
-from ciliate.ipam.errors import AddressTakenError, BlockExhaustedError, FamilyDisabledError
+from ciliate.ipam.errors import (
+    AddressOutOfRangeError,
+    AddressTakenError,
+    BlockExhaustedError,
+    PoolExhaustedError,
+    PoolNotReadyError,
+)
 from ciliate.ipam.node import NodeAddresses
+from ciliate.net.address import IPAddress
+
+
+def node(*cidrs: str, versions: Sequence[int] = (4,)) -> NodeAddresses:
+    addresses = NodeAddresses(versions)
+    addresses.set_current({"default": list(map(ip_network, cidrs))})
+    return addresses
 
 
 def dual_stack() -> NodeAddresses:
-    return NodeAddresses([Block(IPv4Network("10.0.0.0/30")), Block(IPv6Network("fd00::/64"))])
+    return node("10.0.0.0/30", "fd00::/64", versions=(4, 6))
+
+
+def owners(addresses: NodeAddresses) -> dict[IPAddress, str]:
+    return {address: owner for address, owner, _ in addresses.allocations()}
 
 
 def test_pod_gets_one_address_of_each_family_ipv6_first() -> None:
@@ -20,47 +37,149 @@ def test_pod_gets_one_address_of_each_family_ipv6_first() -> None:
 
 
 def test_full_family_leaves_the_other_untouched() -> None:
-    node = dual_stack()
-    node.allocate("default/a")
-    node.allocate("default/b")
-    before = dict(node.allocations())
+    addresses = dual_stack()
+    addresses.allocate("default/a")
+    addresses.allocate("default/b")
+    before = owners(addresses)
 
     with pytest.raises(BlockExhaustedError):
-        node.allocate("default/c")
+        addresses.allocate("default/c")
 
-    assert dict(node.allocations()) == before
+    assert owners(addresses) == before
 
 
 def test_node_ip_is_never_given() -> None:
-    node = NodeAddresses([Block(IPv4Network("10.0.0.0/30"))], excluded=[IPv4Address("10.0.0.1")])
+    addresses = NodeAddresses((4,))
+    addresses.reserve(IPv4Address("10.0.0.1"), "node-ip (excluded)")
+    addresses.set_current({"default": [ip_network("10.0.0.0/30")]})
 
-    assert node.allocate("default/a") == (IPv4Address("10.0.0.2"),)
+    assert addresses.allocate("default/a") == (IPv4Address("10.0.0.2"),)
 
 
 def test_taking_is_all_or_none() -> None:
-    node = dual_stack()
-    node.take([IPv4Address("10.0.0.1")], "default/a")
+    addresses = dual_stack()
+    addresses.take([IPv4Address("10.0.0.1")], "default/a")
 
     with pytest.raises(AddressTakenError):
-        node.take([IPv6Address("fd00::5"), IPv4Address("10.0.0.1")], "default/b")
+        addresses.take([IPv6Address("fd00::5"), IPv4Address("10.0.0.1")], "default/b")
 
-    assert dict(node.allocations()) == {IPv4Address("10.0.0.1"): "default/a"}
+    assert owners(addresses) == {IPv4Address("10.0.0.1"): "default/a"}
 
 
 def test_failed_taking_does_not_release_what_the_owner_had() -> None:
-    node = dual_stack()
+    addresses = dual_stack()
     mine = [IPv6Address("fd00::5")]
-    node.take(mine, "default/a")
-    node.take([IPv4Address("10.0.0.1")], "default/b")
+    addresses.take(mine, "default/a")
+    addresses.take([IPv4Address("10.0.0.1")], "default/b")
 
     with pytest.raises(AddressTakenError):
-        node.take([*mine, IPv4Address("10.0.0.1")], "default/a")
+        addresses.take([*mine, IPv4Address("10.0.0.1")], "default/a")
 
-    assert dict(node.allocations())[mine[0]] == "default/a"
+    assert owners(addresses)[mine[0]] == "default/a"
 
 
-def test_family_without_block_is_named() -> None:
-    node = NodeAddresses([Block(IPv4Network("10.0.0.0/30"))])
+def test_address_of_no_block_is_named_with_the_ranges() -> None:
+    with pytest.raises(AddressOutOfRangeError, match=r"fd00::5 .* is empty"):
+        node("10.0.0.0/30").take([IPv6Address("fd00::5")], "default/a")
 
-    with pytest.raises(FamilyDisabledError, match="IPv6 allocation disabled"):
-        node.take([IPv6Address("fd00::5")], "default/a")
+
+def test_pool_without_a_cidr_is_not_ready() -> None:
+    with pytest.raises(PoolNotReadyError, match=r'pool "mars" \(family ipv4\): pool not \(yet\)'):
+        node("10.0.0.0/30").allocate("default/a", {4: "mars"})
+
+
+def test_second_cidr_of_a_pool_serves_when_the_first_is_full() -> None:
+    addresses = node("10.0.0.0/30", "10.0.1.0/30")
+
+    given = [addresses.allocate(name)[0] for name in "abcd"]
+
+    assert [str(address) for address in given] == ["10.0.0.1", "10.0.0.2", "10.0.1.1", "10.0.1.2"]
+    with pytest.raises(PoolExhaustedError, match=r"10\.0\.0\.0/30, 10\.0\.1\.0/30"):
+        addresses.allocate("e")
+
+
+def test_block_that_is_taken_away_drains_until_its_last_pod_is_gone() -> None:
+    addresses = node("10.0.0.0/24")
+    old = addresses.allocate("default/old")
+
+    addresses.set_current({"default": [ip_network("10.0.1.0/24")]})
+    new = addresses.allocate("default/new")
+
+    assert new[0] in ip_network("10.0.1.0/24")
+    assert (addresses.cidrs, addresses.draining) == (
+        (ip_network("10.0.1.0/24"),),
+        (ip_network("10.0.0.0/24"),),
+    )
+    addresses.release(old)
+    assert addresses.draining == ()
+
+
+def test_block_nobody_uses_goes_at_once() -> None:
+    addresses = node("10.0.0.0/24")
+
+    addresses.set_current({})
+
+    assert addresses.held == ()
+
+
+def test_block_that_comes_back_knows_its_pods() -> None:
+    addresses = node("10.0.0.0/30")
+    addresses.allocate("default/a")
+
+    addresses.set_current({})
+    addresses.set_current({"default": [ip_network("10.0.0.0/30")]})
+
+    assert addresses.allocate("default/b") == (IPv4Address("10.0.0.2"),)
+    assert addresses.draining == ()
+
+
+def test_smaller_block_of_the_same_range_keeps_the_pods_of_the_former() -> None:
+    """Another mask size: the new block must not give what pods of the old one bear."""
+    addresses = node("10.0.0.0/24")
+    old = addresses.allocate("default/old")
+
+    addresses.set_current({"default": [ip_network("10.0.0.0/30")]})
+
+    assert addresses.allocate("default/new") != old
+    with pytest.raises(BlockExhaustedError):
+        addresses.allocate("default/third")
+    addresses.release(old)
+    assert addresses.allocate("default/third") == old
+
+
+def test_former_life_is_held_until_it_is_known_who_lives() -> None:
+    addresses = NodeAddresses((4,))
+    addresses.hold("default", [ip_network("10.0.0.0/24"), ip_network("10.0.9.0/24")])
+    addresses.take([ip_address("10.0.0.7")], "default/a [restored]")
+
+    addresses.set_current({"default": [ip_network("10.0.1.0/24")]})
+
+    assert addresses.draining == (ip_network("10.0.0.0/24"),)
+
+
+def test_address_of_a_pod_elsewhere_is_given_to_nobody_here() -> None:
+    addresses = node("10.0.0.0/30")
+    addresses.reserve(ip_address("10.0.0.1"), "default/far (on 192.168.10.101)")
+
+    assert addresses.allocate("default/a") == (IPv4Address("10.0.0.2"),)
+    addresses.unreserve(ip_address("10.0.0.1"))
+    assert addresses.allocate("default/b") == (IPv4Address("10.0.0.1"),)
+
+
+def test_address_used_here_and_elsewhere_is_told_and_stays_reserved_afterwards() -> None:
+    addresses = node("10.0.0.0/30")
+    mine = addresses.allocate("default/a")
+
+    assert addresses.reserve(mine[0], "default/far (on 192.168.10.101)") == "default/a"
+
+    addresses.release(mine)
+    assert owners(addresses) == {mine[0]: "default/far (on 192.168.10.101)"}
+
+
+def test_reserved_addresses_keep_no_block_from_going() -> None:
+    addresses = node("10.0.0.0/30")
+    addresses.reserve(ip_address("10.0.0.1"), "node-ip (excluded)")
+
+    addresses.set_current({})
+
+    assert addresses.held == ()

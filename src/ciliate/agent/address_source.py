@@ -1,0 +1,154 @@
+"""Where a pod's addresses come from: this node's own blocks, or another CNI plugin."""
+
+import asyncio
+import time
+from typing import Final, Protocol
+
+from ciliate.agent.context import Context
+from ciliate.agent.pod_cidrs import PodCIDRs
+from ciliate.agent.pool_demand import PoolDemand
+from ciliate.api.core import NAMESPACES, PODS
+from ciliate.api.metadata import ObjectMeta
+from ciliate.cni.errors import CniCode, CniError
+from ciliate.cni.request import Add, PodReference
+from ciliate.endpoint.model import Endpoint
+from ciliate.ipam.errors import (
+    BlockExhaustedError,
+    IPAMError,
+    PoolExhaustedError,
+    PoolNotReadyError,
+)
+from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
+from ciliate.ipam.selection import select_pool
+from ciliate.kube.errors import KubeError
+from ciliate.net.address import IPAddress
+
+#: How long an ADD waits for a CIDR the node asked for. The plugin waits 90 s, a kubelet 120 s; one
+#: that asks again finds its place in the demand kept.
+CIDR_WAIT_S: Final = 20.0
+
+
+class AddressSource(Protocol):
+    """Gives addresses to pods and takes them back."""
+
+    #: Whether somebody else keeps the books: restarts neither take nor free these addresses.
+    external: bool
+
+    async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
+        """Return the pod's addresses, IPv6 first.
+
+        Raises:
+            CniError: There is none for it (now).
+        """
+        ...
+
+    async def release(self, endpoint: Endpoint) -> None:
+        """Free the addresses of an endpoint whose interface is gone.
+
+        Raises:
+            CiliateError: They stay taken; housekeeping tries again.
+        """
+        ...
+
+
+class OwnAddresses:
+    """Addresses out of this node's blocks: one of each family, of the pool the pod asks for."""
+
+    external = False
+
+    def __init__(
+        self,
+        context: Context,
+        addresses: NodeAddresses,
+        pod_cidrs: PodCIDRs,
+        demand: PoolDemand | None,
+    ) -> None:
+        self._context = context
+        self._addresses = addresses
+        self._pod_cidrs = pod_cidrs
+        self._demand = demand
+
+    async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
+        """Return the pod's addresses, IPv6 first; waits for a CIDR that the node lacks.
+
+        Raises:
+            CniError: There is none for it (now); retryable.
+        """
+        owner = f"{request.pod.namespace}/{request.pod.name}"
+        deadline = time.monotonic() + CIDR_WAIT_S
+        try:
+            pools = await self._choose_pools(request.pod)
+            while True:
+                try:
+                    addresses = self._addresses.allocate(owner, pools)
+                except (PoolNotReadyError, PoolExhaustedError, BlockExhaustedError) as error:
+                    if not await self._wait(owner, pools, error, deadline):
+                        raise
+                else:
+                    break
+        except (IPAMError, KubeError) as error:
+            raise CniError(CniCode.TRY_AGAIN_LATER, str(error), f"pod {owner}") from error
+        if self._demand is not None:
+            self._demand.satisfied(owner)
+        return addresses
+
+    async def _wait(
+        self, owner: str, pools: dict[int, str], error: IPAMError, deadline: float
+    ) -> bool:
+        """Wait until the node's CIDRs change; False when that cannot help (any more)."""
+        if self._demand is None:
+            if not isinstance(error, PoolNotReadyError):
+                return False  # The one CIDR is full, and stays the one.
+        else:
+            for version, pool in pools.items():
+                self._demand.unmet(pool, version, owner)
+        try:
+            async with asyncio.timeout_at(
+                asyncio.get_running_loop().time() + deadline - time.monotonic()
+            ):
+                await self._pod_cidrs.changed()
+        except TimeoutError:
+            missing = self._pod_cidrs.missing()
+            if missing:
+                raise CniError(
+                    CniCode.TRY_AGAIN_LATER, f"{error}: {missing}", f"pod {owner}"
+                ) from error
+            return False
+        return True
+
+    async def release(self, endpoint: Endpoint) -> None:
+        """Free the endpoint's addresses."""
+        self._addresses.release(endpoint.addresses)
+        if self._demand is not None:
+            self._demand.freed()
+
+    async def _choose_pools(self, pod: PodReference) -> dict[int, str]:
+        """Return the pool of each family; annotations and selectors count in multi-pool alone."""
+        pools = self._context.cluster.pools
+        if pools is None:
+            return dict.fromkeys(self._addresses.versions, DEFAULT_POOL)
+        metadata = await self._pod_metadata(pod)
+        namespace = self._context.cluster.namespaces.get(pod.namespace)
+        if namespace is None:
+            namespace = await self._context.client.get(NAMESPACES, pod.namespace)
+        known = {item.metadata.name: item for item in pools.objects.values()}
+        return {
+            version: select_pool(
+                version,
+                f"{pod.namespace}/{pod.name}",
+                pod=metadata,
+                namespace=namespace.metadata,
+                pools=known,
+                default_pool=self._context.settings.ipam.default_pool,
+                synced=pools.has_synced,
+            )
+            for version in self._addresses.versions
+        }
+
+    async def _pod_metadata(self, pod: PodReference) -> ObjectMeta:
+        """Return what the pod says of itself: from the watch, or asked for where it lags behind."""
+        known = self._context.cluster.pods.get(pod.name, pod.namespace)
+        if known is not None and pod.uid in ("", known.metadata.uid):
+            return known.metadata
+        found = await self._context.client.get(PODS, pod.name, namespace=pod.namespace)
+        return found.metadata

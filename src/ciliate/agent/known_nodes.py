@@ -1,0 +1,117 @@
+"""The nodes of the cluster as this one acts on them: CiliumNodes, and those that left too soon.
+
+A CiliumNode may be deleted while its node and pods live on: by hand, or to give the node new CIDRs.
+Until its agent has published it anew, packets must go on finding their way, so its last words hold
+for as long as Kubernetes knows the Node.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.core import NODES
+from ciliate.identity.ipcache import KnownNode
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import KubeError, NotFoundError
+from ciliate.kube.informer import Informer
+from ciliate.net.address import ip_address, ip_network
+
+_log = logging.getLogger(__name__)
+
+_OTHER_ADDRESS_TYPES = frozenset({"ExternalIP", "CiliumInternalIP"})
+
+#: How often Kubernetes is asked whether the Node of a deleted CiliumNode still exists.
+_CHECK_S = 15.0
+
+#: Called with a node before and after: None before is new, None after is gone.
+Listener = Callable[[KnownNode | None, KnownNode | None], None]
+
+
+def known_node(node: CiliumNode, *, local_name: str) -> KnownNode | None:
+    """Return what a CiliumNode tells, or None when it cannot be understood."""
+    addresses = node.spec.addresses
+    try:
+        return KnownNode(
+            name=node.metadata.name,
+            internal_ips=tuple(ip_address(a.ip) for a in addresses if a.type == "InternalIP"),
+            other_addresses=tuple(
+                ip_address(a.ip) for a in addresses if a.type in _OTHER_ADDRESS_TYPES
+            ),
+            pod_cidrs=tuple(map(ip_network, node.current_cidrs)),
+            draining_cidrs=tuple(map(ip_network, node.draining_cidrs)),
+            is_local=node.metadata.name == local_name,
+        )
+    except ValueError as error:
+        _log.warning("CiliumNode %s cannot be understood: %s", node.metadata.name, error)
+        return None
+
+
+class KnownNodes:
+    """What `informer` tells, kept beyond a deletion while the Node exists; run as a task."""
+
+    def __init__(
+        self, client: ApiClient, informer: Informer[CiliumNode], *, local_name: str
+    ) -> None:
+        self._client = client
+        self._local_name = local_name
+        self._nodes: dict[str, KnownNode] = {}
+        self._departed: set[str] = set()
+        self._departure = asyncio.Event()
+        self._listeners: list[Listener] = []
+        informer.add_listener(self._changed)
+
+    def __iter__(self) -> Iterator[KnownNode]:
+        return iter(tuple(self._nodes.values()))
+
+    def get(self, name: str) -> KnownNode | None:
+        """Return the node of that name, or None."""
+        return self._nodes.get(name)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener` on every change, and now for every node already known."""
+        self._listeners.append(listener)
+        for node in self:
+            listener(None, node)
+
+    def _changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
+        if new is None:
+            if old is not None and old.metadata.name in self._nodes:
+                self._departed.add(old.metadata.name)
+                self._departure.set()
+            return
+        self._departed.discard(new.metadata.name)
+        known = known_node(new, local_name=self._local_name)
+        if known is not None:  # Else what was understood last holds.
+            self._put(new.metadata.name, known)
+
+    def _put(self, name: str, node: KnownNode | None) -> None:
+        before = self._nodes.pop(name, None)
+        if node is not None:
+            self._nodes[name] = node
+        if before != node:
+            for listener in self._listeners:
+                listener(before, node)
+
+    async def run(self) -> None:
+        """Forget nodes whose CiliumNode and Node are both gone, until cancelled."""
+        while True:
+            await self._departure.wait()
+            self._departure.clear()
+            await self._forget_deleted()
+            if self._departed:
+                await asyncio.sleep(_CHECK_S)
+                self._departure.set()
+
+    async def _forget_deleted(self) -> None:
+        for name in tuple(self._departed):
+            try:
+                await self._client.get(NODES, name)
+            except NotFoundError:
+                if name in self._departed:  # It may have come back while we asked.
+                    self._departed.discard(name)
+                    self._put(name, None)
+            except KubeError as error:  # Not known: kept, and asked again.
+                _log.debug("Node %s: %s", name, error)
+            else:
+                _log.info("CiliumNode %s was deleted, its Node lives: still routed to", name)

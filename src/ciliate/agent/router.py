@@ -1,0 +1,156 @@
+"""The router's addresses: one of each family on `cilium_host`, the gateway of every pod.
+
+A restart keeps them (reference/ipam.md, 4.2). When the node's CIDR changes the router moves to the
+new one, so that the old one can drain; pods keep the gateway they were given, and the old address
+stays on `cilium_host` as long as its CIDR, for connections that began with it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from ciliate.agent.cluster import Cluster
+from ciliate.config.settings import IPAMSettings
+from ciliate.errors import CiliateError
+from ciliate.ipam.errors import IPAMError
+from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
+from ciliate.net.address import IPAddress, ip_address
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
+from ciliate.reconcile.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S = 5.0
+
+
+class Router:
+    """Which addresses the router has; `follow` keeps them inside the node's current CIDRs."""
+
+    def __init__(
+        self, settings: IPAMSettings, cluster: Cluster, addresses: NodeAddresses, rtnl: Rtnetlink
+    ) -> None:
+        self.status = RunStatus("sync-router-addresses")
+        self._settings = settings
+        self._cluster = cluster
+        self._addresses = addresses
+        self._rtnl = rtnl
+        self._fixed = {4: settings.router_ipv4, 6: settings.router_ipv6}
+        self._current: dict[int, IPAddress] = {}
+        self._former: list[IPAddress] = []
+        self._woken = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+        addresses.listen(self._woken.set)
+
+    @property
+    def current(self) -> tuple[IPAddress, ...]:
+        """The gateways of pods that come now, IPv4 first."""
+        return tuple(self._current[version] for version in sorted(self._current))
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever `current` changed."""
+        self._listeners.append(listener)
+
+    async def choose(self, node_name: str) -> None:
+        """Take the addresses: as set, as they were, as published, or new ones.
+
+        Raises:
+            IPAMError: The node has no address to give.
+        """
+        earlier = (
+            *await observe_router_addresses(self._rtnl),
+            *self._published(node_name),
+        )
+        for version in self._addresses.versions:
+            fixed = self._fixed[version]
+            if fixed is not None:
+                self._addresses.reserve(fixed, ROUTER_OWNER)
+                self._current[version] = fixed
+            else:
+                self._choose(version, [a for a in earlier if a.version == version])
+        self._former = [a for a in earlier if self._stays(a)]
+
+    def _choose(self, version: int, earlier: Sequence[IPAddress]) -> None:
+        for address in earlier:
+            held = self._addresses.find(address)
+            if held is None or held.draining:
+                continue
+            try:
+                self._addresses.take((address,), ROUTER_OWNER)
+            except IPAMError as error:
+                _log.warning("the router cannot keep %s: %s", address, error)
+            else:
+                self._current[version] = address
+                return
+        if earlier:
+            _log.info("the router leaves %s, which is in no current CIDR", earlier[0])
+        try:
+            self._current[version] = self._allocate(version)
+        except IPAMError:
+            if not earlier:
+                raise
+            self._current[version] = earlier[0]  # Until there is a current CIDR again.
+
+    def _allocate(self, version: int) -> IPAddress:
+        return self._addresses.allocate_one(ROUTER_OWNER, self._settings.default_pool, version)
+
+    def _stays(self, address: IPAddress) -> bool:
+        """Whether a former address is still in a CIDR that this node holds."""
+        return address not in self.current and self._addresses.find(address) is not None
+
+    async def ensure_link(self, mtu: int) -> None:
+        """Make `cilium_host` bear the addresses.
+
+        Raises:
+            NetlinkError: Names step, object and errno.
+        """
+        await ensure_router_link(
+            self._rtnl, RouterLink(mtu=mtu, addresses=(*self.current, *self._former))
+        )
+
+    async def follow(self, mtu: Callable[[], int]) -> None:
+        """Move when the node's CIDRs change, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                moved = self._move()
+                await self.ensure_link(mtu())
+            except CiliateError as error:
+                self.status.failed(str(error))
+                _log.warning("router: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                self._woken.set()
+                continue
+            self.status.succeeded()
+            if moved:
+                for listener in self._listeners:
+                    listener()
+
+    def _move(self) -> bool:
+        """Leave addresses whose CIDR is not current any more, where another one is."""
+        moved = False
+        for version in self._addresses.versions:
+            address = self._current[version]
+            held = self._addresses.find(address)
+            if self._fixed[version] is not None or (held is not None and not held.draining):
+                continue
+            if not self._addresses.usage(self._settings.default_pool, version).usable:
+                continue
+            self._current[version] = self._allocate(version)
+            self._former.append(address)
+            moved = True
+            _log.info("router: %s after %s", self._current[version], address)
+            if self._addresses.owner(address) == ROUTER_OWNER:
+                self._addresses.release((address,))
+        self._former = [a for a in self._former if self._stays(a)]
+        return moved
+
+    def _published(self, node_name: str) -> tuple[IPAddress, ...]:
+        node = self._cluster.nodes.get(node_name)
+        texts = [a.ip for a in node.spec.addresses if a.type == "CiliumInternalIP"] if node else []
+        try:
+            return tuple(map(ip_address, texts))
+        except ValueError as error:
+            _log.warning("CiliumNode %s: router address: %s", node_name, error)
+            return ()
