@@ -31,7 +31,16 @@ def lab() -> Iterator[Cluster]:
     with fault_lab("settings") as started:
         apply_pod(started, "left", "k8s-ctr")
         apply_pod(started, "right", "k8s-w1")
+        eventually(lambda: knows_pods(started), what="w1 knows both pods' identities")
         yield started
+
+
+def knows_pods(lab: Cluster) -> bool:
+    """Whether the maps of the node say all there is to say of the pods: then they stand still."""
+    listed = lab.exec("k8s-w1", "cilium-dbg", "bpf", "ipcache", "list", "-o", "json")
+    known: dict[str, list[str]] = json.loads(listed)
+    wanted = [f"{pod_ip(lab, name)}/32" for name in ("left", "right")]
+    return all("identity=5 " not in " ".join(known.get(ip, ["identity=5 "])) for ip in wanted)
 
 
 @pytest.fixture
