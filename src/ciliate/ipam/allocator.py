@@ -39,8 +39,7 @@ class Block:
 
     def __contains__(self, address: IPAddress) -> bool:
         return (
-            address.version == self.cidr.version
-            and 0 <= int(address) - self._first < self.usable
+            address.version == self.cidr.version and 0 <= int(address) - self._first < self.usable
         )
 
     def owner(self, address: IPAddress) -> str | None:
