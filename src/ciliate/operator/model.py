@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, EndpointNetworking
+from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode, CiliumNodeSpec
 from ciliate.api.core import PODS, Node
 from ciliate.api.metadata import Condition, ObjectMeta
 from ciliate.api.resource import Resource
@@ -38,13 +39,14 @@ class IdentityNumber(Struct, frozen=True, gc=False):
 
 
 class EndpointUse(Struct, frozen=True, gc=False):
-    """The part of an endpoint's status that says which identity it uses."""
+    """The part of an endpoint's status that says which identity and addresses it uses."""
 
     identity: IdentityNumber | None = None
+    networking: EndpointNetworking | None = None
 
 
 class EndpointPresence(Struct, frozen=True, gc=False):
-    """That a CiliumEndpoint exists, and which identity it uses."""
+    """That a CiliumEndpoint exists, which identity it uses, and which addresses on which node."""
 
     metadata: ObjectMeta = ObjectMeta()
     status: EndpointUse = EndpointUse()
@@ -99,6 +101,22 @@ def bare_endpoint(endpoint: EndpointPresence) -> EndpointPresence:
 def bare_node(node: Node) -> Node:
     """Return `node` without what nobody asks for."""
     return structs.replace(node, metadata=_bare(node.metadata))
+
+
+def bare_cilium_node(node: CiliumNode) -> CiliumNode:
+    """Return `node` with what giving it CIDRs and cleaning up after it need."""
+    meta = node.metadata
+    draining = meta.annotations.get(DRAINING_ANNOTATION)
+    return CiliumNode(
+        metadata=structs.replace(
+            _bare(meta),
+            annotations={DRAINING_ANNOTATION: draining} if draining else {},
+            creation_timestamp=meta.creation_timestamp,
+            owner_references=meta.owner_references,
+        ),
+        spec=CiliumNodeSpec(addresses=node.spec.addresses, ipam=node.spec.ipam),
+        status=node.status,
+    )
 
 
 def _bare(meta: ObjectMeta) -> ObjectMeta:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ciliate.config import values
 from ciliate.config.key import Key, Scope
 from ciliate.config.keys import KEYS
+from ciliate.operator.ipam_settings import IPAMSettings, parse_ipam_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class OperatorSettings:
 
     collection: CollectionSettings
     readiness: ReadinessSettings
+    ipam: IPAMSettings
     debug: bool
     effective: Mapping[str, str]  # The operator's keys with the texts in force, for people.
 
@@ -61,6 +63,7 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
     Raises:
         SettingError: A value cannot be read, or is not supported.
     """
+    ipam = parse_ipam_settings(config)  # First: its messages about lists say more.
     effective = {}
     for key in operator_keys():
         text = config.get(key.name, "")
@@ -86,6 +89,7 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
             remove_taint=flag("remove-cilium-node-taints"),
             set_condition=flag("set-cilium-is-up-condition"),
         ),
+        ipam=ipam,
         debug=values.read_bool(config.get("debug", "")),
         effective=effective,
     )

@@ -15,6 +15,7 @@ from ciliate.operator.model import (
     AgentPod,
     EndpointPresence,
     PodPresence,
+    bare_cilium_node,
     bare_endpoint,
     bare_node,
     bare_pod,
@@ -26,7 +27,9 @@ class Tables:
 
     def __init__(self, client: ApiClient, *, namespace: str, agent_labels: str) -> None:
         self.nodes: Informer[Node] = Informer(client, NODES, transform=bare_node)
-        self.cilium_nodes: Informer[CiliumNode] = Informer(client, CILIUM_NODES)
+        self.cilium_nodes: Informer[CiliumNode] = Informer(
+            client, CILIUM_NODES, transform=bare_cilium_node
+        )
         self.pods: Informer[PodPresence] = Informer(client, POD_PRESENCES, transform=bare_pod)
         self.agents: Informer[AgentPod] = Informer(
             client, AGENT_PODS, namespace=namespace, label_selector=agent_labels

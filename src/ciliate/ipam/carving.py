@@ -1,0 +1,255 @@
+"""A CIDR cut into blocks of one length, and who uses which of them. Pure.
+
+A *use* is anything of a holder that lies in a block: a CIDR the holder was given, one it drains,
+the address of one of its pods. Uses have any size: one larger than a block occupies every block
+it overlaps, several may lie in one block, and a block is free only when the last of them has
+ended. Which holder came first is kept, so that a second one is told, never preferred.
+
+Blocks come in the order of `Slots`: ascending, those that were never given first. A holder is a
+node's name or, with a blank in it, a word for something that is no node's to give away.
+"""
+
+from typing import NamedTuple, Self
+
+from ciliate.ipam.slots import Slots
+from ciliate.net.address import IPNetwork, IPv4Network, IPv6Network, ip_network
+
+_BITS = {4: 32, 6: 128}
+
+#: Blocks that are counted together, 2^16: one claim over millions of blocks costs one entry for
+#: each full segment, not one a block.
+SEGMENT_BITS = 16
+_SEGMENT_BLOCKS = 1 << SEGMENT_BITS
+
+
+class Cidr(NamedTuple):
+    """A prefix as numbers; `ipaddress` objects cost ten times as much to make and compare."""
+
+    version: int
+    first: int
+    length: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the prefix that `text` names; bits behind the prefix do not matter.
+
+        Raises:
+            ValueError: It names none.
+        """
+        return cls.of(ip_network(text, strict=False))
+
+    @classmethod
+    def of(cls, network: IPNetwork) -> Self:
+        """Return `network` as numbers."""
+        return cls(network.version, int(network.network_address), network.prefixlen)
+
+    @classmethod
+    def host(cls, version: int, address: int) -> Self:
+        """Return the prefix of one address."""
+        return cls(version, address, _BITS[version])
+
+    @property
+    def network(self) -> IPNetwork:
+        """The prefix as others know it."""
+        if self.version == 4:
+            return IPv4Network((self.first, self.length))
+        return IPv6Network((self.first, self.length))
+
+    @property
+    def last(self) -> int:
+        """The number of the last address."""
+        return self.first | ((1 << (_BITS[self.version] - self.length)) - 1)
+
+    def overlaps(self, other: "Cidr") -> bool:
+        """Whether any address is in both."""
+        return (
+            self.version == other.version and self.first <= other.last and other.first <= self.last
+        )
+
+    def contains(self, other: "Cidr") -> bool:
+        """Whether every address of `other` is in this one."""
+        return (
+            self.version == other.version
+            and self.length <= other.length
+            and self.first <= other.first <= self.last
+        )
+
+    def __str__(self) -> str:
+        return str(self.network)
+
+
+class Carving:
+    """The blocks of `cidr`, each of prefix length `block_length`, and their users."""
+
+    __slots__ = (
+        "_covered",
+        "_open",
+        "_segments",
+        "_shared",
+        "_shift",
+        "block_length",
+        "blocks",
+        "cidr",
+        "last",
+        "pool",
+    )
+
+    def __init__(self, cidr: Cidr, block_length: int, *, pool: str = "") -> None:
+        assert cidr.length <= block_length <= _BITS[cidr.version], "a block of another size"
+        self.cidr = cidr
+        self.last = cidr.last
+        self.pool = pool
+        self.block_length = block_length
+        self.blocks = 1 << (block_length - cidr.length)
+        self._shift = _BITS[cidr.version] - block_length
+        self._segments: dict[int, Slots] = {}
+        #: Uses of a block beyond the first, by holder.
+        self._shared: dict[int, dict[str, int]] = {}
+        #: Uses that cover a whole segment, by holder.
+        self._covered: dict[int, dict[str, int]] = {}
+        self._open = 0  # No segment before this one has a free block.
+
+    @property
+    def used(self) -> int:
+        """How many blocks anybody uses."""
+        used = sum(self._size(segment) for segment in self._covered)
+        return used + sum(s.used for n, s in self._segments.items() if n not in self._covered)
+
+    def block(self, number: int) -> Cidr:
+        """Return block `number`."""
+        first = self.cidr.first + (number << self._shift)
+        return Cidr(self.cidr.version, first, self.block_length)
+
+    def number(self, address: int) -> int:
+        """Return the number of the block that `address`, inside this CIDR, lies in."""
+        return (address - self.cidr.first) >> self._shift
+
+    def whole(self, block: Cidr) -> bool:
+        """Whether `block` is one of the blocks, no more and no less."""
+        return block.length == self.block_length and self.cidr.contains(block)
+
+    def allocate(self, holder: str) -> Cidr | None:
+        """Give a block that nobody uses to `holder`; None: there is none."""
+        segment = self._open
+        count = ((self.blocks - 1) >> SEGMENT_BITS) + 1
+        while segment < count:
+            if segment not in self._covered:
+                slot = self._segment(segment).allocate(holder)
+                if slot is not None:
+                    self._open = segment
+                    return self.block((segment << SEGMENT_BITS) + slot)
+            segment += 1
+        self._open = count
+        return None
+
+    def holders(self, number: int) -> set[str]:
+        """Return everybody with a use in block `number`."""
+        segment, slot = number >> SEGMENT_BITS, number & (_SEGMENT_BLOCKS - 1)
+        found = {*self._shared.get(number, ()), *self._covered.get(segment, ())}
+        slots = self._segments.get(segment)
+        owner = slots.owner(slot) if slots else None
+        if owner is not None:
+            found.add(owner)
+        return found
+
+    def occupy(self, use: Cidr, holder: str) -> None:
+        """Note a use that overlaps this CIDR; the same may be noted several times."""
+        for segment, first, last in self._parts(use):
+            if last - first + 1 == self._size(segment) > 1:
+                uses = self._covered.setdefault(segment, {})
+                uses[holder] = uses.get(holder, 0) + 1
+            else:
+                for number in range(first, last + 1):
+                    self._gain(number, holder)
+
+    def vacate(self, use: Cidr, holder: str) -> bool:
+        """Note the end of a use that was noted; return whether a block became free by it."""
+        freed = False
+        for segment, first, last in self._parts(use):
+            if last - first + 1 == self._size(segment) > 1:
+                uses = self._covered[segment]
+                _reduce(uses, holder)
+                if not uses:
+                    del self._covered[segment]
+                    self._open = min(self._open, segment)
+                    freed = True
+            else:
+                for number in range(first, last + 1):
+                    freed |= self._lose(number, holder)
+        return freed
+
+    def users(self) -> dict[str, int]:
+        """Return how many blocks each holder has a use in."""
+        counts: dict[str, int] = {}
+        for segment, slots in self._segments.items():
+            for slot, owner in slots.items():
+                counts[owner] = counts.get(owner, 0) + 1
+                for other in self._shared.get((segment << SEGMENT_BITS) + slot, ()):
+                    if other != owner:
+                        counts[other] = counts.get(other, 0) + 1
+        for segment, uses in self._covered.items():
+            for holder in uses:
+                counts[holder] = counts.get(holder, 0) + self._size(segment)
+        return counts
+
+    def _size(self, segment: int) -> int:
+        return min(_SEGMENT_BLOCKS, self.blocks - (segment << SEGMENT_BITS))
+
+    def _segment(self, segment: int) -> Slots:
+        slots = self._segments.get(segment)
+        if slots is None:
+            slots = self._segments[segment] = Slots(self._size(segment))
+        return slots
+
+    def _parts(self, use: Cidr) -> list[tuple[int, int, int]]:
+        """Return segment, first and last block of each part that `use` has in a segment."""
+        low = self.number(max(use.first, self.cidr.first))
+        high = self.number(min(use.last, self.last))
+        if low >> SEGMENT_BITS == high >> SEGMENT_BITS:
+            return [(low >> SEGMENT_BITS, low, high)]
+        return [
+            (
+                segment,
+                max(low, segment << SEGMENT_BITS),
+                min(high, (segment << SEGMENT_BITS) + self._size(segment) - 1),
+            )
+            for segment in range(low >> SEGMENT_BITS, (high >> SEGMENT_BITS) + 1)
+        ]
+
+    def _gain(self, number: int, holder: str) -> None:
+        slots = self._segment(number >> SEGMENT_BITS)
+        slot = number & (_SEGMENT_BLOCKS - 1)
+        if slots.owner(slot) is None:
+            slots.take(slot, holder)
+        else:
+            uses = self._shared.setdefault(number, {})
+            uses[holder] = uses.get(holder, 0) + 1
+
+    def _lose(self, number: int, holder: str) -> bool:
+        segment, slot = number >> SEGMENT_BITS, number & (_SEGMENT_BLOCKS - 1)
+        uses = self._shared.get(number)
+        slots = self._segments[segment]
+        if uses is None:
+            slots.release(slot)
+            self._open = min(self._open, segment)
+            return segment not in self._covered
+        if holder in uses:
+            _reduce(uses, holder)
+        else:
+            # The first user leaves: the next one takes its place without a free moment.
+            heir = next(iter(uses))
+            _reduce(uses, heir)
+            slots.release(slot)
+            slots.take(slot, heir)
+        if not uses:
+            del self._shared[number]
+        return False
+
+
+def _reduce(uses: dict[str, int], holder: str) -> None:
+    """Take one use of `holder` away."""
+    left = uses[holder] - 1
+    if left:
+        uses[holder] = left
+    else:
+        del uses[holder]

@@ -1,0 +1,406 @@
+"""Which node has which CIDR, over all pools of the cluster: exact under any order. Pure.
+
+Everything a node uses is entered here before anything is given away: the CIDRs it has, those it
+drains, the addresses of its pods (they may outlive the record of the CIDR they came from), and
+addresses nobody may be given: nodes' own and Services'. A block is granted only when nobody has a
+use of it, or the asking node alone: so a node whose record was lost gets its own block back.
+
+Claims outside all pools are entered as well: a pool that is added later does not give them out.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ciliate.ipam.carving import Carving, Cidr
+from ciliate.ipam.claims import ClaimIndex
+from ciliate.ipam.pool_errors import (
+    ClaimConflict,
+    PoolExhaustedError,
+    PoolMissingError,
+    PoolRangeError,
+)
+from ciliate.ipam.pools import Pools
+
+
+class Claim(Enum):
+    """Why a CIDR is a node's."""
+
+    GRANTED = "granted"  # Given by us and not yet seen in the API: it may be on its way.
+    CURRENT = "current"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was wrong with a node's claims."""
+
+    unreadable: tuple[str, ...]
+    conflicts: tuple[ClaimConflict, ...]
+
+
+class ClusterAllocator:
+    """The one place that gives CIDRs to nodes; an operator that leads has exactly one."""
+
+    def __init__(self) -> None:
+        self.pools = Pools()
+        #: Grows whenever something may have become possible that was refused before.
+        self.freed = 0
+        self._held: dict[str, dict[Cidr, Claim]] = {}
+        self._index = ClaimIndex()
+        self._conflicts: dict[tuple[str, Cidr], tuple[str, Cidr]] = {}
+        self._touched: set[str] = set()
+        self._reserved: dict[tuple[Cidr, str], int] = {}
+        #: Addresses of pods by their node's address, and whose address that is.
+        self._pods: dict[str, dict[tuple[int, int], int]] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
+        self._node_at: dict[str, str] = {}
+
+    # Pools.
+
+    def define(
+        self, pool: str, version: int, block_length: int, cidrs: Iterable[str]
+    ) -> list[PoolRangeError]:
+        """Make `cidrs` the ranges of a pool's family; return what was refused and left out."""
+        added, refused = self.pools.define(pool, version, block_length, cidrs)
+        for carving in added:
+            if not carving.used:  # Else it is a retired one that came back with its users.
+                self._enter_all(carving)
+            self.freed += 1
+        return refused
+
+    def drop(self, pool: str, version: int | None = None) -> None:
+        """Take a pool, or a family of it, away; what nodes have of it stays theirs."""
+        self.pools.drop(pool, version)
+        self.freed += 1
+
+    # What nodes use.
+
+    def learn(self, node: str, current: Iterable[str], draining: Iterable[str]) -> Learned:
+        """Make these the claims of `node`; what was granted and is not among them stays granted.
+
+        The first of two nodes that claim an address keeps it, the second is told.
+        """
+        wanted, unreadable = _parsed(current, draining)
+        held = self._held.setdefault(node, {})
+        for cidr in [c for c, k in held.items() if k is not Claim.GRANTED and c not in wanted]:
+            self._drop(node, cidr)
+        for cidr, kind in wanted.items():
+            if cidr not in held:
+                self._enter(node, cidr)
+            held[cidr] = kind
+        return Learned(unreadable, self.conflicts_of(node))
+
+    def forget(self, node: str) -> None:
+        """Free what `node` claims; the addresses of its pods stay theirs."""
+        for cidr in list(self._held.get(node, ())):
+            self._drop(node, cidr)
+        self._held.pop(node, None)
+
+    def place(self, node: str, addresses: Iterable[str]) -> None:
+        """Make `addresses` the node's own: never given to pods, and whose pods are there."""
+        old, new = self._places.get(node, ()), tuple(dict.fromkeys(addresses))
+        if old == new:
+            return
+        if new:
+            self._places[node] = new
+        else:
+            self._places.pop(node, None)
+        for address in set(old) - set(new):
+            self._rename(address, None)
+            self.reserve(_host(address), f"address of node {node}", times=-1)
+        for address in set(new) - set(old):
+            self._rename(address, node)
+            self.reserve(_host(address), f"address of node {node}")
+
+    def pod_appeared(self, node_address: str, address: str) -> None:
+        """Note a pod's address on the node that has `node_address`."""
+        cidr = _host(address)
+        if cidr is None:
+            return
+        pods = self._pods.setdefault(node_address, {})
+        key = cidr.version, cidr.first
+        pods[key] = pods.get(key, 0) + 1
+        if pods[key] == 1:
+            self._occupy(cidr, self._holder_at(node_address))
+
+    def pod_vanished(self, node_address: str, address: str) -> None:
+        """Note that a pod's address that was noted is no longer in use."""
+        cidr = _host(address)
+        if cidr is None:
+            return
+        pods = self._pods[node_address]
+        key = cidr.version, cidr.first
+        pods[key] -= 1
+        if not pods[key]:
+            del pods[key]
+            self._vacate(cidr, self._holder_at(node_address))
+        if not pods:
+            del self._pods[node_address]
+
+    def reserve(self, cidr: Cidr | None, why: str, *, times: int = 1) -> None:
+        """Never give out an address of `cidr`, so often noted; `times=-1` takes it back."""
+        if cidr is None:
+            return
+        assert " " in why, "a node's name could be mistaken for it"
+        count = self._reserved.get((cidr, why), 0) + times
+        if count:
+            self._reserved[cidr, why] = count
+        else:
+            del self._reserved[cidr, why]
+        if times > 0 and count == 1:
+            self._occupy(cidr, why)
+        elif not count:
+            self._vacate(cidr, why)
+
+    # Giving.
+
+    def grant(self, node: str, pool: str, version: int, *, listed: Iterable[Cidr] = ()) -> Cidr:
+        """Give `node` a block of a pool: one it uses already if there is one, else a free one.
+
+        `listed` are the CIDRs in the field that is to be filled. Asked again with the same list,
+        the answer is the same.
+
+        Raises:
+            PoolMissingError: There is no such pool, or none with this family.
+            PoolExhaustedError: It has no block left.
+        """
+        family = self.pools.families.get(pool, {}).get(version)
+        if family is None or not family.carvings:
+            raise PoolMissingError(pool, version, exists=pool in self.pools.families)
+        if node in self._held or node in self._places:
+            block = self._own_block(node, family.carvings, version, listed)
+            if block is not None:
+                held = self._held.setdefault(node, {})
+                if block not in held:
+                    self._enter(node, block)
+                    held[block] = Claim.GRANTED
+                return block
+        for carving in family.carvings:
+            block = carving.allocate(node)
+            if block is not None:
+                self._held.setdefault(node, {})[block] = Claim.GRANTED
+                self._index.add(block, node)
+                return block
+        raise PoolExhaustedError(
+            pool,
+            version,
+            block_length=family.block_length,
+            blocks=sum(carving.blocks for carving in family.carvings),
+            reserved=self.reserved_blocks(family.carvings),
+        )
+
+    def withdraw(self, node: str, cidr: Cidr) -> None:
+        """Take back a grant that certainly is not in the API and will not come into it."""
+        if self._held.get(node, {}).get(cidr) is Claim.GRANTED:
+            self._drop(node, cidr)
+
+    # Seeing.
+
+    @property
+    def nodes(self) -> Iterable[str]:
+        """Every node that was learned."""
+        return self._held.keys()
+
+    def claims(self, node: str) -> Mapping[Cidr, Claim]:
+        """Return what `node` holds; a live view."""
+        return self._held.get(node, {})
+
+    def granted(self, node: str) -> list[Cidr]:
+        """Return what was granted to `node` and has not been seen in the API."""
+        return [c for c, kind in self._held.get(node, {}).items() if kind is Claim.GRANTED]
+
+    def conflicts_of(self, node: str) -> tuple[ClaimConflict, ...]:
+        """Return the claims of `node` that overlap an earlier one of another node."""
+        if not self._conflicts:
+            return ()
+        return tuple(
+            ClaimConflict(node, cidr, holder=found[0], held=found[1])
+            for cidr in self._held.get(node, ())
+            if (found := self._conflicts.get((node, cidr)))
+        )
+
+    def take_touched(self) -> set[str]:
+        """Return the nodes whose conflicts came, went or changed since the last call."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    @property
+    def conflicts(self) -> int:
+        """How many claims overlap an earlier one."""
+        return len(self._conflicts)
+
+    def node_at(self, address: str) -> str | None:
+        """Return the node that has `address` as its own."""
+        return self._node_at.get(address)
+
+    def covers(self, node: str, address: str) -> bool:
+        """Whether a claim of `node` holds a pod's address."""
+        host = _host(address)
+        return host is None or any(c.contains(host) for c in self._held.get(node, ()))
+
+    def strays(self, node: str) -> list[Cidr]:
+        """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
+        claims = self._held.get(node, {})
+        found: dict[Cidr, None] = {}
+        for at in self._places.get(node, ()):
+            for version, address in self._pods.get(at, ()):
+                host = Cidr.host(version, address)
+                if not any(claim.contains(host) for claim in claims):
+                    block = next(
+                        (c.block(c.number(address)) for c in self.pools.active(host)), host
+                    )
+                    found[block] = None
+        return list(found)
+
+    def reserved_blocks(self, carvings: Iterable[Carving]) -> int:
+        """Return how many blocks overlap nodes' own addresses or Services'."""
+        wanted = {id(carving): carving for carving in carvings}
+        blocks: dict[int, set[int]] = {}
+        for cidr, _why in self._reserved:
+            for carving in self.pools.active(cidr):
+                if id(carving) in wanted:
+                    low = carving.number(max(cidr.first, carving.cidr.first))
+                    high = carving.number(min(cidr.last, carving.last))
+                    blocks.setdefault(id(carving), set()).update(range(low, high + 1))
+        return sum(map(len, blocks.values()))
+
+    def reservations_in(self, pool: str) -> list[tuple[Cidr, Cidr, str]]:
+        """Return each CIDR of a pool that holds a reserved range, the range, and why it is."""
+        return [
+            (carving.cidr, cidr, why)
+            for cidr, why in self._reserved
+            for carving in self.pools.active(cidr)
+            if carving.pool == pool
+        ]
+
+    # Inside.
+
+    def _own_block(
+        self, node: str, carvings: list[Carving], version: int, listed: Iterable[Cidr]
+    ) -> Cidr | None:
+        """Return a block that `node` alone uses and that is not listed.
+
+        First one that it claims (granted before, drained, or of another mode), then that in which
+        most of its pods live.
+        """
+        skip = {*listed}
+        claimed = (c for c in self._held.get(node, ()) if c.version == version)
+        for block in (*claimed, *self._pod_blocks(node, carvings, version)):
+            if block not in skip and any(
+                carving.whole(block) and carving.holders(carving.number(block.first)) == {node}
+                for carving in carvings
+            ):
+                return block
+        return None
+
+    def _pod_blocks(self, node: str, carvings: list[Carving], version: int) -> list[Cidr]:
+        """Return the blocks with pods of `node`, that with most of them first."""
+        counts: dict[Cidr, int] = {}
+        for at in self._places.get(node, ()):
+            for family, address in self._pods.get(at, ()):
+                for carving in carvings if family == version else ():
+                    if carving.cidr.first <= address <= carving.last:
+                        block = carving.block(carving.number(address))
+                        counts[block] = counts.get(block, 0) + 1
+        return sorted(counts, key=counts.__getitem__, reverse=True)
+
+    def _enter(self, node: str, cidr: Cidr) -> None:
+        """Enter a new claim, and whom it conflicts with."""
+        self._index.add(cidr, node)
+        self._weigh(node, cidr)
+        self._occupy(cidr, node)
+
+    def _drop(self, node: str, cidr: Cidr) -> None:
+        """Take a claim out; those that it stood against are weighed anew."""
+        del self._held[node][cidr]
+        self._index.remove(cidr, node)
+        self._conflicts.pop((node, cidr), None)
+        if self._conflicts:
+            for _rank, other, claimed in list(self._index.overlapping(cidr)):
+                if (other, claimed) in self._conflicts:
+                    self._weigh(other, claimed)
+        self._vacate(cidr, node)
+
+    def _weigh(self, node: str, cidr: Cidr) -> None:
+        """Note which earlier claim of another node `cidr` overlaps, if any."""
+        mine = self._index.rank(cidr, node)
+        before = self._conflicts.get((node, cidr))
+        rivals = [
+            found
+            for found in self._index.overlapping(cidr)
+            if found[1] != node and found[0] < mine
+        ]
+        if rivals:
+            _rank, holder, held = min(rivals)
+            self._conflicts[node, cidr] = holder, held
+        else:
+            self._conflicts.pop((node, cidr), None)
+        if self._conflicts.get((node, cidr)) != before:
+            self._touched.add(node)
+
+    def _occupy(self, cidr: Cidr, holder: str) -> None:
+        for carving in self.pools.overlapping(cidr):
+            carving.occupy(cidr, holder)
+
+    def _vacate(self, cidr: Cidr, holder: str) -> None:
+        for carving in self.pools.overlapping(cidr):
+            if carving.vacate(cidr, holder):
+                self.freed += 1
+        if self.pools.retired:
+            self.pools.forget_unused()
+
+    def _enter_all(self, carving: Carving) -> None:
+        """Enter every use there is into a carving that is new."""
+        for cidr, holder in self._uses():
+            if carving.cidr.overlaps(cidr):
+                carving.occupy(cidr, holder)
+
+    def _uses(self) -> Iterator[tuple[Cidr, str]]:
+        for node, held in self._held.items():
+            for cidr in held:
+                yield cidr, node
+        for at, pods in self._pods.items():
+            for version, address in pods:
+                yield Cidr.host(version, address), self._holder_at(at)
+        yield from self._reserved
+
+    def _holder_at(self, node_address: str) -> str:
+        return self._node_at.get(node_address) or f"node at {node_address}"
+
+    def _rename(self, node_address: str, node: str | None) -> None:
+        """Make the pods at an address those of `node`, or of nobody known."""
+        pods = [Cidr.host(*key) for key in self._pods.get(node_address, ())]
+        old = self._holder_at(node_address)
+        if node is None:
+            # Another node may say that it has the address, too.
+            node = next((n for n, own in self._places.items() if node_address in own), None)
+        if node is None:
+            self._node_at.pop(node_address, None)
+        else:
+            self._node_at[node_address] = node
+        new = self._holder_at(node_address)
+        for cidr in pods:  # The new use first: no block is free in between.
+            self._occupy(cidr, new)
+            self._vacate(cidr, old)
+
+
+def _parsed(
+    current: Iterable[str], draining: Iterable[str]
+) -> tuple[dict[Cidr, Claim], tuple[str, ...]]:
+    wanted: dict[Cidr, Claim] = {}
+    unreadable = []
+    for texts, kind in ((current, Claim.CURRENT), (draining, Claim.DRAINING)):
+        for text in texts:
+            try:
+                wanted.setdefault(Cidr.parse(text), kind)
+            except ValueError:
+                unreadable.append(text)
+    return wanted, tuple(unreadable)
+
+
+def _host(address: str) -> Cidr | None:
+    try:
+        return Cidr.parse(address)
+    except ValueError:
+        return None

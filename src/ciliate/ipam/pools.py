@@ -1,0 +1,204 @@
+"""Pools of node CIDRs: by name and family an ordered list of CIDRs, each cut into blocks. Pure.
+
+No two pools share an address: what overlaps is refused and told. A CIDR that is taken out of its
+pool while blocks of it are in use is *retired*: nothing comes out of it any more, and it is
+remembered, with its users, until the last of them has gone.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ciliate.ipam.carving import Carving, Cidr
+from ciliate.ipam.pool_errors import PoolRangeError
+
+_BITS = {4: 32, 6: 128}
+
+#: An IPv6 CIDR has at most 2^16 blocks (reference/ipam.md, 3.1); IPv4 has 2^24 at most, more
+#: than nodes that a cluster can have.
+_SPREAD_MAX = {4: 24, 6: 16}
+
+
+@dataclass(slots=True)
+class PoolFamily:
+    """The CIDRs of one family, in the order in which they are used up."""
+
+    block_length: int
+    carvings: list[Carving] = field(default_factory=list)
+
+
+class Pools:
+    """All pools, and which of their CIDRs an address lies in."""
+
+    def __init__(self) -> None:
+        self.families: dict[str, dict[int, PoolFamily]] = {}
+        self.retired: list[Carving] = []
+        self._ordered: dict[int, list[int]] = {4: [], 6: []}
+        self._by_first: dict[tuple[int, int], Carving] = {}
+
+    def overlapping(self, cidr: Cidr) -> Iterator[Carving]:
+        """Yield every carving, retired ones too, that shares an address with `cidr`."""
+        starts = self._ordered[cidr.version]
+        place = max(bisect_right(starts, cidr.first) - 1, 0)
+        last = cidr.last
+        while place < len(starts) and starts[place] <= last:
+            carving = self._by_first[cidr.version, starts[place]]
+            if carving.last >= cidr.first:
+                yield carving
+            place += 1
+        for carving in self.retired:
+            if carving.cidr.overlaps(cidr):
+                yield carving
+
+    def active(self, cidr: Cidr) -> Iterator[Carving]:
+        """Yield every carving of a pool that shares an address with `cidr`."""
+        return (carving for carving in self.overlapping(cidr) if carving not in self.retired)
+
+    def free(self, pool: str, version: int) -> int:
+        """Return how many blocks of a pool's family nobody uses."""
+        family = self.families.get(pool, {}).get(version)
+        return sum(c.blocks - c.used for c in family.carvings) if family else 0
+
+    def define(
+        self, pool: str, version: int, block_length: int, texts: Iterable[str]
+    ) -> tuple[list[Carving], list[PoolRangeError]]:
+        """Make `texts` the CIDRs of a pool's family; return the new carvings and what is refused.
+
+        What is refused is left out and the rest goes on. The length of existing blocks stays.
+        """
+        families = self.families.setdefault(pool, {})
+        family = families.get(version)
+        refused = []
+        if family is None:
+            if not 1 <= block_length <= _BITS[version]:
+                return [], [_out_of_bounds(pool, version, block_length)]
+            family = families[version] = PoolFamily(block_length)
+        elif family.block_length != block_length:
+            refused.append(_mask_changed(pool, version, family.block_length, block_length))
+        wanted: dict[Cidr, str] = {}
+        for text in texts:
+            try:
+                wanted.setdefault(Cidr.parse(text), text)
+            except ValueError:
+                refused.append(_unreadable(pool, text))
+        for carving in [c for c in family.carvings if c.cidr not in wanted]:
+            self._retire(family, carving)
+        present = {carving.cidr: carving for carving in family.carvings}
+        added = []
+        order = []
+        for cidr in wanted:
+            made = present.get(cidr)
+            if made is None:
+                refusal = self._check(pool, version, family.block_length, cidr)
+                if refusal is not None:
+                    refused.append(refusal)
+                    continue
+                made = self._enter(pool, family, cidr)
+                added.append(made)
+            order.append(made)
+        family.carvings[:] = order
+        return added, refused
+
+    def drop(self, pool: str, version: int | None = None) -> None:
+        """Take a pool, or one family of it, away; CIDRs in use are retired."""
+        families = self.families.get(pool, {})
+        for one in [version] if version else list(families):
+            family = families.pop(one, None)
+            if family is not None:
+                for carving in list(family.carvings):
+                    self._retire(family, carving)
+        if not families:
+            self.families.pop(pool, None)
+
+    def forget_unused(self) -> bool:
+        """Forget retired carvings without a user; return whether there was one."""
+        kept = [carving for carving in self.retired if carving.used]
+        changed = len(kept) != len(self.retired)
+        self.retired = kept
+        return changed
+
+    def _retire(self, family: PoolFamily, carving: Carving) -> None:
+        family.carvings.remove(carving)
+        key = carving.cidr.version, carving.cidr.first
+        self._ordered[key[0]].remove(key[1])
+        del self._by_first[key]
+        if carving.used:
+            self.retired.append(carving)
+
+    def _enter(self, pool: str, family: PoolFamily, cidr: Cidr) -> Carving:
+        for carving in self.retired:
+            if (carving.cidr, carving.block_length, carving.pool) == (
+                cidr,
+                family.block_length,
+                pool,
+            ):
+                self.retired.remove(carving)  # Taken back: its users are known.
+                break
+        else:
+            carving = Carving(cidr, family.block_length, pool=pool)
+        family.carvings.append(carving)
+        insort(self._ordered[cidr.version], cidr.first)
+        self._by_first[cidr.version, cidr.first] = carving
+        return carving
+
+    def _check(
+        self, pool: str, version: int, block_length: int, cidr: Cidr
+    ) -> PoolRangeError | None:
+        """Return why `cidr` cannot be added to a pool's family, or None (texts: ipam.md, 3.1)."""
+        if cidr.version != version:
+            return PoolRangeError(
+                pool,
+                str(cidr),
+                f"CIDR is not v{version} family: {cidr}",
+                f"move it to the IPv{cidr.version} list",
+            )
+        if cidr.length > block_length:
+            return PoolRangeError(
+                pool,
+                str(cidr),
+                f"{cidr} has no block of /{block_length}: the mask is shorter than the pool's",
+                f"give a larger CIDR, or a mask size of {cidr.length} to {_BITS[version]}",
+            )
+        if block_length - cidr.length > _SPREAD_MAX[version]:
+            return PoolRangeError(
+                pool,
+                str(cidr),
+                f"New CIDR set failed; the node CIDR size is too big: {cidr} has"
+                f" 2^{block_length - cidr.length} blocks of /{block_length}",
+                f"use a mask size of at most {cidr.length + _SPREAD_MAX[version]}",
+            )
+        for other in self.active(cidr):
+            where = f" of pool {other.pool}" if other.pool != pool else ""
+            return PoolRangeError(
+                pool,
+                str(cidr),
+                f"requested CIDR {cidr} collides with clusterCIDR: {other.cidr},"
+                f" nodeMask: {other.block_length}{where}",
+                "give ranges that share no address",
+            )
+        return None
+
+
+def _out_of_bounds(pool: str, version: int, block_length: int) -> PoolRangeError:
+    return PoolRangeError(
+        pool,
+        "",
+        f"SubNetMask is invalid, should be lower or equal to {_BITS[version]} for IPv{version}:"
+        f" {block_length}",
+        "correct the mask size",
+    )
+
+
+def _mask_changed(pool: str, version: int, old: int, new: int) -> PoolRangeError:
+    return PoolRangeError(
+        pool,
+        "",
+        f'cannot change IPv{version} mask size in existing pool "{pool}" from {old} to {new}',
+        f"set it to {old} again; for another size make another pool",
+    )
+
+
+def _unreadable(pool: str, text: str) -> PoolRangeError:
+    return PoolRangeError(
+        pool, text, f"{text!r} is no CIDR", 'write network and length, such as "10.10.0.0/16"'
+    )

@@ -1,0 +1,187 @@
+"""Gives nodes their CIDRs: looks at each node that changed, decides, writes, tells.
+
+Several nodes are served at once, none twice at a time. What failed is tried again; what found no
+block waits until one is free, and is looked at now and then besides. Nothing is decided on an
+object that our own last write has made old: the watch brings the new one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.api.core import ObjectReference
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.kube.errors import KubeError
+from ciliate.kube.events import EventRecorder, Severity
+from ciliate.kube.informer import Informer
+from ciliate.operator.cidr_writer import CidrWriter, Outcome
+from ciliate.operator.node_cidrs import Decision, stray_error
+from ciliate.operator.node_queue import NodeQueue
+
+#: Nodes served at once: writes under way to the API server.
+WORKERS: Final = 16
+#: After a failure a node is looked at again, in seconds.
+RETRY_S: Final = 0.5
+#: Nodes without a block are looked at so often whatever happens, in seconds.
+RESYNC_S: Final = 15.0
+#: Pods outside their node's CIDRs are told when it lasts so long, in seconds: events of pods and
+#: of nodes come by two watches, and one may be behind.
+STRAY_GRACE_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+Decide = Callable[[CiliumNode, bool], Decision]
+
+
+class Granting:
+    """Serves nodes of `table`; `decide` is told whether an earlier write may still take effect."""
+
+    def __init__(
+        self,
+        table: Informer[CiliumNode],
+        allocator: ClusterAllocator,
+        decide: Decide,
+        writer: CidrWriter,
+        events: EventRecorder,
+    ) -> None:
+        self._table = table
+        self._allocator = allocator
+        self._decide = decide
+        self._writer = writer
+        self._events = events
+        self._queue = NodeQueue()
+        #: The version that the last write of a node was based on, while the table shows it.
+        self._written: dict[str, tuple[str, Outcome]] = {}
+        self._stray_since: dict[str, float] = {}
+        self._exhausted: set[tuple[str, int]] = set()
+        self.waiting: dict[str, frozenset[tuple[str, int]]] = {}
+        self.granted = 0
+        self.failed_writes = 0
+
+    @property
+    def exhausted(self) -> frozenset[tuple[str, int]]:
+        """Pools and families that had no block for a node that waits."""
+        return frozenset(self._exhausted)
+
+    def look_at(self, name: str) -> None:
+        """Have a node served soon."""
+        self._queue.put(name)
+
+    def look_at_waiting(self) -> None:
+        """Have those that wait served, as many as there are free blocks, the longest first."""
+        if not self.waiting:
+            return
+        free = {key: self._allocator.pools.free(*key) for key in self._exhausted}
+        for name, wants in list(self.waiting.items()):
+            if any(free.get(want, 1) > 0 for want in wants):
+                for want in wants:
+                    free[want] = free.get(want, 1) - 1
+                self._queue.put(name)
+
+    def look_at_all(self) -> None:
+        """Have every node served: what they are given out of has changed."""
+        for _namespace, name in self._table.objects:
+            self._queue.put(name)
+
+    def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Serve for ever, in tasks of `tasks`."""
+        for number in range(WORKERS):
+            tasks.create_task(self._work(), name=f"CIDRs for nodes {number}")
+        tasks.create_task(self._resync(), name="CIDRs for waiting nodes")
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(RESYNC_S)
+            for name in list(self.waiting):
+                self._queue.put(name)
+
+    async def _work(self) -> None:
+        while True:
+            name = await self._queue.take()
+            try:
+                await self._serve(name)
+            except KubeError as error:
+                self.failed_writes += 1
+                _log.warning("CIDRs for node %s: %s; trying again", name, error)
+                self._queue.put_after(name, RESYNC_S)
+            finally:
+                self._queue.done(name)
+
+    async def _serve(self, name: str) -> None:
+        node = self._table.get(name)
+        if node is None:
+            self._written.pop(name, None)
+            self._stray_since.pop(name, None)
+            self._wait(name, frozenset())
+            return
+        version = node.metadata.resource_version
+        based_on, outcome = self._written.get(name, ("", Outcome.NOTHING))
+        if based_on != version:
+            self._written.pop(name, None)
+            outcome = Outcome.NOTHING
+        elif outcome is Outcome.DONE:
+            return  # The watch will bring what we wrote.
+        decision = self._decide(node, outcome is not Outcome.UNKNOWN)
+        decision = self._with_strays(node, decision)
+        self._wait(name, decision.short_of)
+        outcome = await self._writer.write(node, decision)
+        if outcome in {Outcome.DONE, Outcome.UNKNOWN}:
+            self._written[name] = version, outcome
+        if outcome is Outcome.DONE:
+            self._tell(node, decision)
+        if outcome in {Outcome.REFUSED, Outcome.UNKNOWN}:
+            self.failed_writes += 1
+            _log.debug("CIDRs for node %s: write %s", name, outcome.value)
+            self._queue.put_after(name, RETRY_S)
+
+    def _with_strays(self, node: CiliumNode, decision: Decision) -> Decision:
+        """Return the decision with its strays told, if they have been there for long enough."""
+        name = node.metadata.name
+        if not decision.strays:
+            self._stray_since.pop(name, None)
+            return decision
+        now_s = asyncio.get_running_loop().time()
+        since_s = self._stray_since.setdefault(name, now_s)
+        if now_s - since_s < STRAY_GRACE_S:
+            self._queue.put_after(name, STRAY_GRACE_S)
+            return decision
+        return decision.complain(stray_error(decision.strays, node))
+
+    def _wait(self, name: str, short_of: frozenset[tuple[str, int]]) -> None:
+        """Note which pools a node waits for; say it once when one of them runs out."""
+        if short_of:
+            self.waiting.setdefault(name, short_of)
+        elif self.waiting.pop(name, None) is None:
+            return
+        now = {want for wants in self.waiting.values() for want in wants}
+        for pool, version in now - self._exhausted:
+            _log.warning("pool %s: no IPv%d block left for node %s", pool, version, name)
+        for pool, version in self._exhausted - now:
+            _log.info("pool %s: every node has its IPv%d blocks again", pool, version)
+        self._exhausted = now
+
+    def _tell(self, node: CiliumNode, decision: Decision) -> None:
+        name = node.metadata.name
+        if decision.pod_cidrs is not None:
+            self.granted += 1
+            _log.info("node %s: CIDRs %s", name, " ".join(decision.pod_cidrs))
+        if decision.error and decision.error != node.status.ipam.operator_status.error:
+            _log.warning("node %s: %s", name, decision.error)
+            reason = "CIDRPoolExhausted" if decision.short_of else "CIDRAllocationFailed"
+            self._events.record(
+                _reference(node),
+                severity=Severity.WARNING,
+                reason=reason,
+                message=decision.error,
+            )
+
+
+def _reference(node: CiliumNode) -> ObjectReference:
+    return ObjectReference(
+        api_version=CILIUM_NODES.api_version,
+        kind=CILIUM_NODES.kind,
+        name=node.metadata.name,
+        uid=node.metadata.uid,
+    )

@@ -1,0 +1,114 @@
+"""How nodes get their CIDRs, out of the texts of `cilium-config`. Pure.
+
+Lists are judged as a whole before anything runs: a range that cannot be used stops the operator
+with a message about the key, instead of serving nodes out of half a configuration.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ciliate.config import values
+from ciliate.config.keys import KEYS
+from ciliate.errors import SettingError
+from ciliate.ipam.pools import Pools
+
+#: The one pool of cluster-pool mode. No object has this name: it is the lists of the ConfigMap.
+CLUSTER_POOL: Final = "cluster-pool"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRanges:
+    """The ranges of one family and the prefix length of a node's block."""
+
+    cidrs: tuple[str, ...]
+    block_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class IPAMSettings:
+    """Who gives nodes their CIDRs, of which families, and out of what.
+
+    `ranges` are those of cluster-pool mode, by IP version.
+    """
+
+    mode: str
+    versions: tuple[int, ...]
+    ranges: Mapping[int, PoolRanges]
+    auto_create: str
+
+    @property
+    def grants(self) -> bool:
+        """Whether the operator gives CIDRs in this mode."""
+        return self.mode in {"cluster-pool", "multi-pool"}
+
+
+def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
+    """Return the settings; the lists of cluster-pool are read in that mode only.
+
+    Raises:
+        SettingError: A value cannot be used (texts: reference/ipam.md, 3.1).
+    """
+    mode = _text(config, "ipam")
+    versions = tuple(
+        version for version in (4, 6) if values.read_bool(_text(config, f"enable-ipv{version}"))
+    )
+    ranges = {}
+    if mode == "cluster-pool":
+        ranges = {version: read_ranges(config, version) for version in versions}
+        for version in {4, 6} - set(versions):
+            name = f"cluster-pool-ipv{version}-cidr"
+            if config.get(name, "").strip():
+                raise SettingError(
+                    key=name,
+                    value=config[name],
+                    problem=f"{name} must not be set if IPv{version} is disabled",
+                    remedy=f'take it out, or set enable-ipv{version} to "true"',
+                )
+    return IPAMSettings(
+        mode=mode,
+        versions=versions,
+        ranges=ranges,
+        auto_create=_text(config, "auto-create-cilium-pod-ip-pools"),
+    )
+
+
+def read_ranges(config: Mapping[str, str], version: int) -> PoolRanges:
+    """Return the ranges of one family of cluster-pool mode.
+
+    Raises:
+        SettingError: There is none, or one cannot be used.
+    """
+    name, mask = f"cluster-pool-ipv{version}-cidr", f"cluster-pool-ipv{version}-mask-size"
+    # Absent, the default holds; there and empty, somebody took the ranges away.
+    text = config[name] if name in config else _text(config, name)
+    cidrs = values.read_words(text)
+    if not cidrs:
+        raise SettingError(
+            key=name,
+            value=text,
+            problem=f"{name} must be provided when using ClusterPool",
+            remedy=f'give ranges separated by blanks, such as "{KEYS[name].default}"',
+        )
+    try:
+        block_length = values.read_int(_text(config, mask))
+    except values.ValueTextError as error:
+        raise SettingError(
+            key=mask, value=config[mask], problem=error.problem, remedy=error.remedy
+        ) from error
+    _, refused = Pools().define(CLUSTER_POOL, version, block_length, cidrs)
+    for refusal in refused:
+        raise SettingError(
+            key=name if refusal.cidr else mask,
+            value=text if refusal.cidr else str(block_length),
+            problem=f"unable to initialize IPv{version} allocator: {refusal.problem}",
+            remedy=refusal.remedy,
+        )
+    return PoolRanges(cidrs, block_length)
+
+
+def _text(config: Mapping[str, str], name: str) -> str:
+    key = KEYS[name]
+    text = config.get(name, "")
+    key.check(text)
+    return text or key.default or ""

@@ -1,0 +1,108 @@
+"""What nodes and pods use, from the operator's tables into the allocator, event by event.
+
+Entered at once, inside the tables' events and in their order: when a decision is made, every
+event that has arrived counts. Decides nothing and writes nothing.
+"""
+
+from collections.abc import Callable, Iterator
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.core import Node
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.operator.model import EndpointPresence
+from ciliate.operator.tables import Tables
+
+#: A node's own addresses: no pod may have them, and endpoints name their node by them.
+_OWN = {"InternalIP", "ExternalIP"}
+
+
+class Usage:
+    """Feeds `allocator` from `tables`, which are complete; `look_at` is told each node to serve."""
+
+    def __init__(
+        self,
+        tables: Tables,
+        allocator: ClusterAllocator,
+        *,
+        look_at: Callable[[str], None],
+        freed: Callable[[], None],
+    ) -> None:
+        self._tables = tables
+        self._allocator = allocator
+        self._look_at = look_at
+        self._freed = freed
+        self._freed_seen = allocator.freed
+
+    def follow(self) -> None:
+        """Enter everything there is, then every change, without a step of the loop between."""
+        # The older of two nodes that claim one CIDR keeps it, whoever leads.
+        nodes = sorted(self._tables.cilium_nodes.objects.values(), key=_age)
+        for node in nodes:
+            self._learn(node)
+        self._tables.cilium_nodes.add_listener(self._node_changed)
+        self._tables.nodes.add_listener(self._kube_node_changed)
+        self._tables.endpoints.add_listener(self._endpoint_changed)
+
+    def _node_changed(self, _old: CiliumNode | None, new: CiliumNode | None) -> None:
+        if new is not None:
+            self._learn(new)
+            self._look_at(new.metadata.name)
+        elif _old is not None:
+            self._allocator.forget(_old.metadata.name)
+            self._place(_old.metadata.name)
+            self._look_at(_old.metadata.name)
+        self._tell()
+
+    def _kube_node_changed(self, old: Node | None, new: Node | None) -> None:
+        node = new or old
+        if node is not None:
+            self._place(node.metadata.name)
+
+    def _endpoint_changed(
+        self, old: EndpointPresence | None, new: EndpointPresence | None
+    ) -> None:
+        # The new use first: no block is free in between.
+        for at, address in _addresses(new):
+            self._allocator.pod_appeared(at, address)
+        for at, address in _addresses(old):
+            self._allocator.pod_vanished(at, address)
+        for at, address in {*_addresses(new), *_addresses(old)}:
+            node = self._allocator.node_at(at)
+            if node is not None and not self._allocator.covers(node, address):
+                self._look_at(node)
+        self._tell()
+
+    def _learn(self, node: CiliumNode) -> None:
+        name = node.metadata.name
+        self._place(name)
+        self._allocator.learn(name, node.current_cidrs, node.draining_cidrs)
+
+    def _place(self, name: str) -> None:
+        addresses = []
+        cilium_node = self._tables.cilium_nodes.get(name)
+        if cilium_node is not None:
+            addresses += [a.ip for a in cilium_node.spec.addresses if a.type in _OWN]
+        node = self._tables.nodes.get(name)
+        if node is not None:
+            addresses += [a.address for a in node.status.addresses if a.type in _OWN]
+        self._allocator.place(name, addresses)
+
+    def _tell(self) -> None:
+        for name in self._allocator.take_touched():
+            self._look_at(name)
+        if self._allocator.freed != self._freed_seen:
+            self._freed_seen = self._allocator.freed
+            self._freed()
+
+
+def _age(node: CiliumNode) -> tuple[str, str]:
+    return node.metadata.creation_timestamp or "", node.metadata.name
+
+
+def _addresses(endpoint: EndpointPresence | None) -> Iterator[tuple[str, str]]:
+    """Yield the address of the node, and each address of the pod on it."""
+    networking = endpoint.status.networking if endpoint else None
+    for pair in networking.addressing if networking else ():
+        for address in (pair.ipv4, pair.ipv6):
+            if networking and address:
+                yield networking.node, address

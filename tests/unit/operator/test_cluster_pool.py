@@ -1,0 +1,114 @@
+"""cluster-pool mode against the embedded API server: who gets which CIDR, and what is told."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.kube.embedded_server import EmbeddedServer
+from tests.unit.operator.cluster import (
+    add_endpoint,
+    add_node,
+    configure,
+    operator,
+    until_error,
+    until_event,
+    until_no_error,
+    until_pod_cidrs,
+)
+
+from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.kube.client import ApiClient
+
+# The endpoints here have no pods: nobody must clean them up.
+POOL = {
+    "ipam": "cluster-pool",
+    "cluster-pool-ipv4-cidr": "10.50.0.0/22",
+    "cilium-endpoint-gc-interval": "0",
+}
+BOTH = POOL | {
+    "enable-ipv6": "true",
+    "cluster-pool-ipv6-cidr": "fd50::/112",
+}
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Path:
+    return tmp_path / "operator.sock"
+
+
+async def test_nodes_get_blocks_in_order_of_both_families(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, BOTH)
+    await add_node(client, "a")
+    async with operator(server, socket):
+        await until_pod_cidrs(client, "a", "10.50.0.0/24", "fd50::/120")
+        await add_node(client, "b")
+        await until_pod_cidrs(client, "b", "10.50.1.0/24", "fd50::100/120")
+
+
+async def test_a_family_that_is_missing_is_added_and_the_other_left_alone(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, BOTH)
+    await add_node(client, "a", pod_cidrs=("10.50.3.0/24",))
+    async with operator(server, socket):
+        await until_pod_cidrs(client, "a", "10.50.3.0/24", "fd50::/120")
+
+
+async def test_exhaustion_is_told_and_healed_by_a_deleted_node(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL)
+    async with operator(server, socket):
+        for number in range(4):
+            await add_node(client, f"n{number}")
+            await until_pod_cidrs(client, f"n{number}", f"10.50.{number}.0/24")
+        await add_node(client, "late")
+
+        error = await until_error(client, "late", "allocator full")
+        event = await until_event(client, "late", "CIDRPoolExhausted")
+        assert event.message == error
+        await client.delete(CILIUM_NODES, "n2")
+
+        await until_pod_cidrs(client, "late", "10.50.2.0/24")
+        await until_no_error(client, "late")
+
+
+async def test_the_second_of_two_nodes_with_one_cidr_is_told_who_holds_it(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL)
+    await add_node(client, "a", pod_cidrs=("10.50.1.0/24",))
+    async with operator(server, socket):
+        await add_node(client, "b", pod_cidrs=("10.50.1.128/25",))
+        error = await until_error(client, "b", "already allocated")
+        assert "(10.50.1.128/25)" in error
+        assert "node a, which has 10.50.1.0/24" in error
+        await client.delete(CILIUM_NODES, "a")
+        await until_no_error(client, "b")
+
+
+async def test_a_cidr_outside_the_pools_is_kept_and_told(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL)
+    await add_node(client, "a", pod_cidrs=("10.244.0.0/24",))
+    async with operator(server, socket):
+        await until_error(
+            client, "a", "allocator not configured for the requested CIDR 10.244.0.0/24"
+        )
+        assert (await client.get(CILIUM_NODES, "a")).spec.ipam.pod_cidrs == ("10.244.0.0/24",)
+
+
+async def test_a_deleted_node_gets_the_block_of_its_pods_again_and_nobody_else(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL)
+    await add_node(client, "a", address="192.0.2.1", pod_cidrs=("10.50.0.0/24",))
+    await add_endpoint(client, "web", "10.50.0.7", node_address="192.0.2.1")
+    async with operator(server, socket):
+        await client.delete(CILIUM_NODES, "a")
+        await add_node(client, "b", address="192.0.2.2")
+        await until_pod_cidrs(client, "b", "10.50.1.0/24")
+        await add_node(client, "a", address="192.0.2.1")
+        await until_pod_cidrs(client, "a", "10.50.0.0/24")
