@@ -15,6 +15,7 @@ from ciliate.ipam.slots import Slots
 from ciliate.net.address import IPNetwork, IPv4Network, IPv6Network, ip_network
 
 _BITS = {4: 32, 6: 128}
+_new = tuple.__new__
 
 #: Blocks that are counted together, 2^16: one claim over millions of blocks costs one entry for
 #: each full segment, not one a block.
@@ -130,16 +131,16 @@ class Carving:
 
     def allocate(self, holder: str) -> Cidr | None:
         """Give a block that nobody uses to `holder`; None: there is none."""
-        segment = self._open
-        count = ((self.blocks - 1) >> SEGMENT_BITS) + 1
-        while segment < count:
-            if segment not in self._covered:
-                slot = self._segment(segment).allocate(holder)
+        while self._open <= (self.blocks - 1) >> SEGMENT_BITS:
+            if self._open not in self._covered:
+                slots = self._segments.get(self._open) or self._segment(self._open)
+                slot = slots.allocate(holder)
                 if slot is not None:
-                    self._open = segment
-                    return self.block((segment << SEGMENT_BITS) + slot)
-            segment += 1
-        self._open = count
+                    number = (self._open << SEGMENT_BITS) + slot
+                    version, first, _ = self.cidr
+                    block = version, first + (number << self._shift), self.block_length
+                    return _new(Cidr, block)  # Half the cost of calling Cidr.
+            self._open += 1
         return None
 
     def holders(self, number: int) -> set[str]:

@@ -31,6 +31,9 @@ class Claim(Enum):
     DRAINING = "draining"
 
 
+_GRANTED = Claim.GRANTED
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What was wrong with a node's claims."""
@@ -44,8 +47,10 @@ class ClusterAllocator:
 
     def __init__(self) -> None:
         self.pools = Pools()
-        #: Grows whenever something may have become possible that was refused before.
+        #: Grows whenever a block became free or a pool's ranges changed.
         self.freed = 0
+        #: Carvings into which the uses there are have not been entered yet.
+        self._fresh: list[Carving] = []
         self._held: dict[str, dict[Cidr, Claim]] = {}
         self._index = ClaimIndex()
         self._conflicts: dict[tuple[str, Cidr], tuple[str, Cidr]] = {}
@@ -62,17 +67,22 @@ class ClusterAllocator:
         self, pool: str, version: int, block_length: int, cidrs: Iterable[str]
     ) -> list[PoolRangeError]:
         """Make `cidrs` the ranges of a pool's family; return what was refused and left out."""
+        before = self.pools.ranges(pool, version)
         added, refused = self.pools.define(pool, version, block_length, cidrs)
-        for carving in added:
-            if not carving.used:  # Else it is a retired one that came back with its users.
-                self._enter_all(carving)
+        self._fresh += added
+        if self.pools.ranges(pool, version) != before:
             self.freed += 1
         return refused
 
     def drop(self, pool: str, version: int | None = None) -> None:
         """Take a pool, or a family of it, away; what nodes have of it stays theirs."""
-        self.pools.drop(pool, version)
-        self.freed += 1
+        if self.pools.drop(pool, version):
+            self.freed += 1
+
+    def free(self, pool: str, version: int) -> int:
+        """Return how many blocks of a pool's family nobody uses."""
+        self._settle()
+        return self.pools.free(pool, version)
 
     # What nodes use.
 
@@ -81,6 +91,7 @@ class ClusterAllocator:
 
         The first of two nodes that claim an address keeps it, the second is told.
         """
+        self._settle()
         wanted, unreadable = _parsed(current, draining)
         held = self._held.setdefault(node, {})
         for cidr in [c for c, k in held.items() if k is not Claim.GRANTED and c not in wanted]:
@@ -93,12 +104,14 @@ class ClusterAllocator:
 
     def forget(self, node: str) -> None:
         """Free what `node` claims; the addresses of its pods stay theirs."""
+        self._settle()
         for cidr in list(self._held.get(node, ())):
             self._drop(node, cidr)
         self._held.pop(node, None)
 
     def place(self, node: str, addresses: Iterable[str]) -> None:
         """Make `addresses` the node's own: never given to pods, and whose pods are there."""
+        self._settle()
         old, new = self._places.get(node, ()), tuple(dict.fromkeys(addresses))
         if old == new:
             return
@@ -115,6 +128,7 @@ class ClusterAllocator:
 
     def pod_appeared(self, node_address: str, address: str) -> None:
         """Note a pod's address on the node that has `node_address`."""
+        self._settle()
         cidr = _host(address)
         if cidr is None:
             return
@@ -126,6 +140,7 @@ class ClusterAllocator:
 
     def pod_vanished(self, node_address: str, address: str) -> None:
         """Note that a pod's address that was noted is no longer in use."""
+        self._settle()
         cidr = _host(address)
         if cidr is None:
             return
@@ -143,6 +158,7 @@ class ClusterAllocator:
         if cidr is None:
             return
         assert " " in why, "a node's name could be mistaken for it"
+        self._settle()
         count = self._reserved.get((cidr, why), 0) + times
         if count:
             self._reserved[cidr, why] = count
@@ -165,6 +181,8 @@ class ClusterAllocator:
             PoolMissingError: There is no such pool, or none with this family.
             PoolExhaustedError: It has no block left.
         """
+        if self._fresh:
+            self._settle()
         family = self.pools.families.get(pool, {}).get(version)
         if family is None or not family.carvings:
             raise PoolMissingError(pool, version, exists=pool in self.pools.families)
@@ -179,7 +197,10 @@ class ClusterAllocator:
         for carving in family.carvings:
             block = carving.allocate(node)
             if block is not None:
-                self._held.setdefault(node, {})[block] = Claim.GRANTED
+                if node in self._held:
+                    self._held[node][block] = _GRANTED
+                else:
+                    self._held[node] = {block: _GRANTED}
                 self._index.add(block, node)
                 return block
         raise PoolExhaustedError(
@@ -192,6 +213,7 @@ class ClusterAllocator:
 
     def withdraw(self, node: str, cidr: Cidr) -> None:
         """Take back a grant that certainly is not in the API and will not come into it."""
+        self._settle()
         if self._held.get(node, {}).get(cidr) is Claim.GRANTED:
             self._drop(node, cidr)
 
@@ -248,7 +270,7 @@ class ClusterAllocator:
                 host = Cidr.host(version, address)
                 if not any(claim.contains(host) for claim in claims):
                     block = next(
-                        (c.block(c.number(address)) for c in self.pools.active(host)), host
+                        (c.block(c.number(address)) for c in self.pools.overlapping(host)), host
                     )
                     found[block] = None
         return list(found)
@@ -258,21 +280,25 @@ class ClusterAllocator:
         wanted = {id(carving): carving for carving in carvings}
         blocks: dict[int, set[int]] = {}
         for cidr, _why in self._reserved:
-            for carving in self.pools.active(cidr):
+            for carving in self.pools.overlapping(cidr):
                 if id(carving) in wanted:
                     low = carving.number(max(cidr.first, carving.cidr.first))
                     high = carving.number(min(cidr.last, carving.last))
                     blocks.setdefault(id(carving), set()).update(range(low, high + 1))
         return sum(map(len, blocks.values()))
 
-    def reservations_in(self, pool: str) -> list[tuple[Cidr, Cidr, str]]:
-        """Return each CIDR of a pool that holds a reserved range, the range, and why it is."""
-        return [
-            (carving.cidr, cidr, why)
-            for cidr, why in self._reserved
-            for carving in self.pools.active(cidr)
-            if carving.pool == pool
-        ]
+    def reservation_problems(self) -> dict[str, dict[str, str]]:
+        """Return, by pool, which ranges hold addresses that nobody may be given, and whose."""
+        found: dict[str, dict[str, str]] = {}
+        for cidr, why in self._reserved:
+            for carving in self.pools.overlapping(cidr):
+                kind = why.partition(" ")[0]
+                found.setdefault(carving.pool, {}).setdefault(
+                    f"{carving.cidr} {kind}",
+                    f"{carving.cidr} overlaps {cidr} ({why}): blocks with such addresses are"
+                    " never given to nodes; use another range",
+                )
+        return found
 
     # Inside.
 
@@ -347,14 +373,20 @@ class ClusterAllocator:
         for carving in self.pools.overlapping(cidr):
             if carving.vacate(cidr, holder):
                 self.freed += 1
-        if self.pools.retired:
-            self.pools.forget_unused()
 
-    def _enter_all(self, carving: Carving) -> None:
-        """Enter every use there is into a carving that is new."""
+    def _settle(self) -> None:
+        """Enter every use there is into new carvings, before the uses change.
+
+        Once for all of them: pools may be many, the uses are.
+        """
+        if not self._fresh:
+            return
+        fresh = {id(carving) for carving in self._fresh}
+        self._fresh = []
         for cidr, holder in self._uses():
-            if carving.cidr.overlaps(cidr):
-                carving.occupy(cidr, holder)
+            for carving in self.pools.overlapping(cidr):
+                if id(carving) in fresh:
+                    carving.occupy(cidr, holder)
 
     def _uses(self) -> Iterator[tuple[Cidr, str]]:
         for node, held in self._held.items():

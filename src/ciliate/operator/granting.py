@@ -12,6 +12,7 @@ from typing import Final
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import ObjectReference
+from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.kube.errors import KubeError
 from ciliate.kube.events import EventRecorder, Severity
@@ -45,7 +46,10 @@ class Granting:
         decide: Decide,
         writer: CidrWriter,
         events: EventRecorder,
+        *,
+        outside_changed: Callable[[], None],
     ) -> None:
+        self._outside_changed = outside_changed
         self._table = table
         self._allocator = allocator
         self._decide = decide
@@ -57,6 +61,10 @@ class Granting:
         self._stray_since: dict[str, float] = {}
         self._exhausted: set[tuple[str, int]] = set()
         self.waiting: dict[str, frozenset[tuple[str, int]]] = {}
+        #: What is shown, or about to be, as a node's error.
+        self.errors: dict[str, str] = {}
+        #: Blocks outside their pools' present ranges, by node.
+        self.outside: dict[str, tuple[tuple[str, Cidr], ...]] = {}
         self.granted = 0
         self.failed_writes = 0
 
@@ -73,7 +81,7 @@ class Granting:
         """Have those that wait served, as many as there are free blocks, the longest first."""
         if not self.waiting:
             return
-        free = {key: self._allocator.pools.free(*key) for key in self._exhausted}
+        free = {key: self._allocator.free(*key) for key in self._exhausted}
         for name, wants in list(self.waiting.items()):
             if any(free.get(want, 1) > 0 for want in wants):
                 for want in wants:
@@ -114,7 +122,10 @@ class Granting:
         if node is None:
             self._written.pop(name, None)
             self._stray_since.pop(name, None)
-            self._wait(name, frozenset())
+            self._note(name, Decision())
+            return
+        if not self._table.connected:
+            self._queue.put_after(name, RETRY_S)  # Who knows what others have been given.
             return
         version = node.metadata.resource_version
         based_on, outcome = self._written.get(name, ("", Outcome.NOTHING))
@@ -125,7 +136,7 @@ class Granting:
             return  # The watch will bring what we wrote.
         decision = self._decide(node, outcome is not Outcome.UNKNOWN)
         decision = self._with_strays(node, decision)
-        self._wait(name, decision.short_of)
+        self._note(name, decision)
         outcome = await self._writer.write(node, decision)
         if outcome in {Outcome.DONE, Outcome.UNKNOWN}:
             self._written[name] = version, outcome
@@ -149,6 +160,18 @@ class Granting:
             return decision
         return decision.complain(stray_error(decision.strays, node))
 
+    def _note(self, name: str, decision: Decision) -> None:
+        """Remember what is wrong with a node, for those who ask."""
+        if decision.outside != self.outside.get(name, ()):
+            self.outside[name] = decision.outside
+            if not decision.outside:
+                del self.outside[name]
+            self._outside_changed()
+        self.errors[name] = decision.error
+        if not decision.error:
+            del self.errors[name]
+        self._wait(name, decision.short_of)
+
     def _wait(self, name: str, short_of: frozenset[tuple[str, int]]) -> None:
         """Note which pools a node waits for; say it once when one of them runs out."""
         if short_of:
@@ -167,6 +190,10 @@ class Granting:
         if decision.pod_cidrs is not None:
             self.granted += 1
             _log.info("node %s: CIDRs %s", name, " ".join(decision.pod_cidrs))
+        if decision.allocated is not None:
+            self.granted += 1
+            pools = (f"{entry.pool}={','.join(entry.cidrs)}" for entry in decision.allocated)
+            _log.info("node %s: CIDRs %s", name, " ".join(pools))
         if decision.error and decision.error != node.status.ipam.operator_status.error:
             _log.warning("node %s: %s", name, decision.error)
             reason = "CIDRPoolExhausted" if decision.short_of else "CIDRAllocationFailed"

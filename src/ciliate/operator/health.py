@@ -2,12 +2,14 @@
 
 `GET /healthz` answers 200 while the process works, leader or not; `GET /readyz` answers 503 until
 the definitions are installed and the operator either waits for the lease or leads with complete
-tables. Both bodies are the same JSON.
+tables. Both bodies are the same JSON. `GET /ipam` answers what a leader knows of pools and nodes'
+CIDRs, 404 from one that gives none.
 """
 
 import logging
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,7 @@ class Health:
     phase: str = "starting"
     elector: LeaderElector | None = None
     tables: Tables | None = None
+    ipam: Callable[[], dict[str, Any]] | None = None  # Of a leader that gives CIDRs to nodes.
 
     @property
     def ready(self) -> bool:
@@ -91,6 +94,7 @@ class HealthServer:
         application = web.Application()
         application.router.add_get("/healthz", self._answer_health)
         application.router.add_get("/readyz", self._answer_ready)
+        application.router.add_get("/ipam", self._answer_ipam)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
@@ -106,6 +110,11 @@ class HealthServer:
 
     async def _answer_ready(self, _request: "web.Request") -> "web.Response":
         return _json(self._health.document(), status=200 if self._health.ready else 503)
+
+    async def _answer_ipam(self, _request: "web.Request") -> "web.Response":
+        if self._health.ipam is None:
+            return _json({"state": "this operator gives no CIDRs to nodes"}, status=404)
+        return _json(self._health.ipam(), status=200)
 
 
 def _json(document: dict[str, Any], *, status: int) -> "web.Response":

@@ -29,7 +29,7 @@ from ciliate.kube.errors import (
 from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
-from ciliate.operator.ipam import NodeRanges
+from ciliate.operator.ipam import ConfigSource, NodeRanges
 from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
 from ciliate.operator.tables import Tables
@@ -142,6 +142,14 @@ async def _lead(
         _log.info("leading: every table is complete")
         collector.run(tasks)
         if settings.ipam.grants:
-            NodeRanges(client, tables, settings.ipam, may_act=lambda: elector.is_leader).run(tasks)
+            ranges = NodeRanges(
+                client,
+                tables,
+                settings.ipam,
+                ConfigSource(invocation.namespace, invocation.config_map, invocation.flags),
+                may_act=lambda: elector.is_leader,
+            )
+            health.ipam = ranges.report
+            tasks.create_task(ranges.run(tasks), name="node ranges")
         if settings.readiness.any:
             tasks.create_task(marks.run(), name="node marks")
