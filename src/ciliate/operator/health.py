@@ -3,7 +3,7 @@
 `GET /healthz` answers 200 while the process works, leader or not; `GET /readyz` answers 503 until
 the definitions are installed and the operator either waits for the lease or leads with complete
 tables. Both bodies are the same JSON. `GET /ipam` answers what a leader knows of pools and nodes'
-CIDRs, 404 from one that gives none.
+CIDRs, 404 from one that gives none; `GET /metrics` the same as Prometheus reads it.
 """
 
 import logging
@@ -22,6 +22,8 @@ from ciliate.operator.tables import Tables
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from ciliate.metrics.server import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -77,8 +79,9 @@ class Health:
 class HealthServer:
     """Serves a `Health` between `start` and `stop`."""
 
-    def __init__(self, health: Health, path: Path) -> None:
+    def __init__(self, health: Health, metrics: "Metrics", path: Path) -> None:
         self._health = health
+        self._metrics = metrics
         self._path = path
         self._runner: web.AppRunner | None = None
 
@@ -95,6 +98,7 @@ class HealthServer:
         application.router.add_get("/healthz", self._answer_health)
         application.router.add_get("/readyz", self._answer_ready)
         application.router.add_get("/ipam", self._answer_ipam)
+        application.router.add_get("/metrics", self._metrics.text)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
