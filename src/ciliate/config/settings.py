@@ -99,6 +99,11 @@ class CniSettings:
     chaining_mode: str = "none"
     chaining_target: str = ""  # The network whose list ours is appended to; "*": the first.
 
+    @property
+    def stack_routed(self) -> bool:
+        """Whether plugins beside ours keep rules in the host's stack that pods' packets need."""
+        return self.chaining_mode != "none"
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
