@@ -16,7 +16,6 @@ from ciliate.datapath.layout import (
     DropReason,
     Endpoint,
     FragmentKey,
-    Interface,
     NatEntry,
     Tuple,
 )
