@@ -48,6 +48,8 @@ def fill_pod_cidrs(
     Not `settled`: a write based on `node` may yet take effect, so that no grant is taken back.
     """
     name = node.metadata.name
+    if node.spec.ipam.pools.requested:
+        return Decision()  # Its agent is in multi-pool mode already, and would empty the list.
     present, unreadable = _parsed(node.spec.ipam.pod_cidrs)
     problems = [*_complaints(allocator, node, unreadable)]
     problems += _foreign(allocator, present, versions)
