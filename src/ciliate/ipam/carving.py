@@ -179,20 +179,6 @@ class Carving:
                     freed |= self._lose(number, holder)
         return freed
 
-    def users(self) -> dict[str, int]:
-        """Return how many blocks each holder has a use in."""
-        counts: dict[str, int] = {}
-        for segment, slots in self._segments.items():
-            for slot, owner in slots.items():
-                counts[owner] = counts.get(owner, 0) + 1
-                for other in self._shared.get((segment << SEGMENT_BITS) + slot, ()):
-                    if other != owner:
-                        counts[other] = counts.get(other, 0) + 1
-        for segment, uses in self._covered.items():
-            for holder in uses:
-                counts[holder] = counts.get(holder, 0) + self._size(segment)
-        return counts
-
     def _size(self, segment: int) -> int:
         return min(_SEGMENT_BLOCKS, self.blocks - (segment << SEGMENT_BITS))
 

@@ -6,7 +6,9 @@ operator starts anew, which judges the lists as a whole.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, ConfigMap, ObjectReference
 from ciliate.errors import SettingError
@@ -17,7 +19,10 @@ from ciliate.kube.informer import Informer
 from ciliate.operator.complaints import Complaints
 from ciliate.operator.ipam_settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
 
-_REASON = "PoolListRefused"
+_REASON: Final = "PoolListRefused"
+
+#: Longest wait for the ConfigMap at start, in seconds.
+_SYNC_S: Final = 5.0
 
 
 class PoolLists:
@@ -60,6 +65,12 @@ class PoolLists:
         for version, ranges in self._ranges.items():
             self._allocator.define(CLUSTER_POOL, version, ranges.block_length, ranges.cidrs)
         tasks.create_task(self._table.run(), name=f"watch {self._table.name}")
+        # What a former leader took over belongs to the pool from the first decision on. Who may
+        # not watch ConfigMaps goes on with the lists read at start.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SYNC_S):
+                await self._table.synced()
+        self.apply()
 
     def apply(self) -> bool:
         """Take over what was appended, refuse the rest; return whether anything changed."""
