@@ -90,6 +90,16 @@ def pings(lab: Cluster, pod: str, address: str) -> bool:
     return "1 received" in done.stdout
 
 
+def internet_of(address: str) -> str:
+    """The web server's address of the family of `address`."""
+    return "2001:db8:113::10" if ":" in address else "203.0.113.10"
+
+
+def pod_ips(lab: Cluster, name: str) -> list[str]:
+    """A pod's addresses, one of each family."""
+    return [each["ip"] for each in lab.object("pod", name)["status"]["podIPs"]]
+
+
 def await_ping(lab: Cluster, pod: str, address: str) -> None:
     """Wait until the pod is answered: routes follow a pod's CiliumEndpoint."""
     eventually(lambda: pings(lab, pod, address), what=f"answer of {address} to {pod}")

@@ -19,8 +19,10 @@ from tests.lab.other_plugins import (
     booked,
     delete_pods,
     host_local,
+    internet_of,
     needs_plugins,
     pings,
+    pod_ips,
     reconfigure,
     seen_by_internet,
     write_file,
@@ -318,6 +320,32 @@ def test_entry_is_injected_once_the_network_appears_and_its_masquerading_works(
     for source, target in (("masked", "peer"), ("peer", "masked")):
         await_ping(injected, source, pod_ip(injected, target))
     assert seen_by_internet(injected, "masked") == seen_by_internet(injected, "k8s-w1")
+
+
+@pytest.mark.parametrize("kind", ["ptp", "bridge"])
+def test_both_families_of_a_chained_pod(kind: str) -> None:
+    """The pod finds its IPv6 gateway by neighbour discovery on the other plugin's link."""
+    six = {"k8s-ctr": "fd00:70:0::/64", "k8s-w1": "fd00:70:1::/64"}
+
+    def a_dual_list(node: FaultyNode) -> str:
+        conf = other_plugin(kind, node.name)
+        routes = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
+        conf["ipam"] = host_local(SUBNETS[node.name], six[node.name], routes=routes)
+        return a_list(conf, CHAINED)
+
+    with fault_lab(f"dual-{kind}", "--dual-stack") as lab:
+        reconfigure(lab, a_dual_list, "cni.chainingMode=generic-veth", "cni.customConf=true")
+        for name, node in PODS.items():
+            apply_pod(lab, name, node)
+        addresses = {name: pod_ips(lab, name) for name in PODS}
+
+        assert {len(each) for each in addresses.values()} == {2}
+        for source in PODS:
+            for target in PODS.keys() - {source}:
+                for address in addresses[target]:
+                    await_ping(lab, source, address)
+            for address in addresses[source]:
+                await_ping(lab, source, internet_of(address))
 
 
 def test_host_port_of_portmap_is_reached_from_outside_from_the_node_and_from_pods() -> None:

@@ -18,7 +18,9 @@ from tests.lab.other_plugins import (
     booked,
     delete_pods,
     host_local,
+    internet_of,
     needs_plugins,
+    pod_ips,
     reconfigure,
     seen_by_internet,
     write_file,
@@ -107,9 +109,10 @@ def test_pods_of_two_nodes_reach_each_other_and_the_world(lab: Cluster) -> None:
         await_freed(node, addresses[node.name])
 
 
-def await_freed(node: FaultyNode, address: str) -> None:
-    """Wait until host-local has the address back: a DEL may come after the pod's object went."""
-    eventually(lambda: address not in booked(node), what=f"{address} freed by host-local")
+def await_freed(node: FaultyNode, *addresses: str) -> None:
+    """Wait until host-local has them back: a DEL may come after the pod's object went."""
+    given = set(addresses)
+    eventually(lambda: not given & booked(node).keys(), what=f"{addresses} freed by host-local")
 
 
 def internet_view(lab: Cluster, machine: str) -> str:
@@ -331,3 +334,53 @@ def test_nothing_of_the_configuration_is_logged(node: FaultyNode, sandbox: Sandb
     assert "no-such" in on_node
     found = node.run("grep", "-rl", secret, "/var/run/cilium", check=False).stdout
     assert found == ""
+
+
+def test_after_a_change_of_mode_the_plugins_pods_live_on_and_it_gets_their_addresses_back(
+    lab: Cluster, node: FaultyNode
+) -> None:
+    """The last test of this lab: the mode stays changed."""
+    apply_pod(lab, "former", node.name)
+    address = pod_ip(lab, "former")
+
+    own = a_list({"type": "ciliate-cni"})
+    reconfigure(lab, lambda _: own, "ipam.mode=kubernetes", "local-router-ipv4=")
+    apply_pod(lab, "latter", "k8s-ctr")
+
+    assert pod_ip(lab, "latter").startswith("10.244.")
+    await_ping(lab, "latter", address)
+    await_ping(lab, "former", pod_ip(lab, "latter"))
+    assert address in booked(node)
+    delete_pods(lab, "former", "latter")
+    await_freed(node, address)
+
+
+def test_both_families_are_delegated() -> None:
+    six = {"k8s-ctr": "fd00:60:0::/64", "k8s-w1": "fd00:60:1::/64"}
+
+    def a_dual_list(node: FaultyNode) -> str:
+        ipam = host_local(SUBNETS[node.name], six[node.name])
+        return a_list({"type": "ciliate-cni", "ipam": ipam})
+
+    with fault_lab("delegated6", "--dual-stack") as lab:
+        reconfigure(
+            lab,
+            a_dual_list,
+            "ipam.mode=delegated-plugin",
+            "cni.customConf=true",
+            f"local-router-ipv4={ROUTER}",
+            "local-router-ipv6=fd00:23::1",
+        )
+        for name in NODES:
+            apply_pod(lab, f"pod-{name}", name)
+        here, there = (pod_ips(lab, f"pod-{name}") for name in NODES)
+        assert len(here) == len(there) == 2
+        for address in there:
+            await_ping(lab, "pod-k8s-ctr", address)
+        for address in here:
+            await_ping(lab, "pod-k8s-w1", address)
+            await_ping(lab, "pod-k8s-ctr", internet_of(address))
+        delete_pods(lab, *(f"pod-{name}" for name in NODES))
+        for name in NODES:
+            node = FaultyNode(lab, name)
+            await_freed(node, *(here if name == "k8s-ctr" else there))
