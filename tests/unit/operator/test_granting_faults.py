@@ -284,7 +284,7 @@ async def test_pools_and_nodes_are_shown_on_the_health_socket(
 
     assert status == 200
     [pool] = document["pools"]
-    assert (pool["pool"], pool["family"], pool["blocks"]) == ("cluster-pool", "ipv4", 2)
+    assert (pool["pool"], pool["family"], pool["blocks"]) == ("default", "ipv4", 2)
     assert (pool["used"], pool["free"], pool["exhausted"]) == (2, 0, True)
     assert pool["seconds_to_exhaustion"] == 0
     nodes = {node["node"]: node for node in document["nodes"]}
