@@ -173,6 +173,9 @@ class NodeAddresses:
             BlockExhaustedError: The one CIDR of a pool has no address left.
             PoolExhaustedError: None of several has.
         """
+        if len(self.versions) == 1:
+            (version,) = self.versions
+            return (self.allocate_one(owner, pools[version] if pools else DEFAULT_POOL, version),)
         given: list[IPAddress] = []
         try:
             for version in self._descending:
@@ -244,10 +247,12 @@ class NodeAddresses:
         """Free addresses; those nobody holds are a success too. A drained block goes."""
         for address in addresses:
             version = 4 if isinstance(address, IPv4Address) else 6
+            released = False
             for held in self._by_version[version]:
                 block = held.block
                 if self._release_in(held, address) if held.reserved else block.release(address):
-                    self.freed[version] += 1
+                    released = True
+            self.freed[version] += released
         if self._drains and self._drop_drained():
             self._notify()
 
