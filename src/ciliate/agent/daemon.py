@@ -19,7 +19,7 @@ from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.collection import FlowCollector
 from ciliate.agent.context import Context, Paths
-from ciliate.agent.delegated import delegation_of
+from ciliate.agent.delegated import DelegatedAddresses, DelegatedAttachments
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
@@ -32,9 +32,10 @@ from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Report, Sources
 from ciliate.agent.restore import restore_endpoints
 from ciliate.agent.router import Router
-from ciliate.agent.runtime_config import RuntimeConfig
+from ciliate.agent.runtime_config import RuntimeConfig, node_path
 from ciliate.agent.server import AgentServer
 from ciliate.agent.strays import Strays
+from ciliate.cni.delegate import Delegate
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.server import Backend, CniServer
 from ciliate.config.keys import review
@@ -302,14 +303,17 @@ class RunningNode:
     def _attachments(self) -> tuple[PodAttachments, Backend]:
         """Return who attaches pods, and who answers for it."""
         settings = self.context.settings
-        delegation = delegation_of(
-            settings.ipam,
+        delegate = Delegate(node_path)
+        addresses = DelegatedAddresses(
+            delegate,
             self.table,
+            is_current=settings.ipam.mode == "delegated-plugin",
             former=self.ipam.source,
+            versions=settings.ipam.versions,
             node_addresses=lambda: (*self.watch.current.addresses, *self.ipam.router.current),
         )
         wiring = Wiring(
-            addresses=self.ipam.source if delegation is None else delegation.addresses,
+            addresses=addresses,
             books=Bookkeeping(
                 table=self.table,
                 store=self.store,
@@ -323,8 +327,7 @@ class RunningNode:
             versions=settings.ipam.versions,
         )
         attachments = PodAttachments(wiring, self.pod_network, self.context.tasks)
-        backend = attachments if delegation is None else delegation.around(attachments)
-        return attachments, backend
+        return attachments, DelegatedAttachments(attachments, addresses, delegate)
 
     async def _keep_house(self, attachments: PodAttachments) -> None:
         status = RunStatus("remove-vanished-endpoints")
