@@ -38,7 +38,11 @@ Decide = Callable[[CiliumNode, bool], Decision]
 
 
 class Granting:
-    """Serves nodes of `table`; `decide` is told whether an earlier write may still take effect."""
+    """Serves nodes of `table`; `decide` is told whether what we know of the node is settled.
+
+    It is not while an earlier write may still take effect. Nothing is given while `current` says
+    that a watch is interrupted: who knows what others use by now.
+    """
 
     def __init__(
         self,
@@ -48,8 +52,10 @@ class Granting:
         writer: CidrWriter,
         events: EventRecorder,
         *,
+        current: Callable[[], bool],
         outside_changed: Callable[[], None],
     ) -> None:
+        self._current = current
         self._outside_changed = outside_changed
         self._table = table
         self._allocator = allocator
@@ -131,8 +137,8 @@ class Granting:
             self._stray_since.pop(name, None)
             self._note(name, Decision())
             return
-        if not self._table.connected:
-            self._queue.put_after(name, RETRY_S)  # Who knows what others have been given.
+        if not self._current():
+            self._queue.put_after(name, RETRY_S)
             return
         version = node.metadata.resource_version
         based_on, outcome = self._written.get(name, ("", Outcome.NOTHING))

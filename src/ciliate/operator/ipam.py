@@ -94,6 +94,7 @@ class NodeRanges:
             self._decide,
             writer,
             self._events,
+            current=lambda: table.connected and tables.endpoints.connected,
             outside_changed=self._pools_changed.set,
         )
         self._usage = Usage(

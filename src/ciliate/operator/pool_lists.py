@@ -101,6 +101,11 @@ class PoolLists:
                 f"{mask} was changed from {now.block_length} to {wanted.block_length}: {until}"
             )
             return False
+        unreadable = [text for text in wanted.cidrs if not _is_cidr(text)]
+        if unreadable:
+            for text in unreadable:
+                problems[f"{name} {text}"] = f"{name}: {text!r} is no CIDR: correct or remove it"
+            return False
         before, after = ({Cidr.parse(c): c for c in ranges.cidrs} for ranges in (now, wanted))
         for cidr in before.keys() - after.keys():
             problems[f"{name} {cidr}"] = f"{cidr} was taken out of {name} or changed: {until}"
@@ -118,3 +123,11 @@ class PoolLists:
         kept = tuple(text for text in added if str(Cidr.parse(text)) not in bad)
         self._ranges[version] = PoolRanges((*now.cidrs, *kept), now.block_length)
         return bool(kept)
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        Cidr.parse(text)
+    except ValueError:
+        return False
+    return True

@@ -101,6 +101,9 @@ async def test_a_range_appended_at_run_time_serves_who_waited(
     ("data", "message"),
     [
         ({"cluster_pool_ipv4_cidr": "10.51.0.0/16"}, "10.50.0.0/16 was taken out of"),
+        ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 ten"}, "'ten' is no CIDR"),
+        ({"cluster_pool_ipv4_cidr": ""}, "must be provided when using ClusterPool"),
+        ({"cluster_pool_ipv4_mask_size": "x"}, "is no whole number"),
         ({"cluster_pool_ipv4_mask_size": "25"}, "was changed from 24 to 25"),
         ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 10.50.9.0/24"}, "collides with clusterCIDR"),
     ],
