@@ -1,0 +1,20 @@
+"""`ciliate ipam`: the addresses of a cluster, from the plan to the repair.
+
+Each command is a module of its own, imported when it is used.
+"""
+
+from typing import Final
+
+import click
+
+from ciliate.cli.lazy_group import LazyGroup
+
+#: Command -> where its click command lives.
+_COMMANDS: Final = {
+    "plan": "ciliate.cli.ipam_plan:command",
+}
+
+
+@click.group("ipam", cls=LazyGroup, lazy=_COMMANDS)
+def command() -> None:
+    """Plan, see and repair the addresses of the cluster."""
