@@ -234,6 +234,14 @@ class ClusterNodes(AgentModel, frozen=True, kw_only=True):
     nodes_added: tuple[NodeElement, ...] = ()
 
 
+class MetricSample(AgentModel, frozen=True, kw_only=True):
+    """One series of GET /v1/metrics, with its value now."""
+
+    name: str
+    value: float
+    labels: dict[str, str] = {}
+
+
 #: Identities every cluster knows, by number (bpf/abi.h, enum reserved_identity).
 RESERVED_IDENTITIES: Final[Mapping[int, str]] = {
     0: "unknown",

@@ -52,7 +52,7 @@ class EndpointMissingError(CiliateError):
 @click.group(
     "dbg",
     cls=LazyGroup,
-    lazy={"bpf": "ciliate.cli.dbg_bpf:command"},
+    lazy={"bpf": "ciliate.cli.dbg_bpf:command", "metrics": "ciliate.cli.dbg_metrics:command"},
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
 )
 def command() -> None:

@@ -30,6 +30,7 @@ class Kind(enum.Enum):
     IPV6_CIDR = "IPv6 prefix"
     IPV4_CIDRS = "IPv4 prefix list"
     IPV6_CIDRS = "IPv6 prefix list"
+    LISTEN = "listen address"
     POOL_COUNTS = "counts by pool"
 
 
@@ -49,6 +50,7 @@ _READERS: Final[Mapping[Kind, Callable[[str], object]]] = {
     Kind.WORDS: values.read_words,
     Kind.DEVICES: values.read_devices,
     Kind.PORT_RANGE: values.read_port_range,
+    Kind.LISTEN: values.read_listen_address,
     Kind.POOL_COUNTS: values.read_pool_counts,
     Kind.IPV4: lambda text: values.read_address(text, version=4),
     Kind.IPV6: lambda text: values.read_address(text, version=6),

@@ -352,14 +352,14 @@ _NODE: Final = (
 _METRICS: Final = (
     Key(
         name="prometheus-serve-addr",
-        kind=Kind.STRING,
+        kind=Kind.LISTEN,
         default="",
         meaning="Where the agent serves metrics over HTTP, such as `:9962`; empty: nowhere but on"
         " its socket.",
     ),
     Key(
         name="operator-prometheus-serve-addr",
-        kind=Kind.STRING,
+        kind=Kind.LISTEN,
         default="",
         scope=Scope.OPERATOR,
         meaning="Where the operator serves metrics over HTTP, such as `:9963`; empty: nowhere but"

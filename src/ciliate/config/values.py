@@ -143,6 +143,21 @@ def read_port_range(text: str) -> tuple[int, int]:
     return first, last
 
 
+def read_listen_address(text: str) -> tuple[str, int]:
+    """Return host and port of ":9962", "127.0.0.1:9962" or "[::1]:9962"; no host means any."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueTextError(
+            problem="is no address with a port", remedy='write such as ":9962" or "127.0.0.1:9962"'
+        )
+    if ":" in host and not bracketed:
+        raise ValueTextError(
+            problem="is no address with a port", remedy=f'write IPv6 as "[{host}]:{port}"'
+        )
+    return host.strip("[]"), int(port)
+
+
 def read_pool_counts(text: str) -> dict[str, int]:
     """Return the count of each pool of "default=8,mars=16"."""
     counts: dict[str, int] = {}

@@ -63,3 +63,22 @@ def test_what_is_no_port_range_is_refused(text: str) -> None:
 )
 def test_booleans_are_those_of_go(text: str, *, value: bool) -> None:
     assert values.read_bool(text) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        (":9962", "", 9962),
+        ("127.0.0.1:9962", "127.0.0.1", 9962),
+        ("[::1]:1", "::1", 1),
+        ("localhost:65535", "localhost", 65535),
+    ],
+)
+def test_listen_address_is_host_and_port(text: str, host: str, port: int) -> None:
+    assert values.read_listen_address(text) == (host, port)
+
+
+@pytest.mark.parametrize("text", ["9962", ":", ":0", ":65536", ":http", "::1:9962", "127.0.0.1"])
+def test_what_is_no_listen_address_is_refused(text: str) -> None:
+    with pytest.raises(values.ValueTextError, match="is no address with a port"):
+        values.read_listen_address(text)

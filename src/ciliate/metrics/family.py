@@ -1,0 +1,34 @@
+"""What is measured, as values: a name, labels, numbers. Pure.
+
+Who owns the tables makes families of them when asked (a `Source`); nothing is counted on hot paths
+that a table already knows.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+#: The values of one set of labels, in the order of the family's label names.
+Sample = tuple[tuple[str, ...], float]
+
+
+class FamilyKind(enum.Enum):
+    """How a metric moves: only up, or either way."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All series of one metric name; a counter's name ends in `_total`."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...]
+    samples: Sequence[Sample]
+    kind: FamilyKind = FamilyKind.GAUGE
+
+
+#: Reads the tables and returns what they say now.
+Source = Callable[[], Iterable[Family]]
