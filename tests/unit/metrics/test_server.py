@@ -79,11 +79,10 @@ async def test_port_in_use_is_told_once_and_taken_when_it_is_free(
 async def test_port_is_free_when_the_server_has_ended_though_a_scraper_is_connected() -> None:
     port = _free_port()
     server = MetricsServer(_metrics(), key="k", address=f"127.0.0.1:{port}")
-    async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_S):
-        async with _running(server):
-            await _until(lambda: server.status.successes > 0)
-            async with session.get(f"http://127.0.0.1:{port}/metrics") as found:
-                await found.read()
+    async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_S), _running(server):
+        await _until(lambda: server.status.successes > 0)
+        async with session.get(f"http://127.0.0.1:{port}/metrics") as found:
+            await found.read()
 
     with socket.create_server(("127.0.0.1", port)):
         pass
