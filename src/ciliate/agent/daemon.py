@@ -23,6 +23,7 @@ from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
 from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
+from ciliate.agent.metrics import ipam_families
 from ciliate.agent.node_ipam import NodeIPAM
 from ciliate.agent.only_agent import only_agent
 from ciliate.agent.reconcilers import Reconcilers
@@ -44,6 +45,8 @@ from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.kube.client import ApiClient
+from ciliate.metrics.family import Family
+from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
@@ -144,7 +147,8 @@ class Agent:
             _log.info("%d settings have no effect (see dbg status)", len(warnings))
         self._progress.say("setting up the node")
         node = await RunningNode.set_up(context, self._runtime_config, self._progress)
-        server.show(Report(node.sources(warnings=warnings, started_at=self._started_at)))
+        report = Report(node.sources(warnings=warnings, started_at=self._started_at))
+        server.show(report, node.metrics())
         async with node.cni_service():
             self._progress.done()
             spent = datetime.now(UTC) - self._started_at
@@ -245,6 +249,21 @@ class RunningNode:
         collector = FlowCollector(self.datapath)
         self.statuses.append(collector.status)
         tasks.create_task(collector.run())
+
+    def metrics(self) -> Metrics:
+        """Return what answers questions for metrics; serve it where the settings say so."""
+        ipam, address = self.ipam, self.context.settings.metrics_address
+
+        def families() -> tuple[Family, ...]:
+            pending = ipam.demand.pending if ipam.demand is not None else {}
+            return ipam_families(ipam.addresses, pending)
+
+        metrics = Metrics(families, process="cilium")
+        if address:
+            server = MetricsServer(metrics, key="prometheus-serve-addr", address=address)
+            self.statuses.append(server.status)
+            self.context.tasks.create_task(server.run())
+        return metrics
 
     @property
     def mtu(self) -> int:

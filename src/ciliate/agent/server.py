@@ -16,6 +16,7 @@ from aiohttp import web
 from ciliate.agent.bootstrap import Progress
 from ciliate.api.agent import ApiError
 from ciliate.errors import CiliateError
+from ciliate.metrics.server import Metrics
 
 
 class Answers(Protocol):
@@ -27,20 +28,23 @@ class Answers(Protocol):
 
 
 class AgentServer:
-    """Serves `/v1/…`; an async context manager."""
+    """Serves `/v1/…` and `/metrics`; an async context manager."""
 
     def __init__(self, progress: Progress, path: Path) -> None:
         self._progress = progress
         self._path = path
         self._answers: Answers | None = None
+        self._metrics: Metrics | None = None
         self._runner: web.AppRunner | None = None
 
-    def show(self, answers: Answers) -> None:
-        """Answer from `answers` from now on."""
+    def show(self, answers: Answers, metrics: Metrics) -> None:
+        """Answer from `answers` and `metrics` from now on."""
         self._answers = answers
+        self._metrics = metrics
 
     async def __aenter__(self) -> Self:
         application = web.Application()
+        application.router.add_get("/metrics", self._scrape)
         application.router.add_get("/v1/{path:.+}", self._serve)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
@@ -63,12 +67,19 @@ class AgentServer:
         if self._answers is None or (path == "healthz" and self._progress.text):
             return _response(503, ApiError(message=f"agent is {self._progress.text}"))
         try:
+            if path == "metrics" and self._metrics is not None:
+                return _response(200, await self._metrics.samples())
             found = await self._answers.answer(path)
         except CiliateError as error:
             return _response(500, ApiError(message=str(error)))
         if found is None:
             return _response(404, ApiError(message=f"/v1/{path}: there is no such object"))
         return _response(200, found)
+
+    async def _scrape(self, request: web.Request) -> web.Response:
+        if self._metrics is None:
+            return _response(503, ApiError(message=f"agent is {self._progress.text}"))
+        return await self._metrics.text(request)
 
 
 def _response(status: int, body: object) -> web.Response:

@@ -149,19 +149,17 @@ def plan(
     )
 
 
-def usable_addresses(mask_size: int, version: int, mode: Mode) -> int:
+def usable_addresses(mask_size: int, version: int) -> int:
     """Return how many addresses of a block are given out, the router's among them."""
     size: int = 1 << ((32 if version == 4 else 128) - mask_size)
-    if size <= 2:  # Host scope keeps first and last and so has none; multi-pool gives them out.
-        return size if mode is Mode.MULTI_POOL else 0
-    return size - 2
+    return size if size <= 2 else size - 2  # So small a block has no first and last to spare.
 
 
 def evaluate(wanted: Wanted, pools: Sequence[IPNetwork], mask_size: int) -> MaskSize:
     """Return what `pools`, all of one family, give with blocks of `mask_size`."""
     version = pools[0].version
     blocks = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(wanted, p, mask_size))
-    usable = usable_addresses(mask_size, version, wanted.mode)
+    usable = usable_addresses(mask_size, version)
     if wanted.mode is Mode.MULTI_POOL:
         asked = needed(wanted.pods_per_node + _ROUTER, wanted.pre_allocation)
         per_node = -(-asked // usable)
@@ -319,7 +317,7 @@ def _larger_pool(wanted: Wanted, pools: Sequence[IPNetwork]) -> str:
 
 def _pods_of_one(wanted: Wanted, mask_size: int, version: int) -> bool:
     """Whether one block of `mask_size` holds a node's pods."""
-    usable = usable_addresses(mask_size, version, wanted.mode)
+    usable = usable_addresses(mask_size, version)
     if wanted.mode is Mode.MULTI_POOL:
         return usable >= needed(wanted.pods_per_node + _ROUTER, wanted.pre_allocation)
     return usable - _ROUTER >= wanted.pods_per_node

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ciliate.ipam.allocator import Block
 from ciliate.ipam.demand import needed
+from ciliate.ipam.node import NodeAddresses
 from ciliate.ipam.sizing import GrowthUnit, Mode, Wanted, evaluate, find_overlaps, plan
 from ciliate.net.address import IPNetwork
 
@@ -38,9 +39,15 @@ def test_pods_of_a_node_are_those_of_the_reference(mask_size: int, pods: int) ->
     assert found.pods_per_node_max == Block(ip_network(f"10.0.0.0/{mask_size}")).usable - 1
 
 
-@pytest.mark.parametrize("mask_size", [31, 32])
-def test_host_scope_gives_nothing_out_of_two_addresses(mask_size: int) -> None:
-    assert evaluate(_wanted(), _nets("10.0.0.0/16"), mask_size).pods_per_node_max == 0
+@pytest.mark.parametrize(("mask_size", "pods"), [(31, 1), (32, 0)])
+def test_blocks_of_one_or_two_addresses_are_given_whole(mask_size: int, pods: int) -> None:
+    addresses = NodeAddresses((4,))
+    addresses.set_current({"default": [ip_network(f"10.0.0.0/{mask_size}")]})
+
+    found = evaluate(_wanted(), _nets("10.0.0.0/16"), mask_size)
+
+    assert found.usable_per_block == addresses.usage("default", 4).usable
+    assert found.pods_per_node_max == pods
 
 
 def test_blocks_of_several_pools_add_up_and_too_short_pools_give_none() -> None:
@@ -165,7 +172,7 @@ def test_what_fits_can_be_given_block_by_block(
     )
     size = 1 << (32 - mask_size)
     multi = mode is Mode.MULTI_POOL
-    give = size if multi and size <= 2 else max(size - 2, 0)
+    give = size if size <= 2 else size - 2
     if multi:
         asked = needed(pods + 1, 8)
         each = next(n for n in range(1, asked + 1) if n * give >= asked)
