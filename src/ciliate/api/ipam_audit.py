@@ -30,7 +30,7 @@ class Evidence(AgentModel, frozen=True, kw_only=True):
     says: str
 
 
-class Finding(AgentModel, frozen=True, kw_only=True):
+class Finding(AgentModel, frozen=True, kw_only=True, omit_defaults=False):
     """Witnesses that do not agree about one object.
 
     `since` is when it was first seen: by the agent that looks all the time, or by the command.
@@ -56,7 +56,7 @@ class CheckRequest(AgentModel, frozen=True, kw_only=True):
     grace_s: float = 5.0
 
 
-class CheckReport(AgentModel, frozen=True, kw_only=True):
+class CheckReport(AgentModel, frozen=True, kw_only=True, omit_defaults=False):
     """One node; `young` counts what differs for less than the grace time."""
 
     node: str
@@ -78,7 +78,7 @@ class RepairRequest(AgentModel, frozen=True, kw_only=True):
     undo: str = ""
 
 
-class RepairRecord(AgentModel, frozen=True, kw_only=True):
+class RepairRecord(AgentModel, frozen=True, kw_only=True, omit_defaults=False):
     """An address that was freed, as its file keeps it: enough to take it again."""
 
     id: str  # Of the repair: all addresses freed at once have the same.
@@ -100,7 +100,7 @@ class Kept(AgentModel, frozen=True, kw_only=True):
     reason: str
 
 
-class RepairReport(AgentModel, frozen=True, kw_only=True):
+class RepairReport(AgentModel, frozen=True, kw_only=True, omit_defaults=False):
     """What was done on one node; after a dry run, what would be."""
 
     node: str

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ciliate.cli.agent_client import AgentClient
 
 #: Beyond what is asked for, the agent looks twice and waits for a quiet moment.
-_AGENT_WORKS_S: Final = 20.0
+_AGENT_WORKS_S: Final = 10.0
 
 
 @click.group("ipam", invoke_without_command=True)

@@ -128,21 +128,20 @@ async def check(
         KubeError: The API server refuses or does not answer.
         NodeMissingError: There is no such node.
     """
-    from ciliate.api.cilium_node import CILIUM_NODES  # noqa: PLC0415 - see `command`.
-    from ciliate.cli.cluster_addresses import (  # noqa: PLC0415 - see `command`.
-        list_if_defined,
-        read_witnesses,
-    )
+    # Here, since whoever asks for help does not wait for the API client's imports.
+    from ciliate.cli.cluster_addresses import read_witnesses  # noqa: PLC0415
     from ciliate.cli.cluster_agents import ANSWER_S, Answers, ask_agents  # noqa: PLC0415
     from ciliate.ipam.cluster_audit import audit_cluster  # noqa: PLC0415
 
     async with client:
-        names = {each.metadata.name for each in await list_if_defined(client, CILIUM_NODES)}
-        if node and node not in names:
-            raise NodeMissingError(wanted=node, present=names)
-        asked = {node} if node else names
         begun = time.monotonic()
         first = await read_witnesses(client, {})
+        names = {each.metadata.name for each in first.cilium_nodes}
+        if node and node not in names:
+            raise NodeMissingError(wanted=node, present=names)
+        # What is only a CiliumNode has no machine behind it: that is a finding of its own.
+        machines = names & {each.metadata.name for each in first.nodes}
+        asked = machines & {node} if node else machines
         answers: Answers[CheckReport] = Answers({}, {})
         if with_agents:
             words = ("ipam", "check", "--grace", f"{grace_s * 1000:.0f}ms")

@@ -133,9 +133,12 @@ async def _act(
 
 async def _nodes(client: "ApiClient", wanted: str) -> list[str]:
     from ciliate.api.cilium_node import CILIUM_NODES  # noqa: PLC0415 - as above.
+    from ciliate.api.core import NODES  # noqa: PLC0415 - as above.
     from ciliate.cli.ipam_check import NodeMissingError  # noqa: PLC0415 - as above.
 
-    names = [each.metadata.name for each in (await client.list(CILIUM_NODES)).items]
+    machines = {each.metadata.name for each in (await client.list(NODES)).items}
+    nodes = (await client.list(CILIUM_NODES)).items
+    names = [each.metadata.name for each in nodes if each.metadata.name in machines]
     if wanted and wanted not in names:
         raise NodeMissingError(wanted=wanted, present=names)
     return [wanted] if wanted else names

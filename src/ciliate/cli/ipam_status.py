@@ -111,6 +111,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventor
     from ciliate.api.agent_ipam import IpamReport  # noqa: PLC0415
     from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS  # noqa: PLC0415
     from ciliate.api.cilium_node import CILIUM_NODES  # noqa: PLC0415
+    from ciliate.api.core import NODES  # noqa: PLC0415
     from ciliate.api.operator_ipam import OperatorIpam  # noqa: PLC0415
     from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS  # noqa: PLC0415
     from ciliate.cli.cluster_addresses import (  # noqa: PLC0415
@@ -134,7 +135,9 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventor
     answers: Answers[IpamReport] = Answers({}, {})
     operator, problem = None, "not asked"
     if with_agents:
-        names = [each.metadata.name for each in nodes if node in ("", each.metadata.name)]
+        machines = {each.metadata.name for each in (await client.list(NODES)).items}
+        names = {each.metadata.name for each in nodes if node in ("", each.metadata.name)}
+        names &= machines  # A CiliumNode without Node has no agent: `ipam check` tells.
         answers = await ask_agents(client, names, ("ipam",), IpamReport)
         if ipam_mode(config) in ("cluster-pool", "multi-pool"):
             try:
