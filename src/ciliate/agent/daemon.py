@@ -23,6 +23,9 @@ from ciliate.agent.delegated import DelegatedAddresses, DelegatedAttachments
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.ipam_check import IpamCheck
+from ciliate.agent.ipam_repair import IpamRepair
+from ciliate.agent.ipam_witnesses import Witnesses
 from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
 from ciliate.agent.metrics import ipam_families
@@ -165,6 +168,7 @@ class RunningNode:
 
     context: Context
     ipam: NodeIPAM
+    check: IpamCheck
     table: EndpointTable
     store: EndpointStore
     datapath: Datapath
@@ -221,6 +225,7 @@ class RunningNode:
         node = cls(
             context,
             ipam,
+            IpamCheck(Witnesses(context, ipam, table, datapath)),
             table,
             store,
             datapath,
@@ -249,6 +254,8 @@ class RunningNode:
         tasks.create_task(self.watch.follow())
         tasks.create_task(self.watch.run())
         tasks.create_task(self.ipam.router.follow(lambda: self.mtu))
+        tasks.create_task(self.check.run())
+        self.statuses.append(self.check.status)
         collector = FlowCollector(self.datapath)
         self.statuses.append(collector.status)
         tasks.create_task(collector.run())
@@ -342,12 +349,24 @@ class RunningNode:
             else:
                 status.succeeded()
 
+    def _repair(self) -> IpamRepair:
+        demand = self.ipam.demand
+        return IpamRepair(
+            self.context,
+            self.ipam.addresses,
+            self.table,
+            self.check,
+            freed=demand.freed if demand is not None else lambda: None,
+        )
+
     def sources(self, *, warnings: tuple[str, ...], started_at: datetime) -> Sources:
         """Return what `dbg status` and its kin are made of."""
         return Sources(
             context=self.context,
             state=self.state,
             ipam=self.ipam,
+            check=self.check,
+            repair=self._repair(),
             table=self.table,
             statuses=self.statuses,
             datapath=self.datapath,
