@@ -51,7 +51,9 @@ class NodeIPAM:
     def make(cls, context: Context) -> "NodeIPAM":
         """Wire the parts; nothing is read or written yet."""
         settings, cluster, own = context.settings.ipam, context.cluster, context.own
-        addresses = NodeAddresses(settings.versions, start=lambda: random.randrange(_STARTS))
+        addresses = NodeAddresses(
+            settings.versions, start=lambda: random.randrange(_STARTS), edges=cluster.pool_edges
+        )
         for address in own.internal_ips:
             addresses.reserve(address, _NODE_IP_OWNER)
         file = CIDRFile(context.paths.state / "pod-cidrs.json")
