@@ -24,7 +24,6 @@ from ciliate.ipam.pool_errors import (
 )
 from ciliate.ipam.pools import Pools
 
-
 #: How much around a node's own address is given to no pod, as a prefix length: the node's network
 #: is not known, but routers and other hosts of it are near.
 _SURROUNDINGS: Final = {4: 24, 6: 120}
