@@ -236,6 +236,11 @@ class ClusterAllocator:
         host = _host(address)
         return host is None or any(c.contains(host) for c in self._held.get(node, ()))
 
+    def in_use(self, cidr: Cidr) -> bool:
+        """Whether a node claims, or a pod bears, an address of `cidr`."""
+        claimed = next(self._index.overlapping(cidr), None) is not None
+        return claimed or any(cidr.contains(pod) for pod, _holder in self._places.uses())
+
     def strays(self, node: str) -> list[Cidr]:
         """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
         claims = self._held.get(node, {})
