@@ -137,6 +137,7 @@ class NodeAddresses:
             if cidr not in self._held:
                 self._add(pool, cidr, draining=False)
                 changed = True
+        changed = self._drop_covered() or changed
         if changed:
             self._arrange(wanted)
             self._notify()
@@ -334,10 +335,35 @@ class NodeAddresses:
     def _drop_drained(self) -> bool:
         drained = [held for held in self._held.values() if held.draining and not held.in_use]
         for held in drained:
-            del self._held[held.cidr]
-            self._by_version[held.cidr.version].remove(held)
+            self._remove(held)
         self._drains = any(held.draining for held in self._held.values())
         return bool(drained)
+
+    def _drop_covered(self) -> bool:
+        """Drop draining blocks inside current ones, which know the same owners.
+
+        An agent that lost its state holds its pods' addresses one by one: when it gets the CIDR
+        back in which they are, a route and an entry for each were the cluster's burden.
+        """
+        covered = []
+        for held in self._held.values() if self._drains else ():
+            within = [
+                other.block
+                for other in self._by_version[held.cidr.version]
+                if not other.draining and other.cidr.overlaps(held.cidr)
+            ]
+            # A block's first and last address are not its own, unless it is that small.
+            used = [address for address, _owner in held.block.allocations()]
+            if held.draining and any(all(a in block for a in used) for block in within):
+                covered.append(held)
+        for held in covered:
+            self._remove(held)
+        self._drains = any(held.draining for held in self._held.values())
+        return bool(covered)
+
+    def _remove(self, held: HeldBlock) -> None:
+        del self._held[held.cidr]
+        self._by_version[held.cidr.version].remove(held)
 
     def _arrange(self, wanted: Mapping[IPNetwork, str]) -> None:
         """Blocks give addresses in the order in which the cluster names them."""
