@@ -64,6 +64,14 @@ enum attach_point {
 	ATTACH_POINT_COUNT = 4,
 };
 
+enum interface_flag {
+	/* what the pod sends goes on through the host's stack: its rules must see both directions
+	 */
+	INTERFACE_STACK_ROUTED = 1,
+	/* another plugin made it: ARP, discovery and groups are for that plugin's network */
+	INTERFACE_CHAINED = 2,
+};
+
 /* Value of `interfaces`: the endpoint behind a host-side pod interface, keyed by its ifindex. */
 struct interface {
 	struct ip_address ipv4; /* mapped; all zero when the endpoint has none */
@@ -71,12 +79,13 @@ struct interface {
 	__u32 identity;
 	__u16 endpoint_id;
 	__u8 node_mac[6]; /* of the host side: who answers ARP for the router */
-	__u32 pad;
+	__u32 flags; /* enum interface_flag */
 };
 _Static_assert(sizeof(struct interface) == 48, "layout of a pinned map");
 
 enum endpoint_flag {
 	ENDPOINT_HOST = 1, /* an address of the node itself: deliver to the stack */
+	ENDPOINT_STACK_ROUTED = 2, /* a pod whose packets go through the host's stack both ways */
 };
 
 /* Value of `endpoints`: who has this address on this node, keyed by struct ip_address. */

@@ -4,23 +4,10 @@
  * docs/DATAPATH.md, section "from_pod".
  */
 #include "lib/arp.h"
+#include "lib/discovery.h"
 #include "lib/drop.h"
 #include "lib/parse.h"
 #include "lib/route.h"
-
-/* Neighbour discovery, router discovery and redirects: RFC 4861, types 133 to 137. */
-enum { ND_FIRST = 133, ND_LAST = 137 };
-
-static __always_inline bool is_neighbour_discovery(struct __sk_buff *skb,
-						   const struct packet *packet)
-{
-	__u8 type;
-
-	return packet->is_v6 && packet->tuple.protocol == IPPROTO_ICMPV6 &&
-	       !packet->fragment_offset &&
-	       !bpf_skb_load_bytes(skb, packet->l4_offset, &type, sizeof(type)) &&
-	       type >= ND_FIRST && type <= ND_LAST;
-}
 
 static __always_inline bool source_is_own(const struct packet *packet,
 					  const struct interface *interface)
@@ -37,6 +24,7 @@ int from_pod(struct __sk_buff *skb)
 	struct interface *interface = bpf_map_lookup_elem(&interfaces, &ifindex);
 	struct endpoint *endpoint;
 	struct packet packet = {};
+	bool chained;
 	int error;
 
 	if (!interface)
@@ -44,12 +32,15 @@ int from_pod(struct __sk_buff *skb)
 	if (skb->vlan_present) /* the tag would leave with the packet, into a network of the node's
 				*/
 		return drop(skb, DROP_VLAN_NOT_ALLOWED, FROM_POD);
+	chained = interface->flags & INTERFACE_CHAINED;
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
-		return answer_arp(skb, interface);
+		return chained ? pass(skb, FROM_POD) : answer_arp(skb, interface);
 
 	error = parse_l3(skb, &packet);
 	if (error)
 		return drop(skb, error == NOT_IP ? DROP_UNSUPPORTED_L3_PROTOCOL : error, FROM_POD);
+	if (chained && stays_on_link(skb, &packet))
+		return pass(skb, FROM_POD);
 	if (is_neighbour_discovery(skb, &packet))
 		return drop(skb, DROP_FORBIDDEN_ICMPV6, FROM_POD);
 	if (verify_source && !source_is_own(&packet, interface))
@@ -58,6 +49,8 @@ int from_pod(struct __sk_buff *skb)
 	if (address_is_multicast(&packet.tuple.destination, packet.is_v6))
 		return drop(skb, DROP_UNKNOWN_L3_TARGET, FROM_POD);
 
+	if (interface->flags & INTERFACE_STACK_ROUTED)
+		return pass(skb, FROM_POD);
 	endpoint = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination);
 	if (!endpoint)
 		return forward_by_fib(skb, &packet, FROM_POD);

@@ -4,6 +4,7 @@
  * Packets from other pods and from the network do not pass here: they are redirected to the
  * pod's end. docs/DATAPATH.md, section "to_pod".
  */
+#include "lib/discovery.h"
 #include "lib/drop.h"
 #include "lib/parse.h"
 
@@ -26,11 +27,13 @@ int to_pod(struct __sk_buff *skb)
 	if (!interface)
 		return drop(skb, DROP_UNKNOWN_ENDPOINT, TO_POD);
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
-		return pass(skb, TO_POD); /* our own answers to the pod's requests */
+		return pass(skb, TO_POD); /* our own answers, or another plugin's ARP */
 
 	error = parse_l3(skb, &packet);
 	if (error)
 		return drop(skb, error == NOT_IP ? DROP_UNSUPPORTED_L3_PROTOCOL : error, TO_POD);
+	if (interface->flags & INTERFACE_CHAINED && stays_on_link(skb, &packet))
+		return pass(skb, TO_POD);
 	if (!destination_is_pod(&packet, interface)) /* a route that outlived its endpoint */
 		return drop(skb, DROP_STALE_OR_UNROUTABLE_IP, TO_POD);
 	return pass(skb, TO_POD);

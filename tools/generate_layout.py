@@ -32,11 +32,12 @@ ENUMS: Final = (
     "drop_reason",
     "attach_point",
     "tuple_direction",
+    "interface_flag",
     "endpoint_flag",
     "ipcache_flag",
     "connection_flag",
 )
-FLAGS: Final = frozenset({"endpoint_flag", "ipcache_flag", "connection_flag"})
+FLAGS: Final = frozenset({"interface_flag", "endpoint_flag", "ipcache_flag", "connection_flag"})
 
 #: What Cilium's commands and metrics call each reason.
 DROP_TEXT: Final = {

@@ -9,6 +9,7 @@
 enum reserved_identity *reserved_identity;
 enum drop_reason *drop_reason;
 enum attach_point *attach_point;
+enum interface_flag *interface_flag;
 enum endpoint_flag *endpoint_flag;
 enum ipcache_flag *ipcache_flag;
 enum tuple_direction *tuple_direction;

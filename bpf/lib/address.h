@@ -43,6 +43,12 @@ static __always_inline bool address_is_multicast(const struct ip_address *addres
 	return (address->words[3] & bpf_htonl(0xe0000000)) == bpf_htonl(0xe0000000);
 }
 
+/* fe80::/10 (RFC 4291): never leaves its link. */
+static __always_inline bool address_is_link_local(const struct ip_address *address, bool is_v6)
+{
+	return is_v6 && (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
 static __always_inline bool in_prefix(const struct ip_address *address,
 				      const volatile struct ip_address *prefix,
 				      const volatile struct ip_address *mask)

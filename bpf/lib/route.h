@@ -51,10 +51,15 @@ static __always_inline bool set_macs(struct __sk_buff *skb, const __u8 destinati
 	return true;
 }
 
-/* Into a pod of this node: straight to the far end of its veth. */
+/*
+ * Into a pod of this node: straight to the far end of its veth, or by the stack where rules of
+ * others (portmap's, another plugin's) follow the pod's connections.
+ */
 static __always_inline int deliver_to_pod(struct __sk_buff *skb, const struct packet *packet,
 					  const struct endpoint *endpoint, enum attach_point point)
 {
+	if (endpoint->flags & ENDPOINT_STACK_ROUTED)
+		return pass(skb, point);
 	if (!decrement_ttl(skb, packet))
 		return pass(skb, point);
 	if (!set_macs(skb, endpoint->mac, endpoint->node_mac))

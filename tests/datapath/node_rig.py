@@ -258,7 +258,9 @@ def _fill_maps(datapath: Datapath, pods: list[Pod], uplink: int) -> None:
             host_mac, mac = mac_octets(Mac(pod.host_mac)), mac_octets(Mac(pod.mac))
             interfaces.put(
                 pod.host_ifindex,
-                Interface(octets(pod.ipv4), octets(pod.ipv6), _POD_IDENTITY, pod.number, host_mac),
+                Interface(
+                    octets(pod.ipv4), octets(pod.ipv6), _POD_IDENTITY, pod.number, host_mac, 0
+                ),
             )
             for address in (pod.ipv4, pod.ipv6):
                 endpoint = Endpoint(pod.host_ifindex, _POD_IDENTITY, pod.number, 0, mac, host_mac)

@@ -75,7 +75,7 @@ def test_settings_reach_the_program(
     agent: Agent, namespace: Namespace, settings: DatapathSettings, expected: int
 ) -> None:
     with agent.open(settings) as datapath, datapath.opened(INTERFACES) as interfaces:
-        interfaces.put(1, Interface(bytes(16), bytes(16), 1, 1, bytes(6)))
+        interfaces.put(1, Interface(bytes(16), bytes(16), 1, 1, bytes(6), 0))
 
         assert verdict(datapath) == expected
 
@@ -163,7 +163,7 @@ def test_another_capacity_keeps_the_entries_that_fit(
     agent: Agent, caplog: pytest.LogCaptureFixture, capacity: int, kept: int
 ) -> None:
     with agent.open(interfaces=2000) as first, first.opened(INTERFACES) as interfaces:
-        blank = Interface(bytes(16), bytes(16), 1, 1, bytes(6))
+        blank = Interface(bytes(16), bytes(16), 1, 1, bytes(6), 0)
         interfaces.put_many(dict.fromkeys(range(1000), blank))
 
     with caplog.at_level(logging.WARNING), agent.open(interfaces=capacity) as second:

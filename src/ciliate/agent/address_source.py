@@ -28,6 +28,11 @@ from ciliate.net.address import IPAddress
 CIDR_WAIT_S: Final = 20.0
 
 
+#: ADDs that may wait at one time: the CNI service has places for twice as many requests, and a DEL
+#: that frees an address must find one.
+WAITING_MAX: Final = 32
+
+
 class AddressSource(Protocol):
     """Gives addresses to pods and takes them back."""
 
@@ -67,6 +72,9 @@ class OwnAddresses:
         self._addresses = addresses
         self._pod_cidrs = pod_cidrs
         self._demand = demand
+        self._waiting = 0
+        self._news = asyncio.Event()  # Something may be free now that was not.
+        addresses.listen(self._news.set)
 
     async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
         """Return the pod's addresses, IPv6 first; waits for a CIDR that the node lacks.
@@ -95,18 +103,19 @@ class OwnAddresses:
     async def _wait(
         self, owner: str, pools: dict[int, str], error: IPAMError, deadline: float
     ) -> bool:
-        """Wait until the node's CIDRs change; False when that cannot help (any more)."""
-        if self._demand is None:
-            if not isinstance(error, PoolNotReadyError):
-                return False  # The one CIDR is full, and stays the one.
-        else:
+        """Wait until an address may be free; False when that cannot be expected (any more)."""
+        if self._demand is not None:
             for version, pool in pools.items():
                 self._demand.unmet(pool, version, owner)
+        elif not isinstance(error, PoolNotReadyError):
+            return False  # The one CIDR is full, and stays the one.
+        if self._waiting >= WAITING_MAX:
+            return False
+        self._news.clear()
+        self._waiting += 1
         try:
-            async with asyncio.timeout_at(
-                asyncio.get_running_loop().time() + deadline - time.monotonic()
-            ):
-                await self._pod_cidrs.changed()
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
+                await self._news.wait()
         except TimeoutError:
             missing = self._pod_cidrs.missing()
             if missing:
@@ -114,11 +123,14 @@ class OwnAddresses:
                     CniCode.TRY_AGAIN_LATER, f"{error}: {missing}", f"pod {owner}"
                 ) from error
             return False
+        finally:
+            self._waiting -= 1
         return True
 
     async def release(self, endpoint: Endpoint) -> None:
         """Free the endpoint's addresses."""
         self._addresses.release(endpoint.addresses)
+        self._news.set()
         if self._demand is not None:
             self._demand.freed()
 

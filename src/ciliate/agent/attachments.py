@@ -7,26 +7,24 @@ DEL: maps, then the interface in a group with others, then the address is free a
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ciliate.agent.address_source import AddressSource
+from ciliate.agent.bookkeeping import Bookkeeping
+from ciliate.agent.chained import ChainedPods
 from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.keyed_locks import KeyedLocks
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
+from ciliate.cni.given import PassedResult
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status
 from ciliate.cni.result import AddResult
-from ciliate.datapath import layout
-from ciliate.datapath.bpf_map import OpenMap
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.model import IDENTITY_INIT, Endpoint
-from ciliate.endpoint.plan import endpoint_entry, interface_entry
-from ciliate.endpoint.store import EndpointStore
-from ciliate.endpoint.table import EndpointTable
 from ciliate.errors import CiliateError
-from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.address import IPAddress
 from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.pod_link import PodLink, PodLinkState, host_name, new_mac
 
@@ -47,13 +45,11 @@ class Wiring:
     """What an attachment is made with."""
 
     addresses: AddressSource
-    table: EndpointTable
-    store: EndpointStore
+    books: Bookkeeping
     links: PodLinks
     programs: Programs
-    interfaces: OpenMap[int, layout.Interface]
-    endpoints: OpenMap[bytes, layout.Endpoint]
     identities: IdentityKeeper
+    versions: tuple[int, ...]  # IP versions in use.
 
 
 class PodAttachments:
@@ -63,13 +59,17 @@ class PodAttachments:
         self, wiring: Wiring, network: Callable[[], PodNetwork], tasks: asyncio.TaskGroup
     ) -> None:
         self._wiring = wiring
+        self._table = wiring.books.table
         self._network = network
         self._tasks = tasks
         self._locks = KeyedLocks()
+        self._chained = ChainedPods(wiring.links, wiring.programs, wiring.versions)
         self._removals: dict[int, asyncio.Task[None]] = {}  # By endpoint number.
 
-    async def add(self, request: Add) -> AddResult:
+    async def add(self, request: Add) -> AddResult | PassedResult:
         """Give a pod its interface (CNI ADD); a repeated request gets the same answer.
+
+        Behind another plugin: take over the interface that it made, and pass its result on.
 
         Raises:
             CniError: The node has no address left; retryable.
@@ -79,13 +79,17 @@ class PodAttachments:
         async with self._locks.held(attachment):
             known = self._find(attachment)
             if known is not None:
-                if known.netns == request.netns and await self._stands(known):
-                    return _result(known)
+                is_alike = known.chained == (request.prev_result is not None)
+                if is_alike and known.netns == request.netns and await self._stands(known):
+                    return _answer(request, known)
                 # A removal under way goes on; one that failed is tried again.
                 await self._detach(known)
                 self._refuse_while_it_stays(known)
-            endpoint = await self._attach(request)
-        return _result(endpoint)
+            if request.prev_result is not None:
+                endpoint = await self._take_over(request)
+            else:
+                endpoint = await self._attach(request)
+        return _answer(request, endpoint)
 
     async def delete(self, request: Del) -> None:
         """Take a pod's interface away (CNI DEL); what is gone already is a success."""
@@ -94,6 +98,20 @@ class PodAttachments:
             known = self._find(attachment)
             if known is not None:
                 self._start_removal(known)
+
+    async def delete_wholly(self, request: Del) -> Endpoint | None:
+        """Take a pod's interface away and return what it was, once it is gone.
+
+        Raises:
+            CniError: It stays for now; retryable.
+        """
+        attachment = request.attachment
+        async with self._locks.held(attachment):
+            known = self._find(attachment)
+            if known is not None:
+                await self._detach(known)
+                self._refuse_while_it_stays(known)
+        return known
 
     async def check(self, request: Check) -> None:
         """Verify that a pod's interface is as it was made (CNI CHECK).
@@ -109,13 +127,25 @@ class PodAttachments:
                 CniCode.UNKNOWN_CONTAINER,
                 f"container {attachment.container_id} has no interface {attachment.ifname} of ours",
             )
-        await self._wiring.links.check(self._link(known))
+        await self._verify(known)
+
+    async def _verify(self, endpoint: Endpoint) -> None:
+        if endpoint.chained:
+            await self._chained.check(endpoint)
+        else:
+            await self._wiring.links.check(self._link(endpoint))
 
     async def gc(self, request: Gc) -> None:
         """Remove every attachment that the runtime does not know any more (CNI GC)."""
         # By interface: of an endpoint whose file was damaged no container ID is known.
         valid = {host_name(each.container_id, each.ifname) for each in request.valid}
-        stale = [endpoint for endpoint in self._wiring.table if endpoint.host_name not in valid]
+        stale = [
+            endpoint
+            for endpoint in self._table
+            if endpoint.host_name not in valid
+            and _attachment(endpoint) not in request.valid
+            and not _is_nameless_chained(endpoint)
+        ]
         for endpoint in stale:
             _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
         await asyncio.gather(*map(self._detach_idle, stale))  # One group, one wait for RCU.
@@ -131,12 +161,14 @@ class PodAttachments:
 
         Removals that failed are tried again.
         """
-        known = tuple(self._wiring.table)  # First: a pod that comes meanwhile is not in question.
-        standing = {link.name for link in await self._wiring.links.observe()}
+        known = tuple(self._table)  # First: a pod that comes meanwhile is not in question.
+        chained = {endpoint.ifindex for endpoint in known if endpoint.chained}
+        links = await self._wiring.links.observe(chained=chained)
+        standing = {link.name: link.ifindex for link in links}
         for endpoint in known:
             if endpoint.state is EndpointState.DISCONNECTING:
                 await self._detach_idle(endpoint)
-            elif endpoint.host_name not in standing:
+            elif not _is_standing(endpoint, standing):
                 _log.warning(
                     "endpoint %d of pod %s lost its interface %s: forgotten",
                     endpoint.id,
@@ -147,20 +179,20 @@ class PodAttachments:
 
     def _find(self, attachment: Attachment) -> Endpoint | None:
         """Return the endpoint of an attachment, also one that is known by its interface alone."""
-        known = self._wiring.table.find(attachment.container_id, attachment.ifname)
+        known = self._table.find(attachment.container_id, attachment.ifname)
         if known is not None:
             return known
         name = host_name(attachment.container_id, attachment.ifname)
-        return next((e for e in self._wiring.table if e.host_name == name), None)
+        return next((e for e in self._table if e.host_name == name), None)
 
     async def _detach_idle(self, endpoint: Endpoint) -> None:
-        async with self._locks.held(Attachment(endpoint.container_id, endpoint.ifname)):
-            if self._wiring.table.get(endpoint.id) == endpoint:
+        async with self._locks.held(_attachment(endpoint)):
+            if self._table.get(endpoint.id) == endpoint:
                 await self._detach(endpoint)
 
     def _refuse_while_it_stays(self, former: Endpoint) -> None:
         """A new interface would bear the same name, which the former's removal goes by."""
-        if self._wiring.table.get(former.id) is not None:
+        if self._table.get(former.id) is not None:
             raise CniError(
                 CniCode.TRY_AGAIN_LATER,
                 f"interface {former.host_name} of pod {former.owner} cannot be removed yet",
@@ -171,7 +203,7 @@ class PodAttachments:
         if endpoint.state is EndpointState.DISCONNECTING:
             return False
         try:
-            await self._wiring.links.check(self._link(endpoint))
+            await self._verify(endpoint)
         except CiliateError as error:
             _log.info("endpoint %d is made anew: %s", endpoint.id, error)
             return False
@@ -179,11 +211,11 @@ class PodAttachments:
 
     async def _attach(self, request: Add) -> Endpoint:
         wiring = self._wiring
-        number = wiring.table.promise_id()
+        number = self._table.promise_id()
         try:
             addresses = await wiring.addresses.allocate(request)
         except BaseException:
-            wiring.table.remove(number)
+            self._table.remove(number)
             raise
         endpoint = self._draft(number, request, addresses)
         # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
@@ -191,17 +223,49 @@ class PodAttachments:
         try:
             state = await asyncio.shield(creation)
             endpoint = replace(endpoint, ifindex=state.host_ifindex)
-            self._connect(endpoint)
+            self._wiring.books.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
             await asyncio.shield(self._tasks.create_task(self._undo(endpoint, creation)))
             raise
         return endpoint
+
+    async def _take_over(self, request: Add) -> Endpoint:
+        """Make an interface of another plugin's an endpoint; it stays that plugin's."""
+        found = await self._chained.find(request)
+        await self._refuse_double(request, found.addresses)
+        endpoint = self._draft(self._table.promise_id(), request, found.addresses)
+        endpoint = found.complete(endpoint)
+        try:
+            await self._chained.attach(endpoint)
+            self._wiring.books.enter(endpoint)
+        except BaseException:  # Also when the request is cancelled.
+            await asyncio.shield(self._tasks.create_task(self._detach(endpoint)))
+            raise
+        return endpoint
+
+    async def _refuse_double(self, request: Add, addresses: tuple[IPAddress, ...]) -> None:
+        """Refuse an address that another pod of this node has: its packets would go astray."""
+        if self._holder(addresses) is not None:
+            await self.remove_vanished()  # The other plugin may have given it anew since.
+        holder = self._holder(addresses)
+        if holder is not None:
+            raise CniError(
+                CniCode.TRY_AGAIN_LATER,
+                f"address of pod {request.pod.namespace}/{request.pod.name} is in use by endpoint"
+                f" {holder.id} of pod {holder.owner}",
+                "the plugin before ciliate-cni gave it twice",
+            )
+
+    def _holder(self, addresses: tuple[IPAddress, ...]) -> Endpoint | None:
+        wanted = set(addresses)
+        return next((e for e in self._table if wanted.intersection(e.addresses)), None)
 
     def _draft(self, endpoint_id: int, request: Add, addresses: tuple[IPAddress, ...]) -> Endpoint:
         network = self._network()
         pod = request.pod
         known = self._wiring.identities.known(pod.namespace, pod.name, pod.uid)
         identity, labels = known or (IDENTITY_INIT, ("reserved:init",))
+        versions = {address.version for address in addresses}
         return Endpoint(
             id=endpoint_id,
             container_id=request.attachment.container_id,
@@ -211,7 +275,7 @@ class PodAttachments:
             pod=pod.name,
             pod_uid=pod.uid,
             addresses=addresses,
-            gateways=network.gateways,
+            gateways=tuple(g for g in network.gateways if g.version in versions),
             host_name=host_name(request.attachment.container_id, request.attachment.ifname),
             host_mac=new_mac(),
             pod_mac=new_mac(),
@@ -242,32 +306,6 @@ class PodAttachments:
             route=True,
         )
 
-    def _connect(self, endpoint: Endpoint) -> None:
-        """Enter a complete interface into maps, file and table."""
-        self._wiring.interfaces.put(endpoint.ifindex, interface_entry(endpoint))
-        for address in endpoint.addresses:
-            self._wiring.endpoints.put(to_octets(address), endpoint_entry(endpoint))
-        self._wiring.store.save(endpoint)
-        self._wiring.table.put(endpoint)
-
-    def _disconnect(self, endpoint: Endpoint) -> None:
-        """Take an endpoint out of the maps; file and table say so until the interface is gone."""
-        self._clear_maps(endpoint)
-        leaving = replace(endpoint, state=EndpointState.DISCONNECTING)
-        self._wiring.table.put(leaving)
-        try:
-            self._wiring.store.save(leaving)
-        except CiliateError as error:  # No space left must not keep a pod from going.
-            _log.warning("%s", error)
-
-    def _clear_maps(self, endpoint: Endpoint) -> None:
-        for address in endpoint.addresses:
-            held = self._wiring.endpoints.get(to_octets(address))
-            if held is not None and held.endpoint_id == endpoint.id:
-                self._wiring.endpoints.remove(to_octets(address))
-        if endpoint.ifindex:
-            self._wiring.interfaces.remove(endpoint.ifindex)
-
     def _start_removal(self, endpoint: Endpoint) -> asyncio.Task[None]:
         """Disconnect now; remove the interface in the background, grouped with others.
 
@@ -276,7 +314,7 @@ class PodAttachments:
         running = self._removals.get(endpoint.id)
         if running is not None:
             return running
-        self._disconnect(endpoint)
+        self._wiring.books.disconnect(endpoint)
         task = self._tasks.create_task(self._finish(endpoint))
         self._removals[endpoint.id] = task
         task.add_done_callback(lambda _: self._removals.pop(endpoint.id, None))
@@ -288,9 +326,10 @@ class PodAttachments:
     async def _finish(self, endpoint: Endpoint) -> None:
         """Remove the interface, then free what it held. On failure the addresses stay taken."""
         try:
-            await self._wiring.links.remove(endpoint.host_name)
-            await self._wiring.addresses.release(endpoint)
-            self._wiring.store.remove(endpoint.id)
+            if not endpoint.chained:  # Another plugin's interface is that plugin's to remove.
+                await self._wiring.links.remove(endpoint.host_name)
+                await self._wiring.addresses.release(endpoint)
+            self._wiring.books.store.remove(endpoint.id)
         except CiliateError as error:
             _log.warning(
                 "interface %s of pod %s stays for now, and so do its addresses: %s",
@@ -299,7 +338,7 @@ class PodAttachments:
                 error,
             )
             return
-        self._wiring.table.remove(endpoint.id)
+        self._table.remove(endpoint.id)
 
     async def _undo(self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState]) -> None:
         """Leave nothing of an ADD that failed; its worker may still be making the interface."""
@@ -309,29 +348,24 @@ class PodAttachments:
         await self._detach(endpoint)  # Known to housekeeping until it is gone.
 
 
-class KeyedLocks:
-    """A lock per attachment that exists only while somebody holds or awaits it."""
-
-    def __init__(self) -> None:
-        self._locks: dict[Attachment, tuple[asyncio.Lock, int]] = {}
-
-    @asynccontextmanager
-    async def held(self, key: Attachment) -> AsyncIterator[None]:
-        """Hold the lock of `key`."""
-        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
-        self._locks[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = (lock, users - 1)
+def _attachment(endpoint: Endpoint) -> Attachment:
+    return Attachment(endpoint.container_id, endpoint.ifname)
 
 
-def _result(endpoint: Endpoint) -> AddResult:
+def _is_nameless_chained(endpoint: Endpoint) -> bool:
+    """Whether only its interface would tell whose it is, and bears another plugin's name."""
+    return endpoint.chained and not endpoint.namespace
+
+
+def _is_standing(endpoint: Endpoint, standing: Mapping[str, int]) -> bool:
+    """Whether the interface is there; another plugin may use a name again for another pod."""
+    index = standing.get(endpoint.host_name)
+    return index is not None and (not endpoint.chained or index == endpoint.ifindex)
+
+
+def _answer(request: Add, endpoint: Endpoint) -> AddResult | PassedResult:
+    if request.prev_result is not None:
+        return PassedResult(request.prev_result.document)
     return AddResult(
         host_name=endpoint.host_name,
         host_mac=endpoint.host_mac,

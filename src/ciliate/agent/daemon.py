@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
+from ciliate.agent.bookkeeping import Bookkeeping
 from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.collection import FlowCollector
 from ciliate.agent.context import Context, Paths
+from ciliate.agent.delegated import DelegatedAddresses, DelegatedAttachments
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
@@ -33,11 +35,12 @@ from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Report, Sources
 from ciliate.agent.restore import restore_endpoints
 from ciliate.agent.router import Router
-from ciliate.agent.runtime_config import RuntimeConfig
+from ciliate.agent.runtime_config import RuntimeConfig, node_path
 from ciliate.agent.server import AgentServer
 from ciliate.agent.strays import Strays
+from ciliate.cni.delegate import Delegate
 from ciliate.cni.queue import drain_delete_queue
-from ciliate.cni.server import CniServer
+from ciliate.cni.server import Backend, CniServer
 from ciliate.config.keys import review
 from ciliate.config.settings import AgentSettings, parse_agent_settings
 from ciliate.datapath import maps
@@ -287,23 +290,14 @@ class RunningNode:
 
         On the way out no request is taken any more before the tasks that serve them end.
         """
-        attachments = PodAttachments(
-            Wiring(
-                addresses=self.ipam.source,
-                table=self.table,
-                store=self.store,
-                links=self.context.links,
-                programs=self.datapath.programs,
-                interfaces=self.datapath.opened(maps.INTERFACES),
-                endpoints=self.datapath.opened(maps.ENDPOINTS),
-                identities=self.identities,
-            ),
-            self.pod_network,
-            self.context.tasks,
-        )
+        attachments, backend = self._attachments()
         paths = self.context.paths
-        server = CniServer(attachments, path=str(paths.cni_socket))
-        await drain_delete_queue(str(paths.delete_queue), attachments.delete, start=server.start)
+        server = CniServer(
+            backend,
+            path=str(paths.cni_socket),
+            chaining_mode=self.context.settings.cni.chaining_mode,
+        )
+        await drain_delete_queue(str(paths.delete_queue), backend.delete, start=server.start)
         self.context.tasks.create_task(self._keep_house(attachments))
         try:
             await self.runtime_config.write()
@@ -312,6 +306,35 @@ class RunningNode:
             yield
         finally:
             await server.stop()
+
+    def _attachments(self) -> tuple[PodAttachments, Backend]:
+        """Return who attaches pods, and who answers for it."""
+        settings = self.context.settings
+        delegate = Delegate(node_path)
+        addresses = DelegatedAddresses(
+            delegate,
+            self.table,
+            is_current=settings.ipam.mode == "delegated-plugin",
+            former=self.ipam.source,
+            versions=settings.ipam.versions,
+            node_addresses=lambda: (*self.watch.current.addresses, *self.ipam.router.current),
+        )
+        wiring = Wiring(
+            addresses=addresses,
+            books=Bookkeeping(
+                table=self.table,
+                store=self.store,
+                interfaces=self.datapath.opened(maps.INTERFACES),
+                endpoints=self.datapath.opened(maps.ENDPOINTS),
+                stack_routed=settings.cni.stack_routed,
+            ),
+            links=self.context.links,
+            programs=self.datapath.programs,
+            identities=self.identities,
+            versions=settings.ipam.versions,
+        )
+        attachments = PodAttachments(wiring, self.pod_network, self.context.tasks)
+        return attachments, DelegatedAttachments(attachments, addresses, delegate)
 
     async def _keep_house(self, attachments: PodAttachments) -> None:
         status = RunStatus("remove-vanished-endpoints")

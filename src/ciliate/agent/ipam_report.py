@@ -18,6 +18,7 @@ def ipam_status(ipam: NodeIPAM) -> agent_status.IpamStatus:
         ipv4=tuple(str(address) for address, _, _ in found if address.version == 4),
         ipv6=tuple(str(address) for address, _, _ in found if address.version == 6),
         allocations={_name(address, held): owner for address, owner, held in found},
+        draining={str(held.cidr): held.in_use for held in ipam.addresses.held if held.draining},
     )
 
 

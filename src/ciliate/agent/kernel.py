@@ -50,11 +50,15 @@ class DesiredState:
 
     def interfaces(self) -> dict[int, layout.Interface]:
         """The map `interfaces`."""
-        return interface_entries(self.table)
+        return interface_entries(self.table, stack_routed=self.settings.cni.stack_routed)
 
     def endpoints(self) -> dict[bytes, layout.Endpoint]:
         """The map `endpoints`."""
-        return endpoint_entries(self.table, self.devices.current.addresses)
+        return endpoint_entries(
+            self.table,
+            self.devices.current.addresses,
+            stack_routed=self.settings.cni.stack_routed,
+        )
 
     def ipcache_map(self) -> Entries | None:
         """The map `ipcache`."""
@@ -132,6 +136,8 @@ class NodeRouteTarget(RouteTarget):
         routing = self._state.settings.routing
         routes = dict(self._pod_routes)
         for endpoint in connected(self._state.table):
+            if endpoint.chained:
+                continue  # Another plugin's interface: its routes are that plugin's.
             for address in endpoint.addresses:
                 routes[host_network(address)] = NextHop(endpoint.ifindex)
         if routing.auto_direct_node_routes:

@@ -6,12 +6,9 @@ none. Only events are counted as they happen, by the addresses themselves.
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Final
 
 from ciliate.ipam.node import HeldBlock, NodeAddresses
 from ciliate.metrics.family import Family, FamilyKind, Sample
-
-_ACTIONS: Final = ("allocate", "release")
 
 
 def ipam_families(
@@ -79,8 +76,8 @@ def _events(addresses: NodeAddresses) -> Family:
         "Addresses given and freed.",
         ("action", "family"),
         [
-            ((action, _family(version)), addresses.events.get((action, version), 0))
-            for action in _ACTIONS
+            ((action, _family(version)), counts[version])
+            for action, counts in (("allocate", addresses.given), ("release", addresses.freed))
             for version in addresses.versions
         ],
         FamilyKind.COUNTER,

@@ -186,8 +186,8 @@ def _body(name: str, value: NodePublication, found: CiliumNode | None) -> dict[s
     elif value.unwanted:
         pools["allocated"] = _without(held.allocated, value.unwanted)
     ipam: dict[str, Any] = {"pools": pools}
-    if value.pod_cidrs is not None:
-        ipam["podCIDRs"] = list(value.pod_cidrs)
+    if value.pod_cidrs or (value.pod_cidrs == () and found and found.spec.ipam.pod_cidrs):
+        ipam["podCIDRs"] = list(value.pod_cidrs or ())
     return {
         "metadata": {
             "name": name,

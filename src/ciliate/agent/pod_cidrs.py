@@ -190,11 +190,6 @@ class PodCIDRs:
         self.closing.update(cidrs)
         self.refresh()
 
-    async def changed(self) -> None:
-        """Wait for the next time the cluster says something about this node's CIDRs."""
-        self._changed.clear()
-        await self._changed.wait()
-
     def _cilium_node_changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
         names = {node.metadata.name for node in (old, new) if node is not None}
         if self._own.name in names or self._yields:

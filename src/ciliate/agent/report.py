@@ -112,7 +112,7 @@ class Report:
             kube_proxy_replacement=self._devices(),
             host_firewall=agent_status.FeatureMode(mode="Disabled"),
             srv6=agent_status.FeatureSwitch(),
-            cni_chaining=agent_status.FeatureMode(mode="none"),
+            cni_chaining=agent_status.FeatureMode(mode=source.context.settings.cni.chaining_mode),
             cni_file=agent_status.ComponentStatus(
                 state="Ok" if source.runtime_config.status.successes else "Disabled",
                 msg=source.runtime_config.message,

@@ -9,7 +9,7 @@ belongs to an ADD that was never answered, and the runtime will ask anew.
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from ciliate.errors import CiliateError
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.net.address import from_octets, host_network, mac_from_octets
-from ciliate.netlink.pod_link import ObservedPodLink
+from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink
 
 _log = logging.getLogger(__name__)
 
@@ -36,11 +36,11 @@ class Restoration:
 
     keep: tuple[Endpoint, ...]
     forget: tuple[Endpoint, ...]  # Their files and addresses.
-    remove_links: tuple[str, ...]
+    nameless: frozenset[str]  # Interfaces that no file tells of.
 
 
 def plan_restoration(saved: Iterable[Endpoint], links: Sequence[ObservedPodLink]) -> Restoration:
-    """Return which endpoints live on, which are forgotten, which interfaces go."""
+    """Return which endpoints live on, which are forgotten, which interfaces nobody knows."""
     indexes = {link.name: link.ifindex for link in links}
     keep: list[Endpoint] = []
     forget: list[Endpoint] = []
@@ -54,7 +54,7 @@ def plan_restoration(saved: Iterable[Endpoint], links: Sequence[ObservedPodLink]
     return Restoration(
         keep=tuple(keep),
         forget=tuple(forget),
-        remove_links=tuple(sorted(indexes.keys() - kept_names)),
+        nameless=frozenset(indexes.keys() - kept_names),
     )
 
 
@@ -75,6 +75,7 @@ def remembered_by_kernel(
     entry = next((endpoints[o] for o in octets if o in endpoints), None)
     if entry is None or entry.ifindex != link.ifindex:
         return None
+    is_chained = bool(held.flags & layout.InterfaceFlag.INTERFACE_CHAINED)
     return Endpoint(
         id=held.endpoint_id,
         container_id=f"unknown-{link.name}",
@@ -86,7 +87,7 @@ def remembered_by_kernel(
         addresses=tuple(map(from_octets, octets)),
         gateways=(),
         host_name=link.name,
-        host_mac=link.host_mac,
+        host_mac=mac_from_octets(entry.node_mac),  # A bridge's, if it is chained to one.
         pod_mac=mac_from_octets(entry.mac),
         ifindex=link.ifindex,
         mtu=link.mtu,
@@ -95,6 +96,8 @@ def remembered_by_kernel(
         identity=held.identity,
         labels=(),
         restored=True,
+        external_ipam=is_chained,
+        chained=is_chained,
     )
 
 
@@ -105,11 +108,17 @@ async def restore_endpoints(
 
     Must run before any address is given out.
     """
-    links = await context.links.observe()
-    found = plan_restoration(store.load(), links)
-    recalled = await asyncio.to_thread(
-        _recall, context, [link for link in links if link.name in found.remove_links]
-    )
+    saved = tuple(store.load())
+    memory = await asyncio.to_thread(_remembered, context)
+    chained = {endpoint.ifindex for endpoint in saved if endpoint.chained} | memory.chained
+    links = await context.links.observe(chained=chained)
+    found = plan_restoration(saved, links)
+    nameless = [link for link in links if link.name in found.nameless]
+    is_delegated = context.settings.ipam.mode == "delegated-plugin"
+    recalled = [
+        replace(endpoint, external_ipam=endpoint.external_ipam or is_delegated)
+        for endpoint in memory.recall(nameless)
+    ]
     for endpoint in recalled:
         _log.warning("interface %s has no file: its pod goes on unnamed", endpoint.host_name)
         store.save(endpoint)
@@ -119,29 +128,48 @@ async def restore_endpoints(
         table.put(endpoint)
     for endpoint in found.forget:
         store.remove(endpoint.id)
-    stale = set(found.remove_links) - {endpoint.host_name for endpoint in recalled}
+    stale = {
+        name
+        for name in found.nameless - {endpoint.host_name for endpoint in recalled}
+        if name.startswith(HOST_PREFIX)  # Another plugin's is that plugin's to remove.
+    }
     await _remove_links(context, stale, is_first_life=store.is_new)
     if kept:
         _log.info("restored %d endpoints", len(kept))
     return kept
 
 
-def _recall(context: Context, links: Sequence[ObservedPodLink]) -> list[Endpoint]:
-    """Read the pinned maps for interfaces that no file tells of; blocking."""
-    if not links:
-        return []
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What the pinned maps tell of a previous life; nothing in the first one."""
+
+    interfaces: Mapping[int, layout.Interface]
+    endpoints: Mapping[bytes, layout.Endpoint]
+
+    @property
+    def chained(self) -> set[int]:
+        """The interfaces that another plugin made."""
+        flag = layout.InterfaceFlag.INTERFACE_CHAINED
+        return {index for index, held in self.interfaces.items() if held.flags & flag}
+
+    def recall(self, links: Iterable[ObservedPodLink]) -> list[Endpoint]:
+        """Return the endpoints behind interfaces that no file tells of."""
+        recalled = (remembered_by_kernel(link, self.interfaces, self.endpoints) for link in links)
+        return [endpoint for endpoint in recalled if endpoint is not None]
+
+
+def _remembered(context: Context) -> _Memory:
+    """Read the pinned maps; blocking."""
     root = Path(context.settings.kernel.bpf_root)
     try:
         with (
             open_pinned(root, maps.INTERFACES) as interfaces,
             open_pinned(root, maps.ENDPOINTS) as endpoints,
         ):
-            known, entries = dict(interfaces.items()), dict(endpoints.items())
+            return _Memory(dict(interfaces.items()), dict(endpoints.items()))
     except DatapathError as error:  # The first life on this node, or maps of another layout.
         _log.info("maps of a previous life: %s", error)
-        return []
-    recalled = (remembered_by_kernel(link, known, entries) for link in links)
-    return [endpoint for endpoint in recalled if endpoint is not None]
+        return _Memory({}, {})
 
 
 def _retake(addresses: NodeAddresses, endpoint: Endpoint) -> None:

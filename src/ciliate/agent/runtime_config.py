@@ -9,6 +9,8 @@ import asyncio
 import logging
 from pathlib import Path
 
+from ciliate.cni.call import CHAINED_MODE
+from ciliate.cni.chained_conflist import NOT_FOUND, render_chained
 from ciliate.cni.conflist import (
     is_exclusive_intact,
     remove_conflist,
@@ -22,6 +24,8 @@ from ciliate.reconcile.status import RunStatus
 _log = logging.getLogger(__name__)
 
 _CHECK_S = 10.0
+#: While the list that ours is to be appended to is not there, pods cannot be attached.
+_SEARCH_S = 1.0
 
 
 def host_path(path: str) -> Path:
@@ -32,6 +36,12 @@ def host_path(path: str) -> Path:
     return inside
 
 
+def node_path(path: str) -> Path:
+    """Return where a path of the node, as a runtime names it, is for this process."""
+    below_host = Path("/host") / path.lstrip("/")
+    return below_host if below_host.exists() else Path(path)
+
+
 class RuntimeConfig:
     """Keeps the file `write-cni-conf-when-ready`."""
 
@@ -39,13 +49,16 @@ class RuntimeConfig:
         self.status = RunStatus("write-cni-file")
         self._settings = settings
         self._path = host_path(settings.conflist_path) if settings.conflist_path else None
-        self._content = render_conflist(debug=debug, log_file=settings.log_file)
+        self._debug = debug
+        self._missing = False  # The list that ours is to be appended to.
 
     @property
     def message(self) -> str:
         """The line of `dbg status`."""
         if self._path is None:
             return "CNI configuration management disabled"
+        if self._missing:
+            return NOT_FOUND
         if not self.status.successes:
             return f"CNI configuration file {self._path} is not written yet"
         return f"successfully wrote CNI configuration file to {self._settings.conflist_path}"
@@ -53,21 +66,46 @@ class RuntimeConfig:
     async def write(self) -> None:
         """Write the file now, if it is ours to manage.
 
+        While the network that ours is to be appended to is not there, nothing is written.
+
         Raises:
             CiliateError: It cannot be written.
         """
-        if self._path is not None:
-            await asyncio.to_thread(
-                write_conflist, str(self._path), self._content, exclusive=self._settings.exclusive
+        if self._path is None:
+            return
+        content = await asyncio.to_thread(self._render, self._path)
+        if content is None:
+            if not self._missing:
+                _log.warning("%s: %s", self._path.parent, NOT_FOUND)
+            self._missing = True
+            self.status.failed(NOT_FOUND)
+            return
+        self._missing = False
+        await asyncio.to_thread(
+            write_conflist, str(self._path), content, exclusive=self._settings.exclusive
+        )
+        self.status.succeeded()
+
+    def _render(self, path: Path) -> bytes | None:
+        settings = self._settings
+        if settings.chaining_mode == CHAINED_MODE:
+            return render_chained(
+                str(path), settings.chaining_target, debug=self._debug, log_file=settings.log_file
             )
-            self.status.succeeded()
+        return render_conflist(
+            debug=self._debug,
+            log_file=settings.log_file,
+            portmap=settings.chaining_mode == "portmap",
+        )
 
     async def run(self) -> None:
         """Put the file back when somebody changes it, until cancelled."""
         while self._path is not None:
-            await asyncio.sleep(_CHECK_S)
+            await asyncio.sleep(_SEARCH_S if self._missing else _CHECK_S)
             try:
-                if not await asyncio.to_thread(self._is_intact, self._path):
+                if self._missing:
+                    await self.write()
+                elif not await asyncio.to_thread(self._is_intact, self._path):
                     _log.info("CNI configuration %s was changed: writing it anew", self._path)
                     await self.write()
             except CiliateError as error:
@@ -75,8 +113,11 @@ class RuntimeConfig:
                 _log.warning("%s", error)
 
     def _is_intact(self, path: Path) -> bool:
+        content = self._render(path)
+        if content is None:  # The other network went after ours was appended: its pods go on.
+            return path.exists()
         try:
-            same = path.read_bytes() == self._content
+            same = path.read_bytes() == content
         except OSError:
             return False
         return same and (not self._settings.exclusive or is_exclusive_intact(str(path)))

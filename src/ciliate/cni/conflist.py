@@ -17,8 +17,9 @@ PLUGIN_TYPE: Final = "ciliate-cni"
 #: Cilium's own value: every runtime there is reads it, CNI 0.x ones too.
 DECLARED_VERSION: Final = SUPPORTED_VERSIONS[0]
 
-_OTHERS: Final = (".conf", ".conflist", ".json")
-_BACKUP_SUFFIX: Final = ".cilium_bak"
+CONFIG_SUFFIXES: Final = (".conf", ".conflist", ".json")
+#: What `cni-exclusive` adds to the names of other configurations.
+BACKUP_SUFFIX: Final = ".cilium_bak"
 _MODE: Final = 0o644
 
 
@@ -31,14 +32,30 @@ class ConflistError(CiliateError):
         super().__init__(f"CNI configuration {path}: {problem}: check mount and permissions")
 
 
-def render_conflist(
-    *, version: CniVersion = DECLARED_VERSION, debug: bool = False, log_file: str = ""
-) -> bytes:
-    """Return the list with our plugin alone; `version` is the CNI version runtimes will speak."""
-    plugin: dict[str, Any] = {"type": PLUGIN_TYPE, "enable-debug": debug}
+def plugin_entry(*, debug: bool, log_file: str) -> dict[str, Any]:
+    """Return our plugin's entry of a list."""
+    entry: dict[str, Any] = {"type": PLUGIN_TYPE, "enable-debug": debug}
     if log_file:
-        plugin["log-file"] = log_file
-    document = {"cniVersion": version, "name": "cilium", "plugins": [plugin]}
+        entry["log-file"] = log_file
+    return entry
+
+
+def render_conflist(
+    *,
+    version: CniVersion = DECLARED_VERSION,
+    debug: bool = False,
+    log_file: str = "",
+    portmap: bool = False,
+) -> bytes:
+    """Return the list with our plugin; `version` is the CNI version runtimes will speak.
+
+    `portmap`: the standard plugin of that name follows, for containers' host ports.
+    """
+    plugins = [plugin_entry(debug=debug, log_file=log_file)]
+    if portmap:
+        plugins.append({"type": "portmap", "capabilities": {"portMappings": True}})
+    name = "portmap" if portmap else "cilium"
+    document = {"cniVersion": version, "name": name, "plugins": plugins}
     return json.dumps(document, indent=2).encode() + b"\n"
 
 
@@ -102,12 +119,12 @@ def _others(path: str) -> list[str]:
     return [
         os.path.join(directory, name)
         for name in sorted(names)
-        if name != own and name.endswith(_OTHERS)
+        if name != own and name.endswith(CONFIG_SUFFIXES)
     ]
 
 
 def _set_aside(path: str) -> list[str]:
     others = _others(path)
     for other in others:
-        os.rename(other, other + _BACKUP_SUFFIX)
+        os.rename(other, other + BACKUP_SUFFIX)
     return others

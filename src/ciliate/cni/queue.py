@@ -25,6 +25,9 @@ ENTRIES_MAX: Final = 256
 #: Plugins hold the lock for a moment each.
 LOCK_WAIT_S: Final = 10.0
 
+#: How long a start may take over it: a DEL waits for another plugin where addresses are that one's.
+DRAIN_WAIT_S: Final = 60.0
+
 _SUFFIX: Final = ".delete"
 _LOCK_RETRY_S: Final = 0.01
 _LOCK_NAME: Final = "lockfile"
@@ -49,8 +52,9 @@ async def drain_delete_queue(
 ) -> DrainReport:
     """Perform every queued deletion, then await `start`, which makes the socket listen.
 
-    An entry whose deletion fails stays for the next start; one that is no request goes. Without
-    the lock within LOCK_WAIT_S it goes on and says so.
+    An entry whose deletion fails, or whose turn does not come within DRAIN_WAIT_S, stays for the
+    next start; one that is no request goes. Without the lock within LOCK_WAIT_S it goes on and
+    says so.
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -82,8 +86,14 @@ async def _lock_alone(lock: int) -> bool:
 async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> DrainReport:
     names = sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
     deleted = kept = unreadable = 0
-    for name in names[:ENTRIES_MAX]:
+    deadline = asyncio.get_running_loop().time() + DRAIN_WAIT_S
+    for place, name in enumerate(names[:ENTRIES_MAX]):
         path = os.path.join(directory, name)
+        if asyncio.get_running_loop().time() > deadline:
+            left = min(len(names), ENTRIES_MAX) - place
+            _log.warning("delete queue %s: %d entries stay for the next start", directory, left)
+            kept += left
+            break
         try:
             request = _read_entry(path)
         except CniError as error:

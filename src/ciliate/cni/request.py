@@ -7,10 +7,11 @@ CRI-O pass the pod there as K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NewType
 
+from ciliate.cni.call import Call, ipam_type, is_chained
 from ciliate.cni.errors import CniCode, CniError
 
 CniVersion = NewType("CniVersion", str)
@@ -18,6 +19,8 @@ CniVersion = NewType("CniVersion", str)
 #: What we speak; the last is the newest. Older results have another shape, which nobody asks for.
 SUPPORTED_VERSIONS: Final = tuple(map(CniVersion, ("0.3.1", "0.4.0", "1.0.0", "1.1.0")))
 NEWEST_VERSION: Final = SUPPORTED_VERSIONS[-1]
+#: Whose results name the IP version of each address.
+NAMES_IP_VERSION: Final = frozenset({"0.3.1", "0.4.0"})
 
 _CONTAINER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
 _FORBIDDEN_IN_IFNAME: Final = re.compile(r"[\s/:\x00-\x1f\x7f]")
@@ -64,22 +67,28 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviousResult:
+    """What ADD answered, as the runtime repeats it: interface names and addresses with prefix."""
+
+    interfaces: tuple[str, ...]
+    addresses: tuple[str, ...]
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Add:
-    """Give the container an interface. `netns` is the path of its namespace."""
+    """Give the container an interface. `netns` is the path of its namespace.
+
+    `prev_result` is there when another plugin made the interface already, and ours is chained.
+    """
 
     version: CniVersion
     network: str
     attachment: Attachment
     netns: str
     pod: PodReference
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousResult:
-    """What ADD answered, as the runtime repeats it: interface names and addresses with prefix."""
-
-    interfaces: tuple[str, ...]
-    addresses: tuple[str, ...]
+    prev_result: PreviousResult | None = None
+    call: Call = field(default_factory=Call, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ class Check:
     netns: str
     pod: PodReference
     prev_result: PreviousResult | None
+    call: Call = field(default_factory=Call, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,7 @@ class Del:
     attachment: Attachment
     netns: str | None
     pod: PodReference | None
+    call: Call = field(default_factory=Call, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,7 @@ class Gc:
     version: CniVersion
     network: str
     valid: frozenset[Attachment]
+    call: Call = field(default_factory=Call, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +132,7 @@ class Status:
 
     version: CniVersion
     network: str
+    call: Call = field(default_factory=Call, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +145,22 @@ class VersionQuery:
 Request = Add | Check | Del | Gc | Status | VersionQuery
 
 
-def parse_request(environment: Mapping[str, str], stdin: bytes) -> Request:
-    """Return the request, complete and valid.
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a request is parsed from."""
+
+    environment: Mapping[str, str]
+    config: Mapping[str, Any]
+    version: CniVersion
+    network: str
+    call: Call
+    chaining_mode: str
+
+
+def parse_request(
+    environment: Mapping[str, str], stdin: bytes, *, chaining_mode: str = "none"
+) -> Request:
+    """Return the request, complete and valid; `chaining_mode` is the agent's setting.
 
     Raises:
         CniError: 1 unknown version, 4 a variable, 6 stdin is not JSON, 7 the configuration.
@@ -149,8 +176,9 @@ def parse_request(environment: Mapping[str, str], stdin: bytes) -> Request:
     version = _version(config, verb)
     if verb is Verb.VERSION:
         return VersionQuery(version)
-    network = _network(config)
-    return _PARSERS[verb](environment, config, version, network)
+    call = Call(environment, stdin, ipam_type(config))
+    source = _Source(environment, config, version, _network(config), call, chaining_mode)
+    return _PARSERS[verb](source)
 
 
 def requested_version(stdin: bytes) -> CniVersion:
@@ -260,60 +288,59 @@ def _pod(environment: Mapping[str, str]) -> PodReference:
     return PodReference(namespace, name, arguments.get("K8S_POD_UID", ""))
 
 
-def _parse_add(
-    environment: Mapping[str, str],
-    config: Mapping[str, Any],
-    version: CniVersion,
-    network: str,
-) -> Add:
-    if config.get("prevResult") is not None:
+def _parse_add(source: _Source) -> Add:
+    previous = _previous_result(source.config)
+    chained = is_chained(source.config, source.chaining_mode)
+    if previous is not None and not chained:
         raise CniError(
             CniCode.INVALID_CONFIG,
-            "prevResult is given, but chaining behind another plugin is not supported",
-            "put ciliate-cni first in the configuration list",
+            "CNI PrevResult supplied, but not in chaining mode -- this is invalid,"
+            " please set chaining-mode in CNI configuration",
+            "or put ciliate-cni first in the configuration list",
         )
-    return Add(version, network, _attachment(environment), _netns(environment), _pod(environment))
-
-
-def _parse_check(
-    environment: Mapping[str, str],
-    config: Mapping[str, Any],
-    version: CniVersion,
-    network: str,
-) -> Check:
-    return Check(
-        version,
-        network,
-        _attachment(environment),
-        _netns(environment),
-        _pod(environment),
-        _previous_result(config),
+    if chained and previous is None:
+        raise CniError(
+            CniCode.INVALID_CONFIG,
+            "chaining-mode is set, but there is no prevResult",
+            "put ciliate-cni behind the plugin that makes the interface",
+        )
+    return Add(
+        source.version,
+        source.network,
+        _attachment(source.environment),
+        _netns(source.environment),
+        _pod(source.environment),
+        previous,
+        source.call,
     )
 
 
-def _parse_del(
-    environment: Mapping[str, str],
-    config: Mapping[str, Any],  # noqa: ARG001 - all parsers have one signature
-    version: CniVersion,
-    network: str,
-) -> Del:
+def _parse_check(source: _Source) -> Check:
+    return Check(
+        source.version,
+        source.network,
+        _attachment(source.environment),
+        _netns(source.environment),
+        _pod(source.environment),
+        _previous_result(source.config),
+        source.call,
+    )
+
+
+def _parse_del(source: _Source) -> Del:
     """Ask for no more than a deletion needs: the runtime may have lost the rest."""
     try:
-        pod = _pod(environment)
+        pod = _pod(source.environment)
     except CniError:
         pod = None
-    netns = environment.get("CNI_NETNS") or None
-    return Del(version, network, _attachment(environment), netns, pod)
+    netns = source.environment.get("CNI_NETNS") or None
+    attachment = _attachment(source.environment)
+    return Del(source.version, source.network, attachment, netns, pod, source.call)
 
 
-def _parse_gc(
-    environment: Mapping[str, str],  # noqa: ARG001 - all parsers have one signature
-    config: Mapping[str, Any],
-    version: CniVersion,
-    network: str,
-) -> Gc:
+def _parse_gc(source: _Source) -> Gc:
     # Without the list nothing is known to be garbage; an empty one means: all of it.
-    listed = config.get("cni.dev/valid-attachments")
+    listed = source.config.get("cni.dev/valid-attachments")
     if not isinstance(listed, list):
         raise CniError(CniCode.INVALID_CONFIG, "GC lacks cni.dev/valid-attachments")
     valid: set[Attachment] = set()
@@ -324,16 +351,11 @@ def _parse_gc(
             case _:
                 message = "cni.dev/valid-attachments has an entry without containerID or ifname"
                 raise CniError(CniCode.INVALID_CONFIG, message)
-    return Gc(version, network, frozenset(valid))
+    return Gc(source.version, source.network, frozenset(valid), source.call)
 
 
-def _parse_status(
-    environment: Mapping[str, str],  # noqa: ARG001 - all parsers have one signature
-    config: Mapping[str, Any],  # noqa: ARG001 - likewise
-    version: CniVersion,
-    network: str,
-) -> Status:
-    return Status(version, network)
+def _parse_status(source: _Source) -> Status:
+    return Status(source.version, source.network, source.call)
 
 
 def _previous_result(config: Mapping[str, Any]) -> PreviousResult | None:
@@ -342,16 +364,15 @@ def _previous_result(config: Mapping[str, Any]) -> PreviousResult | None:
         return None
     try:
         return PreviousResult(
-            interfaces=tuple(str(each["name"]) for each in previous.get("interfaces", ())),
-            addresses=tuple(str(each["address"]) for each in previous.get("ips", ())),
+            interfaces=tuple(str(each["name"]) for each in previous.get("interfaces") or ()),
+            addresses=tuple(str(each["address"]) for each in previous.get("ips") or ()),
+            document=previous,
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise CniError(CniCode.INVALID_CONFIG, "prevResult is not an ADD result") from error
 
 
-_PARSERS: Final[
-    Mapping[Verb, Callable[[Mapping[str, str], Mapping[str, Any], CniVersion, str], Request]]
-] = {
+_PARSERS: Final[Mapping[Verb, Callable[[_Source], Request]]] = {
     Verb.ADD: _parse_add,
     Verb.CHECK: _parse_check,
     Verb.DEL: _parse_del,

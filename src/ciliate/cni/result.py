@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ciliate.cni.errors import CniError
-from ciliate.cni.request import NEWEST_VERSION, SUPPORTED_VERSIONS, CniVersion
+from ciliate.cni.given import PassedResult, in_version
+from ciliate.cni.request import (
+    NAMES_IP_VERSION,
+    NEWEST_VERSION,
+    SUPPORTED_VERSIONS,
+    CniVersion,
+)
 from ciliate.net.address import IPAddress, Mac
 
-_NAMES_IP_VERSION: Final = frozenset({"0.3.1", "0.4.0"})
 #: The pod's end among `interfaces`, which addresses refer to.
 _POD_INTERFACE: Final = 1
 
@@ -32,8 +37,10 @@ class AddResult:
     gateways: tuple[IPAddress, ...]
 
 
-def render_add(result: AddResult, version: CniVersion) -> bytes:
+def render_add(result: AddResult | PassedResult, version: CniVersion) -> bytes:
     """Return the success of an ADD: IPv6 first, as Cilium prints it."""
+    if isinstance(result, PassedResult):
+        return _json(in_version(result.document, version))
     newest = version == NEWEST_VERSION
     by_family = sorted(result.addresses, key=lambda address: -address.version)
     document: dict[str, Any] = {
@@ -56,7 +63,7 @@ def _interfaces(result: AddResult, *, with_mtu: bool) -> list[dict[str, Any]]:
 
 def _ip(address: IPAddress, result: AddResult, version: CniVersion) -> dict[str, Any]:
     ip: dict[str, Any] = {}
-    if version in _NAMES_IP_VERSION:
+    if version in NAMES_IP_VERSION:
         ip["version"] = str(address.version)
     ip["interface"] = _POD_INTERFACE
     ip["address"] = f"{address}/{address.max_prefixlen}"

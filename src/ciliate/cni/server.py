@@ -20,6 +20,7 @@ from ciliate.cni.frame import (
     render_answer,
     stdin_length,
 )
+from ciliate.cni.given import PassedResult
 from ciliate.cni.request import (
     NEWEST_VERSION,
     Add,
@@ -57,8 +58,11 @@ class Backend(Protocol):
     Any other CiliateError is answered as code 11, try again later, with its message.
     """
 
-    async def add(self, request: Add) -> AddResult:
-        """Give the container an interface; again, the same answer."""
+    async def add(self, request: Add) -> AddResult | PassedResult:
+        """Give the container an interface; again, the same answer.
+
+        A chained request is answered with the result before it, unchanged.
+        """
         ...
 
     async def delete(self, request: Del) -> None:
@@ -81,8 +85,12 @@ class Backend(Protocol):
 class CniServer:
     """Serves the CNI socket while it is open; root alone may connect."""
 
-    def __init__(self, backend: Backend, *, path: str = SOCKET_PATH) -> None:
+    def __init__(
+        self, backend: Backend, *, path: str = SOCKET_PATH, chaining_mode: str = "none"
+    ) -> None:
+        """Serve at `path`; `chaining_mode` holds for lists that say nothing of it."""
         self._backend = backend
+        self._chaining_mode = chaining_mode
         self._path = path
         self._server: asyncio.Server | None = None
         self._slots = asyncio.Semaphore(REQUESTS_MAX)
@@ -165,7 +173,10 @@ class CniServer:
     async def _answer(self, frame: Frame) -> tuple[int, bytes]:
         try:
             async with asyncio.timeout(BACKEND_TIMEOUT_S):
-                return 0, await self._perform(parse_request(frame.environment, frame.stdin))
+                request = parse_request(
+                    frame.environment, frame.stdin, chaining_mode=self._chaining_mode
+                )
+                return 0, await self._perform(request)
         except CniError as error:
             failure = error
         except CiliateError as error:

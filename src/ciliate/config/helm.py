@@ -50,6 +50,16 @@ _IP_MASQ_AGENT_FIELDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "masqLinkLocalIPv6": lambda text: text == "true",
 }
 
+#: A map of pools, which the chart writes into one key (reference/ipam.md, 5.8).
+_AUTO_CREATE: Final = "ipam.operator.autoCreateCiliumPodIPPools."
+_AUTO_CREATE_KEY: Final = "auto-create-cilium-pod-ip-pools"
+_AUTO_CREATE_FIELDS: Final[Mapping[str, str]] = {
+    "ipv4.cidrs": "ipv4-cidrs",
+    "ipv4.maskSize": "ipv4-mask-size",
+    "ipv6.cidrs": "ipv6-cidrs",
+    "ipv6.maskSize": "ipv6-mask-size",
+}
+
 _LIST: Final = re.compile(r"\{(.*)\}", re.DOTALL)
 
 
@@ -92,6 +102,7 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
     """
     config: dict[str, str] = {}
     ip_masq_agent: dict[str, Any] = {}
+    pools: dict[str, dict[str, str]] = {}
     names = helm_names()
     for assignment in (part for word in words for part in _split(word)):
         name, equals, value = assignment.partition("=")
@@ -106,11 +117,32 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
                 raise _unknown(name, value, names)
             ip_masq_agent[key] = _IP_MASQ_AGENT_FIELDS[key](value)
             continue
+        if name.startswith(_AUTO_CREATE):
+            pool, attribute = _pool_attribute(name, value, names)
+            pools.setdefault(pool, {})[attribute] = ",".join(_words(value))
+            continue
         key = names.get(name, name)
         if key not in KEYS:
             raise _unknown(name, value, names)
         config[key] = _text(value, KEYS[key].kind)
+    if pools:
+        config[_AUTO_CREATE_KEY] = _pools_text(pools)
     return HelmChanges(config=config, ip_masq_agent=ip_masq_agent)
+
+
+def _pool_attribute(name: str, value: str, names: Mapping[str, str]) -> tuple[str, str]:
+    """Return pool and attribute of `….<pool>.ipv4.cidrs` and its kin."""
+    pool, _, field_name = name.removeprefix(_AUTO_CREATE).partition(".")
+    if not pool or field_name not in _AUTO_CREATE_FIELDS:
+        raise _unknown(name, value, names)
+    return pool, _AUTO_CREATE_FIELDS[field_name]
+
+
+def _pools_text(pools: Mapping[str, Mapping[str, str]]) -> str:
+    return ",".join(
+        f"{pool}=" + ";".join(f"{attribute}:{value}" for attribute, value in attributes.items())
+        for pool, attributes in pools.items()
+    )
 
 
 def _split(word: str) -> list[str]:
@@ -150,7 +182,12 @@ def _text(value: str, kind: Kind) -> str:
 
 
 def _unknown(name: str, value: str, names: Mapping[str, str]) -> SettingError:
-    candidates = [*names, *KEYS, *(_IP_MASQ_AGENT + field for field in _IP_MASQ_AGENT_FIELDS)]
+    candidates = [
+        *names,
+        *KEYS,
+        *(_IP_MASQ_AGENT + field for field in _IP_MASQ_AGENT_FIELDS),
+        *(f"{_AUTO_CREATE}default.{field}" for field in _AUTO_CREATE_FIELDS),
+    ]
     near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     remedy = f"did you mean {near[0]!r}?" if near else "see docs/CONFIGURATION.md for the names"
     return SettingError(key=name, value=value, problem="is not a known setting", remedy=remedy)

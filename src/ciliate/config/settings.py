@@ -99,6 +99,11 @@ class CniSettings:
     chaining_mode: str = "none"
     chaining_target: str = ""  # The network whose list ours is appended to; "*": the first.
 
+    @property
+    def stack_routed(self) -> bool:
+        """Whether plugins beside ours keep rules in the host's stack that pods' packets need."""
+        return self.chaining_mode != "none"
+
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
@@ -298,10 +303,46 @@ def _check_together(settings: AgentSettings) -> None:
                 remedy="set it to the range in which pods are reached by their own addresses,"
                 ' such as "10.244.0.0/16"',
             )
+    _check_plugins(settings)
     if masquerade.port_min > masquerade.port_max:
         raise SettingError(
             key="node-port-range",
             value=effective["node-port-range"],
             problem="leaves no port for masqueraded connections",
             remedy="end it below 65535, such as 30000,32767",
+        )
+
+
+def _check_plugins(settings: AgentSettings) -> None:
+    """Check what other CNI plugins' part asks for (reference/ipam.md, 6.1 and 6.7)."""
+    ipam, cni = settings.ipam, settings.cni
+    is_chained = cni.chaining_mode == "generic-veth"
+    if ipam.mode == "delegated-plugin":
+        for version, router in ((4, ipam.router_ipv4), (6, ipam.router_ipv6)):
+            if version in ipam.versions and router is None:
+                key = f"local-router-ipv{version}"
+                raise SettingError(
+                    key=key,
+                    value="",
+                    problem=f"--{key} must be provided when IPv{version} is enabled with"
+                    " --ipam=delegated-plugin",
+                    remedy="set it to an address that no pod is given: the plugin gives"
+                    " addresses to pods, not to the node",
+                )
+        if cni.conflist_path and not is_chained:
+            raise SettingError(
+                key="custom-cni-conf",
+                value="false",
+                problem="lets the agent write a CNI configuration, which cannot know the IPAM"
+                " plugin's settings",
+                remedy='set it to "true", and put a conflist on every node whose ciliate-cni'
+                ' entry has "ipam": {"type": ...}',
+            )
+    if is_chained and cni.conflist_path and not cni.chaining_target:
+        raise SettingError(
+            key="cni-chaining-target",
+            value="",
+            problem="does not say behind which network's plugins ours is put",
+            remedy='name the network, or "*" for the first; or set custom-cni-conf to "true"'
+            " and supply the conflist",
         )

@@ -22,6 +22,7 @@ __all__ = [
     "FragmentKey",
     "FragmentPorts",
     "Interface",
+    "InterfaceFlag",
     "IpcacheEntry",
     "IpcacheFlag",
     "IpcacheKey",
@@ -93,10 +94,18 @@ class TupleDirection(IntEnum):
     TUPLE_IN = 1
 
 
+class InterfaceFlag(IntFlag):
+    """enum interface_flag."""
+
+    INTERFACE_STACK_ROUTED = 1
+    INTERFACE_CHAINED = 2
+
+
 class EndpointFlag(IntFlag):
     """enum endpoint_flag."""
 
     ENDPOINT_HOST = 1
+    ENDPOINT_STACK_ROUTED = 2
 
 
 class IpcacheFlag(IntFlag):
@@ -311,7 +320,7 @@ class FragmentPorts(_FragmentPortsFields):
         ]
 
 
-_INTERFACE: Final = struct.Struct("=16s16sIH6s4x")
+_INTERFACE: Final = struct.Struct("=16s16sIH6sI")
 
 
 class _InterfaceFields(NamedTuple):
@@ -320,13 +329,14 @@ class _InterfaceFields(NamedTuple):
     identity: int
     endpoint_id: int
     node_mac: Octets
+    flags: int
 
 
 class Interface(_InterfaceFields):
     """struct interface, 48 bytes."""
 
     __slots__ = ()
-    FORMAT: ClassVar[str] = "=16s16sIH6s4x"
+    FORMAT: ClassVar[str] = "=16s16sIH6sI"
     SIZE: ClassVar[int] = 48
     DTYPE: ClassVar[list[tuple[str, str]]] = [
         ("ipv4", "V16"),
@@ -334,7 +344,7 @@ class Interface(_InterfaceFields):
         ("identity", "=u4"),
         ("endpoint_id", "=u2"),
         ("node_mac", "V6"),
-        ("pad", "=u4"),
+        ("flags", "=u4"),
     ]
 
     def pack(self) -> Octets:

@@ -20,6 +20,10 @@ class Endpoint:
 
     `addresses` are IPv6 first, then IPv4, as CNI results list them. `gateways` are the router
     addresses the pod was given and keeps, even if the node's change. MTUs are in bytes.
+
+    `external_ipam`: another plugin gave the addresses; they are never taken from or given back to
+    a block of this node. `chained`: another plugin made the interface as well, so its name, MACs,
+    routes and removal are that plugin's; `host_mac` is then what the pod has its gateway behind.
     """
 
     id: int
@@ -42,7 +46,8 @@ class Endpoint:
     labels: tuple[str, ...] = ("reserved:init",)
     state: EndpointState = EndpointState.WAITING_FOR_IDENTITY
     restored: bool = False
-    external_ipam: bool = False  # Another plugin gave the addresses and takes them back.
+    external_ipam: bool = False
+    chained: bool = False
 
     @property
     def pod_key(self) -> tuple[str, str]:

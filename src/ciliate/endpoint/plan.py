@@ -15,25 +15,36 @@ _NO_MAC: Final = bytes(6)
 _IDENTITY_HOST: Final = 1
 
 
-def interface_entry(endpoint: Endpoint) -> layout.Interface:
-    """Return what from_pod and to_pod know of the endpoint behind an interface."""
+def interface_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout.Interface:
+    """Return what from_pod and to_pod know of the endpoint behind an interface.
+
+    `stack_routed`: other plugins keep rules in the host's stack for all pods (portmap); for a
+    chained endpoint they always may.
+    """
     ipv4, ipv6 = endpoint.address(4), endpoint.address(6)
+    flags = layout.InterfaceFlag(0)
+    if endpoint.chained:
+        flags |= layout.InterfaceFlag.INTERFACE_CHAINED
+    if endpoint.chained or stack_routed:
+        flags |= layout.InterfaceFlag.INTERFACE_STACK_ROUTED
     return layout.Interface(
         ipv4=to_octets(ipv4) if ipv4 else _NO_ADDRESS,
         ipv6=to_octets(ipv6) if ipv6 else _NO_ADDRESS,
         identity=endpoint.identity,
         endpoint_id=endpoint.id,
         node_mac=mac_octets(endpoint.host_mac),
+        flags=flags,
     )
 
 
-def endpoint_entry(endpoint: Endpoint) -> layout.Endpoint:
+def endpoint_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout.Endpoint:
     """Return where packets to an endpoint's addresses are delivered."""
+    by_stack = endpoint.chained or stack_routed
     return layout.Endpoint(
         ifindex=endpoint.ifindex,
         identity=endpoint.identity,
         endpoint_id=endpoint.id,
-        flags=layout.EndpointFlag(0),
+        flags=layout.EndpointFlag.ENDPOINT_STACK_ROUTED if by_stack else layout.EndpointFlag(0),
         mac=mac_octets(endpoint.pod_mac),
         node_mac=mac_octets(endpoint.host_mac),
     )
@@ -44,17 +55,25 @@ def connected(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
     return (e for e in endpoints if e.state is not EndpointState.DISCONNECTING)
 
 
-def interface_entries(endpoints: Iterable[Endpoint]) -> dict[int, layout.Interface]:
+def interface_entries(
+    endpoints: Iterable[Endpoint], *, stack_routed: bool = False
+) -> dict[int, layout.Interface]:
     """Return the map `interfaces`."""
-    return {endpoint.ifindex: interface_entry(endpoint) for endpoint in connected(endpoints)}
+    return {
+        endpoint.ifindex: interface_entry(endpoint, stack_routed=stack_routed)
+        for endpoint in connected(endpoints)
+    }
 
 
 def endpoint_entries(
-    endpoints: Iterable[Endpoint], host_addresses: Iterable[IPAddress]
+    endpoints: Iterable[Endpoint],
+    host_addresses: Iterable[IPAddress],
+    *,
+    stack_routed: bool = False,
 ) -> dict[bytes, layout.Endpoint]:
     """Return the map `endpoints`; an address of the node itself wins over a pod's."""
     entries = {
-        to_octets(address): endpoint_entry(endpoint)
+        to_octets(address): endpoint_entry(endpoint, stack_routed=stack_routed)
         for endpoint in connected(endpoints)
         for address in endpoint.addresses
     }

@@ -41,7 +41,8 @@ class _Record(msgspec.Struct, kw_only=True, omit_defaults=True, rename="kebab"):
     identity: int
     labels: tuple[str, ...]
     state: str
-    external_ipam: bool = False
+    external_ipam: bool = False  # Files of earlier versions lack it, and the next.
+    chained: bool = False
 
 
 _SAME_FIELDS = tuple(

@@ -23,13 +23,13 @@ class Block:
     and the last address too.
     """
 
-    __slots__ = ("_first", "_slots", "_type", "cidr", "usable")
+    __slots__ = ("_first", "_make", "_slots", "cidr", "usable")
 
     def __init__(self, cidr: IPNetwork, *, start: int = 0, whole: bool = False) -> None:
         self.cidr = cidr
         self.usable = cidr.num_addresses if whole else max(cidr.num_addresses - _RESERVED, 0)
         self._first = int(cidr.network_address) + (0 if whole else 1)
-        self._type = type(cidr.network_address)
+        self._make = type(cidr.network_address)
         self._slots = Slots(self.usable, start=start)
 
     @property
@@ -38,9 +38,7 @@ class Block:
         return self._slots.used
 
     def __contains__(self, address: IPAddress) -> bool:
-        return (
-            address.version == self.cidr.version and 0 <= int(address) - self._first < self.usable
-        )
+        return isinstance(address, self._make) and 0 <= int(address) - self._first < self.usable
 
     def owner(self, address: IPAddress) -> str | None:
         """Return who holds `address`, or None."""
@@ -49,7 +47,12 @@ class Block:
     def allocations(self) -> Iterator[tuple[IPAddress, str]]:
         """Yield every address in use with its owner."""
         for slot, owner in self._slots.items():
-            yield self._type(self._first + slot), owner
+            yield self._make(self._first + slot), owner
+
+    def find_free(self, owner: str) -> IPAddress | None:
+        """Give a free address to `owner`; None: every address has an owner."""
+        slot = self._slots.allocate(owner)
+        return None if slot is None else self._make(self._first + slot)
 
     def allocate(self, owner: str) -> IPAddress:
         """Give a free address to `owner`.
@@ -57,10 +60,10 @@ class Block:
         Raises:
             BlockExhaustedError: Every address has an owner.
         """
-        slot = self._slots.allocate(owner)
-        if slot is None:
+        address = self.find_free(owner)
+        if address is None:
             raise BlockExhaustedError(self.cidr, self.usable)
-        return self._type(self._first + slot)
+        return address
 
     def take(self, address: IPAddress, owner: str) -> None:
         """Give this very address to `owner`; the same owner may take it again.
@@ -77,4 +80,6 @@ class Block:
 
     def release(self, address: IPAddress) -> bool:
         """Free `address`; False when nobody held it, which is a success too."""
-        return address in self and self._slots.release(int(address) - self._first)
+        if not isinstance(address, self._make):
+            return False
+        return self._slots.release(int(address) - self._first)  # No slot is outside.

@@ -9,7 +9,9 @@ Blocks come in the order of `Slots`: ascending, those that were never given firs
 node's name or, with a blank in it, a word for something that is no node's to give away.
 """
 
-from typing import NamedTuple, Self
+from typing import Self
+
+from msgspec import Struct
 
 from ciliate.ipam.slots import Slots
 from ciliate.net.address import IPNetwork, IPv4Network, IPv6Network, ip_network
@@ -22,7 +24,7 @@ SEGMENT_BITS = 16
 _SEGMENT_BLOCKS = 1 << SEGMENT_BITS
 
 
-class Cidr(NamedTuple):
+class Cidr(Struct, frozen=True, gc=False, order=True):
     """A prefix as numbers; `ipaddress` objects cost ten times as much to make and compare."""
 
     version: int
@@ -130,16 +132,15 @@ class Carving:
 
     def allocate(self, holder: str) -> Cidr | None:
         """Give a block that nobody uses to `holder`; None: there is none."""
-        segment = self._open
-        count = ((self.blocks - 1) >> SEGMENT_BITS) + 1
-        while segment < count:
-            if segment not in self._covered:
-                slot = self._segment(segment).allocate(holder)
+        while self._open <= (self.blocks - 1) >> SEGMENT_BITS:
+            if self._open not in self._covered:
+                slots = self._segments.get(self._open) or self._segment(self._open)
+                slot = slots.allocate(holder)
                 if slot is not None:
-                    self._open = segment
-                    return self.block((segment << SEGMENT_BITS) + slot)
-            segment += 1
-        self._open = count
+                    number = (self._open << SEGMENT_BITS) + slot
+                    first = self.cidr.first + (number << self._shift)
+                    return Cidr(self.cidr.version, first, self.block_length)
+            self._open += 1
         return None
 
     def holders(self, number: int) -> set[str]:
@@ -177,20 +178,6 @@ class Carving:
                 for number in range(first, last + 1):
                     freed |= self._lose(number, holder)
         return freed
-
-    def users(self) -> dict[str, int]:
-        """Return how many blocks each holder has a use in."""
-        counts: dict[str, int] = {}
-        for segment, slots in self._segments.items():
-            for slot, owner in slots.items():
-                counts[owner] = counts.get(owner, 0) + 1
-                for other in self._shared.get((segment << SEGMENT_BITS) + slot, ()):
-                    if other != owner:
-                        counts[other] = counts.get(other, 0) + 1
-        for segment, uses in self._covered.items():
-            for holder in uses:
-                counts[holder] = counts.get(holder, 0) + self._size(segment)
-        return counts
 
     def _size(self, segment: int) -> int:
         return min(_SEGMENT_BLOCKS, self.blocks - (segment << SEGMENT_BITS))

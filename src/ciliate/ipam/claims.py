@@ -13,36 +13,37 @@ _BITS = {4: 32, 6: 128}
 
 
 class _SameLength:
-    """The claims of one family and prefix length: by first address, node and its rank."""
+    """The claims of one family and prefix length: by first address, ranks and nodes.
 
-    __slots__ = ("_ordered", "by_first")
+    Tuples and not dictionaries: nearly always there is one, and the garbage collector need not
+    look at it.
+    """
+
+    __slots__ = ("by_first", "ordered")
 
     def __init__(self) -> None:
-        self.by_first: dict[int, dict[str, int]] = {}
+        self.by_first: dict[int, tuple[tuple[int, str], ...]] = {}
         # Kept only from the first question on that needs it: most clusters have one length.
-        self._ordered: list[int] | None = None
+        self.ordered: list[int] | None = None
 
     def add(self, first: int, node: str, rank: int) -> None:
-        nodes = self.by_first.get(first)
-        if nodes is None:
-            self.by_first[first] = {node: rank}
-            if self._ordered is not None:
-                insort(self._ordered, first)
-        else:
-            nodes[node] = rank
+        before = self.by_first.get(first, ())
+        self.by_first[first] = (*before, (rank, node)) if before else ((rank, node),)
+        if not before and self.ordered is not None:
+            insort(self.ordered, first)
 
     def remove(self, first: int, node: str) -> None:
-        nodes = self.by_first[first]
-        del nodes[node]
-        if not nodes:
+        left = tuple(entry for entry in self.by_first[first] if entry[1] != node)
+        self.by_first[first] = left
+        if not left:
             del self.by_first[first]
-            if self._ordered is not None:
-                del self._ordered[bisect_left(self._ordered, first)]
+            if self.ordered is not None:
+                del self.ordered[bisect_left(self.ordered, first)]
 
     def between(self, first: int, last: int) -> list[int]:
-        if self._ordered is None:
-            self._ordered = sorted(self.by_first)
-        return self._ordered[bisect_left(self._ordered, first) : bisect_right(self._ordered, last)]
+        if self.ordered is None:
+            self.ordered = sorted(self.by_first)
+        return self.ordered[bisect_left(self.ordered, first) : bisect_right(self.ordered, last)]
 
 
 class ClaimIndex:
@@ -54,12 +55,15 @@ class ClaimIndex:
 
     def add(self, cidr: Cidr, node: str) -> None:
         """Enter a claim that is not entered."""
-        version, first, length = cidr
-        same = self._lengths.get((version, length))
+        first, key = cidr.first, (cidr.version, cidr.length)
+        same = self._lengths.get(key)
         if same is None:
-            same = self._lengths[version, length] = _SameLength()
-        self._rank += 1
-        same.add(first, node, self._rank)
+            same = self._lengths[key] = _SameLength()
+        self._rank = rank = self._rank + 1
+        if same.ordered is None and first not in same.by_first:
+            same.by_first[first] = ((rank, node),)  # Nearly always: see benchmarks/ipam_cidrs.py.
+        else:
+            same.add(first, node, rank)
 
     def remove(self, cidr: Cidr, node: str) -> None:
         """Take out a claim that is entered."""
@@ -80,9 +84,10 @@ class ClaimIndex:
             else:
                 found = same.between(cidr.first, cidr.last)
             for first in found:
-                for node, rank in same.by_first.get(first, {}).items():
+                for rank, node in same.by_first.get(first, ()):
                     yield rank, node, Cidr(version, first, length)
 
     def rank(self, cidr: Cidr, node: str) -> int:
         """Return the rank of a claim that is entered."""
-        return self._lengths[cidr.version, cidr.length].by_first[cidr.first][node]
+        entries = self._lengths[cidr.version, cidr.length].by_first[cidr.first]
+        return next(rank for rank, holder in entries if holder == node)

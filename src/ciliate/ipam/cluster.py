@@ -14,6 +14,7 @@ from enum import Enum
 
 from ciliate.ipam.carving import Carving, Cidr
 from ciliate.ipam.claims import ClaimIndex
+from ciliate.ipam.pod_places import PodPlaces
 from ciliate.ipam.pool_errors import (
     ClaimConflict,
     PoolExhaustedError,
@@ -31,6 +32,9 @@ class Claim(Enum):
     DRAINING = "draining"
 
 
+_GRANTED = Claim.GRANTED
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What was wrong with a node's claims."""
@@ -44,17 +48,16 @@ class ClusterAllocator:
 
     def __init__(self) -> None:
         self.pools = Pools()
-        #: Grows whenever something may have become possible that was refused before.
+        #: Grows whenever a block became free or a pool's ranges changed.
         self.freed = 0
+        #: Carvings into which the uses there are have not been entered yet.
+        self._fresh: list[Carving] = []
         self._held: dict[str, dict[Cidr, Claim]] = {}
         self._index = ClaimIndex()
         self._conflicts: dict[tuple[str, Cidr], tuple[str, Cidr]] = {}
         self._touched: set[str] = set()
         self._reserved: dict[tuple[Cidr, str], int] = {}
-        #: Addresses of pods by their node's address, and whose address that is.
-        self._pods: dict[str, dict[tuple[int, int], int]] = {}
-        self._places: dict[str, tuple[str, ...]] = {}
-        self._node_at: dict[str, str] = {}
+        self._places = PodPlaces(occupy=self._occupy, vacate=self._vacate)
 
     # Pools.
 
@@ -62,17 +65,22 @@ class ClusterAllocator:
         self, pool: str, version: int, block_length: int, cidrs: Iterable[str]
     ) -> list[PoolRangeError]:
         """Make `cidrs` the ranges of a pool's family; return what was refused and left out."""
+        before = self.pools.ranges(pool, version)
         added, refused = self.pools.define(pool, version, block_length, cidrs)
-        for carving in added:
-            if not carving.used:  # Else it is a retired one that came back with its users.
-                self._enter_all(carving)
+        self._fresh += added
+        if self.pools.ranges(pool, version) != before:
             self.freed += 1
         return refused
 
     def drop(self, pool: str, version: int | None = None) -> None:
         """Take a pool, or a family of it, away; what nodes have of it stays theirs."""
-        self.pools.drop(pool, version)
-        self.freed += 1
+        if self.pools.drop(pool, version):
+            self.freed += 1
+
+    def free(self, pool: str, version: int) -> int:
+        """Return how many blocks of a pool's family nobody uses."""
+        self._settle()
+        return self.pools.free(pool, version)
 
     # What nodes use.
 
@@ -81,6 +89,7 @@ class ClusterAllocator:
 
         The first of two nodes that claim an address keeps it, the second is told.
         """
+        self._settle()
         wanted, unreadable = _parsed(current, draining)
         held = self._held.setdefault(node, {})
         for cidr in [c for c, k in held.items() if k is not Claim.GRANTED and c not in wanted]:
@@ -93,56 +102,38 @@ class ClusterAllocator:
 
     def forget(self, node: str) -> None:
         """Free what `node` claims; the addresses of its pods stay theirs."""
+        self._settle()
         for cidr in list(self._held.get(node, ())):
             self._drop(node, cidr)
         self._held.pop(node, None)
 
     def place(self, node: str, addresses: Iterable[str]) -> None:
         """Make `addresses` the node's own: never given to pods, and whose pods are there."""
-        old, new = self._places.get(node, ()), tuple(dict.fromkeys(addresses))
-        if old == new:
-            return
-        if new:
-            self._places[node] = new
-        else:
-            self._places.pop(node, None)
-        for address in set(old) - set(new):
-            self._rename(address, None)
+        self._settle()
+        gone, came = self._places.place(node, addresses)
+        for address in gone:
             self.reserve(_host(address), f"address of node {node}", times=-1)
-        for address in set(new) - set(old):
-            self._rename(address, node)
+        for address in came:
             self.reserve(_host(address), f"address of node {node}")
 
     def pod_appeared(self, node_address: str, address: str) -> None:
         """Note a pod's address on the node that has `node_address`."""
-        cidr = _host(address)
-        if cidr is None:
-            return
-        pods = self._pods.setdefault(node_address, {})
-        key = cidr.version, cidr.first
-        pods[key] = pods.get(key, 0) + 1
-        if pods[key] == 1:
-            self._occupy(cidr, self._holder_at(node_address))
+        self._settle()
+        if (cidr := _host(address)) is not None:
+            self._places.appeared(node_address, cidr)
 
     def pod_vanished(self, node_address: str, address: str) -> None:
         """Note that a pod's address that was noted is no longer in use."""
-        cidr = _host(address)
-        if cidr is None:
-            return
-        pods = self._pods[node_address]
-        key = cidr.version, cidr.first
-        pods[key] -= 1
-        if not pods[key]:
-            del pods[key]
-            self._vacate(cidr, self._holder_at(node_address))
-        if not pods:
-            del self._pods[node_address]
+        self._settle()
+        if (cidr := _host(address)) is not None:
+            self._places.vanished(node_address, cidr)
 
     def reserve(self, cidr: Cidr | None, why: str, *, times: int = 1) -> None:
         """Never give out an address of `cidr`, so often noted; `times=-1` takes it back."""
         if cidr is None:
             return
         assert " " in why, "a node's name could be mistaken for it"
+        self._settle()
         count = self._reserved.get((cidr, why), 0) + times
         if count:
             self._reserved[cidr, why] = count
@@ -165,10 +156,12 @@ class ClusterAllocator:
             PoolMissingError: There is no such pool, or none with this family.
             PoolExhaustedError: It has no block left.
         """
+        if self._fresh:
+            self._settle()
         family = self.pools.families.get(pool, {}).get(version)
         if family is None or not family.carvings:
             raise PoolMissingError(pool, version, exists=pool in self.pools.families)
-        if node in self._held or node in self._places:
+        if node in self._held or self._places.knows(node):
             block = self._own_block(node, family.carvings, version, listed)
             if block is not None:
                 held = self._held.setdefault(node, {})
@@ -179,7 +172,10 @@ class ClusterAllocator:
         for carving in family.carvings:
             block = carving.allocate(node)
             if block is not None:
-                self._held.setdefault(node, {})[block] = Claim.GRANTED
+                if node in self._held:
+                    self._held[node][block] = _GRANTED
+                else:
+                    self._held[node] = {block: _GRANTED}
                 self._index.add(block, node)
                 return block
         raise PoolExhaustedError(
@@ -192,6 +188,7 @@ class ClusterAllocator:
 
     def withdraw(self, node: str, cidr: Cidr) -> None:
         """Take back a grant that certainly is not in the API and will not come into it."""
+        self._settle()
         if self._held.get(node, {}).get(cidr) is Claim.GRANTED:
             self._drop(node, cidr)
 
@@ -232,7 +229,7 @@ class ClusterAllocator:
 
     def node_at(self, address: str) -> str | None:
         """Return the node that has `address` as its own."""
-        return self._node_at.get(address)
+        return self._places.node_at(address)
 
     def covers(self, node: str, address: str) -> bool:
         """Whether a claim of `node` holds a pod's address."""
@@ -243,14 +240,10 @@ class ClusterAllocator:
         """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
         claims = self._held.get(node, {})
         found: dict[Cidr, None] = {}
-        for at in self._places.get(node, ()):
-            for version, address in self._pods.get(at, ()):
-                host = Cidr.host(version, address)
-                if not any(claim.contains(host) for claim in claims):
-                    block = next(
-                        (c.block(c.number(address)) for c in self.pools.active(host)), host
-                    )
-                    found[block] = None
+        for pod in self._places.of(node):
+            if not any(claim.contains(pod) for claim in claims):
+                inside = self.pools.overlapping(pod)
+                found[next((c.block(c.number(pod.first)) for c in inside), pod)] = None
         return list(found)
 
     def reserved_blocks(self, carvings: Iterable[Carving]) -> int:
@@ -258,21 +251,25 @@ class ClusterAllocator:
         wanted = {id(carving): carving for carving in carvings}
         blocks: dict[int, set[int]] = {}
         for cidr, _why in self._reserved:
-            for carving in self.pools.active(cidr):
+            for carving in self.pools.overlapping(cidr):
                 if id(carving) in wanted:
                     low = carving.number(max(cidr.first, carving.cidr.first))
                     high = carving.number(min(cidr.last, carving.last))
                     blocks.setdefault(id(carving), set()).update(range(low, high + 1))
         return sum(map(len, blocks.values()))
 
-    def reservations_in(self, pool: str) -> list[tuple[Cidr, Cidr, str]]:
-        """Return each CIDR of a pool that holds a reserved range, the range, and why it is."""
-        return [
-            (carving.cidr, cidr, why)
-            for cidr, why in self._reserved
-            for carving in self.pools.active(cidr)
-            if carving.pool == pool
-        ]
+    def reservation_problems(self) -> dict[str, dict[str, str]]:
+        """Return, by pool, which ranges hold addresses that nobody may be given, and whose."""
+        found: dict[str, dict[str, str]] = {}
+        for cidr, why in self._reserved:
+            for carving in self.pools.overlapping(cidr):
+                kind = why.partition(" ")[0]
+                found.setdefault(carving.pool, {}).setdefault(
+                    f"{carving.cidr} {kind}",
+                    f"{carving.cidr} overlaps {cidr} ({why}): blocks with such addresses are"
+                    " never given to nodes; use another range",
+                )
+        return found
 
     # Inside.
 
@@ -297,12 +294,11 @@ class ClusterAllocator:
     def _pod_blocks(self, node: str, carvings: list[Carving], version: int) -> list[Cidr]:
         """Return the blocks with pods of `node`, that with most of them first."""
         counts: dict[Cidr, int] = {}
-        for at in self._places.get(node, ()):
-            for family, address in self._pods.get(at, ()):
-                for carving in carvings if family == version else ():
-                    if carving.cidr.first <= address <= carving.last:
-                        block = carving.block(carving.number(address))
-                        counts[block] = counts.get(block, 0) + 1
+        for pod in self._places.of(node):
+            for carving in carvings if pod.version == version else ():
+                if carving.cidr.contains(pod):
+                    block = carving.block(carving.number(pod.first))
+                    counts[block] = counts.get(block, 0) + 1
         return sorted(counts, key=counts.__getitem__, reverse=True)
 
     def _enter(self, node: str, cidr: Cidr) -> None:
@@ -347,42 +343,27 @@ class ClusterAllocator:
         for carving in self.pools.overlapping(cidr):
             if carving.vacate(cidr, holder):
                 self.freed += 1
-        if self.pools.retired:
-            self.pools.forget_unused()
 
-    def _enter_all(self, carving: Carving) -> None:
-        """Enter every use there is into a carving that is new."""
+    def _settle(self) -> None:
+        """Enter every use there is into new carvings, before the uses change.
+
+        Once for all of them: pools may be many, the uses are.
+        """
+        if not self._fresh:
+            return
+        fresh = {id(carving) for carving in self._fresh}
+        self._fresh = []
         for cidr, holder in self._uses():
-            if carving.cidr.overlaps(cidr):
-                carving.occupy(cidr, holder)
+            for carving in self.pools.overlapping(cidr):
+                if id(carving) in fresh:
+                    carving.occupy(cidr, holder)
 
     def _uses(self) -> Iterator[tuple[Cidr, str]]:
         for node, held in self._held.items():
             for cidr in held:
                 yield cidr, node
-        for at, pods in self._pods.items():
-            for version, address in pods:
-                yield Cidr.host(version, address), self._holder_at(at)
+        yield from self._places.uses()
         yield from self._reserved
-
-    def _holder_at(self, node_address: str) -> str:
-        return self._node_at.get(node_address) or f"node at {node_address}"
-
-    def _rename(self, node_address: str, node: str | None) -> None:
-        """Make the pods at an address those of `node`, or of nobody known."""
-        pods = [Cidr.host(*key) for key in self._pods.get(node_address, ())]
-        old = self._holder_at(node_address)
-        if node is None:
-            # Another node may say that it has the address, too.
-            node = next((n for n, own in self._places.items() if node_address in own), None)
-        if node is None:
-            self._node_at.pop(node_address, None)
-        else:
-            self._node_at[node_address] = node
-        new = self._holder_at(node_address)
-        for cidr in pods:  # The new use first: no block is free in between.
-            self._occupy(cidr, new)
-            self._vacate(cidr, old)
 
 
 def _parsed(

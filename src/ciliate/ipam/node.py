@@ -22,7 +22,7 @@ from ciliate.ipam.errors import (
     PoolExhaustedError,
     PoolNotReadyError,
 )
-from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.net.address import IPAddress, IPNetwork, IPv4Address
 
 #: Owner of the address that is every pod's gateway (reference/ipam.md, 4.2).
 ROUTER_OWNER: Final = "router"
@@ -42,6 +42,7 @@ class HeldBlock:
     block: Block
     draining: bool
     kept: int = 0  # Of the block's used addresses, those that are reserved: no pod of ours.
+    reserved: int = 0  # The same and those a pod of ours holds all the same.
 
     @property
     def cidr(self) -> IPNetwork:
@@ -75,13 +76,17 @@ class NodeAddresses:
         start: Callable[[], int] = lambda: 0,
     ) -> None:
         self.versions = tuple(sorted(versions))
+        self._descending = self.versions[::-1]
         self._start = start
         self._held: dict[IPNetwork, HeldBlock] = {}
         self._pools: dict[tuple[str, int], list[HeldBlock]] = {}  # The current ones.
         self._by_version: dict[int, list[HeldBlock]] = {4: [], 6: []}
+        self._drains = False  # Whether any block does.
         self._reserved: dict[IPAddress, str] = {}
         self._listeners: list[Callable[[], None]] = []
-        self._events: dict[tuple[str, int], int] = {}
+        #: How often addresses were given and freed, by IP version.
+        self.given = {4: 0, 6: 0}
+        self.freed = {4: 0, 6: 0}
 
     # Blocks
 
@@ -127,9 +132,7 @@ class NodeAddresses:
             drains = pool is None
             if held.draining != drains or (pool is not None and held.pool != pool):
                 held.draining, held.pool, changed = drains, pool or held.pool, True
-            if held.draining and not held.in_use:
-                self._drop(held)
-                changed = True
+        changed = self._drop_drained() or changed
         for cidr, pool in wanted.items():
             if cidr not in self._held:
                 self._add(pool, cidr, draining=False)
@@ -170,9 +173,12 @@ class NodeAddresses:
             BlockExhaustedError: The one CIDR of a pool has no address left.
             PoolExhaustedError: None of several has.
         """
+        if len(self.versions) == 1:
+            (version,) = self.versions
+            return (self.allocate_one(owner, pools[version] if pools else DEFAULT_POOL, version),)
         given: list[IPAddress] = []
         try:
-            for version in reversed(self.versions):
+            for version in self._descending:
                 pool = pools[version] if pools else DEFAULT_POOL
                 given.append(self.allocate_one(owner, pool, version))
         except IPAMError:
@@ -192,9 +198,9 @@ class NodeAddresses:
         if not blocks:
             raise PoolNotReadyError(pool, version)
         for held in blocks:
-            if held.block.used < held.block.usable:
-                address = held.block.allocate(owner)
-                self._count("allocate", version)
+            address = held.block.find_free(owner)
+            if address is not None:
+                self.given[version] += 1
                 return address
         if len(blocks) == 1:
             raise BlockExhaustedError(blocks[0].cidr, blocks[0].block.usable)
@@ -229,7 +235,7 @@ class NodeAddresses:
             )
         for held in blocks:  # Several only while ranges that overlap follow each other.
             held.block.take(address, owner)
-        self._count("allocate", address.version)
+        self.given[address.version] += 1
         return True
 
     def owner(self, address: IPAddress) -> str | None:
@@ -239,36 +245,34 @@ class NodeAddresses:
 
     def release(self, addresses: Iterable[IPAddress]) -> None:
         """Free addresses; those nobody holds are a success too. A drained block goes."""
-        drained = False
         for address in addresses:
-            freed = False
-            for held in tuple(self._by_version[address.version]):
-                if not self._release_in(held, address):
-                    continue
-                freed = True
-                if held.draining and not held.in_use:
-                    self._drop(held)
-                    drained = True
-            if freed:
-                self._count("release", address.version)
-        if drained:
+            version = 4 if isinstance(address, IPv4Address) else 6
+            released = False
+            for held in self._by_version[version]:
+                block = held.block
+                if self._release_in(held, address) if held.reserved else block.release(address):
+                    released = True
+            self.freed[version] += released
+        if self._drains and self._drop_drained():
             self._notify()
 
     def _release_in(self, held: HeldBlock, address: IPAddress) -> bool:
         keeper = self._reserved.get(address)
-        if keeper is None:
-            return held.block.release(address)
-        if held.block.owner(address) in (None, keeper):
+        if keeper is not None and held.block.owner(address) == keeper:
             return False
-        held.block.release(address)
-        self._reserve_in(held, address, keeper)
-        return True
+        released = held.block.release(address)
+        if released and keeper is not None:  # It was used twice, and now is not.
+            held.block.take(address, keeper)
+            held.kept += 1
+        return released
 
     def reserve(self, address: IPAddress, owner: str) -> str | None:
         """Keep `address` from our pods, now and in blocks to come; return who of ours holds it.
 
         For the node's own addresses, and for those that pods of other nodes bear.
         """
+        if address in self._reserved:
+            self.unreserve(address)
         self._reserved[address] = owner
         holder = None
         for held in self._by_version[address.version]:
@@ -278,10 +282,14 @@ class NodeAddresses:
     def unreserve(self, address: IPAddress) -> None:
         """Let pods have `address` again."""
         owner = self._reserved.pop(address, None)
+        if owner is None:
+            return
         for held in self._by_version[address.version]:
-            if owner is not None and held.block.owner(address) == owner:
-                held.block.release(address)
-                held.kept -= 1
+            if address in held.block:
+                held.reserved -= 1
+                if held.block.owner(address) == owner:
+                    held.block.release(address)
+                    held.kept -= 1
 
     def is_reserved(self, address: IPAddress) -> bool:
         """Whether `address` is kept from our pods."""
@@ -292,11 +300,6 @@ class NodeAddresses:
         for held in self.held:
             for address, owner in held.block.allocations():
                 yield address, owner, held
-
-    @property
-    def events(self) -> Mapping[tuple[str, int], int]:
-        """How often addresses were given and freed: by ("allocate" or "release", IP version)."""
-        return self._events
 
     # Inside
 
@@ -313,22 +316,28 @@ class NodeAddresses:
                 self._reserve_in(held, address, owner)
         self._held[cidr] = held
         self._by_version[cidr.version].append(held)
+        self._drains = self._drains or draining
 
     @staticmethod
     def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> str | None:
+        """Enter a reservation that is new to the block; return who of ours holds the address."""
         if address not in held.block:
             return None
+        held.reserved += 1
         try:
-            before = held.block.owner(address)
             held.block.take(address, owner)
         except AddressTakenError as error:
             return error.owner
-        held.kept += before is None
+        held.kept += 1
         return None
 
-    def _drop(self, held: HeldBlock) -> None:
-        del self._held[held.cidr]
-        self._by_version[held.cidr.version].remove(held)
+    def _drop_drained(self) -> bool:
+        drained = [held for held in self._held.values() if held.draining and not held.in_use]
+        for held in drained:
+            del self._held[held.cidr]
+            self._by_version[held.cidr.version].remove(held)
+        self._drains = any(held.draining for held in self._held.values())
+        return bool(drained)
 
     def _arrange(self, wanted: Mapping[IPNetwork, str]) -> None:
         """Blocks give addresses in the order in which the cluster names them."""
@@ -340,7 +349,3 @@ class NodeAddresses:
     def _notify(self) -> None:
         for listener in self._listeners:
             listener()
-
-    def _count(self, action: str, version: int) -> None:
-        key = (action, version)
-        self._events[key] = self._events.get(key, 0) + 1

@@ -1,11 +1,10 @@
 """Pools of node CIDRs: by name and family an ordered list of CIDRs, each cut into blocks. Pure.
 
 No two pools share an address: what overlaps is refused and told. A CIDR that is taken out of its
-pool while blocks of it are in use is *retired*: nothing comes out of it any more, and it is
-remembered, with its users, until the last of them has gone.
+pool is forgotten at once, not so the claims in it: those are the allocator's to remember.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -32,12 +31,11 @@ class Pools:
 
     def __init__(self) -> None:
         self.families: dict[str, dict[int, PoolFamily]] = {}
-        self.retired: list[Carving] = []
         self._ordered: dict[int, list[int]] = {4: [], 6: []}
         self._by_first: dict[tuple[int, int], Carving] = {}
 
     def overlapping(self, cidr: Cidr) -> Iterator[Carving]:
-        """Yield every carving, retired ones too, that shares an address with `cidr`."""
+        """Yield every carving that shares an address with `cidr`."""
         starts = self._ordered[cidr.version]
         place = max(bisect_right(starts, cidr.first) - 1, 0)
         last = cidr.last
@@ -46,13 +44,11 @@ class Pools:
             if carving.last >= cidr.first:
                 yield carving
             place += 1
-        for carving in self.retired:
-            if carving.cidr.overlaps(cidr):
-                yield carving
 
-    def active(self, cidr: Cidr) -> Iterator[Carving]:
-        """Yield every carving of a pool that shares an address with `cidr`."""
-        return (carving for carving in self.overlapping(cidr) if carving not in self.retired)
+    def ranges(self, pool: str, version: int) -> list[Cidr]:
+        """Return the CIDRs of a pool's family in their order; none when there is no such."""
+        family = self.families.get(pool, {}).get(version)
+        return [carving.cidr for carving in family.carvings] if family else []
 
     def free(self, pool: str, version: int) -> int:
         """Return how many blocks of a pool's family nobody uses."""
@@ -82,7 +78,7 @@ class Pools:
             except ValueError:
                 refused.append(_unreadable(pool, text))
         for carving in [c for c in family.carvings if c.cidr not in wanted]:
-            self._retire(family, carving)
+            self._remove(carving)
         present = {carving.cidr: carving for carving in family.carvings}
         added = []
         order = []
@@ -99,44 +95,30 @@ class Pools:
         family.carvings[:] = order
         return added, refused
 
-    def drop(self, pool: str, version: int | None = None) -> None:
-        """Take a pool, or one family of it, away; CIDRs in use are retired."""
-        families = self.families.get(pool, {})
+    def drop(self, pool: str, version: int | None = None) -> bool:
+        """Take a pool, or one family of it, away; return whether it was there."""
+        families = self.families.get(pool)
+        if families is None:
+            return False
+        dropped = False
         for one in [version] if version else list(families):
             family = families.pop(one, None)
             if family is not None:
-                for carving in list(family.carvings):
-                    self._retire(family, carving)
+                dropped = True
+                for carving in family.carvings:
+                    self._remove(carving)
         if not families:
-            self.families.pop(pool, None)
+            del self.families[pool]
+        return dropped
 
-    def forget_unused(self) -> bool:
-        """Forget retired carvings without a user; return whether there was one."""
-        kept = [carving for carving in self.retired if carving.used]
-        changed = len(kept) != len(self.retired)
-        self.retired = kept
-        return changed
-
-    def _retire(self, family: PoolFamily, carving: Carving) -> None:
-        family.carvings.remove(carving)
-        key = carving.cidr.version, carving.cidr.first
-        self._ordered[key[0]].remove(key[1])
-        del self._by_first[key]
-        if carving.used:
-            self.retired.append(carving)
+    def _remove(self, carving: Carving) -> None:
+        version, first = carving.cidr.version, carving.cidr.first
+        starts = self._ordered[version]
+        del starts[bisect_left(starts, first)]
+        del self._by_first[version, first]
 
     def _enter(self, pool: str, family: PoolFamily, cidr: Cidr) -> Carving:
-        for carving in self.retired:
-            if (carving.cidr, carving.block_length, carving.pool) == (
-                cidr,
-                family.block_length,
-                pool,
-            ):
-                self.retired.remove(carving)  # Taken back: its users are known.
-                break
-        else:
-            carving = Carving(cidr, family.block_length, pool=pool)
-        family.carvings.append(carving)
+        carving = Carving(cidr, family.block_length, pool=pool)
         insort(self._ordered[cidr.version], cidr.first)
         self._by_first[cidr.version, cidr.first] = carving
         return carving
@@ -167,7 +149,7 @@ class Pools:
                 f" 2^{block_length - cidr.length} blocks of /{block_length}",
                 f"use a mask size of at most {cidr.length + _SPREAD_MAX[version]}",
             )
-        for other in self.active(cidr):
+        for other in self.overlapping(cidr):
             where = f" of pool {other.pool}" if other.pool != pool else ""
             return PoolRangeError(
                 pool,

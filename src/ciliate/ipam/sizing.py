@@ -20,8 +20,9 @@ from ciliate.net.address import IPNetwork
 KUBELET_PODS_MAX: Final = 110
 #: More CIDRs a node than this are more routes than a mask size is worth.
 _BLOCKS_PER_NODE_MAX: Final = 8
-#: kube-controller-manager refuses IPv6 node masks further from the cluster CIDR's; Cilium too.
-_IPV6_BITS_MAX: Final = 16
+#: A range whose mask size is further from its own length than so many bits is refused: IPv6 by
+#: kube-controller-manager, Cilium and our operator, IPv4 by our operator.
+_SPREAD_MAX: Final = {4: 24, 6: 16}
 _ROUTER: Final = 1
 #: Alternatives shown on each side of the best one.
 _SIDE: Final = 3
@@ -158,7 +159,7 @@ def usable_addresses(mask_size: int, version: int) -> int:
 def evaluate(wanted: Wanted, pools: Sequence[IPNetwork], mask_size: int) -> MaskSize:
     """Return what `pools`, all of one family, give with blocks of `mask_size`."""
     version = pools[0].version
-    blocks = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(wanted, p, mask_size))
+    blocks = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(p, mask_size))
     usable = usable_addresses(mask_size, version)
     if wanted.mode is Mode.MULTI_POOL:
         asked = needed(wanted.pods_per_node + _ROUTER, wanted.pre_allocation)
@@ -208,11 +209,9 @@ def _share(a: IPNetwork, b: IPNetwork) -> bool:
     return a.version == b.version and a.overlaps(b)
 
 
-def _carves(wanted: Wanted, pool: IPNetwork, mask_size: int) -> bool:
+def _carves(pool: IPNetwork, mask_size: int) -> bool:
     """Whether blocks of `mask_size` can be cut out of `pool`."""
-    bits = mask_size - pool.prefixlen
-    refused = wanted.mode is Mode.KUBERNETES and pool.version == 6 and bits > _IPV6_BITS_MAX
-    return bits >= 0 and not refused
+    return 0 <= mask_size - pool.prefixlen <= _SPREAD_MAX[pool.version]
 
 
 def _pods_in(addresses: int, pre_allocation: int) -> int:
@@ -305,10 +304,12 @@ def _larger_pool(wanted: Wanted, pools: Sequence[IPNetwork]) -> str:
     )
     if mask_size is None:
         return f"no IPv{pools[0].version} block holds that many pods"
-    present = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(wanted, p, mask_size))
+    present = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(p, mask_size))
     kubernetes = wanted.mode is Mode.KUBERNETES  # It knows one CIDR a family.
     missing = wanted.nodes - (0 if kubernetes else present)
     prefix = mask_size - (missing - 1).bit_length()
+    if mask_size - prefix > _SPREAD_MAX[pools[0].version]:
+        return f"no mask size is: for so many nodes add several pools, mask size {mask_size}"
     if prefix < 1:
         return f"no IPv{pools[0].version} range is that large"
     verb = "use a cluster CIDR of" if kubernetes else "add a pool of"
@@ -337,9 +338,9 @@ def _notes(
         bits = mask_sizes[pool.version] - pool.prefixlen
         if bits < 0:
             notes.append(f"no block of /{mask_sizes[pool.version]} can be cut out of {pool}")
-        elif pool.version == 6 and bits > _IPV6_BITS_MAX:
+        elif bits > _SPREAD_MAX[pool.version]:
             notes.append(
-                "kube-controller-manager and Cilium refuse an IPv6 mask size more than"
-                f" {_IPV6_BITS_MAX} bits longer than its range: {pool}"
+                f"a mask size more than {_SPREAD_MAX[pool.version]} bits longer than its"
+                f" IPv{pool.version} range is refused: {pool}"
             )
     return tuple(notes)

@@ -6,8 +6,13 @@ range that node CIDRs are cut out of are the same thing seen through this: addre
 arithmetic on the slot's number.
 """
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import ItemsView
+from typing import Final
+
+#: So many freed slots wait their turn at most: of a range that is never swept to its end (an IPv6
+#: /64) not every slot that was ever used is remembered.
+FREED_MAX: Final = 1 << 16
 
 
 class Slots:
@@ -18,7 +23,7 @@ class Slots:
     def __init__(self, size: int, *, start: int = 0) -> None:
         self.size = size
         self._owners: dict[int, str] = {}
-        self._freed: OrderedDict[int, None] = OrderedDict()  # Longest free first.
+        self._freed: deque[int] = deque()  # Longest free first.
         self._never = 0  # How many slots the first sweep has passed.
         self._start = start % size if size else 0
 
@@ -37,29 +42,33 @@ class Slots:
 
     def allocate(self, owner: str) -> int | None:
         """Give a free slot to `owner`; None: every slot has one."""
-        owners = self._owners
-        while self._never < self.size:
+        owners, freed = self._owners, self._freed
+        while self._never < self.size and len(freed) < FREED_MAX:
             slot = (self._start + self._never) % self.size
             self._never += 1
             if slot not in owners:  # It may have been taken by number before.
                 owners[slot] = owner
                 return slot
-        if not self._freed:
+        if not freed:
             return None
-        slot, _ = self._freed.popitem(last=False)
+        slot = freed.popleft()
         owners[slot] = owner
         return slot
 
     def take(self, slot: int, owner: str) -> str:
         """Give this very slot to `owner` unless somebody holds it; return who holds it now."""
-        holder = self._owners.setdefault(slot, owner)
-        self._freed.pop(slot, None)
-        return holder
+        holder = self._owners.get(slot)
+        if holder is not None:
+            return holder
+        self._owners[slot] = owner
+        if (slot - self._start) % self.size < self._never:
+            self._freed.remove(slot)  # A walk; asking for a certain slot is rare.
+        return owner
 
     def release(self, slot: int) -> bool:
         """Free `slot`; False when nobody held it."""
         if self._owners.pop(slot, None) is None:
             return False
         if (slot - self._start) % self.size < self._never:  # Else the first sweep comes to it.
-            self._freed[slot] = None
+            self._freed.append(slot)
         return True

@@ -6,7 +6,10 @@ reason for a node without network.
 """
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -65,6 +68,17 @@ class MetricsServer:
         self._metrics = metrics
         self._key = key
         self._address = address
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Run meanwhile, for who has no group of tasks."""
+        task = asyncio.create_task(self.run(), name="metrics")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     async def run(self) -> None:
         """Listen and serve until cancelled; an address that cannot be had is tried again."""

@@ -50,3 +50,14 @@ class PodLinkMismatchError(CiliateError):
         self.netns = netns
         self.problem = problem
         super().__init__(f"pod link {host_name} ({netns}): {problem}: recreate the pod")
+
+
+class NoChainedLinkError(CiliateError):
+    """Another plugin's interface of a pod was not found; `problem` in Cilium's words."""
+
+    def __init__(self, problem: str, subject: str) -> None:
+        self.problem = problem
+        self.subject = subject
+        super().__init__(
+            f"{problem} ({subject}): the plugin before ciliate-cni must make a veth pair"
+        )

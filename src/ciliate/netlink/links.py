@@ -111,9 +111,17 @@ def list_links(channel: Channel, *, kind: str = "") -> tuple[Link, ...]:
 
 def get_link(channel: Channel, name: str) -> Link | None:
     """Return the link `name` without addresses, or None. Blocking."""
-    body = link_body() + text(IFLA_IFNAME, name) + _SKIP_STATS
+    return _get(channel, link_body() + text(IFLA_IFNAME, name), name)
+
+
+def get_link_by_index(channel: Channel, index: int) -> Link | None:
+    """Return the link with that ifindex without addresses, or None. Blocking."""
+    return _get(channel, link_body(index=index), str(index))
+
+
+def _get(channel: Channel, body: bytes, subject: str) -> Link | None:
     try:
-        said = channel.batch([Request(RTM_GETLINK, body, "read link", name)])
+        said = channel.batch([Request(RTM_GETLINK, body + _SKIP_STATS, "read link", subject)])
     except NetlinkError as error:
         if error.errno == errno.ENODEV:
             return None

@@ -7,11 +7,12 @@ period per removal, of one link or of fifty.
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from ciliate.netlink.chained_link import ChainedLink
 from ciliate.netlink.pod_link import (
     ObservedPodLink,
     PodLink,
@@ -64,9 +65,21 @@ class PodLinks:
         """
         await self._run(lambda worker: worker.check(link))
 
-    async def observe(self) -> tuple[ObservedPodLink, ...]:
-        """Return the pod interfaces that the kernel has."""
-        return await self._run(lambda worker: worker.observe())
+    async def find_chained(self, netns: str, ifname: str) -> ChainedLink:
+        """Return the interface that another plugin made in the namespace at path `netns`.
+
+        Raises:
+            NoChainedLinkError: There is no veth, or its other end is not on this node.
+            NetlinkError: The namespace is gone.
+        """
+        return await self._run(lambda worker: worker.find_chained(netns, ifname))
+
+    async def observe(self, *, chained: Collection[int] = ()) -> tuple[ObservedPodLink, ...]:
+        """Return the pod interfaces that the kernel has; of other plugins', those in `chained`.
+
+        Ours are known by their names, another plugin's by its ifindex alone.
+        """
+        return await self._run(lambda worker: worker.observe(frozenset(chained)))
 
     async def replace_programs(
         self, ifindexes: Sequence[int], *, from_pod_fd: int, to_pod_fd: int

@@ -7,12 +7,13 @@ to open a socket there and to write settings, and is home again before it sends 
 import errno
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from ciliate.net.address import Mac
 from ciliate.net.link import Link, LinkFlag, Neighbour, RouteKind
 from ciliate.netlink.addresses import list_addresses
+from ciliate.netlink.chained_link import ChainedLink, find_chained_link
 from ciliate.netlink.channel import BATCH_MESSAGES_MAX, Channel
 from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
 from ciliate.netlink.links import (
@@ -204,12 +205,16 @@ class PodWorker:
                 gone.add(part[place // 3])
         return frozenset(gone)
 
-    def observe(self) -> tuple[ObservedPodLink, ...]:
-        """Return every pod link of the node, read from the kernel."""
+    def find_chained(self, netns: str, ifname: str) -> ChainedLink:
+        """Return a pod's interface that another plugin made."""
+        return find_chained_link(self._node, self._home, netns=netns, ifname=ifname)
+
+    def observe(self, chained: Collection[int]) -> tuple[ObservedPodLink, ...]:
+        """Return every pod link of the node, and the veths `chained`, read from the kernel."""
         links = [
             link
             for link in list_links(self._node, kind="veth")
-            if link.name.startswith(HOST_PREFIX)
+            if link.name.startswith(HOST_PREFIX) or link.index in chained
         ]
         if not links:
             return ()

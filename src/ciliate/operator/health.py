@@ -2,12 +2,14 @@
 
 `GET /healthz` answers 200 while the process works, leader or not; `GET /readyz` answers 503 until
 the definitions are installed and the operator either waits for the lease or leads with complete
-tables. Both bodies are the same JSON.
+tables. Both bodies are the same JSON. `GET /ipam` answers what a leader knows of pools and nodes'
+CIDRs, 404 from one that gives none; `GET /metrics` the same as Prometheus reads it.
 """
 
 import logging
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +18,13 @@ import msgspec
 
 from ciliate.errors import CiliateError
 from ciliate.kube.election import LeaderElector
+from ciliate.metrics.family import Source
 from ciliate.operator.tables import Tables
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+    from ciliate.metrics.server import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +45,8 @@ class Health:
     phase: str = "starting"
     elector: LeaderElector | None = None
     tables: Tables | None = None
+    ipam: Callable[[], dict[str, Any]] | None = None  # Of a leader that gives CIDRs to nodes.
+    ipam_families: Source | None = None  # The same as metrics.
 
     @property
     def ready(self) -> bool:
@@ -74,8 +81,9 @@ class Health:
 class HealthServer:
     """Serves a `Health` between `start` and `stop`."""
 
-    def __init__(self, health: Health, path: Path) -> None:
+    def __init__(self, health: Health, metrics: "Metrics", path: Path) -> None:
         self._health = health
+        self._metrics = metrics
         self._path = path
         self._runner: web.AppRunner | None = None
 
@@ -91,6 +99,8 @@ class HealthServer:
         application = web.Application()
         application.router.add_get("/healthz", self._answer_health)
         application.router.add_get("/readyz", self._answer_ready)
+        application.router.add_get("/ipam", self._answer_ipam)
+        application.router.add_get("/metrics", self._metrics.text)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
@@ -106,6 +116,11 @@ class HealthServer:
 
     async def _answer_ready(self, _request: "web.Request") -> "web.Response":
         return _json(self._health.document(), status=200 if self._health.ready else 503)
+
+    async def _answer_ipam(self, _request: "web.Request") -> "web.Response":
+        if self._health.ipam is None:
+            return _json({"state": "this operator gives no CIDRs to nodes"}, status=404)
+        return _json(self._health.ipam(), status=200)
 
 
 def _json(document: dict[str, Any], *, status: int) -> "web.Response":

@@ -10,11 +10,13 @@ from typing import Final
 
 from ciliate.config import values
 from ciliate.config.keys import KEYS
+from ciliate.config.pool_words import PoolWords, read_pools
 from ciliate.errors import SettingError
+from ciliate.ipam.node import DEFAULT_POOL
 from ciliate.ipam.pools import Pools
 
-#: The one pool of cluster-pool mode. No object has this name: it is the lists of the ConfigMap.
-CLUSTER_POOL: Final = "cluster-pool"
+#: The one pool of cluster-pool mode, called as the agents call theirs: the ConfigMap's lists.
+CLUSTER_POOL: Final = DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,14 @@ class PoolRanges:
 class IPAMSettings:
     """Who gives nodes their CIDRs, of which families, and out of what.
 
-    `ranges` are those of cluster-pool mode, by IP version.
+    `ranges` are those of cluster-pool mode, by IP version; `auto_create` the pools that multi-pool
+    mode makes where they are missing.
     """
 
     mode: str
     versions: tuple[int, ...]
     ranges: Mapping[int, PoolRanges]
-    auto_create: str
+    auto_create: Mapping[str, Mapping[int, PoolWords]]
 
     @property
     def grants(self) -> bool:
@@ -69,15 +72,34 @@ def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
         mode=mode,
         versions=versions,
         ranges=ranges,
-        auto_create=_text(config, "auto-create-cilium-pod-ip-pools"),
+        auto_create=_pools(config) if mode == "multi-pool" else {},
     )
 
 
 def read_ranges(config: Mapping[str, str], version: int) -> PoolRanges:
-    """Return the ranges of one family of cluster-pool mode.
+    """Return the ranges of one family of cluster-pool mode, judged.
 
     Raises:
         SettingError: There is none, or one cannot be used.
+    """
+    ranges = read_lists(config, version)
+    _, refused = Pools().define(CLUSTER_POOL, version, ranges.block_length, ranges.cidrs)
+    for refusal in refused:
+        about = "cidr" if refusal.cidr else "mask-size"
+        raise SettingError(
+            key=f"cluster-pool-ipv{version}-{about}",
+            value=" ".join(ranges.cidrs) if refusal.cidr else str(ranges.block_length),
+            problem=f"unable to initialize IPv{version} allocator: {refusal.problem}",
+            remedy=refusal.remedy,
+        )
+    return ranges
+
+
+def read_lists(config: Mapping[str, str], version: int) -> PoolRanges:
+    """Return the ranges of one family as they are written, whether or not they can be used.
+
+    Raises:
+        SettingError: There is none, or the mask size is no number.
     """
     name, mask = f"cluster-pool-ipv{version}-cidr", f"cluster-pool-ipv{version}-mask-size"
     # Absent, the default holds; there and empty, somebody took the ranges away.
@@ -96,15 +118,32 @@ def read_ranges(config: Mapping[str, str], version: int) -> PoolRanges:
         raise SettingError(
             key=mask, value=config[mask], problem=error.problem, remedy=error.remedy
         ) from error
-    _, refused = Pools().define(CLUSTER_POOL, version, block_length, cidrs)
-    for refusal in refused:
-        raise SettingError(
-            key=name if refusal.cidr else mask,
-            value=text if refusal.cidr else str(block_length),
-            problem=f"unable to initialize IPv{version} allocator: {refusal.problem}",
-            remedy=refusal.remedy,
-        )
     return PoolRanges(cidrs, block_length)
+
+
+def _pools(config: Mapping[str, str]) -> Mapping[str, Mapping[int, PoolWords]]:
+    """Return the pools to create.
+
+    Raises:
+        SettingError: The text cannot be read, or a range cannot be used.
+    """
+    name = "auto-create-cilium-pod-ip-pools"
+    text = config.get(name, "")
+    try:
+        wanted = read_pools(text)
+    except values.ValueTextError as error:
+        raise SettingError(
+            key=name, value=text, problem=error.problem, remedy=error.remedy
+        ) from error
+    pools = Pools()
+    for pool, families in wanted.items():
+        for version, words in families.items():
+            _, refused = pools.define(pool, version, words.mask_size, words.cidrs)
+            for refusal in refused:
+                raise SettingError(
+                    key=name, value=text, problem=str(refusal), remedy="correct the pool"
+                )
+    return wanted
 
 
 def _text(config: Mapping[str, str], name: str) -> str:

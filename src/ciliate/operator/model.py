@@ -90,17 +90,17 @@ AGENT_PODS: Final[Resource[AgentPod]] = PODS.narrowed(AgentPod)
 
 def bare_pod(pod: PodPresence) -> PodPresence:
     """Return `pod` without what nobody asks for."""
-    return structs.replace(pod, metadata=_bare(pod.metadata))
+    return structs.replace(pod, metadata=bare_meta(pod.metadata))
 
 
 def bare_endpoint(endpoint: EndpointPresence) -> EndpointPresence:
     """Return `endpoint` without what nobody asks for."""
-    return structs.replace(endpoint, metadata=_bare(endpoint.metadata))
+    return structs.replace(endpoint, metadata=bare_meta(endpoint.metadata))
 
 
 def bare_node(node: Node) -> Node:
     """Return `node` without what nobody asks for."""
-    return structs.replace(node, metadata=_bare(node.metadata))
+    return structs.replace(node, metadata=bare_meta(node.metadata))
 
 
 def bare_cilium_node(node: CiliumNode) -> CiliumNode:
@@ -109,7 +109,7 @@ def bare_cilium_node(node: CiliumNode) -> CiliumNode:
     draining = meta.annotations.get(DRAINING_ANNOTATION)
     return CiliumNode(
         metadata=structs.replace(
-            _bare(meta),
+            bare_meta(meta),
             annotations={DRAINING_ANNOTATION: draining} if draining else {},
             creation_timestamp=meta.creation_timestamp,
             owner_references=meta.owner_references,
@@ -119,7 +119,8 @@ def bare_cilium_node(node: CiliumNode) -> CiliumNode:
     )
 
 
-def _bare(meta: ObjectMeta) -> ObjectMeta:
+def bare_meta(meta: ObjectMeta) -> ObjectMeta:
+    """Return what names an object and its version."""
     return ObjectMeta(
         name=meta.name,
         namespace=meta.namespace,

@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,10 +27,12 @@ from ciliate.kube.errors import (
     NotFoundError,
     UnavailableError,
 )
+from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
-from ciliate.operator.ipam import NodeRanges
+from ciliate.operator.ipam import ConfigSource, NodeRanges
+from ciliate.operator.metrics import operator_families
 from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
 from ciliate.operator.tables import Tables
@@ -63,16 +66,19 @@ async def run_operator(invocation: Invocation) -> None:
     """
     identity = f"{os.uname().nodename}-{secrets.token_hex(5)}"
     health = Health(identity)
-    server = HealthServer(health, invocation.health_socket)
+    metrics = Metrics(lambda: operator_families(health), process="cilium_operator")
+    server = HealthServer(health, metrics, invocation.health_socket)
     await server.start()
     try:
         async with ApiClient.detect(invocation.kubeconfig, user_agent="cilium-operator") as client:
-            await _run_with(client, invocation, health)
+            await _run_with(client, invocation, health, metrics)
     finally:
         await server.stop()
 
 
-async def _run_with(client: ApiClient, invocation: Invocation, health: Health) -> None:
+async def _run_with(
+    client: ApiClient, invocation: Invocation, health: Health, metrics: Metrics
+) -> None:
     settings = await _prepare(client, invocation, custom_resource_definitions())
     if settings.debug:
         logging.getLogger("ciliate").setLevel(logging.DEBUG)
@@ -83,7 +89,11 @@ async def _run_with(client: ApiClient, invocation: Invocation, health: Health) -
         identity=health.identity,
     )
     health.elector, health.phase = elector, "standby"
-    await elector.run(lambda: _lead(client, invocation, settings, elector, health))
+    async with AsyncExitStack() as stack:
+        if address := settings.metrics_address:
+            served = MetricsServer(metrics, key="operator-prometheus-serve-addr", address=address)
+            await stack.enter_async_context(served.serving())
+        await elector.run(lambda: _lead(client, invocation, settings, elector, health))
 
 
 async def _prepare(
@@ -142,6 +152,14 @@ async def _lead(
         _log.info("leading: every table is complete")
         collector.run(tasks)
         if settings.ipam.grants:
-            NodeRanges(client, tables, settings.ipam, may_act=lambda: elector.is_leader).run(tasks)
+            ranges = NodeRanges(
+                client,
+                tables,
+                settings.ipam,
+                ConfigSource(invocation.namespace, invocation.config_map, invocation.flags),
+                may_act=lambda: elector.is_leader,
+            )
+            health.ipam, health.ipam_families = ranges.report, ranges.families
+            tasks.create_task(ranges.run(tasks), name="node ranges")
         if settings.readiness.any:
             tasks.create_task(marks.run(), name="node marks")

@@ -47,6 +47,7 @@ class OperatorSettings:
     ipam: IPAMSettings
     debug: bool
     effective: Mapping[str, str]  # The operator's keys with the texts in force, for people.
+    metrics_address: str = ""  # HOST:PORT of plain HTTP; empty: the operator's socket alone.
 
 
 def operator_keys() -> tuple[Key, ...]:
@@ -92,4 +93,5 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
         ipam=ipam,
         debug=values.read_bool(config.get("debug", "")),
         effective=effective,
+        metrics_address=effective["operator-prometheus-serve-addr"],
     )

@@ -10,10 +10,12 @@ from tests.unit.agent.pod_links import MemoryLinks, MemoryMap, until
 
 from ciliate.agent.address_source import OwnAddresses
 from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
+from ciliate.agent.bookkeeping import Bookkeeping
 from ciliate.agent.context import Context
 from ciliate.agent.identities import IdentityKeeper
 from ciliate.agent.pod_cidrs import PodCIDRs
 from ciliate.cni.request import Add, Attachment, Check, CniVersion, Del, Gc, PodReference
+from ciliate.cni.result import AddResult
 from ciliate.datapath import layout
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.model import Endpoint
@@ -49,17 +51,23 @@ class Node:
         self.table = EndpointTable()
         self.store = EndpointStore(folder)
         self.identities = KnownIdentities()
-        self.attachments = PodAttachments(
-            Wiring(
-                addresses=self._source(),
+        self.source = self._source()
+        self.wiring = Wiring(
+            addresses=self.source,
+            books=Bookkeeping(
                 table=self.table,
                 store=self.store,
-                links=self.links.as_pod_links,
-                programs=Programs(3, 4, 5, 6),
                 interfaces=self.interfaces.as_open_map,
                 endpoints=self.endpoints.as_open_map,
-                identities=cast("IdentityKeeper", self.identities),
+                stack_routed=False,
             ),
+            links=self.links.as_pod_links,
+            programs=Programs(3, 4, 5, 6),
+            identities=cast("IdentityKeeper", self.identities),
+            versions=(4,),
+        )
+        self.attachments = PodAttachments(
+            self.wiring,
             lambda: PodNetwork(gateways=GATEWAYS, mtu=1500, route_mtu=1500),
             tasks,
         )
@@ -70,6 +78,12 @@ class Node:
         return OwnAddresses(
             cast("Context", context), self.addresses, cast("PodCIDRs", None), demand=None
         )
+
+    async def add(self, request: Add) -> AddResult:
+        """An ADD that is not chained."""
+        answer = await self.attachments.add(request)
+        assert isinstance(answer, AddResult)
+        return answer
 
     def owners(self) -> dict[str, str]:
         return {str(address): owner for address, owner, _ in self.addresses.allocations()}

@@ -7,15 +7,18 @@ decide when something goes on.
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Generic, TypeVar, cast
 
 from ciliate.datapath.bpf_map import OpenMap
 from ciliate.datapath.errors import MapFullError
-from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.net.address import Mac
+from ciliate.netlink.chained_link import ChainedLink
+from ciliate.netlink.errors import NetlinkError, NoChainedLinkError, PodLinkMismatchError
 from ciliate.netlink.pod import PodLinks
-from ciliate.netlink.pod_link import ObservedPodLink, PodLink, PodLinkState
+from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink, PodLink, PodLinkState
 from ciliate.netlink.pod_worker import REMOVED_MAX
 from ciliate.netlink.removal import Outcomes, RemovalGroups
 
@@ -83,6 +86,8 @@ class MemoryLinks:
         #: Names whose creation or removal fails.
         self.refuses_to_create: set[str] = set()
         self.refuses_to_remove: set[str] = set()
+        #: Namespace -> the interface that another plugin made in it.
+        self.chained: dict[str, ChainedLink] = {}
         self.creations, self.removals, self.observations = Gate(), Gate(), Gate()
         self._indexes = count(100)
         self._workers: set[asyncio.Task[PodLinkState]] = set()
@@ -125,10 +130,49 @@ class MemoryLinks:
                 host_name=link.host_name, netns=link.netns, problem="is missing"
             )
 
-    async def observe(self) -> tuple[ObservedPodLink, ...]:
-        seen = tuple(self.standing.values())
+    async def observe(self, *, chained: Collection[int] = ()) -> tuple[ObservedPodLink, ...]:
+        seen = tuple(
+            link
+            for link in self.standing.values()
+            if link.name.startswith(HOST_PREFIX) or link.ifindex in chained
+        )
         await self.observations.passed()
         return seen
+
+    def chain(self, netns: str, name: str, ifindex: int) -> ChainedLink:
+        """Another plugin makes an interface."""
+        mac = Mac("02:00:00:00:00:01")
+        self.chained[netns] = ChainedLink(name, ifindex, mac, "eth0", mac, 1450)
+        self.standing[name] = ObservedPodLink(
+            name=name,
+            ifindex=ifindex,
+            host_mac=mac,
+            pod_mac=None,
+            mtu=1450,
+            is_up=True,
+            peer_netnsid=1,
+            addresses=(),
+            from_pod_program=None,
+            to_pod_program=None,
+        )
+        return self.chained[netns]
+
+    async def find_chained(self, netns: str, ifname: str) -> ChainedLink:
+        if netns not in self.chained:
+            raise NoChainedLinkError("no link found inside container", f"{ifname} of {netns}")
+        return self.chained[netns]
+
+    async def replace_programs(
+        self, ifindexes: Sequence[int], *, from_pod_fd: int, to_pod_fd: int
+    ) -> frozenset[int]:
+        gone = set(ifindexes)
+        for name, held in tuple(self.standing.items()):
+            if held.ifindex in ifindexes:
+                gone.discard(held.ifindex)
+                self.standing[name] = replace(
+                    held, from_pod_program=from_pod_fd, to_pod_program=to_pod_fd
+                )
+        return frozenset(gone)
 
     async def remove(self, host_name: str) -> None:
         await self._groups.remove(host_name)

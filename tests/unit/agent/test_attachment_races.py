@@ -16,7 +16,7 @@ async def test_cancelled_add_leaves_nothing_even_when_its_worker_finishes_later(
     node: Node,
 ) -> None:
     node.links.creations.close()
-    adding = asyncio.create_task(node.attachments.add(add("a")))
+    adding = asyncio.create_task(node.add(add("a")))
     await until(lambda: node.links.creations.waiting == 1)
 
     adding.cancel()
@@ -33,10 +33,10 @@ async def test_cancelled_add_leaves_nothing_even_when_its_worker_finishes_later(
 
 async def test_add_again_after_a_cancelled_one_does_not_meet_its_leftovers(node: Node) -> None:
     node.links.creations.close()
-    adding = asyncio.create_task(node.attachments.add(add("a")))
+    adding = asyncio.create_task(node.add(add("a")))
     await until(lambda: node.links.creations.waiting == 1)
     adding.cancel()
-    again = asyncio.create_task(node.attachments.add(add("a")))
+    again = asyncio.create_task(node.add(add("a")))
     await settle()
     node.links.creations.open()
 
@@ -48,10 +48,10 @@ async def test_add_again_after_a_cancelled_one_does_not_meet_its_leftovers(node:
 
 
 async def test_add_while_the_removal_runs_waits_for_it(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.removals.close()
     await node.attachments.delete(delete("a"))
-    again = asyncio.create_task(node.attachments.add(add("a")))
+    again = asyncio.create_task(node.add(add("a")))
     await settle()
     assert not again.done()
 
@@ -64,14 +64,14 @@ async def test_add_while_the_removal_runs_waits_for_it(node: Node) -> None:
 
 
 async def test_add_of_an_attachment_whose_removal_failed_is_made_anew(node: Node) -> None:
-    first = await node.attachments.add(add("a"))
+    first = await node.add(add("a"))
     node.links.refuses_to_remove.add(link_of("a"))
     await node.attachments.delete(delete("a"))
     await node.removals_end()
     assert node.endpoint("a").state is EndpointState.DISCONNECTING
     node.links.refuses_to_remove.clear()
 
-    second = await node.attachments.add(add("a"))
+    second = await node.add(add("a"))
 
     assert second.host_mac != first.host_mac
     assert node.endpoint("a").state is not EndpointState.DISCONNECTING
@@ -80,7 +80,7 @@ async def test_add_of_an_attachment_whose_removal_failed_is_made_anew(node: Node
 
 
 async def test_failed_removal_keeps_the_address_until_housekeeping_succeeds(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.refuses_to_remove.add(link_of("a"))
     await node.attachments.delete(delete("a"))
     await node.removals_end()
@@ -96,7 +96,7 @@ async def test_housekeeping_finishes_what_a_failed_add_could_not_take_back(node:
     node.endpoints.capacity = 0
     node.links.refuses_to_remove.add(link_of("a"))
     with pytest.raises(MapFullError):
-        await node.attachments.add(add("a"))
+        await node.add(add("a"))
     assert list(node.owners().values()) == ["default/a"]
 
     node.links.refuses_to_remove.clear()
@@ -109,16 +109,16 @@ async def test_pod_that_cannot_replace_its_former_interface_is_not_removed_by_ho
     node: Node,
 ) -> None:
     """Both interfaces would bear one name, and housekeeping removes by name."""
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.refuses_to_remove.add(link_of("a"))
     await node.attachments.delete(delete("a"))
     await node.removals_end()
 
     with pytest.raises(CniError) as refused:
-        await node.attachments.add(add("a"))
+        await node.add(add("a"))
     assert refused.value.code == CniCode.TRY_AGAIN_LATER
     node.links.refuses_to_remove.clear()
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     await node.attachments.remove_vanished()
 
     assert node.endpoint("a").state is not EndpointState.DISCONNECTING
@@ -129,7 +129,7 @@ async def test_pod_that_comes_while_housekeeping_looks_is_not_taken_for_dead(nod
     node.links.observations.close()
     looking = asyncio.create_task(node.attachments.remove_vanished())
     await until(lambda: node.links.observations.waiting == 1)
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
     node.links.observations.open()
     await looking
@@ -140,12 +140,12 @@ async def test_pod_that_comes_while_housekeeping_looks_is_not_taken_for_dead(nod
 
 
 async def test_pod_made_anew_while_housekeeping_looks_stays(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.standing.clear()
     node.links.observations.close()
     looking = asyncio.create_task(node.attachments.remove_vanished())
     await until(lambda: node.links.observations.waiting == 1)
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
     node.links.observations.open()
     await looking
@@ -154,7 +154,7 @@ async def test_pod_made_anew_while_housekeeping_looks_stays(node: Node) -> None:
 
 
 async def test_pod_whose_interface_vanished_is_forgotten(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.standing.clear()
 
     await node.attachments.remove_vanished()
@@ -164,7 +164,7 @@ async def test_pod_whose_interface_vanished_is_forgotten(node: Node) -> None:
 
 async def test_gc_during_a_delete_frees_nothing_twice(small: Node) -> None:
     """The second release would take the address from whoever got it in between."""
-    await small.attachments.add(add("old"))
+    await small.add(add("old"))
     small.links.removals.close()
     await small.attachments.delete(delete("old"))
     await until(lambda: small.links.removals.waiting == 1)
@@ -173,7 +173,7 @@ async def test_gc_during_a_delete_frees_nothing_twice(small: Node) -> None:
     small.links.removals.admit()  # The removal that DEL began; another would wait.
     await until(lambda: set(small.owners().values()) == {"router"})
 
-    answer = await small.attachments.add(add("new"))
+    answer = await small.add(add("new"))
     small.links.removals.open()
     await collecting
     await settle()
@@ -185,7 +185,7 @@ async def test_gc_during_a_delete_frees_nothing_twice(small: Node) -> None:
 
 async def test_gc_removes_what_is_not_valid_in_one_group(node: Node) -> None:
     for name in "abcd":
-        await node.attachments.add(add(name))
+        await node.add(add(name))
 
     await node.attachments.gc(gc("b"))
 
@@ -215,7 +215,7 @@ def forget_name(node: Node, name: str) -> None:
 
 
 async def test_delete_finds_an_unnamed_endpoint_by_its_interface(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     forget_name(node, "a")
 
     await node.attachments.delete(delete("a"))
@@ -225,10 +225,10 @@ async def test_delete_finds_an_unnamed_endpoint_by_its_interface(node: Node) -> 
 
 
 async def test_add_of_an_unnamed_endpoint_gives_it_its_name_again(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     forget_name(node, "a")
 
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
     assert [endpoint.pod for endpoint in node.table] == ["a"]
     assert list(node.links.standing) == [link_of("a")]
@@ -236,7 +236,7 @@ async def test_add_of_an_unnamed_endpoint_gives_it_its_name_again(node: Node) ->
 
 async def test_gc_spares_an_unnamed_endpoint_whose_attachment_is_valid(node: Node) -> None:
     for name in "ab":
-        await node.attachments.add(add(name))
+        await node.add(add(name))
         forget_name(node, name)
 
     await node.attachments.gc(gc("a"))

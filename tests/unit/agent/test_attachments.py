@@ -17,7 +17,7 @@ from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
 async def test_add_enters_the_pod_everywhere(node: Node) -> None:
     node.identities.of_pods["default", "a", "uid-a"] = (8066, ("k8s:app=a",))
 
-    answer = await node.attachments.add(add("a"))
+    answer = await node.add(add("a"))
 
     kept = node.endpoint("a")
     assert answer.addresses == kept.addresses
@@ -29,25 +29,25 @@ async def test_add_enters_the_pod_everywhere(node: Node) -> None:
 
 
 async def test_pod_whose_labels_are_unknown_starts_without_waiting(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
     assert node.endpoint("a").state is EndpointState.WAITING_FOR_IDENTITY
     assert node.endpoint("a").labels == ("reserved:init",)
 
 
 async def test_repeated_add_gives_the_same_answer(node: Node) -> None:
-    first = await node.attachments.add(add("a"))
-    second = await node.attachments.add(add("a"))
+    first = await node.add(add("a"))
+    second = await node.add(add("a"))
 
     assert second == first
     assert node.links.made == [link_of("a")]
 
 
 async def test_repeated_add_of_an_interface_that_went_makes_it_anew(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.standing.clear()
 
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
     assert list(node.links.standing) == [link_of("a")]
     assert node.endpoint("a").ifindex == node.links.standing[link_of("a")].ifindex
@@ -55,23 +55,23 @@ async def test_repeated_add_of_an_interface_that_went_makes_it_anew(node: Node) 
 
 
 async def test_add_in_another_namespace_replaces_the_interface(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
-    answer = await node.attachments.add(add("a", netns="/run/netns/y"))
+    answer = await node.add(add("a", netns="/run/netns/y"))
 
     assert answer.netns == node.endpoint("a").netns == "/run/netns/y"
     assert len(node.interfaces.held) == 1
 
 
 async def test_two_adds_of_one_attachment_at_once_make_one_interface(node: Node) -> None:
-    answers = await asyncio.gather(*(node.attachments.add(add("a")) for _ in range(2)))
+    answers = await asyncio.gather(*(node.add(add("a")) for _ in range(2)))
 
     assert answers[0] == answers[1]
     assert node.links.made == [link_of("a")]
 
 
 async def test_delete_leaves_nothing(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
 
     await node.attachments.delete(delete("a"))
     assert (node.interfaces.held, node.endpoints.held) == ({}, {})  # Before it is answered.
@@ -89,7 +89,7 @@ async def test_delete_of_the_unknown_succeeds(node: Node) -> None:
 async def test_check_names_what_is_wrong(node: Node) -> None:
     with pytest.raises(CniError) as unknown:
         await node.attachments.check(check("a"))
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     await node.attachments.check(check("a"))
     node.links.standing.clear()
 
@@ -99,10 +99,10 @@ async def test_check_names_what_is_wrong(node: Node) -> None:
 
 
 async def test_full_block_is_a_retryable_error_with_its_name_and_size(small: Node) -> None:
-    await small.attachments.add(add("a"))
+    await small.add(add("a"))
 
     with pytest.raises(CniError) as full:
-        await small.attachments.add(add("b"))
+        await small.add(add("b"))
 
     assert full.value.code == CniCode.TRY_AGAIN_LATER
     assert "10.244.0.0/30" in full.value.msg
@@ -111,25 +111,25 @@ async def test_full_block_is_a_retryable_error_with_its_name_and_size(small: Nod
 
 
 async def test_delete_makes_room_in_a_full_block(small: Node) -> None:
-    first = await small.attachments.add(add("a"))
+    first = await small.add(add("a"))
     await small.attachments.delete(delete("a"))
     await small.removals_end()
 
-    second = await small.attachments.add(add("b"))
+    second = await small.add(add("b"))
 
     assert second.addresses == first.addresses
 
 
 async def test_failing_create_is_the_answer_and_takes_nobody_along(node: Node) -> None:
-    await node.attachments.add(add("a"))
+    await node.add(add("a"))
     node.links.refuses_to_create.add(link_of("b"))
 
     with pytest.raises(NetlinkError, match=link_of("b")):
-        await node.attachments.add(add("b"))
+        await node.add(add("b"))
 
     assert list(node.links.standing) == [link_of("a")]
     assert set(node.owners().values()) == {"default/a"}
-    await node.attachments.add(add("c"))  # The group goes on.
+    await node.add(add("c"))  # The group goes on.
     assert len(node.table) == 2
 
 
@@ -137,7 +137,7 @@ async def test_full_map_leaves_nothing_of_the_add(node: Node) -> None:
     node.endpoints.capacity = 0
 
     with pytest.raises(MapFullError):
-        await node.attachments.add(add("a"))
+        await node.add(add("a"))
 
     node.assert_empty()
 
@@ -151,6 +151,6 @@ async def test_file_that_cannot_be_written_leaves_nothing_of_the_add(
     with monkeypatch.context() as patched:
         patched.setattr("ciliate.endpoint.store.os.replace", no_space)
         with pytest.raises(Exception, match="make room"):
-            await node.attachments.add(add("a"))
+            await node.add(add("a"))
 
     node.assert_empty()

@@ -131,6 +131,15 @@ async def test_lost_route_of_a_pod_comes_back_and_a_wrong_one_is_corrected(node:
     assert node.held() == {"10.244.0.1/32": (11, ""), "10.244.0.2/32": (12, "")}
 
 
+async def test_pod_of_another_plugin_gets_no_route_of_ours(node: Kernel) -> None:
+    all_listed(node.cluster)
+    node.table.put(endpoint(1, host_name="veth1", external_ipam=True, chained=True))
+
+    await node.reconcile()
+
+    assert node.held() == {}
+
+
 async def test_pod_on_its_way_out_gets_no_route_again(node: Kernel) -> None:
     all_listed(node.cluster)
     node.table.put(endpoint(1, state=EndpointState.DISCONNECTING))

@@ -32,7 +32,7 @@ def test_endpoint_with_its_interface_lives_on() -> None:
 
     found = plan_restoration([kept], [link("lxc1", 12)])
 
-    assert (found.keep, found.forget, found.remove_links) == ((kept,), (), ())
+    assert (found.keep, found.forget, found.nameless) == ((kept,), (), frozenset())
 
 
 def test_endpoint_whose_interface_went_is_forgotten() -> None:
@@ -44,7 +44,7 @@ def test_endpoint_whose_interface_went_is_forgotten() -> None:
 
 
 def test_interface_of_an_unanswered_add_is_removed() -> None:
-    assert plan_restoration([], [link("lxcorphan", 9)]).remove_links == ("lxcorphan",)
+    assert plan_restoration([], [link("lxcorphan", 9)]).nameless == {"lxcorphan"}
 
 
 def test_interrupted_delete_is_finished() -> None:
@@ -52,7 +52,7 @@ def test_interrupted_delete_is_finished() -> None:
 
     found = plan_restoration([leaving], [link("lxc1", 12)])
 
-    assert (found.keep, found.forget, found.remove_links) == ((), (leaving,), ("lxc1",))
+    assert (found.keep, found.forget, found.nameless) == ((), (leaving,), frozenset({"lxc1"}))
 
 
 def test_interface_that_was_made_anew_is_not_taken_for_the_old_one() -> None:
@@ -60,7 +60,7 @@ def test_interface_that_was_made_anew_is_not_taken_for_the_old_one() -> None:
 
     found = plan_restoration([old], [link("lxc1", 40)])
 
-    assert (found.keep, found.remove_links) == ((), ("lxc1",))
+    assert (found.keep, found.nameless) == ((), frozenset({"lxc1"}))
 
 
 class FormerLife:
@@ -74,6 +74,7 @@ class FormerLife:
         self.interfaces: MemoryMap[int, layout.Interface] = MemoryMap()
         self.endpoints: MemoryMap[bytes, layout.Endpoint] = MemoryMap()
         self.has_maps = True
+        self.mode = "kubernetes"
         self.addresses = NodeAddresses((4, 6))
         self.addresses.set_current(
             {"default": [ip_network("10.244.0.0/24"), ip_network("fd00::/64")]}
@@ -102,7 +103,8 @@ class FormerLife:
     async def restore(self) -> tuple[Endpoint, ...]:
         """Start an agent's life."""
         kernel = SimpleNamespace(bpf_root="/nowhere")
-        context = SimpleNamespace(links=self.links, settings=SimpleNamespace(kernel=kernel))
+        settings = SimpleNamespace(kernel=kernel, ipam=SimpleNamespace(mode=self.mode))
+        context = SimpleNamespace(links=self.links, settings=settings)
         store = EndpointStore(self.folder)
         return await restore_endpoints(cast("Context", context), self.addresses, store, self.table)
 
@@ -184,6 +186,58 @@ async def test_address_out_of_range_is_held_by_itself(
     assert life.owners() == {"10.244.0.1": owner, "fd00:bad::1": owner}
     assert life.addresses.draining == (ip_network("fd00:bad::1/128"),)
     assert outside in kept.addresses
+
+
+CHAINED = {"external_ipam": True, "chained": True}
+
+
+async def test_chained_pod_lives_on_by_its_interfaces_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("veth1", 12), link("veth2", 40))
+    stays = endpoint(1, host_name="veth1", **CHAINED)
+    went = endpoint(2, host_name="veth2", ifindex=13, **CHAINED)
+    life.saves(stays, went)
+
+    kept = await life.restore()
+
+    assert kept == (replace(stays, restored=True),)
+    assert life.owners() == {}, "its address is in no books of ours"
+    assert life.links.standing.keys() == {"veth1", "veth2"}, "other plugins' interfaces stay"
+
+
+async def test_chained_pod_whose_file_is_damaged_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("veth1", 12), link("veth2", 13))
+    chained = endpoint(1, host_name="veth1", **CHAINED)
+    life.saves(chained)
+    life.knows(chained)
+    (life.folder / "1.json").write_bytes(b"{")
+
+    (kept,) = await life.restore()
+
+    assert (kept.host_name, kept.ifindex) == ("veth1", 12)
+    assert (kept.chained, kept.external_ipam) == (True, True)
+    assert life.owners() == {}
+    assert life.links.standing.keys() == {"veth1", "veth2"}
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_address_of_an_ipam_plugin_is_not_taken_from_our_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged: bool
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
+    life.mode = "delegated-plugin"
+    life.saves(endpoint(1, external_ipam=True))
+    life.knows(endpoint(1))
+    if damaged:
+        (life.folder / "1.json").write_bytes(b"{")
+
+    (kept,) = await life.restore()
+
+    assert kept.external_ipam
+    assert life.owners() == {}
 
 
 async def test_first_life_leaves_the_interfaces_of_another_plugin_alone(

@@ -148,7 +148,7 @@ def test_metrics_name_reason_and_direction_and_leave_zeros_out() -> None:
 
 
 def test_every_other_map_has_rows() -> None:
-    interface = Interface(octets("10.244.0.5"), NOBODY, 8066, 361, NODE_MAC)
+    interface = Interface(octets("10.244.0.5"), NOBODY, 8066, 361, NODE_MAC, 0)
     masquerade = MasqueradeAddress(octets("192.168.10.100"), NOBODY)
     datagram = FragmentKey(octets("10.0.0.1"), octets("10.0.0.2"), 77, 17)
 

@@ -113,8 +113,76 @@ def test_network_without_valid_name_is_code_7(name: object) -> None:
     assert _code(_ENVIRONMENT, _stdin(name=name)) == CniCode.INVALID_CONFIG
 
 
-def test_chaining_behind_another_plugin_is_code_7() -> None:
-    assert _code(_ENVIRONMENT, _stdin(prevResult={"ips": []})) == CniCode.INVALID_CONFIG
+@pytest.mark.parametrize("mode", ["none", "portmap"])
+def test_prev_result_without_chaining_is_code_7_in_the_fields_words(mode: str) -> None:
+    with pytest.raises(CniError) as caught:
+        parse_request(_ENVIRONMENT, _stdin(prevResult={"ips": []}), chaining_mode=mode)
+
+    assert caught.value.code == CniCode.INVALID_CONFIG
+    assert caught.value.msg.startswith("CNI PrevResult supplied, but not in chaining mode")
+
+
+@pytest.mark.parametrize(
+    ("key", "setting"), [({}, "generic-veth"), ({"chaining-mode": "generic-veth"}, "none")]
+)
+def test_chained_add_carries_the_result_before_it(key: dict[str, Any], setting: str) -> None:
+    previous = {
+        "interfaces": [{"name": "veth1"}, {"name": "eth0", "sandbox": "/run/netns/pod"}],
+        "ips": [{"address": "10.1.0.5/24", "interface": 1}],
+    }
+
+    request = parse_request(
+        _ENVIRONMENT, _stdin(prevResult=previous, **key), chaining_mode=setting
+    )
+
+    assert isinstance(request, Add)
+    assert request.prev_result is not None
+    assert request.prev_result.document == previous
+    assert request.prev_result.interfaces == ("veth1", "eth0")
+
+
+def test_chained_add_without_a_result_before_it_is_code_7() -> None:
+    assert _code(_ENVIRONMENT, _stdin(**{"chaining-mode": "generic-veth"})) == (
+        CniCode.INVALID_CONFIG
+    )
+
+
+@pytest.mark.parametrize("mode", ["aws-cni", 7, {}, "x" * 200])
+def test_unknown_chaining_mode_is_code_7(mode: object) -> None:
+    with pytest.raises(CniError) as caught:
+        parse_request(_ENVIRONMENT, _stdin(**{"chaining-mode": mode}))
+
+    assert caught.value.code == CniCode.INVALID_CONFIG
+    assert caught.value.msg.startswith("invalid chaining-mode ")
+    assert len(caught.value.msg) < 100
+
+
+@pytest.mark.parametrize("verb", ["ADD", "DEL", "CHECK", "STATUS"])
+def test_request_keeps_the_call_for_a_delegate_and_never_shows_it(verb: str) -> None:
+    stdin = _stdin(ipam={"type": "host-local", "password": "hunter2"})
+    environment = _with(CNI_COMMAND=verb)
+
+    request = parse_request(environment, stdin)
+
+    assert not isinstance(request, VersionQuery)
+    assert request.call.ipam_type == "host-local"
+    assert (request.call.environment, request.call.stdin) == (environment, stdin)
+    assert "hunter2" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    "ipam", ["host-local", [], {"type": 3}, {"type": "../../bin/sh"}, {"type": "/bin/sh"}]
+)
+def test_ipam_that_names_no_plugin_is_code_7(ipam: object) -> None:
+    assert _code(_ENVIRONMENT, _stdin(ipam=ipam)) == CniCode.INVALID_CONFIG
+
+
+@pytest.mark.parametrize("ipam", [None, {}, {"type": ""}, {"min-allocate": 3}])
+def test_ipam_without_a_type_is_no_delegate(ipam: object) -> None:
+    request = parse_request(_ENVIRONMENT, _stdin(ipam=ipam))
+
+    assert isinstance(request, Add)
+    assert request.call.ipam_type == ""
 
 
 def test_unknown_arguments_pass_where_the_runtime_says_so() -> None:

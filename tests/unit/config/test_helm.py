@@ -77,3 +77,25 @@ def test_value_that_agents_refuse_is_read_and_reported(word: str, key: str) -> N
 
     assert list(changes.config) == [key]
     assert [problem.key for problem in changes.problems()] == [key]
+
+
+def test_map_of_pools_becomes_the_one_key_that_carries_them() -> None:
+    prefix = "ipam.operator.autoCreateCiliumPodIPPools"
+
+    changes = read_changes(
+        [
+            f"{prefix}.default.ipv4.cidrs={{10.10.0.0/16,10.11.0.0/16}}",
+            f"{prefix}.default.ipv4.maskSize=27",
+            f"{prefix}.mars.ipv6.cidrs={{fd00::/104}},{prefix}.mars.ipv6.maskSize=120",
+        ]
+    )
+
+    assert changes.config == {
+        "auto-create-cilium-pod-ip-pools": "default=ipv4-cidrs:10.10.0.0/16,10.11.0.0/16;"
+        "ipv4-mask-size:27,mars=ipv6-cidrs:fd00::/104;ipv6-mask-size:120"
+    }
+
+
+def test_unknown_field_of_a_pool_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"did you mean .*maskSize"):
+        read_changes(["ipam.operator.autoCreateCiliumPodIPPools.default.ipv4.masksize=27"])

@@ -50,3 +50,57 @@ def test_wrong_value_names_key_value_and_remedy(key: str, value: str, told: str)
     assert caught.value.key == key
     assert told in str(caught.value)
     assert caught.value.remedy
+
+
+DELEGATED = {
+    **WALK_THROUGH,
+    "ipam": "delegated-plugin",
+    "custom-cni-conf": "true",
+    "local-router-ipv4": "169.254.23.1",
+}
+
+
+def test_delegated_plugin_with_a_router_address_is_understood() -> None:
+    settings = parse_agent_settings(DELEGATED)
+
+    assert settings.ipam.mode == "delegated-plugin"
+    assert not settings.cni.conflist_path
+    assert not settings.cni.stack_routed
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "told"),
+    [
+        (
+            "local-router-ipv4",
+            {"local-router-ipv4": ""},
+            "--local-router-ipv4 must be provided when IPv4 is enabled",
+        ),
+        (
+            "local-router-ipv6",
+            {"enable-ipv6": "true", "ipv6-native-routing-cidr": "fd00::/48"},
+            "--local-router-ipv6 must be provided when IPv6 is enabled",
+        ),
+        ("custom-cni-conf", {"custom-cni-conf": "false"}, "the IPAM plugin's settings"),
+    ],
+)
+def test_delegated_plugin_asks_for_what_the_agent_cannot_know(
+    key: str, changes: dict[str, str], told: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_agent_settings({**DELEGATED, **changes})
+
+    assert caught.value.key == key
+    assert told in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_chaining_needs_a_target_or_a_list_of_the_users() -> None:
+    chained = {**WALK_THROUGH, "cni-chaining-mode": "generic-veth"}
+
+    with pytest.raises(SettingError) as caught:
+        parse_agent_settings(chained)
+    assert caught.value.key == "cni-chaining-target"
+
+    assert parse_agent_settings({**chained, "cni-chaining-target": "*"}).cni.stack_routed
+    assert parse_agent_settings({**chained, "custom-cni-conf": "true"}).cni.stack_routed

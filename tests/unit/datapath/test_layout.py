@@ -16,7 +16,6 @@ from ciliate.datapath.layout import (
     DropReason,
     Endpoint,
     FragmentKey,
-    Interface,
     NatEntry,
     Tuple,
 )
@@ -74,7 +73,6 @@ def test_wire_fields_are_in_network_order_and_padding_is_zero() -> None:
     assert FragmentKey(bytes(16), bytes(16), 0x01020304, 17).pack()[32:] == bytes.fromhex(
         "01020304 11 000000"
     )
-    assert Interface(bytes(16), bytes(16), 1, 2, b"\xff" * 6).pack()[-4:] == bytes(4)
 
 
 def test_every_map_has_a_name_here_and_types_of_its_size() -> None:

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ciliate.ipam.allocator import Block
 from ciliate.ipam.errors import AddressOutOfRangeError, AddressTakenError, BlockExhaustedError
+from ciliate.ipam.slots import FREED_MAX
 from ciliate.net.address import IPAddress
 
 
@@ -52,6 +53,20 @@ def test_address_of_another_owner_is_refused_by_name() -> None:
 def test_unusable_address_is_refused(text: str) -> None:
     with pytest.raises(AddressOutOfRangeError):
         Block(IPv4Network("10.0.3.0/24")).take(IPv4Address(text), "default/a")
+
+
+def test_large_block_remembers_a_bounded_number_of_freed_addresses() -> None:
+    """A /64 is never swept to its end; what pods leave behind must not add up for ever."""
+    block = Block(IPv6Network("fd00::/64"))
+    given = set()
+
+    for _ in range(3 * FREED_MAX):
+        address = block.allocate("default/pod")
+        given.add(address)
+        block.release(address)
+
+    assert len(given) == FREED_MAX
+    assert block.used == 0
 
 
 def test_large_block_costs_what_is_used() -> None:

@@ -72,11 +72,21 @@ def test_families_are_judged_each_for_itself() -> None:
     )
 
 
-def test_kubernetes_cannot_cut_ipv6_beyond_sixteen_bits() -> None:
-    pools = _nets("fd00::/40")
+@pytest.mark.parametrize("mode", list(Mode))
+def test_ipv6_is_not_cut_beyond_sixteen_bits(mode: Mode) -> None:
+    """The operator refuses such a range; a plan that counts its blocks would be wrong."""
+    answer = plan(_wanted(mode=mode), _nets("fd00::/40", "fd01::/48"), {6: 64})
 
-    assert evaluate(_wanted(mode=Mode.KUBERNETES), pools, 64).blocks == 0
-    assert evaluate(_wanted(mode=Mode.CLUSTER_POOL), pools, 64).blocks == 1 << 24
+    assert answer.families[0].chosen.blocks == 1 << 16
+    assert answer.notes == (
+        "a mask size more than 16 bits longer than its IPv6 range is refused: fd00::/40",
+    )
+
+
+def test_more_nodes_than_one_range_can_have_ask_for_several() -> None:
+    answer = plan(_wanted(nodes=100_000), _nets("fd00::/104"), {6: 120})
+
+    assert answer.remedy.endswith("for so many nodes add several pools, mask size 121")
 
 
 def test_multi_pool_gives_a_node_as_many_blocks_as_its_demand_takes() -> None:

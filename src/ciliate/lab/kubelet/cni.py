@@ -8,7 +8,7 @@ executed inside the node's namespaces. Everything here blocks and runs in a work
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
 from ciliate.lab.namespaces import in_namespaces
+from ciliate.lab.objects import Pod
 
 CONF_DIRECTORY: Final = Path("/etc/cni/net.d")
 PLUGIN_DIRECTORIES: Final = ("/opt/cni/bin", "/usr/lib/cni")
@@ -57,13 +58,18 @@ class NetworkList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """Which container an operation is about: the CNI_* variables."""
+    """Which container an operation is about: the CNI_* variables.
+
+    `capabilities` holds, by capability, what the pod asks for: a plugin that declares one is given
+    it as `runtimeConfig` (CNI CONVENTIONS.md, "Dynamic Plugin specific fields").
+    """
 
     container_id: str
     netns: str
     namespace: str
     pod: str
     uid: str
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
 
     def environment(self, command: Command) -> dict[str, str]:
         """Return the plugin's whole environment."""
@@ -149,7 +155,7 @@ class Plugins:
         result: dict[str, Any] = {}
         previous: Mapping[str, Any] | None = None
         for plugin in network.plugins:
-            conf = _plugin_conf(network, plugin, previous)
+            conf = _plugin_conf(network, plugin, previous, attachment.capabilities)
             result = self._execute(Command.ADD, conf, attachment)
             previous = result
         return result
@@ -168,7 +174,8 @@ class Plugins:
         # Lists older than 0.4.0 have no prevResult in DEL (libcni, DelNetworkList).
         given = previous if _version(network.cni_version) >= (0, 4, 0) else None
         for plugin in reversed(network.plugins):
-            self._execute(Command.DEL, _plugin_conf(network, plugin, given), attachment)
+            conf = _plugin_conf(network, plugin, given, attachment.capabilities)
+            self._execute(Command.DEL, conf, attachment)
 
     def collect_garbage(self, network: NetworkList, valid: Iterable[Attachment]) -> None:
         """Tell every plugin which attachments still exist (CNI 1.1, GC); older lists have no GC.
@@ -184,7 +191,7 @@ class Plugins:
         nobody = Attachment(container_id="", netns="", namespace="", pod="", uid="")
         for plugin in network.plugins:
             conf = {
-                **_plugin_conf(network, plugin, None),
+                **_plugin_conf(network, plugin, None, {}),
                 "cni.dev/valid-attachments": attachments,
                 "cni.dev/attachments": attachments,
             }
@@ -233,10 +240,36 @@ def addresses(result: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def capabilities(pod: Pod) -> dict[str, Any]:
+    """Return what a pod asks of plugins by capability: its containers' host ports."""
+    mappings = [
+        {
+            "hostPort": port.host_port,
+            "containerPort": port.container_port,
+            "protocol": port.protocol.lower(),
+            "hostIP": port.host_ip,
+        }
+        for container in pod.spec.containers
+        for port in container.ports
+        if port.host_port
+    ]
+    return {"portMappings": mappings} if mappings else {}
+
+
 def _plugin_conf(
-    network: NetworkList, plugin: Mapping[str, Any], previous: Mapping[str, Any] | None
+    network: NetworkList,
+    plugin: Mapping[str, Any],
+    previous: Mapping[str, Any] | None,
+    capabilities: Mapping[str, Any],
 ) -> dict[str, Any]:
-    conf = {**plugin, "name": network.name, "cniVersion": network.cni_version}
+    """Return what one plugin gets on stdin (CNI 1.1, section 3, "Deriving"; like libcni)."""
+    declared = plugin.get("capabilities")
+    conf = {key: value for key, value in plugin.items() if key != "capabilities"}
+    conf |= {"name": network.name, "cniVersion": network.cni_version}
+    if isinstance(declared, dict):
+        given = {name: capabilities[name] for name in capabilities if declared.get(name) is True}
+        if given:
+            conf["runtimeConfig"] = given
     if previous is not None:
         conf["prevResult"] = previous
     return conf

@@ -9,6 +9,7 @@ import logging
 import secrets
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.kube.errors import NotFoundError
@@ -66,7 +67,7 @@ class PodNetwork:
         await self.detach(record)
         config = await self.config_of(pod)
         network = await node.blocking(lambda: cni.load_network_list(node.identity.pins))
-        record.sandbox = made = _new_sandbox(network)
+        record.sandbox = made = _new_sandbox(network, cni.capabilities(pod))
         node.store.save(record)
         paths = self._paths(record, made)
         attachment = _attachment(record, made, paths)
@@ -147,12 +148,13 @@ class PodNetwork:
         return self._node.sandbox_paths(record, made.netns_name)
 
 
-def _new_sandbox(network: cni.NetworkList) -> SandboxRecord:
+def _new_sandbox(network: cni.NetworkList, capabilities: dict[str, Any]) -> SandboxRecord:
     """Return a record of a sandbox to be made: a new identity for every attempt."""
     return SandboxRecord(
         container_id=secrets.token_hex(32),
         netns_name=f"cni-{uuid.uuid4()}",
         network=network.to_json(),
+        capabilities=capabilities,
     )
 
 
@@ -169,4 +171,5 @@ def _attachment(
         namespace=record.namespace,
         pod=record.name,
         uid=record.uid,
+        capabilities=made.capabilities,
     )

@@ -56,6 +56,7 @@ class SandboxRecord(msgspec.Struct):
     network: str
     result: dict[str, Any] | None = None
     ips: list[str] = []
+    capabilities: dict[str, Any] = {}
 
 
 class PodRecord(msgspec.Struct):

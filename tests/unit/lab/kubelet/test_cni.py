@@ -2,8 +2,17 @@ import json
 
 import pytest
 
-from ciliate.lab.kubelet.cni import Attachment, Command, addresses, parse_network_list
+from ciliate.api.core import ContainerPort
+from ciliate.lab.kubelet.cni import (
+    Attachment,
+    Command,
+    _plugin_conf,
+    addresses,
+    capabilities,
+    parse_network_list,
+)
 from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+from ciliate.lab.objects import Container, Pod, PodSpec
 
 
 def test_conflist_is_read_with_its_plugins_in_order() -> None:
@@ -90,3 +99,48 @@ def test_only_error_11_asks_for_another_try() -> None:
 
     assert error(11).try_again_later
     assert not error(7).try_again_later
+
+
+def test_capability_reaches_the_plugin_that_declares_it() -> None:
+    network = parse_network_list(
+        json.dumps(
+            {
+                "cniVersion": "1.0.0",
+                "name": "n",
+                "plugins": [
+                    {"type": "ours"},
+                    {"type": "portmap", "capabilities": {"portMappings": True}},
+                    {"type": "off", "capabilities": {"portMappings": False}},
+                ],
+            }
+        ),
+        source="f",
+    )
+    asked = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}
+
+    ours, portmap, off = (_plugin_conf(network, each, None, asked) for each in network.plugins)
+
+    base = {"name": "n", "cniVersion": "1.0.0"}
+    assert ours == {"type": "ours", **base}
+    assert portmap == {"type": "portmap", **base, "runtimeConfig": asked}
+    assert off == {"type": "off", **base}
+
+
+def test_host_ports_of_all_containers_are_the_pods_port_mappings() -> None:
+    ports = (ContainerPort(80, host_port=8080), ContainerPort(81))
+    udp = ContainerPort(53, host_port=5353, protocol="UDP", host_ip="192.168.10.101")
+    containers = (Container(name="a", ports=ports), Container(name="b", ports=(udp,)))
+    pod = Pod(spec=PodSpec(containers=containers))
+
+    assert capabilities(pod) == {
+        "portMappings": [
+            {"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""},
+            {
+                "hostPort": 5353,
+                "containerPort": 53,
+                "protocol": "udp",
+                "hostIP": "192.168.10.101",
+            },
+        ]
+    }
+    assert capabilities(Pod()) == {}

@@ -1,0 +1,87 @@
+"""A pod's interface that another plugin made (`generic-veth`): found from the pod's side.
+
+    pod eth0 ── veth1a2b (node; perhaps a port of a bridge)
+
+It is that plugin's to name, to route and to remove; ours attaches programs to the node's end.
+"""
+
+import errno
+import os
+from dataclasses import dataclass
+
+from ciliate.net.address import Mac
+from ciliate.net.link import Link
+from ciliate.netlink.channel import Channel
+from ciliate.netlink.errors import NetlinkError, NoChainedLinkError
+from ciliate.netlink.links import get_link_by_index, list_links
+from ciliate.netlink.namespace import inside, is_namespace, is_same_namespace, open_namespace
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedLink:
+    """Both ends as the kernel has them.
+
+    `gateway_mac` is what the pod has its gateway behind: the bridge that the node's end is a port
+    of, or else that end itself.
+    """
+
+    host_name: str
+    host_ifindex: int
+    gateway_mac: Mac
+    pod_name: str
+    pod_mac: Mac
+    mtu: int
+
+
+def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> ChainedLink:
+    """Return the veth `ifname` of the namespace at `netns`, or its first one. Blocking.
+
+    Raises:
+        NoChainedLinkError: There is none, or its other end is not on this node.
+        NetlinkError: The namespace is gone.
+    """
+    netns_fd = open_namespace(netns)
+    try:
+        if not is_namespace(netns_fd) or is_same_namespace(netns_fd, home):
+            raise NetlinkError(
+                step="look for the pod's link in",
+                subject=netns,
+                errno=errno.ENOENT,
+                detail="is no network namespace of a pod",
+            )
+        with inside(netns_fd, home=home, subject=netns):
+            pod = Channel()
+        with pod:
+            links = list_links(pod, kind="veth")
+    finally:
+        os.close(netns_fd)
+    if not links:
+        raise NoChainedLinkError("no link found inside container", netns)
+    inner = next((link for link in links if link.name == ifname), links[0])
+    host = _node_end(node, inner)
+    if host is None:
+        raise NoChainedLinkError(
+            "unable to determine name of veth pair on the host side", f"{inner.name} of {netns}"
+        )
+    bridge = get_link_by_index(node, host.master_index) if host.master_index else None
+    gateway_mac = (bridge.mac if bridge else None) or host.mac
+    assert gateway_mac is not None, "a veth has a MAC address"
+    assert inner.mac is not None, "a veth has a MAC address"
+    return ChainedLink(
+        host_name=host.name,
+        host_ifindex=host.index,
+        gateway_mac=gateway_mac,
+        pod_name=inner.name,
+        pod_mac=inner.mac,
+        mtu=inner.mtu,
+    )
+
+
+def _node_end(node: Channel, inner: Link) -> Link | None:
+    """Return the node's link that says of itself what the pod's end says of it."""
+    if inner.peer_index is None or inner.peer_netnsid is None:
+        return None
+    host = get_link_by_index(node, inner.peer_index)
+    if host is None or host.kind != "veth" or host.peer_index != inner.index:
+        return None
+    return host

@@ -1,0 +1,38 @@
+"""Tells what is wrong with an object once: a log line and an Event, not one each time it is seen."""
+
+import logging
+from collections.abc import Mapping
+
+from ciliate.api.core import ObjectReference
+from ciliate.kube.events import EventRecorder, Severity
+
+_log = logging.getLogger(__name__)
+
+
+class Complaints:
+    """Remembers what is being complained about, by object and subject."""
+
+    def __init__(self, events: EventRecorder) -> None:
+        self._events = events
+        self._standing: dict[tuple[str, str, str], str] = {}
+
+    @property
+    def standing(self) -> list[str]:
+        """Everything that is wrong now."""
+        return [f"{kind} {name}: {text}" for (kind, name, _), text in self._standing.items()]
+
+    def state(self, regarding: ObjectReference, reason: str, problems: Mapping[str, str]) -> None:
+        """Make `problems`, by subject, all there is to say of `reason` about an object."""
+        place = regarding.kind, regarding.name
+        prefix = f"{reason} "
+        for key in [k for k in self._standing if k[:2] == place and k[2].startswith(prefix)]:
+            if key[2].removeprefix(prefix) not in problems:
+                _log.info("%s %s, no longer: %s", *place, self._standing.pop(key))
+        for subject, text in problems.items():
+            key = (*place, prefix + subject)
+            if self._standing.get(key) != text:
+                self._standing[key] = text
+                _log.warning("%s %s: %s", *place, text)
+                self._events.record(
+                    regarding, severity=Severity.WARNING, reason=reason, message=text
+                )

@@ -1,0 +1,22 @@
+"""What the operator measures: whether it leads, and of a leader what it knows of addresses.
+
+A standby has no tables, and so only says that it is one: pools are shown by one operator, never
+by two.
+"""
+
+from ciliate.metrics.family import Family
+from ciliate.operator.health import Health
+
+
+def operator_families(health: Health) -> tuple[Family, ...]:
+    """Return the families of an operator in this state."""
+    leads = health.elector is not None and health.elector.is_leader
+    leading = Family(
+        "ciliate_operator_leading",
+        "1 for the operator that holds the lease, 0 for one that stands by.",
+        (),
+        [((), float(leads))],
+    )
+    if not leads or health.ipam_families is None:
+        return (leading,)
+    return (leading, *health.ipam_families())

@@ -1,0 +1,144 @@
+"""Which addresses are Services': the cluster's ServiceCIDRs, or what its Services' addresses show.
+
+Since Kubernetes 1.33 the ranges are objects. Before, they are a flag of the API server that
+nobody can read: then the smallest prefix that holds every ClusterIP is taken. It is never more
+than the real range, which holds them all, and grows towards it as Services are made.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from msgspec import Struct, field
+
+from ciliate.api.metadata import ObjectMeta
+from ciliate.api.resource import Resource
+from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import ForbiddenError, KubeError, NotFoundError, UnavailableError
+from ciliate.kube.informer import Informer
+from ciliate.net.address import ip_address
+from ciliate.operator.model import bare_meta
+from ciliate.reconcile.backoff import Backoff
+
+_log = logging.getLogger(__name__)
+
+
+class ServiceCIDRSpec(Struct, frozen=True, gc=False):
+    """The ranges of one ServiceCIDR."""
+
+    cidrs: tuple[str, ...] = ()
+
+
+class ServiceCIDR(Struct, frozen=True, gc=False):
+    """Ranges that ClusterIPs come out of (networking.k8s.io/v1)."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ServiceCIDRSpec = ServiceCIDRSpec()
+
+
+class ServiceAddressesSpec(Struct, frozen=True, gc=False):
+    """The ClusterIPs of one Service; "None" when it is headless."""
+
+    cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
+
+
+class ServiceAddresses(Struct, frozen=True, gc=False):
+    """A Service, as far as its addresses go."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ServiceAddressesSpec = ServiceAddressesSpec()
+
+
+SERVICE_CIDRS: Final = Resource(
+    "networking.k8s.io",
+    "v1",
+    "servicecidrs",
+    "ServiceCIDR",
+    namespaced=False,
+    struct=ServiceCIDR,
+)
+SERVICES: Final = Resource(
+    "", "v1", "services", "Service", namespaced=True, struct=ServiceAddresses
+)
+
+
+class ServiceRange:
+    """Keeps the Services' ranges reserved in an allocator."""
+
+    def __init__(self, client: ApiClient, allocator: ClusterAllocator) -> None:
+        self._client = client
+        self._allocator = allocator
+        #: First and last ClusterIP seen, by IP version.
+        self._seen: dict[int, tuple[int, int]] = {}
+        self._ranges: dict[int, Cidr] = {}
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Reserve what there is, and follow it in a task of `tasks`."""
+        if await self._may_list(SERVICE_CIDRS):
+            ranges: Informer[ServiceCIDR] = Informer(self._client, SERVICE_CIDRS)
+            tasks.create_task(ranges.run(), name=f"watch {ranges.name}")
+            await ranges.synced()
+            ranges.add_listener(self._range_changed)
+        elif await self._may_list(SERVICES):
+            services: Informer[ServiceAddresses] = Informer(
+                self._client, SERVICES, transform=_bare, on_change=self._service_changed
+            )
+            tasks.create_task(services.run(), name=f"watch {services.name}")
+            await services.synced()
+        else:
+            _log.warning("Services may not be listed: pools are not compared with their range")
+
+    async def _may_list(
+        self, resource: Resource[ServiceCIDR] | Resource[ServiceAddresses]
+    ) -> bool:
+        pause = Backoff()
+        while True:
+            try:
+                await self._client.get_json(resource.path(), params={"limit": "1"})
+            except (NotFoundError, ForbiddenError):
+                return False
+            except UnavailableError as error:
+                _log.warning("%s; trying again", error)
+                await asyncio.sleep(pause.next())
+            except KubeError as error:
+                _log.warning("%s", error)
+                return False
+            else:
+                return True
+
+    def _range_changed(self, old: ServiceCIDR | None, new: ServiceCIDR | None) -> None:
+        for text in new.spec.cidrs if new else ():
+            self._reserve(Cidr.parse(text))
+        for text in old.spec.cidrs if old else ():
+            self._reserve(Cidr.parse(text), times=-1)
+
+    def _service_changed(
+        self, _old: ServiceAddresses | None, new: ServiceAddresses | None
+    ) -> None:
+        for text in new.spec.cluster_ips if new else ():
+            if text and text != "None":
+                address = ip_address(text)
+                self._widen(address.version, int(address))
+
+    def _widen(self, version: int, address: int) -> None:
+        low, high = self._seen.get(version, (address, address))
+        low, high = min(low, address), max(high, address)
+        self._seen[version] = low, high
+        host = Cidr.host(version, low)
+        different = (low ^ high).bit_length()
+        wider = Cidr(version, low >> different << different, host.length - different)
+        before = self._ranges.get(version)
+        if before != wider:
+            self._ranges[version] = wider
+            self._reserve(wider)
+            if before is not None:
+                self._reserve(before, times=-1)
+
+    def _reserve(self, cidr: Cidr, *, times: int = 1) -> None:
+        self._allocator.reserve(cidr, f"Services in {cidr}", times=times)
+
+
+def _bare(service: ServiceAddresses) -> ServiceAddresses:
+    return ServiceAddresses(metadata=bare_meta(service.metadata), spec=service.spec)

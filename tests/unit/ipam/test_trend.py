@@ -1,0 +1,51 @@
+import pytest
+
+from ciliate.ipam.trend import SAMPLES_MAX, Trend
+
+
+def test_steady_growth_tells_when_the_rest_is_used_up() -> None:
+    trend = Trend()
+    for second in range(0, 100, 10):
+        trend.add(second, 5 + second / 2)
+
+    assert trend.growth_per_s == pytest.approx(0.5)
+    assert trend.seconds_to_exhaustion(100) == pytest.approx(200)
+
+
+def test_what_does_not_grow_has_no_end() -> None:
+    trend = Trend()
+    for second in range(0, 100, 10):
+        trend.add(second, 100 - second)
+
+    assert trend.seconds_to_exhaustion(100) is None
+
+
+def test_a_full_pool_is_exhausted_now() -> None:
+    assert Trend().seconds_to_exhaustion(0) == 0
+
+
+def test_too_little_time_says_nothing() -> None:
+    trend = Trend()
+    trend.add(0, 0)
+    trend.add(1, 100)
+
+    assert trend.growth_per_s is None
+
+
+def test_a_clock_that_goes_back_adds_nothing() -> None:
+    trend = Trend()
+    trend.add(100, 10)
+    trend.add(50, 0)
+    trend.add(200, 20)
+
+    assert trend.growth_per_s == pytest.approx(0.1)
+
+
+def test_old_growth_is_forgotten() -> None:
+    trend = Trend()
+    for number in range(100):
+        trend.add(number, number * 10)
+    for number in range(SAMPLES_MAX):
+        trend.add(100 + number, 1000)
+
+    assert trend.seconds_to_exhaustion(10) is None

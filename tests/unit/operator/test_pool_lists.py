@@ -1,0 +1,140 @@
+"""Ranges of cluster-pool mode: what stops the operator, and what may change while it runs."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.kube.embedded_server import EmbeddedServer
+from tests.unit.operator.cluster import (
+    add_node,
+    configure,
+    operator,
+    until_error,
+    until_event,
+    until_no_error,
+    until_pod_cidrs,
+)
+
+from ciliate.api.core import CONFIG_MAPS
+from ciliate.errors import SettingError
+from ciliate.kube.client import ApiClient
+from ciliate.operator.settings import parse_operator_settings
+
+V4, V6 = "cluster-pool-ipv4-cidr", "cluster-pool-ipv6-cidr"
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {V4: "10.0.0.0/8 10.1.0.0/16"},
+            "requested CIDR 10.1.0.0/16 collides with clusterCIDR: 10.0.0.0/8, nodeMask: 24",
+        ),
+        ({V4: "10.0.0.0/16 fd00::/64"}, "CIDR is not v4 family: fd00::/64"),
+        ({V4: " "}, "cluster-pool-ipv4-cidr must be provided when using ClusterPool"),
+        ({V4: "10.0.0.0/26"}, "the mask is shorter than the pool's"),
+        (
+            {"cluster-pool-ipv4-mask-size": "33"},
+            "SubNetMask is invalid, should be lower or equal to 32 for IPv4",
+        ),
+        ({"cluster-pool-ipv4-mask-size": "many"}, "is no whole number"),
+        ({V6: "fd00::/104"}, "cluster-pool-ipv6-cidr must not be set if IPv6 is disabled"),
+        (
+            {"enable-ipv6": "true", V6: "fd00::/48", "cluster-pool-ipv6-mask-size": "120"},
+            "New CIDR set failed; the node CIDR size is too big",
+        ),
+        ({"enable-ipv6": "true", V6: "10.0.0.0/8"}, "CIDR is not v6 family: 10.0.0.0/8"),
+        (
+            {"ipam": "multi-pool", "auto-create-cilium-pod-ip-pools": "default=ipv4-cidrs:x"},
+            "is no prefix",
+        ),
+        (
+            {
+                "ipam": "multi-pool",
+                "auto-create-cilium-pod-ip-pools": "a=ipv4-cidrs:10.0.0.0/8;ipv4-mask-size:24,"
+                "b=ipv4-cidrs:10.2.0.0/16;ipv4-mask-size:24",
+            },
+            "collides with clusterCIDR: 10.0.0.0/8, nodeMask: 24 of pool a",
+        ),
+    ],
+)
+def test_ranges_that_cannot_be_used_stop_the_operator(
+    config: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        parse_operator_settings(config)
+    assert message in str(caught.value)
+
+
+def test_lists_are_not_looked_at_in_other_modes() -> None:
+    settings = parse_operator_settings({"ipam": "kubernetes", V4: ""})
+
+    assert not settings.ipam.grants
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Path:
+    return tmp_path / "operator.sock"
+
+
+async def change(client: ApiClient, **data: str) -> None:
+    body = {"data": {key.replace("_", "-"): value for key, value in data.items()}}
+    await client.patch(CONFIG_MAPS, "cilium-config", body, namespace="kube-system")
+
+
+async def test_a_range_appended_at_run_time_serves_who_waited(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, {"ipam": "cluster-pool", V4: "10.50.0.0/24"})
+    await add_node(client, "a")
+    async with operator(server, socket):
+        await until_pod_cidrs(client, "a", "10.50.0.0/24")
+        await add_node(client, "b")
+        await until_error(client, "b", "allocator full")
+
+        await change(client, cluster_pool_ipv4_cidr="10.50.0.0/24 10.51.0.0/16")
+
+        await until_pod_cidrs(client, "b", "10.51.0.0/24")
+        await until_no_error(client, "b")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"cluster_pool_ipv4_cidr": "10.51.0.0/16"}, "10.50.0.0/16 was taken out of"),
+        ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 ten"}, "'ten' is no CIDR"),
+        ({"cluster_pool_ipv4_cidr": ""}, "must be provided when using ClusterPool"),
+        ({"cluster_pool_ipv4_mask_size": "x"}, "is no whole number"),
+        ({"cluster_pool_ipv4_mask_size": "25"}, "was changed from 24 to 25"),
+        ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 10.50.9.0/24"}, "collides with clusterCIDR"),
+    ],
+)
+async def test_a_change_that_is_no_addition_is_refused_and_told(
+    server: EmbeddedServer, client: ApiClient, socket: Path, data: dict[str, str], message: str
+) -> None:
+    await configure(client, {"ipam": "cluster-pool", V4: "10.50.0.0/16"})
+    async with operator(server, socket):
+        await add_node(client, "a")
+        await until_pod_cidrs(client, "a", "10.50.0.0/24")
+
+        await change(client, **data)
+
+        event = await until_event(client, "cilium-config", "PoolListRefused")
+        assert message in event.message
+        await add_node(client, "b")
+        await until_pod_cidrs(client, "b", "10.50.1.0/24")
+
+
+async def test_blocks_with_addresses_of_nodes_or_services_are_never_given(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    # The server's Services are in 10.96.0.0/16: `kubernetes` has the first address.
+    ranges = "10.96.0.0/24 10.50.0.0/23"
+    await configure(client, {"ipam": "cluster-pool", V4: ranges})
+    await add_node(client, "a", address="10.50.0.9")
+    async with operator(server, socket):
+        await until_pod_cidrs(client, "a", "10.50.1.0/24")
+        await add_node(client, "b")
+        error = await until_error(client, "b", "allocator full")
+        assert "2 of them by nodes' own addresses or Services" in error
+        event = await until_event(client, "cilium-config", "PoolOverlapsReserved")
+        assert "never given" in event.message
