@@ -62,7 +62,7 @@ def test_status_counts_blocks_addresses_and_pods(lab: Cluster) -> None:
 
     (pool,) = found["pools"]
     assert (pool["pool"], pool["family"], pool["cidrs"]) == (
-        "cluster-pool",
+        "default",
         "ipv4",
         ["10.244.0.0/16"],
     )
@@ -89,7 +89,7 @@ def test_api_alone_tells_nearly_the_same(lab: Cluster) -> None:
 def test_one_node_or_pool_can_be_asked_for(lab: Cluster) -> None:
     assert [each["node"] for each in status(lab, "--node", "k8s-w1")["nodes"]] == ["k8s-w1"]
     assert "k8s-ctr, k8s-w1" in ipam(lab, "status", "--node", "nowhere").stderr
-    assert "cluster-pool" in ipam(lab, "status", "--pool", "nothing").stderr
+    assert "default" in ipam(lab, "status", "--pool", "nothing").stderr
 
 
 def test_fifty_pods_that_come_and_go_are_no_findings(lab: Cluster) -> None:
