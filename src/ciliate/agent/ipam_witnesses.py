@@ -94,7 +94,7 @@ class Witnesses:
         cluster = self.context.cluster
         for informer in (cluster.pods, cluster.endpoints):
             if not informer.has_synced or not informer.connected:
-                return str(informer.last_error or f"{informer.name}: not listed yet")
+                return str(informer.last_error or f"{informer.name}: its watch has ended")
         return ""
 
     def _maps(self) -> Maps:
