@@ -79,7 +79,7 @@ class NodeMissingError(CiliateError):
 def command(
     *, node: str, grace_s: float, no_agents: bool, kubeconfig: str, output: str | None
 ) -> None:
-    """Compare allocators, kernels and API; tell what leaks or is used twice.
+    """Compare allocators, kernels and API: leaks, double use.
 
     Exits with 1 when there are findings, or an agent does not answer.
 

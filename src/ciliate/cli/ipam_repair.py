@@ -72,7 +72,7 @@ def command(
     kubeconfig: str,
     output: str | None,
 ) -> None:
-    """Free addresses that are leaked: held by a node's allocator, unknown to kernel and API.
+    """Free what only a node's allocator knows of; take that back.
 
     Nothing else is touched. Each node keeps a record, by which a repair can be undone while the
     addresses are free.

@@ -54,7 +54,7 @@ def command(
     kubeconfig: str,
     output: str | None,
 ) -> None:
-    """Show pools and nodes: size, used, free, blocks left, draining, and until when it lasts.
+    """Show pools and nodes: size, used, free, until when it lasts.
 
     Exits with 1 when an agent does not answer.
 
