@@ -21,7 +21,14 @@ from benchmarks.report import Answer, document, observe_setting, render
 from ciliate.errors import CiliateError
 
 #: In the order of a full run: the shortest first.
-QUESTIONS: Final = ("lab_start", "agent_cost", "cni_latency", "pod_to_pod", "pod_to_world")
+QUESTIONS: Final = (
+    "lab_start",
+    "agent_cost",
+    "cni_latency",
+    "ipam_operator",
+    "pod_to_pod",
+    "pod_to_world",
+)
 
 _RESULTS: Final = Path(__file__).parents[1] / "build" / "bench"
 

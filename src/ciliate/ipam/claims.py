@@ -55,10 +55,10 @@ class ClaimIndex:
 
     def add(self, cidr: Cidr, node: str) -> None:
         """Enter a claim that is not entered."""
-        version, first, length = cidr
-        same = self._lengths.get((version, length))
+        first, key = cidr.first, (cidr.version, cidr.length)
+        same = self._lengths.get(key)
         if same is None:
-            same = self._lengths[version, length] = _SameLength()
+            same = self._lengths[key] = _SameLength()
         self._rank = rank = self._rank + 1
         if same.ordered is None and first not in same.by_first:
             same.by_first[first] = ((rank, node),)  # Nearly always: see benchmarks/ipam_cidrs.py.

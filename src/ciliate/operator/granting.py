@@ -29,7 +29,7 @@ RETRY_S: Final = 0.5
 RESYNC_S: Final = 15.0
 #: Pods outside their node's CIDRs are told when it lasts so long, in seconds: events of pods and
 #: of nodes come by two watches, and one may be behind.
-STRAY_GRACE_S: Final = 5.0
+STRAY_GRACE_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
