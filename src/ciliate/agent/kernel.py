@@ -93,22 +93,23 @@ class NodeRouteTarget(RouteTarget):
         super().__init__(rtnl)
         self._state = state
         self._answers: dict[IPAddress, RouteAnswer | None] = {}
+        self._asked: Mapping[IPAddress, RouteAnswer | None] = {}  # As of the last `observe`.
         self._pod_routes: dict[IPNetwork, NextHop] = {}
         self.plan = RoutePlan({}, ())
 
     def forget_answers(self) -> None:
         """Ask the kernel anew: a node, a device or an address changed."""
-        self._answers.clear()
+        # A pass under way keeps what it has asked: without answers it would take every route to a
+        # node for a leftover.
+        self._answers = {}
 
     async def observe(self) -> Mapping[IPNetwork, NextHop]:
         """Return our routes as the kernel has them."""
-        if self._state.settings.routing.auto_direct_node_routes:
-            for node in self._state.remote_nodes():
-                for version in {c.version for c in (*node.pod_cidrs, *node.draining_cidrs)}:
-                    await self._ask(node.node_ip(version))
-            for node_ip in set(self._state.strays.routes.values()):
-                await self._ask(node_ip)
+        answers = self._answers
+        for node_ip in self._node_ips() - answers.keys():
+            answers[node_ip] = await self._ask(node_ip)
         observed = await super().observe()
+        self._asked = answers
         self._pod_routes = {
             prefix: hop
             for prefix, hop in observed.items()
@@ -116,14 +117,23 @@ class NodeRouteTarget(RouteTarget):
         }
         return observed
 
-    async def _ask(self, node_ip: IPAddress | None) -> None:
-        if node_ip is None or node_ip in self._answers:
-            return
+    async def _ask(self, node_ip: IPAddress) -> RouteAnswer | None:
         try:
-            self._answers[node_ip] = await lookup_route(self._rtnl, node_ip)
+            return await lookup_route(self._rtnl, node_ip)
         except NetlinkError as error:  # No route to that node: its pods get none either.
             _log.debug("route to node %s: %s", node_ip, error)
-            self._answers[node_ip] = None
+            return None
+
+    def _node_ips(self) -> set[IPAddress]:
+        """The addresses that routes lead to."""
+        if not self._state.settings.routing.auto_direct_node_routes:
+            return set()
+        hops = {
+            node.node_ip(version)
+            for node in self._state.remote_nodes()
+            for version in {c.version for c in (*node.pod_cidrs, *node.draining_cidrs)}
+        }
+        return {ip for ip in hops if ip is not None} | set(self._state.strays.routes.values())
 
     def desired(self) -> Mapping[IPNetwork, NextHop] | None:
         """Return the routes to other nodes' pod CIDRs and to the pods of this node.
@@ -133,6 +143,8 @@ class NodeRouteTarget(RouteTarget):
         """
         if not self._state.cluster.nodes.has_synced:
             return None
+        if self._node_ips() - self._asked.keys():
+            return None  # They came since `observe`, and their coming wakes the next pass.
         routing = self._state.settings.routing
         routes = dict(self._pod_routes)
         for endpoint in connected(self._state.table):
@@ -141,7 +153,7 @@ class NodeRouteTarget(RouteTarget):
             for address in endpoint.addresses:
                 routes[host_network(address)] = NextHop(endpoint.ifindex)
         if routing.auto_direct_node_routes:
-            answers = {ip: found for ip, found in self._answers.items() if found is not None}
+            answers = {ip: found for ip, found in self._asked.items() if found is not None}
             self._note(
                 direct_node_routes(
                     self._state.remote_nodes(),
