@@ -11,6 +11,7 @@ from ciliate.cli.lazy_group import LazyGroup
 
 #: Command -> where its click command lives.
 _COMMANDS: Final = {
+    "migrate": "ciliate.cli.ipam_migrate:command",
     "plan": "ciliate.cli.ipam_plan:command",
 }
 

@@ -7,7 +7,7 @@ a node has arrived.
 
 from collections.abc import Mapping, Sequence
 
-from ciliate.api.pod_ip_pool import CiliumPodIPPool
+from ciliate.cli.migration import pools
 from ciliate.cli.migration.model import (
     ClusterState,
     Endpoints,
@@ -17,18 +17,13 @@ from ciliate.cli.migration.model import (
     Plan,
 )
 from ciliate.cli.migration.problems import find_problems
-from ciliate.config import values
-from ciliate.config.keys import KEYS
-from ciliate.config.pool_words import read_pools
 from ciliate.errors import CiliateError
 from ciliate.ipam.carving import Cidr
 from ciliate.net.address import IPNetwork, ip_address, ip_network
 from ciliate.operator.ipam_settings import read_ranges
 
 
-def plan_migration(
-    state: ClusterState, target: str, changes: Mapping[str, str | None]
-) -> Plan:
+def plan_migration(state: ClusterState, target: str, changes: Mapping[str, str | None]) -> Plan:
     """Return what moving the cluster to `target` with these keys changed would do."""
     config = changed_config(state.config, changes)
     keys = tuple(
@@ -41,9 +36,7 @@ def plan_migration(
     return Plan(state.mode, target, keys, steps, problems)
 
 
-def changed_config(
-    config: Mapping[str, str], changes: Mapping[str, str | None]
-) -> dict[str, str]:
+def changed_config(config: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
     """Return the settings with keys set, or removed where the text is None."""
     merged = {**config, **changes}
     return {key: text for key, text in merged.items() if text is not None}
@@ -55,7 +48,8 @@ def plan_node(state: ClusterState, config: Mapping[str, str], node: NodeState) -
     drains = tuple(
         cidr
         for cidr in node.cidrs
-        if cidr not in stays and any(_in(a, cidr) for held in node.endpoints.values() for a in held)
+        if cidr not in stays
+        and any(_in(a, cidr) for held in node.endpoints.values() for a in held)
     )
     return NodeStep(
         node=node.name,
@@ -91,24 +85,17 @@ def is_block(config: Mapping[str, str], text: str) -> bool:
     )
 
 
-def versions(config: Mapping[str, str]) -> tuple[int, ...]:
-    """Return the IP versions that are on."""
-    found = []
-    for version in (4, 6):
-        name = f"enable-ipv{version}"
-        if values.read_bool(config.get(name) or KEYS[name].default or ""):
-            found.append(version)
-    return tuple(found)
-
-
-def awaited(state: ClusterState, node: NodeState) -> str:
-    """Return what the node still lacks of the mode that the ConfigMap says; empty: nothing."""
-    config, mode = state.config, state.mode
+def awaited(config: Mapping[str, str], node: NodeState) -> str:
+    """Return what the node still lacks of the mode that the settings say; empty: nothing."""
+    mode = config.get("ipam")
     if node.cilium_node is None:
         return "its CiliumNode"
     ipam = node.cilium_node.spec.ipam
     if mode == "kubernetes":
-        if set(ipam.pod_cidrs) != set(kubernetes_cidrs(config, node)) or ipam.pools.allocated:
+        if (
+            set(ipam.pod_cidrs) != set(pools.kubernetes_cidrs(config, node))
+            or ipam.pools.allocated
+        ):
             return "the CIDRs of Node.spec.podCIDRs in its CiliumNode"
         return ""
     if mode == "cluster-pool":
@@ -119,7 +106,7 @@ def awaited(state: ClusterState, node: NodeState) -> str:
         return "the end of what multi-pool allocated" if ipam.pools.allocated else ""
     if ipam.pod_cidrs:
         return "the end of its former podCIDRs"
-    for pool in needed_pools(config):
+    for pool in pools.needed_pools(config):
         given = [c for each in ipam.pools.allocated if each.pool == pool for c in each.cidrs]
         lacks = _lacking(config, given)
         if lacks:
@@ -127,69 +114,37 @@ def awaited(state: ClusterState, node: NodeState) -> str:
     return ""
 
 
-def needed_pools(config: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the pools of which every node keeps addresses ready (multi-pool)."""
-    text = config.get("ipam-multi-pool-pre-allocation", "")
-    counts = values.read_pool_counts(text) or {"default": 1}
-    return tuple(sorted(pool for pool, count in counts.items() if count))
-
-
-def kubernetes_cidrs(config: Mapping[str, str], node: NodeState) -> tuple[str, ...]:
-    """Return what Kubernetes gave the node, of the families that are on."""
-    spec = node.node.spec
-    listed = spec.pod_cidrs or ((spec.pod_cidr,) if spec.pod_cidr else ())
-    on = versions(config)
-    return tuple(text for text in listed if ip_network(text).version in on)
-
-
-def pools_to_be(
-    config: Mapping[str, str], pools: Mapping[str, CiliumPodIPPool]
-) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
-    """Return ranges and mask sizes of the pools there are and of those the operator will make."""
-    found: dict[str, tuple[tuple[str, ...], dict[int, int]]] = {}
-    for name, families in read_pools(config.get("auto-create-cilium-pod-ip-pools", "")).items():
-        cidrs = tuple(cidr for words in families.values() for cidr in words.cidrs)
-        found[name] = cidrs, {v: words.mask_size for v, words in families.items()}
-    for name, pool in pools.items():  # What is there is not made anew.
-        parts = [(v, f) for v, f in ((4, pool.spec.ipv4), (6, pool.spec.ipv6)) if f is not None]
-        cidrs = tuple(cidr for _, part in parts for cidr in part.cidrs)
-        found[name] = cidrs, {version: part.mask_size for version, part in parts}
-    return found
-
-
-def _stays(
-    state: ClusterState, config: Mapping[str, str], node: NodeState, cidr: str
-) -> bool:
+def _stays(state: ClusterState, config: Mapping[str, str], node: NodeState, cidr: str) -> bool:
     """Whether a CIDR that the node has now is its own in the new mode as well."""
     mode = config.get("ipam")
     if mode == "kubernetes":
-        return cidr in kubernetes_cidrs(config, node)
+        return cidr in pools.kubernetes_cidrs(config, node)
     if mode == "cluster-pool":
         return is_block(config, cidr)
     assert node.cilium_node is not None, "it has a CIDR"
     held = node.cilium_node.spec.ipam.pools.allocated
     listed = {text for each in held for text in each.cidrs}
-    ranges = [c for cidrs, _ in pools_to_be(config, state.pools).values() for c in cidrs]
+    ranges = [c for cidrs, _ in pools.pools_to_be(config, state.pools).values() for c in cidrs]
     return cidr in listed and any(Cidr.parse(r).contains(Cidr.parse(cidr)) for r in ranges)
 
 
 def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> str:
     mode = config.get("ipam")
     if mode == "kubernetes":
-        return " ".join(kubernetes_cidrs(config, node)) + " (Node.spec.podCIDRs)"
+        return " ".join(pools.kubernetes_cidrs(config, node)) + " (Node.spec.podCIDRs)"
     if mode == "cluster-pool":
         try:
             ranges = [
                 f"a /{found.block_length} of {' '.join(found.cidrs)}"
-                for found in (read_ranges(config, version) for version in versions(config))
+                for found in (read_ranges(config, version) for version in pools.versions(config))
             ]
         except CiliateError:
             return "none: see the problems"
         return ", ".join(ranges) + " (cluster-pool)"
-    known = pools_to_be(config, state.pools)
+    known = pools.pools_to_be(config, state.pools)
     words = [
         f"/{mask}s of pool {pool}"
-        for pool in needed_pools(config)
+        for pool in pools.needed_pools(config)
         if pool in known
         for mask in known[pool][1].values()
     ]
@@ -198,7 +153,7 @@ def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> 
 
 def _lacking(config: Mapping[str, str], given: Sequence[str]) -> str:
     there = {ip_network(text).version for text in given}
-    lacks = [f"IPv{version}" for version in versions(config) if version not in there]
+    lacks = [f"IPv{version}" for version in pools.versions(config) if version not in there]
     return f"an {' and '.join(lacks)} CIDR" if lacks else ""
 
 
