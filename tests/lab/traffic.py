@@ -326,7 +326,9 @@ def watched_endpoints(lab: Cluster) -> Iterator[list[str]]:
     complaints: list[str] = []
     with (
         tempfile.TemporaryFile("w+") as seen,
-        subprocess.Popen([*words, "-o", "json"], stdout=seen, text=True, env=environment) as watching,
+        subprocess.Popen(
+            [*words, "-o", "json"], stdout=seen, text=True, env=environment
+        ) as watching,
     ):
         try:
             yield complaints
