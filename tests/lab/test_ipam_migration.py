@@ -33,9 +33,9 @@ OPERATOR = ("-n", "kube-system", "deploy/cilium-operator")
 @pytest.fixture(scope="module", params=[False, True], ids=["v4", "dual"])
 def rig(request: pytest.FixtureRequest) -> Iterator[Migrating]:
     words = ("--dual-stack",) if request.param else ()
-    with fault_lab("migrate-dual" if request.param else "migrate-v4", *words) as lab:
-        with migrating(lab, dual_stack=request.param) as found:
-            yield found
+    theme = "migrate-dual" if request.param else "migrate-v4"
+    with fault_lab(theme, *words) as lab, migrating(lab, dual_stack=request.param) as found:
+        yield found
 
 
 def finish(rig: Migrating, mode: Mode) -> None:

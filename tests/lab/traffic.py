@@ -204,6 +204,8 @@ while True:
     step(1.0)
 """
 
+_PYTHON: Final = ("/usr/bin/python3", "-S", "-u", "-c")
+_UNTIL_THE_TEST_ENDS: Final = ("setpriv", "--pdeathsig", "KILL")
 _NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
 
 
@@ -217,9 +219,7 @@ class Speaker:
         entering = [f"--{kind}={pins / file}" for kind, file in _NAMESPACES]
         numbers = (str(PORT), str(RATE_HZ), str(_TCP_EVERY))
         self._program = subprocess.Popen(
-            # The test run's end is the program's.
-            ["setpriv", "--pdeathsig", "KILL", "nsenter", *entering, "--"]
-            + ["/usr/bin/python3", "-S", "-u", "-c", _SPEAKER, *numbers],
+            [*_UNTIL_THE_TEST_ENDS, "nsenter", *entering, "--", *_PYTHON, _SPEAKER, *numbers],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -261,8 +261,8 @@ class Traffic:
         here, there = self.speakers[source], self.speakers[target]
         for version in sorted(here.addresses.keys() & there.addresses.keys()):
             name = f"{source} > {target} IPv{version}"
-            self._start("udp", f"{name} UDP", here, there.addresses[version], PORT)
-            self._start("tcp", f"{name} TCP", here, there.addresses[version], PORT)
+            self._start("udp", f"{name} UDP", here, there.addresses[version], port=PORT)
+            self._start("tcp", f"{name} TCP", here, there.addresses[version], port=PORT)
             self._running[f"{name} UDP"].add(target)
             self._running[f"{name} TCP"].add(target)
             if seen_as is not None:
@@ -272,11 +272,11 @@ class Traffic:
         """Datagrams to a machine's echo, and a connection to its web server."""
         here = self.speakers[source]
         name = f"{source} > {server} IPv{6 if ':' in address else 4}"
-        self._start("udp", f"{name} UDP", here, address, 7)
-        self._start("tcp", f"{name} TCP", here, address, 80, get=_SLOW)
+        self._start("udp", f"{name} UDP", here, address, port=7)
+        self._start("tcp", f"{name} TCP", here, address, port=80, get=_SLOW)
 
     def _start(
-        self, kind: str, name: str, here: Speaker, address: str, port: int, get: str = ""
+        self, kind: str, name: str, here: Speaker, address: str, *, port: int, get: str = ""
     ) -> None:
         assert name not in self._running, name
         here.ask(do=kind, name=name, to=address, port=port, get=get)

@@ -51,7 +51,7 @@ class Kernel:
         self.routes: dict[IPNetwork, Route] = {}
         self.asked: list[str] = []
         self.unreachable: set[str] = set()
-        self.while_observing: Callable[[], None] = lambda: None
+        self.while_observing: Callable[[], object] = lambda: None
         self.written: list[str] = []
         monkeypatch.setattr(kernel, "lookup_route", self._lookup)
         monkeypatch.setattr(target, "observe_routes", self._observe)

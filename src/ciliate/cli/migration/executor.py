@@ -130,8 +130,9 @@ class Executor:
         said.append(f"CIDRs {' '.join(after.cidrs)}")
         if draining:
             said.append(f"draining {' '.join(draining)}")
-        kept = len(after.endpoints)
-        self.teller.done(f"{title}: {', '.join(said)}; {kept} pods as before")
+        kept = sum(1 for pod in before.endpoints if pod in after.endpoints)
+        pods = "1 pod" if kept == 1 else f"{kept} pods"
+        self.teller.done(f"{title}: {', '.join(said)}; {pods} as before")
 
     async def _agent_ready(self, record: Record, name: str) -> None:
         seen: list[NodeState] = []

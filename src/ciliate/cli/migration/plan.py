@@ -148,7 +148,7 @@ def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> 
         if pool in known
         for mask in known[pool][1].values()
     ]
-    return ", ".join(words) + " (multi-pool)"
+    return (", ".join(words) or "nothing") + " (multi-pool)"
 
 
 def _lacking(config: Mapping[str, str], given: Sequence[str]) -> str:

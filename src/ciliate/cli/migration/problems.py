@@ -36,8 +36,8 @@ def _refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
         try:
             parse(config)
         except SettingError as error:
-            if str(error) not in told:
-                told.add(str(error))
+            if error.key not in told:
+                told.add(error.key)
                 text = f"{error.value!r} {error.problem}"
                 yield Problem(f"cilium-config: {error.key}", text, error.remedy)
         except CiliateError as error:

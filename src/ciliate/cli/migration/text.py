@@ -12,7 +12,7 @@ _PODS_MAX = 5
 
 def render_plan(plan: Plan) -> str:
     """Return what would be done, in its order, and what stands in the way."""
-    lines = [f"{plan.source} -> {plan.target}, {len(plan.steps)} nodes", ""]
+    lines = [f"{plan.source} -> {plan.target}, {_counted(len(plan.steps), 'node')}", ""]
     lines += ["1. cilium-config", *(f"     {_key(change)}" for change in plan.keys)]
     if not plan.keys:
         lines.append("     nothing changes")
@@ -25,6 +25,10 @@ def render_plan(plan: Plan) -> str:
         colour, word = ("red", "Problem") if problem.fatal else ("yellow", "Note")
         lines.append(click.style(f"{word}: {problem}", fg=colour))
     return "\n".join([*lines, ""])
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _key(change: KeyChange) -> str:
@@ -44,6 +48,7 @@ def _node(step: NodeStep) -> Iterator[str]:
     pods = list(step.keeps)
     named = ", ".join(pods[:_PODS_MAX])
     more = f" and {len(pods) - _PODS_MAX} more" if len(pods) > _PODS_MAX else ""
-    yield f"{len(pods)} pods keep their addresses: {named}{more}"
+    keep = "pod keeps its addresses" if len(pods) == 1 else "pods keep their addresses"
+    yield f"{len(pods)} {keep}: {named}{more}"
     if step.drains:
         yield f"drains until they are gone: {' '.join(step.drains)}"
