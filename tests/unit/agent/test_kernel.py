@@ -219,12 +219,16 @@ async def test_node_that_comes_while_the_kernel_is_read_waits_for_the_next_pass(
     assert node.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
 
 
+@pytest.mark.parametrize("other", ["k8s-a", "k8s-w1"])
 async def test_cidr_with_another_nodes_pods_becomes_ours_and_their_routes_come_first(
-    node: Kernel,
+    node: Kernel, other: str
 ) -> None:
-    """Kubernetes gives this node the CIDR in which pods of another one live."""
+    """Kubernetes gives this node the CIDR in which pods of another one live.
+
+    The other one still claims it, and has a name before ours, or behind.
+    """
     all_listed(node.cluster)
-    tell(node.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.0.0/24"))
+    tell(node.cluster.nodes, cilium_node(other, "192.168.10.101", "10.244.0.0/24"))
     tell(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
     await node.reconcile()
     assert node.held().keys() == {"10.244.0.0/24"}
