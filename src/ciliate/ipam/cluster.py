@@ -11,6 +11,7 @@ Claims outside all pools are entered as well: a pool that is added later does no
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from ciliate.ipam.carving import Carving, Cidr
 from ciliate.ipam.claims import ClaimIndex
@@ -22,6 +23,10 @@ from ciliate.ipam.pool_errors import (
     PoolRangeError,
 )
 from ciliate.ipam.pools import Pools
+
+#: How much around a node's own address is given to no pod, as a prefix length: the node's network
+#: is not known, but routers and other hosts of it are near.
+_SURROUNDINGS: Final = {4: 24, 6: 120}
 
 
 class Claim(Enum):
@@ -112,9 +117,9 @@ class ClusterAllocator:
         self._settle()
         gone, came = self._places.place(node, addresses)
         for address in gone:
-            self.reserve(_host(address), f"address of node {node}", times=-1)
+            self.reserve(_surroundings(address), f"address {address} of node {node}", times=-1)
         for address in came:
-            self.reserve(_host(address), f"address of node {node}")
+            self.reserve(_surroundings(address), f"address {address} of node {node}")
 
     def pod_appeared(self, node_address: str, address: str) -> None:
         """Note a pod's address on the node that has `node_address`."""
@@ -235,6 +240,11 @@ class ClusterAllocator:
         """Whether a claim of `node` holds a pod's address."""
         host = _host(address)
         return host is None or any(c.contains(host) for c in self._held.get(node, ()))
+
+    def in_use(self, cidr: Cidr) -> bool:
+        """Whether a node claims, or a pod bears, an address of `cidr`."""
+        claimed = next(self._index.overlapping(cidr), None) is not None
+        return claimed or any(cidr.contains(pod) for pod, _holder in self._places.uses())
 
     def strays(self, node: str) -> list[Cidr]:
         """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
@@ -378,6 +388,16 @@ def _parsed(
             except ValueError:
                 unreadable.append(text)
     return wanted, tuple(unreadable)
+
+
+def _surroundings(address: str) -> Cidr | None:
+    """Return the prefix around a node's address in which other hosts of its network may be."""
+    host = _host(address)
+    if host is None:
+        return None
+    length = _SURROUNDINGS[host.version]
+    spare = (1 << (host.length - length)) - 1
+    return Cidr(host.version, host.first & ~spare, length)
 
 
 def _host(address: str) -> Cidr | None:

@@ -129,6 +129,7 @@ class Granting:
                 self._complained.pop(name, None)
             finally:
                 self._queue.done(name)
+            await asyncio.sleep(0)  # A node that needs nothing costs no wait: others want to run.
 
     async def _serve(self, name: str) -> None:
         node = self._table.get(name)
@@ -213,7 +214,7 @@ class Granting:
             _log.info("node %s: CIDRs %s", name, " ".join(pools))
         if decision.error and decision.error != node.status.ipam.operator_status.error:
             _log.warning("node %s: %s", name, decision.error)
-            reason = "CIDRPoolExhausted" if decision.short_of else "CIDRAllocationFailed"
+            reason = "CIDRPoolExhausted" if decision.exhausted else "CIDRAllocationFailed"
             self._events.record(
                 _reference(node),
                 severity=Severity.WARNING,

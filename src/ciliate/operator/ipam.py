@@ -110,7 +110,7 @@ class NodeRanges:
         await self._services.start(tasks)
         # Pools before what is used in them: each use is entered once.
         await self._pools.start(tasks)
-        self._usage.follow()
+        await self._usage.follow()
         self._granting.run(tasks)
         while True:
             self._look_at_pools()

@@ -1,8 +1,9 @@
 """The ranges of cluster-pool mode: the ConfigMap's lists at start, and appended to at run time.
 
-A list may only grow while the operator runs. An element taken away or changed, and another mask
-size, are refused and told: nodes hold blocks of them. What was in force stays so until the
-operator starts anew, which judges the lists as a whole.
+A list may grow while the operator runs, and lose what nobody uses: a slip of the keyboard can be
+taken back. An element taken away or changed that nodes hold blocks of, or pods live in, and
+another mask size, are refused and told. What was in force stays so until the operator starts
+anew, which judges the lists as a whole.
 """
 
 import asyncio
@@ -95,7 +96,7 @@ class PoolLists:
     def _extend(self, version: int, wanted: PoolRanges, problems: dict[str, str]) -> bool:
         now = self._ranges[version]
         name, mask = f"cluster-pool-ipv{version}-cidr", f"cluster-pool-ipv{version}-mask-size"
-        until = "refused until the operator starts anew, because nodes may hold blocks of it"
+        until = "refused until the operator starts anew, because nodes hold blocks of it"
         if wanted.block_length != now.block_length:
             problems[mask] = (
                 f"{mask} was changed from {now.block_length} to {wanted.block_length}: {until}"
@@ -107,22 +108,23 @@ class PoolLists:
                 problems[f"{name} {text}"] = f"{name}: {text!r} is no CIDR: correct or remove it"
             return False
         before, after = ({Cidr.parse(c): c for c in ranges.cidrs} for ranges in (now, wanted))
-        for cidr in before.keys() - after.keys():
+        gone = before.keys() - after.keys()
+        held = [cidr for cidr in gone if self._allocator.in_use(cidr)]
+        for cidr in held:
             problems[f"{name} {cidr}"] = f"{cidr} was taken out of {name} or changed: {until}"
-        if before.keys() - after.keys():
+        if held:
             return False
         added = tuple(text for cidr, text in after.items() if cidr not in before)
-        if not added:
+        if not added and not gone:
             return False
-        refused = self._allocator.define(
-            CLUSTER_POOL, version, now.block_length, (*now.cidrs, *added)
-        )
+        stay = tuple(text for cidr, text in before.items() if cidr not in gone)
+        refused = self._allocator.define(CLUSTER_POOL, version, now.block_length, (*stay, *added))
         for refusal in refused:
             problems[f"{name} {refusal.cidr}"] = f"{name}: {refusal.problem}: {refusal.remedy}"
         bad = {refusal.cidr for refusal in refused}
         kept = tuple(text for text in added if str(Cidr.parse(text)) not in bad)
-        self._ranges[version] = PoolRanges((*now.cidrs, *kept), now.block_length)
-        return bool(kept)
+        self._ranges[version] = PoolRanges((*stay, *kept), now.block_length)
+        return bool(kept or gone)
 
 
 def _is_cidr(text: str) -> bool:

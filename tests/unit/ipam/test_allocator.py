@@ -32,6 +32,30 @@ def test_first_and_last_address_are_nobodys() -> None:
     assert given == {IPv4Address(f"10.0.3.{n}") for n in range(1, 7)}
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "given"),
+    [(True, False, range(7)), (False, True, range(1, 8)), (True, True, range(8))],
+)
+def test_pool_that_allows_them_gives_first_and_last(
+    first: bool,  # noqa: FBT001 - a case of the table.
+    last: bool,  # noqa: FBT001 - a case of the table.
+    given: range,
+) -> None:
+    block = Block(IPv4Network("10.0.3.0/29"), allow_first=first, allow_last=last)
+
+    addresses = {block.allocate(str(n)) for n in range(block.usable)}
+
+    assert addresses == {IPv4Address(f"10.0.3.{n}") for n in given}
+
+
+@pytest.mark.parametrize("cidr", ["10.0.3.6/31", "10.0.3.6/32"])
+def test_block_of_one_or_two_addresses_gives_all_of_them(cidr: str) -> None:
+    block = Block(IPv4Network(cidr))
+
+    assert block.usable == IPv4Network(cidr).num_addresses
+    assert block.allocate("a") == IPv4Address("10.0.3.6")
+
+
 def test_full_block_names_cidr_and_size() -> None:
     block = Block(IPv4Network("10.0.3.0/30"))
     block.allocate("a")
