@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import click
 import pytest
 
 from ciliate.api import cilium_node as cn
@@ -122,6 +123,17 @@ def test_api_alone_counts_blocks_and_pods() -> None:
     assert found.nodes[0].operator_error == "out of blocks"
 
 
+def test_columns_stand_under_their_heads_with_colours_and_without() -> None:
+    lines = click.unstyle(render_ipam(summarize(BY_API))).splitlines()
+
+    head = next(line for line in lines if line.startswith("NODE"))
+    rows = [line for line in lines if "current" in line or "draining" in line]
+    assert len(rows) == 3
+    for row in rows:
+        assert row[head.index("STATE") :].startswith(("current", "draining"))
+        assert row[head.index("PODS") :].strip() in {"0", "1"}
+
+
 def test_agent_that_answers_is_believed_about_its_addresses() -> None:
     found = summarize(
         Inventory(
@@ -142,7 +154,7 @@ def test_agent_that_answers_is_believed_about_its_addresses() -> None:
     assert b.unanswered == "no pod"
     assert (found.agents_asked, found.agents_answered) == (2, 1)
     assert "b: its agent does not answer: no pod" in render_ipam(found)
-    assert "a: 3 pods wait for addresses" in render_ipam(found)
+    assert "a: pods that wait for addresses: 3" in render_ipam(found)
 
 
 def test_operator_is_believed_about_blocks_and_time() -> None:

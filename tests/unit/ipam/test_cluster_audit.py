@@ -253,6 +253,7 @@ def test_cilium_endpoint_outside_its_nodes_cidrs_or_of_no_node() -> None:
     pods = (GOOD["pods"][0], pod("q", "b", "10.0.3.5"))
 
     assert kinds(endpoints=stray, pods=pods) == ["published-outside-cidrs"]
+    assert kinds(endpoints=stray, pods=pods, plugins_addresses=True) == []
     assert kinds(endpoints=lost) == ["published-on-unknown-node"]
 
 
