@@ -62,7 +62,7 @@ def test_status_counts_blocks_addresses_and_pods(lab: Cluster) -> None:
 
     (pool,) = found["pools"]
     assert (pool["pool"], pool["family"], pool["cidrs"]) == (
-        "cluster-pool",
+        "default",
         "ipv4",
         ["10.244.0.0/16"],
     )
@@ -89,7 +89,7 @@ def test_api_alone_tells_nearly_the_same(lab: Cluster) -> None:
 def test_one_node_or_pool_can_be_asked_for(lab: Cluster) -> None:
     assert [each["node"] for each in status(lab, "--node", "k8s-w1")["nodes"]] == ["k8s-w1"]
     assert "k8s-ctr, k8s-w1" in ipam(lab, "status", "--node", "nowhere").stderr
-    assert "cluster-pool" in ipam(lab, "status", "--pool", "nothing").stderr
+    assert "default" in ipam(lab, "status", "--pool", "nothing").stderr
 
 
 def test_fifty_pods_that_come_and_go_are_no_findings(lab: Cluster) -> None:
@@ -360,3 +360,61 @@ def test_endpoints_file_of_a_vanished_interface_costs_no_address(
 
     assert_clean(lab)
     assert address not in node.allocations()
+
+
+def test_draining_cidr_shows_its_pods_and_is_no_finding(lab: Cluster) -> None:
+    """A CiliumNode edited by hand to another CIDR: pods keep their addresses, new ones come there.
+
+    The last test of this lab: the node keeps its new CIDR.
+    """
+    former = pod_ip(lab, "right")
+    body = json.dumps({"spec": {"ipam": {"podCIDRs": ["10.244.77.0/24"]}}})
+    lab.kubectl("patch", "ciliumnode", "k8s-w1", "--type=merge", "-p", body)
+
+    def draining() -> list[dict[str, Any]]:
+        cidrs = status(lab, "--node", "k8s-w1")["nodes"][0]["cidrs"]
+        return [each for each in cidrs if each["state"] == "draining"]
+
+    eventually(lambda: [each["pods"] for each in draining()] == [1], within_s=20)
+    assert_clean(lab)
+    lab.kubectl("delete", "pod", "right")
+    apply_pod(lab, "right", "k8s-w1")
+
+    assert former != pod_ip(lab, "right")
+    assert pod_ip(lab, "right").startswith("10.244.77.")
+    eventually(lambda: not draining(), within_s=20)
+    assert_clean(lab)
+
+
+@pytest.fixture(scope="module")
+def pools() -> Iterator[Cluster]:
+    pool = "auto-create-cilium-pod-ip-pools=default=ipv4-cidrs:10.244.0.0/16;ipv4-mask-size:27"
+    with fault_lab("pools", "--set", "ipam=multi-pool", "--set", pool) as started:
+        apply_pod(started, "left", "k8s-ctr")
+        yield started
+
+
+def test_multi_pool_is_clean_and_counts_each_pool(pools: Cluster) -> None:
+    assert_clean(pools)
+    (pool,) = status(pools, "--pool", "default")["pools"]
+    assert (pool["blocks"], pool["blocks_left"], pool["block_length"]) == (2048, 2046, 27)
+
+
+def test_pools_over_services_nodes_and_each_other_are_found(pools: Cluster) -> None:
+    bad = {"services": "10.96.0.0/20", "nodes": "192.168.10.0/24", "default2": "10.244.0.0/20"}
+    for name, cidr in bad.items():
+        pool = {
+            "apiVersion": "cilium.io/v2alpha1",
+            "kind": "CiliumPodIPPool",
+            "metadata": {"name": name},
+            "spec": {"ipv4": {"cidrs": [cidr], "maskSize": 27}},
+        }
+        pools.kubectl("apply", "-f", "-", text=json.dumps(pool))
+
+    found = check(pools, "--no-agents")
+
+    assert found["pool-overlaps-services"]["object"] == bad["services"]
+    assert found["pool-overlaps-nodes"]["object"] == bad["nodes"]
+    assert found["pools-overlap"]["object"] in (bad["default2"], "10.244.0.0/16")
+    pools.kubectl("delete", "ciliumpodippool", *bad)
+    assert_clean(pools)

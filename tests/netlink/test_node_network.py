@@ -277,6 +277,19 @@ async def test_router_address_and_mtu_follow_the_settings(rtnl: Rtnetlink) -> No
     assert host.mtu == 1400
 
 
+async def test_router_address_may_be_link_local_and_leaves_like_any_other(
+    rtnl: Rtnetlink, node: str
+) -> None:
+    """What local-router-ipv4 names with a delegated plugin; the kernel's own fe80 is no router's."""
+    local = IPv4Address("169.254.23.1")
+    await ensure_router_link(rtnl, RouterLink(mtu=1500, addresses=(local,)))
+    assert await observe_router_addresses(rtnl) == (local,)
+
+    await ensure_router_link(rtnl, RouterLink(mtu=1500, addresses=(IPv4Address("10.244.0.93"),)))
+
+    assert "169.254.23.1" not in ip(node, "addr", "show", "dev", "cilium_host")
+
+
 async def test_foreign_link_under_the_routers_name_is_replaced(rtnl: Rtnetlink, node: str) -> None:
     ip(node, "link", "add", "cilium_host", "type", "bridge")
     assert await observe_router_addresses(rtnl) == ()

@@ -201,7 +201,6 @@ class RunningNode:
             watch,
             Ipcache(context.cluster, node_ip=node_ip),
             Strays(context.cluster, node_ip=node_ip),
-            ipam.addresses,
             context.own.internal_ips,
         )
         reconcilers = Reconcilers(context, state, datapath, table=table, node=ipam.announcement)

@@ -6,6 +6,7 @@ somebody asks.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -29,6 +30,10 @@ LOOK_S: Final = 15.0
 #: A question waits at most so long for disagreements to settle, whatever it asks for.
 GRACE_S_MAX: Final = 60.0
 
+#: How long a watch may be between its end and its next beginning.
+_WATCH_PAUSE_S: Final = 2.0
+_WATCH_LOOK_S: Final = 0.05
+
 #: Seen only by looks that enter the pods' namespaces.
 _INSIDE: Final = "pod-side-differs"
 
@@ -37,11 +42,16 @@ class IpamCheck:
     """Looks, and remembers since when what it saw was so."""
 
     def __init__(
-        self, witnesses: Witnesses, *, clock: Callable[[], float] = time.monotonic
+        self,
+        witnesses: Witnesses,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        watch_pause_s: float = _WATCH_PAUSE_S,
     ) -> None:
         self.status = RunStatus("check-addresses")
         self._witnesses = witnesses
         self._clock = clock
+        self._watch_pause_s = watch_pause_s
         self._first_seen = FirstSeen()
         self._first_seen_inside = FirstSeen()
         self._looking = asyncio.Lock()
@@ -74,6 +84,7 @@ class IpamCheck:
             CiliateError: The kernel cannot be asked.
         """
         grace_s = min(request.grace_s, GRACE_S_MAX)
+        await self._api_is_back()
         seen, aged = await self._look(inside=True)
         ages = [each.age_s for each in aged if each.age_s < grace_s]
         if ages:
@@ -92,6 +103,13 @@ class IpamCheck:
             cidrs=held_cidrs(self._witnesses.ipam),
             api_problem=self._witnesses.api_problem,
         )
+
+    async def _api_is_back(self) -> None:
+        """Wait for watches that the server ended and that are about to be opened again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._watch_pause_s):
+                while self._witnesses.api_problem:  # noqa: ASYNC110 - informers tell nobody.
+                    await asyncio.sleep(_WATCH_LOOK_S)
 
     async def _look(self, *, inside: bool) -> tuple[NodeWitnesses, tuple[Aged, ...]]:
         async with self._looking:

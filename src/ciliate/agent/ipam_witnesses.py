@@ -27,7 +27,7 @@ from ciliate.ipam.witnesses import (
     PodKey,
 )
 from ciliate.net.address import IPAddress, from_octets, ip_address
-from ciliate.netlink.pod_link import HOST_PREFIX, PodLink
+from ciliate.netlink.pod_link import PodLink
 from ciliate.netlink.router import observe_router_addresses
 
 _ENDED = ("Succeeded", "Failed")
@@ -94,7 +94,7 @@ class Witnesses:
         cluster = self.context.cluster
         for informer in (cluster.pods, cluster.endpoints):
             if not informer.has_synced or not informer.connected:
-                return str(informer.last_error or f"{informer.name}: not listed yet")
+                return str(informer.last_error or f"{informer.name}: its watch has ended")
         return ""
 
     def _maps(self) -> Maps:
@@ -111,7 +111,7 @@ class Witnesses:
             endpoint
             for endpoint in self.table
             if endpoint.netns
-            and endpoint.host_name.startswith(HOST_PREFIX)
+            and not endpoint.chained
             and endpoint.state is not EndpointState.DISCONNECTING
         ]
         outcomes = await asyncio.gather(
@@ -172,7 +172,7 @@ def _local(endpoint: Endpoint) -> LocalEndpoint:
         addresses=endpoint.addresses,
         interface=endpoint.host_name,
         ifindex=endpoint.ifindex,
-        ours=endpoint.host_name.startswith(HOST_PREFIX),
+        ours=not endpoint.chained,
         external_ipam=endpoint.external_ipam,
     )
 

@@ -16,7 +16,6 @@ from ciliate.config.settings import AgentSettings
 from ciliate.datapath import layout
 from ciliate.endpoint.plan import connected, endpoint_entries, interface_entries
 from ciliate.endpoint.table import EndpointTable
-from ciliate.ipam.node import NodeAddresses
 from ciliate.masquerade.plan import masquerade_addresses
 from ciliate.net.address import IPAddress, IPNetwork, host_network, to_octets
 from ciliate.net.link import RouteAnswer
@@ -45,7 +44,6 @@ class DesiredState:
     devices: DeviceWatch
     ipcache: Ipcache
     strays: Strays
-    addresses: NodeAddresses
     own_ips: tuple[IPAddress, ...]  # InternalIPs, for devices without an address of a family.
 
     def interfaces(self) -> dict[int, layout.Interface]:
@@ -84,6 +82,15 @@ class DesiredState:
             for node in self.cluster.known_nodes
             if not node.is_local
         ]
+
+    def own_cidrs(self) -> frozenset[IPNetwork]:
+        """This node's CIDRs as the cluster was told them.
+
+        Not as they are held: a CIDR in which another node's pods still live is routed there until
+        those pods count as strays, and both are decided by what is told.
+        """
+        own = (node.pod_cidrs for node in self.cluster.known_nodes if node.is_local)
+        return frozenset(cidr for cidrs in own for cidr in cidrs)
 
 
 class NodeRouteTarget(RouteTarget):
@@ -159,7 +166,7 @@ class NodeRouteTarget(RouteTarget):
                     self._state.remote_nodes(),
                     answers,
                     skip_unreachable=routing.skip_unreachable,
-                    own_cidrs=frozenset(self._state.addresses.cidrs),
+                    own_cidrs=self._state.own_cidrs(),
                 )
             )
             strays = stray_routes(self._state.strays.routes, answers)

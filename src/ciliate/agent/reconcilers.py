@@ -48,7 +48,11 @@ class Reconcilers:
         self._uplinks: AnyReconciler = Reconciler(UplinkTarget(datapath), state.uplinks)
         self._route_target = NodeRouteTarget(context.rtnl, state)
         self._routes: AnyReconciler = Reconciler(
-            self._route_target, self._route_target.desired, settle_s=_TELL_SETTLE_S
+            self._route_target,
+            self._route_target.desired,
+            settle_s=_TELL_SETTLE_S,
+            # A CIDR's route may give way to routes of the pods in it: no packet goes between.
+            puts_first=True,
         )
         self._node = node
         self._publications = _publication_reconciler(context, table)

@@ -81,6 +81,7 @@ class Strays:
         self._index = CIDRIndex()
         self._nodes_by_ip = {}
         nodes = sorted(self._cluster.known_nodes, key=lambda node: node.name, reverse=True)
+        nodes.sort(key=lambda node: node.is_local)  # What is ours is nobody else's.
         for node in nodes:
             self._nodes_by_ip.update(dict.fromkeys(node.internal_ips, node))
             for cidr in node.draining_cidrs:

@@ -51,6 +51,8 @@ async def read_witnesses(
     return ClusterWitnesses(
         mode=ipam_mode(config),
         versions=versions(config),
+        plugins_addresses=ipam_mode(config) == "delegated-plugin"
+        or config.get("cni-chaining-mode", "") == "generic-veth",
         nodes=nodes.items,
         cilium_nodes=cilium_nodes,
         pods=pods.items,

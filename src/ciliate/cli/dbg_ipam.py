@@ -17,7 +17,7 @@ from ciliate.api.ipam_audit import (
     RepairRequest,
 )
 from ciliate.cli.durations import DURATION
-from ciliate.cli.finding_list import render_findings, render_repair, render_repairs
+from ciliate.cli.finding_list import counted, render_findings, render_repair, render_repairs
 from ciliate.cli.output import output_option, render
 from ciliate.cli.table import align
 
@@ -66,8 +66,9 @@ def check(context: click.Context, grace_s: float, output: str | None) -> None:
     else:
         click.echo(render_findings(report.findings, now=datetime.now(UTC)), nl=False)
         click.echo(
-            f"{len(report.findings)} findings; {report.addresses} addresses and"
-            f" {report.endpoints} endpoints compared."
+            f"{counted(len(report.findings), 'finding')};"
+            f" {counted(report.addresses, 'address')} and"
+            f" {counted(report.endpoints, 'endpoint')} compared."
         )
     if report.findings:
         context.exit(1)

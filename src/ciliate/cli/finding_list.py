@@ -69,3 +69,10 @@ def render_repairs(by_node: Mapping[str, Iterable[RepairRecord]]) -> str:
     ]
     head = "ID\tTIME (UTC)\tNODE\tADDRESS\tPOOL\tOWNER\tUNDONE"
     return align([head, *rows], width_min=0, padding=3) if rows else "No repairs.\n"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 error", "2 errors", "2 addresses"."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun}{'es' if noun.endswith('s') else 's'}"

@@ -17,7 +17,7 @@ import msgspec
 from ciliate.api.ipam_audit import CheckReport, Evidence, Finding, Severity
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.durations import DURATION
-from ciliate.cli.finding_list import render_findings
+from ciliate.cli.finding_list import counted, render_findings
 from ciliate.cli.name_completion import complete_nodes
 from ciliate.cli.output import output_option, render
 from ciliate.errors import CiliateError
@@ -49,9 +49,10 @@ class AddressesDifferError(CiliateError):
         self.errors = errors
         self.warnings = warnings
         self.unanswered = unanswered
-        silent = f", {unanswered} agents without an answer" if unanswered else ""
+        silent = f", {counted(unanswered, 'agent')} without an answer" if unanswered else ""
         super().__init__(
-            f"{errors} errors, {warnings} warnings{silent}: each finding names its remedy"
+            f"{counted(errors, 'error')}, {counted(warnings, 'warning')}{silent}:"
+            " each finding names its remedy"
         )
 
 
@@ -110,10 +111,10 @@ def summary(found: ClusterFindings) -> str:
     """Return the line below the findings: how much was looked at."""
     nodes = len(found.nodes)
     compared = (
-        f"{found.addresses} addresses and {found.endpoints} endpoints on"
+        f"{counted(found.addresses, 'address')} and {counted(found.endpoints, 'endpoint')} on"
         f" {nodes - len(found.unanswered)} of {nodes} nodes"
     )
-    young = f"; {found.young} differences are too young to count" if found.young else ""
+    young = f"; {counted(found.young, 'difference')} too young to count" if found.young else ""
     if found.findings:
         return f"Compared {compared}{young}."
     return click.style("Allocators, kernels and API agree: ", fg="green") + f"{compared}{young}."

@@ -22,7 +22,10 @@ def render_ipam(found: IpamStatus) -> str:
     if found.nodes:
         head = "NODE\tCIDR\tPOOL\tSTATE\tUSED\tUSABLE\tPODS"
         rows = [row for node in found.nodes for row in _node_rows(node)]
-        text += "\n" + _table(head, rows)
+        text += "\n" + _table(head, rows).replace(
+            " draining ",
+            click.style(" draining ", fg="yellow"),  # Aligned before: it has a width.
+        )
     notes = [note for node in found.nodes for note in _notes(node, found.mode)]
     return text + ("\n" + "".join(f"{note}\n" for note in notes) if notes else "")
 
@@ -83,10 +86,9 @@ def _node_rows(node: NodeStatus) -> Iterator[str]:
 
 
 def _cidr_row(node: str, each: CIDRStatus) -> str:
-    state = click.style(each.state, fg="yellow") if each.state == "draining" else each.state
     used = str(each.used) if each.state == "current" else "-"
     usable = short_count(each.usable) if each.state == "current" else "-"
-    return f"{node}\t{each.cidr}\t{each.pool}\t{state}\t{used}\t{usable}\t{each.pods}"
+    return f"{node}\t{each.cidr}\t{each.pool}\t{each.state}\t{used}\t{usable}\t{each.pods}"
 
 
 def _notes(node: NodeStatus, mode: str) -> Iterator[str]:
@@ -99,6 +101,8 @@ def _notes(node: NodeStatus, mode: str) -> Iterator[str]:
     if node.waiting:
         yield click.style(f"{node.node}: {node.waiting}", fg="yellow")
     if node.pending_pods:
-        yield click.style(f"{node.node}: {node.pending_pods} pods wait for addresses", fg="yellow")
+        yield click.style(
+            f"{node.node}: pods that wait for addresses: {node.pending_pods}", fg="yellow"
+        )
     if node.operator_error:
         yield click.style(f"{node.node}: operator: {node.operator_error}", fg="red")

@@ -11,7 +11,7 @@ import click
 from ciliate.api.ipam_audit import RepairRecord, RepairReport
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.durations import DURATION
-from ciliate.cli.finding_list import render_repair, render_repairs
+from ciliate.cli.finding_list import counted, render_repair, render_repairs
 from ciliate.cli.name_completion import complete_nodes
 from ciliate.cli.output import output_option, render
 from ciliate.errors import CiliateError
@@ -27,7 +27,7 @@ class RepairUnansweredError(CiliateError):
     def __init__(self, *, problems: dict[str, str]) -> None:
         self.problems = problems
         told = "; ".join(f"{node}: {problem}" for node, problem in sorted(problems.items()))
-        super().__init__(f"{len(problems)} agents gave no answer: {told}")
+        super().__init__(f"{counted(len(problems), 'agent')} gave no answer: {told}")
 
 
 class UnconfirmedError(CiliateError):
@@ -116,7 +116,7 @@ async def _repair(
             if not count:
                 _raise_problems(plan)
                 return
-            click.confirm(f"Change {count} addresses", abort=True)
+            click.confirm(f"Change {counted(count, 'address')}", abort=True)
         done = await _act(client, names, (*words, "--dry-run") if dry_run else words)
     reports = [done.by_node[name] for name in sorted(done.by_node)]
     click.echo(render(reports, output) if output else render_repair(reports), nl=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.finding_list import counted
 from ciliate.cli.ipam_picture import render_ipam
 from ciliate.cli.ipam_summary import Inventory, IpamStatus, summarize
 from ciliate.cli.name_completion import complete_nodes, complete_pools
@@ -24,7 +25,7 @@ class AgentsSilentError(CiliateError):
     def __init__(self, *, unanswered: int) -> None:
         self.unanswered = unanswered
         super().__init__(
-            f"{unanswered} agents do not answer: see `kubectl -n kube-system get pods -o wide`,"
+            f"{counted(unanswered, 'agent')} without an answer: see `kubectl -n kube-system get pods -o wide`,"
             " or ask the API alone with --no-agents"
         )
 

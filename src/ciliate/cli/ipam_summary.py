@@ -5,7 +5,7 @@ alone says nearly as much: blocks by the nodes' claims, addresses by the CiliumE
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -21,7 +21,6 @@ from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.cluster_witnesses import node_ip, parsed, published
 from ciliate.ipam.node import DEFAULT_POOL
-from ciliate.operator.ipam_settings import CLUSTER_POOL
 
 #: A CIDR's first and last address are nobody's (reference/ipam.md, 4.1).
 _RESERVED: Final = 2
@@ -103,7 +102,7 @@ def summarize(seen: Inventory) -> IpamStatus:
     """Return pools and nodes, each by name."""
     mode, lived_in = ipam_mode(seen.config), _addresses_by_node(seen)
     nodes = tuple(
-        _node(seen, node, mode, lived_in.get(node.metadata.name, []))
+        _node(seen, node, lived_in.get(node.metadata.name, []))
         for node in sorted(seen.cilium_nodes, key=lambda node: node.metadata.name)
     )
     return IpamStatus(
@@ -116,17 +115,13 @@ def summarize(seen: Inventory) -> IpamStatus:
     )
 
 
-def pool_names(config: Mapping[str, str], nodes: Iterable[CiliumNode]) -> set[str]:
+def pool_names(config: Mapping[str, str], nodes: Sequence[CiliumNode]) -> set[str]:
     """Return the names `--pool` takes, as far as the nodes have them."""
-    if ipam_mode(config) == "cluster-pool":
-        return {CLUSTER_POOL}
+    if ipam_mode(config) != "multi-pool":
+        return {DEFAULT_POOL}
     allocated = {pool.pool for node in nodes for pool in node.spec.ipam.pools.allocated}
-    return allocated | {DEFAULT_POOL}
-
-
-def _shown_pool(mode: str, pool: str) -> str:
-    """Agents of cluster-pool mode know one pool only; the operator has a name for it."""
-    return CLUSTER_POOL if mode == "cluster-pool" and pool == DEFAULT_POOL else pool
+    requested = {pool.pool for node in nodes for pool in node.spec.ipam.pools.requested}
+    return allocated | requested
 
 
 # Nodes
@@ -146,14 +141,14 @@ def _addresses_by_node(seen: Inventory) -> dict[str, list[Cidr]]:
     return found
 
 
-def _node(seen: Inventory, node: CiliumNode, mode: str, pods: list[Cidr]) -> NodeStatus:
+def _node(seen: Inventory, node: CiliumNode, pods: list[Cidr]) -> NodeStatus:
     name = node.metadata.name
     report = seen.reports.get(name)
     error = node.status.ipam.operator_status.error
     if report is None:
         return NodeStatus(
             node=name,
-            cidrs=tuple(_cidrs_by_api(node, mode, pods)),
+            cidrs=tuple(_cidrs_by_api(node, pods)),
             operator_error=error,
             unanswered=seen.unanswered.get(name, ""),
         )
@@ -166,7 +161,7 @@ def _node(seen: Inventory, node: CiliumNode, mode: str, pods: list[Cidr]) -> Nod
         cidrs=tuple(
             CIDRStatus(
                 cidr=each.cidr,
-                pool=_shown_pool(mode, each.pool),
+                pool=each.pool,
                 state=each.state,
                 used=each.used,
                 usable=each.usable,
@@ -180,7 +175,7 @@ def _node(seen: Inventory, node: CiliumNode, mode: str, pods: list[Cidr]) -> Nod
     )
 
 
-def _cidrs_by_api(node: CiliumNode, mode: str, pods: list[Cidr]) -> Iterable[CIDRStatus]:
+def _cidrs_by_api(node: CiliumNode, pods: list[Cidr]) -> Iterable[CIDRStatus]:
     pool_of = {cidr: p.pool for p in node.spec.ipam.pools.allocated for cidr in p.cidrs}
     states: tuple[tuple[Literal["current", "draining"], tuple[str, ...]], ...] = (
         ("current", node.current_cidrs),
@@ -192,7 +187,7 @@ def _cidrs_by_api(node: CiliumNode, mode: str, pods: list[Cidr]) -> Iterable[CID
                 count = sum(cidr.contains(pod) for pod in pods)
                 yield CIDRStatus(
                     cidr=text,
-                    pool=_shown_pool(mode, pool_of.get(text, DEFAULT_POOL)),
+                    pool=pool_of.get(text, DEFAULT_POOL),
                     state=state,
                     used=count,
                     usable=_usable(cidr),

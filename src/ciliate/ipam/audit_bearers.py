@@ -69,7 +69,7 @@ def publications(seen: ClusterWitnesses) -> Iterator[Finding]:
                     remedy,
                     node=node or "",
                 )
-        if node is not None and seen.mode != "delegated-plugin":
+        if node is not None and not seen.plugins_addresses:
             yield from _outside_claims(seen, thing, addresses, node)
 
 

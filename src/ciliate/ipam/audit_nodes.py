@@ -111,7 +111,7 @@ def agent_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
     """Yield nodes whose agent uses other CIDRs than its CiliumNode has."""
     for node in seen.cilium_nodes:
         report = seen.reports.get(node.metadata.name)
-        if report is None:
+        if report is None or seen.mode == "delegated-plugin":
             continue
         uses = {c.cidr for c in report.cidrs if c.state == "current"}
         listed = {

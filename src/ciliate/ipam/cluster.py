@@ -26,7 +26,7 @@ from ciliate.ipam.pools import Pools
 
 #: How much around a node's own address is given to no pod, as a prefix length: the node's network
 #: is not known, but routers and other hosts of it are near.
-_SURROUNDINGS: Final = {4: 24, 6: 120}
+SURROUNDINGS: Final = {4: 24, 6: 120}
 
 
 class Claim(Enum):
@@ -51,8 +51,9 @@ class Learned:
 class ClusterAllocator:
     """The one place that gives CIDRs to nodes; an operator that leads has exactly one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, surroundings: Mapping[int, int] = SURROUNDINGS) -> None:
         self.pools = Pools()
+        self._surroundings = surroundings
         #: Grows whenever a block became free or a pool's ranges changed.
         self.freed = 0
         #: Carvings into which the uses there are have not been entered yet.
@@ -117,9 +118,18 @@ class ClusterAllocator:
         self._settle()
         gone, came = self._places.place(node, addresses)
         for address in gone:
-            self.reserve(_surroundings(address), f"address {address} of node {node}", times=-1)
+            self.reserve(self._around(address), f"address {address} of node {node}", times=-1)
         for address in came:
-            self.reserve(_surroundings(address), f"address {address} of node {node}")
+            self.reserve(self._around(address), f"address {address} of node {node}")
+
+    def _around(self, address: str) -> Cidr | None:
+        """Return the prefix around a node's address in which other hosts of its network may be."""
+        host = _host(address)
+        if host is None:
+            return None
+        length = self._surroundings[host.version]
+        spare = host.length - length
+        return Cidr(host.version, host.first >> spare << spare, length)
 
     def pod_appeared(self, node_address: str, address: str) -> None:
         """Note a pod's address on the node that has `node_address`."""
@@ -388,16 +398,6 @@ def _parsed(
             except ValueError:
                 unreadable.append(text)
     return wanted, tuple(unreadable)
-
-
-def _surroundings(address: str) -> Cidr | None:
-    """Return the prefix around a node's address in which other hosts of its network may be."""
-    host = _host(address)
-    if host is None:
-        return None
-    length = _SURROUNDINGS[host.version]
-    spare = (1 << (host.length - length)) - 1
-    return Cidr(host.version, host.first & ~spare, length)
 
 
 def _host(address: str) -> Cidr | None:

@@ -41,6 +41,7 @@ class ClusterWitnesses:
 
     mode: str
     versions: tuple[int, ...] = (4,)
+    plugins_addresses: bool = False  # Another CNI plugin may give pods addresses of any range.
     nodes: tuple[Node, ...] = ()
     cilium_nodes: tuple[CiliumNode, ...] = ()
     pods: tuple[Pod, ...] = ()

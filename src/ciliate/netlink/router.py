@@ -143,11 +143,15 @@ def _settings(*, ipv6: bool) -> dict[str, str]:
 
 
 def _router_addresses(channel: Channel, host: Link) -> tuple[LinkAddress, ...]:
-    """Return the addresses of `host` that somebody put there; not its link-local one."""
+    """Return the addresses of `host` that somebody put there.
+
+    The kernel makes a link-local one of IPv6; those of IPv4 (169.254.0.0/16) are settings.
+    """
     return tuple(
-        address
-        for address in list_addresses(channel)
-        if address.link_index == host.index and not address.address.is_link_local
+        each
+        for each in list_addresses(channel)
+        if each.link_index == host.index
+        and not (each.address.version == 6 and each.address.is_link_local)
     )
 
 

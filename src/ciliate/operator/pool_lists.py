@@ -102,30 +102,34 @@ class PoolLists:
                 f"{mask} was changed from {now.block_length} to {wanted.block_length}: {until}"
             )
             return False
-        listed = {_cidr(text) for text in wanted.cidrs}
-        gone = [text for text in now.cidrs if _cidr(text) not in listed]
-        held = [text for text in gone if self._allocator.in_use(Cidr.parse(text))]
-        for text in held:
-            problems[f"{name} {text}"] = f"{text} was taken out of {name} or changed: {until}"
+        unreadable = [text for text in wanted.cidrs if not _is_cidr(text)]
+        if unreadable:
+            for text in unreadable:
+                problems[f"{name} {text}"] = f"{name}: {text!r} is no CIDR: correct or remove it"
+            return False
+        before, after = ({Cidr.parse(c): c for c in ranges.cidrs} for ranges in (now, wanted))
+        gone = before.keys() - after.keys()
+        held = [cidr for cidr in gone if self._allocator.in_use(cidr)]
+        for cidr in held:
+            problems[f"{name} {cidr}"] = f"{cidr} was taken out of {name} or changed: {until}"
         if held:
             return False
-        before = {_cidr(text) for text in now.cidrs}
-        added = tuple(text for text in wanted.cidrs if _cidr(text) not in before)
+        added = tuple(text for cidr, text in after.items() if cidr not in before)
         if not added and not gone:
             return False
-        stay = tuple(text for text in now.cidrs if text not in gone)
+        stay = tuple(text for cidr, text in before.items() if cidr not in gone)
         refused = self._allocator.define(CLUSTER_POOL, version, now.block_length, (*stay, *added))
         for refusal in refused:
             problems[f"{name} {refusal.cidr}"] = f"{name}: {refusal.problem}: {refusal.remedy}"
-        bad = {_cidr(refusal.cidr) for refusal in refused}
-        kept = tuple(text for text in added if _cidr(text) not in bad)
+        bad = {refusal.cidr for refusal in refused}
+        kept = tuple(text for text in added if str(Cidr.parse(text)) not in bad)
         self._ranges[version] = PoolRanges((*stay, *kept), now.block_length)
         return bool(kept or gone)
 
 
-def _cidr(text: str) -> Cidr | str:
-    """Return the CIDR, or the text of one that cannot be read: that is refused where it counts."""
+def _is_cidr(text: str) -> bool:
     try:
-        return Cidr.parse(text)
+        Cidr.parse(text)
     except ValueError:
-        return text
+        return False
+    return True

@@ -23,12 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 async def reconcile_once(
-    desired: Callable[[], Mapping[K, V] | None], target: Target[K, V]
+    desired: Callable[[], Mapping[K, V] | None], target: Target[K, V], *, puts_first: bool = False
 ) -> dict[K, CiliateError]:
     """Bring `target` to what `desired` says; return the keys that failed: others go on.
 
     `desired` is asked after observing, so that what somebody put in between is not taken for a
-    leftover. When it answers None (not known yet), nothing is changed.
+    leftover. When it answers None (not known yet), nothing is changed. A full map needs room for
+    what is put, so removals come first; `puts_first` is for targets whose keys stand in for each
+    other, as a route for a wider one.
 
     Raises:
         CiliateError: The target could not be observed; nothing was changed.
@@ -39,16 +41,15 @@ async def reconcile_once(
         return {}
     todo = plan(wanted, observed)
     failures: dict[K, CiliateError] = {}
-    for key in todo.remove:  # First: a full map gets room for what is put next.
+    if puts_first:
+        await _put(todo.put, target, failures)
+    for key in todo.remove:
         try:
             await target.remove(key)
         except CiliateError as error:
             failures[key] = error
-    for key, value in todo.put.items():
-        try:
-            await target.put(key, value)
-        except CiliateError as error:
-            failures[key] = error
+    if not puts_first:
+        await _put(todo.put, target, failures)
     if not todo.is_empty:
         _log.debug(
             "%s: %d put, %d removed, %d failed",
@@ -58,6 +59,16 @@ async def reconcile_once(
             len(failures),
         )
     return failures
+
+
+async def _put(
+    entries: Mapping[K, V], target: Target[K, V], failures: dict[K, CiliateError]
+) -> None:
+    for key, value in entries.items():
+        try:
+            await target.put(key, value)
+        except CiliateError as error:
+            failures[key] = error
 
 
 class Reconciler(Generic[K, V]):
@@ -74,12 +85,14 @@ class Reconciler(Generic[K, V]):
         *,
         resync_s: float = 60.0,
         settle_s: float = 0.02,
+        puts_first: bool = False,
     ) -> None:
         self.status = RunStatus(target.name)
         self._target = target
         self._desired = desired
         self._resync_s = resync_s
         self._settle_s = settle_s
+        self._puts_first = puts_first
         self._woken = asyncio.Event()
         self._backoff = Backoff(first_s=0.2, limit_s=10.0)
 
@@ -90,7 +103,9 @@ class Reconciler(Generic[K, V]):
     async def run_once(self) -> bool:
         """Make one pass; return whether nothing failed."""
         try:
-            failures = await reconcile_once(self._desired, self._target)
+            failures = await reconcile_once(
+                self._desired, self._target, puts_first=self._puts_first
+            )
         except CiliateError as error:
             self._failed(str(error))
             return False

@@ -1,13 +1,20 @@
 """`agent/kernel.py`: which routes of the kernel are ours to keep, and which are leftovers."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.unit.agent.cluster_tables import NODE, NODE_IP, all_listed, cilium_node, new_cluster
+from tests.unit.agent.cluster_tables import (
+    NODE,
+    NODE_IP,
+    all_listed,
+    cilium_endpoint,
+    cilium_node,
+    new_cluster,
+)
 from tests.unit.agent.endpoint_samples import endpoint
 from tests.unit.identity.identity_api import tell
 
@@ -19,7 +26,6 @@ from ciliate.agent.strays import Strays
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.config.settings import parse_agent_settings
 from ciliate.endpoint.table import EndpointTable
-from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import Link, LinkFlag, Route, RouteAnswer, RouteKind
 from ciliate.netlink.client import Rtnetlink
@@ -45,6 +51,8 @@ class Kernel:
         self.routes: dict[IPNetwork, Route] = {}
         self.asked: list[str] = []
         self.unreachable: set[str] = set()
+        self.while_observing: Callable[[], object] = lambda: None
+        self.written: list[str] = []
         monkeypatch.setattr(kernel, "lookup_route", self._lookup)
         monkeypatch.setattr(target, "observe_routes", self._observe)
         monkeypatch.setattr(target, "replace_route", self._replace)
@@ -59,7 +67,6 @@ class Kernel:
             devices=cast("DeviceWatch", devices),
             ipcache=Ipcache(self.cluster, node_ip=NODE_IP),
             strays=Strays(self.cluster, node_ip=NODE_IP),
-            addresses=NodeAddresses((4, 6)),
             own_ips=(NODE_IP, ip_address("fd00:10::100")),
         )
         self.target = NodeRouteTarget(cast("Rtnetlink", None), self.state)
@@ -73,13 +80,16 @@ class Kernel:
         return RouteAnswer(destination, ETH1, None, None, RouteKind.UNICAST, 254)
 
     async def _observe(self, _rtnl: Rtnetlink) -> tuple[Route, ...]:
+        self.while_observing()
         return tuple(self.routes.values())
 
     async def _replace(self, _rtnl: Rtnetlink, route: Route) -> None:
         self.routes[route.destination] = route
+        self.written.append(f"put {route.destination}")
 
     async def _delete(self, _rtnl: Rtnetlink, route: Route) -> None:
         self.routes.pop(route.destination, None)
+        self.written.append(f"remove {route.destination}")
 
     def has(self, prefix: str, *, via: str = "", device: str = "eth1", index: int = ETH1) -> None:
         network = ip_network(prefix)
@@ -88,7 +98,8 @@ class Kernel:
         )
 
     async def reconcile(self) -> None:
-        assert await reconcile_once(self.target.desired, self.target) == {}
+        failures = await reconcile_once(self.target.desired, self.target, puts_first=True)
+        assert failures == {}
 
     def held(self) -> Mapping[str, tuple[int | None, str]]:
         return {
@@ -176,6 +187,57 @@ async def test_kernel_is_asked_once_until_answers_are_forgotten(node: Kernel) ->
     await node.reconcile()
     assert len(node.asked) == 4
     assert node.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
+
+
+async def test_routes_stay_when_an_address_changes_while_the_kernel_is_read(node: Kernel) -> None:
+    """What leads to the nodes is asked anew then; not knowing it is no reason to remove."""
+    all_listed(node.cluster)
+    tell(node.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    await node.reconcile()
+    node.written.clear()
+
+    node.while_observing = node.target.forget_answers
+    await node.reconcile()
+
+    assert node.written == []
+
+
+async def test_node_that_comes_while_the_kernel_is_read_waits_for_the_next_pass(
+    node: Kernel,
+) -> None:
+    all_listed(node.cluster)
+    tell(node.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    node.has("10.244.2.0/24", via="192.168.10.102")
+    newcomer = cilium_node("k8s-w2", "192.168.10.102", "10.244.2.0/24")
+
+    node.while_observing = lambda: tell(node.cluster.nodes, newcomer)
+    await node.reconcile()
+    assert node.written == [], "its route is no leftover"
+
+    node.while_observing = lambda: None
+    await node.reconcile()
+    assert node.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
+
+
+@pytest.mark.parametrize("other", ["k8s-a", "k8s-w1"])
+async def test_cidr_with_another_nodes_pods_becomes_ours_and_their_routes_come_first(
+    node: Kernel, other: str
+) -> None:
+    """Kubernetes gives this node the CIDR in which pods of another one live.
+
+    The other one still claims it, and has a name before ours, or behind.
+    """
+    all_listed(node.cluster)
+    tell(node.cluster.nodes, cilium_node(other, "192.168.10.101", "10.244.0.0/24"))
+    tell(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
+    await node.reconcile()
+    assert node.held().keys() == {"10.244.0.0/24"}
+    node.written.clear()
+
+    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    await node.reconcile()
+
+    assert node.written == ["put 10.244.0.9/32", "remove 10.244.0.0/24"]
 
 
 def test_device_without_an_address_of_a_family_lends_the_nodes(node: Kernel) -> None:

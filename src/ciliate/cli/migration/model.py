@@ -1,0 +1,144 @@
+"""What a migration looks at, and what it plans: values. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.core import Node
+from ciliate.api.pod_ip_pool import CiliumPodIPPool
+from ciliate.net.address import IPNetwork
+
+#: Modes that a cluster may be moved between; the others' addresses come from elsewhere.
+MODES: Final = ("kubernetes", "cluster-pool", "multi-pool")
+
+#: A pod, as NAMESPACE/NAME, and its addresses.
+Endpoints = Mapping[str, tuple[str, ...]]
+
+
+class Phase(Enum):
+    """How far a migration is."""
+
+    SETTINGS = "settings"  # The ConfigMap is being written.
+    OPERATOR = "operator"
+    NODES = "nodes"
+    DONE = "done"
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What the migration under way, or the last one, has to remember.
+
+    `former` are the texts of the keys it changed, None for one that was not set. `agents` are the
+    agents' pods that had read the former settings, by node: whoever has another is through. What
+    else is to be done is seen by looking.
+    """
+
+    source: str
+    target: str
+    changes: dict[str, str | None]
+    former: dict[str, str | None]
+    phase: str = Phase.SETTINGS.value
+    agents: dict[str, str] = {}
+    operators: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()  # In the order in which they are, or were, taken.
+    taking_back: bool = False
+    failure: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was begun and has not ended."""
+        return self.phase != Phase.DONE.value
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The agent's pod on a node; `trouble` tells why it is not ready, in the kubelet's words."""
+
+    pod: str
+    uid: str
+    ready: bool
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One node as it is now."""
+
+    name: str
+    node: Node
+    cilium_node: CiliumNode | None
+    agent: Agent | None
+    endpoints: Endpoints  # By the CiliumEndpoints of pods that exist.
+
+    @property
+    def cidrs(self) -> tuple[str, ...]:
+        """The CIDRs that new addresses come out of."""
+        return self.cilium_node.current_cidrs if self.cilium_node is not None else ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """The cluster as it is now."""
+
+    config: Mapping[str, str]
+    nodes: tuple[NodeState, ...]
+    pools: Mapping[str, CiliumPodIPPool] = field(default_factory=dict)
+    service_cidrs: tuple[IPNetwork, ...] = ()
+
+    @property
+    def mode(self) -> str:
+        """The IPAM mode that the ConfigMap says."""
+        return self.config.get("ipam") or "cluster-pool"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A key of `cilium-config`; None is not set."""
+
+    key: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStep:
+    """What happens on one node."""
+
+    node: str
+    before: tuple[str, ...]  # The CIDRs it gives addresses out of.
+    after: str  # Where its CIDRs will come from.
+    empties: tuple[str, ...]  # CIDRs of its CiliumNode that must go for that.
+    drains: tuple[str, ...]  # CIDRs that are left with pods in them.
+    keeps: Endpoints  # Pods in these: they keep their addresses.
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that would stop the migration, or, when not `fatal`, that may surprise."""
+
+    about: str
+    text: str
+    remedy: str
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.text}: {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a migration would do, in order: the keys, the operator, then each node."""
+
+    source: str
+    target: str
+    keys: tuple[KeyChange, ...]
+    steps: tuple[NodeStep, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def refused(self) -> tuple[Problem, ...]:
+        """The problems for which it must not begin."""
+        return tuple(problem for problem in self.problems if problem.fatal)
