@@ -109,7 +109,11 @@ def apply_pool_pods(lab: Cluster, names: Sequence[str], node: str = "", pool: st
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "annotations": {POOL_ANNOTATION: pool} if pool else {}},
+            "metadata": {
+                "name": name,
+                "labels": {"made-by": "apply-pool-pods"},
+                "annotations": {POOL_ANNOTATION: pool} if pool else {},
+            },
             "spec": {
                 **({"nodeName": node} if node else {"schedulerName": "the-test"}),
                 "terminationGracePeriodSeconds": 0,
@@ -132,6 +136,15 @@ def delete_pods(lab: Cluster, *names: str) -> None:
     """Delete pods; returns when the API has none of them."""
     if names:
         lab.kubectl("delete", "pod", *names, "--grace-period=0", "--force", "--ignore-not-found")
+
+
+def delete_unbound_pods(lab: Cluster) -> None:
+    """Delete the pods that are nobody's, in one call: kubectl takes a third of a second for each.
+
+    The API server deletes a pod without a node at once.
+    """
+    selected = "labelSelector=made-by%3Dapply-pool-pods&fieldSelector=spec.nodeName%3D"
+    lab.kubectl("delete", "--raw", f"/api/v1/namespaces/default/pods?{selected}")
 
 
 def warnings_of(lab: Cluster, name: str) -> str:
