@@ -301,7 +301,7 @@ def _check_together(settings: AgentSettings) -> None:
                 f" --enable-ipv{version}-masquerade=true --routing-mode=native"
                 f" --ipam={settings.ipam.mode}",
                 remedy="set it to the range in which pods are reached by their own addresses,"
-                ' such as "10.244.0.0/16"',
+                f' such as "{"10.244.0.0/16" if version == 4 else "fd00::/104"}"',
             )
     _check_plugins(settings)
     if masquerade.port_min > masquerade.port_max:
