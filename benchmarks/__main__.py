@@ -25,6 +25,7 @@ QUESTIONS: Final = (
     "lab_start",
     "agent_cost",
     "cni_latency",
+    "ipam_agent",
     "ipam_operator",
     "pod_to_pod",
     "pod_to_world",
@@ -61,7 +62,7 @@ def main(
 ) -> None:
     """Measure every QUESTION (all of them by default), print tables and write JSON.
 
-    Questions: lab_start, agent_cost, cni_latency, pod_to_pod, pod_to_world.
+    Questions: lab_start, agent_cost, cni_latency, ipam_agent, ipam_operator, pod_to_pod, pod_to_world.
     """
     if os.geteuid():
         raise click.ClickException("needs root: it makes network namespaces")

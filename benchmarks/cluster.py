@@ -197,9 +197,10 @@ def fresh_name() -> str:
     return f"bench-{os.getpid()}-{next(_NAMES)}"
 
 
-def up(name: str, *, nodes: int) -> Cluster:
-    """Bring up a lab and return it."""
-    lab(["up", "--name", name, "--nodes", str(nodes)])
+def up(name: str, *, nodes: int, settings: Sequence[str] = ()) -> Cluster:
+    """Bring up a lab with `settings`, each NAME=VALUE, and return it."""
+    words = [word for setting in settings for word in ("--set", setting)]
+    lab(["up", "--name", name, "--nodes", str(nodes), *words])
     pods = ["kubectl", f"--kubeconfig={_LABS / name / 'kubeconfig'}", "get", "nodes"]
     names = run([*pods, "--output=jsonpath={.items[*].metadata.name}"]).split()
     return Cluster(
@@ -218,12 +219,12 @@ def lab(words: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def cluster(*, nodes: int) -> Iterator[Cluster]:
-    """Bring up a lab of `nodes` nodes; it goes at the end."""
+def cluster(*, nodes: int, settings: Sequence[str] = ()) -> Iterator[Cluster]:
+    """Bring up a lab of `nodes` nodes with `settings`; it goes at the end."""
     take_down_left_overs()
     name = fresh_name()
     try:
-        yield up(name, nodes=nodes)
+        yield up(name, nodes=nodes, settings=settings)
     finally:
         down(name)
 

@@ -197,7 +197,7 @@ class FaultyNode:
 
     def allocations(self) -> dict[str, str]:
         """Every address in use with its owner, as `dbg status --verbose` shows them."""
-        return dict(self.asked("healthz")["ipam"]["allocations"])
+        return dict(self.asked("healthz")["ipam"].get("allocations", {}))
 
     def pod_links(self) -> set[str]:
         """The names of pods' host-side interfaces."""

@@ -91,5 +91,10 @@ def test_plugin_of_another_user_is_refused_at_once(node: FaultyNode) -> None:
     assert "Permission denied" in done.stdout
 
 
-def test_agent_listens_on_no_port(node: FaultyNode) -> None:
-    assert node.run("ss", "-H", "-lntup").stdout == ""
+def test_nothing_listens_but_the_metrics_that_settings_ask_for(node: FaultyNode) -> None:
+    """The walk-through's ConfigMap has prometheus-serve-addr :9962; its operator's is :9963."""
+    listening = node.run("ss", "-H", "-lntu").stdout
+
+    ports = {line.split()[4].rpartition(":")[2] for line in listening.splitlines()}
+    assert ports <= {"9962", "9963"}
+    assert "9962" in ports

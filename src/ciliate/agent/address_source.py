@@ -96,6 +96,8 @@ class OwnAddresses:
                     break
         except (IPAMError, KubeError) as error:
             raise CniError(CniCode.TRY_AGAIN_LATER, str(error), f"pod {owner}") from error
+        finally:
+            self._give_up_place(request.pod)
         if self._demand is not None:
             self._demand.satisfied(owner)
         return addresses
@@ -117,15 +119,24 @@ class OwnAddresses:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
                 await self._news.wait()
         except TimeoutError:
-            missing = self._pod_cidrs.missing()
-            if missing:
+            why = self._pod_cidrs.missing_of(pools)
+            if not why and self._demand is not None and self._pod_cidrs.refusal:
+                why = f"the operator says: {self._pod_cidrs.refusal}"
+            if why:
                 raise CniError(
-                    CniCode.TRY_AGAIN_LATER, f"{error}: {missing}", f"pod {owner}"
+                    CniCode.TRY_AGAIN_LATER, f"{error}: {why}", f"pod {owner}"
                 ) from error
             return False
         finally:
             self._waiting -= 1
         return True
+
+    def _give_up_place(self, pod: PodReference) -> None:
+        """Forget the demand of a pod that was deleted while it waited: nobody asks again."""
+        if self._demand is None:
+            return
+        if self._context.cluster.pods.get(pod.name, pod.namespace) is None:
+            self._demand.satisfied(f"{pod.namespace}/{pod.name}")
 
     async def release(self, endpoint: Endpoint) -> None:
         """Free the endpoint's addresses."""

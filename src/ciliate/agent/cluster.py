@@ -123,3 +123,8 @@ class Cluster:
     def has_synced(self) -> bool:
         """Whether every table has been complete once: before, absence means nothing."""
         return all(informer.has_synced for informer in self.informers)
+
+    def pool_edges(self, name: str) -> tuple[bool, bool]:
+        """Whether blocks of a pool give out their first and their last address."""
+        pool = self.pools.get(name) if self.pools is not None else None
+        return (pool.spec.allow_first_ip, pool.spec.allow_last_ip) if pool else (False, False)

@@ -19,10 +19,13 @@ from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.collection import FlowCollector
 from ciliate.agent.context import Context, Paths
-from ciliate.agent.delegated import delegation_of
+from ciliate.agent.delegated import DelegatedAddresses, DelegatedAttachments
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.ipam_check import IpamCheck
+from ciliate.agent.ipam_repair import IpamRepair
+from ciliate.agent.ipam_witnesses import Witnesses
 from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
 from ciliate.agent.metrics import ipam_families
@@ -32,9 +35,10 @@ from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Report, Sources
 from ciliate.agent.restore import restore_endpoints
 from ciliate.agent.router import Router
-from ciliate.agent.runtime_config import RuntimeConfig
+from ciliate.agent.runtime_config import RuntimeConfig, node_path
 from ciliate.agent.server import AgentServer
 from ciliate.agent.strays import Strays
+from ciliate.cni.delegate import Delegate
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.server import Backend, CniServer
 from ciliate.config.keys import review
@@ -164,6 +168,7 @@ class RunningNode:
 
     context: Context
     ipam: NodeIPAM
+    check: IpamCheck
     table: EndpointTable
     store: EndpointStore
     datapath: Datapath
@@ -219,6 +224,7 @@ class RunningNode:
         node = cls(
             context,
             ipam,
+            IpamCheck(Witnesses(context, ipam, table, datapath)),
             table,
             store,
             datapath,
@@ -247,6 +253,8 @@ class RunningNode:
         tasks.create_task(self.watch.follow())
         tasks.create_task(self.watch.run())
         tasks.create_task(self.ipam.router.follow(lambda: self.mtu))
+        tasks.create_task(self.check.run())
+        self.statuses.append(self.check.status)
         collector = FlowCollector(self.datapath)
         self.statuses.append(collector.status)
         tasks.create_task(collector.run())
@@ -301,14 +309,17 @@ class RunningNode:
     def _attachments(self) -> tuple[PodAttachments, Backend]:
         """Return who attaches pods, and who answers for it."""
         settings = self.context.settings
-        delegation = delegation_of(
-            settings.ipam,
+        delegate = Delegate(node_path)
+        addresses = DelegatedAddresses(
+            delegate,
             self.table,
+            is_current=settings.ipam.mode == "delegated-plugin",
             former=self.ipam.source,
+            versions=settings.ipam.versions,
             node_addresses=lambda: (*self.watch.current.addresses, *self.ipam.router.current),
         )
         wiring = Wiring(
-            addresses=self.ipam.source if delegation is None else delegation.addresses,
+            addresses=addresses,
             books=Bookkeeping(
                 table=self.table,
                 store=self.store,
@@ -322,8 +333,7 @@ class RunningNode:
             versions=settings.ipam.versions,
         )
         attachments = PodAttachments(wiring, self.pod_network, self.context.tasks)
-        backend = attachments if delegation is None else delegation.around(attachments)
-        return attachments, backend
+        return attachments, DelegatedAttachments(attachments, addresses, delegate)
 
     async def _keep_house(self, attachments: PodAttachments) -> None:
         status = RunStatus("remove-vanished-endpoints")
@@ -338,12 +348,24 @@ class RunningNode:
             else:
                 status.succeeded()
 
+    def _repair(self) -> IpamRepair:
+        demand = self.ipam.demand
+        return IpamRepair(
+            self.context,
+            self.ipam.addresses,
+            self.table,
+            self.check,
+            freed=demand.freed if demand is not None else lambda: None,
+        )
+
     def sources(self, *, warnings: tuple[str, ...], started_at: datetime) -> Sources:
         """Return what `dbg status` and its kin are made of."""
         return Sources(
             context=self.context,
             state=self.state,
             ipam=self.ipam,
+            check=self.check,
+            repair=self._repair(),
             table=self.table,
             statuses=self.statuses,
             datapath=self.datapath,

@@ -10,19 +10,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 
 from ciliate.agent.address_source import AddressSource
 from ciliate.agent.attachments import PodAttachments
 from ciliate.agent.keyed_locks import KeyedLocks
-from ciliate.agent.runtime_config import node_path
 from ciliate.cni.call import Call
 from ciliate.cni.delegate import Delegate
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.given import PassedResult, given_addresses
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status, Verb
 from ciliate.cni.result import AddResult
-from ciliate.config.settings import IPAMSettings
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.table import EndpointTable
 from ciliate.net.address import IPAddress
@@ -155,15 +152,31 @@ class DelegatedAttachments:
         Raises:
             CniError: The interface stays, or the plugin failed: the runtime asks again.
         """
+        if not self._addresses.external and not request.call.ipam_type:
+            await self._attachments.delete(request)  # Nobody else waits for the interface to go.
+            return
         async with self._locks.held(request.attachment):
             known = await self._attachments.delete_wholly(request)
-            if known is None or (known.external_ipam and not known.chained):
+            if known is None:
+                await self._tell_of_unknown(request)
+            elif known.external_ipam and not known.chained:
                 await self._pass_on(request.call, Verb.DEL)
+
+    async def _tell_of_unknown(self, request: Del) -> None:
+        """Tell the plugin of what it may hold, and we have forgotten or never heard of."""
+        try:
+            await self._pass_on(request.call, Verb.DEL)
+        except CniError as error:
+            if self._addresses.external:
+                raise
+            # In another mode by now: it may be gone for good, and DEL would be repeated for ever.
+            _log.warning("DEL of container %s: %s", request.attachment.container_id, error)
 
     async def check(self, request: Check) -> None:
         """Verify interface and address (CNI CHECK)."""
         await self._attachments.check(request)
-        await self._pass_on(request.call, Verb.CHECK)
+        if self._addresses.external:
+            await self._pass_on(request.call, Verb.CHECK)
 
     async def gc(self, request: Gc) -> None:
         """Remove what the runtime does not know any more, here and in the plugin (CNI GC)."""
@@ -180,41 +193,3 @@ class DelegatedAttachments:
         """Tell the plugin; a configuration that names none never gave an address."""
         if call.ipam_type:
             await self._delegate.run(call, verb)
-
-
-@dataclass(frozen=True, slots=True)
-class Delegation:
-    """What a node has where an IPAM plugin gave addresses."""
-
-    addresses: DelegatedAddresses
-    delegate: Delegate
-
-    def around(self, attachments: PodAttachments) -> DelegatedAttachments:
-        """Return the backend that stands before `attachments`."""
-        return DelegatedAttachments(attachments, self.addresses, self.delegate)
-
-
-def delegation_of(
-    settings: IPAMSettings,
-    table: EndpointTable,
-    *,
-    former: AddressSource,
-    node_addresses: Callable[[], tuple[IPAddress, ...]],
-) -> Delegation | None:
-    """Return the delegation, or None where no plugin gives addresses and none ever gave one.
-
-    After a change of the mode the pods that live must still be told of to the plugin.
-    """
-    is_current = settings.mode == "delegated-plugin"
-    if not is_current and not any(e.external_ipam and not e.chained for e in table):
-        return None
-    delegate = Delegate(node_path)
-    addresses = DelegatedAddresses(
-        delegate,
-        table,
-        is_current=is_current,
-        former=former,
-        versions=settings.versions,
-        node_addresses=node_addresses,
-    )
-    return Delegation(addresses, delegate)

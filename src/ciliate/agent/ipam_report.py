@@ -18,6 +18,7 @@ def ipam_status(ipam: NodeIPAM) -> agent_status.IpamStatus:
         ipv4=tuple(str(address) for address, _, _ in found if address.version == 4),
         ipv6=tuple(str(address) for address, _, _ in found if address.version == 6),
         allocations={_name(address, held): owner for address, owner, held in found},
+        draining={str(held.cidr): held.in_use for held in ipam.addresses.held if held.draining},
     )
 
 
@@ -59,7 +60,7 @@ def ipam_report(ipam: NodeIPAM) -> agent_ipam.IpamReport:
         mode=settings.mode,
         default_pool=settings.default_pool,
         waiting=ipam.pod_cidrs.missing(),
-        cidrs=tuple(map(_cidr, addresses.held)),
+        cidrs=held_cidrs(ipam),
         allocations=tuple(
             agent_ipam.AllocationModel(
                 ip=str(address),
@@ -75,6 +76,11 @@ def ipam_report(ipam: NodeIPAM) -> agent_ipam.IpamReport:
             for (pool, version), count in sorted(pending.items())
         ),
     )
+
+
+def held_cidrs(ipam: NodeIPAM) -> tuple[agent_ipam.HeldCIDRModel, ...]:
+    """Return the CIDRs of the node, current ones first."""
+    return tuple(map(_cidr, ipam.addresses.held))
 
 
 def _cidr(held: HeldBlock) -> agent_ipam.HeldCIDRModel:

@@ -7,7 +7,9 @@ for as long as Kubernetes knows the Node.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import NODES
@@ -16,6 +18,8 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import ip_address, ip_network
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -28,23 +32,45 @@ _CHECK_S = 15.0
 Listener = Callable[[KnownNode | None, KnownNode | None], None]
 
 
-def known_node(node: CiliumNode, *, local_name: str) -> KnownNode | None:
-    """Return what a CiliumNode tells, or None when it cannot be understood."""
+def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[str, ...]]:
+    """Return what a CiliumNode tells, and what in it cannot be read."""
+    unreadable: list[str] = []
+
+    def read(texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
+        found = []
+        for text in texts:
+            try:
+                found.append(parse(text))
+            except ValueError as error:
+                unreadable.append(str(error))
+        return tuple(found)
+
     addresses = node.spec.addresses
-    try:
-        return KnownNode(
-            name=node.metadata.name,
-            internal_ips=tuple(ip_address(a.ip) for a in addresses if a.type == "InternalIP"),
-            other_addresses=tuple(
-                ip_address(a.ip) for a in addresses if a.type in _OTHER_ADDRESS_TYPES
-            ),
-            pod_cidrs=tuple(map(ip_network, node.current_cidrs)),
-            draining_cidrs=tuple(map(ip_network, node.draining_cidrs)),
-            is_local=node.metadata.name == local_name,
-        )
-    except ValueError as error:
-        _log.warning("CiliumNode %s cannot be understood: %s", node.metadata.name, error)
-        return None
+    others = (a.ip for a in addresses if a.type in _OTHER_ADDRESS_TYPES)
+    known = KnownNode(
+        name=node.metadata.name,
+        internal_ips=read((a.ip for a in addresses if a.type == "InternalIP"), ip_address),
+        other_addresses=read(others, ip_address),
+        pod_cidrs=read(node.current_cidrs, ip_network),
+        draining_cidrs=read(node.draining_cidrs, ip_network),
+        is_local=node.metadata.name == local_name,
+    )
+    return known, tuple(unreadable)
+
+
+def _with_last_words(known: KnownNode, before: KnownNode) -> KnownNode:
+    """Return what is known of a node whose object cannot be read as a whole.
+
+    What is unreadable may be what was understood before: its pods may still be there.
+    """
+    former = (*before.pod_cidrs, *before.draining_cidrs)
+    draining = dict.fromkeys((*known.draining_cidrs, *former))
+    return replace(
+        known,
+        internal_ips=known.internal_ips or before.internal_ips,
+        other_addresses=known.other_addresses or before.other_addresses,
+        draining_cidrs=tuple(cidr for cidr in draining if cidr not in known.pod_cidrs),
+    )
 
 
 class KnownNodes:
@@ -56,6 +82,8 @@ class KnownNodes:
         self._client = client
         self._local_name = local_name
         self._nodes: dict[str, KnownNode] = {}
+        #: What cannot be read of nodes' objects; told once.
+        self._unreadable: dict[str, tuple[str, ...]] = {}
         self._departed: set[str] = set()
         self._departure = asyncio.Event()
         self._listeners: list[Listener] = []
@@ -81,9 +109,16 @@ class KnownNodes:
                 self._departure.set()
             return
         self._departed.discard(new.metadata.name)
-        known = known_node(new, local_name=self._local_name)
-        if known is not None:  # Else what was understood last holds.
-            self._put(new.metadata.name, known)
+        name = new.metadata.name
+        known, unreadable = known_node(new, local_name=self._local_name)
+        before = self._nodes.get(name)
+        if unreadable and before is not None:
+            known = _with_last_words(known, before)
+        if unreadable != self._unreadable.get(name, ()):
+            self._unreadable[name] = unreadable
+            for problem in unreadable:
+                _log.warning("CiliumNode %s: %s: ignored", name, problem)
+        self._put(name, known)
 
     def _put(self, name: str, node: KnownNode | None) -> None:
         before = self._nodes.pop(name, None)
@@ -110,6 +145,7 @@ class KnownNodes:
             except NotFoundError:
                 if name in self._departed:  # It may have come back while we asked.
                     self._departed.discard(name)
+                    self._unreadable.pop(name, None)
                     self._put(name, None)
             except KubeError as error:  # Not known: kept, and asked again.
                 _log.debug("Node %s: %s", name, error)

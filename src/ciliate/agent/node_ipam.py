@@ -24,6 +24,7 @@ from ciliate.agent.node import (
 from ciliate.agent.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.agent.pool_demand import PoolDemand
 from ciliate.agent.router import Router
+from ciliate.api.core import Pod
 from ciliate.ipam.node import NodeAddresses
 from ciliate.reconcile.reconciler import Reconciler
 
@@ -51,7 +52,9 @@ class NodeIPAM:
     def make(cls, context: Context) -> "NodeIPAM":
         """Wire the parts; nothing is read or written yet."""
         settings, cluster, own = context.settings.ipam, context.cluster, context.own
-        addresses = NodeAddresses(settings.versions, start=lambda: random.randrange(_STARTS))
+        addresses = NodeAddresses(
+            settings.versions, start=lambda: random.randrange(_STARTS), edges=cluster.pool_edges
+        )
         for address in own.internal_ips:
             addresses.reserve(address, _NODE_IP_OWNER)
         file = CIDRFile(context.paths.state / "pod-cidrs.json")
@@ -97,11 +100,17 @@ class NodeIPAM:
         self.context.cluster.nodes.add_listener(lambda _old, _new: wake())
         if self.demand is not None:
             self.demand.listen(wake)
+            self.context.cluster.pods.add_listener(self._pod_changed)
             self.context.tasks.create_task(self._close_idle(self.demand))
         self.context.tasks.create_task(self.announcement.run())
         await self.pod_cidrs.ready(progress)
         await self.router.choose(self.context.own.name)
         wake()
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """A pod that is deleted while it waits for a CIDR needs none any more."""
+        if new is None and old is not None and self.demand is not None:
+            self.demand.satisfied(f"{old.metadata.namespace}/{old.metadata.name}")
 
     async def _close_idle(self, demand: PoolDemand) -> None:
         """Give CIDRs back that were not used for a while, until cancelled."""

@@ -147,10 +147,23 @@ class PodCIDRs:
         if self._settings.mode == "multi-pool":
             pools = {name for name, count in self._settings.pre_allocation.items() if count}
         for pool in sorted(pools):
-            for version in self._addresses.versions:
-                if not self._addresses.usage(pool, version).usable:
-                    return self._missing(pool, version)
+            missing = self.missing_of(dict.fromkeys(self._addresses.versions, pool))
+            if missing:
+                return missing
         return ""
+
+    def missing_of(self, pools: Mapping[int, str]) -> str:
+        """Return what keeps pods of these pools, by IP version, from addresses; empty: nothing."""
+        for version, pool in sorted(pools.items()):
+            if not self._addresses.usage(pool, version).usable:
+                return self._missing(pool, version)
+        return ""
+
+    @property
+    def refusal(self) -> str:
+        """What the operator says that it cannot give this node; empty when it is content."""
+        found = self._cilium_node()
+        return found.status.ipam.operator_status.error if found is not None else ""
 
     def _missing(self, pool: str, version: int) -> str:
         name = self._own.name
@@ -159,8 +172,7 @@ class PodCIDRs:
                 f"waiting for k8s node information of {name}:"
                 f" required IPv{version} PodCIDR not available"
             )
-        found = self._cilium_node()
-        said = found.status.ipam.operator_status.error if found is not None else ""
+        said = self.refusal
         hint = f": the operator says: {said}" if said else ": does cilium-operator run?"
         if self._settings.mode == "multi-pool":
             return (

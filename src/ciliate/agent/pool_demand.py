@@ -51,7 +51,7 @@ class PoolDemand:
         self._tell()
 
     def satisfied(self, owner: str) -> None:
-        """A pod got its addresses."""
+        """A pod got its addresses, or is gone and needs none."""
         self._pending.clear_owner(owner)
         self._tell()
 

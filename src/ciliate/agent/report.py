@@ -9,14 +9,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from ciliate import __version__
 from ciliate.agent.context import Context
+from ciliate.agent.ipam_check import IpamCheck
+from ciliate.agent.ipam_repair import IpamRepair
 from ciliate.agent.ipam_report import ipam_report, ipam_status
 from ciliate.agent.kernel import DesiredState
 from ciliate.agent.node_ipam import NodeIPAM
 from ciliate.agent.runtime_config import RuntimeConfig
 from ciliate.api import agent, agent_status
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.api.ipam_audit import CheckRequest, RepairRequest
 from ciliate.config import values
 from ciliate.config.keys import KEYS, Kind
 from ciliate.datapath.datapath import Datapath
@@ -45,6 +50,8 @@ class Sources:
     context: Context
     state: DesiredState
     ipam: NodeIPAM
+    check: IpamCheck
+    repair: IpamRepair
     table: EndpointTable
     statuses: Sequence[RunStatus]
     datapath: Datapath
@@ -73,10 +80,19 @@ class Report:
             "endpoint": self.endpoints,
             "ip": self.addresses,
             "ipam": lambda: ipam_report(self._from.ipam),
+            "ipam/repairs": self._from.repair.records,
             "identity": self.identities,
             "cluster/nodes": self.nodes,
         }
         return answers[path]() if path in answers else None
+
+    async def act(self, path: str, body: bytes) -> object | None:
+        """Do what a POST asks for; None when nothing is done at `path`."""
+        if path == "ipam/check":
+            return await self._from.check.check(msgspec.json.decode(body, type=CheckRequest))
+        if path == "ipam/repair":
+            return await self._from.repair.act(msgspec.json.decode(body, type=RepairRequest))
+        return None
 
     async def status(self) -> agent_status.StatusResponse:
         """Everything `dbg status` prints."""

@@ -26,6 +26,10 @@ class Answers(Protocol):
         """Return the object to encode for `path` below /v1, or None when there is none."""
         ...
 
+    async def act(self, path: str, body: bytes) -> object | None:
+        """Do what a POST to `path` asks for; None when nothing is done there."""
+        ...
+
 
 class AgentServer:
     """Serves `/v1/…` and `/metrics`; an async context manager."""
@@ -46,6 +50,7 @@ class AgentServer:
         application = web.Application()
         application.router.add_get("/metrics", self._scrape)
         application.router.add_get("/v1/{path:.+}", self._serve)
+        application.router.add_post("/v1/{path:.+}", self._serve)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, _bind(self._path)).start()
@@ -69,7 +74,12 @@ class AgentServer:
         try:
             if path == "metrics" and self._metrics is not None:
                 return _response(200, await self._metrics.samples())
-            found = await self._answers.answer(path)
+            if request.method == "POST":
+                found = await self._answers.act(path, await request.read())
+            else:
+                found = await self._answers.answer(path)
+        except msgspec.MsgspecError as error:
+            return _response(400, ApiError(message=f"/v1/{path}: {error}"))
         except CiliateError as error:
             return _response(500, ApiError(message=str(error)))
         if found is None:

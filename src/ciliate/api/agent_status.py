@@ -74,12 +74,14 @@ class IpamStatus(AgentModel, frozen=True, kw_only=True):
     `status` is the line `dbg status` prints: see `describe_pools`. `allocations` maps every
     address in use to its owner: `<namespace>/<pod>`, `<namespace>/<pod> [restored]`, `router`,
     `health`, `ingress`. Addresses of a pool other than the default are `<pool>/<address>`.
+    `draining`, ours, are former pod CIDRs with how many of their addresses are still in use.
     """
 
     status: str
     ipv4: tuple[str, ...] = ()
     ipv6: tuple[str, ...] = ()
     allocations: dict[str, str] = field(default_factory=dict)
+    draining: dict[str, int] = field(default_factory=dict)
 
 
 class MasqueradedFamilies(AgentModel, frozen=True, kw_only=True):

@@ -80,6 +80,23 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
         for definition in _read_definitions(file):
             _create_or_update(writer, definition)
     _own_service(writer, settings)
+    _service_range(writer, settings)
+
+
+def _service_range(writer: Writer, settings: ApiServerSettings) -> None:
+    """Tell the ranges of Services, as API servers do since Kubernetes 1.33."""
+    networks = [settings.service_cidr_v4, settings.service_cidr_v6]
+    cidrs = [str(network) for network in networks if network is not None]
+    ready = {"type": "Ready", "status": "True", "reason": "", "message": ""}
+    ensure(
+        writer,
+        "servicecidrs.networking.k8s.io",
+        {
+            "metadata": {"name": "kubernetes"},
+            "spec": {"cidrs": cidrs},
+            "status": {"conditions": [ready]},
+        },
+    )
 
 
 def _addresses(store: Store, settings: ApiServerSettings) -> ServiceAddresses:

@@ -193,6 +193,11 @@ def _network_policy(obj: JsonObject) -> list[Any]:
     return [obj["metadata"]["name"], format_selector(selector), created_age(obj)]
 
 
+def _service_cidr(obj: JsonObject) -> list[Any]:
+    cidrs = (obj.get("spec") or {}).get("cidrs") or ()
+    return [obj["metadata"]["name"], ",".join(cidrs), created_age(obj)]
+
+
 def _definition(obj: JsonObject) -> list[Any]:
     return [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp", "")]
 
@@ -241,4 +246,5 @@ EVENT: Final = _printing(
 )
 LEASE: Final = _printing((NAME, Column("Holder"), AGE), _lease)
 NETWORK_POLICY: Final = _printing((NAME, Column("Pod-Selector"), AGE), _network_policy)
+SERVICE_CIDR: Final = _printing((NAME, Column("CIDRs"), AGE), _service_cidr)
 DEFINITION: Final = _printing((NAME, Column("Created At", type="date")), _definition)

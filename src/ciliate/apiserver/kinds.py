@@ -216,6 +216,13 @@ def _others() -> list[Resource]:
             default=defaults.default_network_policy,
             validate=validation.check_network_policy,
         ),
+        _resource(
+            *("ServiceCIDR", "servicecidrs", columns.SERVICE_CIDR),
+            namespaced=False,
+            group="networking.k8s.io",
+            subresources=frozenset({"status"}),
+            validate=validation.check_service_cidr,
+        ),
     ]
 
 

@@ -209,6 +209,20 @@ def _peer_causes(peer: JsonObject, at: str) -> list[Cause]:
     return causes
 
 
+def check_service_cidr(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+    """Check a ServiceCIDR: one range, or one of each family, which stay as they are."""
+    cidrs = (new.get("spec") or {}).get("cidrs") or []
+    if not cidrs:
+        return [required_value("spec.cidrs", "at least one CIDR required")]
+    causes = []
+    for index, cidr in enumerate(cidrs):
+        causes += _cidr(f"spec.cidrs[{index}]", cidr)
+    if old is not None and cidrs != (old.get("spec") or {}).get("cidrs"):
+        message = "Invalid value: field is immutable"
+        causes.append(Cause("spec.cidrs", "FieldValueInvalid", message))
+    return causes
+
+
 def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Check a Deployment, ReplicaSet, DaemonSet or StatefulSet."""
     spec = new["spec"]

@@ -25,37 +25,43 @@ ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 
 
 class AgentUnreachableError(CiliateError):
-    """No agent answers on the socket."""
+    """No agent (or other process of ours) answers on the socket."""
 
-    def __init__(self, *, path: str, problem: str) -> None:
+    def __init__(self, *, path: str, problem: str, whose: str = "agent") -> None:
         self.path = path
         self.problem = problem
+        where = (
+            "on a node whose cilium pod is ready, or set CILIUM_SOCK"
+            if whose == "agent"
+            else f"where the {whose} runs"
+        )
         super().__init__(
-            f"cannot reach the agent: dial unix {path}: {problem}. Is the agent running? "
-            "Run this as root on a node whose cilium pod is ready, or set CILIUM_SOCK"
+            f"cannot reach the {whose}: dial unix {path}: {problem}. Is the {whose} running? "
+            f"Run this as root {where}"
         )
 
 
 class AgentAnswerError(CiliateError):
-    """The agent answered, but not with what was asked for."""
+    """The agent (or other process) answered, but not with what was asked for."""
 
-    def __init__(self, *, request: str, status: int, problem: str) -> None:
+    def __init__(self, *, request: str, status: int, problem: str, whose: str = "agent") -> None:
         self.request = request
         self.status = status
         self.problem = problem
-        super().__init__(f"{request}: the agent answered {status}: {problem}")
+        super().__init__(f"{request}: the {whose} answered {status}: {problem}")
 
 
 class _UnixConnection(HTTPConnection):
     """HTTP/1.1 over a Unix socket; the host name is only what the header says."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=TIMEOUT_S)
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
+        self._timeout_s = timeout_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT_S)
+        self.sock.settimeout(self._timeout_s)
         self.sock.connect(self._path)
 
 
@@ -77,8 +83,31 @@ class AgentClient:
             AgentUnreachableError: Nothing listens, or it does not answer in time.
             AgentAnswerError: The status is not 200, or the body is something else.
         """
-        request = f"GET /v1/{target}"
-        status, body = self._exchange(f"/v1/{target}")
+        return self._ask("GET", f"/v1/{target}", answer)
+
+    def post(
+        self, target: str, body: msgspec.Struct, answer: type[T], *, timeout_s: float = TIMEOUT_S
+    ) -> T:
+        """Return what POST /v1/<target> answers; for what the agent needs time to do.
+
+        Raises:
+            AgentUnreachableError: Nothing listens, or it does not answer in time.
+            AgentAnswerError: The status is not 200, or the body is something else.
+        """
+        content = msgspec.json.encode(body)
+        return self._ask("POST", f"/v1/{target}", answer, content=content, timeout_s=timeout_s)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        *,
+        content: bytes | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> T:
+        request = f"{method} {path}"
+        status, body = exchange(self.path, method, path, content, timeout_s=timeout_s)
         if status != 200:
             problem = _read_or(body, ApiError, lambda error: error.message)
             raise AgentAnswerError(request=request, status=status, problem=problem)
@@ -91,25 +120,37 @@ class AgentClient:
                 problem=f"{error}; are command and agent of the same version?",
             ) from error
 
-    def _exchange(self, target: str) -> tuple[int, bytes]:
-        connection = _UnixConnection(self.path)
-        try:
-            connection.request("GET", target, headers={"Accept": "application/json"})
-            response = connection.getresponse()
-            return response.status, response.read(ANSWER_BYTES_MAX)
-        except TimeoutError as error:
-            raise AgentUnreachableError(
-                path=self.path, problem=f"no answer within {TIMEOUT_S:.0f} s"
-            ) from error
-        except OSError as error:
-            problem = (error.strerror or str(error)).lower()
-            raise AgentUnreachableError(path=self.path, problem=problem) from error
-        except HTTPException as error:
-            raise AgentUnreachableError(
-                path=self.path, problem=f"this is no HTTP: {error!r}"
-            ) from error
-        finally:
-            connection.close()
+
+def exchange(
+    path: str,
+    method: str,
+    target: str,
+    content: bytes | None = None,
+    *,
+    whose: str = "agent",
+    timeout_s: float = TIMEOUT_S,
+) -> tuple[int, bytes]:
+    """Return status and body of a request on the socket at `path`.
+
+    Raises:
+        AgentUnreachableError: Nothing listens, or it does not answer in time.
+    """
+    connection = _UnixConnection(path, timeout_s)
+    try:
+        connection.request(method, target, body=content, headers={"Accept": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read(ANSWER_BYTES_MAX)
+    except TimeoutError as error:
+        problem = f"no answer within {timeout_s:.0f} s"
+        raise AgentUnreachableError(path=path, problem=problem, whose=whose) from error
+    except OSError as error:
+        problem = (error.strerror or str(error)).lower()
+        raise AgentUnreachableError(path=path, problem=problem, whose=whose) from error
+    except HTTPException as error:
+        problem = f"this is no HTTP: {error!r}"
+        raise AgentUnreachableError(path=path, problem=problem, whose=whose) from error
+    finally:
+        connection.close()
 
 
 def _read_or(body: bytes, answer: type[T], text: Callable[[T], str]) -> str:
@@ -118,3 +159,19 @@ def _read_or(body: bytes, answer: type[T], text: Callable[[T], str]) -> str:
         return text(msgspec.json.decode(body, type=answer))
     except msgspec.MsgspecError:
         return body[:200].decode(errors="replace")
+
+
+def ask_socket(path: str, target: str, *, whose: str) -> bytes:
+    """Return what GET `target` answers on a socket of another process of ours.
+
+    Raises:
+        AgentUnreachableError: Nothing listens, or it does not answer in time.
+        AgentAnswerError: The status is not 200.
+    """
+    status, body = exchange(path, "GET", target, whose=whose)
+    if status != 200:
+        problem = body[:200].decode(errors="replace")
+        raise AgentAnswerError(
+            request=f"GET {target}", status=status, problem=problem, whose=whose
+        )
+    return body

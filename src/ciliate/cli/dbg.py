@@ -52,7 +52,12 @@ class EndpointMissingError(CiliateError):
 @click.group(
     "dbg",
     cls=LazyGroup,
-    lazy={"bpf": "ciliate.cli.dbg_bpf:command", "metrics": "ciliate.cli.dbg_metrics:command"},
+    lazy={
+        "bpf": "ciliate.cli.dbg_bpf:command",
+        "ipam": "ciliate.cli.dbg_ipam:command",
+        "metrics": "ciliate.cli.dbg_metrics:command",
+        "operator": "ciliate.cli.dbg_operator:command",
+    },
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
 )
 def command() -> None:

@@ -11,8 +11,11 @@ from ciliate.cli.lazy_group import LazyGroup
 
 #: Command -> where its click command lives.
 _COMMANDS: Final = {
+    "check": "ciliate.cli.ipam_check:command",
     "migrate": "ciliate.cli.ipam_migrate:command",
     "plan": "ciliate.cli.ipam_plan:command",
+    "repair": "ciliate.cli.ipam_repair:command",
+    "status": "ciliate.cli.ipam_status:command",
 }
 
 

@@ -123,6 +123,11 @@ def _address_lines(status: StatusResponse, details: Details) -> Iterator[str]:
     if details.addresses:
         yield "Allocated addresses:"
         yield from sorted(f"  {ip} ({owner})" for ip, owner in status.ipam.allocations.items())
+        if status.ipam.draining:
+            yield "Draining pod CIDRs:"
+            yield from (
+                f"  {cidr} ({count} in use)" for cidr, count in status.ipam.draining.items()
+            )
 
 
 def _datapath_lines(status: StatusResponse) -> Iterator[str]:

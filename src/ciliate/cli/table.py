@@ -8,6 +8,8 @@ the last piece of a line belongs to no column. Pure: text in, text out.
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+import click
+
 
 def align(lines: Iterable[str], *, width_min: int, padding: int) -> str:
     """Return `lines`, whose cells tabs end, with every cell padded to its column's width.
@@ -29,6 +31,11 @@ def _align_columns(
         ends = [-1, *(i for i, row in enumerate(rows) if len(row) - 1 <= column), len(rows)]
         for before, after in pairwise(ends):
             block = range(before + 1, after)
-            width = max([width_min, *(len(rows[i][column]) + padding for i in block)])
+            width = max([width_min, *(_width(rows[i][column]) + padding for i in block)])
             for i in block:
-                padded[i][column] = rows[i][column].ljust(width)
+                padded[i][column] = rows[i][column] + " " * (width - _width(rows[i][column]))
+
+
+def _width(cell: str) -> int:
+    """Return the characters of a cell that show: colours take no room."""
+    return len(click.unstyle(cell))

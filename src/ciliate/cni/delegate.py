@@ -95,16 +95,16 @@ class Delegate:
         try:
             async with asyncio.timeout(self._time_limit_s):
                 stdout, stderr = await _converse(process, call.stdin)
-                code = await process.wait()
-        except TimeoutError as error:
+                code = await process.wait()  # Both pipes ended: nothing holds it up.
+        except BaseException as error:  # Also when the request is cancelled.
+            _end(process)
+            if not isinstance(error, TimeoutError):
+                raise
             raise CniError(
                 CniCode.TRY_AGAIN_LATER,
                 f"IPAM plugin {name} did not finish {verb} within {self._time_limit_s:g} s",
                 "it was ended; what holds it up is on the node (a lock, its back end)",
             ) from error
-        finally:
-            if process.returncode is None:
-                await asyncio.shield(_end(process))
         if code != 0:
             raise _failure(name, code, stdout, stderr)
         return stdout
@@ -139,10 +139,15 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
     return bytes(kept)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+def _end(process: asyncio.subprocess.Process) -> None:
+    """End the plugin and what it started, and let go of the pipes.
+
+    Not awaited: asyncio's `wait` returns only when both pipes have ended (CPython 3.11), which one
+    who left the group can hold open for ever. The loop's child watcher reaps the plugin.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+    process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001 - no public way.
 
 
 def _failure(name: str, code: int, stdout: bytes, stderr: bytes) -> CniError:

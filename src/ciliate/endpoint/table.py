@@ -30,6 +30,11 @@ class EndpointTable:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    @property
+    def attaching(self) -> int:
+        """How many endpoints are being made: they may hold addresses and are not in the table."""
+        return len(self._promised)
+
     def get(self, endpoint_id: int) -> Endpoint | None:
         """Return the endpoint of that number, or None."""
         return self._by_id.get(endpoint_id)

@@ -11,24 +11,33 @@ from ciliate.ipam.errors import AddressOutOfRangeError, AddressTakenError, Block
 from ciliate.ipam.slots import Slots
 from ciliate.net.address import IPAddress, IPNetwork
 
-#: A block's first and last address are nobody's (reference/ipam.md, 4.1).
-_RESERVED: Final = 2
+#: Up to this many addresses a block has no first and last to spare (reference/ipam.md, 5.6).
+_WHOLE_MAX: Final = 2
 
 
 class Block:
     """The usable addresses of one CIDR and their owners.
 
     `start` shifts where the first address comes from; nodes choose it at random, so that a node
-    that lost its memory does not repeat yesterday's addresses at once. `whole` gives out the first
-    and the last address too.
+    that lost its memory does not repeat yesterday's addresses at once. The CIDR's first and last
+    address are nobody's unless `allow_first` and `allow_last` say so (reference/ipam.md, 4.1, 2.3).
     """
 
     __slots__ = ("_first", "_make", "_slots", "cidr", "usable")
 
-    def __init__(self, cidr: IPNetwork, *, start: int = 0, whole: bool = False) -> None:
+    def __init__(
+        self,
+        cidr: IPNetwork,
+        *,
+        start: int = 0,
+        allow_first: bool = False,
+        allow_last: bool = False,
+    ) -> None:
         self.cidr = cidr
-        self.usable = cidr.num_addresses if whole else max(cidr.num_addresses - _RESERVED, 0)
-        self._first = int(cidr.network_address) + (0 if whole else 1)
+        whole = cidr.num_addresses <= _WHOLE_MAX
+        spared = 0 if whole else (not allow_first) + (not allow_last)
+        self.usable = cidr.num_addresses - spared
+        self._first = int(cidr.network_address) + (not whole and not allow_first)
         self._make = type(cidr.network_address)
         self._slots = Slots(self.usable, start=start)
 

@@ -9,7 +9,7 @@ Blocks come in the order of `Slots`: ascending, those that were never given firs
 node's name or, with a blank in it, a word for something that is no node's to give away.
 """
 
-from typing import Self
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -31,24 +31,19 @@ class Cidr(Struct, frozen=True, gc=False, order=True):
     first: int
     length: int
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> "Cidr":
         """Return the prefix that `text` names; bits behind the prefix do not matter.
 
         Raises:
             ValueError: It names none.
         """
-        return cls.of(ip_network(text, strict=False))
+        return _parse(text)
 
-    @classmethod
-    def of(cls, network: IPNetwork) -> Self:
-        """Return `network` as numbers."""
-        return cls(network.version, int(network.network_address), network.prefixlen)
-
-    @classmethod
-    def host(cls, version: int, address: int) -> Self:
+    @staticmethod
+    def host(version: int, address: int) -> "Cidr":
         """Return the prefix of one address."""
-        return cls(version, address, _BITS[version])
+        return Cidr(version, address, _BITS[version])
 
     @property
     def network(self) -> IPNetwork:
@@ -78,6 +73,13 @@ class Cidr(Struct, frozen=True, gc=False, order=True):
 
     def __str__(self) -> str:
         return str(self.network)
+
+
+# The same texts come again and again: with every event of a node, and with every decision.
+@lru_cache(maxsize=1 << 16)
+def _parse(text: str) -> Cidr:
+    network: IPNetwork = ip_network(text, strict=False)
+    return Cidr(network.version, int(network.network_address), network.prefixlen)
 
 
 class Carving:
@@ -178,20 +180,6 @@ class Carving:
                 for number in range(first, last + 1):
                     freed |= self._lose(number, holder)
         return freed
-
-    def users(self) -> dict[str, int]:
-        """Return how many blocks each holder has a use in."""
-        counts: dict[str, int] = {}
-        for segment, slots in self._segments.items():
-            for slot, owner in slots.items():
-                counts[owner] = counts.get(owner, 0) + 1
-                for other in self._shared.get((segment << SEGMENT_BITS) + slot, ()):
-                    if other != owner:
-                        counts[other] = counts.get(other, 0) + 1
-        for segment, uses in self._covered.items():
-            for holder in uses:
-                counts[holder] = counts.get(holder, 0) + self._size(segment)
-        return counts
 
     def _size(self, segment: int) -> int:
         return min(_SEGMENT_BLOCKS, self.blocks - (segment << SEGMENT_BITS))

@@ -11,9 +11,11 @@ Claims outside all pools are entered as well: a pool that is added later does no
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from ciliate.ipam.carving import Carving, Cidr
 from ciliate.ipam.claims import ClaimIndex
+from ciliate.ipam.pod_places import PodPlaces
 from ciliate.ipam.pool_errors import (
     ClaimConflict,
     PoolExhaustedError,
@@ -21,6 +23,10 @@ from ciliate.ipam.pool_errors import (
     PoolRangeError,
 )
 from ciliate.ipam.pools import Pools
+
+#: How much around a node's own address is given to no pod, as a prefix length: the node's network
+#: is not known, but routers and other hosts of it are near.
+SURROUNDINGS: Final = {4: 24, 6: 120}
 
 
 class Claim(Enum):
@@ -45,8 +51,9 @@ class Learned:
 class ClusterAllocator:
     """The one place that gives CIDRs to nodes; an operator that leads has exactly one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, surroundings: Mapping[int, int] = SURROUNDINGS) -> None:
         self.pools = Pools()
+        self._surroundings = surroundings
         #: Grows whenever a block became free or a pool's ranges changed.
         self.freed = 0
         #: Carvings into which the uses there are have not been entered yet.
@@ -56,10 +63,7 @@ class ClusterAllocator:
         self._conflicts: dict[tuple[str, Cidr], tuple[str, Cidr]] = {}
         self._touched: set[str] = set()
         self._reserved: dict[tuple[Cidr, str], int] = {}
-        #: Addresses of pods by their node's address, and whose address that is.
-        self._pods: dict[str, dict[tuple[int, int], int]] = {}
-        self._places: dict[str, tuple[str, ...]] = {}
-        self._node_at: dict[str, str] = {}
+        self._places = PodPlaces(occupy=self._occupy, vacate=self._vacate)
 
     # Pools.
 
@@ -112,46 +116,32 @@ class ClusterAllocator:
     def place(self, node: str, addresses: Iterable[str]) -> None:
         """Make `addresses` the node's own: never given to pods, and whose pods are there."""
         self._settle()
-        old, new = self._places.get(node, ()), tuple(dict.fromkeys(addresses))
-        if old == new:
-            return
-        if new:
-            self._places[node] = new
-        else:
-            self._places.pop(node, None)
-        for address in set(old) - set(new):
-            self._rename(address, None)
-            self.reserve(_host(address), f"address of node {node}", times=-1)
-        for address in set(new) - set(old):
-            self._rename(address, node)
-            self.reserve(_host(address), f"address of node {node}")
+        gone, came = self._places.place(node, addresses)
+        for address in gone:
+            self.reserve(self._around(address), f"address {address} of node {node}", times=-1)
+        for address in came:
+            self.reserve(self._around(address), f"address {address} of node {node}")
+
+    def _around(self, address: str) -> Cidr | None:
+        """Return the prefix around a node's address in which other hosts of its network may be."""
+        host = _host(address)
+        if host is None:
+            return None
+        length = self._surroundings[host.version]
+        spare = host.length - length
+        return Cidr(host.version, host.first >> spare << spare, length)
 
     def pod_appeared(self, node_address: str, address: str) -> None:
         """Note a pod's address on the node that has `node_address`."""
         self._settle()
-        cidr = _host(address)
-        if cidr is None:
-            return
-        pods = self._pods.setdefault(node_address, {})
-        key = cidr.version, cidr.first
-        pods[key] = pods.get(key, 0) + 1
-        if pods[key] == 1:
-            self._occupy(cidr, self._holder_at(node_address))
+        if (cidr := _host(address)) is not None:
+            self._places.appeared(node_address, cidr)
 
     def pod_vanished(self, node_address: str, address: str) -> None:
         """Note that a pod's address that was noted is no longer in use."""
         self._settle()
-        cidr = _host(address)
-        if cidr is None:
-            return
-        pods = self._pods[node_address]
-        key = cidr.version, cidr.first
-        pods[key] -= 1
-        if not pods[key]:
-            del pods[key]
-            self._vacate(cidr, self._holder_at(node_address))
-        if not pods:
-            del self._pods[node_address]
+        if (cidr := _host(address)) is not None:
+            self._places.vanished(node_address, cidr)
 
     def reserve(self, cidr: Cidr | None, why: str, *, times: int = 1) -> None:
         """Never give out an address of `cidr`, so often noted; `times=-1` takes it back."""
@@ -186,7 +176,7 @@ class ClusterAllocator:
         family = self.pools.families.get(pool, {}).get(version)
         if family is None or not family.carvings:
             raise PoolMissingError(pool, version, exists=pool in self.pools.families)
-        if node in self._held or node in self._places:
+        if node in self._held or self._places.knows(node):
             block = self._own_block(node, family.carvings, version, listed)
             if block is not None:
                 held = self._held.setdefault(node, {})
@@ -254,25 +244,26 @@ class ClusterAllocator:
 
     def node_at(self, address: str) -> str | None:
         """Return the node that has `address` as its own."""
-        return self._node_at.get(address)
+        return self._places.node_at(address)
 
     def covers(self, node: str, address: str) -> bool:
         """Whether a claim of `node` holds a pod's address."""
         host = _host(address)
         return host is None or any(c.contains(host) for c in self._held.get(node, ()))
 
+    def in_use(self, cidr: Cidr) -> bool:
+        """Whether a node claims, or a pod bears, an address of `cidr`."""
+        claimed = next(self._index.overlapping(cidr), None) is not None
+        return claimed or any(cidr.contains(pod) for pod, _holder in self._places.uses())
+
     def strays(self, node: str) -> list[Cidr]:
         """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
         claims = self._held.get(node, {})
         found: dict[Cidr, None] = {}
-        for at in self._places.get(node, ()):
-            for version, address in self._pods.get(at, ()):
-                host = Cidr.host(version, address)
-                if not any(claim.contains(host) for claim in claims):
-                    block = next(
-                        (c.block(c.number(address)) for c in self.pools.overlapping(host)), host
-                    )
-                    found[block] = None
+        for pod in self._places.of(node):
+            if not any(claim.contains(pod) for claim in claims):
+                inside = self.pools.overlapping(pod)
+                found[next((c.block(c.number(pod.first)) for c in inside), pod)] = None
         return list(found)
 
     def reserved_blocks(self, carvings: Iterable[Carving]) -> int:
@@ -323,12 +314,11 @@ class ClusterAllocator:
     def _pod_blocks(self, node: str, carvings: list[Carving], version: int) -> list[Cidr]:
         """Return the blocks with pods of `node`, that with most of them first."""
         counts: dict[Cidr, int] = {}
-        for at in self._places.get(node, ()):
-            for family, address in self._pods.get(at, ()):
-                for carving in carvings if family == version else ():
-                    if carving.cidr.first <= address <= carving.last:
-                        block = carving.block(carving.number(address))
-                        counts[block] = counts.get(block, 0) + 1
+        for pod in self._places.of(node):
+            for carving in carvings if pod.version == version else ():
+                if carving.cidr.contains(pod):
+                    block = carving.block(carving.number(pod.first))
+                    counts[block] = counts.get(block, 0) + 1
         return sorted(counts, key=counts.__getitem__, reverse=True)
 
     def _enter(self, node: str, cidr: Cidr) -> None:
@@ -392,29 +382,8 @@ class ClusterAllocator:
         for node, held in self._held.items():
             for cidr in held:
                 yield cidr, node
-        for at, pods in self._pods.items():
-            for version, address in pods:
-                yield Cidr.host(version, address), self._holder_at(at)
+        yield from self._places.uses()
         yield from self._reserved
-
-    def _holder_at(self, node_address: str) -> str:
-        return self._node_at.get(node_address) or f"node at {node_address}"
-
-    def _rename(self, node_address: str, node: str | None) -> None:
-        """Make the pods at an address those of `node`, or of nobody known."""
-        pods = [Cidr.host(*key) for key in self._pods.get(node_address, ())]
-        old = self._holder_at(node_address)
-        if node is None:
-            # Another node may say that it has the address, too.
-            node = next((n for n, own in self._places.items() if node_address in own), None)
-        if node is None:
-            self._node_at.pop(node_address, None)
-        else:
-            self._node_at[node_address] = node
-        new = self._holder_at(node_address)
-        for cidr in pods:  # The new use first: no block is free in between.
-            self._occupy(cidr, new)
-            self._vacate(cidr, old)
 
 
 def _parsed(

@@ -27,9 +27,6 @@ from ciliate.net.address import IPAddress, IPNetwork, IPv4Address
 #: Owner of the address that is every pod's gateway (reference/ipam.md, 4.2).
 ROUTER_OWNER: Final = "router"
 
-#: Up to this many addresses a block has no first and last to spare (reference/ipam.md, 5.6).
-_WHOLE_MAX: Final = 2
-
 #: The pool of the modes that know no pools.
 DEFAULT_POOL: Final = "default"
 
@@ -66,7 +63,8 @@ class Usage:
 class NodeAddresses:
     """Allocates addresses of the families in `versions`.
 
-    `start` tells where each new block begins to give addresses (see `Block`).
+    `start` tells where each new block begins to give addresses, `edges` whether a pool's blocks
+    give out their first and their last address (see `Block`).
     """
 
     def __init__(
@@ -74,10 +72,12 @@ class NodeAddresses:
         versions: Sequence[int],
         *,
         start: Callable[[], int] = lambda: 0,
+        edges: Callable[[str], tuple[bool, bool]] = lambda _pool: (False, False),
     ) -> None:
         self.versions = tuple(sorted(versions))
         self._descending = self.versions[::-1]
         self._start = start
+        self._edges = edges
         self._held: dict[IPNetwork, HeldBlock] = {}
         self._pools: dict[tuple[str, int], list[HeldBlock]] = {}  # The current ones.
         self._by_version: dict[int, list[HeldBlock]] = {4: [], 6: []}
@@ -137,6 +137,7 @@ class NodeAddresses:
             if cidr not in self._held:
                 self._add(pool, cidr, draining=False)
                 changed = True
+        changed = self._drop_covered() or changed
         if changed:
             self._arrange(wanted)
             self._notify()
@@ -173,6 +174,9 @@ class NodeAddresses:
             BlockExhaustedError: The one CIDR of a pool has no address left.
             PoolExhaustedError: None of several has.
         """
+        if len(self.versions) == 1:
+            (version,) = self.versions
+            return (self.allocate_one(owner, pools[version] if pools else DEFAULT_POOL, version),)
         given: list[IPAddress] = []
         try:
             for version in self._descending:
@@ -244,10 +248,12 @@ class NodeAddresses:
         """Free addresses; those nobody holds are a success too. A drained block goes."""
         for address in addresses:
             version = 4 if isinstance(address, IPv4Address) else 6
+            released = False
             for held in self._by_version[version]:
                 block = held.block
                 if self._release_in(held, address) if held.reserved else block.release(address):
-                    self.freed[version] += 1
+                    released = True
+            self.freed[version] += released
         if self._drains and self._drop_drained():
             self._notify()
 
@@ -299,8 +305,9 @@ class NodeAddresses:
     # Inside
 
     def _add(self, pool: str, cidr: IPNetwork, *, draining: bool) -> None:
-        whole = cidr.num_addresses <= _WHOLE_MAX
-        held = HeldBlock(pool, Block(cidr, start=self._start(), whole=whole), draining)
+        first, last = self._edges(pool)
+        block = Block(cidr, start=self._start(), allow_first=first, allow_last=last)
+        held = HeldBlock(pool, block, draining)
         for other in self._by_version[cidr.version]:
             if other.cidr.overlaps(cidr):
                 for address, owner in other.block.allocations():
@@ -329,10 +336,35 @@ class NodeAddresses:
     def _drop_drained(self) -> bool:
         drained = [held for held in self._held.values() if held.draining and not held.in_use]
         for held in drained:
-            del self._held[held.cidr]
-            self._by_version[held.cidr.version].remove(held)
+            self._remove(held)
         self._drains = any(held.draining for held in self._held.values())
         return bool(drained)
+
+    def _drop_covered(self) -> bool:
+        """Drop draining blocks inside current ones, which know the same owners.
+
+        An agent that lost its state holds its pods' addresses one by one: when it gets the CIDR
+        back in which they are, a route and an entry for each were the cluster's burden.
+        """
+        covered = []
+        for held in self._held.values() if self._drains else ():
+            within = [
+                other.block
+                for other in self._by_version[held.cidr.version]
+                if not other.draining and other.cidr.overlaps(held.cidr)
+            ]
+            # A block's first and last address are not its own, unless it is that small.
+            used = [address for address, _owner in held.block.allocations()]
+            if held.draining and any(all(a in block for a in used) for block in within):
+                covered.append(held)
+        for held in covered:
+            self._remove(held)
+        self._drains = any(held.draining for held in self._held.values())
+        return bool(covered)
+
+    def _remove(self, held: HeldBlock) -> None:
+        del self._held[held.cidr]
+        self._by_version[held.cidr.version].remove(held)
 
     def _arrange(self, wanted: Mapping[IPNetwork, str]) -> None:
         """Blocks give addresses in the order in which the cluster names them."""

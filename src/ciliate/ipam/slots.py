@@ -8,6 +8,11 @@ arithmetic on the slot's number.
 
 from collections import deque
 from collections.abc import ItemsView
+from typing import Final
+
+#: So many freed slots wait their turn at most: of a range that is never swept to its end (an IPv6
+#: /64) not every slot that was ever used is remembered.
+FREED_MAX: Final = 1 << 16
 
 
 class Slots:
@@ -37,16 +42,16 @@ class Slots:
 
     def allocate(self, owner: str) -> int | None:
         """Give a free slot to `owner`; None: every slot has one."""
-        owners = self._owners
-        while self._never < self.size:
+        owners, freed = self._owners, self._freed
+        while self._never < self.size and len(freed) < FREED_MAX:
             slot = (self._start + self._never) % self.size
             self._never += 1
             if slot not in owners:  # It may have been taken by number before.
                 owners[slot] = owner
                 return slot
-        if not self._freed:
+        if not freed:
             return None
-        slot = self._freed.popleft()
+        slot = freed.popleft()
         owners[slot] = owner
         return slot
 

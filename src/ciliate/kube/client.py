@@ -25,6 +25,7 @@ from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube import credentials
 from ciliate.kube.document import ObjectList, decode, decode_chunk, encode, target_of
 from ciliate.kube.errors import GoneError, InvalidError
+from ciliate.kube.execution import OUTPUT_BYTES_MAX, Executed, execute
 from ciliate.kube.options import PatchKind, Propagation
 from ciliate.kube.transport import JSON, Limits, Transport
 from ciliate.kube.watch import EventDecoder, WatchEvent
@@ -283,6 +284,33 @@ class ApiClient:
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 yield decoder.feed(piece)
+
+    async def execute(
+        self,
+        pod: str,
+        command: tuple[str, ...],
+        *,
+        namespace: str,
+        container: str,
+        timeout_s: float,
+        output_bytes_max: int = OUTPUT_BYTES_MAX,
+    ) -> Executed:
+        """Run a command in a pod's container, without input, to its end.
+
+        Raises:
+            UnavailableError: The node does not answer, or not within `timeout_s`.
+            InvalidError: The command was not run, or printed more than `output_bytes_max`.
+            KubeError: The API server refuses.
+        """
+        return await execute(
+            self._transport,
+            pod,
+            command,
+            namespace=namespace,
+            container=container,
+            timeout_s=timeout_s,
+            output_bytes_max=output_bytes_max,
+        )
 
     async def request(
         self,

@@ -14,7 +14,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ import aiohttp
 from ciliate import __version__
 from ciliate.kube.credentials import Credentials
 from ciliate.kube.errors import KubeconfigError, KubeError, UnavailableError
-from ciliate.kube.status import error_of, parse_status
+from ciliate.kube.status import Status, error_of, parse_status
 
 #: An answer larger than this is refused. Lists come in chunks; the API's limit of an object is
 #: 1.5 MiB in etcd.
@@ -138,6 +138,42 @@ class Transport:
                 yield b""
                 while piece := await self._read(response):
                     yield piece
+
+    async def messages(
+        self,
+        path: str,
+        *,
+        verb: str,
+        target: str,
+        params: Sequence[tuple[str, str]],
+        protocols: Sequence[str],
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the messages that a WebSocket brings, until the server closes it.
+
+        No limit of time: the caller has one.
+
+        Raises:
+            KubeError: The server refused, or went away.
+        """
+        with _as_unavailable(verb, target, self.server):
+            headers = await self._credentials.token.header()
+            try:
+                async with self._open_session().ws_connect(
+                    self.server + path,
+                    params=params,
+                    headers=headers,
+                    protocols=protocols,
+                    server_hostname=self._credentials.tls_server_name or None,
+                    max_msg_size=0,  # The caller bounds the whole.
+                    heartbeat=self.limits.silence_s,
+                ) as channel:
+                    async for message in channel:
+                        if message.type is aiohttp.WSMsgType.BINARY:
+                            yield message.data
+            except aiohttp.WSServerHandshakeError as error:
+                raise error_of(
+                    Status(message=error.message), verb=verb, target=target, code=error.status
+                ) from error
 
     async def confirm_alive(self, *, silence_s: float = 0) -> None:
         """Return if the server was heard in the last `silence_s` or answers a probe now.

@@ -7,6 +7,7 @@ object that our own last write has made old: the watch brings the new one.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -37,7 +38,11 @@ Decide = Callable[[CiliumNode, bool], Decision]
 
 
 class Granting:
-    """Serves nodes of `table`; `decide` is told whether an earlier write may still take effect."""
+    """Serves nodes of `table`; `decide` is told whether what we know of the node is settled.
+
+    It is not while an earlier write may still take effect. Nothing is given while `current` says
+    that a watch is interrupted: who knows what others use by now.
+    """
 
     def __init__(
         self,
@@ -47,8 +52,10 @@ class Granting:
         writer: CidrWriter,
         events: EventRecorder,
         *,
+        current: Callable[[], bool],
         outside_changed: Callable[[], None],
     ) -> None:
+        self._current = current
         self._outside_changed = outside_changed
         self._table = table
         self._allocator = allocator
@@ -59,7 +66,9 @@ class Granting:
         #: The version that the last write of a node was based on, while the table shows it.
         self._written: dict[str, tuple[str, Outcome]] = {}
         self._stray_since: dict[str, float] = {}
-        self._exhausted: set[tuple[str, int]] = set()
+        #: How many nodes wait for each pool and family.
+        self._short: Counter[tuple[str, int]] = Counter()
+        self._complained: dict[str, str] = {}
         self.waiting: dict[str, frozenset[tuple[str, int]]] = {}
         #: What is shown, or about to be, as a node's error.
         self.errors: dict[str, str] = {}
@@ -71,7 +80,7 @@ class Granting:
     @property
     def exhausted(self) -> frozenset[tuple[str, int]]:
         """Pools and families that had no block for a node that waits."""
-        return frozenset(self._exhausted)
+        return frozenset(self._short)
 
     def look_at(self, name: str) -> None:
         """Have a node served soon."""
@@ -79,13 +88,13 @@ class Granting:
 
     def look_at_waiting(self) -> None:
         """Have those that wait served, as many as there are free blocks, the longest first."""
-        if not self.waiting:
-            return
-        free = {key: self._allocator.free(*key) for key in self._exhausted}
-        for name, wants in list(self.waiting.items()):
-            if any(free.get(want, 1) > 0 for want in wants):
+        free = {want: self._allocator.free(*want) for want in self._short}
+        for name, wants in self.waiting.items():
+            if not any(count > 0 for count in free.values()):
+                return
+            if any(free[want] > 0 for want in wants):
                 for want in wants:
-                    free[want] = free.get(want, 1) - 1
+                    free[want] -= 1
                 self._queue.put(name)
 
     def look_at_all(self) -> None:
@@ -112,10 +121,15 @@ class Granting:
                 await self._serve(name)
             except KubeError as error:
                 self.failed_writes += 1
-                _log.warning("CIDRs for node %s: %s; trying again", name, error)
+                if str(error) != self._complained.get(name):  # Once per cause, not per attempt.
+                    self._complained[name] = str(error)
+                    _log.warning("CIDRs for node %s: %s; trying again", name, error)
                 self._queue.put_after(name, RESYNC_S)
+            else:
+                self._complained.pop(name, None)
             finally:
                 self._queue.done(name)
+            await asyncio.sleep(0)  # A node that needs nothing costs no wait: others want to run.
 
     async def _serve(self, name: str) -> None:
         node = self._table.get(name)
@@ -124,8 +138,8 @@ class Granting:
             self._stray_since.pop(name, None)
             self._note(name, Decision())
             return
-        if not self._table.connected:
-            self._queue.put_after(name, RETRY_S)  # Who knows what others have been given.
+        if not self._current():
+            self._queue.put_after(name, RETRY_S)
             return
         version = node.metadata.resource_version
         based_on, outcome = self._written.get(name, ("", Outcome.NOTHING))
@@ -174,16 +188,20 @@ class Granting:
 
     def _wait(self, name: str, short_of: frozenset[tuple[str, int]]) -> None:
         """Note which pools a node waits for; say it once when one of them runs out."""
+        before = self.waiting.get(name, frozenset())
         if short_of:
-            self.waiting.setdefault(name, short_of)
-        elif self.waiting.pop(name, None) is None:
-            return
-        now = {want for wants in self.waiting.values() for want in wants}
-        for pool, version in now - self._exhausted:
-            _log.warning("pool %s: no IPv%d block left for node %s", pool, version, name)
-        for pool, version in self._exhausted - now:
-            _log.info("pool %s: every node has its IPv%d blocks again", pool, version)
-        self._exhausted = now
+            self.waiting[name] = short_of  # In its old place: the longest waiting stays first.
+        else:
+            self.waiting.pop(name, None)
+        for want in short_of - before:
+            self._short[want] += 1
+            if self._short[want] == 1:
+                _log.warning("pool %s: no IPv%d block left for node %s", *want, name)
+        for want in before - short_of:
+            self._short[want] -= 1
+            if not self._short[want]:
+                del self._short[want]
+                _log.info("pool %s: every node has its IPv%d blocks again", *want)
 
     def _tell(self, node: CiliumNode, decision: Decision) -> None:
         name = node.metadata.name
@@ -196,7 +214,7 @@ class Granting:
             _log.info("node %s: CIDRs %s", name, " ".join(pools))
         if decision.error and decision.error != node.status.ipam.operator_status.error:
             _log.warning("node %s: %s", name, decision.error)
-            reason = "CIDRPoolExhausted" if decision.short_of else "CIDRAllocationFailed"
+            reason = "CIDRPoolExhausted" if decision.exhausted else "CIDRAllocationFailed"
             self._events.record(
                 _reference(node),
                 severity=Severity.WARNING,

@@ -18,6 +18,7 @@ import msgspec
 
 from ciliate.errors import CiliateError
 from ciliate.kube.election import LeaderElector
+from ciliate.metrics.family import Source
 from ciliate.operator.tables import Tables
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Health:
     elector: LeaderElector | None = None
     tables: Tables | None = None
     ipam: Callable[[], dict[str, Any]] | None = None  # Of a leader that gives CIDRs to nodes.
+    ipam_families: Source | None = None  # The same as metrics.
 
     @property
     def ready(self) -> bool:

@@ -17,10 +17,12 @@ from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.trend import Trend
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
+from ciliate.metrics.family import Family
 from ciliate.operator.cidr_writer import CidrWriter
 from ciliate.operator.complaints import Complaints
 from ciliate.operator.granting import Granting
-from ciliate.operator.ipam_report import ipam_report
+from ciliate.operator.ipam_metrics import node_families, pool_families, problem_family
+from ciliate.operator.ipam_report import ipam_report, pool_reports
 from ciliate.operator.ipam_settings import IPAMSettings
 from ciliate.operator.node_cidrs import Decision, fill_pod_cidrs, satisfy_demand
 from ciliate.operator.pool_lists import PoolLists
@@ -92,6 +94,7 @@ class NodeRanges:
             self._decide,
             writer,
             self._events,
+            current=lambda: table.connected and tables.endpoints.connected,
             outside_changed=self._pools_changed.set,
         )
         self._usage = Usage(
@@ -107,7 +110,7 @@ class NodeRanges:
         await self._services.start(tasks)
         # Pools before what is used in them: each use is entered once.
         await self._pools.start(tasks)
-        self._usage.follow()
+        await self._usage.follow()
         self._granting.run(tasks)
         while True:
             self._look_at_pools()
@@ -123,6 +126,15 @@ class NodeRanges:
             {"mode": self._settings.mode}
             | ipam_report(self._allocator, self._granting, self._trends)
             | {"problems": self._complaints.standing}
+        )
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the same as metrics; the texts of CIDRs, the dear part, are left out."""
+        pools = pool_reports(self._allocator, self._granting, self._trends)
+        return (
+            *pool_families(pools),
+            *node_families(self._allocator, self._granting),
+            problem_family(len(self._complaints.standing)),
         )
 
     def _decide(self, node: CiliumNode, settled: bool) -> Decision:  # noqa: FBT001 - one caller

@@ -12,10 +12,11 @@ from ciliate.config import values
 from ciliate.config.keys import KEYS
 from ciliate.config.pool_words import PoolWords, read_pools
 from ciliate.errors import SettingError
+from ciliate.ipam.node import DEFAULT_POOL
 from ciliate.ipam.pools import Pools
 
-#: The one pool of cluster-pool mode. No object has this name: it is the lists of the ConfigMap.
-CLUSTER_POOL: Final = "cluster-pool"
+#: The one pool of cluster-pool mode, called as the agents call theirs: the ConfigMap's lists.
+CLUSTER_POOL: Final = DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)

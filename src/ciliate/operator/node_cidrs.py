@@ -11,11 +11,28 @@ from typing import Final
 from ciliate.api.cilium_node import AllocatedPool, CiliumNode
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
 from ciliate.operator.ipam_settings import CLUSTER_POOL
 
 #: Blocks that one decision adds for a node and pool; the rest comes with the next one.
 BLOCKS_AT_ONCE_MAX: Final = 64
+#: Blocks of one pool and family that a node may hold; a demand beyond it is a mistake, and would
+#: take the pool from everybody else.
+BLOCKS_PER_NODE_MAX: Final = 1024
+
+
+class DemandTooLargeError(IPAMError):
+    """A node asks for more than one node can use."""
+
+    def __init__(self, pool: str, version: int, count: int) -> None:
+        self.pool = pool
+        self.version = version
+        self.count = count
+        super().__init__(
+            f"a demand of {count} IPv{version} addresses of pool {pool} needs more than"
+            f" {BLOCKS_PER_NODE_MAX} blocks: correct it, or use a pool with larger blocks"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,7 @@ class Decision:
     pod_cidrs: tuple[str, ...] | None = None
     allocated: tuple[AllocatedPool, ...] | None = None
     error: str = ""
+    exhausted: bool = False  # A pool has blocks, and all of them are in use.
     short_of: frozenset[tuple[str, int]] = frozenset()
     strays: tuple[Cidr, ...] = ()
     outside: tuple[tuple[str, Cidr], ...] = ()
@@ -56,11 +74,13 @@ def fill_pod_cidrs(
     missing = [v for v in versions if all(cidr.version != v for cidr in present)]
     given: list[Cidr] = []
     short_of: set[tuple[str, int]] = set()
+    exhausted = False
     if not unreadable:
         for version in missing:
             try:
                 given.append(allocator.grant(name, CLUSTER_POOL, version, listed=present))
             except PoolExhaustedError as error:
+                exhausted = True
                 short_of.add((CLUSTER_POOL, version))
                 problems.append(str(error))
             except PoolMissingError as error:
@@ -78,6 +98,7 @@ def fill_pod_cidrs(
     return Decision(
         pod_cidrs=filled,
         error="; ".join(problems),
+        exhausted=exhausted,
         short_of=frozenset(short_of),
         strays=tuple(allocator.strays(name)),
     )
@@ -111,11 +132,13 @@ def satisfy_demand(
         if pool not in allocator.pools.families
     ]
     short_of = set()
+    exhausted = False
     for pool, version, count in _demand(node):
         try:
             _satisfy(allocator, name, holdings, (pool, version, count), usable)
-        except (PoolExhaustedError, PoolMissingError) as error:
-            short_of.add((pool, version))
+        except (PoolExhaustedError, PoolMissingError, DemandTooLargeError) as error:
+            if isinstance(error, PoolExhaustedError):
+                short_of.add((pool, version))
             problems.append(
                 f'failed to allocate ipv{version} address for node "{name}" from pool "{pool}":'
                 f" {error}"
@@ -126,6 +149,7 @@ def satisfy_demand(
     return Decision(
         allocated=_entries(holdings) if changed and not unreadable else None,
         error="; ".join(problems),
+        exhausted=exhausted,
         short_of=frozenset(short_of),
         strays=tuple(allocator.strays(name)),
         outside=outside,
@@ -156,15 +180,14 @@ def _satisfy(
     """
     pool, version, count = demand
     ranges = allocator.pools.ranges(pool, version)
+    blocks = [cidr for cidr in holdings.get(pool, ()) if cidr.version == version]
     # Agents take nothing new out of blocks that are no longer the pool's.
-    have = sum(
-        usable(pool, cidr)
-        for cidr in holdings.get(pool, ())
-        if any(one.contains(cidr) for one in ranges)
-    )
-    for _turn in range(BLOCKS_AT_ONCE_MAX):
+    have = sum(usable(pool, cidr) for cidr in blocks if any(one.contains(cidr) for one in ranges))
+    for turn in range(BLOCKS_AT_ONCE_MAX):
         if have >= count:
             return
+        if len(blocks) + turn >= BLOCKS_PER_NODE_MAX:
+            raise DemandTooLargeError(pool, version, count)
         listed = [cidr for cidrs in holdings.values() for cidr in cidrs]
         block = allocator.grant(name, pool, version, listed=listed)
         holdings.setdefault(pool, []).append(block)

@@ -1,12 +1,15 @@
 """The ranges of cluster-pool mode: the ConfigMap's lists at start, and appended to at run time.
 
-A list may only grow while the operator runs. An element taken away or changed, and another mask
-size, are refused and told: nodes hold blocks of them. What was in force stays so until the
-operator starts anew, which judges the lists as a whole.
+A list may grow while the operator runs, and lose what nobody uses: a slip of the keyboard can be
+taken back. An element taken away or changed that nodes hold blocks of, or pods live in, and
+another mask size, are refused and told. What was in force stays so until the operator starts
+anew, which judges the lists as a whole.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, ConfigMap, ObjectReference
 from ciliate.errors import SettingError
@@ -17,7 +20,10 @@ from ciliate.kube.informer import Informer
 from ciliate.operator.complaints import Complaints
 from ciliate.operator.ipam_settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
 
-_REASON = "PoolListRefused"
+_REASON: Final = "PoolListRefused"
+
+#: Longest wait for the ConfigMap at start, in seconds.
+_SYNC_S: Final = 5.0
 
 
 class PoolLists:
@@ -60,6 +66,12 @@ class PoolLists:
         for version, ranges in self._ranges.items():
             self._allocator.define(CLUSTER_POOL, version, ranges.block_length, ranges.cidrs)
         tasks.create_task(self._table.run(), name=f"watch {self._table.name}")
+        # What a former leader took over belongs to the pool from the first decision on. Who may
+        # not watch ConfigMaps goes on with the lists read at start.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SYNC_S):
+                await self._table.synced()
+        self.apply()
 
     def apply(self) -> bool:
         """Take over what was appended, refuse the rest; return whether anything changed."""
@@ -84,26 +96,40 @@ class PoolLists:
     def _extend(self, version: int, wanted: PoolRanges, problems: dict[str, str]) -> bool:
         now = self._ranges[version]
         name, mask = f"cluster-pool-ipv{version}-cidr", f"cluster-pool-ipv{version}-mask-size"
-        until = "refused until the operator starts anew, because nodes may hold blocks of it"
+        until = "refused until the operator starts anew, because nodes hold blocks of it"
         if wanted.block_length != now.block_length:
             problems[mask] = (
                 f"{mask} was changed from {now.block_length} to {wanted.block_length}: {until}"
             )
             return False
+        unreadable = [text for text in wanted.cidrs if not _is_cidr(text)]
+        if unreadable:
+            for text in unreadable:
+                problems[f"{name} {text}"] = f"{name}: {text!r} is no CIDR: correct or remove it"
+            return False
         before, after = ({Cidr.parse(c): c for c in ranges.cidrs} for ranges in (now, wanted))
-        for cidr in before.keys() - after.keys():
+        gone = before.keys() - after.keys()
+        held = [cidr for cidr in gone if self._allocator.in_use(cidr)]
+        for cidr in held:
             problems[f"{name} {cidr}"] = f"{cidr} was taken out of {name} or changed: {until}"
-        if before.keys() - after.keys():
+        if held:
             return False
         added = tuple(text for cidr, text in after.items() if cidr not in before)
-        if not added:
+        if not added and not gone:
             return False
-        refused = self._allocator.define(
-            CLUSTER_POOL, version, now.block_length, (*now.cidrs, *added)
-        )
+        stay = tuple(text for cidr, text in before.items() if cidr not in gone)
+        refused = self._allocator.define(CLUSTER_POOL, version, now.block_length, (*stay, *added))
         for refusal in refused:
             problems[f"{name} {refusal.cidr}"] = f"{name}: {refusal.problem}: {refusal.remedy}"
         bad = {refusal.cidr for refusal in refused}
         kept = tuple(text for text in added if str(Cidr.parse(text)) not in bad)
-        self._ranges[version] = PoolRanges((*now.cidrs, *kept), now.block_length)
-        return bool(kept)
+        self._ranges[version] = PoolRanges((*stay, *kept), now.block_length)
+        return bool(kept or gone)
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        Cidr.parse(text)
+    except ValueError:
+        return False
+    return True

@@ -159,7 +159,7 @@ async def _lead(
                 ConfigSource(invocation.namespace, invocation.config_map, invocation.flags),
                 may_act=lambda: elector.is_leader,
             )
-            health.ipam = ranges.report
+            health.ipam, health.ipam_families = ranges.report, ranges.families
             tasks.create_task(ranges.run(tasks), name="node ranges")
         if settings.readiness.any:
             tasks.create_task(marks.run(), name="node marks")

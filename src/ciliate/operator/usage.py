@@ -4,7 +4,9 @@ Entered at once, inside the tables' events and in their order: when a decision i
 event that has arrived counts. Decides nothing and writes nothing.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
@@ -14,6 +16,9 @@ from ciliate.operator.tables import Tables
 
 #: A node's own addresses: no pod may have them, and endpoints name their node by them.
 _OWN = {"InternalIP", "ExternalIP"}
+
+#: Nodes that are learned at start without a look at anything else.
+_STEP_NODES: Final = 100
 
 
 class Usage:
@@ -33,12 +38,18 @@ class Usage:
         self._freed = freed
         self._freed_seen = allocator.freed
 
-    def follow(self) -> None:
-        """Enter everything there is, then every change, without a step of the loop between."""
+    async def follow(self) -> None:
+        """Enter everything there is, then every change as it comes."""
         # The older of two nodes that claim one CIDR keeps it, whoever leads.
         nodes = sorted(self._tables.cilium_nodes.objects.values(), key=_age)
-        for node in nodes:
+        for number, node in enumerate(nodes):
+            if number % _STEP_NODES == 0:
+                await asyncio.sleep(0)  # The lease wants to be renewed.
             self._learn(node)
+        # What has changed since is entered now, without a step of the loop in between.
+        for name in set(self._allocator.nodes) - {n for _, n in self._tables.cilium_nodes.objects}:
+            self._allocator.forget(name)
+            self._place(name)
         self._tables.cilium_nodes.add_listener(self._node_changed)
         self._tables.nodes.add_listener(self._kube_node_changed)
         self._tables.endpoints.add_listener(self._endpoint_changed)

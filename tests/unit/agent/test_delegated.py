@@ -358,3 +358,28 @@ async def test_after_a_change_of_mode_the_plugin_hears_of_its_former_pods_alone(
     assert delegating.asked == ["DEL c-old"]
     assert delegating.node.owners() == {"10.244.0.2": holder}
     await delegating.backend.status(Status(check("a").version, "cilium"))
+
+
+@pytest.mark.parametrize("delegating", [False], ids=["former"], indirect=True)
+async def test_after_a_change_of_mode_a_forgotten_pod_is_told_of_and_a_missing_plugin_is_no_error(
+    delegating: Delegating,
+) -> None:
+    (delegating.folder / "books.d" / "c-a").touch()
+
+    await delegating.backend.delete(delegating.call(delete("a")))
+
+    assert delegating.held == []
+    await delegating.backend.delete(delegating.call(delete("a"), ipam_type="uninstalled"))
+
+
+@pytest.mark.parametrize("delegating", [False], ids=["former"], indirect=True)
+async def test_in_our_own_modes_a_delete_does_not_wait_for_the_interface(
+    delegating: Delegating,
+) -> None:
+    await delegating.backend.add(delegating.call(add("a"), ipam_type=""))
+    delegating.node.links.removals.close()
+
+    await delegating.backend.delete(delegating.call(delete("a"), ipam_type=""))
+
+    assert delegating.node.links.standing.keys() == {link_of("a")}
+    delegating.node.links.removals.open()

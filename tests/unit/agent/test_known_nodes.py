@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
+import pytest
 from tests.unit.agent.cluster_tables import (
     NODE_IP,
     Kubernetes,
@@ -56,6 +57,41 @@ async def test_node_that_comes_back_with_other_cidrs_is_known_by_them_alone() ->
 
     (known,) = cluster.known_nodes
     assert known.pod_cidrs == (ip_network("172.20.0.0/24"),)
+    assert known.draining_cidrs == (ip_network("10.244.1.0/24"),)
+
+
+def test_what_can_be_read_of_a_node_holds_and_so_does_what_was_read_before(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = new_cluster(Kubernetes("k8s-w1"))
+    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+
+    for late in ("10.244.7.0/24", "10.244.8.0/24"):
+        broken = draining(cilium_node("k8s-w1", str(W1), "nonsense"), late)
+        tell(cluster.nodes, broken)
+
+    (known,) = cluster.known_nodes
+    assert known.pod_cidrs == ()
+    assert known.internal_ips == (W1,)
+    assert set(known.draining_cidrs) == {
+        ip_network("10.244.1.0/24"),
+        ip_network("10.244.7.0/24"),
+        ip_network("10.244.8.0/24"),
+    }
+    assert caplog.text.count("'nonsense'") == 1
+
+    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "172.20.0.0/24"))
+    (known,) = cluster.known_nodes
+    assert (known.pod_cidrs, known.draining_cidrs) == ((ip_network("172.20.0.0/24"),), ())
+
+
+def test_node_first_seen_with_an_unreadable_cidr_is_known_by_the_rest() -> None:
+    cluster = new_cluster(Kubernetes("k8s-w1"))
+
+    tell(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "nonsense"), "10.244.1.0/24"))
+
+    (known,) = cluster.known_nodes
+    assert known.internal_ips == (W1,)
     assert known.draining_cidrs == (ip_network("10.244.1.0/24"),)
 
 

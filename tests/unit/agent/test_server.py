@@ -16,6 +16,9 @@ class Nothing:
         del path
         return None
 
+    async def act(self, path: str, body: bytes) -> object | None:
+        return {"path": path, "said": body.decode()}
+
 
 def _metrics() -> Metrics:
     return Metrics(lambda: [Family("answer", "Asked.", ("of",), [(("all",), 42)])], process="x")

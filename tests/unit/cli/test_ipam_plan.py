@@ -121,4 +121,4 @@ def test_overlap_is_the_answer() -> None:
 def test_group_lists_its_commands_with_their_line() -> None:
     result = CliRunner().invoke(group, ["--help"])
 
-    assert "plan  Tell whether nodes and pods fit into pools" in result.output
+    assert "plan    Tell whether nodes and pods fit into pools" in result.output

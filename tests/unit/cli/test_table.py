@@ -1,5 +1,6 @@
 """Elastic tab stops: what Go's text/tabwriter makes of the same text."""
 
+import click
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +30,11 @@ def test_every_text_stays_in_its_order(rows: list[list[str]]) -> None:
     assert text.count("\n") == len(rows)
     for row, line in zip(rows, text.splitlines(), strict=True):
         assert "".join(row).replace(" ", "") == line.replace(" ", "")
+
+
+def test_colours_take_no_room() -> None:
+    lines = ["STATE\tUSED", f"{click.style('draining', fg='yellow')}\t3"]
+
+    shown = click.unstyle(align(lines, width_min=0, padding=3))
+
+    assert shown == "STATE      USED\ndraining   3\n"

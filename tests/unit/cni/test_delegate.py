@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -105,6 +107,39 @@ async def test_plugin_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -
     assert "did not finish ADD within 0.5 s" in error.msg
     assert time.monotonic() - begun < 5
     await vanished(int((tmp_path / "pid").read_text()))
+
+
+async def test_plugin_whose_child_leaves_with_its_output_holds_nobody_up(tmp_path: Path) -> None:
+    call = plugin(tmp_path, f"setsid sleep 30 & echo $! > {tmp_path}/pid; echo '{{}}'")
+    begun = time.monotonic()
+
+    error = await failure(call, time_limit_s=0.5)
+
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert error.code == CniCode.TRY_AGAIN_LATER
+    assert time.monotonic() - begun < 5
+
+
+async def test_cancelled_call_of_one_that_never_stops_talking_ends_it(tmp_path: Path) -> None:
+    call = plugin(tmp_path, f"echo $$ > {tmp_path}/pid; cat /dev/zero")
+    running = asyncio.create_task(Delegate().run(call, Verb.ADD))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not list_pid(tmp_path):
+            await asyncio.sleep(0.01)
+
+    running.cancel()
+
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    await vanished(int(list_pid(tmp_path)))
+
+
+def list_pid(directory: Path) -> str:
+    """The process that a plugin wrote down, or an empty text."""
+    file = directory / "pid"
+    return file.read_text().strip() if file.exists() else ""
 
 
 async def test_cancelled_call_ends_the_plugin(tmp_path: Path) -> None:

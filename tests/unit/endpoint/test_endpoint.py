@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.datapath.layout import EndpointFlag
+from ciliate.datapath.layout import EndpointFlag, InterfaceFlag
 from ciliate.endpoint.errors import EndpointStateError
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.plan import endpoint_entries, interface_entries
@@ -52,6 +52,47 @@ def test_saved_endpoint_comes_back_marked_as_restored(tmp_path: Path) -> None:
 
     assert list(store.load()) == [endpoint(restored=True)]
     assert endpoint(restored=True).owner == "default/curl-pod [restored]"
+
+
+def test_another_plugins_part_is_kept_and_files_from_before_it_still_load(tmp_path: Path) -> None:
+    store = EndpointStore(tmp_path / "endpoints")
+    chained = endpoint(1, external_ipam=True, chained=True)
+    store.save(chained)
+    store.save(endpoint(2))
+
+    older = (tmp_path / "endpoints" / "2.json").read_text()
+    assert "external-ipam" not in older, "as an earlier version wrote it"
+    assert "chained" not in older
+    assert list(store.load()) == [
+        replace(chained, restored=True),
+        endpoint(2, restored=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chained", "portmap", "flags", "by_stack"),
+    [
+        (False, False, InterfaceFlag(0), False),
+        (False, True, InterfaceFlag.INTERFACE_STACK_ROUTED, True),
+        (
+            True,
+            False,
+            InterfaceFlag.INTERFACE_STACK_ROUTED | InterfaceFlag.INTERFACE_CHAINED,
+            True,
+        ),
+    ],
+)
+def test_maps_tell_who_is_routed_by_the_stack(
+    *, chained: bool, portmap: bool, flags: InterfaceFlag, by_stack: bool
+) -> None:
+    made = endpoint(chained=chained)
+
+    (interface,) = interface_entries([made], stack_routed=portmap).values()
+    entries = endpoint_entries([made], [], stack_routed=portmap)
+
+    assert interface.flags == flags
+    stack = EndpointFlag.ENDPOINT_STACK_ROUTED if by_stack else EndpointFlag(0)
+    assert {entry.flags for entry in entries.values()} == {stack}
 
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ciliate.ipam.allocator import Block
 from ciliate.ipam.errors import AddressOutOfRangeError, AddressTakenError, BlockExhaustedError
+from ciliate.ipam.slots import FREED_MAX
 from ciliate.net.address import IPAddress
 
 
@@ -29,6 +30,30 @@ def test_first_and_last_address_are_nobodys() -> None:
     given = {block.allocate(name) for name in "abcdef"}
 
     assert given == {IPv4Address(f"10.0.3.{n}") for n in range(1, 7)}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "given"),
+    [(True, False, range(7)), (False, True, range(1, 8)), (True, True, range(8))],
+)
+def test_pool_that_allows_them_gives_first_and_last(
+    first: bool,  # noqa: FBT001 - a case of the table.
+    last: bool,  # noqa: FBT001 - a case of the table.
+    given: range,
+) -> None:
+    block = Block(IPv4Network("10.0.3.0/29"), allow_first=first, allow_last=last)
+
+    addresses = {block.allocate(str(n)) for n in range(block.usable)}
+
+    assert addresses == {IPv4Address(f"10.0.3.{n}") for n in given}
+
+
+@pytest.mark.parametrize("cidr", ["10.0.3.6/31", "10.0.3.6/32"])
+def test_block_of_one_or_two_addresses_gives_all_of_them(cidr: str) -> None:
+    block = Block(IPv4Network(cidr))
+
+    assert block.usable == IPv4Network(cidr).num_addresses
+    assert block.allocate("a") == IPv4Address("10.0.3.6")
 
 
 def test_full_block_names_cidr_and_size() -> None:
@@ -52,6 +77,20 @@ def test_address_of_another_owner_is_refused_by_name() -> None:
 def test_unusable_address_is_refused(text: str) -> None:
     with pytest.raises(AddressOutOfRangeError):
         Block(IPv4Network("10.0.3.0/24")).take(IPv4Address(text), "default/a")
+
+
+def test_large_block_remembers_a_bounded_number_of_freed_addresses() -> None:
+    """A /64 is never swept to its end; what pods leave behind must not add up for ever."""
+    block = Block(IPv6Network("fd00::/64"))
+    given = set()
+
+    for _ in range(3 * FREED_MAX):
+        address = block.allocate("default/pod")
+        given.add(address)
+        block.release(address)
+
+    assert len(given) == FREED_MAX
+    assert block.used == 0
 
 
 def test_large_block_costs_what_is_used() -> None:

@@ -114,7 +114,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.truth = Truth()
-        self.allocator = ClusterAllocator()
+        self.allocator = ClusterAllocator(surroundings={4: 32, 6: 128})
 
     nodes = st.sampled_from(NODES)
     pools = st.sampled_from(POOLS)
@@ -231,7 +231,7 @@ class AnyOrder(RuleBasedStateMachine):
         """What was granted and not written is forgotten; the rest is learned from the API."""
         truth = self.truth
         truth.granted.clear()
-        self.allocator = ClusterAllocator()
+        self.allocator = ClusterAllocator(surroundings={4: 32, 6: 128})
         for (pool, version), ranges in truth.ranges.items():
             assert self.allocator.define(pool, version, LENGTHS[version], ranges) == []
         if truth.service:
@@ -398,3 +398,14 @@ def test_two_nodes_that_say_they_have_one_address_free_it_when_both_are_gone() -
     allocator.place("b", [])
 
     assert str(allocator.grant("c", "default", 4)) == "10.0.0.0/24"
+
+
+def test_blocks_around_a_nodes_address_are_given_to_no_pod() -> None:
+    """Which network a node is in is not known: its router and other hosts are near."""
+    allocator = ClusterAllocator()
+    allocator.place("a", ["192.168.10.101"])
+    allocator.define("mars", 4, 28, ["192.168.8.0/22"])
+
+    blocks = [str(allocator.grant("b", "mars", 4)) for _ in range(32)]
+
+    assert not [block for block in blocks if block.startswith("192.168.10.")]

@@ -157,6 +157,23 @@ def test_former_life_is_held_until_it_is_known_who_lives() -> None:
     assert addresses.draining == (ip_network("10.0.0.0/24"),)
 
 
+def test_addresses_held_one_by_one_are_no_blocks_once_the_block_is_there() -> None:
+    """An agent that lost its state, and its CiliumNode with it, gets its CIDR back."""
+    addresses = NodeAddresses((4,))
+    held = [ip_address("10.0.0.1"), ip_address("10.0.0.7"), ip_address("10.9.0.7")]
+    addresses.hold("default", [ip_network(address) for address in held])
+    for address in held:
+        addresses.take((address,), f"default/{address}")
+
+    addresses.set_current({"default": [ip_network("10.0.0.0/29")]})
+
+    # The last address of the block is no pod's in it.
+    assert addresses.draining == (ip_network("10.0.0.7/32"), ip_network("10.9.0.7/32"))
+    assert owners(addresses) == {address: f"default/{address}" for address in held}
+    given = {addresses.allocate(f"default/new-{number}")[0] for number in range(5)}
+    assert not given & set(held)
+
+
 def test_address_of_a_pod_elsewhere_is_given_to_nobody_here() -> None:
     addresses = node("10.0.0.0/30")
     addresses.reserve(ip_address("10.0.0.1"), "default/far (on 192.168.10.101)")

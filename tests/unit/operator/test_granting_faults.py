@@ -284,10 +284,10 @@ async def test_pools_and_nodes_are_shown_on_the_health_socket(
 
     assert status == 200
     [pool] = document["pools"]
-    assert (pool["pool"], pool["family"], pool["blocks"]) == ("cluster-pool", "ipv4", 2)
+    assert (pool["pool"], pool["family"], pool["blocks"]) == ("default", "ipv4", 2)
     assert (pool["used"], pool["free"], pool["exhausted"]) == (2, 0, True)
     assert pool["seconds_to_exhaustion"] == 0
     nodes = {node["node"]: node for node in document["nodes"]}
     assert nodes["a"]["cidrs"] == ["10.50.1.0/24"]
-    assert nodes["c"]["waiting_for"] == ["cluster-pool ipv4"]
+    assert nodes["c"]["waiting_for"] == ["default ipv4"]
     assert "allocator full" in nodes["c"]["error"]

@@ -13,8 +13,8 @@ from tests.unit.operator.cluster import add_node, configure, operator
 
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.kube.client import ApiClient
+from ciliate.operator.ipam_metrics import pool_families
 from ciliate.operator.ipam_settings import CLUSTER_POOL
-from ciliate.operator.metrics import ipam_families
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 Series = dict[Key, float]
@@ -158,9 +158,8 @@ def test_pool_that_does_not_grow_has_no_end() -> None:
     """+Inf, so that an alert on few seconds left needs no second case."""
     pool = {"pool": "default", "family": "ipv6", "seconds_to_exhaustion": None}
     numbers = dict.fromkeys(("blocks", "used", "free", "reserved", "draining", "exhausted"), 1)
-    sums = dict.fromkeys(("waiting", "conflicts", "granted", "failed_writes"), 0)
 
-    families = ipam_families({"pools": [pool | numbers], "nodes": [], "problems": []} | sums)
+    families = pool_families([pool | numbers])
 
     ends = [each for each in families if each.name.endswith("seconds_to_exhaustion")]
     assert [list(each.samples) for each in ends] == [[(("default", "ipv6"), math.inf)]]

@@ -101,8 +101,13 @@ async def test_a_range_appended_at_run_time_serves_who_waited(
     ("data", "message"),
     [
         ({"cluster_pool_ipv4_cidr": "10.51.0.0/16"}, "10.50.0.0/16 was taken out of"),
+        ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 ten"}, "'ten' is no CIDR"),
+        ({"cluster_pool_ipv4_cidr": ""}, "must be provided when using ClusterPool"),
+        ({"cluster_pool_ipv4_mask_size": "x"}, "is no whole number"),
         ({"cluster_pool_ipv4_mask_size": "25"}, "was changed from 24 to 25"),
         ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 10.50.9.0/24"}, "collides with clusterCIDR"),
+        ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 10.51.0.0/33"}, "'10.51.0.0/33' is no CIDR"),
+        ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 fd00::/64"}, "CIDR is not v4 family: fd00::"),
     ],
 )
 async def test_a_change_that_is_no_addition_is_refused_and_told(
@@ -119,6 +124,22 @@ async def test_a_change_that_is_no_addition_is_refused_and_told(
         assert message in event.message
         await add_node(client, "b")
         await until_pod_cidrs(client, "b", "10.50.1.0/24")
+
+
+async def test_a_range_that_nobody_uses_can_be_taken_back(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, {"ipam": "cluster-pool", V4: "10.50.0.0/24"})
+    async with operator(server, socket):
+        await add_node(client, "a")
+        await until_pod_cidrs(client, "a", "10.50.0.0/24")
+        await change(client, cluster_pool_ipv4_cidr="10.50.0.0/24 10.96.0.0/24")
+        await until_event(client, "cilium-config", "PoolOverlapsReserved")
+
+        await change(client, cluster_pool_ipv4_cidr="10.50.0.0/24 10.60.0.0/24")
+
+        await add_node(client, "b")
+        await until_pod_cidrs(client, "b", "10.60.0.0/24")
 
 
 async def test_blocks_with_addresses_of_nodes_or_services_are_never_given(

@@ -54,6 +54,7 @@ _OTHERS: Final = {
     "ForNode": "io.k8s.api.discovery.v1",
     "ForZone": "io.k8s.api.discovery.v1",
     "NetworkPolicy": "io.k8s.api.networking.v1",
+    "ServiceCIDR": "io.k8s.api.networking.v1",
     "IPBlock": "io.k8s.api.networking.v1",
     "Eviction": "io.k8s.api.policy.v1",
 }

@@ -1,0 +1,144 @@
+"""Asking the agents of all nodes, and the operator, from wherever kubectl works.
+
+The agents' sockets are root's alone and on no network: their commands are run in their pods, by
+exec. One that does not answer costs its own answer and nothing else.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from ciliate.api.core import PODS, Pod
+from ciliate.cli.cluster_status import NAMESPACE
+from ciliate.errors import CiliateError
+from ciliate.kube.client import ApiClient
+from ciliate.kube.execution import Executed
+
+T = TypeVar("T")
+
+#: So many are asked at once: each is a WebSocket and a process on its node.
+_ASKED_AT_ONCE: Final = 32
+
+_AGENT: Final = ("k8s-app=cilium", "cilium-agent")
+_OPERATOR: Final = ("name=cilium-operator", "cilium-operator")
+
+#: From the start of the command in the pod to its answer, beyond what it waits for.
+ANSWER_S: Final = 15.0
+
+
+class UnansweredError(CiliateError):
+    """An agent, or the operator, gave no answer that can be used."""
+
+    def __init__(self, *, who: str, problem: str) -> None:
+        self.who = who
+        self.problem = problem
+        super().__init__(f"{who} does not answer: {problem}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """What each node's agent answered, and why some did not."""
+
+    by_node: Mapping[str, T]
+    problems: Mapping[str, str]
+
+
+async def agent_pods(client: ApiClient) -> dict[str, Pod]:
+    """Return the agent's pod of each node.
+
+    Raises:
+        KubeError: The API server refuses or does not answer.
+    """
+    label, _ = _AGENT
+    found = await client.list(PODS, namespace=NAMESPACE, label_selector=label)
+    return {
+        pod.spec.node_name: pod
+        for pod in found.items
+        if pod.spec.node_name and pod.metadata.deletion_timestamp is None
+    }
+
+
+async def ask_agents(
+    client: ApiClient,
+    nodes: Iterable[str],
+    words: tuple[str, ...],
+    answer: type[T],
+    *,
+    timeout_s: float = ANSWER_S,
+) -> Answers[T]:
+    """Run `cilium-dbg WORDS -o json` in the agents' pods of `nodes`.
+
+    Raises:
+        KubeError: The API server itself refuses or does not answer.
+    """
+    pods = await agent_pods(client)
+    turns = asyncio.Semaphore(_ASKED_AT_ONCE)
+    found: dict[str, T] = {}
+    problems: dict[str, str] = {}
+
+    async def ask(node: str) -> None:
+        async with turns:
+            try:
+                if node not in pods:
+                    raise UnansweredError(who=f"agent of {node}", problem="it has no pod")
+                found[node] = await _ask(
+                    client, pods[node], _AGENT[1], words, answer, timeout_s=timeout_s
+                )
+            except CiliateError as error:
+                problems[node] = str(error)
+
+    async with asyncio.TaskGroup() as tasks:
+        for node in sorted(set(nodes)):
+            tasks.create_task(ask(node))
+    return Answers(found, problems)
+
+
+async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T]) -> T:
+    """Run `cilium-dbg operator WORDS -o json` where it leads: the others have no answer.
+
+    Raises:
+        UnansweredError: None has one.
+        KubeError: The API server itself refuses or does not answer.
+    """
+    label, container = _OPERATOR
+    pods = (await client.list(PODS, namespace=NAMESPACE, label_selector=label)).items
+    problem = "it has no pod"
+    for pod in pods:
+        try:
+            return await _ask(
+                client, pod, container, ("operator", *words), answer, timeout_s=ANSWER_S
+            )
+        except CiliateError as error:
+            problem = str(error)
+    raise UnansweredError(who="operator", problem=problem)
+
+
+async def _ask(
+    client: ApiClient,
+    pod: Pod,
+    container: str,
+    words: tuple[str, ...],
+    answer: type[T],
+    *,
+    timeout_s: float,
+) -> T:
+    name = pod.metadata.name
+    done = await client.execute(
+        name,
+        ("cilium-dbg", *words, "-o", "json"),
+        namespace=NAMESPACE,
+        container=container,
+        timeout_s=timeout_s,
+    )
+    try:  # A command that finds something exits with 1, and has an answer all the same.
+        return msgspec.json.decode(done.stdout, type=answer)
+    except msgspec.MsgspecError as error:
+        raise UnansweredError(who=f"pod {name}", problem=_said(done, error)) from error
+
+
+def _said(done: Executed, error: msgspec.MsgspecError) -> str:
+    text = done.stderr.decode(errors="replace").strip()
+    return text.splitlines()[-1] if text else f"exit code {done.exit_code}: {error}"

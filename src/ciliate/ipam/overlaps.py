@@ -1,0 +1,29 @@
+"""Which claims of CIDRs share addresses: one pass over all of them, sorted. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ciliate.ipam.carving import Cidr
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A CIDR that a node has, or drains."""
+
+    cidr: Cidr
+    node: str
+    draining: bool = False
+
+
+def overlaps(claims: Iterable[Claim]) -> Iterator[tuple[Claim, Claim]]:
+    """Yield each pair of claims that share an address.
+
+    CIDRs nest or are disjoint: sorted, those that a claim lies in are the ones still open.
+    """
+    around: list[Claim] = []
+    for claim in sorted(claims, key=lambda c: (c.cidr, c.node)):
+        while around and not around[-1].cidr.contains(claim.cidr):
+            around.pop()
+        for other in around:
+            yield other, claim
+        around.append(claim)

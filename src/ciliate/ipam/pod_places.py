@@ -1,0 +1,97 @@
+"""Where pods live: their addresses by the node's address, and whose address that is. Pure.
+
+An endpoint names its node by address. The node's record may be gone while its pods live on: then
+their addresses are used by "node at ADDRESS", until a node with that address is known again.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ciliate.ipam.carving import Cidr
+
+#: Told the address of a pod, and who uses it.
+Note = Callable[[Cidr, str], None]
+
+
+class PodPlaces:
+    """Pods and nodes' own addresses; `occupy` and `vacate` are told what changes."""
+
+    def __init__(self, *, occupy: Note, vacate: Note) -> None:
+        self._occupy = occupy
+        self._vacate = vacate
+        #: How many endpoints have each address.
+        self._pods: dict[str, dict[tuple[int, int], int]] = {}
+        self._places: dict[str, tuple[str, ...]] = {}
+        self._node_at: dict[str, str] = {}
+
+    def knows(self, node: str) -> bool:
+        """Whether an address of `node` is known."""
+        return node in self._places
+
+    def node_at(self, address: str) -> str | None:
+        """Return the node that has `address` as its own."""
+        return self._node_at.get(address)
+
+    def place(self, node: str, addresses: Iterable[str]) -> tuple[set[str], set[str]]:
+        """Make `addresses` those of `node`; return which it no longer has, and which are new."""
+        old, new = self._places.get(node, ()), tuple(dict.fromkeys(addresses))
+        if new:
+            self._places[node] = new
+        else:
+            self._places.pop(node, None)
+        gone, came = set(old) - set(new), set(new) - set(old)
+        for address in gone:
+            # Another node may say that it has the address, too.
+            heir = next((n for n, own in self._places.items() if address in own), None)
+            self._hand_over(address, heir)
+        for address in came:
+            self._hand_over(address, node)
+        return gone, came
+
+    def appeared(self, at: str, pod: Cidr) -> None:
+        """Note an endpoint's address on the node at `at`."""
+        pods = self._pods.setdefault(at, {})
+        key = pod.version, pod.first
+        pods[key] = pods.get(key, 0) + 1
+        if pods[key] == 1:
+            self._occupy(pod, self._holder(at))
+
+    def vanished(self, at: str, pod: Cidr) -> None:
+        """Note the end of an endpoint that was noted."""
+        pods = self._pods[at]
+        key = pod.version, pod.first
+        pods[key] -= 1
+        if not pods[key]:
+            del pods[key]
+            self._vacate(pod, self._holder(at))
+        if not pods:
+            del self._pods[at]
+
+    def of(self, node: str) -> Iterator[Cidr]:
+        """Yield the addresses of the node's pods."""
+        for at in self._places.get(node, ()):
+            for key in self._pods.get(at, ()):
+                yield Cidr.host(*key)
+
+    def uses(self) -> Iterator[tuple[Cidr, str]]:
+        """Yield every pod's address and who uses it."""
+        for at, pods in self._pods.items():
+            holder = self._holder(at)
+            for key in pods:
+                yield Cidr.host(*key), holder
+
+    def _holder(self, at: str) -> str:
+        return self._node_at.get(at) or f"node at {at}"
+
+    def _hand_over(self, address: str, node: str | None) -> None:
+        """Make the pods at an address those of `node`, or of nobody known."""
+        old = self._holder(address)
+        if node is None:
+            self._node_at.pop(address, None)
+        else:
+            self._node_at[address] = node
+        new = self._holder(address)
+        if new != old:
+            for key in self._pods.get(address, ()):
+                # The new use first: no block is free in between.
+                self._occupy(Cidr.host(*key), new)
+                self._vacate(Cidr.host(*key), old)

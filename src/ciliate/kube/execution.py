@@ -1,0 +1,116 @@
+"""Running a command in a pod's container, as `kubectl exec` does, without input.
+
+The protocol is Kubernetes' remote command over a WebSocket: the first octet of each message is
+its channel, and the last message, on channel 3, is a Status that says how the command ended
+(k8s.io/apimachinery/pkg/util/remotecommand). Version 5 differs from 4 only in how input ends.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from ciliate.api.core import PODS
+from ciliate.kube.document import target_of
+from ciliate.kube.errors import InvalidError, UnavailableError
+from ciliate.kube.transport import Transport
+
+_PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+#: What a command may print, if its caller does not say: the agent's longest answer.
+OUTPUT_BYTES_MAX: Final = 256 * 1024 * 1024
+
+_STDOUT, _STDERR, _STATUS = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """How a command ended, and what it printed."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class _Cause(msgspec.Struct, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
+class _Details(msgspec.Struct, frozen=True):
+    causes: tuple[_Cause, ...] = ()
+
+
+class _End(msgspec.Struct, frozen=True):
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    details: _Details = _Details()
+
+
+async def execute(
+    transport: Transport,
+    pod: str,
+    command: tuple[str, ...],
+    *,
+    namespace: str,
+    container: str,
+    timeout_s: float,
+    output_bytes_max: int,
+) -> Executed:
+    """Run `command` to its end. `transport` is an `ApiClient`'s; see there.
+
+    Raises:
+        UnavailableError: The node does not answer, or not within `timeout_s`.
+        InvalidError: The command was not run, or printed more than `output_bytes_max`.
+        KubeError: The API server refuses.
+    """
+    target = target_of(PODS, namespace, pod, "exec")
+    params = [
+        ("container", container),
+        ("stdout", "true"),
+        ("stderr", "true"),
+        *(("command", word) for word in command),
+    ]
+    path = PODS.path(namespace=namespace, name=pod, subresource="exec")
+    printed = {_STDOUT: bytearray(), _STDERR: bytearray()}
+    end: bytes | None = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            messages = transport.messages(
+                path, verb="exec", target=target, params=params, protocols=_PROTOCOLS
+            )
+            async for message in messages:
+                channel, content = message[:1], message[1:]
+                if channel == bytes([_STATUS]):
+                    end = content
+                    break
+                if channel and channel[0] in printed:
+                    printed[channel[0]] += content
+                if sum(map(len, printed.values())) > output_bytes_max:
+                    detail = f"{command[0]} printed more than {output_bytes_max} octets"
+                    raise InvalidError(verb="exec", target=target, detail=detail)
+    except TimeoutError as error:
+        detail = f"{' '.join(command)} has not ended within {timeout_s:g} s"
+        raise UnavailableError(verb="exec", target=target, detail=detail) from error
+    if end is None:
+        detail = f"the connection ended before {command[0]} did"
+        raise UnavailableError(verb="exec", target=target, detail=detail)
+    code = _exit_code(end, target=target)
+    return Executed(code, bytes(printed[_STDOUT]), bytes(printed[_STDERR]))
+
+
+def _exit_code(status: bytes, *, target: str) -> int:
+    try:
+        end = msgspec.json.decode(status, type=_End)
+    except msgspec.MsgspecError:
+        end = _End(message=status[:200].decode(errors="replace"))
+    if end.status == "Success":
+        return 0
+    for cause in end.details.causes:
+        if cause.reason == "ExitCode" and cause.message.isdecimal():
+            if end.message and int(cause.message) in (126, 127) and "exec:" in end.message:
+                break  # It was never started: the message says why.
+            return int(cause.message)
+    detail = end.message or "the command was not run"
+    raise InvalidError(verb="exec", target=target, detail=detail, reason=end.reason)

@@ -1,0 +1,116 @@
+"""Labs whose pods get address or interface from the reference plugins of Debian."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.lab.cluster import Cluster, eventually
+from tests.lab.faulty_node import FaultyNode
+
+PLUGINS: Final = Path("/usr/lib/cni")
+CONFLIST: Final = "/etc/cni/net.d/05-cilium.conflist"
+#: Where host-local keeps its books in these tests: a node's own folder, gone with the lab.
+BOOKS: Final = "/run/host-local"
+
+#: The newest version that Debian's plugins speak.
+VERSION: Final = "1.0.0"
+
+NODES: Final = ("k8s-ctr", "k8s-w1")
+
+
+def needs_plugins(*names: str) -> pytest.MarkDecorator:
+    """Skip where the reference plugins are not installed."""
+    missing = [name for name in names if not (PLUGINS / name).exists()]
+    return pytest.mark.skipif(bool(missing), reason=f"no CNI plugins {missing} in {PLUGINS}")
+
+
+def write_file(node: FaultyNode, path: str, text: str, *, mode: int = 0o644) -> None:
+    """Put a file into the machine, whole or not at all."""
+
+    def write() -> None:
+        draft = Path(f"{path}.draft")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(text)
+        draft.chmod(mode)
+        draft.rename(path)
+
+    node.inside(write)
+
+
+def a_list(*plugins: Mapping[str, Any], name: str = "test") -> str:
+    """A configuration list."""
+    return json.dumps({"cniVersion": VERSION, "name": name, "plugins": list(plugins)})
+
+
+def host_local(*subnets: str, **more: Any) -> dict[str, Any]:
+    """The IPAM section of host-local."""
+    ranges = [[{"subnet": subnet}] for subnet in subnets]
+    return {"type": "host-local", "dataDir": BOOKS, "ranges": ranges, **more}
+
+
+def reconfigure(
+    lab: Cluster, lists: Callable[[FaultyNode], str] | None, *settings: str
+) -> list[FaultyNode]:
+    """Give the cluster other settings, every node its own list, and restart the agents.
+
+    Without `lists` the agents write the file.
+    """
+    words = [word for setting in settings for word in ("--set", setting)]
+    lab.lab("upgrade", *words)
+    nodes = [FaultyNode(lab, name) for name in NODES]
+    for node in nodes:
+        if lists is not None:
+            write_file(node, CONFLIST, lists(node))
+        node.replace_agent()
+    for node in nodes:
+        node.wait_agent()
+    return nodes
+
+
+def booked(node: FaultyNode, network: str = "test") -> dict[str, str]:
+    """What host-local has given on the node: address -> container id."""
+
+    def read() -> dict[str, str]:
+        folder = Path(BOOKS) / network
+        found = {}
+        for name in os.listdir(folder) if folder.is_dir() else ():
+            if name[0].isdigit():
+                found[name.replace("_", ":")] = (folder / name).read_text().split()[0]
+        return found
+
+    return node.inside(read)
+
+
+def pings(lab: Cluster, pod: str, address: str) -> bool:
+    """Whether the pod is answered within a few tries."""
+    done = lab.lab("exec", pod, "--", "ping", "-c", "1", "-W", "1", address, check=False)
+    return "1 received" in done.stdout
+
+
+def internet_of(address: str) -> str:
+    """The web server's address of the family of `address`."""
+    return "2001:db8:113::10" if ":" in address else "203.0.113.10"
+
+
+def pod_ips(lab: Cluster, name: str) -> list[str]:
+    """A pod's addresses, one of each family."""
+    return [each["ip"] for each in lab.object("pod", name)["status"]["podIPs"]]
+
+
+def await_ping(lab: Cluster, pod: str, address: str) -> None:
+    """Wait until the pod is answered: routes follow a pod's CiliumEndpoint."""
+    eventually(lambda: pings(lab, pod, address), what=f"answer of {address} to {pod}")
+
+
+def seen_by_internet(lab: Cluster, pod: str) -> str:
+    """The client address that the web server behind every eth0 saw."""
+    text = lab.exec(pod, "curl", "-s", "-m", "5", "http://203.0.113.10/")
+    return text.partition("client=")[2].split(":")[0]
+
+
+def delete_pods(lab: Cluster, *names: str) -> None:
+    """Delete pods and wait until they are gone."""
+    lab.kubectl("delete", "pod", *names, "--wait=true", "--timeout=30s")

@@ -1,0 +1,44 @@
+"""Where Services' addresses are: ServiceCIDRs where the API has them (a small fake of it)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.unit.kube.conftest import FakeApi, eventually
+
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.kube.client import ApiClient
+from ciliate.kube.credentials import Credentials
+from ciliate.kube.transport import Limits
+from ciliate.operator.service_range import ServiceRange
+
+PATH = "/apis/networking.k8s.io/v1/servicecidrs"
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeApi]:
+    server = FakeApi()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def test_service_cidrs_come_and_go(api: FakeApi) -> None:
+    limits = Limits(request_s=2.0, connect_s=0.5, silence_s=0.2, probe_s=0.2)
+    allocator = ClusterAllocator()
+    allocator.define("default", 4, 24, ["10.96.0.0/22"])
+    await api.put(f"{PATH}/kubernetes", {"spec": {"cidrs": ["10.96.0.0/24"]}})
+    async with ApiClient(Credentials(api.url), limits=limits) as client:
+
+        async def follow() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                await ServiceRange(client, allocator).start(tasks)
+
+        task = asyncio.ensure_future(follow())
+        await eventually(lambda: allocator.free("default", 4) == 3)
+        await api.put(f"{PATH}/more", {"spec": {"cidrs": ["10.96.2.0/23"]}})
+        await eventually(lambda: allocator.free("default", 4) == 1)
+        await api.remove(f"{PATH}/more")
+        await eventually(lambda: allocator.free("default", 4) == 3)
+        task.cancel()
+        await asyncio.wait([task])
