@@ -110,7 +110,7 @@ def _overlaps(about: str, cidrs: tuple[str, ...], state: ClusterState) -> Iterat
     for text in cidrs:
         cidr = Cidr.parse(text)
         for service in state.service_cidrs:
-            if Cidr.of(service).overlaps(cidr):
+            if Cidr.parse(str(service)).overlaps(cidr):
                 yield Problem(about, f"{text} overlaps the Services' {service}", "choose another")
         for node in state.nodes:
             for address in _internal_ips(node):
