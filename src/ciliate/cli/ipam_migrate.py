@@ -169,6 +169,7 @@ class _Migration:
                     changes={**record.changes, **self._changes},
                     former={**former, **record.former},
                     phase=Phase.SETTINGS.value,
+                    agents={},  # Everybody reads them: nodes that were through restart again.
                     nodes=tuple(node.name for node in state.nodes),
                 )
             if self._dry_run:

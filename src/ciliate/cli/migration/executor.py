@@ -6,6 +6,7 @@ and the nodes in reverse order.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -16,14 +17,16 @@ from ciliate.cli.migration.cluster import MigrationCluster
 from ciliate.cli.migration.errors import (
     AgentNotReadyError,
     EndpointsChangedError,
+    MigrationError,
     NoCIDRsError,
     NodeGoneError,
     OperatorNotReadyError,
+    StoppedError,
 )
 from ciliate.cli.migration.model import Endpoints, NodeState, Phase, Record
 from ciliate.cli.migration.plan import awaited, to_empty
 from ciliate.errors import CiliateError
-from ciliate.kube.errors import UnavailableError
+from ciliate.kube.errors import KubeError, UnavailableError
 
 #: How often what is waited for is looked at, in seconds. One look lists the cluster's pods.
 _LOOK_S: Final = 0.3
@@ -52,14 +55,17 @@ class Executor:
         """Bring the migration to its end; return its record.
 
         Raises:
-            CiliateError: A step failed. The record says how far it is; nothing goes back by itself.
+            MigrationError: A step failed. The record says how far it is; nothing goes back by itself.
         """
         try:
             return await self._run(record)
         except CiliateError as error:
-            latest = await self.cluster.read_record() or record
-            await self.cluster.write_record(msgspec.structs.replace(latest, failure=str(error)))
-            raise
+            stopped = error if isinstance(error, MigrationError) else StoppedError(str(error))
+            with contextlib.suppress(KubeError):  # Perhaps it is the API server that is away.
+                latest = await self.cluster.read_record() or record
+                failed = msgspec.structs.replace(latest, failure=str(stopped))
+                await self.cluster.write_record(failed)
+            raise stopped from error
 
     async def _run(self, record: Record) -> Record:
         record = msgspec.structs.replace(record, failure="")
@@ -82,14 +88,15 @@ class Executor:
         self.teller.done(f"cilium-config: {len(record.changes)} keys written")
         # After the write: whoever starts from now on has read it. In a run that was killed here
         # some have already, and restart once more.
-        agents = await self.cluster.agent_uids()
-        if record.taking_back:
+        agents, nodes = await self.cluster.agent_uids(), record.nodes
+        if record.taking_back:  # Nodes that were not reached have nothing to take back.
             agents = {node: uid for node, uid in agents.items() if uid != record.agents.get(node)}
+            nodes = tuple(node for node in nodes if node in agents)
         record = msgspec.structs.replace(
             record,
             agents=agents,
             operators=tuple(await self.cluster.operators()),
-            nodes=tuple(node for node in record.nodes if node in agents),
+            nodes=nodes,
         )
         return await self._at(record, Phase.OPERATOR)
 
@@ -112,9 +119,9 @@ class Executor:
             self.teller.done(f"{title}: has left the cluster")
             return
         said = []
-        if record.agents.get(name) in (None, before.agent.uid if before.agent else None):
+        if before.agent is not None and before.agent.uid == record.agents.get(name):
             self.teller.doing(f"{title}: its agent restarts")
-            await self.cluster.delete_pods((record.agents.get(name, ""),))
+            await self.cluster.delete_pods((before.agent.uid,))
             said.append("agent restarted")
         await self._agent_ready(record, name)
         config = await self.cluster.settings()
