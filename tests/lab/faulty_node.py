@@ -197,7 +197,8 @@ class FaultyNode:
 
     def allocations(self) -> dict[str, str]:
         """Every address in use with its owner, as `dbg status --verbose` shows them."""
-        return dict(self.asked("healthz")["ipam"].get("allocations", {}))
+        found = self.asked("healthz")["ipam"].get("allocations", {})
+        return {_address(key): owner for key, owner in found.items()}
 
     def pod_links(self) -> set[str]:
         """The names of pods' host-side interfaces."""
@@ -219,7 +220,7 @@ class FaultyNode:
         owned = (self.asked("healthz") or {"ipam": {"allocations": {}}})["ipam"]["allocations"]
         return Books(
             endpoints=endpoints,
-            allocated={address for address, owner in owned.items() if owner != "router"},
+            allocated={_address(key) for key, owner in owned.items() if owner != "router"},
             links=len(self.pod_links()),
             files=self.state_files(),
             interfaces=self.map_size("interfaces"),
@@ -276,6 +277,11 @@ class Books:
         if self.routes != given:
             found.append(f"routes {sorted(self.routes)}")
         return "; ".join(found)
+
+
+def _address(key: str) -> str:
+    """The address of an allocation, which bears its pool's name unless that is the default's."""
+    return key.rpartition("/")[2]
 
 
 def _is_dead(pid: int) -> bool:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ciliate.agent.context import Context
 from ciliate.agent.pod_cidrs import PodCIDRs
 from ciliate.agent.pool_demand import PoolDemand
-from ciliate.api.core import NAMESPACES, PODS
+from ciliate.api.core import NAMESPACES, PODS, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.request import Add, PodReference
@@ -56,6 +57,14 @@ class AddressSource(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """An ADD that waits for an address."""
+
+    pod: PodReference
+    deleted: bool = False
+
+
 class OwnAddresses:
     """Addresses out of this node's blocks: one of each family, of the pool the pod asks for."""
 
@@ -72,9 +81,11 @@ class OwnAddresses:
         self._addresses = addresses
         self._pod_cidrs = pod_cidrs
         self._demand = demand
-        self._waiting = 0
+        self._waiting: list[_Waiting] = []
         self._news = asyncio.Event()  # Something may be free now that was not.
         addresses.listen(self._news.set)
+        if demand is not None:
+            context.cluster.pods.add_listener(self._pod_changed)
 
     async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
         """Return the pod's addresses, IPv6 first; waits for a CIDR that the node lacks.
@@ -90,7 +101,7 @@ class OwnAddresses:
                 try:
                     addresses = self._addresses.allocate(owner, pools)
                 except (PoolNotReadyError, PoolExhaustedError, BlockExhaustedError) as error:
-                    if not await self._wait(owner, pools, error, deadline):
+                    if not await self._wait(request.pod, pools, error, deadline):
                         raise
                 else:
                     break
@@ -103,18 +114,24 @@ class OwnAddresses:
         return addresses
 
     async def _wait(
-        self, owner: str, pools: dict[int, str], error: IPAMError, deadline: float
+        self, pod: PodReference, pools: dict[int, str], error: IPAMError, deadline: float
     ) -> bool:
-        """Wait until an address may be free; False when that cannot be expected (any more)."""
+        """Wait until an address may be free; False when that cannot be expected (any more).
+
+        Raises:
+            CniError: The time is over, with the reason; or the pod was deleted.
+        """
+        owner = f"{pod.namespace}/{pod.name}"
         if self._demand is not None:
             for version, pool in pools.items():
                 self._demand.unmet(pool, version, owner)
         elif not isinstance(error, PoolNotReadyError):
             return False  # The one CIDR is full, and stays the one.
-        if self._waiting >= WAITING_MAX:
+        if len(self._waiting) >= WAITING_MAX:
             return False
         self._news.clear()
-        self._waiting += 1
+        waiting = _Waiting(pod)
+        self._waiting.append(waiting)
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
                 await self._news.wait()
@@ -128,8 +145,27 @@ class OwnAddresses:
                 ) from error
             return False
         finally:
-            self._waiting -= 1
+            self._waiting.remove(waiting)
+        if waiting.deleted:
+            # Its DEL, and the next pod of its name, need not wait until the time is over.
+            problem = f"pod {owner} was deleted while it waited for an address"
+            raise CniError(CniCode.TRY_AGAIN_LATER, problem, f"pod {owner}")
         return True
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """A deleted pod needs no address any more: its ADD ends, and its demand goes with it."""
+        assert self._demand is not None, "listened to with demand alone"
+        if old is None or new is not None:
+            return
+        meta = old.metadata
+        for waiting in self._waiting:
+            if waiting.pod in (
+                PodReference(meta.namespace, meta.name, meta.uid),
+                PodReference(meta.namespace, meta.name),
+            ):
+                waiting.deleted = True
+                self._news.set()
+        self._demand.satisfied(f"{meta.namespace}/{meta.name}")
 
     def _give_up_place(self, pod: PodReference) -> None:
         """Forget the demand of a pod that was deleted while it waited: nobody asks again."""

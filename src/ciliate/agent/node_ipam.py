@@ -24,7 +24,6 @@ from ciliate.agent.node import (
 from ciliate.agent.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.agent.pool_demand import PoolDemand
 from ciliate.agent.router import Router
-from ciliate.api.core import Pod
 from ciliate.ipam.node import NodeAddresses
 from ciliate.reconcile.reconciler import Reconciler
 
@@ -100,17 +99,11 @@ class NodeIPAM:
         self.context.cluster.nodes.add_listener(lambda _old, _new: wake())
         if self.demand is not None:
             self.demand.listen(wake)
-            self.context.cluster.pods.add_listener(self._pod_changed)
             self.context.tasks.create_task(self._close_idle(self.demand))
         self.context.tasks.create_task(self.announcement.run())
         await self.pod_cidrs.ready(progress)
         await self.router.choose(self.context.own.name)
         wake()
-
-    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        """A pod that is deleted while it waits for a CIDR needs none any more."""
-        if new is None and old is not None and self.demand is not None:
-            self.demand.satisfied(f"{old.metadata.namespace}/{old.metadata.name}")
 
     async def _close_idle(self, demand: PoolDemand) -> None:
         """Give CIDRs back that were not used for a while, until cancelled."""

@@ -214,7 +214,7 @@ class Granting:
             _log.info("node %s: CIDRs %s", name, " ".join(pools))
         if decision.error and decision.error != node.status.ipam.operator_status.error:
             _log.warning("node %s: %s", name, decision.error)
-            reason = "CIDRPoolExhausted" if decision.exhausted else "CIDRAllocationFailed"
+            reason = "CIDRPoolExhausted" if decision.short_of else "CIDRAllocationFailed"
             self._events.record(
                 _reference(node),
                 severity=Severity.WARNING,

@@ -47,7 +47,6 @@ class Decision:
     pod_cidrs: tuple[str, ...] | None = None
     allocated: tuple[AllocatedPool, ...] | None = None
     error: str = ""
-    exhausted: bool = False  # A pool has blocks, and all of them are in use.
     short_of: frozenset[tuple[str, int]] = frozenset()
     strays: tuple[Cidr, ...] = ()
     outside: tuple[tuple[str, Cidr], ...] = ()
@@ -74,13 +73,11 @@ def fill_pod_cidrs(
     missing = [v for v in versions if all(cidr.version != v for cidr in present)]
     given: list[Cidr] = []
     short_of: set[tuple[str, int]] = set()
-    exhausted = False
     if not unreadable:
         for version in missing:
             try:
                 given.append(allocator.grant(name, CLUSTER_POOL, version, listed=present))
             except PoolExhaustedError as error:
-                exhausted = True
                 short_of.add((CLUSTER_POOL, version))
                 problems.append(str(error))
             except PoolMissingError as error:
@@ -98,7 +95,6 @@ def fill_pod_cidrs(
     return Decision(
         pod_cidrs=filled,
         error="; ".join(problems),
-        exhausted=exhausted,
         short_of=frozenset(short_of),
         strays=tuple(allocator.strays(name)),
     )
@@ -132,7 +128,6 @@ def satisfy_demand(
         if pool not in allocator.pools.families
     ]
     short_of = set()
-    exhausted = False
     for pool, version, count in _demand(node):
         try:
             _satisfy(allocator, name, holdings, (pool, version, count), usable)
@@ -149,7 +144,6 @@ def satisfy_demand(
     return Decision(
         allocated=_entries(holdings) if changed and not unreadable else None,
         error="; ".join(problems),
-        exhausted=exhausted,
         short_of=frozenset(short_of),
         strays=tuple(allocator.strays(name)),
         outside=outside,
