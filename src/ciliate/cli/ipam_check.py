@@ -16,7 +16,7 @@ import msgspec
 
 from ciliate.api.ipam_audit import CheckReport, Evidence, Finding, Severity
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
-from ciliate.cli.durations import DURATION
+from ciliate.cli.duration import DURATION
 from ciliate.cli.finding_list import counted, render_findings
 from ciliate.cli.name_completion import complete_nodes
 from ciliate.cli.output import output_option, render

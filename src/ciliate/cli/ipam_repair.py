@@ -10,7 +10,7 @@ import click
 
 from ciliate.api.ipam_audit import RepairRecord, RepairReport
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
-from ciliate.cli.durations import DURATION
+from ciliate.cli.duration import DURATION
 from ciliate.cli.finding_list import counted, render_repair, render_repairs
 from ciliate.cli.name_completion import complete_nodes
 from ciliate.cli.output import output_option, render
