@@ -14,6 +14,7 @@ from ciliate.cli.migration.cluster import MigrationCluster
 from ciliate.cli.migration.errors import (
     NothingToResumeError,
     NothingToTakeBackError,
+    PlanRefusedError,
     RefusedError,
     UnderWayError,
 )
@@ -227,7 +228,7 @@ class _Migration:
         else:
             click.echo(render_plan(plan), nl=False)
         if plan.refused:
-            raise RefusedError(plan.refused)
+            raise PlanRefusedError(len(plan.refused))
 
 
 def _record(state: ClusterState, target: str, changes: Mapping[str, str | None]) -> Record:

@@ -79,6 +79,15 @@ class RefusedError(MigrationError):
         super().__init__(f"nothing was changed; what stands in the way:\n{listed}")
 
 
+class PlanRefusedError(MigrationError):
+    """A dry run has shown problems."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        stand = "1 problem stands" if count == 1 else f"{count} problems stand"
+        super().__init__(f"{stand} in the way: solve what is shown above first")
+
+
 class UnderWayError(MigrationError):
     """Another migration was begun and has not ended."""
 

@@ -98,10 +98,11 @@ def _too_small(
     about: str, cidrs: tuple[str, ...] | list[str], block_length: int, nodes: int
 ) -> Iterator[Problem]:
     blocks = sum(1 << max(0, block_length - Cidr.parse(cidr).length) for cidr in cidrs)
+    count = "1 block" if blocks == 1 else f"{blocks} blocks"
     if blocks < nodes:
         yield Problem(
             about,
-            f"{' '.join(cidrs)} has {blocks} blocks of /{block_length} for {nodes} nodes",
+            f"{' '.join(cidrs)} has {count} of /{block_length} for {nodes} nodes",
             "add a range, or make the blocks smaller",
         )
 
