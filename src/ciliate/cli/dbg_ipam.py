@@ -17,7 +17,7 @@ from ciliate.api.ipam_audit import (
     RepairRequest,
 )
 from ciliate.cli.duration import DURATION
-from ciliate.cli.finding_list import counted, render_findings, render_repair, render_repairs
+from ciliate.cli.ipam.finding_list import counted, render_findings, render_repair, render_repairs
 from ciliate.cli.output import output_option, render
 from ciliate.cli.table import align
 

@@ -1,9 +1,9 @@
-"""`cli/ipam_migrate.py`: words that make no sense together are refused before anything is asked."""
+"""`cli/ipam/migrate.py`: words that make no sense together are refused before anything is asked."""
 
 import pytest
 from click.testing import CliRunner
 
-from ciliate.cli.ipam_migrate import command
+from ciliate.cli.ipam.migrate import command
 
 
 @pytest.mark.parametrize(
