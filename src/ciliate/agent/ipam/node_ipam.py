@@ -30,6 +30,9 @@ from ciliate.reconcile.reconciler import Reconciler
 #: A node begins to give addresses at a random place of its block; this many places.
 _STARTS: Final = 1 << 16
 
+#: How often idle CIDRs are looked for when nothing happens: demand of pods that gave up expires.
+_IDLE_LOOK_S: Final = 60.0
+
 _NODE_IP_OWNER: Final = "node-ip (excluded)"
 
 AnyReconciler = Reconciler[Any, Any]
@@ -99,6 +102,7 @@ class NodeIPAM:
         self.context.cluster.nodes.add_listener(lambda _old, _new: wake())
         if self.demand is not None:
             self.demand.listen(wake)
+            self.addresses.listen(self.demand.freed)  # What came too late may be idle at once.
             self.context.tasks.create_task(self._close_idle(self.demand))
         self.context.tasks.create_task(self.announcement.run())
         await self.pod_cidrs.ready(progress)
@@ -113,7 +117,7 @@ class NodeIPAM:
             due_s = demand.close_idle()
             woken.clear()
             try:
-                async with asyncio.timeout(due_s):
+                async with asyncio.timeout(_IDLE_LOOK_S if due_s is None else due_s):
                     await woken.wait()
             except TimeoutError:
                 continue

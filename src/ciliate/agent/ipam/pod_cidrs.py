@@ -37,10 +37,11 @@ CIDRs = dict[str, list[IPNetwork]]
 
 
 class HeldCIDR(msgspec.Struct, frozen=True):
-    """A CIDR in the file, with its pool."""
+    """A CIDR in the file, with its pool, and whether new addresses came out of it."""
 
     pool: str
     cidr: str
+    current: bool = False
 
 
 class CIDRFile:
@@ -88,6 +89,7 @@ class PodCIDRs:
         self._changed = asyncio.Event()
         self._told: set[str] = set()
         self._yields = False  # To another node's claim, which may end.
+        self._was_current: set[IPNetwork] = set()  # In the life before, until this one begins.
         #: CIDRs that are being given back: no longer ours, whatever the CiliumNode still says.
         self.closing: set[IPNetwork] = set()
         self._sources: Mapping[str, Callable[[], CIDRs]] = {
@@ -102,7 +104,9 @@ class PodCIDRs:
     def recall(self) -> None:
         """Hold what this node ever held and may still have pods in; then `take`, then `refresh`."""
         for saved in self._file.load():
-            self._addresses.hold(saved.pool, self._read((saved.cidr,), "the state file"))
+            cidrs = self._read((saved.cidr,), "the state file")
+            self._addresses.hold(saved.pool, cidrs)
+            self._was_current.update(cidrs if saved.current else ())
         self._addresses.hold(DEFAULT_POOL, self._own.pod_cidrs)
         found = self._cilium_node()
         if found is None:
@@ -120,7 +124,9 @@ class PodCIDRs:
         self._cluster.nodes.add_listener(self._cilium_node_changed)
         if self._cluster.pools is not None:
             self._cluster.pools.add_listener(lambda _old, _new: self.refresh())
+        self._cluster.known_nodes.add_listener(lambda _old, _new: self._other_changed())
         self.refresh()
+        self._was_current.clear()
         self._save()
 
     async def ready(self, progress: Progress) -> None:
@@ -204,7 +210,11 @@ class PodCIDRs:
 
     def _cilium_node_changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
         names = {node.metadata.name for node in (old, new) if node is not None}
-        if self._own.name in names or self._yields:
+        if self._own.name in names:
+            self.refresh()
+
+    def _other_changed(self) -> None:
+        if self._yields:  # Perhaps that was the claim we yield to.
             self.refresh()
 
     def _may_hold(self, cidr: IPNetwork) -> bool:
@@ -214,7 +224,7 @@ class PodCIDRs:
         """
         if cidr in self.closing:
             return False
-        if cidr in self._addresses.cidrs:
+        if cidr in self._addresses.cidrs or cidr in self._was_current:
             return True
         for node in self._cluster.known_nodes:
             if node.is_local:
@@ -289,4 +299,7 @@ class PodCIDRs:
         return found
 
     def _save(self) -> None:
-        self._file.save(HeldCIDR(held.pool, str(held.cidr)) for held in self._addresses.held)
+        self._file.save(
+            HeldCIDR(held.pool, str(held.cidr), current=not held.draining)
+            for held in self._addresses.held
+        )
