@@ -59,7 +59,7 @@ def test_holder_keeps_its_cidr_over_a_restart_under_a_false_claim(tmp_path: Path
 
 def test_who_comes_second_gives_no_address_until_the_first_lets_go(tmp_path: Path) -> None:
     cluster, addresses = life(tmp_path / "cidrs", thief(), own_node())
-    assert addresses.cidrs == ()
+    assert not addresses.cidrs
 
     tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.0.1.0/24"))
 
@@ -70,7 +70,7 @@ async def test_claim_of_a_node_that_is_gone_holds_nobody_back(tmp_path: Path) ->
     cluster, addresses = life(tmp_path / "cidrs", thief(), own_node())
 
     withdraw(cluster.nodes, "k8s-w1")
-    assert addresses.cidrs == ()  # Its Node may live: its pods, too.
+    assert not addresses.cidrs  # Its Node may live: its pods, too.
     await cluster.known_nodes._forget_deleted()
 
     assert addresses.cidrs == (MINE,)
