@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ciliate.agent.address_source import AddressSource
 from ciliate.agent.bookkeeping import Bookkeeping
 from ciliate.agent.chained import ChainedPods
 from ciliate.agent.identities import IdentityKeeper
+from ciliate.agent.ipam.address_source import AddressSource
 from ciliate.agent.keyed_locks import KeyedLocks
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError

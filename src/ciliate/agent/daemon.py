@@ -19,22 +19,22 @@ from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.collection import FlowCollector
 from ciliate.agent.context import Context, Paths
-from ciliate.agent.delegated import DelegatedAddresses, DelegatedAttachments
 from ciliate.agent.devices import DeviceWatch, observe_devices
 from ciliate.agent.farewell import has_daemon_set, is_for_good
 from ciliate.agent.identities import IdentityKeeper
-from ciliate.agent.ipam_check import IpamCheck
-from ciliate.agent.ipam_repair import IpamRepair
-from ciliate.agent.ipam_witnesses import Witnesses
+from ciliate.agent.ipam.check import IpamCheck
+from ciliate.agent.ipam.delegated import DelegatedAddresses, DelegatedAttachments
+from ciliate.agent.ipam.node_ipam import NodeIPAM
+from ciliate.agent.ipam.repair import IpamRepair
+from ciliate.agent.ipam.router import Router
+from ciliate.agent.ipam.witnesses import Witnesses
 from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
 from ciliate.agent.metrics import ipam_families
-from ciliate.agent.node_ipam import NodeIPAM
 from ciliate.agent.only_agent import only_agent
 from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Report, Sources
 from ciliate.agent.restore import restore_endpoints
-from ciliate.agent.router import Router
 from ciliate.agent.runtime_config import RuntimeConfig, node_path
 from ciliate.agent.server import AgentServer
 from ciliate.agent.strays import Strays

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ciliate.agent.bootstrap import OwnNode
-from ciliate.agent.pool_demand import PoolDemand
+from ciliate.agent.ipam.pool_demand import PoolDemand
 from ciliate.api.cilium_node import (
     CILIUM_NODES,
     DRAINING_ANNOTATION,

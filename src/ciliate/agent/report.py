@@ -13,11 +13,11 @@ import msgspec
 
 from ciliate import __version__
 from ciliate.agent.context import Context
-from ciliate.agent.ipam_check import IpamCheck
-from ciliate.agent.ipam_repair import IpamRepair
-from ciliate.agent.ipam_report import ipam_report, ipam_status
+from ciliate.agent.ipam.check import IpamCheck
+from ciliate.agent.ipam.node_ipam import NodeIPAM
+from ciliate.agent.ipam.repair import IpamRepair
+from ciliate.agent.ipam.report import ipam_report, ipam_status
 from ciliate.agent.kernel import DesiredState
-from ciliate.agent.node_ipam import NodeIPAM
 from ciliate.agent.runtime_config import RuntimeConfig
 from ciliate.api import agent, agent_status
 from ciliate.api.cilium_endpoint import EndpointState

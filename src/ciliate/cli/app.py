@@ -17,7 +17,10 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "lab": ("ciliate.lab.command:command", "Clusters out of network namespaces, on this machine."),
     "status": ("ciliate.cli.status:command", "The state of the network in the cluster."),
     "config": ("ciliate.cli.config:command", "View and change the ConfigMap cilium-config."),
-    "ipam": ("ciliate.cli.ipam:command", "Plan, see and repair the addresses of the cluster."),
+    "ipam": (
+        "ciliate.cli.ipam.group:command",
+        "Plan, see and repair the addresses of the cluster.",
+    ),
     "dbg": ("ciliate.cli.dbg:command", "What the agent on this node knows and does."),
     "agent": ("ciliate.agent.command:command", "Run the agent of a node."),
     "operator": ("ciliate.operator.command:command", "Run the cluster's operator."),

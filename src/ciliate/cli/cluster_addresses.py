@@ -15,11 +15,11 @@ from ciliate.cli.cluster_status import NAMESPACE
 from ciliate.config import values
 from ciliate.config.keys import KEYS
 from ciliate.errors import SettingError
+from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange, parsed
 from ciliate.ipam.carving import Cidr
-from ciliate.ipam.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange, parsed
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, NotFoundError
-from ciliate.operator.ipam_settings import CLUSTER_POOL, PoolRanges, read_ranges
+from ciliate.operator.ipam.settings import CLUSTER_POOL, PoolRanges, read_ranges
 
 T = TypeVar("T", bound=KubeObject)
 

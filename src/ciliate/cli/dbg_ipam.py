@@ -16,8 +16,8 @@ from ciliate.api.ipam_audit import (
     RepairReport,
     RepairRequest,
 )
-from ciliate.cli.durations import DURATION
-from ciliate.cli.finding_list import counted, render_findings, render_repair, render_repairs
+from ciliate.cli.duration import DURATION
+from ciliate.cli.ipam.finding_list import counted, render_findings, render_repair, render_repairs
 from ciliate.cli.output import output_option, render
 from ciliate.cli.table import align
 

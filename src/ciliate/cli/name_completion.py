@@ -55,6 +55,6 @@ async def _nodes(client: "ApiClient") -> set[str]:
 async def _pools(client: "ApiClient") -> set[str]:
     from ciliate.api.cilium_node import CILIUM_NODES  # noqa: PLC0415
     from ciliate.cli.cluster_addresses import list_if_defined, read_config  # noqa: PLC0415
-    from ciliate.cli.ipam_summary import pool_names  # noqa: PLC0415
+    from ciliate.cli.ipam.summary import pool_names  # noqa: PLC0415
 
     return pool_names(await read_config(client), await list_if_defined(client, CILIUM_NODES))

@@ -401,7 +401,9 @@ def _parsed(
 
 
 def _host(address: str) -> Cidr | None:
+    """Return the prefix of one address; None: the text is none, as somebody's object may say."""
     try:
-        return Cidr.parse(address)
+        cidr = Cidr.parse(address)
     except ValueError:
         return None
+    return cidr if cidr.first == cidr.last else None

@@ -40,6 +40,7 @@ class HeldBlock:
     draining: bool
     kept: int = 0  # Of the block's used addresses, those that are reserved: no pod of ours.
     reserved: int = 0  # The same and those a pod of ours holds all the same.
+    is_shared: bool = False  # Another block has addresses of this one, too.
 
     @property
     def cidr(self) -> IPNetwork:
@@ -201,6 +202,8 @@ class NodeAddresses:
         for held in blocks:
             address = held.block.find_free(owner)
             if address is not None:
+                if held.is_shared:
+                    self._share(held, address, owner)
                 self.given[version] += 1
                 return address
         if len(blocks) == 1:
@@ -310,6 +313,7 @@ class NodeAddresses:
         held = HeldBlock(pool, block, draining)
         for other in self._by_version[cidr.version]:
             if other.cidr.overlaps(cidr):
+                held.is_shared = other.is_shared = True
                 for address, owner in other.block.allocations():
                     if address in held.block and address not in self._reserved:
                         held.block.take(address, owner)
@@ -319,6 +323,15 @@ class NodeAddresses:
         self._held[cidr] = held
         self._by_version[cidr.version].append(held)
         self._drains = self._drains or draining
+
+    def _share(self, giver: HeldBlock, address: IPAddress, owner: str) -> None:
+        """Enter an address into every other block it is of: each knows all owners of its own.
+
+        Blocks overlap only while ranges that overlap follow each other.
+        """
+        for held in self._by_version[giver.cidr.version]:
+            if held is not giver and address in held.block:
+                held.block.take(address, owner)
 
     @staticmethod
     def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> str | None:

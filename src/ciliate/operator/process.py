@@ -31,7 +31,7 @@ from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
-from ciliate.operator.ipam import ConfigSource, NodeRanges
+from ciliate.operator.ipam.ranges import ConfigSource, NodeRanges
 from ciliate.operator.metrics import operator_families
 from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings

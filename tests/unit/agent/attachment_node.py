@@ -8,12 +8,12 @@ from typing import cast
 
 from tests.unit.agent.pod_links import MemoryLinks, MemoryMap, until
 
-from ciliate.agent.address_source import OwnAddresses
 from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
 from ciliate.agent.bookkeeping import Bookkeeping
 from ciliate.agent.context import Context
 from ciliate.agent.identities import IdentityKeeper
-from ciliate.agent.pod_cidrs import PodCIDRs
+from ciliate.agent.ipam.address_source import OwnAddresses
+from ciliate.agent.ipam.pod_cidrs import PodCIDRs
 from ciliate.cni.request import Add, Attachment, Check, CniVersion, Del, Gc, PodReference
 from ciliate.cni.result import AddResult
 from ciliate.datapath import layout

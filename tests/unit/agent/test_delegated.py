@@ -11,7 +11,7 @@ import pytest
 from tests.unit.agent.attachment_node import GATEWAYS, Node, add, check, delete, gc, link_of
 
 from ciliate.agent.attachments import PodAttachments, PodNetwork
-from ciliate.agent.delegated import DelegatedAddresses, DelegatedAttachments
+from ciliate.agent.ipam.delegated import DelegatedAddresses, DelegatedAttachments
 from ciliate.cni.call import Call
 from ciliate.cni.delegate import Delegate
 from ciliate.cni.errors import CniCode, CniError

@@ -1,4 +1,4 @@
-"""`agent/ipam_check.py`: what lasts is told, what settles meanwhile is not."""
+"""`agent/ipam/check.py`: what lasts is told, what settles meanwhile is not."""
 
 import asyncio
 from dataclasses import replace
@@ -6,11 +6,11 @@ from ipaddress import ip_address, ip_network
 from types import SimpleNamespace
 from typing import cast
 
-from ciliate.agent.ipam_check import IpamCheck
-from ciliate.agent.ipam_witnesses import Witnesses
+from ciliate.agent.ipam.check import IpamCheck
+from ciliate.agent.ipam.witnesses import Witnesses
 from ciliate.api.ipam_audit import CheckRequest
+from ciliate.ipam.audit.witnesses import Held, Interface, LocalEndpoint, NodeWitnesses
 from ciliate.ipam.node import NodeAddresses
-from ciliate.ipam.witnesses import Held, Interface, LocalEndpoint, NodeWitnesses
 
 BLOCK = ip_network("10.0.0.0/24")
 LEAKED = Held(ip_address("10.0.0.7"), "default/gone", "default", BLOCK)

@@ -21,8 +21,8 @@ from tests.unit.identity.identity_api import tell, withdraw
 
 from ciliate.agent.bootstrap import OwnNode
 from ciliate.agent.cluster import Cluster
-from ciliate.agent.foreign_pods import ForeignPods
-from ciliate.agent.pod_cidrs import CIDRFile, PodCIDRs
+from ciliate.agent.ipam.foreign_pods import ForeignPods
+from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.api.cilium_node import (
     DRAINING_ANNOTATION,
     CiliumNode,
@@ -36,8 +36,8 @@ from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.net.address import IPAddress, host_network, ip_address
-from ciliate.operator.ipam_settings import CLUSTER_POOL
-from ciliate.operator.node_cidrs import fill_pod_cidrs
+from ciliate.operator.ipam.node_cidrs import fill_pod_cidrs
+from ciliate.operator.ipam.settings import CLUSTER_POOL
 
 NODES = ("n0", "n1", "n2")
 _RANGES = ("10.0.0.0/28", "10.0.1.0/29", "10.0.2.0/30")  # Blocks of two usable addresses each.

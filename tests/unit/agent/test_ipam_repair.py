@@ -1,4 +1,4 @@
-"""`agent/ipam_repair.py` and its record: what is freed, what never is, and the way back."""
+"""`agent/ipam/repair.py` and its record: what is freed, what never is, and the way back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from typing import Any, cast
 import pytest
 
 from ciliate.agent.context import Context, Paths
-from ciliate.agent.ipam_check import IpamCheck
-from ciliate.agent.ipam_repair import IpamRepair, RepairUnknownError
-from ciliate.agent.ipam_witnesses import Witnesses
-from ciliate.agent.repair_file import LINES_MAX, RepairFile, RepairFileError
+from ciliate.agent.ipam.check import IpamCheck
+from ciliate.agent.ipam.repair import IpamRepair, RepairUnknownError
+from ciliate.agent.ipam.repair_file import LINES_MAX, RepairFile, RepairFileError
+from ciliate.agent.ipam.witnesses import Witnesses
 from ciliate.api.core import Pod, PodIP, PodSpec, PodStatus
 from ciliate.api.ipam_audit import RepairReport, RepairRequest
 from ciliate.endpoint.table import EndpointTable
+from ciliate.ipam.audit.witnesses import Held, NodeWitnesses
 from ciliate.ipam.node import NodeAddresses
-from ciliate.ipam.witnesses import Held, NodeWitnesses
 from ciliate.kube.errors import NotFoundError
 
 LEAKED, OWNER = ip_address("10.0.0.7"), "default/gone"

@@ -7,8 +7,8 @@ from ipaddress import ip_network
 import pytest
 from click.testing import CliRunner, Result
 
-from ciliate.cli.ipam import command as group
-from ciliate.cli.ipam_plan import DoesNotFitError, command, render_plan
+from ciliate.cli.ipam.group import command as group
+from ciliate.cli.ipam.plan import DoesNotFitError, command, render_plan
 from ciliate.cli.main import run
 from ciliate.errors import SettingError
 from ciliate.ipam.sizing import Mode, Wanted, plan

@@ -1,4 +1,4 @@
-"""`cli/ipam_summary.py` and its picture: what is concluded from API, agents and operator."""
+"""`cli/ipam/summary.py` and its picture: what is concluded from API, agents and operator."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,11 +25,11 @@ from ciliate.api.ipam_audit import (
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.operator_ipam import OperatorIpam, PoolBlocks
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
-from ciliate.cli.finding_list import render_findings, render_repair, render_repairs
-from ciliate.cli.ipam_check import ClusterFindings, merge, summary
-from ciliate.cli.ipam_picture import render_ipam
-from ciliate.cli.ipam_status import NothingSuchError, select
-from ciliate.cli.ipam_summary import Inventory, summarize
+from ciliate.cli.ipam.check import ClusterFindings, merge, summary
+from ciliate.cli.ipam.finding_list import render_findings, render_repair, render_repairs
+from ciliate.cli.ipam.picture import render_ipam
+from ciliate.cli.ipam.status import NothingSuchError, select
+from ciliate.cli.ipam.summary import Inventory, summarize
 
 CLUSTER_POOL = {
     "ipam": "cluster-pool",

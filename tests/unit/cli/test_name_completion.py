@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ciliate.cli.ipam_status import command
+from ciliate.cli.ipam.status import command
 from ciliate.cli.name_completion import complete_nodes
 
 

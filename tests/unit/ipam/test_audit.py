@@ -1,4 +1,4 @@
-"""`ipam/audit.py`: every kind of leak and double use on one node, and nothing where all agree."""
+"""`ipam/audit/node.py`: every kind of leak and double use on one node, and nothing where all agree."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 import pytest
 
 from ciliate.api.ipam_audit import Finding, Severity
-from ciliate.ipam.audit import LEAKED, audit_node, pod_of
-from ciliate.ipam.witnesses import (
+from ciliate.ipam.audit.node import LEAKED, audit_node, pod_of
+from ciliate.ipam.audit.witnesses import (
     Held,
     Interface,
     KnownPod,

@@ -409,3 +409,20 @@ def test_blocks_around_a_nodes_address_are_given_to_no_pod() -> None:
     blocks = [str(allocator.grant("b", "mars", 4)) for _ in range(32)]
 
     assert not [block for block in blocks if block.startswith("192.168.10.")]
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/8", "fd00::/64", "nonsense", ""])
+def test_what_is_no_address_is_nobodys(text: str) -> None:
+    """Objects of others may say anything: it must neither stop the operator nor block a range."""
+    allocator = ClusterAllocator()
+    allocator.define("default", 4, 30, ["10.0.0.0/29"])
+
+    allocator.place("a", [text])
+    allocator.pod_appeared("192.0.2.1", text)
+
+    assert {str(allocator.grant(node, "default", 4)) for node in "bc"} == {
+        "10.0.0.0/30",
+        "10.0.0.4/30",
+    }
+    allocator.pod_vanished("192.0.2.1", text)
+    allocator.place("a", [])

@@ -1,4 +1,4 @@
-"""`ipam/cluster_audit.py`: what nodes, pods and pools say that cannot all be true."""
+"""`ipam/audit/cluster.py`: what nodes, pods and pools say that cannot all be true."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +18,10 @@ from ciliate.api.cilium_endpoint import (
 from ciliate.api.core import Node, NodeSpec, Pod, PodIP, PodSpec, PodStatus
 from ciliate.api.ipam_audit import CheckReport, Finding
 from ciliate.api.metadata import ObjectMeta
+from ciliate.ipam.audit.cluster import audit_cluster
+from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange
+from ciliate.ipam.audit.overlaps import Claim, overlaps
 from ciliate.ipam.carving import Cidr
-from ciliate.ipam.cluster_audit import audit_cluster
-from ciliate.ipam.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange
-from ciliate.ipam.overlaps import Claim, overlaps
 
 IPS = {"a": "192.168.0.1", "b": "192.168.0.2"}
 

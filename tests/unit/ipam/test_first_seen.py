@@ -1,9 +1,9 @@
-"""`ipam/first_seen.py`: how long a finding lasts, by looks in an unbroken row."""
+"""`ipam/audit/first_seen.py`: how long a finding lasts, by looks in an unbroken row."""
 
 from datetime import UTC, datetime, timedelta
 
 from ciliate.api.ipam_audit import Evidence, Finding, Severity
-from ciliate.ipam.first_seen import FirstSeen
+from ciliate.ipam.audit.first_seen import FirstSeen
 
 
 def finding(thing: str, *, says: str = "x") -> Finding:

@@ -147,6 +147,19 @@ def test_smaller_block_of_the_same_range_keeps_the_pods_of_the_former() -> None:
     assert addresses.allocate("default/third") == old
 
 
+def test_range_that_comes_back_after_a_smaller_one_knows_what_that_gave() -> None:
+    addresses = node("10.0.0.0/29")
+    addresses.allocate("default/a")
+    addresses.set_current({"default": [ip_network("10.0.0.0/30")]})
+    given = addresses.allocate("default/b")
+
+    addresses.set_current({"default": [ip_network("10.0.0.0/29")]})
+
+    later = {addresses.allocate(f"default/{n}") for n in range(4)}
+    assert given not in later
+    assert len(set(owners(addresses))) == 6
+
+
 def test_former_life_is_held_until_it_is_known_who_lives() -> None:
     addresses = NodeAddresses((4,))
     addresses.hold("default", [ip_network("10.0.0.0/24"), ip_network("10.0.9.0/24")])

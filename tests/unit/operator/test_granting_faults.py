@@ -30,7 +30,7 @@ from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.coordination import LEASES
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import UnavailableError
-from ciliate.operator.ipam import ConfigSource, NodeRanges
+from ciliate.operator.ipam.ranges import ConfigSource, NodeRanges
 from ciliate.operator.settings import parse_operator_settings
 from ciliate.operator.tables import Tables
 

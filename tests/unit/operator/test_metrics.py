@@ -13,8 +13,8 @@ from tests.unit.operator.cluster import add_node, configure, operator
 
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.kube.client import ApiClient
-from ciliate.operator.ipam_metrics import pool_families
-from ciliate.operator.ipam_settings import CLUSTER_POOL
+from ciliate.operator.ipam.families import pool_families
+from ciliate.operator.ipam.settings import CLUSTER_POOL
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 Series = dict[Key, float]

@@ -14,8 +14,7 @@ from ciliate.api.cilium_node import (
 from ciliate.api.metadata import ObjectMeta
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.operator.ipam_settings import CLUSTER_POOL
-from ciliate.operator.node_cidrs import (
+from ciliate.operator.ipam.node_cidrs import (
     BLOCKS_AT_ONCE_MAX,
     BLOCKS_PER_NODE_MAX,
     Decision,
@@ -23,6 +22,7 @@ from ciliate.operator.node_cidrs import (
     satisfy_demand,
     usable_addresses,
 )
+from ciliate.operator.ipam.settings import CLUSTER_POOL
 
 
 def node(

@@ -1,4 +1,4 @@
-"""`cli/migration/plan.py` and `problems.py`: what a change of mode would do, decided beforehand."""
+"""`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode would do, decided beforehand."""
 
 from ipaddress import ip_network
 
@@ -15,9 +15,9 @@ from ciliate.api.cilium_node import (
 from ciliate.api.core import Node, NodeAddress, NodeSpec, NodeStatus
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
-from ciliate.cli.migration.model import Agent, ClusterState, NodeState, Plan
-from ciliate.cli.migration.plan import awaited, plan_migration, to_empty
-from ciliate.cli.migration.text import render_plan
+from ciliate.cli.ipam.migration.model import Agent, ClusterState, NodeState, Plan
+from ciliate.cli.ipam.migration.plan import awaited, plan_migration, to_empty
+from ciliate.cli.ipam.migration.text import render_plan
 
 CONFIG = {
     "ipam": "kubernetes",

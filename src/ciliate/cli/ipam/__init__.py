@@ -1,0 +1,1 @@
+"""`ciliate ipam`: plan, see, check, repair and change the cluster's address management."""

@@ -1,0 +1,215 @@
+"""`ciliate ipam check`: do allocators, kernels and API agree about every address?
+
+Each agent compares its own node; here the nodes are compared with each other. The API is read twice
+where something is found: only what is there both times counts.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from ciliate.api.ipam_audit import CheckReport, Evidence, Finding, Severity
+from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.duration import DURATION
+from ciliate.cli.ipam.finding_list import counted, render_findings
+from ciliate.cli.name_completion import complete_nodes
+from ciliate.cli.output import output_option, render
+from ciliate.errors import CiliateError
+
+if TYPE_CHECKING:
+    from ciliate.kube.client import ApiClient
+
+#: A cluster-wide finding that says less than the agent's, which also knows since when.
+_SAID_BETTER: Final = {
+    "published-without-pod": ("published-without-endpoint", "published-address-differs"),
+}
+
+
+class ClusterFindings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything found: what `-o json` shows."""
+
+    findings: tuple[Finding, ...]
+    nodes: tuple[str, ...]
+    unanswered: dict[str, str]
+    addresses: int = 0  # So many were compared on all nodes together.
+    endpoints: int = 0
+    young: int = 0
+
+
+class AddressesDifferError(CiliateError):
+    """There are findings: what they are has been printed."""
+
+    def __init__(self, *, errors: int, warnings: int, unanswered: int) -> None:
+        self.errors = errors
+        self.warnings = warnings
+        self.unanswered = unanswered
+        silent = f", {counted(unanswered, 'agent')} without an answer" if unanswered else ""
+        super().__init__(
+            f"{counted(errors, 'error')}, {counted(warnings, 'warning')}{silent}:"
+            " each finding names its remedy"
+        )
+
+
+class NodeMissingError(CiliateError):
+    """`--node` names no node."""
+
+    def __init__(self, *, wanted: str, present: Iterable[str]) -> None:
+        self.wanted = wanted
+        super().__init__(f"there is no node {wanted!r}: there are {', '.join(sorted(present))}")
+
+
+@click.command("check")
+@click.option("--node", default="", shell_complete=complete_nodes, help="Only this node.")
+@click.option(
+    "--grace",
+    "grace_s",
+    default="5s",
+    show_default=True,
+    type=DURATION,
+    help="How long a pod may take to come or go.",
+)
+@click.option("--no-agents", is_flag=True, help="Compare only what the API says.")
+@kubeconfig_option
+@output_option
+def command(
+    *, node: str, grace_s: float, no_agents: bool, kubeconfig: str, output: str | None
+) -> None:
+    """Compare allocators, kernels and API: leaks, double use.
+
+    Exits with 1 when there are findings, or an agent does not answer.
+
+    \b
+    Examples:
+      ciliate ipam check
+      ciliate ipam check --node worker-3 -o json
+      ciliate ipam check --no-agents
+    """  # noqa: D301 - click's mark for lines that stay as they are.
+    found = run(
+        check(cluster_client(kubeconfig), node=node, grace_s=grace_s, with_agents=not no_agents)
+    )
+    if output is not None:
+        click.echo(render(found, output), nl=False)
+    else:
+        click.echo(render_findings(found.findings, now=datetime.now(UTC)), nl=False)
+        click.echo(summary(found))
+    if found.findings:
+        errors = sum(each.severity is Severity.ERROR for each in found.findings)
+        raise AddressesDifferError(
+            errors=errors,
+            warnings=len(found.findings) - errors,
+            unanswered=len(found.unanswered),
+        )
+
+
+def summary(found: ClusterFindings) -> str:
+    """Return the line below the findings: how much was looked at."""
+    nodes = len(found.nodes)
+    compared = (
+        f"{counted(found.addresses, 'address')} and {counted(found.endpoints, 'endpoint')} on"
+        f" {nodes - len(found.unanswered)} of {nodes} nodes"
+    )
+    young = f"; {counted(found.young, 'difference')} too young to count" if found.young else ""
+    if found.findings:
+        return f"Compared {compared}{young}."
+    return click.style("Allocators, kernels and API agree: ", fg="green") + f"{compared}{young}."
+
+
+async def check(
+    client: "ApiClient", *, node: str, grace_s: float, with_agents: bool
+) -> ClusterFindings:
+    """Return what is found; closes the client.
+
+    Raises:
+        KubeError: The API server refuses or does not answer.
+        NodeMissingError: There is no such node.
+    """
+    # Here, since whoever asks for help does not wait for the API client's imports.
+    from ciliate.cli.cluster_addresses import read_witnesses  # noqa: PLC0415
+    from ciliate.cli.cluster_agents import ANSWER_S, Answers, ask_agents  # noqa: PLC0415
+    from ciliate.ipam.audit.cluster import audit_cluster  # noqa: PLC0415
+
+    async with client:
+        begun = time.monotonic()
+        first = await read_witnesses(client, {})
+        names = {each.metadata.name for each in first.cilium_nodes}
+        if node and node not in names:
+            raise NodeMissingError(wanted=node, present=names)
+        # What is only a CiliumNode has no machine behind it: that is a finding of its own.
+        machines = names & {each.metadata.name for each in first.nodes}
+        asked = machines & {node} if node else machines
+        answers: Answers[CheckReport] = Answers({}, {})
+        if with_agents:
+            words = ("ipam", "check", "--grace", f"{grace_s * 1000:.0f}ms")
+            answers = await ask_agents(
+                client, asked, words, CheckReport, timeout_s=2 * grace_s + ANSWER_S
+            )
+        found = audit_cluster(replace(first, reports=answers.by_node))
+        if found:
+            await asyncio.sleep(max(0.0, begun + grace_s - time.monotonic()))
+            second = await read_witnesses(client, answers.by_node)
+            before = {each.key for each in found}
+            found = tuple(each for each in audit_cluster(second) if each.key in before)
+        since = datetime.now(UTC) - timedelta(seconds=time.monotonic() - begun)
+    dated = tuple(msgspec.structs.replace(each, since=since) for each in found)
+    return merge(dated, answers.by_node, answers.problems, asked, node=node)
+
+
+def merge(
+    cluster: Iterable[Finding],
+    reports: Mapping[str, CheckReport],
+    unanswered: Mapping[str, str],
+    asked: Iterable[str],
+    *,
+    node: str,
+) -> ClusterFindings:
+    """Return the findings of all, errors first; what an agent says better is left to it."""
+    local = [finding for report in reports.values() for finding in report.findings]
+    told = {(each.kind, each.object) for each in local}
+    found = [
+        each
+        for each in cluster
+        if node in ("", each.node)
+        and not any((kind, each.object) in told for kind in _SAID_BETTER.get(each.kind, ()))
+    ]
+    found += local
+    found += [_unanswered(name, problem) for name, problem in unanswered.items()]
+    found += [_api_away(name, r) for name, r in reports.items() if r.api_problem]
+    return ClusterFindings(
+        findings=tuple(
+            sorted(found, key=lambda each: (each.severity, each.node, each.kind, each.object))
+        ),
+        nodes=tuple(sorted(asked)),
+        unanswered=dict(unanswered),
+        addresses=sum(report.addresses for report in reports.values()),
+        endpoints=sum(report.endpoints for report in reports.values()),
+        young=sum(report.young for report in reports.values()),
+    )
+
+
+def _unanswered(node: str, problem: str) -> Finding:
+    return Finding(
+        kind="agent-unreachable",
+        severity=Severity.ERROR,
+        node=node,
+        object=f"agent of {node}",
+        evidence=(Evidence(source="api", says=problem),),
+        remedy=f"kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}",
+    )
+
+
+def _api_away(node: str, report: CheckReport) -> Finding:
+    return Finding(
+        kind="agent-without-api",
+        severity=Severity.ERROR,
+        node=node,
+        object=f"agent of {node}",
+        evidence=(Evidence(source="agent", says=report.api_problem),),
+        remedy="its node does not reach the API server: nothing there was compared with it",
+        since=None,
+    )

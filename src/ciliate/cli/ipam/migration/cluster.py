@@ -1,0 +1,255 @@
+"""The cluster through its API: looked at for a migration, and acted upon.
+
+Nothing but the API is needed: the same on a real cluster as in the lab.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
+from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.core import CONFIG_MAPS, NODES, PODS, ConfigMap, Pod
+from ciliate.api.metadata import ObjectMeta
+from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
+from ciliate.cli.ipam.migration.model import Agent, ClusterState, NodeState, Record
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
+from ciliate.net.address import IPNetwork, ip_network
+from ciliate.operator.ipam.service_range import SERVICE_CIDRS
+
+NAMESPACE: Final = "kube-system"
+RECORD: Final = "ciliate-ipam-migration"
+_CONFIG: Final = "cilium-config"
+_AGENTS: Final = "k8s-app=cilium"
+_OPERATORS: Final = "io.cilium/app=operator,name=cilium-operator"
+
+#: Key of the ConfigMap that holds the record, as JSON.
+_KEY: Final = "record"
+
+#: How often an object that others write too is read anew when it had changed.
+_CONFLICTS_MAX: Final = 20
+
+
+class MigrationCluster:
+    """What a migration reads and writes."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def look(self) -> ClusterState:
+        """Return the cluster as it is now.
+
+        Raises:
+            KubeError: The API server cannot be asked, or refuses.
+        """
+        config, nodes, cilium_nodes, pods, endpoints = await asyncio.gather(
+            self._client.get(CONFIG_MAPS, _CONFIG, namespace=NAMESPACE),
+            self._client.list(NODES),
+            self._client.list(CILIUM_NODES),
+            self._client.list(PODS),
+            self._client.list(CILIUM_ENDPOINTS),
+        )
+        where = {_key(pod): pod.spec.node_name for pod in pods.items}
+        held: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
+        for endpoint in endpoints.items:
+            key = _key(endpoint)
+            if key in where:
+                held[where[key]][key] = _addresses(endpoint)
+        agents = await self._agents(pods.items)
+        by_name = {item.metadata.name: item for item in cilium_nodes.items}
+        return ClusterState(
+            config=config.data,
+            nodes=tuple(
+                NodeState(
+                    name=node.metadata.name,
+                    node=node,
+                    cilium_node=by_name.get(node.metadata.name),
+                    agent=agents.get(node.metadata.name),
+                    endpoints=held[node.metadata.name],
+                )
+                for node in sorted(nodes.items, key=lambda item: item.metadata.name)
+            ),
+            pools=await self._pools(),
+            service_cidrs=await self._service_cidrs(),
+        )
+
+    async def settings(self) -> Mapping[str, str]:
+        """Return the keys of cilium-config."""
+        return (await self._client.get(CONFIG_MAPS, _CONFIG, namespace=NAMESPACE)).data
+
+    async def look_at(self, name: str, *, endpoints: bool = False) -> NodeState | None:
+        """Return one node as it is now, asking for no other's; None: it has left."""
+        try:
+            node = await self._client.get(NODES, name)
+        except NotFoundError:
+            return None
+        try:
+            cilium_node = await self._client.get(CILIUM_NODES, name)
+        except NotFoundError:
+            cilium_node = None
+        pods = (await self._client.list(PODS, field_selector=f"spec.nodeName={name}")).items
+        agents = await self._agents(pods)
+        held = await asyncio.gather(*map(self._endpoint, pods)) if endpoints else []
+        return NodeState(
+            name=name,
+            node=node,
+            cilium_node=cilium_node,
+            agent=agents.get(name),
+            endpoints={_key(found): _addresses(found) for found in held if found is not None},
+        )
+
+    async def _endpoint(self, pod: Pod) -> CiliumEndpoint | None:
+        if pod.spec.host_network:
+            return None
+        try:
+            return await self._client.get(
+                CILIUM_ENDPOINTS, pod.metadata.name, namespace=pod.metadata.namespace
+            )
+        except NotFoundError:
+            return None
+
+    async def _agents(self, pods: Sequence[Pod]) -> dict[str, Agent]:
+        found: dict[str, Agent] = {}
+        for pod in pods:
+            is_agent = pod.metadata.namespace == NAMESPACE and _is_selected(pod, _AGENTS)
+            if is_agent and pod.metadata.deletion_timestamp is None:
+                ready = _is_ready(pod)
+                trouble = "" if ready else await self._trouble(pod)
+                found[pod.spec.node_name] = Agent(
+                    pod.metadata.name, pod.metadata.uid, ready, trouble
+                )
+        return found
+
+    async def _trouble(self, pod: Pod) -> str:
+        """Return why a pod is not ready, as its kubelet says it, and the last line it logged."""
+        path = PODS.path(namespace=NAMESPACE, name=pod.metadata.name)
+        words = []
+        try:
+            status = (await self._client.get_json(path)).get("status", {})
+            for container in status.get("containerStatuses") or []:
+                words += _state_words(container)
+            log = await self._client.request("GET", f"{path}/log", params={"tailLines": "1"})
+            words.append(log.decode(errors="replace").strip())
+        except KubeError as error:
+            if not words:
+                words = [str(error)]
+        return "; ".join(dict.fromkeys(filter(None, words)))
+
+    async def _pools(self) -> Mapping[str, CiliumPodIPPool]:
+        try:
+            pools = await self._client.list(CILIUM_POD_IP_POOLS)
+        except NotFoundError:
+            return {}  # No such kind yet: the operator makes it.
+        return {item.metadata.name: item for item in pools.items}
+
+    async def _service_cidrs(self) -> tuple[IPNetwork, ...]:
+        try:
+            ranges = await self._client.list(SERVICE_CIDRS)
+        except KubeError:
+            return ()  # Before Kubernetes 1.33 nobody can tell.
+        return tuple(ip_network(text) for item in ranges.items for text in item.spec.cidrs)
+
+    # The record.
+
+    async def read_record(self) -> Record | None:
+        """Return what the migration under way, or the last one, has written down."""
+        try:
+            found = await self._client.get(CONFIG_MAPS, RECORD, namespace=NAMESPACE)
+            return msgspec.json.decode(found.data.get(_KEY, ""), type=Record)
+        except (NotFoundError, msgspec.DecodeError):
+            return None
+
+    async def write_record(self, record: Record) -> None:
+        """Write it down, before what it tells of is done."""
+        data = {_KEY: msgspec.json.encode(record).decode()}
+        meta = ObjectMeta(name=RECORD, namespace=NAMESPACE)
+        try:
+            await self._client.create(CONFIG_MAPS, ConfigMap(metadata=meta, data=data))
+        except AlreadyExistsError:
+            await self._client.patch(CONFIG_MAPS, RECORD, {"data": data}, namespace=NAMESPACE)
+
+    # Acting.
+
+    async def write_settings(self, changes: Mapping[str, str | None]) -> None:
+        """Set keys of cilium-config; None removes one."""
+        body = {"data": dict(changes)}
+        await self._client.patch(CONFIG_MAPS, _CONFIG, body, namespace=NAMESPACE)
+
+    async def agent_uids(self) -> dict[str, str]:
+        """Return the agents' pods by node."""
+        pods = await self._client.list(PODS, namespace=NAMESPACE, label_selector=_AGENTS)
+        return {pod.spec.node_name: pod.metadata.uid for pod in pods.items}
+
+    async def operators(self) -> dict[str, bool]:
+        """Return the operator's pods, and whether each is ready."""
+        pods = await self._client.list(PODS, namespace=NAMESPACE, label_selector=_OPERATORS)
+        return {
+            pod.metadata.uid: _is_ready(pod)
+            for pod in pods.items
+            if pod.metadata.deletion_timestamp is None
+        }
+
+    async def delete_pods(self, uids: tuple[str, ...]) -> None:
+        """Delete those of these pods that are still there."""
+        pods = await self._client.list(PODS, namespace=NAMESPACE)
+        for pod in pods.items:
+            meta = pod.metadata
+            if meta.uid in uids and meta.deletion_timestamp is None:
+                try:
+                    await self._client.delete(PODS, meta.name, namespace=NAMESPACE, uid=meta.uid)
+                except (NotFoundError, ConflictError):
+                    continue  # Gone already; another may have its name.
+
+    async def empty_pod_cidrs(self, name: str, cidrs: tuple[str, ...]) -> None:
+        """Take these podCIDRs out of a CiliumNode, if they are still all that it has.
+
+        Raises:
+            ConflictError: Others write it all the time.
+        """
+        for attempt in range(_CONFLICTS_MAX):
+            found = await self._client.get(CILIUM_NODES, name)
+            if found.spec.ipam.pod_cidrs != cidrs:
+                return
+            body: Any = {
+                "metadata": {"resourceVersion": found.metadata.resource_version},
+                "spec": {"ipam": {"podCIDRs": []}},
+            }
+            try:
+                await self._client.patch(CILIUM_NODES, name, body)
+            except ConflictError:
+                if attempt == _CONFLICTS_MAX - 1:
+                    raise
+            else:
+                return
+
+
+def _key(item: Any) -> str:
+    return f"{item.metadata.namespace}/{item.metadata.name}"
+
+
+def _addresses(endpoint: CiliumEndpoint) -> tuple[str, ...]:
+    networking = endpoint.status.networking
+    pairs = networking.addressing if networking is not None else ()
+    return tuple(text for pair in pairs for text in (pair.ipv4, pair.ipv6) if text)
+
+
+def _is_selected(pod: Pod, selector: str) -> bool:
+    wanted = dict(word.split("=") for word in selector.split(","))
+    return wanted.items() <= pod.metadata.labels.items()
+
+
+def _is_ready(pod: Pod) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
+
+
+def _state_words(container: Mapping[str, Any]) -> list[str]:
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    words = [waiting.get("message") or waiting.get("reason") or ""]
+    if ended:
+        words.append(ended.get("message") or f"ended with exit code {ended.get('exitCode')}")
+    return words

@@ -1,0 +1,205 @@
+"""A migration, done: settings, operator, then node by node; each step looks before it acts.
+
+So a run that was killed goes on where it was: the record says which agents had read the former
+settings, everything else is seen. Taking back is the same the other way round: the former texts,
+and the nodes in reverse order.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+from ciliate.cli.ipam.migration.cluster import MigrationCluster
+from ciliate.cli.ipam.migration.errors import (
+    AgentNotReadyError,
+    EndpointsChangedError,
+    MigrationError,
+    NoCIDRsError,
+    NodeGoneError,
+    OperatorNotReadyError,
+    StoppedError,
+)
+from ciliate.cli.ipam.migration.model import Endpoints, NodeState, Phase, Record
+from ciliate.cli.ipam.migration.plan import awaited, to_empty
+from ciliate.errors import CiliateError
+from ciliate.kube.errors import KubeError, UnavailableError
+
+#: How often what is waited for is looked at, in seconds. One look lists the cluster's pods.
+_LOOK_S: Final = 0.3
+_LOOK_S_MAX: Final = 3.0
+
+
+class Teller(Protocol):
+    """Where a migration says what it does."""
+
+    def doing(self, what: str) -> None:
+        """Say what is going on."""
+
+    def done(self, what: str) -> None:
+        """Say what has been done."""
+
+
+@dataclass(slots=True)
+class Executor:
+    """Does what a record says; `node_timeout_s` bounds each wait."""
+
+    cluster: MigrationCluster
+    teller: Teller
+    node_timeout_s: float
+
+    async def run(self, record: Record) -> Record:
+        """Bring the migration to its end; return its record.
+
+        Raises:
+            MigrationError: A step failed. The record says how far it is; nothing goes back by itself.
+        """
+        try:
+            return await self._run(record)
+        except CiliateError as error:
+            stopped = error if isinstance(error, MigrationError) else StoppedError(str(error))
+            with contextlib.suppress(KubeError):  # Perhaps it is the API server that is away.
+                latest = await self.cluster.read_record() or record
+                failed = msgspec.structs.replace(latest, failure=str(stopped))
+                await self.cluster.write_record(failed)
+            raise stopped from error
+
+    async def _run(self, record: Record) -> Record:
+        record = msgspec.structs.replace(record, failure="")
+        if record.phase == Phase.SETTINGS.value:
+            record = await self._settings(record)
+        if record.phase == Phase.OPERATOR.value:
+            record = await self._operator(record)
+        for number, name in enumerate(record.nodes, 1):
+            await self._node(record, name, f"{name} ({number} of {len(record.nodes)})")
+        return await self._at(record, Phase.DONE)
+
+    async def _at(self, record: Record, phase: Phase) -> Record:
+        record = msgspec.structs.replace(record, phase=phase.value)
+        await self.cluster.write_record(record)
+        return record
+
+    async def _settings(self, record: Record) -> Record:
+        await self.cluster.write_record(record)
+        await self.cluster.write_settings(record.changes)
+        self.teller.done(f"cilium-config: {len(record.changes)} keys written")
+        # After the write: whoever starts from now on has read it. In a run that was killed here
+        # some have already, and restart once more.
+        agents, nodes = await self.cluster.agent_uids(), record.nodes
+        if record.taking_back:  # Nodes that were not reached have nothing to take back.
+            agents = {node: uid for node, uid in agents.items() if uid != record.agents.get(node)}
+            nodes = tuple(node for node in nodes if node in agents)
+        record = msgspec.structs.replace(
+            record,
+            agents=agents,
+            operators=tuple(await self.cluster.operators()),
+            nodes=nodes,
+        )
+        return await self._at(record, Phase.OPERATOR)
+
+    async def _operator(self, record: Record) -> Record:
+        self.teller.doing("cilium-operator restarts")
+        await self.cluster.delete_pods(record.operators)
+
+        async def is_ready() -> bool:
+            pods = await self.cluster.operators()
+            return any(ready for uid, ready in pods.items() if uid not in record.operators)
+
+        if not await self._until(is_ready):
+            raise OperatorNotReadyError(self.node_timeout_s)
+        self.teller.done("cilium-operator restarted")
+        return await self._at(record, Phase.NODES)
+
+    async def _node(self, record: Record, name: str, title: str) -> None:
+        before = await self.cluster.look_at(name, endpoints=True)
+        if before is None:
+            self.teller.done(f"{title}: has left the cluster")
+            return
+        said = []
+        if before.agent is not None and before.agent.uid == record.agents.get(name):
+            self.teller.doing(f"{title}: its agent restarts")
+            await self.cluster.delete_pods((before.agent.uid,))
+            said.append("agent restarted")
+        await self._agent_ready(record, name)
+        config = await self.cluster.settings()
+        empties = to_empty(config, await self._look_at(name))
+        if empties:
+            # By now the agent is of the new mode: the former one would have put them back.
+            await self.cluster.empty_pod_cidrs(name, empties)
+            said.append(f"{' '.join(empties)} given up")
+        await self._cidrs(config, name, title)
+        after = await self._look_at(name, endpoints=True)
+        self._check_endpoints(before.endpoints, after)
+        draining = after.cilium_node.draining_cidrs if after.cilium_node is not None else ()
+        said.append(f"CIDRs {' '.join(after.cidrs)}")
+        if draining:
+            said.append(f"draining {' '.join(draining)}")
+        kept = sum(1 for pod in before.endpoints if pod in after.endpoints)
+        pods = "1 pod" if kept == 1 else f"{kept} pods"
+        self.teller.done(f"{title}: {', '.join(said)}; {pods} as before")
+
+    async def _agent_ready(self, record: Record, name: str) -> None:
+        seen: list[NodeState] = []
+
+        async def is_ready() -> bool:
+            seen[:] = [await self._look_at(name)]
+            agent = seen[0].agent
+            return agent is not None and agent.ready and agent.uid != record.agents.get(name)
+
+        if not await self._until(is_ready):
+            agent = seen[0].agent if seen else None
+            raise AgentNotReadyError(name, agent, self.node_timeout_s)
+
+    async def _cidrs(self, config: Mapping[str, str], name: str, title: str) -> None:
+        lacks = ""
+        found: list[NodeState] = []
+
+        async def has_arrived() -> bool:
+            nonlocal lacks
+            found[:] = [await self._look_at(name)]
+            lacks = awaited(config, found[0])
+            if lacks:
+                self.teller.doing(f"{title}: waits for {lacks}")
+            return not lacks
+
+        if not await self._until(has_arrived):
+            node = found[0].cilium_node if found else None
+            said = node.status.ipam.operator_status.error if node is not None else ""
+            raise NoCIDRsError(name, lacks or "CIDRs", said, self.node_timeout_s)
+
+    @staticmethod
+    def _check_endpoints(before: Endpoints, after: NodeState) -> None:
+        changed: Mapping[str, tuple[str, ...]] = {
+            pod: addresses
+            for pod, addresses in before.items()
+            if pod in after.endpoints and set(after.endpoints[pod]) != set(addresses)
+        }
+        if changed:
+            raise EndpointsChangedError(after.name, changed)
+
+    async def _look_at(self, name: str, *, endpoints: bool = False) -> NodeState:
+        found = await self.cluster.look_at(name, endpoints=endpoints)
+        if found is None:
+            raise NodeGoneError(name)
+        return found
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]]) -> bool:
+        """Wait for a condition; an API server that is away for a while does not end it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.node_timeout_s
+        pause_s = _LOOK_S
+        while True:
+            try:
+                if await condition():
+                    return True
+            except UnavailableError as error:
+                self.teller.doing(str(error))
+                if loop.time() > deadline:
+                    raise
+            if loop.time() > deadline:
+                return False
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 1.2, _LOOK_S_MAX)

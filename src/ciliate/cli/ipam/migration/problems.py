@@ -1,0 +1,165 @@
+"""What would stop a migration, found beforehand. Pure.
+
+What agents and operator would refuse, pools that do not exist or are too small, ranges that are
+somebody else's: each would otherwise show on the first node, or on the last.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ciliate.cli.ipam.migration import pools as pool_facts
+from ciliate.cli.ipam.migration.model import ClusterState, NodeState, Problem
+from ciliate.config.settings import parse_agent_settings
+from ciliate.errors import CiliateError, SettingError
+from ciliate.ipam.carving import Cidr
+from ciliate.net.address import IPAddress, ip_address
+from ciliate.operator.ipam.settings import parse_ipam_settings, read_ranges
+
+
+def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return what would stop the cluster from moving to these settings, worst first."""
+    found = [*_refused_settings(config)]
+    if not found:
+        by_mode = {
+            "kubernetes": _kubernetes,
+            "cluster-pool": _cluster_pool,
+            "multi-pool": _multi_pool,
+        }
+        found += by_mode[config["ipam"]](state, config)
+    found += [problem for node in state.nodes for problem in _unready(node)]
+    found += _uncovered(state, config)
+    return tuple(sorted(found, key=lambda problem: not problem.fatal))
+
+
+def _refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
+    told = set()
+    for parse in (parse_agent_settings, parse_ipam_settings):
+        try:
+            parse(config)
+        except SettingError as error:
+            if error.key not in told:
+                told.add(error.key)
+                text = f"{error.value!r} {error.problem}"
+                yield Problem(f"cilium-config: {error.key}", text, error.remedy)
+        except CiliateError as error:
+            yield Problem("cilium-config", str(error), "correct it")
+
+
+def _kubernetes(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
+    for node in state.nodes:
+        given = {Cidr.parse(text).version for text in pool_facts.kubernetes_cidrs(config, node)}
+        for version in pool_facts.versions(config):
+            if version not in given:
+                yield Problem(
+                    f"node {node.name}",
+                    f"Kubernetes has given it no IPv{version} CIDR (Node.spec.podCIDRs)",
+                    "let kube-controller-manager run with --allocate-node-cidrs and a cluster CIDR"
+                    " of this family",
+                )
+
+
+def _cluster_pool(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
+    for version in pool_facts.versions(config):
+        ranges = read_ranges(config, version)
+        key = f"cluster-pool-ipv{version}-cidr"
+        yield from _too_small(
+            f"cilium-config: {key}", ranges.cidrs, ranges.block_length, len(state.nodes)
+        )
+        yield from _overlaps(f"cilium-config: {key}", ranges.cidrs, state)
+
+
+def _multi_pool(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
+    known = pool_facts.pools_to_be(config, state.pools)
+    default = config.get("ipam-default-ip-pool") or "default"
+    for name in dict.fromkeys((default, *pool_facts.needed_pools(config))):
+        if name not in known:
+            yield Problem(
+                f"CiliumPodIPPool {name}",
+                "does not exist and is not created",
+                "create it, or give it with --set ipam.operator.autoCreateCiliumPodIPPools=...",
+            )
+            continue
+        cidrs, masks = known[name]
+        for version in pool_facts.versions(config):
+            mine = [cidr for cidr in cidrs if Cidr.parse(cidr).version == version]
+            if not mine:
+                yield Problem(
+                    f"CiliumPodIPPool {name}",
+                    f"has no IPv{version} range, and enable-ipv{version} is on",
+                    f"add an IPv{version} range to it",
+                )
+            else:
+                nodes = len(state.nodes)
+                yield from _too_small(f"CiliumPodIPPool {name}", mine, masks[version], nodes)
+    for name, (cidrs, _) in known.items():
+        yield from _overlaps(f"CiliumPodIPPool {name}", cidrs, state)
+
+
+def _too_small(
+    about: str, cidrs: tuple[str, ...] | list[str], block_length: int, nodes: int
+) -> Iterator[Problem]:
+    blocks = sum(1 << max(0, block_length - Cidr.parse(cidr).length) for cidr in cidrs)
+    count = "1 block" if blocks == 1 else f"{blocks} blocks"
+    if blocks < nodes:
+        yield Problem(
+            about,
+            f"{' '.join(cidrs)} has {count} of /{block_length} for {nodes} nodes",
+            "add a range, or make the blocks smaller",
+        )
+
+
+def _overlaps(about: str, cidrs: tuple[str, ...], state: ClusterState) -> Iterator[Problem]:
+    for text in cidrs:
+        cidr = Cidr.parse(text)
+        for service in state.service_cidrs:
+            if Cidr.parse(str(service)).overlaps(cidr):
+                yield Problem(about, f"{text} overlaps the Services' {service}", "choose another")
+        for node in state.nodes:
+            for address in _internal_ips(node):
+                if cidr.contains(Cidr.host(address.version, int(address))):
+                    yield Problem(
+                        about,
+                        f"{text} holds node {node.name}'s own address {address}",
+                        "choose another",
+                    )
+
+
+def _unready(node: NodeState) -> Iterator[Problem]:
+    if node.agent is None:
+        yield Problem(
+            f"node {node.name}",
+            "no agent runs there",
+            "see `kubectl -n kube-system get ds cilium`",
+        )
+    elif not node.agent.ready:
+        why = f": {node.agent.trouble}" if node.agent.trouble else ""
+        yield Problem(
+            f"node {node.name}",
+            f"its agent {node.agent.pod} is not ready{why}",
+            "repair it first",
+        )
+
+
+def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
+    """Ranges of pods that would not be told apart from the world by who is outside the cluster."""
+    told: set[str] = set()
+    for version, text in pool_facts.new_ranges(state, config):
+        key = f"ipv{version}-native-routing-cidr"
+        native = config.get(key, "")
+        try:
+            covered = bool(native) and Cidr.parse(native).contains(Cidr.parse(text))
+        except ValueError:
+            return
+        if native and not covered and key not in told:
+            told.add(key)
+            yield Problem(
+                f"cilium-config: {key}",
+                f"{native} does not hold {text}, out of which pods will have addresses",
+                f"--set {key}={text}, unless that is meant",
+                fatal=False,
+            )
+
+
+def _internal_ips(node: NodeState) -> Iterator[IPAddress]:
+    for address in node.node.status.addresses:
+        if address.type == "InternalIP":
+            yield ip_address(address.address)

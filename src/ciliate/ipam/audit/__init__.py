@@ -1,0 +1,1 @@
+"""Who says what about an address: allocator, kernel and API compared, evidence and age kept."""

@@ -1,0 +1,43 @@
+"""What does not agree between the nodes of a cluster: objects in, findings out. Pure.
+
+One node's own books are compared where they are (`audit`); here are the claims of nodes against
+each other and the pools, and what pods and CiliumEndpoints of several nodes say together.
+"""
+
+from collections.abc import Callable, Iterator
+
+from ciliate.api.ipam_audit import Finding
+from ciliate.ipam.audit.bearers import addresses_twice, publications
+from ciliate.ipam.audit.claims import (
+    claims_outside_pools,
+    claims_twice,
+    pool_overlaps,
+    unreadable_cidrs,
+)
+from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses
+from ciliate.ipam.audit.nodes import (
+    agent_findings,
+    cidrs_of_another_mode,
+    idle_draining,
+    node_findings,
+)
+
+
+def audit_cluster(seen: ClusterWitnesses) -> tuple[Finding, ...]:
+    """Return what does not agree, errors first."""
+    checks: tuple[Callable[[ClusterWitnesses], Iterator[Finding]], ...] = (
+        unreadable_cidrs,
+        claims_twice,
+        claims_outside_pools,
+        pool_overlaps,
+        cidrs_of_another_mode,
+        node_findings,
+        idle_draining,
+        agent_findings,
+        addresses_twice,
+        publications,
+    )
+    found = [finding for check in checks for finding in check(seen)]
+    return tuple(
+        sorted(found, key=lambda each: (each.severity, each.kind, each.node, each.object))
+    )

@@ -1,0 +1,77 @@
+"""How findings are put: who says what about which object. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from ciliate.api.ipam_audit import Evidence, Finding, Severity
+from ciliate.ipam.audit.witnesses import LocalEndpoint, NodeWitnesses
+from ciliate.net.address import IPAddress
+
+
+def evidence(**said: str) -> tuple[Evidence, ...]:
+    """Return what the witnesses say, by witness: allocator, agent, kernel, api."""
+    return tuple(Evidence(source=source, says=says) for source, says in said.items())
+
+
+def finding(
+    seen: NodeWitnesses,
+    kind: str,
+    thing: object,
+    said: tuple[Evidence, ...],
+    remedy: str,
+    *,
+    severity: Severity = Severity.ERROR,
+) -> Finding:
+    """Return a finding about `thing` on the node that was looked at."""
+    return Finding(
+        kind=kind,
+        severity=severity,
+        node=seen.node,
+        object=str(thing),
+        evidence=said,
+        remedy=remedy,
+    )
+
+
+def settled(seen: NodeWitnesses, *, ours: bool = True) -> Iterator[LocalEndpoint]:
+    """Yield the endpoints that are not on their way out; those of other plugins too, if asked."""
+    for endpoint in seen.endpoints:
+        if endpoint.number not in seen.leaving and (endpoint.ours or not ours):
+            yield endpoint
+
+
+def listed(addresses: Iterable[IPAddress]) -> str:
+    """Return addresses for people, IPv4 first."""
+    return ", ".join(map(str, sorted(addresses, key=lambda a: (a.version, int(a)))))
+
+
+def cluster_error(
+    kind: str, thing: object, said: tuple[Evidence, ...], remedy: str, *, node: str = ""
+) -> Finding:
+    """Return a finding by which traffic is, or soon may be, wrong."""
+    return Finding(
+        kind=kind,
+        severity=Severity.ERROR,
+        node=node,
+        object=str(thing),
+        evidence=said,
+        remedy=remedy,
+    )
+
+
+def cluster_warning(
+    kind: str, thing: object, said: tuple[Evidence, ...], remedy: str, *, node: str = ""
+) -> Finding:
+    """Return a finding about what is left over."""
+    return Finding(
+        kind=kind,
+        severity=Severity.WARNING,
+        node=node,
+        object=str(thing),
+        evidence=said,
+        remedy=remedy,
+    )
+
+
+def joined(texts: Iterable[str]) -> str:
+    """Return texts for people."""
+    return ", ".join(sorted(texts)) or "nothing"

@@ -1,0 +1,130 @@
+"""Nodes and CiliumNodes, and what the agents say they use. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.ipam_audit import Finding
+from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
+from ciliate.ipam.audit.evidence import cluster_error, cluster_warning, evidence, joined
+from ciliate.ipam.carving import Cidr
+
+
+def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:
+    """Yield CIDRs in a field that the mode does not use."""
+    for node in seen.cilium_nodes:
+        ipam, name = node.spec.ipam, node.metadata.name
+        pools = [cidr for pool in ipam.pools.allocated for cidr in pool.cidrs]
+        stray = ipam.pod_cidrs if seen.mode == "multi-pool" else tuple(pools)
+        if stray:
+            where = "podCIDRs" if seen.mode == "multi-pool" else "pools.allocated"
+            yield cluster_warning(
+                "cidrs-of-another-mode",
+                ", ".join(stray),
+                evidence(api=f"CiliumNode {name} has it in {where}; the mode is {seen.mode}"),
+                f"the node's agent takes it out when it starts in mode {seen.mode}",
+                node=name,
+            )
+
+
+def node_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
+    """Yield nodes without CIDR, with the operator's complaint, or without their Node."""
+    nodes = {node.metadata.name: node for node in seen.nodes}
+    for node in seen.cilium_nodes:
+        name, problem = node.metadata.name, node.status.ipam.operator_status.error
+        kubernetes = nodes.get(name)
+        if kubernetes is None:
+            yield cluster_warning(
+                "cilium-node-without-node",
+                f"CiliumNode {name}",
+                evidence(api="there is no Node of that name"),
+                f"kubectl delete ciliumnode {name}: its CIDRs return to the pools",
+                node=name,
+            )
+            continue
+        if problem:
+            yield cluster_error(
+                "operator-error",
+                f"CiliumNode {name}",
+                evidence(api=f"operator-status.error: {problem}"),
+                "`ciliate ipam status` shows how full the pools are",
+                node=name,
+            )
+        yield from _without_cidr(seen, node, problem)
+        wanted, has = set(kubernetes.spec.pod_cidrs), set(node.spec.ipam.pod_cidrs)
+        if seen.mode == "kubernetes" and wanted and wanted != has:
+            yield cluster_error(
+                "node-cidrs-differ",
+                f"CiliumNode {name}",
+                evidence(api=f"Node.spec.podCIDRs says {joined(wanted)}, it says {joined(has)}"),
+                "the node's agent writes what the Node says: does it run?",
+                node=name,
+            )
+
+
+def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Iterator[Finding]:
+    if seen.mode == "delegated-plugin":
+        return
+    name, has = node.metadata.name, {cidr.version for cidr in parsed(node.current_cidrs)}
+    for version in seen.versions:
+        if version not in has:
+            report = seen.reports.get(name)
+            said = {"agent": report.waiting} if report is not None and report.waiting else {}
+            yield cluster_error(
+                "node-without-cidr",
+                f"CiliumNode {name}",
+                evidence(api=f"it has no IPv{version} CIDR", **said),
+                "see its operator-status.error" if problem else "does cilium-operator run?",
+                node=name,
+            )
+
+
+def idle_draining(seen: ClusterWitnesses) -> Iterator[Finding]:
+    """Yield CIDRs that are drained though nobody lives in them."""
+    lived_in: dict[str, list[Cidr]] = defaultdict(list)
+    for endpoint in seen.endpoints:
+        node = seen.node_by_ip.get(node_ip(endpoint), "")
+        lived_in[node] += parsed(published(endpoint))
+    for pod in seen.live_pods.values():
+        lived_in[pod.spec.node_name] += parsed(each.ip for each in pod.status.pod_ips)
+    for claim in seen.claims:
+        if not claim.draining or any(claim.cidr.contains(a) for a in lived_in[claim.node]):
+            continue
+        report = seen.reports.get(claim.node)
+        held = {c.cidr: c.in_use for c in report.cidrs} if report is not None else {}
+        if held.get(str(claim.cidr)):
+            continue  # What its agent still holds there is the agent's to tell.
+        agent = "it holds nothing of it" if report is not None else "not asked"
+        yield cluster_warning(
+            "draining-cidr-idle",
+            claim.cidr,
+            evidence(
+                api=f"CiliumNode {claim.node} drains it; no Pod or CiliumEndpoint is in it",
+                agent=agent,
+            ),
+            "the node's agent gives it back: does it run?",
+            node=claim.node,
+        )
+
+
+def agent_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
+    """Yield nodes whose agent uses other CIDRs than its CiliumNode has."""
+    for node in seen.cilium_nodes:
+        report = seen.reports.get(node.metadata.name)
+        if report is None or seen.mode == "delegated-plugin":
+            continue
+        uses = {c.cidr for c in report.cidrs if c.state == "current"}
+        listed = {
+            str(cidr) for cidr in parsed(node.current_cidrs) if cidr.version in seen.versions
+        }
+        if uses != listed:
+            yield cluster_error(
+                "cidrs-differ",
+                f"CiliumNode {node.metadata.name}",
+                evidence(
+                    api=f"it has {joined(listed)}",
+                    agent=f"it gives addresses out of {joined(uses)}",
+                ),
+                "the agent's log says why: `kubectl -n kube-system logs ds/cilium`",
+                node=node.metadata.name,
+            )

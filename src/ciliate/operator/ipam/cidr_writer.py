@@ -1,0 +1,81 @@
+"""Writes a decision into its CiliumNode: only if nobody has changed it, only while we lead.
+
+The resourceVersion that the decision was made on goes with every write: one that arrives late,
+or twice, changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final
+
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import ConflictError, NotFoundError, UnavailableError
+from ciliate.operator.ipam.node_cidrs import Decision
+
+#: A write without an answer for so long is given up. Shorter than the time between the moment at
+#: which a leader that cannot renew stops and that at which another may begin (kube/election.py:
+#: 5 s), so that no write of the one is under way when the other gives CIDRs away.
+WRITE_TIMEOUT_S: Final = 4.0
+
+
+class Outcome(Enum):
+    """What became of a write."""
+
+    NOTHING = "nothing to write"
+    DONE = "done"
+    REFUSED = "not done: the object has changed or is gone"
+    UNKNOWN = "no answer: it may or may not have been done"
+
+
+class CidrWriter:
+    """Carries out decisions; `may_act` is asked before every write."""
+
+    def __init__(self, client: ApiClient, *, may_act: Callable[[], bool]) -> None:
+        self._client = client
+        self._may_act = may_act
+
+    async def write(self, node: CiliumNode, decision: Decision) -> Outcome:
+        """Make `node`, as it was decided upon, show `decision`.
+
+        Raises:
+            KubeError: Refused for a reason that repeating does not change.
+        """
+        spec = _spec_of(decision)
+        shown = node.status.ipam.operator_status.error
+        outcome = Outcome.NOTHING
+        version = node.metadata.resource_version
+        try:
+            if spec:
+                if not self._may_act():
+                    return Outcome.REFUSED
+                body = {"metadata": {"resourceVersion": version}, "spec": {"ipam": spec}}
+                version = await self._patch(node.metadata.name, body, subresource="")
+                outcome = Outcome.DONE
+            if decision.error != shown:
+                if not self._may_act():
+                    return outcome if spec else Outcome.REFUSED
+                status = {"ipam": {"operator-status": {"error": decision.error or None}}}
+                body = {"metadata": {"resourceVersion": version}, "status": status}
+                await self._patch(node.metadata.name, body, subresource="status")
+                outcome = Outcome.DONE
+        except (ConflictError, NotFoundError):
+            return outcome if outcome is Outcome.DONE else Outcome.REFUSED
+        except (UnavailableError, TimeoutError):
+            return Outcome.UNKNOWN
+        return outcome
+
+    async def _patch(self, name: str, body: dict[str, Any], *, subresource: str) -> str:
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
+            written = await self._client.patch(CILIUM_NODES, name, body, subresource=subresource)
+        return written.metadata.resource_version
+
+
+def _spec_of(decision: Decision) -> dict[str, Any]:
+    spec: dict[str, Any] = {}
+    if decision.pod_cidrs is not None:
+        spec["podCIDRs"] = decision.pod_cidrs
+    if decision.allocated is not None:
+        spec["pools"] = {"allocated": decision.allocated}
+    return spec

@@ -1,0 +1,232 @@
+"""Gives nodes their CIDRs: looks at each node that changed, decides, writes, tells.
+
+Several nodes are served at once, none twice at a time. What failed is tried again; what found no
+block waits until one is free, and is looked at now and then besides. Nothing is decided on an
+object that our own last write has made old: the watch brings the new one.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.api.core import ObjectReference
+from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.kube.errors import KubeError
+from ciliate.kube.events import EventRecorder, Severity
+from ciliate.kube.informer import Informer
+from ciliate.operator.ipam.cidr_writer import CidrWriter, Outcome
+from ciliate.operator.ipam.node_cidrs import Decision, stray_error
+from ciliate.operator.ipam.node_queue import NodeQueue
+
+#: Nodes served at once: writes under way to the API server.
+WORKERS: Final = 16
+#: After a failure a node is looked at again, in seconds.
+RETRY_S: Final = 0.5
+#: Nodes without a block are looked at so often whatever happens, in seconds.
+RESYNC_S: Final = 15.0
+#: Pods outside their node's CIDRs are told when it lasts so long, in seconds: events of pods and
+#: of nodes come by two watches, and one may be behind.
+STRAY_GRACE_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+Decide = Callable[[CiliumNode, bool], Decision]
+
+
+class Granting:
+    """Serves nodes of `table`; `decide` is told whether what we know of the node is settled.
+
+    It is not while an earlier write may still take effect. Nothing is given while `current` says
+    that a watch is interrupted: who knows what others use by now.
+    """
+
+    def __init__(
+        self,
+        table: Informer[CiliumNode],
+        allocator: ClusterAllocator,
+        decide: Decide,
+        writer: CidrWriter,
+        events: EventRecorder,
+        *,
+        current: Callable[[], bool],
+        outside_changed: Callable[[], None],
+    ) -> None:
+        self._current = current
+        self._outside_changed = outside_changed
+        self._table = table
+        self._allocator = allocator
+        self._decide = decide
+        self._writer = writer
+        self._events = events
+        self._queue = NodeQueue()
+        #: The version that the last write of a node was based on, while the table shows it.
+        self._written: dict[str, tuple[str, Outcome]] = {}
+        self._stray_since: dict[str, float] = {}
+        #: How many nodes wait for each pool and family.
+        self._short: Counter[tuple[str, int]] = Counter()
+        self._complained: dict[str, str] = {}
+        self.waiting: dict[str, frozenset[tuple[str, int]]] = {}
+        #: What is shown, or about to be, as a node's error.
+        self.errors: dict[str, str] = {}
+        #: Blocks outside their pools' present ranges, by node.
+        self.outside: dict[str, tuple[tuple[str, Cidr], ...]] = {}
+        self.granted = 0
+        self.failed_writes = 0
+
+    @property
+    def exhausted(self) -> frozenset[tuple[str, int]]:
+        """Pools and families that had no block for a node that waits."""
+        return frozenset(self._short)
+
+    def look_at(self, name: str) -> None:
+        """Have a node served soon."""
+        self._queue.put(name)
+
+    def look_at_waiting(self) -> None:
+        """Have those that wait served, as many as there are free blocks, the longest first."""
+        free = {want: self._allocator.free(*want) for want in self._short}
+        for name, wants in self.waiting.items():
+            if not any(count > 0 for count in free.values()):
+                return
+            if any(free[want] > 0 for want in wants):
+                for want in wants:
+                    free[want] -= 1
+                self._queue.put(name)
+
+    def look_at_all(self) -> None:
+        """Have every node served: what they are given out of has changed."""
+        for _namespace, name in self._table.objects:
+            self._queue.put(name)
+
+    def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Serve for ever, in tasks of `tasks`."""
+        for number in range(WORKERS):
+            tasks.create_task(self._work(), name=f"CIDRs for nodes {number}")
+        tasks.create_task(self._resync(), name="CIDRs for waiting nodes")
+
+    async def _resync(self) -> None:
+        while True:
+            await asyncio.sleep(RESYNC_S)
+            for name in list(self.waiting):
+                self._queue.put(name)
+
+    async def _work(self) -> None:
+        while True:
+            name = await self._queue.take()
+            try:
+                await self._serve(name)
+            except KubeError as error:
+                self.failed_writes += 1
+                if str(error) != self._complained.get(name):  # Once per cause, not per attempt.
+                    self._complained[name] = str(error)
+                    _log.warning("CIDRs for node %s: %s; trying again", name, error)
+                self._queue.put_after(name, RESYNC_S)
+            else:
+                self._complained.pop(name, None)
+            finally:
+                self._queue.done(name)
+            await asyncio.sleep(0)  # A node that needs nothing costs no wait: others want to run.
+
+    async def _serve(self, name: str) -> None:
+        node = self._table.get(name)
+        if node is None:
+            self._written.pop(name, None)
+            self._stray_since.pop(name, None)
+            self._note(name, Decision())
+            return
+        if not self._current():
+            self._queue.put_after(name, RETRY_S)
+            return
+        version = node.metadata.resource_version
+        based_on, outcome = self._written.get(name, ("", Outcome.NOTHING))
+        if based_on != version:
+            self._written.pop(name, None)
+            outcome = Outcome.NOTHING
+        elif outcome is Outcome.DONE:
+            return  # The watch will bring what we wrote.
+        decision = self._decide(node, outcome is not Outcome.UNKNOWN)
+        decision = self._with_strays(node, decision)
+        self._note(name, decision)
+        outcome = await self._writer.write(node, decision)
+        if outcome in {Outcome.DONE, Outcome.UNKNOWN}:
+            self._written[name] = version, outcome
+        if outcome is Outcome.DONE:
+            self._tell(node, decision)
+        if outcome in {Outcome.REFUSED, Outcome.UNKNOWN}:
+            self.failed_writes += 1
+            _log.debug("CIDRs for node %s: write %s", name, outcome.value)
+            self._queue.put_after(name, RETRY_S)
+
+    def _with_strays(self, node: CiliumNode, decision: Decision) -> Decision:
+        """Return the decision with its strays told, if they have been there for long enough."""
+        name = node.metadata.name
+        if not decision.strays:
+            self._stray_since.pop(name, None)
+            return decision
+        now_s = asyncio.get_running_loop().time()
+        since_s = self._stray_since.setdefault(name, now_s)
+        if now_s - since_s < STRAY_GRACE_S:
+            self._queue.put_after(name, STRAY_GRACE_S)
+            return decision
+        return decision.complain(stray_error(decision.strays, node))
+
+    def _note(self, name: str, decision: Decision) -> None:
+        """Remember what is wrong with a node, for those who ask."""
+        if decision.outside != self.outside.get(name, ()):
+            self.outside[name] = decision.outside
+            if not decision.outside:
+                del self.outside[name]
+            self._outside_changed()
+        self.errors[name] = decision.error
+        if not decision.error:
+            del self.errors[name]
+        self._wait(name, decision.short_of)
+
+    def _wait(self, name: str, short_of: frozenset[tuple[str, int]]) -> None:
+        """Note which pools a node waits for; say it once when one of them runs out."""
+        before = self.waiting.get(name, frozenset())
+        if short_of:
+            self.waiting[name] = short_of  # In its old place: the longest waiting stays first.
+        else:
+            self.waiting.pop(name, None)
+        for want in short_of - before:
+            self._short[want] += 1
+            if self._short[want] == 1:
+                _log.warning("pool %s: no IPv%d block left for node %s", *want, name)
+        for want in before - short_of:
+            self._short[want] -= 1
+            if not self._short[want]:
+                del self._short[want]
+                _log.info("pool %s: every node has its IPv%d blocks again", *want)
+
+    def _tell(self, node: CiliumNode, decision: Decision) -> None:
+        name = node.metadata.name
+        if decision.pod_cidrs is not None:
+            self.granted += 1
+            _log.info("node %s: CIDRs %s", name, " ".join(decision.pod_cidrs))
+        if decision.allocated is not None:
+            self.granted += 1
+            pools = (f"{entry.pool}={','.join(entry.cidrs)}" for entry in decision.allocated)
+            _log.info("node %s: CIDRs %s", name, " ".join(pools))
+        if decision.error and decision.error != node.status.ipam.operator_status.error:
+            _log.warning("node %s: %s", name, decision.error)
+            reason = "CIDRPoolExhausted" if decision.short_of else "CIDRAllocationFailed"
+            self._events.record(
+                _reference(node),
+                severity=Severity.WARNING,
+                reason=reason,
+                message=decision.error,
+            )
+
+
+def _reference(node: CiliumNode) -> ObjectReference:
+    return ObjectReference(
+        api_version=CILIUM_NODES.api_version,
+        kind=CILIUM_NODES.kind,
+        name=node.metadata.name,
+        uid=node.metadata.uid,
+    )

@@ -1,0 +1,272 @@
+"""What a node should be given, and what to tell about it: decisions. Pure.
+
+The allocator has learned the node as the object at hand says it is. A grant made here stays the
+node's whatever becomes of the write that tells it: asked again, the same blocks come out.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ciliate.api.cilium_node import AllocatedPool, CiliumNode
+from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.errors import IPAMError
+from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
+from ciliate.operator.ipam.settings import CLUSTER_POOL
+
+#: Blocks that one decision adds for a node and pool; the rest comes with the next one.
+BLOCKS_AT_ONCE_MAX: Final = 64
+#: Blocks of one pool and family that a node may hold; a demand beyond it is a mistake, and would
+#: take the pool from everybody else.
+BLOCKS_PER_NODE_MAX: Final = 1024
+
+
+class DemandTooLargeError(IPAMError):
+    """A node asks for more than one node can use."""
+
+    def __init__(self, pool: str, version: int, count: int) -> None:
+        self.pool = pool
+        self.version = version
+        self.count = count
+        super().__init__(
+            f"a demand of {count} IPv{version} addresses of pool {pool} needs more than"
+            f" {BLOCKS_PER_NODE_MAX} blocks: correct it, or use a pool with larger blocks"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write into a CiliumNode; None leaves a field as it is.
+
+    `short_of` names the pools and families that had no block left: asked again when one is free.
+    `strays` are blocks in which pods live that are not the node's: told when it lasts. `outside`
+    are blocks with the pool they came from, which no longer has them.
+    """
+
+    pod_cidrs: tuple[str, ...] | None = None
+    allocated: tuple[AllocatedPool, ...] | None = None
+    error: str = ""
+    short_of: frozenset[tuple[str, int]] = frozenset()
+    strays: tuple[Cidr, ...] = ()
+    outside: tuple[tuple[str, Cidr], ...] = ()
+
+    def complain(self, problem: str) -> "Decision":
+        """Return the decision with one more thing to tell."""
+        return replace(self, error="; ".join(filter(None, (self.error, problem))))
+
+
+def fill_pod_cidrs(
+    allocator: ClusterAllocator, node: CiliumNode, versions: Sequence[int], *, settled: bool
+) -> Decision:
+    """Decide on a node of cluster-pool mode: fill families that lack a CIDR, change none.
+
+    An empty list is filled with all families or with none, so that no agent starts with half.
+    Not `settled`: a write based on `node` may yet take effect, so that no grant is taken back.
+    """
+    name = node.metadata.name
+    if node.spec.ipam.pools.requested:
+        return Decision()  # Its agent is in multi-pool mode already, and would empty the list.
+    present, unreadable = _parsed(node.spec.ipam.pod_cidrs)
+    problems = [*_complaints(allocator, node, unreadable)]
+    problems += _foreign(allocator, present, versions)
+    missing = [v for v in versions if all(cidr.version != v for cidr in present)]
+    given: list[Cidr] = []
+    short_of: set[tuple[str, int]] = set()
+    if not unreadable:
+        for version in missing:
+            try:
+                given.append(allocator.grant(name, CLUSTER_POOL, version, listed=present))
+            except PoolExhaustedError as error:
+                short_of.add((CLUSTER_POOL, version))
+                problems.append(str(error))
+            except PoolMissingError as error:
+                problems.append(
+                    f"Unable to allocate node CIDR for node {name}: {error}."
+                    " Please check that your configuration is correct."
+                )
+    if len(given) < len(missing) and not present:
+        given = []
+    if settled:
+        _take_back(allocator, name, keep={*present, *given})
+    filled = None
+    if given:
+        filled = tuple(str(c) for c in sorted([*present, *given], key=lambda c: c.version))
+    return Decision(
+        pod_cidrs=filled,
+        error="; ".join(problems),
+        short_of=frozenset(short_of),
+        strays=tuple(allocator.strays(name)),
+    )
+
+
+def satisfy_demand(
+    allocator: ClusterAllocator,
+    node: CiliumNode,
+    usable: Callable[[str, Cidr], int],
+    *,
+    settled: bool,
+) -> Decision:
+    """Decide on a node of multi-pool mode: add blocks until each pool's demand is met.
+
+    `usable` tells how many addresses of a block of a pool pods can have. What could be added
+    stays added when the rest could not. Blocks are taken away by the node's agent alone.
+    """
+    name = node.metadata.name
+    holdings: dict[str, list[Cidr]] = {}
+    unreadable: list[str] = []
+    for entry in node.spec.ipam.pools.allocated:
+        cidrs, bad = _parsed(entry.cidrs)
+        holdings.setdefault(entry.pool, []).extend(cidrs)
+        unreadable += bad
+    before = {pool: len(cidrs) for pool, cidrs in holdings.items()}
+    outside = tuple(_outside(allocator, holdings))
+    problems = _complaints(allocator, node, unreadable)
+    problems += [
+        f"cannot reuse from non-existing pool: {pool}"
+        for pool in sorted({pool for pool, _cidr in outside})
+        if pool not in allocator.pools.families
+    ]
+    short_of = set()
+    for pool, version, count in _demand(node):
+        try:
+            _satisfy(allocator, name, holdings, (pool, version, count), usable)
+        except (PoolExhaustedError, PoolMissingError, DemandTooLargeError) as error:
+            if isinstance(error, PoolExhaustedError):
+                short_of.add((pool, version))
+            problems.append(
+                f'failed to allocate ipv{version} address for node "{name}" from pool "{pool}":'
+                f" {error}"
+            )
+    if settled:
+        _take_back(allocator, name, keep={c for cidrs in holdings.values() for c in cidrs})
+    changed = before != {pool: len(cidrs) for pool, cidrs in holdings.items()}
+    return Decision(
+        allocated=_entries(holdings) if changed and not unreadable else None,
+        error="; ".join(problems),
+        short_of=frozenset(short_of),
+        strays=tuple(allocator.strays(name)),
+        outside=outside,
+    )
+
+
+def usable_addresses(cidr: Cidr, *, first: bool, last: bool) -> int:
+    """Return how many addresses of a block pods can have (ipam.md, 5.6).
+
+    `first` and `last` give out the network address and the last one too; a block of two
+    addresses or one is given out whole.
+    """
+    count = cidr.last - cidr.first + 1
+    return count if count <= 2 else count - (not first) - (not last)
+
+
+def _satisfy(
+    allocator: ClusterAllocator,
+    name: str,
+    holdings: dict[str, list[Cidr]],
+    demand: tuple[str, int, int],
+    usable: Callable[[str, Cidr], int],
+) -> None:
+    """Add blocks to `holdings` until the demand is met.
+
+    Raises:
+        IPAMError: There is none left; those added before stay.
+    """
+    pool, version, count = demand
+    ranges = allocator.pools.ranges(pool, version)
+    blocks = [cidr for cidr in holdings.get(pool, ()) if cidr.version == version]
+    # Agents take nothing new out of blocks that are no longer the pool's.
+    have = sum(usable(pool, cidr) for cidr in blocks if any(one.contains(cidr) for one in ranges))
+    for turn in range(BLOCKS_AT_ONCE_MAX):
+        if have >= count:
+            return
+        if len(blocks) + turn >= BLOCKS_PER_NODE_MAX:
+            raise DemandTooLargeError(pool, version, count)
+        listed = [cidr for cidrs in holdings.values() for cidr in cidrs]
+        block = allocator.grant(name, pool, version, listed=listed)
+        holdings.setdefault(pool, []).append(block)
+        have += usable(pool, block)
+
+
+def _demand(node: CiliumNode) -> Iterator[tuple[str, int, int]]:
+    """Yield pool, IP version and count of every demand for addresses."""
+    for request in node.spec.ipam.pools.requested:
+        for version, count in ((4, request.needed.ipv4_addrs), (6, request.needed.ipv6_addrs)):
+            if count > 0:
+                yield request.pool, version, count
+
+
+def _outside(
+    allocator: ClusterAllocator, holdings: Mapping[str, Iterable[Cidr]]
+) -> Iterator[tuple[str, Cidr]]:
+    """Yield the blocks of each pool that lie in none of its present ranges."""
+    for pool, cidrs in holdings.items():
+        for cidr in cidrs:
+            if not any(
+                carving.pool == pool and carving.cidr.contains(cidr)
+                for carving in allocator.pools.overlapping(cidr)
+            ):
+                yield pool, cidr
+
+
+def _entries(holdings: Mapping[str, list[Cidr]]) -> tuple[AllocatedPool, ...]:
+    """Return the holdings as they stand in the object: by pool's name, IPv4 first, ascending."""
+    return tuple(
+        AllocatedPool(pool=pool, cidrs=tuple(map(str, sorted(holdings[pool]))))
+        for pool in sorted(holdings)
+        if holdings[pool]
+    )
+
+
+def stray_error(strays: Iterable[Cidr], node: CiliumNode) -> str:
+    """Return the complaint about pods whose CIDR somebody took from their node by hand."""
+    lived = ", ".join(map(str, strays))
+    wanted = ", ".join(node.current_cidrs) or "none"
+    return (
+        f"node has CIDRs allocated ({lived}) that conflict with requested CIDRs ({wanted}):"
+        " pods still live in the former: put them back, or list them in"
+        " the annotation of draining CIDRs until those pods are gone"
+    )
+
+
+def _parsed(texts: Iterable[str]) -> tuple[list[Cidr], list[str]]:
+    cidrs, unreadable = [], []
+    for text in texts:
+        try:
+            cidrs.append(Cidr.parse(text))
+        except ValueError:
+            unreadable.append(text)
+    return cidrs, unreadable
+
+
+def _complaints(
+    allocator: ClusterAllocator, node: CiliumNode, unreadable: Iterable[str]
+) -> list[str]:
+    problems = [f"{text!r} is no CIDR: correct or remove it" for text in unreadable]
+    return problems + [str(c) for c in allocator.conflicts_of(node.metadata.name)]
+
+
+def _foreign(
+    allocator: ClusterAllocator, present: Iterable[Cidr], versions: Iterable[int]
+) -> list[str]:
+    """Return what is wrong with CIDRs that a node has from elsewhere (ipam.md, 3.3)."""
+    problems = []
+    for cidr in present:
+        if cidr.version not in versions:
+            problems.append(
+                f"unable to allocate CIDR [{cidr}] since allocator for"
+                f" IPv{cidr.version} addresses does not exist"
+            )
+        elif not any(
+            carving.cidr.contains(cidr) and carving.pool == CLUSTER_POOL
+            for carving in allocator.pools.overlapping(cidr)
+        ):
+            problems.append(f"allocator not configured for the requested CIDR {cidr}")
+    return problems
+
+
+def _take_back(allocator: ClusterAllocator, name: str, *, keep: set[Cidr]) -> None:
+    """Take back what was granted before and is not part of what is given now."""
+    for cidr in allocator.granted(name):
+        if cidr not in keep:
+            allocator.withdraw(name, cidr)

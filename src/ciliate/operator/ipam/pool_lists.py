@@ -1,0 +1,135 @@
+"""The ranges of cluster-pool mode: the ConfigMap's lists at start, and appended to at run time.
+
+A list may grow while the operator runs, and lose what nobody uses: a slip of the keyboard can be
+taken back. An element taken away or changed that nodes hold blocks of, or pods live in, and
+another mask size, are refused and told. What was in force stays so until the operator starts
+anew, which judges the lists as a whole.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ciliate.api.core import CONFIG_MAPS, ConfigMap, ObjectReference
+from ciliate.errors import SettingError
+from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.kube.client import ApiClient
+from ciliate.kube.informer import Informer
+from ciliate.operator.ipam.complaints import Complaints
+from ciliate.operator.ipam.settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
+
+_REASON: Final = "PoolListRefused"
+
+#: Longest wait for the ConfigMap at start, in seconds.
+_SYNC_S: Final = 5.0
+
+
+class PoolLists:
+    """Keeps the pool of an allocator at what the ConfigMap, with the flags over it, says."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        namespace: str,
+        config_map: str,
+        flags: Mapping[str, str],
+        settings: IPAMSettings,
+        allocator: ClusterAllocator,
+        complaints: Complaints,
+        changed: Callable[[], None],
+    ) -> None:
+        self._allocator = allocator
+        self._complaints = complaints
+        self._flags = flags
+        self._ranges = dict(settings.ranges)
+        self._changed = changed
+        self._name = config_map
+        self._table: Informer[ConfigMap] = Informer(
+            client,
+            CONFIG_MAPS,
+            namespace=namespace,
+            field_selector=f"metadata.name={config_map}",
+            on_change=lambda _old, _new: changed(),
+        )
+        self._reference = ObjectReference(kind="ConfigMap", name=config_map, namespace=namespace)
+
+    @property
+    def references(self) -> Mapping[str, ObjectReference]:
+        """The object that Events about each pool are about."""
+        return {CLUSTER_POOL: self._reference}
+
+    async def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Define the pool, and follow the ConfigMap in a task of `tasks`."""
+        for version, ranges in self._ranges.items():
+            self._allocator.define(CLUSTER_POOL, version, ranges.block_length, ranges.cidrs)
+        tasks.create_task(self._table.run(), name=f"watch {self._table.name}")
+        # What a former leader took over belongs to the pool from the first decision on. Who may
+        # not watch ConfigMaps goes on with the lists read at start.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SYNC_S):
+                await self._table.synced()
+        self.apply()
+
+    def apply(self) -> bool:
+        """Take over what was appended, refuse the rest; return whether anything changed."""
+        config_map = self._table.get(self._name, self._reference.namespace)
+        if config_map is None:
+            return False  # Gone, or not seen yet: what is in force stays.
+        meta = config_map.metadata
+        self._reference = ObjectReference(
+            kind="ConfigMap", name=meta.name, namespace=meta.namespace, uid=meta.uid
+        )
+        config = {**config_map.data, **self._flags}
+        problems: dict[str, str] = {}
+        changed = False
+        for version in self._ranges:
+            try:
+                changed |= self._extend(version, read_lists(config, version), problems)
+            except SettingError as error:
+                problems[error.key] = f"{error}; what was in force stays"
+        self._complaints.state(self._reference, _REASON, problems)
+        return changed
+
+    def _extend(self, version: int, wanted: PoolRanges, problems: dict[str, str]) -> bool:
+        now = self._ranges[version]
+        name, mask = f"cluster-pool-ipv{version}-cidr", f"cluster-pool-ipv{version}-mask-size"
+        until = "refused until the operator starts anew, because nodes hold blocks of it"
+        if wanted.block_length != now.block_length:
+            problems[mask] = (
+                f"{mask} was changed from {now.block_length} to {wanted.block_length}: {until}"
+            )
+            return False
+        unreadable = [text for text in wanted.cidrs if not _is_cidr(text)]
+        if unreadable:
+            for text in unreadable:
+                problems[f"{name} {text}"] = f"{name}: {text!r} is no CIDR: correct or remove it"
+            return False
+        before, after = ({Cidr.parse(c): c for c in ranges.cidrs} for ranges in (now, wanted))
+        gone = before.keys() - after.keys()
+        held = [cidr for cidr in gone if self._allocator.in_use(cidr)]
+        for cidr in held:
+            problems[f"{name} {cidr}"] = f"{cidr} was taken out of {name} or changed: {until}"
+        if held:
+            return False
+        added = tuple(text for cidr, text in after.items() if cidr not in before)
+        if not added and not gone:
+            return False
+        stay = tuple(text for cidr, text in before.items() if cidr not in gone)
+        refused = self._allocator.define(CLUSTER_POOL, version, now.block_length, (*stay, *added))
+        for refusal in refused:
+            problems[f"{name} {refusal.cidr}"] = f"{name}: {refusal.problem}: {refusal.remedy}"
+        bad = {refusal.cidr for refusal in refused}
+        kept = tuple(text for text in added if str(Cidr.parse(text)) not in bad)
+        self._ranges[version] = PoolRanges((*stay, *kept), now.block_length)
+        return bool(kept or gone)
+
+
+def _is_cidr(text: str) -> bool:
+    try:
+        Cidr.parse(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,158 @@
+"""The operator's part of address management, wired: tables, allocator, decisions, writes.
+
+Runs only under the lease and only in the modes in which nodes get their CIDRs from the operator.
+Everything anybody uses is learned before the first grant. The allocator lives as long as the
+lease: the next leader learns everything anew.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.trend import Trend
+from ciliate.kube.client import ApiClient
+from ciliate.kube.events import EventRecorder
+from ciliate.metrics.family import Family
+from ciliate.operator.ipam.cidr_writer import CidrWriter
+from ciliate.operator.ipam.complaints import Complaints
+from ciliate.operator.ipam.families import node_families, pool_families, problem_family
+from ciliate.operator.ipam.granting import Granting
+from ciliate.operator.ipam.node_cidrs import Decision, fill_pod_cidrs, satisfy_demand
+from ciliate.operator.ipam.pool_lists import PoolLists
+from ciliate.operator.ipam.pool_objects import PoolObjects
+from ciliate.operator.ipam.report import ipam_report, pool_reports
+from ciliate.operator.ipam.service_range import ServiceRange
+from ciliate.operator.ipam.settings import IPAMSettings
+from ciliate.operator.ipam.usage import Usage
+from ciliate.operator.tables import Tables
+
+#: Pools are looked at, and their use is noted for the trend, so often at least, in seconds.
+_LOOK_S: Final = 10.0
+#: Changes that come within this time are one, in seconds.
+_SETTLE_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSource:
+    """Where the settings come from: the ConfigMap, and the flags that win over it."""
+
+    namespace: str
+    config_map: str
+    flags: Mapping[str, str]
+
+
+class NodeRanges:
+    """Gives CIDRs to nodes, from complete tables on."""
+
+    def __init__(
+        self,
+        client: ApiClient,
+        tables: Tables,
+        settings: IPAMSettings,
+        source: ConfigSource,
+        *,
+        may_act: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._allocator = allocator = ClusterAllocator()
+        self._events = EventRecorder(client, component="cilium-operator")
+        self._complaints = Complaints(self._events)
+        self._pools_changed = asyncio.Event()
+        self._trends: dict[tuple[str, int], Trend] = {}
+        self._services = ServiceRange(client, allocator)
+        self._objects: PoolObjects | None = None
+        if settings.mode == "cluster-pool":
+            self._pools: PoolLists | PoolObjects = PoolLists(
+                client,
+                namespace=source.namespace,
+                config_map=source.config_map,
+                flags=source.flags,
+                settings=settings,
+                allocator=allocator,
+                complaints=self._complaints,
+                changed=self._pools_changed.set,
+            )
+        else:
+            self._pools = self._objects = PoolObjects(
+                client,
+                allocator=allocator,
+                complaints=self._complaints,
+                wanted=settings.auto_create,
+                may_act=may_act,
+                changed=self._pools_changed.set,
+            )
+        writer = CidrWriter(client, may_act=may_act)
+        table = tables.cilium_nodes
+        self._granting = Granting(
+            table,
+            allocator,
+            self._decide,
+            writer,
+            self._events,
+            current=lambda: table.connected and tables.endpoints.connected,
+            outside_changed=self._pools_changed.set,
+        )
+        self._usage = Usage(
+            tables,
+            allocator,
+            look_at=self._granting.look_at,
+            freed=self._granting.look_at_waiting,
+        )
+
+    async def run(self, tasks: asyncio.TaskGroup) -> None:
+        """Learn what everybody uses, then serve for ever, with more tasks in `tasks`."""
+        tasks.create_task(self._events.run(), name="events")
+        await self._services.start(tasks)
+        # Pools before what is used in them: each use is entered once.
+        await self._pools.start(tasks)
+        await self._usage.follow()
+        self._granting.run(tasks)
+        while True:
+            self._look_at_pools()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._pools_changed.wait()
+                    await asyncio.sleep(_SETTLE_S)
+            self._pools_changed.clear()
+
+    def report(self) -> dict[str, Any]:
+        """Return what is known of pools and nodes' CIDRs."""
+        return (
+            {"mode": self._settings.mode}
+            | ipam_report(self._allocator, self._granting, self._trends)
+            | {"problems": self._complaints.standing}
+        )
+
+    def families(self) -> tuple[Family, ...]:
+        """Return the same as metrics; the texts of CIDRs, the dear part, are left out."""
+        pools = pool_reports(self._allocator, self._granting, self._trends)
+        return (
+            *pool_families(pools),
+            *node_families(self._allocator, self._granting),
+            problem_family(len(self._complaints.standing)),
+        )
+
+    def _decide(self, node: CiliumNode, settled: bool) -> Decision:  # noqa: FBT001 - one caller
+        if self._objects is None:
+            return fill_pod_cidrs(self._allocator, node, self._settings.versions, settled=settled)
+        return satisfy_demand(self._allocator, node, self._objects.usable, settled=settled)
+
+    def _look_at_pools(self) -> None:
+        """Take over changed pools, tell what is wrong with them, note how full they are."""
+        if self._pools.apply():
+            self._granting.look_at_all()
+        if self._objects is not None:
+            self._objects.tell_holders(self._granting.outside)
+        problems = self._allocator.reservation_problems()
+        for pool, reference in self._pools.references.items():
+            self._complaints.state(reference, "PoolOverlapsReserved", problems.get(pool, {}))
+        now_s = time.monotonic()  # Wall clocks jump.
+        for pool, families in self._allocator.pools.families.items():
+            for version, family in families.items():
+                used = sum(carving.used for carving in family.carvings)
+                self._trends.setdefault((pool, version), Trend()).add(now_s, used)

@@ -1,0 +1,76 @@
+"""`agent/ipam/pod_cidrs.py`: of two nodes that claim one CIDR, the first keeps giving addresses."""
+
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, cast
+
+from tests.unit.agent.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node
+from tests.unit.identity.identity_api import tell, withdraw
+
+from ciliate.agent.bootstrap import OwnNode
+from ciliate.agent.cluster import Cluster
+from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
+from ciliate.config.settings import IPAMSettings
+from ciliate.ipam.node import NodeAddresses
+
+MINE = ip_network("10.0.0.0/24")
+
+
+def life(state: Path, *nodes: Any) -> tuple[Cluster, NodeAddresses]:
+    """One life of the agent of k8s-ctr, in cluster-pool mode."""
+    cluster = Cluster(cast("Any", Kubernetes()), node_name=NODE, node_ip=NODE_IP, with_pools=False)
+    for node in nodes:
+        tell(cluster.nodes, node)
+    addresses = NodeAddresses((4,))
+    settings = IPAMSettings(
+        "cluster-pool", ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None
+    )
+    own = OwnNode(NODE, NODE, {}, (NODE_IP,), (), ())
+    pod_cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
+    pod_cidrs.recall()
+    pod_cidrs.follow()
+    return cluster, addresses
+
+
+def own_node() -> Any:
+    return cilium_node(NODE, str(NODE_IP), str(MINE))
+
+
+def thief() -> Any:
+    return cilium_node("k8s-w1", "192.168.10.101", str(MINE))
+
+
+def test_holder_keeps_its_cidr_when_another_node_claims_it(tmp_path: Path) -> None:
+    cluster, addresses = life(tmp_path / "cidrs", own_node())
+
+    tell(cluster.nodes, thief())
+    tell(cluster.nodes, own_node())
+
+    assert addresses.cidrs == (MINE,)
+
+
+def test_holder_keeps_its_cidr_over_a_restart_under_a_false_claim(tmp_path: Path) -> None:
+    life(tmp_path / "cidrs", own_node())
+
+    _, addresses = life(tmp_path / "cidrs", own_node(), thief())
+
+    assert addresses.cidrs == (MINE,)
+
+
+def test_who_comes_second_gives_no_address_until_the_first_lets_go(tmp_path: Path) -> None:
+    cluster, addresses = life(tmp_path / "cidrs", thief(), own_node())
+    assert not addresses.cidrs
+
+    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.0.1.0/24"))
+
+    assert addresses.cidrs == (MINE,)
+
+
+async def test_claim_of_a_node_that_is_gone_holds_nobody_back(tmp_path: Path) -> None:
+    cluster, addresses = life(tmp_path / "cidrs", thief(), own_node())
+
+    withdraw(cluster.nodes, "k8s-w1")
+    assert not addresses.cidrs  # Its Node may live: its pods, too.
+    await cluster.known_nodes._forget_deleted()
+
+    assert addresses.cidrs == (MINE,)
