@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
@@ -67,30 +68,27 @@ def ghost(lab: Cluster) -> Iterator[str]:
     lab.kubectl("delete", "ciliumnode", "ghost")
 
 
-@pytest.mark.parametrize(
-    ("text", "reason", "told"),
-    [
-        (f"{RANGE} 10.81.1.0/24", "PoolListRefused", "collides with clusterCIDR: 10.81.0.0/23"),
-        (f"{RANGE} 10.96.4.0/22", "PoolOverlapsReserved", "Services in 10.96.0.0/16"),
-        (f"{RANGE} 192.168.10.0/24", "PoolOverlapsReserved", "of node k8s-"),
-        (f"{RANGE} 10.82.0.0/28", "PoolListRefused", "the mask is shorter than the pool's"),
-        (f"{RANGE} fd00::/64", "PoolListRefused", "CIDR is not v4 family: fd00::/64"),
-        (f"{RANGE} nonsense", "PoolListRefused", "'nonsense' is no CIDR"),
-        ("10.82.0.0/23", "PoolListRefused", "10.81.0.0/23 was taken out"),
-        ("10.81.0.0/24", "PoolListRefused", "10.81.0.0/23 was taken out"),
-    ],
-    ids=["overlap", "services", "nodes", "mask", "ipv6", "nonsense", "replaced", "shrunk"],
-)
-def test_list_edited_wrongly_is_told_and_changes_nothing(
-    lab: Cluster, ghost: str, text: str, reason: str, told: str
-) -> None:
+#: A list as somebody wrote it -> the Event's reason, and what is told.
+BAD_LISTS: Final = {
+    f"{RANGE} 10.81.1.0/24": ("PoolListRefused", "collides with clusterCIDR: 10.81.0.0/23"),
+    f"{RANGE} 10.96.4.0/22": ("PoolOverlapsReserved", "Services in 10.96.0.0/16"),
+    f"{RANGE} 192.168.10.0/24": ("PoolOverlapsReserved", "of node k8s-"),
+    f"{RANGE} 10.82.0.0/28": ("PoolListRefused", "the mask is shorter than the pool's"),
+    f"{RANGE} fd00::/64": ("PoolListRefused", "CIDR is not v4 family: fd00::/64"),
+    f"{RANGE} nonsense": ("PoolListRefused", "'nonsense' is no CIDR"),
+    "10.82.0.0/23": ("PoolListRefused", "10.81.0.0/23 was taken out"),
+    " ": ("PoolListRefused", "cluster-pool-ipv4-cidr must be provided"),
+}
+
+
+def test_lists_edited_wrongly_are_told_and_change_nothing(lab: Cluster, ghost: str) -> None:
     before = cidrs_of(lab, NODE)
 
-    set_config(lab, cluster_pool_ipv4_cidr=text)
-    wait_warning(lab, "cilium-config", reason, told)
-
-    assert cidrs_of(lab, ghost).current == ()
-    assert cidrs_of(lab, NODE) == before
+    for text, (reason, told) in BAD_LISTS.items():
+        set_config(lab, cluster_pool_ipv4_cidr=text)
+        wait_warning(lab, "cilium-config", reason, told)
+        assert cidrs_of(lab, ghost).current == (), text
+        assert cidrs_of(lab, NODE) == before, text
     set_config(lab, cluster_pool_ipv4_cidr=RANGE)
 
 

@@ -71,13 +71,15 @@ def no_ghosts_stay(lab: Cluster) -> Iterator[None]:
 def replace_operator(lab: Cluster) -> None:
     """Kill -9, and another leader soon: a new pod has no restart pause.
 
-    Nobody holds the lease any more, so that its time need not be waited for.
+    Nobody holds the lease any more then, so that its time need not be waited for.
     """
-    before = leader(lab)
+    before, old = leader(lab), set(operators(lab))
     kill_operators(lab)
-    lab.kubectl("delete", *LEASE)
     on = ("-n", "kube-system", "-l", "name=cilium-operator")
     lab.kubectl("delete", "pods", "--wait=false", "--grace-period=0", "--force", *on)
+    eventually(lambda: set(operators(lab)) - old, within_s=20, what="a new operator")
+    eventually(lambda: not set(operators(lab)) & old, within_s=20, what="the old one's end")
+    lab.kubectl("delete", *LEASE)
 
     def is_led() -> bool:
         with contextlib.suppress(AssertionError):  # No lease yet.

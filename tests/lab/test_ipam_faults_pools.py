@@ -7,6 +7,7 @@ lost.
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
@@ -67,71 +68,60 @@ def clean(lab: Cluster) -> Iterator[None]:
     assert audit(lab).keys() == {"witness-a", "witness-b"}
 
 
-@pytest.mark.parametrize(
-    ("cidr", "mask", "family", "told"),
-    [
-        ("10.50.4.0/22", 28, "ipv4", "collides with clusterCIDR: 10.50.0.0/16"),
-        ("10.61.0.0/28", 24, "ipv4", "the mask is shorter than the pool's"),
-        ("fd00:1::/64", 32, "ipv4", "CIDR is not v4 family: fd00:1::/64"),
-    ],
-    ids=["overlap", "mask", "ipv6-in-ipv4"],
-)
-def test_pool_that_cannot_be_is_told_and_gives_nothing(
-    lab: Cluster, cidr: str, mask: int, family: str, told: str
-) -> None:
-    name = f"bad-{mask}-{family}"
-    assert apply_pool(lab, name, cidr, mask=mask, family=family).returncode == 0
-    apply_pool_pods(lab, ["wants"], NODE, name)
+#: Name of a pool that cannot be -> its range, mask size, family, and what is told of it.
+BAD_POOLS: Final = {
+    "overlaps": ("10.50.4.0/22", 28, "ipv4", "collides with clusterCIDR: 10.50.0.0/16"),
+    "mask": ("10.61.0.0/28", 24, "ipv4", "the mask is shorter than the pool's"),
+    "v6-in-v4": ("fd00:1::/64", 32, "ipv4", "CIDR is not v4 family: fd00:1::/64"),
+    "v4-in-v6": ("10.61.0.0/24", 120, "ipv6", "CIDR is not v6 family: 10.61.0.0/24"),
+}
 
-    wait_warning(lab, name, f"PoolRangeRefused: pool {name}: ", told)
-    wait_error(lab, NODE, f"in pool {name}")
 
-    assert not any(cidr.startswith("10.61.") for cidr in cidrs_of(lab, NODE).current)
+def test_pools_that_cannot_be_are_told_and_give_nothing(lab: Cluster) -> None:
+    for name, (cidr, mask, family, _told) in BAD_POOLS.items():
+        assert apply_pool(lab, name, cidr, mask=mask, family=family).returncode == 0
+        apply_pool_pods(lab, [f"wants-{name}"], NODE, name)
+
+    for name, (_cidr, _mask, family, told) in BAD_POOLS.items():
+        wait_warning(lab, name, f"PoolRangeRefused: pool {name}: ", told)
+        if family == "ipv4":
+            wait_error(lab, NODE, f"in pool {name}")
+        else:
+            wait_warning(lab, f"wants-{name}", name, "IPv4")
+    assert all(c.startswith("10.50.0.") for n in all_cidrs(lab).values() for c in n.current)
     assert "CIDRPoolExhausted" not in warnings_of(lab, NODE), "it is no lack of blocks"
+    assert audit(lab).keys() == {"witness-a", "witness-b"}
 
 
-def test_ipv4_range_in_the_ipv6_list_is_told_and_gives_nothing(lab: Cluster) -> None:
-    assert apply_pool(lab, "mixed", "10.61.0.0/24", mask=120, family="ipv6").returncode == 0
-    apply_pool_pods(lab, ["wants"], NODE, "mixed")
+def test_pools_over_services_or_nodes_are_told_and_give_no_such_address(lab: Cluster) -> None:
+    ranges = {"services": "10.96.0.0/24", "nodes": "192.168.10.0/24"}
+    for name, cidr in ranges.items():
+        assert apply_pool(lab, name, cidr, mask=28).returncode == 0
+        apply_pool_pods(lab, [f"wants-{name}"], NODE, name)
 
-    wait_warning(lab, "mixed", "PoolRangeRefused: pool mixed: CIDR is not v6 family: 10.61.0.0/24")
-    wait_warning(lab, "wants", "mixed", "IPv4")
-
-
-@pytest.mark.parametrize(
-    ("cidr", "whose"),
-    [("10.96.0.0/24", "Services in 10.96.0.0/16"), ("192.168.10.0/24", "of node k8s-")],
-    ids=["services", "nodes"],
-)
-def test_pool_over_services_or_nodes_is_told_and_gives_no_such_address(
-    lab: Cluster, cidr: str, whose: str
-) -> None:
-    assert apply_pool(lab, "reserved", cidr, mask=28).returncode == 0
-    apply_pool_pods(lab, ["wants"], NODE, "reserved")
-
-    wait_warning(lab, "reserved", "PoolOverlapsReserved", whose, "use another range")
-    wait_error(lab, NODE, "by nodes' own addresses or Services")
-
-    assert all(c.startswith("10.50.") for n in all_cidrs(lab).values() for c in n.current)
+    wait_warning(lab, "services", "PoolOverlapsReserved", "Services in 10.96.0.0/16")
+    wait_warning(lab, "nodes", "PoolOverlapsReserved", "of node k8s-", "use another range")
+    for name in ranges:
+        wait_error(lab, NODE, f"of pool {name} are in use, 16 of them by nodes' own addresses or")
+    assert all(c.startswith("10.50.0.") for n in all_cidrs(lab).values() for c in n.current)
 
 
-@pytest.mark.parametrize(
-    ("pool", "told"),
-    [
-        ("defualt", "'defualt', a CiliumPodIPPool that does not exist (yet); nearest: 'default'"),
-        ("a" * 5000, "(5000 characters), which is longer than a name's 253 characters"),
-        ("ma rs\n../;é", "which is no name of an object"),
-    ],
-    ids=["unknown", "5000-characters", "no-name"],
-)
-def test_annotation_that_names_no_pool_is_told_at_the_pod(
-    lab: Cluster, pool: str, told: str
-) -> None:
-    apply_pool_pods(lab, ["lost"], NODE, pool)
+#: A pod's annotation that names no pool -> what is told at the pod.
+BAD_NAMES: Final = {
+    "defualt": "'defualt', a CiliumPodIPPool that does not exist (yet); nearest: 'default'",
+    "a" * 5000: "(5000 characters), which is longer than a name's 253 characters",
+    "ma rs\n../;é": "which is no name of an object",
+}
 
-    wait_warning(lab, "lost", "FailedCreatePodSandBox", "ipam.cilium.io/ip-pool of the pod", told)
 
-    assert len(warnings_of(lab, "lost")) < 2000
+def test_annotations_that_name_no_pool_are_told_at_the_pods(lab: Cluster) -> None:
+    for number, pool in enumerate(BAD_NAMES):
+        apply_pool_pods(lab, [f"lost-{number}"], NODE, pool)
+
+    for number, told in enumerate(BAD_NAMES.values()):
+        pod = f"lost-{number}"
+        wait_warning(lab, pod, "FailedCreatePodSandBox", "ipam.cilium.io/ip-pool of the pod", told)
+        assert len(warnings_of(lab, pod)) < 2000
     assert cidrs_of(lab, NODE).requested.keys() == {"default"}
 
 
