@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ciliate.agent.bootstrap import Progress, own_node
+from ciliate.agent.bootstrap import Progress, latest_own_node
 from ciliate.agent.context import Context
 from ciliate.agent.ipam.address_source import AddressSource, OwnAddresses
 from ciliate.agent.ipam.foreign_pods import ForeignPods
@@ -130,8 +130,7 @@ def _announcement(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyR
 
     def own_publication() -> dict[str, NodePublication]:
         """Labels and addresses follow the Node."""
-        latest = cluster.own_node.get(own.name)
-        known = own_node(latest) if latest else own
+        known = latest_own_node(cluster.own_node.get(own.name), own)
         if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
             known = replace(known, internal_ips=own.internal_ips)
         told = own_cidrs.complete(own.name, node_publication(known, router.current, boot=boot))

@@ -92,7 +92,7 @@ class Router:
             self._current[version] = earlier[0]  # Until there is a current CIDR again.
 
     def _allocate(self, version: int) -> IPAddress:
-        return self._addresses.allocate_one(ROUTER_OWNER, self._settings.default_pool, version)
+        return self._addresses.allocate_one(ROUTER_OWNER, self._settings.own_pool, version)
 
     def _stays(self, address: IPAddress) -> bool:
         """Whether a former address is still in a CIDR that this node holds."""
@@ -135,7 +135,7 @@ class Router:
             held = self._addresses.find(address)
             if self._fixed[version] is not None or (held is not None and not held.draining):
                 continue
-            if not self._addresses.usage(self._settings.default_pool, version).usable:
+            if not self._addresses.usage(self._settings.own_pool, version).usable:
                 continue
             self._current[version] = self._allocate(version)
             self._former.append(address)
