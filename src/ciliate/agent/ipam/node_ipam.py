@@ -17,6 +17,7 @@ from ciliate.agent.ipam.foreign_pods import ForeignPods
 from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.agent.ipam.pool_demand import PoolDemand
 from ciliate.agent.ipam.router import Router
+from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.node import (
     CiliumNodeTarget,
     NodePublication,
@@ -43,6 +44,7 @@ class NodeIPAM:
     """The parts that know this node's addresses."""
 
     context: Context
+    ipcache: Ipcache
     addresses: NodeAddresses
     pod_cidrs: PodCIDRs
     demand: PoolDemand | None  # Multi-pool's.
@@ -51,7 +53,7 @@ class NodeIPAM:
     announcement: AnyReconciler
 
     @classmethod
-    def make(cls, context: Context) -> "NodeIPAM":
+    def make(cls, context: Context, ipcache: Ipcache) -> "NodeIPAM":
         """Wire the parts; nothing is read or written yet."""
         settings, cluster, own = context.settings.ipam, context.cluster, context.own
         addresses = NodeAddresses(
@@ -68,6 +70,7 @@ class NodeIPAM:
         own_cidrs = OwnCIDRs(settings.mode, cluster.nodes, addresses, demand, pod_cidrs.of_node)
         return cls(
             context,
+            ipcache,
             addresses,
             pod_cidrs,
             demand,
@@ -91,9 +94,8 @@ class NodeIPAM:
         Raises:
             CiliateError: The router has no address.
         """
-        ForeignPods(
-            self.context.cluster, self.addresses, node_ip=self.context.own.internal_ips[0]
-        ).follow()
+        cluster, node_ip = self.context.cluster, self.context.own.internal_ips[0]
+        ForeignPods(cluster, self.ipcache, self.addresses, node_ip=node_ip).follow()
         self.pod_cidrs.follow()
         wake = self.announcement.wake
         self.addresses.listen(wake)
