@@ -244,7 +244,15 @@ class PodAttachments:
         return endpoint
 
     async def _refuse_double(self, request: Add, addresses: tuple[IPAddress, ...]) -> None:
-        """Refuse an address that another pod of this node has: its packets would go astray."""
+        """Refuse an address that another pod of this node has, or the router: packets go astray."""
+        for address in addresses:
+            if address in self._network().gateways:
+                raise CniError(
+                    CniCode.INVALID_CONFIG,
+                    f"address {address} of pod {request.pod.namespace}/{request.pod.name} is the"
+                    " router's of this node",
+                    f"set local-router-ipv{address.version} to one out of the other plugin's range",
+                )
         if self._holder(addresses) is not None:
             await self.remove_vanished()  # The other plugin may have given it anew since.
         holder = self._holder(addresses)

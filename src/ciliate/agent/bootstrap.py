@@ -131,6 +131,17 @@ def own_node(node: Node) -> OwnNode:
         raise NodeAddressError(f"Node {metadata.name}: {error}: correct the object") from error
 
 
+def latest_own_node(node: Node | None, known: OwnNode) -> OwnNode:
+    """Return what the Node says now; what was known holds where it cannot be read."""
+    if node is None:
+        return known
+    try:
+        return own_node(node)
+    except NodeAddressError as error:
+        _log.warning("%s", error)
+        return known
+
+
 def _addresses(node: Node, kind: str) -> tuple[IPAddress, ...]:
     return tuple(ip_address(a.address) for a in node.status.addresses if a.type == kind)
 

@@ -186,21 +186,22 @@ class RunningNode:
         """Take over what stands, bring the kernel to what should be, start the tasks."""
         settings = context.settings
         table, store = EndpointTable(), EndpointStore(context.paths.state / "endpoints")
-        ipam = NodeIPAM.make(context)
+        node_ip = context.own.internal_ips[0]
+        ipcache = Ipcache(context.cluster, node_ip=node_ip)
+        ipam = NodeIPAM.make(context, ipcache)
         await ipam.recall()
         kept = await restore_endpoints(context, ipam.addresses, store, table)
         await ipam.start(progress)
         await _set_up_node_links(context, ipam.router)
         datapath = await asyncio.to_thread(open_datapath, settings, context.paths)
         watch = DeviceWatch(context.rtnl, settings, await observe_devices(context.rtnl, settings))
-        node_ip = context.own.internal_ips[0]
         state = DesiredState(
             settings,
             context.cluster,
             table,
             watch,
-            Ipcache(context.cluster, node_ip=node_ip),
-            Strays(context.cluster, node_ip=node_ip),
+            ipcache,
+            Strays(context.cluster, ipcache, node_ip=node_ip),
             context.own.internal_ips,
         )
         reconcilers = Reconcilers(context, state, datapath, table=table, node=ipam.announcement)

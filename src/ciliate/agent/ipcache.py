@@ -4,7 +4,7 @@ A cluster has many pods and each tells of itself often: entries are computed onc
 it changes, and a pass only puts them together.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain
 from typing import Final
@@ -31,7 +31,7 @@ Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
 Owners = Mapping[IPNetwork, AddressOwner]
 
 #: Entries of one object; a tuple, because a dictionary of one entry weighs more than the entry.
-_Part = tuple[tuple[layout.IpcacheKey, layout.IpcacheEntry], ...]
+Part = tuple[tuple[layout.IpcacheKey, layout.IpcacheEntry], ...]
 
 
 def ipcache_entries(owners: Owners) -> dict[layout.IpcacheKey, layout.IpcacheEntry]:
@@ -60,8 +60,8 @@ class Ipcache:
     def __init__(self, cluster: Cluster, *, node_ip: IPAddress) -> None:
         self._cluster = cluster
         self._node_ip = node_ip
-        self._of_nodes: dict[str, _Part] = {}
-        self._of_pods: dict[ObjectKey, _Part] = {}
+        self._of_nodes: dict[str, Part] = {}
+        self._of_pods: dict[ObjectKey, Part] = {}
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.endpoints.add_listener(self._pod_changed)
 
@@ -77,6 +77,14 @@ class Ipcache:
         for owners in self._own(own_pods, own_addresses):
             merged.update(ipcache_entries(owners))
         return merged
+
+    def pods(self) -> Iterator[tuple[ObjectKey, Part]]:
+        """Yield the entries of every pod that a CiliumEndpoint tells of."""
+        return iter(self._of_pods.items())
+
+    def pod(self, key: ObjectKey) -> Part:
+        """Return the entries of one pod; none when nothing is told of it."""
+        return self._of_pods.get(key, ())
 
     def owners(
         self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]

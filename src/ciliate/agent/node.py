@@ -1,10 +1,10 @@
 """This node's CiliumNode: how the other nodes learn its addresses and its pods' CIDRs."""
 
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +24,10 @@ from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.net.address import IPAddress, IPNetwork, ip_network
+from ciliate.net.address import IPAddress, IPNetwork
+
+#: A CIDR that is listed as ours and of no use to us goes back after this time.
+_UNWANTED_AFTER_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,22 +96,19 @@ class OwnCIDRs:
         self._addresses = addresses
         self._demand = demand
         self._pod_cidrs = pod_cidrs
+        self._once_held: set[str] = set()
+        self._unheld_since: dict[str, float] = {}
 
     def complete(self, name: str, publication: NodePublication) -> NodePublication:
         """Return `publication` with what is ours of the CIDRs."""
-        held = {held.cidr for held in self._addresses.held}
         told = replace(publication, draining=",".join(map(str, self._addresses.draining)))
         if self._mode == "multi-pool":
             assert self._demand is not None, "made with the mode"
-            found = self._informer.get(name)
-            listed = found.spec.ipam.pools.allocated if found is not None else ()
             return replace(
                 told,
                 pod_cidrs=(),
                 requested=self._demand.requested(),
-                unwanted=tuple(
-                    cidr for pool in listed for cidr in pool.cidrs if not _is_in(cidr, held)
-                ),
+                unwanted=self._unwanted(self._informer.get(name)),
             )
         pod_cidrs: tuple[str, ...] | None = None
         if self._mode == "kubernetes":
@@ -117,12 +117,25 @@ class OwnCIDRs:
             pod_cidrs = ()
         return replace(told, pod_cidrs=pod_cidrs, requested=(), allocated=())
 
+    def _unwanted(self, found: CiliumNode | None) -> tuple[str, ...]:
+        """Return what is listed as ours and is not held: given back, or never of use.
 
-def _is_in(text: str, held: AbstractSet[IPNetwork]) -> bool:
-    try:
-        return ip_network(text) in held
-    except ValueError:
-        return False
+        The latter only when it stays so: the range that a CIDR is of, or the end of another node's
+        claim, may be told to us a moment later than the CIDR.
+        """
+        pools = found.spec.ipam.pools.allocated if found is not None else ()
+        listed = [cidr for pool in pools for cidr in pool.cidrs]
+        held = {str(held.cidr) for held in self._addresses.held}
+        now_s = time.monotonic()
+        self._once_held = (self._once_held | held).intersection(listed)
+        self._unheld_since = {
+            cidr: self._unheld_since.get(cidr, now_s) for cidr in listed if cidr not in held
+        }
+        return tuple(
+            cidr
+            for cidr, since in self._unheld_since.items()
+            if cidr in self._once_held or now_s - since >= _UNWANTED_AFTER_S
+        )
 
 
 class CiliumNodeTarget:

@@ -178,6 +178,8 @@ def _retake(addresses: NodeAddresses, endpoint: Endpoint) -> None:
     An address in no CIDR we know of is held by itself, so that the cluster hears of it.
     """
     if endpoint.external_ipam:
+        for address in endpoint.addresses:  # Another plugin's: ours gives it to nobody else.
+            addresses.reserve(address, endpoint.owner)
         return
     for address in endpoint.addresses:
         try:

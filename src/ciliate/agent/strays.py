@@ -8,52 +8,63 @@ CiliumEndpoints say where they are, so each gets a route of its own.
 from collections.abc import Mapping
 from typing import Final
 
-from ciliate.agent.cluster import Cluster, known_pod
+from ciliate.agent.cluster import Cluster
+from ciliate.agent.ipcache import Ipcache, Part
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.resource import ObjectKey
-from ciliate.identity.ipcache import KnownNode, KnownPod
-from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.identity.ipcache import KnownNode
+from ciliate.net.address import IPAddress, IPNetwork, from_octets, prefix_bits, to_octets
 
-_WIDTH: Final = {4: 32, 6: 128}
+_WIDTH: Final = 128
 
 
 class CIDRIndex:
-    """Which node's CIDR an address is in, the longest prefix first."""
+    """Which node's CIDR an address is in, the longest prefix first; addresses as 128-bit numbers.
+
+    IPv4 is mapped, as in the datapath.
+    """
 
     def __init__(self) -> None:
-        #: By version, then by how many low bits a prefix leaves out: network number -> node.
-        self._tables: dict[int, dict[int, dict[int, str]]] = {4: {}, 6: {}}
+        #: By how many low bits a prefix leaves out, fewest first: network number -> node.
+        self._tables: dict[int, dict[int, str]] = {}
 
     def put(self, cidr: IPNetwork, node: str) -> None:
         """Enter a CIDR; a later one wins."""
-        shift = _WIDTH[cidr.version] - cidr.prefixlen
-        tables = self._tables[cidr.version]
-        if shift not in tables:
-            self._tables[cidr.version] = dict(sorted({**tables, shift: {}}.items()))
-        self._tables[cidr.version][shift][int(cidr.network_address) >> shift] = node
+        shift = _WIDTH - prefix_bits(cidr)
+        if shift not in self._tables:
+            self._tables = dict(sorted({**self._tables, shift: {}}.items()))
+        self._tables[shift][_number(to_octets(cidr.network_address)) >> shift] = node
 
-    def find(self, address: IPAddress) -> str | None:
-        """Return the node whose CIDR holds `address`, or None."""
-        number = int(address)
-        for shift, table in self._tables[address.version].items():
+    def find(self, number: int) -> str | None:
+        """Return the node whose CIDR holds an address, or None."""
+        for shift, table in self._tables.items():
             node = table.get(number >> shift)
             if node is not None:
                 return node
         return None
 
 
-class Strays:
-    """The stray pods of other nodes, up to date with the watches: address -> its node's address."""
+def _number(octets: bytes) -> int:
+    return int.from_bytes(octets, "big")
 
-    def __init__(self, cluster: Cluster, *, node_ip: IPAddress) -> None:
+
+class Strays:
+    """The stray pods of other nodes, up to date with the watches: address -> its node's address.
+
+    Pods are read from the ipcache, which has parsed them: a cluster has many, and all are looked at
+    when a node's CIDRs change.
+    """
+
+    def __init__(self, cluster: Cluster, ipcache: Ipcache, *, node_ip: IPAddress) -> None:
         self._cluster = cluster
-        self._node_ip = node_ip
+        self._ipcache = ipcache
+        self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
         self._index = CIDRIndex()
-        self._nodes_by_ip: dict[IPAddress, KnownNode] = {}
+        self._nodes_by_ip: dict[bytes, KnownNode] = {}
         self._by_pod: dict[ObjectKey, dict[IPAddress, IPAddress]] = {}
         self._stale = True
         cluster.known_nodes.add_listener(self._node_changed)
-        cluster.endpoints.add_listener(self._pod_changed)
+        cluster.endpoints.add_listener(self._pod_changed)  # After the ipcache's own.
 
     @property
     def routes(self) -> Mapping[IPAddress, IPAddress]:
@@ -70,12 +81,11 @@ class Strays:
         self._stale = True
 
     def _pod_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        if self._stale:
+        endpoint = new or old
+        if self._stale or endpoint is None:
             return
-        if old is not None:
-            self._by_pod.pop((old.metadata.namespace, old.metadata.name), None)
-        if new is not None:
-            self._look_at(new)
+        key = (endpoint.metadata.namespace, endpoint.metadata.name)
+        self._look_at(key, self._ipcache.pod(key))
 
     def _rebuild(self) -> None:
         self._index = CIDRIndex()
@@ -83,7 +93,7 @@ class Strays:
         nodes = sorted(self._cluster.known_nodes, key=lambda node: node.name, reverse=True)
         nodes.sort(key=lambda node: node.is_local)  # What is ours is nobody else's.
         for node in nodes:
-            self._nodes_by_ip.update(dict.fromkeys(node.internal_ips, node))
+            self._nodes_by_ip.update(dict.fromkeys(map(to_octets, node.internal_ips), node))
             for cidr in node.draining_cidrs:
                 self._index.put(cidr, node.name)
         for node in nodes:  # The same order of claims as routing.plan.direct_node_routes.
@@ -91,26 +101,22 @@ class Strays:
                 self._index.put(cidr, node.name)
         self._by_pod = {}
         self._stale = False
-        for endpoint in self._cluster.endpoints.objects.values():
-            self._look_at(endpoint)
+        for key, part in self._ipcache.pods():
+            self._look_at(key, part)
 
-    def _look_at(self, endpoint: CiliumEndpoint) -> None:
-        pod = known_pod(endpoint)
-        if pod is None or pod.node in (None, self._node_ip):
-            return
-        strays = self._strays_of(pod)
-        if strays:
-            self._by_pod[endpoint.metadata.namespace, endpoint.metadata.name] = strays
-
-    def _strays_of(self, pod: KnownPod) -> dict[IPAddress, IPAddress]:
-        assert pod.node is not None, "asked for pods of other nodes alone"
-        node = self._nodes_by_ip.get(pod.node)
-        found = {}
-        for address in pod.addresses:
-            home = self._index.find(address)
-            if node is not None and home == node.name:
+    def _look_at(self, key: ObjectKey, part: Part) -> None:
+        strays: dict[IPAddress, IPAddress] = {}
+        for at, entry in part:
+            if entry.node in self._not_theirs:
                 continue
-            node_ip = node.node_ip(address.version) if node is not None else pod.node
+            node = self._nodes_by_ip.get(entry.node)
+            if node is not None and self._index.find(_number(at.address)) == node.name:
+                continue
+            address = from_octets(at.address)
+            node_ip = node.node_ip(address.version) if node else from_octets(entry.node)
             if node_ip is not None and node_ip.version == address.version:
-                found[address] = node_ip
-        return found
+                strays[address] = node_ip
+        if strays:
+            self._by_pod[key] = strays
+        else:
+            self._by_pod.pop(key, None)

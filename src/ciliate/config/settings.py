@@ -50,6 +50,11 @@ class IPAMSettings:
     release_after_s: float = 15.0
 
     @property
+    def own_pool(self) -> str:
+        """The pool the node itself takes addresses of: modes without pools have the one."""
+        return self.default_pool if self.mode == "multi-pool" else "default"
+
+    @property
     def versions(self) -> tuple[int, ...]:
         """IP versions in use, 4 first."""
         return tuple(v for v, on in ((4, self.ipv4), (6, self.ipv6)) if on)

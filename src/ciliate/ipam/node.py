@@ -102,6 +102,11 @@ class NodeAddresses:
         """The current blocks' CIDRs, IPv4 first."""
         return tuple(held.cidr for held in self.held if not held.draining)
 
+    def is_current(self, cidr: IPNetwork) -> bool:
+        """Whether new addresses come out of this very CIDR."""
+        held = self._held.get(cidr)
+        return held is not None and not held.draining
+
     @property
     def draining(self) -> tuple[IPNetwork, ...]:
         """The draining blocks' CIDRs, IPv4 first."""

@@ -23,6 +23,7 @@ from ciliate.agent.bootstrap import OwnNode
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.ipam.foreign_pods import ForeignPods
 from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
+from ciliate.agent.ipcache import Ipcache
 from ciliate.api.cilium_node import (
     DRAINING_ANNOTATION,
     CiliumNode,
@@ -62,6 +63,7 @@ class Agent:
         cluster = Cluster(
             cast("Any", None), node_name=name, node_ip=node_ip(name), with_pools=False
         )
+        ipcache = Ipcache(cluster, node_ip=node_ip(name))
         for node in model.nodes.values():
             tell(cluster.nodes, node)
         for pod, (where, address) in model.pods.items():
@@ -80,7 +82,7 @@ class Agent:
                 if addresses.find(address) is None:
                     addresses.hold(DEFAULT_POOL, (host_network(address),))
                 addresses.take((address,), pod)
-        ForeignPods(cluster, addresses, node_ip=node_ip(name)).follow()
+        ForeignPods(cluster, ipcache, addresses, node_ip=node_ip(name)).follow()
         agent.pod_cidrs.follow()
         return agent
 

@@ -60,13 +60,14 @@ class Kernel:
         self.cluster = new_cluster()
         self.table = EndpointTable()
         devices = SimpleNamespace(current=NodeDevices((), ()))
+        ipcache = Ipcache(self.cluster, node_ip=NODE_IP)
         self.state = DesiredState(
             settings=parse_agent_settings(SETTINGS),
             cluster=self.cluster,
             table=self.table,
             devices=cast("DeviceWatch", devices),
-            ipcache=Ipcache(self.cluster, node_ip=NODE_IP),
-            strays=Strays(self.cluster, node_ip=NODE_IP),
+            ipcache=ipcache,
+            strays=Strays(self.cluster, ipcache, node_ip=NODE_IP),
             own_ips=(NODE_IP, ip_address("fd00:10::100")),
         )
         self.target = NodeRouteTarget(cast("Rtnetlink", None), self.state)

@@ -13,6 +13,7 @@ from tests.unit.agent.cluster_tables import (
 )
 from tests.unit.identity.identity_api import tell, withdraw
 
+from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.strays import Strays
 from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
 
@@ -97,7 +98,7 @@ def test_node_first_seen_with_an_unreadable_cidr_is_known_by_the_rest() -> None:
 
 def test_pod_in_its_nodes_cidr_is_no_stray() -> None:
     cluster = new_cluster()
-    strays = Strays(cluster, node_ip=NODE_IP)
+    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
     all_listed(cluster)
     tell(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "172.20.0.0/24"), "10.244.1.0/24"))
     tell(cluster.endpoints, cilium_endpoint("old", "10.244.1.7"))
@@ -108,7 +109,7 @@ def test_pod_in_its_nodes_cidr_is_no_stray() -> None:
 
 def test_pod_in_a_cidr_that_another_node_has_now_is_a_stray() -> None:
     cluster = new_cluster()
-    strays = Strays(cluster, node_ip=NODE_IP)
+    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
     all_listed(cluster)
     tell(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24"))
     tell(cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
@@ -123,7 +124,7 @@ def test_pod_in_a_cidr_that_another_node_has_now_is_a_stray() -> None:
 def test_pod_of_no_cidr_is_found_by_its_endpoint() -> None:
     """A CiliumNode deleted while its agent was away: no CIDR, no annotation, pods that live."""
     cluster = new_cluster()
-    strays = Strays(cluster, node_ip=NODE_IP)
+    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
     all_listed(cluster)
     tell(cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
     assert strays.routes == {}
@@ -135,7 +136,7 @@ def test_pod_of_no_cidr_is_found_by_its_endpoint() -> None:
 
 def test_pods_of_this_node_are_no_strays() -> None:
     cluster = new_cluster()
-    strays = Strays(cluster, node_ip=NODE_IP)
+    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
     all_listed(cluster)
     tell(cluster.endpoints, cilium_endpoint("mine", "10.99.1.7", node=str(NODE_IP)))
 

@@ -4,31 +4,38 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from tests.unit.agent.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node
 from tests.unit.identity.identity_api import tell, withdraw
 
 from ciliate.agent.bootstrap import OwnNode
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
+from ciliate.api.core import Node
+from ciliate.api.metadata import ObjectMeta
 from ciliate.config.settings import IPAMSettings
 from ciliate.ipam.node import NodeAddresses
+from ciliate.net.address import IPNetwork
 
 MINE = ip_network("10.0.0.0/24")
 
 
-def life(state: Path, *nodes: Any) -> tuple[Cluster, NodeAddresses]:
-    """One life of the agent of k8s-ctr, in cluster-pool mode."""
+def life(
+    state: Path,
+    *nodes: Any,
+    mode: str = "cluster-pool",
+    pod_cidrs: tuple[IPNetwork, ...] = (),
+) -> tuple[Cluster, NodeAddresses]:
+    """One life of the agent of k8s-ctr; `pod_cidrs` are those of its Node."""
     cluster = Cluster(cast("Any", Kubernetes()), node_name=NODE, node_ip=NODE_IP, with_pools=False)
     for node in nodes:
         tell(cluster.nodes, node)
     addresses = NodeAddresses((4,))
-    settings = IPAMSettings(
-        "cluster-pool", ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None
-    )
-    own = OwnNode(NODE, NODE, {}, (NODE_IP,), (), ())
-    pod_cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
-    pod_cidrs.recall()
-    pod_cidrs.follow()
+    settings = IPAMSettings(mode, ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None)
+    own = OwnNode(NODE, NODE, {}, (NODE_IP,), (), pod_cidrs)
+    cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
+    cidrs.recall()
+    cidrs.follow()
     return cluster, addresses
 
 
@@ -74,3 +81,25 @@ async def test_claim_of_a_node_that_is_gone_holds_nobody_back(tmp_path: Path) ->
     await cluster.known_nodes._forget_deleted()
 
     assert addresses.cidrs == (MINE,)
+
+
+def test_node_that_cannot_be_read_any_more_keeps_what_was_read(tmp_path: Path) -> None:
+    cluster, addresses = life(tmp_path / "cidrs", mode="kubernetes", pod_cidrs=(MINE,))
+    annotations = {"network.cilium.io/ipv4-pod-cidr": "nonsense"}
+
+    tell(cluster.own_node, Node(metadata=ObjectMeta(name=NODE, annotations=annotations)))
+
+    assert addresses.cidrs == (MINE,)
+
+
+@pytest.mark.parametrize(
+    ("mode", "pool"),
+    [("multi-pool", "blue"), ("cluster-pool", "default"), ("kubernetes", "default")],
+)
+def test_default_pool_of_another_mode_is_not_asked_for_the_router(mode: str, pool: str) -> None:
+    """`ipam-default-ip-pool` may be left over from multi-pool."""
+    settings = IPAMSettings(
+        mode, ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None, default_pool="blue"
+    )
+
+    assert settings.own_pool == pool

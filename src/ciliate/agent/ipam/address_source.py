@@ -175,8 +175,12 @@ class OwnAddresses:
             self._demand.satisfied(f"{pod.namespace}/{pod.name}")
 
     async def release(self, endpoint: Endpoint) -> None:
-        """Free the endpoint's addresses."""
-        self._addresses.release(endpoint.addresses)
+        """Free the endpoint's addresses; those of another plugin are kept from pods no longer."""
+        if endpoint.external_ipam:
+            for address in endpoint.addresses:
+                self._addresses.unreserve(address)
+        else:
+            self._addresses.release(endpoint.addresses)
         self._news.set()
         if self._demand is not None:
             self._demand.freed()

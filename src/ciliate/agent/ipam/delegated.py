@@ -116,8 +116,8 @@ class DelegatedAddresses:
         Those of this source go with the runtime's DEL, unless an ADD is under way that needs them
         gone: one that failed, or one that makes the interface anew.
         """
+        await self._former.release(endpoint)
         if not endpoint.external_ipam:
-            await self._former.release(endpoint)
             return
         call = self._calls.get(Attachment(endpoint.container_id, endpoint.ifname))
         if call is not None:

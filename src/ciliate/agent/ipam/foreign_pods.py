@@ -6,60 +6,77 @@ live. They are told apart by the CiliumEndpoints; when such a pod is gone its ad
 
 import logging
 
-from ciliate.agent.cluster import Cluster, known_pod
+from ciliate.agent.cluster import Cluster
+from ciliate.agent.ipcache import Ipcache, Part
 from ciliate.api.cilium_endpoint import CiliumEndpoint
+from ciliate.api.resource import ObjectKey
 from ciliate.ipam.node import NodeAddresses
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, from_octets, to_octets
 
 _log = logging.getLogger(__name__)
 
 
 class ForeignPods:
-    """Keeps addresses of pods elsewhere reserved in `addresses`, while they fall in its blocks."""
+    """Keeps addresses of pods elsewhere reserved in `addresses`, while they fall in its blocks.
 
-    def __init__(self, cluster: Cluster, addresses: NodeAddresses, *, node_ip: IPAddress) -> None:
+    Pods are read from the ipcache, which has parsed them; all are looked at when a block comes.
+    """
+
+    def __init__(
+        self, cluster: Cluster, ipcache: Ipcache, addresses: NodeAddresses, *, node_ip: IPAddress
+    ) -> None:
         self._cluster = cluster
+        self._ipcache = ipcache
         self._addresses = addresses
-        self._node_ip = node_ip
-        self._reserved: dict[
-            IPAddress, tuple[str, str]
-        ] = {}  # By the CiliumEndpoint that says so.
+        self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
+        self._reserved: dict[ObjectKey, tuple[IPAddress, ...]] = {}
+        self._ranges: tuple[tuple[int, int], ...] = ()  # Of our blocks, as 128-bit numbers.
 
     def follow(self) -> None:
         """Look at every pod now, and at each that comes, goes or finds itself in a new block."""
         self._addresses.listen(self._look_at_all)
-        self._cluster.endpoints.add_listener(self._changed)
+        self._cluster.endpoints.add_listener(self._changed)  # After the ipcache's own.
 
     def _look_at_all(self) -> None:
-        for endpoint in self._cluster.endpoints.objects.values():
-            self._look_at(endpoint)
+        self._ranges = tuple(
+            (_number(held.cidr.network_address), _number(held.cidr.broadcast_address))
+            for held in self._addresses.held
+        )
+        for key, part in self._ipcache.pods():
+            self._look_at(key, part)
 
     def _changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        if old is not None:
-            self._forget(old)
-        if new is not None:
-            self._look_at(new)
+        endpoint = new or old
+        if endpoint is not None:
+            key = (endpoint.metadata.namespace, endpoint.metadata.name)
+            self._look_at(key, self._ipcache.pod(key))
 
-    def _forget(self, endpoint: CiliumEndpoint) -> None:
-        pod = known_pod(endpoint)
-        key = (endpoint.metadata.namespace, endpoint.metadata.name)
-        for address in pod.addresses if pod is not None else ():
-            if self._reserved.get(address) == key:
-                del self._reserved[address]
+    def _look_at(self, key: ObjectKey, part: Part) -> None:
+        theirs = {
+            from_octets(at.address): entry.node
+            for at, entry in part
+            if entry.node not in self._not_theirs and self._is_ours(at.address)
+        }
+        before = self._reserved.pop(key, ())
+        for address in before:
+            if address not in theirs:
                 self._addresses.unreserve(address)
+        for address, node in theirs.items():
+            if address not in before:
+                self._reserve(key, address, from_octets(node))
+        if theirs:
+            self._reserved[key] = tuple(theirs)
 
-    def _look_at(self, endpoint: CiliumEndpoint) -> None:
-        pod = known_pod(endpoint)
-        if pod is None or pod.node in (None, self._node_ip):
-            return
-        key = (endpoint.metadata.namespace, endpoint.metadata.name)
-        for address in pod.addresses:
-            if address in self._reserved or self._addresses.find(address) is None:
-                continue
-            owner = f"{'/'.join(key)} (on {pod.node})"
-            self._reserved[address] = key
-            holder = self._addresses.reserve(address, owner)
-            if holder is not None:
-                _log.error(
-                    "address %s is used twice: by %s here and by %s", address, holder, owner
-                )
+    def _is_ours(self, octets: bytes) -> bool:
+        number = int.from_bytes(octets, "big")
+        return any(first <= number <= last for first, last in self._ranges)
+
+    def _reserve(self, key: ObjectKey, address: IPAddress, node: IPAddress) -> None:
+        owner = f"{'/'.join(key)} (on {node})"
+        holder = self._addresses.reserve(address, owner)
+        if holder is not None:
+            _log.error("address %s is used twice: by %s here and by %s", address, holder, owner)
+
+
+def _number(address: IPAddress) -> int:
+    return int.from_bytes(to_octets(address), "big")

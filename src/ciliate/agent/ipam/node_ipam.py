@@ -10,13 +10,14 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ciliate.agent.bootstrap import Progress, own_node
+from ciliate.agent.bootstrap import Progress, latest_own_node
 from ciliate.agent.context import Context
 from ciliate.agent.ipam.address_source import AddressSource, OwnAddresses
 from ciliate.agent.ipam.foreign_pods import ForeignPods
 from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.agent.ipam.pool_demand import PoolDemand
 from ciliate.agent.ipam.router import Router
+from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.node import (
     CiliumNodeTarget,
     NodePublication,
@@ -43,6 +44,7 @@ class NodeIPAM:
     """The parts that know this node's addresses."""
 
     context: Context
+    ipcache: Ipcache
     addresses: NodeAddresses
     pod_cidrs: PodCIDRs
     demand: PoolDemand | None  # Multi-pool's.
@@ -51,7 +53,7 @@ class NodeIPAM:
     announcement: AnyReconciler
 
     @classmethod
-    def make(cls, context: Context) -> "NodeIPAM":
+    def make(cls, context: Context, ipcache: Ipcache) -> "NodeIPAM":
         """Wire the parts; nothing is read or written yet."""
         settings, cluster, own = context.settings.ipam, context.cluster, context.own
         addresses = NodeAddresses(
@@ -68,6 +70,7 @@ class NodeIPAM:
         own_cidrs = OwnCIDRs(settings.mode, cluster.nodes, addresses, demand, pod_cidrs.of_node)
         return cls(
             context,
+            ipcache,
             addresses,
             pod_cidrs,
             demand,
@@ -91,9 +94,8 @@ class NodeIPAM:
         Raises:
             CiliateError: The router has no address.
         """
-        ForeignPods(
-            self.context.cluster, self.addresses, node_ip=self.context.own.internal_ips[0]
-        ).follow()
+        cluster, node_ip = self.context.cluster, self.context.own.internal_ips[0]
+        ForeignPods(cluster, self.ipcache, self.addresses, node_ip=node_ip).follow()
         self.pod_cidrs.follow()
         wake = self.announcement.wake
         self.addresses.listen(wake)
@@ -130,8 +132,7 @@ def _announcement(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyR
 
     def own_publication() -> dict[str, NodePublication]:
         """Labels and addresses follow the Node."""
-        latest = cluster.own_node.get(own.name)
-        known = own_node(latest) if latest else own
+        known = latest_own_node(cluster.own_node.get(own.name), own)
         if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
             known = replace(known, internal_ips=own.internal_ips)
         told = own_cidrs.complete(own.name, node_publication(known, router.current, boot=boot))

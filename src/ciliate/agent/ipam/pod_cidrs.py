@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from ciliate.agent.bootstrap import OwnNode, Progress, own_node
+from ciliate.agent.bootstrap import OwnNode, Progress, latest_own_node
 from ciliate.agent.cluster import Cluster
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.pod_ip_pool import CiliumPodIPPool
@@ -149,9 +149,9 @@ class PodCIDRs:
         """Return what keeps the node from giving addresses, empty when nothing does."""
         if self._settings.mode == "delegated-plugin":
             return ""
-        pools = {DEFAULT_POOL}
+        pools = {self._settings.own_pool}
         if self._settings.mode == "multi-pool":
-            pools = {name for name, count in self._settings.pre_allocation.items() if count}
+            pools |= {name for name, count in self._settings.pre_allocation.items() if count}
         for pool in sorted(pools):
             missing = self.missing_of(dict.fromkeys(self._addresses.versions, pool))
             if missing:
@@ -224,7 +224,7 @@ class PodCIDRs:
         """
         if cidr in self.closing:
             return False
-        if cidr in self._addresses.cidrs or cidr in self._was_current:
+        if self._addresses.is_current(cidr) or cidr in self._was_current:
             return True
         for node in self._cluster.known_nodes:
             if node.is_local:
@@ -248,9 +248,8 @@ class PodCIDRs:
 
     def of_node(self) -> tuple[IPNetwork, ...]:
         """Return the CIDRs that Kubernetes gave the node."""
-        latest = self._cluster.own_node.get(self._own.name)
-        own = own_node(latest) if latest is not None else self._own
-        return own.pod_cidrs or self._own.pod_cidrs
+        latest = latest_own_node(self._cluster.own_node.get(self._own.name), self._own)
+        return latest.pod_cidrs or self._own.pod_cidrs
 
     def _of_cilium_node(self) -> CIDRs:
         found = self._cilium_node()

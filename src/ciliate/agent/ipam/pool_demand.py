@@ -63,6 +63,7 @@ class PoolDemand:
         """Return the demand as the CiliumNode says it: pools sorted by name, none of zero."""
         self._pending.expire(self._clock())
         pools = {pool for pool, count in self._settings.pre_allocation.items() if count}
+        pools |= {self._settings.own_pool}
         pools |= {pool for pool, _ in self._pending.counts()}
         pools |= {held.pool for held in self._addresses.held if not held.draining}
         found = []
@@ -80,7 +81,8 @@ class PoolDemand:
             if held.pool == pool and held.cidr.version == version and not held.draining
         )
         reserve = self._settings.pre_allocation.get(pool, 0)
-        return needed(in_use + self._pending.count(pool, version), reserve)
+        wanted = needed(in_use + self._pending.count(pool, version), reserve)
+        return max(wanted, 1) if pool == self._settings.own_pool else wanted  # The router's.
 
     def close_idle(self) -> float | None:
         """Give up CIDRs that were idle for long enough; return in how many seconds more may be."""

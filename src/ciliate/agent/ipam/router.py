@@ -68,7 +68,7 @@ class Router:
                 self._current[version] = fixed
             else:
                 self._choose(version, [a for a in earlier if a.version == version])
-        self._former = [a for a in earlier if self._stays(a)]
+        self._keep([a for a in earlier if a not in self.current])
 
     def _choose(self, version: int, earlier: Sequence[IPAddress]) -> None:
         for address in earlier:
@@ -89,14 +89,25 @@ class Router:
         except IPAMError:
             if not earlier:
                 raise
-            self._current[version] = earlier[0]  # Until there is a current CIDR again.
+            # Until there is a current CIDR again; a pod must not get it if that is the former one.
+            self._current[version] = earlier[0]
+            self._addresses.reserve(earlier[0], ROUTER_OWNER)
 
     def _allocate(self, version: int) -> IPAddress:
-        return self._addresses.allocate_one(ROUTER_OWNER, self._settings.default_pool, version)
+        return self._addresses.allocate_one(ROUTER_OWNER, self._settings.own_pool, version)
 
-    def _stays(self, address: IPAddress) -> bool:
-        """Whether a former address is still in a CIDR that this node holds."""
-        return address not in self.current and self._addresses.find(address) is not None
+    def _keep(self, former: Sequence[IPAddress]) -> None:
+        """Go on bearing those of the `former` addresses whose CIDR drains; no pod gets them."""
+        kept = []
+        for address in dict.fromkeys(former):
+            held = self._addresses.find(address)
+            if held is not None and held.draining:
+                self._addresses.reserve(address, ROUTER_OWNER)
+                kept.append(address)
+        for address in self._former:
+            if address not in kept and address not in self.current:
+                self._addresses.unreserve(address)
+        self._former = kept
 
     async def ensure_link(self, mtu: int) -> None:
         """Make `cilium_host` bear the addresses.
@@ -135,16 +146,27 @@ class Router:
             held = self._addresses.find(address)
             if self._fixed[version] is not None or (held is not None and not held.draining):
                 continue
-            if not self._addresses.usage(self._settings.default_pool, version).usable:
+            if not self._addresses.usage(self._settings.own_pool, version).usable:
                 continue
-            self._current[version] = self._allocate(version)
-            self._former.append(address)
+            self._current[version] = self._return(version) or self._allocate(version)
             moved = True
             _log.info("router: %s after %s", self._current[version], address)
+            self._addresses.unreserve(address)  # If it was only kept: whoever bears it tells.
             if self._addresses.owner(address) == ROUTER_OWNER:
                 self._addresses.release((address,))
-        self._former = [a for a in self._former if self._stays(a)]
+            self._former.append(address)
+        self._keep([a for a in self._former if a not in self.current])
         return moved
+
+    def _return(self, version: int) -> IPAddress | None:
+        """Take a former address whose CIDR is current again, if there is one."""
+        for address in self._former:
+            held = self._addresses.find(address)
+            if address.version == version and held is not None and not held.draining:
+                self._addresses.unreserve(address)
+                self._addresses.take((address,), ROUTER_OWNER)
+                return address
+        return None
 
     def _published(self, node_name: str) -> tuple[IPAddress, ...]:
         node = self._cluster.nodes.get(node_name)
