@@ -105,9 +105,8 @@ def test_containers_that_died_with_the_agent_leave_nothing(node: FaultyNode) -> 
     dead, living = sandboxes[::2], sandboxes[1::2]
     with ThreadPoolExecutor(1) as pool:
         adding = pool.submit(call_all, sandboxes, "ADD")
-        pid = node.agent_pid
         time.sleep(ADDS_S / 2)
-        os.kill(pid, signal.SIGKILL)
+        node.kill_agent()  # Until it is gone it may hold the namespace that it works in.
         remove_sandboxes(dead)
         node.replace_agent()
         node.wait_agent()
