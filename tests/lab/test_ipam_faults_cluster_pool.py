@@ -97,18 +97,27 @@ def test_node_without_a_block_says_so_everywhere_and_starts_when_a_range_is_appe
 ) -> None:
     name = "k8s-w2"
     exhausted = 'ciliate_operator_ipam_pool_exhausted{family="ipv4",pool="default"}'
-    metrics = ("curl", "-s", "localhost:9963/metrics")
-    assert f"{exhausted} 0.0" in lab.exec(OTHER, *metrics)
+
+    def told(value: str) -> bool:
+        return f"{exhausted} {value}" in lab.exec(OTHER, "curl", "-s", "localhost:9963/metrics")
+
+    def operator_logs() -> str:
+        return lab.kubectl("-n", "kube-system", "logs", "deploy/cilium-operator")
+
+    def agent_says() -> str:
+        return lab.lab("exec", name, "--", "cilium-dbg", "status", check=False).stderr
+
+    eventually(lambda: told("0.0"), what="a metric of a pool with room")
 
     with ThreadPoolExecutor() as pool:
         adding = pool.submit(lab.lab, "add-node")
         eventually(lambda: "allocator full" in _error(lab, name), within_s=30, what="a status")
         wait_warning(lab, name, "CIDRPoolExhausted: allocator full", "add a CIDR to the pool")
-        log = lab.kubectl("-n", "kube-system", "logs", "deploy/cilium-operator")
-        assert f"node {name}: allocator full" in log
-        assert f"{exhausted} 1.0" in lab.exec(OTHER, *metrics)
-        shown = lab.lab("exec", name, "--", "cilium-dbg", "status", check=False).stderr
-        assert "the operator says: allocator full" in shown
+        eventually(lambda: f"node {name}: allocator full" in operator_logs(), what="a log line")
+        eventually(lambda: told("1.0"), what="a metric of a full pool")
+        eventually(
+            lambda: "the operator says: allocator full" in agent_says(), what="the agent's status"
+        )
         apply_pool_pods(lab, ["waits"], name)
 
         set_config(lab, cluster_pool_ipv4_cidr=f"{RANGE} 10.83.0.0/24")
@@ -117,7 +126,7 @@ def test_node_without_a_block_says_so_everywhere_and_starts_when_a_range_is_appe
 
     addresses = audit(lab)
     assert addresses["waits"].startswith("10.83.0.")
-    assert f"{exhausted} 0.0" in lab.exec(OTHER, *metrics)
+    eventually(lambda: told("0.0"), what="the metric of a pool with room again")
     assert_mesh(lab, addresses)
     delete_pods(lab, "waits")
     lab.lab("remove-node", name)
