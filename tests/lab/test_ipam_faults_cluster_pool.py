@@ -98,8 +98,13 @@ def test_node_without_a_block_says_so_everywhere_and_starts_when_a_range_is_appe
     name = "k8s-w2"
     exhausted = 'ciliate_operator_ipam_pool_exhausted{family="ipv4",pool="default"}'
 
+    where = lab.kubectl(
+        "-n", "kube-system", "get", "pod", "-l", "io.cilium/app=operator",
+        "-o", "jsonpath={.items[*].spec.nodeName}",
+    )  # fmt: skip
+
     def told(value: str) -> bool:
-        return f"{exhausted} {value}" in lab.exec(OTHER, "curl", "-s", "localhost:9963/metrics")
+        return f"{exhausted} {value}" in lab.exec(where, "curl", "-s", "localhost:9963/metrics")
 
     def operator_logs() -> str:
         return lab.kubectl("-n", "kube-system", "logs", "deploy/cilium-operator")
