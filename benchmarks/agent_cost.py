@@ -3,7 +3,7 @@
 A node with 20 pods; the agent takes them over at every start. Two ways to start it: forked from the
 lab's warm interpreter, as every lab does (`forked`), and with an interpreter and imports of its own,
 as on a real node (`alone`). It is ready when it takes CNI requests. Then the cluster grows by pods
-of the other node, of which this agent only hears: what it keeps of each.
+of a further node, of which this agent only hears: what it keeps of each.
 """
 
 import asyncio
@@ -22,6 +22,13 @@ from benchmarks.pairing import Better, Budget, Candidate, Measurement, Metric, i
 from benchmarks.report import Answer
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, AddressPair, CiliumEndpoint
+from ciliate.api.cilium_node import (
+    CILIUM_NODES,
+    CiliumNode,
+    CiliumNodeAddress,
+    CiliumNodeSpec,
+    NodeIPAM,
+)
 from ciliate.api.metadata import ObjectMeta
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
@@ -40,6 +47,16 @@ _WRITERS: Final = 16
 #: Longest wait for an agent to enter a step's pods into its map, in seconds; and between looks.
 _LEARN_TIMEOUT_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.5
+
+#: The node of the further pods. They are of its pod CIDR: others would each cost a route as well.
+_FURTHER_NODE_IP: Final = "192.168.10.150"
+_FURTHER_NODE: Final = CiliumNode(
+    metadata=ObjectMeta(name="further"),
+    spec=CiliumNodeSpec(
+        addresses=(CiliumNodeAddress(type="InternalIP", ip=_FURTHER_NODE_IP),),
+        ipam=NodeIPAM(pod_cidrs=("10.245.0.0/16",)),
+    ),
+)
 
 _IPCACHE: Final = "/sys/fs/bpf/tc/globals/ipcache"
 
@@ -86,12 +103,18 @@ def _endpoint_of(template: CiliumEndpoint, number: int) -> CiliumEndpoint:
     assert networking is not None, "the template is a pod that runs"
     address = f"10.245.{number >> 8}.{number & 255}"
     changed = msgspec.structs.replace(
-        networking, addressing=(AddressPair(ipv4=address),), node="192.168.10.101"
+        networking, addressing=(AddressPair(ipv4=address),), node=_FURTHER_NODE_IP
     )
     return CiliumEndpoint(
         metadata=ObjectMeta(name=f"further-{number}", namespace="default"),
         status=msgspec.structs.replace(template.status, networking=changed),
     )
+
+
+async def _publish_node(lab: Cluster) -> None:
+    """Create the node of the further pods in the API, as its agent would."""
+    async with ApiClient.from_kubeconfig(lab.directory / "kubeconfig") as client:
+        await client.create(CILIUM_NODES, _FURTHER_NODE)
 
 
 async def _publish(lab: Cluster, endpoints: list[CiliumEndpoint]) -> None:
@@ -134,6 +157,7 @@ def _grow(lab: Cluster, node: Node, start: Start, options: Options) -> tuple[flo
     """
     text = lab.kubectl("get", "ciliumendpoint", "pod-0", "--output=json")
     template = msgspec.json.decode(text, type=CiliumEndpoint)
+    asyncio.run(_publish_node(lab))
     known = _known(node)
     first_kib, averages = 0, []
     for step in range(_STEPS + 1):

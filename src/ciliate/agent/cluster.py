@@ -6,7 +6,7 @@ by hand) are left out with a warning, so that one bad object does not take the o
 
 import logging
 import sys
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from ciliate.agent.known_nodes import KnownNodes
@@ -54,6 +54,12 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
 _UNENCRYPTED = EndpointEncryption()
 
 
+@lru_cache(maxsize=4096)
+def _identity(number: int) -> EndpointIdentity:
+    """Return an identity without its labels: the same object for all of its pods."""
+    return EndpointIdentity(id=number)
+
+
 def slim(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
     """Return what is kept of an endpoint: of other nodes' only address and identity.
 
@@ -72,7 +78,7 @@ def slim(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
             resource_version=meta.resource_version,
         ),
         status=EndpointStatus(
-            identity=EndpointIdentity(id=number) if number else None,
+            identity=_identity(number) if number else None,
             networking=networking
             and EndpointNetworking(
                 addressing=networking.addressing, node=sys.intern(networking.node)

@@ -39,19 +39,19 @@ def ipcache_entries(owners: Owners) -> dict[layout.IpcacheKey, layout.IpcacheEnt
     return {
         layout.IpcacheKey(
             prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
-        ): layout.IpcacheEntry(
-            identity=owner.identity,
-            flags=layout.IpcacheFlag.IPCACHE_CLUSTER if owner.is_pod else layout.IpcacheFlag(0),
-            node=_NO_ADDRESS if owner.node is None else _node_octets(owner.node),
-        )
+        ): _entry(owner)
         for prefix, owner in owners.items()
     }
 
 
-@lru_cache(maxsize=1024)
-def _node_octets(node: IPAddress) -> bytes:
-    """Return the node's octets, the same object for all of its pods."""
-    return to_octets(node)
+@lru_cache(maxsize=4096)
+def _entry(owner: AddressOwner) -> layout.IpcacheEntry:
+    """Return the owner's entry: the same object for all pods of one identity on one node."""
+    return layout.IpcacheEntry(
+        identity=owner.identity,
+        flags=layout.IpcacheFlag.IPCACHE_CLUSTER if owner.is_pod else layout.IpcacheFlag(0),
+        node=_NO_ADDRESS if owner.node is None else to_octets(owner.node),
+    )
 
 
 class Ipcache:

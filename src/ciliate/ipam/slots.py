@@ -18,14 +18,15 @@ FREED_MAX: Final = 1 << 16
 class Slots:
     """Slots 0 to `size` - 1 and their owners; `start` shifts where the first one comes from."""
 
-    __slots__ = ("_freed", "_never", "_owners", "_start", "size")
+    __slots__ = ("_end", "_freed", "_next", "_owners", "_start", "size")
 
     def __init__(self, size: int, *, start: int = 0) -> None:
         self.size = size
         self._owners: dict[int, str] = {}
         self._freed: deque[int] = deque()  # Longest free first.
-        self._never = 0  # How many slots the first sweep has passed.
         self._start = start % size if size else 0
+        self._next = self._start  # Where the first sweep is; past the last slot, `size` too far.
+        self._end = self._start + size
 
     @property
     def used(self) -> int:
@@ -43,9 +44,9 @@ class Slots:
     def allocate(self, owner: str) -> int | None:
         """Give a free slot to `owner`; None: every slot has one."""
         owners, freed = self._owners, self._freed
-        while self._never < self.size and len(freed) < FREED_MAX:
-            slot = (self._start + self._never) % self.size
-            self._never += 1
+        while self._next < self._end and len(freed) < FREED_MAX:
+            slot = self._next if self._next < self.size else self._next - self.size
+            self._next += 1
             if slot not in owners:  # It may have been taken by number before.
                 owners[slot] = owner
                 return slot
@@ -61,7 +62,7 @@ class Slots:
         if holder is not None:
             return holder
         self._owners[slot] = owner
-        if (slot - self._start) % self.size < self._never:
+        if (slot if slot >= self._start else slot + self.size) < self._next:
             self._freed.remove(slot)  # A walk; asking for a certain slot is rare.
         return owner
 
@@ -69,6 +70,6 @@ class Slots:
         """Free `slot`; False when nobody held it."""
         if self._owners.pop(slot, None) is None:
             return False
-        if (slot - self._start) % self.size < self._never:  # Else the first sweep comes to it.
-            self._freed.append(slot)
+        if (slot if slot >= self._start else slot + self.size) < self._next:
+            self._freed.append(slot)  # Else the first sweep comes to it.
         return True
