@@ -13,6 +13,7 @@ BPF_OBJECTS := $(PROGRAMS:%=$(OBJECTS)/%.bpf.o)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror \
 	-I/usr/include/$(shell uname -m)-linux-gnu
 PLUGIN_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -Werror
+PYTEST := $(PYTHON) -m pytest -q --numprocesses=auto --maxprocesses=4
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
 C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
 
@@ -58,18 +59,18 @@ check: bpf plugin generate-check names
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	clang-format --dry-run --Werror $(C_SOURCES)
-	$(PYTHON) -m pytest -q tests/unit
+	$(PYTEST) tests/unit
 
 format:
 	.venv/bin/ruff format $(PYTHON_SOURCES)
 	clang-format -i $(C_SOURCES)
 
 unit:
-	$(PYTHON) -m pytest -q tests/unit
+	$(PYTEST) tests/unit
 
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
-	$(PYTHON) -m pytest -q tests
+	$(PYTEST) --dist=loadfile tests
 
 lab: bpf plugin
 	./lab.sh

@@ -11,5 +11,7 @@ set_up dev
 # Formatting, types, imports between layers, generated code, unit tests.
 make --no-print-directory check
 
-# What runs programs, links and whole clusters, in namespaces of its own.
-as_root .venv/bin/python -m pytest tests --ignore=tests/unit "$@"
+# What runs programs, links and whole clusters, in namespaces of its own. Labs wait more than they
+# work, and know nothing of each other: files run side by side.
+as_root .venv/bin/python -m pytest tests --ignore=tests/unit \
+    --numprocesses=auto --maxprocesses=4 --dist=loadfile "$@"
