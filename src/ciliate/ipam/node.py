@@ -320,7 +320,8 @@ class NodeAddresses:
             if other.cidr.overlaps(cidr):
                 held.is_shared = other.is_shared = True
                 for address, owner in other.block.allocations():
-                    if address in held.block and address not in self._reserved:
+                    # A pod that bears a reserved address goes on holding it, here too.
+                    if address in held.block and owner != self._reserved.get(address):
                         held.block.take(address, owner)
         for address, owner in self._reserved.items():
             if address.version == cidr.version:

@@ -213,3 +213,17 @@ def test_reserved_addresses_keep_no_block_from_going() -> None:
     addresses.set_current({})
 
     assert addresses.held == ()
+
+
+def test_pod_whose_address_is_borne_elsewhere_too_keeps_it_when_its_range_comes_back() -> None:
+    """An agent that lost its state holds pods one by one; an endpoint elsewhere claims one."""
+    addresses, mine = NodeAddresses((4,)), ip_address("10.0.0.7")
+    addresses.hold("default", [ip_network(mine)])
+    addresses.take([mine], "default/old")
+    addresses.reserve(mine, "default/far (on 192.168.10.101)")
+
+    addresses.set_current({"default": [ip_network("10.0.0.0/28")]})
+    addresses.unreserve(mine)
+
+    assert owners(addresses) == {mine: "default/old"}
+    assert mine not in {addresses.allocate(f"default/new-{number}")[0] for number in range(13)}

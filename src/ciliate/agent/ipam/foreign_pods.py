@@ -30,6 +30,8 @@ class ForeignPods:
         self._addresses = addresses
         self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
         self._reserved: dict[ObjectKey, tuple[IPAddress, ...]] = {}
+        #: Several bear one address while an endpoint of a pod that is gone has not gone yet.
+        self._bearers: dict[IPAddress, dict[ObjectKey, IPAddress]] = {}
         self._ranges: tuple[tuple[int, int], ...] = ()  # Of our blocks, as 128-bit numbers.
 
     def follow(self) -> None:
@@ -57,21 +59,31 @@ class ForeignPods:
             for at, entry in part
             if entry.node not in self._not_theirs and self._is_ours(at.address)
         }
-        before = self._reserved.pop(key, ())
-        for address in before:
+        for address in self._reserved.pop(key, ()):
             if address not in theirs:
-                self._addresses.unreserve(address)
+                self._forget(key, address)
         for address, node in theirs.items():
-            if address not in before:
-                self._reserve(key, address, from_octets(node))
+            bearers = self._bearers.setdefault(address, {})
+            is_first, bearers[key] = not bearers, from_octets(node)
+            if is_first:
+                self._reserve(address)
         if theirs:
             self._reserved[key] = tuple(theirs)
+
+    def _forget(self, key: ObjectKey, address: IPAddress) -> None:
+        del self._bearers[address][key]
+        if self._bearers[address]:
+            self._reserve(address)  # In another's name.
+        else:
+            del self._bearers[address]
+            self._addresses.unreserve(address)
 
     def _is_ours(self, octets: bytes) -> bool:
         number = int.from_bytes(octets, "big")
         return any(first <= number <= last for first, last in self._ranges)
 
-    def _reserve(self, key: ObjectKey, address: IPAddress, node: IPAddress) -> None:
+    def _reserve(self, address: IPAddress) -> None:
+        key, node = next(iter(self._bearers[address].items()))
         owner = f"{'/'.join(key)} (on {node})"
         holder = self._addresses.reserve(address, owner)
         if holder is not None:
