@@ -112,10 +112,11 @@ class NodeRouteTarget(RouteTarget):
 
     async def observe(self) -> Mapping[IPNetwork, NextHop]:
         """Return our routes as the kernel has them."""
-        answers = self._answers
-        for node_ip in self._node_ips() - answers.keys():
-            answers[node_ip] = await self._ask(node_ip)
         observed = await super().observe()
+        answers = self._answers
+        while missing := self._node_ips() - answers.keys():  # Others may come while we ask.
+            for node_ip in missing:
+                answers[node_ip] = await self._ask(node_ip)
         self._asked = answers
         self._pod_routes = {
             prefix: hop
@@ -151,7 +152,7 @@ class NodeRouteTarget(RouteTarget):
         if not self._state.cluster.nodes.has_synced:
             return None
         if self._node_ips() - self._asked.keys():
-            return None  # They came since `observe`, and their coming wakes the next pass.
+            return None  # Not observed yet.
         routing = self._state.settings.routing
         routes = dict(self._pod_routes)
         for endpoint in connected(self._state.table):

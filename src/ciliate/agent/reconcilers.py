@@ -3,7 +3,6 @@
 What programs read comes before what makes packets reach the programs.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +15,6 @@ from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.endpoint.publication import CiliumEndpointTarget, publications
 from ciliate.endpoint.table import EndpointTable
-from ciliate.net.address import IPAddress
 from ciliate.reconcile.reconciler import Reconciler
 
 #: CNI requests write their maps themselves; the reconcilers only repair, so they may wait for a
@@ -43,7 +41,7 @@ class Reconcilers:
     ) -> None:
         self._context = context
         self._state = state
-        self._stray_routes: Mapping[IPAddress, IPAddress] = {}
+        self._stray_changes = 0
         self._maps = _Maps.make(state, datapath)
         self._uplinks: AnyReconciler = Reconciler(UplinkTarget(datapath), state.uplinks)
         self._route_target = NodeRouteTarget(context.rtnl, state)
@@ -103,8 +101,8 @@ class Reconcilers:
 
     def _endpoint_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
         self._maps.ipcache.wake()
-        if self._state.strays.routes != self._stray_routes:
-            self._stray_routes = self._state.strays.routes
+        if self._state.strays.changes_by_pods != self._stray_changes:
+            self._stray_changes = self._state.strays.changes_by_pods
             self._routes.wake()
         if any(self._is_of_this_node(endpoint) for endpoint in (old, new)):
             self._publications.wake()

@@ -63,6 +63,8 @@ class Strays:
         self._nodes_by_ip: dict[bytes, KnownNode] = {}
         self._by_pod: dict[ObjectKey, dict[IPAddress, IPAddress]] = {}
         self._stale = True
+        #: Grows when pods made the routes others; what nodes change is known by their listeners.
+        self.changes_by_pods = 0
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.endpoints.add_listener(self._pod_changed)  # After the ipcache's own.
 
@@ -116,6 +118,8 @@ class Strays:
             node_ip = node.node_ip(address.version) if node else from_octets(entry.node)
             if node_ip is not None and node_ip.version == address.version:
                 strays[address] = node_ip
+        if strays != self._by_pod.get(key, {}):
+            self.changes_by_pods += 1
         if strays:
             self._by_pod[key] = strays
         else:

@@ -141,3 +141,23 @@ def test_pods_of_this_node_are_no_strays() -> None:
     tell(cluster.endpoints, cilium_endpoint("mine", "10.99.1.7", node=str(NODE_IP)))
 
     assert strays.routes == {}
+
+
+async def test_strays_tell_when_a_pod_changes_the_routes_and_only_then() -> None:
+    """Every endpoint of the cluster asks: an answer must not cost a look at all strays."""
+    cluster = new_cluster()
+    all_listed(cluster)
+    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
+    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    assert strays.routes == {}
+    before = strays.changes_by_pods
+
+    tell(cluster.endpoints, cilium_endpoint("at-home", "10.244.1.7", node=str(W1)))
+    assert strays.changes_by_pods == before
+    stray = cilium_endpoint("stray", "10.244.9.7", node=str(W1))
+    tell(cluster.endpoints, stray)
+    assert strays.changes_by_pods == before + 1
+    tell(cluster.endpoints, stray)
+    assert strays.changes_by_pods == before + 1
+    withdraw(cluster.endpoints, "stray", "default")
+    assert strays.changes_by_pods == before + 2
