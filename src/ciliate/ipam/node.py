@@ -83,7 +83,7 @@ class NodeAddresses:
         self._pools: dict[tuple[str, int], list[HeldBlock]] = {}  # The current ones.
         self._by_version: dict[int, list[HeldBlock]] = {4: [], 6: []}
         self._drains = False  # Whether any block does.
-        self._reserved: dict[IPAddress, str] = {}
+        self._reserved: dict[IPAddress, list[str]] = {}  # Who keeps it; blocks show the first.
         self._listeners: list[Callable[[], None]] = []
         #: How often addresses were given and freed, by IP version.
         self.given = {4: 0, 6: 0}
@@ -266,7 +266,7 @@ class NodeAddresses:
             self._notify()
 
     def _release_in(self, held: HeldBlock, address: IPAddress) -> bool:
-        keeper = self._reserved.get(address)
+        keeper = self._keeper(address)
         if keeper is not None and held.block.owner(address) == keeper:
             return False
         released = held.block.release(address)
@@ -278,27 +278,41 @@ class NodeAddresses:
     def reserve(self, address: IPAddress, owner: str) -> str | None:
         """Keep `address` from our pods, now and in blocks to come; return who of ours holds it.
 
-        For the node's own addresses, and for those that pods of other nodes bear.
+        For the node's own addresses, and for those that pods of other nodes bear. Several may keep
+        one address; pods have it again when the last of them does not.
         """
-        if address in self._reserved:
-            self.unreserve(address)
-        self._reserved[address] = owner
-        holder = None
-        for held in self._by_version[address.version]:
-            holder = self._reserve_in(held, address, owner) or holder
-        return holder
+        keepers = self._reserved.setdefault(address, [])
+        if owner not in keepers:
+            keepers.append(owner)
+            if len(keepers) == 1:
+                for held in self._by_version[address.version]:
+                    self._reserve_in(held, address, owner)
+        holder = self.owner(address)
+        return None if holder == keepers[0] else holder
 
-    def unreserve(self, address: IPAddress) -> None:
-        """Let pods have `address` again."""
-        owner = self._reserved.pop(address, None)
-        if owner is None:
+    def unreserve(self, address: IPAddress, owner: str) -> None:
+        """End `owner`'s keeping of `address`."""
+        keepers = self._reserved.get(address, [])
+        if owner not in keepers:
             return
+        shown = keepers[0]
+        keepers.remove(owner)
+        if not keepers:
+            del self._reserved[address]
         for held in self._by_version[address.version]:
-            if address in held.block:
-                held.reserved -= 1
-                if held.block.owner(address) == owner:
-                    held.block.release(address)
+            if address not in held.block:
+                continue
+            held.reserved -= not keepers
+            if held.block.owner(address) == shown:
+                held.block.release(address)
+                if keepers:
+                    held.block.take(address, keepers[0])
+                else:
                     held.kept -= 1
+
+    def _keeper(self, address: IPAddress) -> str | None:
+        keepers = self._reserved.get(address)
+        return keepers[0] if keepers else None
 
     def is_reserved(self, address: IPAddress) -> bool:
         """Whether `address` is kept from our pods."""
@@ -321,11 +335,11 @@ class NodeAddresses:
                 held.is_shared = other.is_shared = True
                 for address, owner in other.block.allocations():
                     # A pod that bears a reserved address goes on holding it, here too.
-                    if address in held.block and owner != self._reserved.get(address):
+                    if address in held.block and owner != self._keeper(address):
                         held.block.take(address, owner)
-        for address, owner in self._reserved.items():
+        for address, keepers in self._reserved.items():
             if address.version == cidr.version:
-                self._reserve_in(held, address, owner)
+                self._reserve_in(held, address, keepers[0])
         self._held[cidr] = held
         self._by_version[cidr.version].append(held)
         self._drains = self._drains or draining
@@ -340,17 +354,14 @@ class NodeAddresses:
                 held.block.take(address, owner)
 
     @staticmethod
-    def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> str | None:
-        """Enter a reservation that is new to the block; return who of ours holds the address."""
+    def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> None:
+        """Enter a reservation that is new to the block; a pod of ours that has it goes on."""
         if address not in held.block:
-            return None
+            return
         held.reserved += 1
-        try:
+        if held.block.owner(address) is None:
             held.block.take(address, owner)
-        except AddressTakenError as error:
-            return error.owner
-        held.kept += 1
-        return None
+            held.kept += 1
 
     def _drop_drained(self) -> bool:
         drained = [held for held in self._held.values() if held.draining and not held.in_use]

@@ -192,7 +192,7 @@ def test_address_of_a_pod_elsewhere_is_given_to_nobody_here() -> None:
     addresses.reserve(ip_address("10.0.0.1"), "default/far (on 192.168.10.101)")
 
     assert addresses.allocate("default/a") == (IPv4Address("10.0.0.2"),)
-    addresses.unreserve(ip_address("10.0.0.1"))
+    addresses.unreserve(ip_address("10.0.0.1"), "default/far (on 192.168.10.101)")
     assert addresses.allocate("default/b") == (IPv4Address("10.0.0.1"),)
 
 
@@ -223,7 +223,20 @@ def test_pod_whose_address_is_borne_elsewhere_too_keeps_it_when_its_range_comes_
     addresses.reserve(mine, "default/far (on 192.168.10.101)")
 
     addresses.set_current({"default": [ip_network("10.0.0.0/28")]})
-    addresses.unreserve(mine)
+    addresses.unreserve(mine, "default/far (on 192.168.10.101)")
 
     assert owners(addresses) == {mine: "default/old"}
     assert mine not in {addresses.allocate(f"default/new-{number}")[0] for number in range(13)}
+
+
+def test_address_kept_by_several_is_free_when_the_last_of_them_is_gone() -> None:
+    """A wrong CiliumEndpoint that names the node's own address comes and goes."""
+    addresses, its_own = node("10.0.0.0/30"), ip_address("10.0.0.1")
+    addresses.reserve(its_own, "node-ip (excluded)")
+    addresses.reserve(its_own, "default/wrong (on 192.168.10.101)")
+
+    addresses.unreserve(its_own, "default/wrong (on 192.168.10.101)")
+
+    assert owners(addresses) == {its_own: "node-ip (excluded)"}
+    addresses.unreserve(its_own, "node-ip (excluded)")
+    assert owners(addresses) == {}

@@ -49,7 +49,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.starts = 0
         self.node = NodeAddresses((4, 6), start=self._next_start)
         self.pods: dict[IPAddress, str] = {}
-        self.kept: dict[IPAddress, str] = {}
+        self.kept: dict[IPAddress, list[str]] = {}
         self.named = 0
 
     def _next_start(self) -> int:
@@ -117,20 +117,26 @@ class AnyOrder(RuleBasedStateMachine):
         self.node.hold("default", [ip_network(address) for address in self.pods])
         for address, pod in self.pods.items():
             self.node.take((address,), pod)
-        for address, owner in self.kept.items():
-            self.node.reserve(address, owner)
+        for address, keepers in self.kept.items():
+            for keeper in keepers:
+                self.node.reserve(address, keeper)
 
-    @rule(address=st.sampled_from(ADDRESSES))
-    def reserve(self, address: IPAddress) -> None:
-        self.kept[address] = f"{address} (elsewhere)"
-        assert self.node.reserve(address, self.kept[address]) in {self.pods.get(address), None}
+    @rule(address=st.sampled_from(ADDRESSES), keeper=st.sampled_from(["node", "router", "far"]))
+    def reserve(self, address: IPAddress, keeper: str) -> None:
+        keepers = self.kept.setdefault(address, [])
+        if keeper not in keepers:
+            keepers.append(keeper)
+        assert self.node.reserve(address, keeper) == self.pods.get(address)
 
     @precondition(lambda self: self.kept)
     @rule(data=st.data())
     def unreserve(self, data: st.DataObject) -> None:
         address = data.draw(st.sampled_from(sorted(self.kept, key=str)))
-        self.node.unreserve(address)
-        del self.kept[address]
+        keeper = data.draw(st.sampled_from(self.kept[address]))
+        self.node.unreserve(address, keeper)
+        self.kept[address].remove(keeper)
+        if not self.kept[address]:
+            del self.kept[address]
 
     @invariant()
     def every_pod_holds_its_address(self) -> None:
@@ -141,7 +147,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def nobody_else_holds_any(self) -> None:
         for address, owner, _held in self.node.allocations():
-            assert owner == self.pods.get(address, self.kept.get(address)), address
+            assert owner == self.pods.get(address) or owner == self.kept[address][0], address
 
     @invariant()
     def counts_are_true(self) -> None:

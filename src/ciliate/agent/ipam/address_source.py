@@ -178,7 +178,7 @@ class OwnAddresses:
         """Free the endpoint's addresses; those of another plugin are kept from pods no longer."""
         if endpoint.external_ipam:
             for address in endpoint.addresses:
-                self._addresses.unreserve(address)
+                self._addresses.unreserve(address, endpoint.owner)
         else:
             self._addresses.release(endpoint.addresses)
         self._news.set()

@@ -5,6 +5,8 @@ live. They are told apart by the CiliumEndpoints; when such a pod is gone its ad
 """
 
 import logging
+from bisect import bisect_right
+from itertools import accumulate
 
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.ipcache import Ipcache, Part
@@ -29,10 +31,10 @@ class ForeignPods:
         self._ipcache = ipcache
         self._addresses = addresses
         self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
-        self._reserved: dict[ObjectKey, tuple[IPAddress, ...]] = {}
-        #: Several bear one address while an endpoint of a pod that is gone has not gone yet.
-        self._bearers: dict[IPAddress, dict[ObjectKey, IPAddress]] = {}
-        self._ranges: tuple[tuple[int, int], ...] = ()  # Of our blocks, as 128-bit numbers.
+        self._reserved: dict[ObjectKey, dict[IPAddress, str]] = {}  # Address -> in whose name.
+        #: Of our blocks, as 128-bit numbers: where ranges begin, in order, and where they end.
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
 
     def follow(self) -> None:
         """Look at every pod now, and at each that comes, goes or finds itself in a new block."""
@@ -40,10 +42,13 @@ class ForeignPods:
         self._cluster.endpoints.add_listener(self._changed)  # After the ipcache's own.
 
     def _look_at_all(self) -> None:
-        self._ranges = tuple(
+        ranges = sorted(
             (_number(held.cidr.network_address), _number(held.cidr.broadcast_address))
             for held in self._addresses.held
         )
+        self._firsts = [first for first, _last in ranges]
+        # The furthest end so far: a CIDR within a wider one ends before it.
+        self._lasts = list(accumulate((last for _first, last in ranges), max))
         for key, part in self._ipcache.pods():
             self._look_at(key, part)
 
@@ -55,36 +60,26 @@ class ForeignPods:
 
     def _look_at(self, key: ObjectKey, part: Part) -> None:
         theirs = {
-            from_octets(at.address): entry.node
+            from_octets(at.address): f"{'/'.join(key)} (on {from_octets(entry.node)})"
             for at, entry in part
             if entry.node not in self._not_theirs and self._is_ours(at.address)
         }
-        for address in self._reserved.pop(key, ()):
-            if address not in theirs:
-                self._forget(key, address)
-        for address, node in theirs.items():
-            bearers = self._bearers.setdefault(address, {})
-            is_first, bearers[key] = not bearers, from_octets(node)
-            if is_first:
-                self._reserve(address)
+        before = self._reserved.pop(key, {})
+        for address, owner in theirs.items():
+            if before.get(address) != owner:
+                self._reserve(address, owner)
+        for address, owner in before.items():
+            if theirs.get(address) != owner:
+                self._addresses.unreserve(address, owner)
         if theirs:
-            self._reserved[key] = tuple(theirs)
-
-    def _forget(self, key: ObjectKey, address: IPAddress) -> None:
-        del self._bearers[address][key]
-        if self._bearers[address]:
-            self._reserve(address)  # In another's name.
-        else:
-            del self._bearers[address]
-            self._addresses.unreserve(address)
+            self._reserved[key] = theirs
 
     def _is_ours(self, octets: bytes) -> bool:
         number = int.from_bytes(octets, "big")
-        return any(first <= number <= last for first, last in self._ranges)
+        at = bisect_right(self._firsts, number) - 1
+        return at >= 0 and number <= self._lasts[at]
 
-    def _reserve(self, address: IPAddress) -> None:
-        key, node = next(iter(self._bearers[address].items()))
-        owner = f"{'/'.join(key)} (on {node})"
+    def _reserve(self, address: IPAddress, owner: str) -> None:
         holder = self._addresses.reserve(address, owner)
         if holder is not None:
             _log.error("address %s is used twice: by %s here and by %s", address, holder, owner)

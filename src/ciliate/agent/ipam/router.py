@@ -106,7 +106,7 @@ class Router:
                 kept.append(address)
         for address in self._former:
             if address not in kept and address not in self.current:
-                self._addresses.unreserve(address)
+                self._addresses.unreserve(address, ROUTER_OWNER)
         self._former = kept
 
     async def ensure_link(self, mtu: int) -> None:
@@ -151,7 +151,9 @@ class Router:
             self._current[version] = self._return(version) or self._allocate(version)
             moved = True
             _log.info("router: %s after %s", self._current[version], address)
-            self._addresses.unreserve(address)  # If it was only kept: whoever bears it tells.
+            self._addresses.unreserve(
+                address, ROUTER_OWNER
+            )  # If it was only kept: whoever bears it tells.
             if self._addresses.owner(address) == ROUTER_OWNER:
                 self._addresses.release((address,))
             self._former.append(address)
@@ -163,7 +165,7 @@ class Router:
         for address in self._former:
             held = self._addresses.find(address)
             if address.version == version and held is not None and not held.draining:
-                self._addresses.unreserve(address)
+                self._addresses.unreserve(address, ROUTER_OWNER)
                 self._addresses.take((address,), ROUTER_OWNER)
                 return address
         return None
