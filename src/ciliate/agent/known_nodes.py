@@ -2,7 +2,8 @@
 
 A CiliumNode may be deleted while its node and pods live on: by hand, or to give the node new CIDRs.
 Until its agent has published it anew, packets must go on finding their way, so its last words hold
-for as long as Kubernetes knows the Node.
+for as long as Kubernetes knows the Node. After a while its CIDRs only drain: who is given one then
+has it.
 """
 
 import asyncio
@@ -73,6 +74,12 @@ def _with_last_words(known: KnownNode, before: KnownNode) -> KnownNode:
     )
 
 
+def _without_claims(known: KnownNode) -> KnownNode:
+    """Return what is left of a node whose CiliumNode is gone: what it had, it had."""
+    former = dict.fromkeys((*known.pod_cidrs, *known.draining_cidrs))
+    return replace(known, pod_cidrs=(), draining_cidrs=tuple(former))
+
+
 class KnownNodes:
     """What `informer` tells, kept beyond a deletion while the Node exists; run as a task."""
 
@@ -84,7 +91,7 @@ class KnownNodes:
         self._nodes: dict[str, KnownNode] = {}
         #: What cannot be read of nodes' objects; told once.
         self._unreadable: dict[str, tuple[str, ...]] = {}
-        self._departed: set[str] = set()
+        self._departed: dict[str, int] = {}  # Name -> how often its Node was found alive.
         self._departure = asyncio.Event()
         self._listeners: list[Listener] = []
         informer.add_listener(self._changed)
@@ -105,10 +112,10 @@ class KnownNodes:
     def _changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
         if new is None:
             if old is not None and old.metadata.name in self._nodes:
-                self._departed.add(old.metadata.name)
+                self._departed[old.metadata.name] = 0
                 self._departure.set()
             return
-        self._departed.discard(new.metadata.name)
+        self._departed.pop(new.metadata.name, None)
         name = new.metadata.name
         known, unreadable = known_node(new, local_name=self._local_name)
         before = self._nodes.get(name)
@@ -144,10 +151,22 @@ class KnownNodes:
                 await self._client.get(NODES, name)
             except NotFoundError:
                 if name in self._departed:  # It may have come back while we asked.
-                    self._departed.discard(name)
+                    del self._departed[name]
                     self._unreadable.pop(name, None)
                     self._put(name, None)
             except KubeError as error:  # Not known: kept, and asked again.
                 _log.debug("Node %s: %s", name, error)
             else:
-                _log.info("CiliumNode %s was deleted, its Node lives: still routed to", name)
+                self._outlive(name)
+
+    def _outlive(self, name: str) -> None:
+        """Note that a node lives on without its CiliumNode."""
+        looks = self._departed.get(name)
+        if looks is None:  # It came back while we asked.
+            return
+        self._departed[name] = looks + 1
+        if looks == 0:
+            _log.info("CiliumNode %s was deleted, its Node lives: still routed to", name)
+        elif looks == 1 and not self._nodes[name].is_local:
+            # An agent that runs had published it anew: this one gives no address to anybody.
+            self._put(name, _without_claims(self._nodes[name]))

@@ -35,6 +35,24 @@ async def test_deleted_cilium_node_holds_while_its_node_lives() -> None:
     assert [node.name for node in cluster.known_nodes] == ["k8s-w1"]
 
 
+async def test_node_that_never_publishes_itself_anew_still_has_what_it_had_but_claims_nothing() -> (
+    None
+):
+    """Its agent is down; the operator may have given its CIDR to another node."""
+    cluster = new_cluster(Kubernetes("k8s-w1"))
+    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    withdraw(cluster.nodes, "k8s-w1")
+
+    await cluster.known_nodes._forget_deleted()
+    (known,) = cluster.known_nodes
+    assert known.pod_cidrs == (ip_network("10.244.1.0/24"),), "it may be about to"
+
+    await cluster.known_nodes._forget_deleted()
+    (known,) = cluster.known_nodes
+    assert known.pod_cidrs == ()
+    assert known.draining_cidrs == (ip_network("10.244.1.0/24"),)
+
+
 async def test_deleted_node_is_forgotten_with_its_cilium_node() -> None:
     cluster = new_cluster(Kubernetes())
     tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))

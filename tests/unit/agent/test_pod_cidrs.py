@@ -25,9 +25,11 @@ def life(
     *nodes: Any,
     mode: str = "cluster-pool",
     pod_cidrs: tuple[IPNetwork, ...] = (),
+    living: tuple[str, ...] = (),
 ) -> tuple[Cluster, NodeAddresses]:
-    """One life of the agent of k8s-ctr; `pod_cidrs` are those of its Node."""
-    cluster = Cluster(cast("Any", Kubernetes()), node_name=NODE, node_ip=NODE_IP, with_pools=False)
+    """One life of the agent of k8s-ctr; `pod_cidrs` are those of its Node, `living` other Nodes."""
+    api = cast("Any", Kubernetes(*living))
+    cluster = Cluster(api, node_name=NODE, node_ip=NODE_IP, with_pools=False)
     for node in nodes:
         tell(cluster.nodes, node)
     addresses = NodeAddresses((4,))
@@ -78,6 +80,17 @@ async def test_claim_of_a_node_that_is_gone_holds_nobody_back(tmp_path: Path) ->
 
     withdraw(cluster.nodes, "k8s-w1")
     assert not addresses.cidrs  # Its Node may live: its pods, too.
+    await cluster.known_nodes._forget_deleted()
+
+    assert addresses.cidrs == (MINE,)
+
+
+async def test_node_without_an_agent_that_lost_its_claim_holds_nobody_back(tmp_path: Path) -> None:
+    cluster, addresses = life(tmp_path / "cidrs", thief(), own_node(), living=("k8s-w1",))
+
+    withdraw(cluster.nodes, "k8s-w1")
+    await cluster.known_nodes._forget_deleted()
+    assert not addresses.cidrs, "its agent may be about to publish it anew"
     await cluster.known_nodes._forget_deleted()
 
     assert addresses.cidrs == (MINE,)
