@@ -102,6 +102,7 @@ class NodeRouteTarget(RouteTarget):
         self._answers: dict[IPAddress, RouteAnswer | None] = {}
         self._asked: Mapping[IPAddress, RouteAnswer | None] = {}  # As of the last `observe`.
         self._pod_routes: dict[IPNetwork, NextHop] = {}
+        self._node_routes: dict[IPNetwork, NextHop] = {}
         self.plan = RoutePlan({}, ())
 
     def forget_answers(self) -> None:
@@ -122,6 +123,9 @@ class NodeRouteTarget(RouteTarget):
             prefix: hop
             for prefix, hop in observed.items()
             if prefix.prefixlen == prefix.max_prefixlen and hop.gateway is None
+        }
+        self._node_routes = {
+            prefix: hop for prefix, hop in observed.items() if hop.gateway is not None
         }
         return observed
 
@@ -149,7 +153,8 @@ class NodeRouteTarget(RouteTarget):
         A pod's route is never taken for a leftover: it is made before its endpoint is known, and
         goes with its interface.
         """
-        if not self._state.cluster.nodes.has_synced:
+        cluster = self._state.cluster
+        if not (cluster.nodes.has_synced and cluster.endpoints.has_synced):
             return None
         if self._node_ips() - self._asked.keys():
             return None  # Not observed yet.
@@ -174,6 +179,9 @@ class NodeRouteTarget(RouteTarget):
             for destination, route in {**self.plan.routes, **strays}.items():
                 # A pod of ours wins: the CiliumEndpoint that says otherwise is old.
                 routes.setdefault(destination, NextHop(route.link_index or 0, route.gateway))
+            # A CiliumNode was deleted while we were away: the kernel remembers what we cannot.
+            for prefix in self._state.strays.homeless(self._node_routes):
+                routes.setdefault(prefix, self._node_routes[prefix])
         return routes
 
     def _note(self, plan: RoutePlan) -> None:

@@ -5,8 +5,8 @@ which another node's pods still live; a CiliumNode was deleted while its agent w
 CiliumEndpoints say where they are, so each gets a route of its own.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Generic, TypeVar
 
 from ciliate.agent.cluster import Cluster
 from ciliate.agent.ipcache import Ipcache, Part
@@ -17,30 +17,32 @@ from ciliate.net.address import IPAddress, IPNetwork, from_octets, prefix_bits, 
 
 _WIDTH: Final = 128
 
+V = TypeVar("V")
 
-class CIDRIndex:
-    """Which node's CIDR an address is in, the longest prefix first; addresses as 128-bit numbers.
+
+class CIDRIndex(Generic[V]):
+    """What the longest CIDR around an address stands for; addresses as 128-bit numbers.
 
     IPv4 is mapped, as in the datapath.
     """
 
     def __init__(self) -> None:
-        #: By how many low bits a prefix leaves out, fewest first: network number -> node.
-        self._tables: dict[int, dict[int, str]] = {}
+        #: By how many low bits a prefix leaves out, fewest first: network number -> value.
+        self._tables: dict[int, dict[int, V]] = {}
 
-    def put(self, cidr: IPNetwork, node: str) -> None:
+    def put(self, cidr: IPNetwork, value: V) -> None:
         """Enter a CIDR; a later one wins."""
         shift = _WIDTH - prefix_bits(cidr)
         if shift not in self._tables:
             self._tables = dict(sorted({**self._tables, shift: {}}.items()))
-        self._tables[shift][_number(to_octets(cidr.network_address)) >> shift] = node
+        self._tables[shift][_number(to_octets(cidr.network_address)) >> shift] = value
 
-    def find(self, number: int) -> str | None:
-        """Return the node whose CIDR holds an address, or None."""
+    def find(self, number: int) -> V | None:
+        """Return what the longest CIDR that holds an address stands for, or None."""
         for shift, table in self._tables.items():
-            node = table.get(number >> shift)
-            if node is not None:
-                return node
+            value = table.get(number >> shift)
+            if value is not None:
+                return value
         return None
 
 
@@ -59,9 +61,10 @@ class Strays:
         self._cluster = cluster
         self._ipcache = ipcache
         self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
-        self._index = CIDRIndex()
+        self._index: CIDRIndex[str] = CIDRIndex()  # Of node names.
         self._nodes_by_ip: dict[bytes, KnownNode] = {}
         self._by_pod: dict[ObjectKey, dict[IPAddress, IPAddress]] = {}
+        self._homeless: dict[ObjectKey, tuple[IPAddress, ...]] = {}
         self._stale = True
         #: Grows when pods made the routes others; what nodes change is known by their listeners.
         self.changes_by_pods = 0
@@ -78,6 +81,22 @@ class Strays:
             for strays in self._by_pod.values()
             for address, node_ip in strays.items()
         }
+
+    def homeless(self, cidrs: Iterable[IPNetwork]) -> set[IPNetwork]:
+        """Return those of `cidrs` in which pods live whose way nobody tells at the moment.
+
+        A CiliumEndpoint names its node by one address: while there is no CiliumNode, that of the
+        other family is unknown.
+        """
+        if self._stale:
+            self._rebuild()
+        if not self._homeless:
+            return set()
+        index: CIDRIndex[IPNetwork] = CIDRIndex()
+        for cidr in cidrs:
+            index.put(cidr, cidr)
+        numbers = (_number(to_octets(one)) for found in self._homeless.values() for one in found)
+        return {cidr for cidr in map(index.find, numbers) if cidr is not None}
 
     def _node_changed(self, _old: KnownNode | None, _new: KnownNode | None) -> None:
         self._stale = True
@@ -101,13 +120,14 @@ class Strays:
         for node in nodes:  # The same order of claims as routing.plan.direct_node_routes.
             for cidr in node.pod_cidrs:
                 self._index.put(cidr, node.name)
-        self._by_pod = {}
+        self._by_pod, self._homeless = {}, {}
         self._stale = False
         for key, part in self._ipcache.pods():
             self._look_at(key, part)
 
     def _look_at(self, key: ObjectKey, part: Part) -> None:
         strays: dict[IPAddress, IPAddress] = {}
+        homeless: list[IPAddress] = []
         for at, entry in part:
             if entry.node in self._not_theirs:
                 continue
@@ -118,9 +138,12 @@ class Strays:
             node_ip = node.node_ip(address.version) if node else from_octets(entry.node)
             if node_ip is not None and node_ip.version == address.version:
                 strays[address] = node_ip
-        if strays != self._by_pod.get(key, {}):
+            elif node is None:
+                homeless.append(address)
+        before = self._by_pod.pop(key, {}), self._homeless.pop(key, ())
+        if before != (strays, tuple(homeless)):
             self.changes_by_pods += 1
         if strays:
             self._by_pod[key] = strays
-        else:
-            self._by_pod.pop(key, None)
+        if homeless:
+            self._homeless[key] = tuple(homeless)

@@ -60,12 +60,12 @@ def cilium_node(
 
 
 def cilium_endpoint(
-    name: str, address: str, *, number: int = 8066, node: str = "192.168.10.101"
+    name: str, address: str, *, ipv6: str = "", number: int = 8066, node: str = "192.168.10.101"
 ) -> CiliumEndpoint:
     return CiliumEndpoint(
         metadata=ObjectMeta(name=name, namespace="default"),
         status=EndpointStatus(
             identity=EndpointIdentity(number) if number else None,
-            networking=EndpointNetworking((AddressPair(ipv4=address),), node),
+            networking=EndpointNetworking((AddressPair(address, ipv6),), node),
         ),
     )

@@ -116,12 +116,18 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return Kernel(monkeypatch)
 
 
-async def test_nothing_is_touched_before_the_watch_has_listed(node: Kernel) -> None:
-    node.has("10.244.9.0/24", via="192.168.10.109")
+@pytest.mark.parametrize("listed", ["nothing", "nodes", "endpoints"])
+async def test_nothing_is_touched_before_both_watches_have_listed(
+    node: Kernel, listed: str
+) -> None:
+    """Routes to stray pods are known by the endpoints alone."""
+    if listed != "nothing":
+        getattr(node.cluster, listed)._synced.set()
+    node.has("10.244.9.7/32", via="192.168.10.109")
 
     await node.reconcile()
 
-    assert node.held().keys() == {"10.244.9.0/24"}
+    assert node.held().keys() == {"10.244.9.7/32"}
 
 
 async def test_route_of_a_pod_whose_endpoint_is_not_known_yet_stays(node: Kernel) -> None:
@@ -143,6 +149,27 @@ async def test_lost_route_of_a_pod_comes_back_and_a_wrong_one_is_corrected(node:
     await node.reconcile()
 
     assert node.held() == {"10.244.0.1/32": (11, ""), "10.244.0.2/32": (12, "")}
+
+
+async def test_kernel_remembers_the_way_to_pods_of_a_node_that_nobody_describes(
+    node: Kernel,
+) -> None:
+    """A CiliumNode was deleted while we were away; its pods tell its IPv4 address alone."""
+    all_listed(node.cluster)
+    node.has("10.244.1.0/24", via="192.168.10.101")
+    node.has("fd00:10:1::/64", via="fd00:10::101")
+    node.has("fd00:10:2::/64", via="fd00:10::102")
+    tell(
+        node.cluster.endpoints,
+        cilium_endpoint("web", "10.244.1.7", ipv6="fd00:10:1::7", node="192.168.10.101"),
+    )
+
+    await node.reconcile()
+
+    assert node.held() == {
+        "10.244.1.7/32": (ETH1, "192.168.10.101"),
+        "fd00:10:1::/64": (ETH1, "fd00:10::101"),
+    }
 
 
 async def test_pod_of_another_plugin_gets_no_route_of_ours(node: Kernel) -> None:
