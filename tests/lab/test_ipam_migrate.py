@@ -138,8 +138,7 @@ def test_stopped_in_the_middle_it_is_taken_back(rig: Migrating) -> None:
 
     assert settings(rig) == before
     now = agents(rig)
-    assert now[WORKER] == ran[WORKER], "it had never read the new settings"
-    assert now[CONTROL_PLANE] != ran[CONTROL_PLANE]
+    assert all(now[node] != ran[node] for node in NODES), "each may have read the new settings"
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(rig: Migrating) -> None:

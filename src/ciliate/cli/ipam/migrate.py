@@ -191,7 +191,6 @@ class _Migration:
             if record is None or (record.taking_back and not record.is_under_way):
                 raise NothingToTakeBackError
             if not record.taking_back:
-                # One whose settings were not written has restarted no agent: nodes stay as listed.
                 record = msgspec.structs.replace(
                     record,
                     source=record.target,

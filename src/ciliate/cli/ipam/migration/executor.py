@@ -2,7 +2,7 @@
 
 So a run that was killed goes on where it was: the record says which agents had read the former
 settings, everything else is seen. Taking back is the same the other way round: the former texts,
-and the nodes in reverse order.
+and the nodes in reverse order, all of them.
 """
 
 import asyncio
@@ -86,17 +86,15 @@ class Executor:
         await self.cluster.write_record(record)
         await self.cluster.write_settings(record.changes)
         self.teller.done(f"cilium-config: {len(record.changes)} keys written")
-        # After the write: whoever starts from now on has read it. In a run that was killed here
-        # some have already, and restart once more.
-        agents, nodes = await self.cluster.agent_uids(), record.nodes
-        if record.taking_back:  # Nodes that were not reached have nothing to take back.
-            agents = {node: uid for node, uid in agents.items() if uid != record.agents.get(node)}
-            nodes = tuple(node for node in nodes if node in agents)
+        # After the write: whoever starts from now on has read it. All others restart, on the way
+        # back too: which of them had read the settings before nobody knows, since a container that
+        # restarts reads anew inside the same pod. Nodes that have joined since come last.
+        agents = await self.cluster.agent_uids()
         record = msgspec.structs.replace(
             record,
             agents=agents,
             operators=tuple(await self.cluster.operators()),
-            nodes=nodes,
+            nodes=(*record.nodes, *sorted(agents.keys() - set(record.nodes))),
         )
         return await self._at(record, Phase.OPERATOR)
 
