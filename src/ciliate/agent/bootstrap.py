@@ -12,9 +12,10 @@ from typing import Final
 from ciliate.api.core import CONFIG_MAPS, NODES, Node
 from ciliate.config.settings import AgentSettings
 from ciliate.errors import CiliateError, SettingError
+from ciliate.ipam.node_source import NodeCIDRError, given_cidrs
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError, UnavailableError
-from ciliate.net.address import IPAddress, IPNetwork, ip_address, ip_network
+from ciliate.net.address import IPAddress, IPNetwork, ip_address
 from ciliate.net.link import Link, Route
 from ciliate.reconcile.backoff import Backoff
 from ciliate.routing.devices import DeviceVerdict, select_devices
@@ -22,12 +23,6 @@ from ciliate.routing.devices import DeviceVerdict, select_devices
 _log = logging.getLogger(__name__)
 
 CONFIG_MAP_NAME: Final = "cilium-config"
-
-#: Alternative source of pod CIDRs (reference/ipam.md, 1.7).
-_CIDR_ANNOTATIONS: Final = {
-    4: "network.cilium.io/ipv4-pod-cidr",
-    6: "network.cilium.io/ipv6-pod-cidr",
-}
 
 
 class Progress:
@@ -111,22 +106,17 @@ def own_node(node: Node) -> OwnNode:
         NodeAddressError: An address or a CIDR in it cannot be read.
     """
     metadata = node.metadata
-    texts = list(node.spec.pod_cidrs) or [node.spec.pod_cidr]
     try:
-        cidrs: dict[int, IPNetwork] = {
-            network.version: network for network in map(ip_network, filter(None, texts))
-        }
-        for version, key in _CIDR_ANNOTATIONS.items():
-            if version not in cidrs and key in metadata.annotations:
-                cidrs[version] = ip_network(metadata.annotations[key])
         return OwnNode(
             name=metadata.name,
             uid=metadata.uid,
             labels=metadata.labels,
             internal_ips=_addresses(node, "InternalIP"),
             external_ips=_addresses(node, "ExternalIP"),
-            pod_cidrs=tuple(cidrs[version] for version in sorted(cidrs)),
+            pod_cidrs=tuple(given.cidr for given in given_cidrs(node)),
         )
+    except NodeCIDRError as error:
+        raise NodeAddressError(str(error)) from error
     except ValueError as error:
         raise NodeAddressError(f"Node {metadata.name}: {error}: correct the object") from error
 

@@ -52,8 +52,8 @@ def cilium_node(
     )
 
 
-def node(name: str, *cidrs: str) -> Node:
-    return Node(metadata=meta(name), spec=NodeSpec(pod_cidrs=cidrs))
+def node(name: str, *cidrs: str, annotations: dict[str, str] | None = None) -> Node:
+    return Node(metadata=meta(name, annotations=annotations or {}), spec=NodeSpec(pod_cidrs=cidrs))
 
 
 def pod(name: str, on: str, *ips: str, phase: str = "Running", host: bool = False) -> Pod:
@@ -104,6 +104,8 @@ GOOD: dict[str, Any] = {
     "ranges": (PoolRange("cluster-pool", Cidr.parse("10.0.0.0/16")),),
     "services": (ServiceRange("ServiceCIDR kubernetes", Cidr.parse("10.96.0.0/16")),),
 }
+
+NOBODY: dict[str, Any] = {"pods": (), "endpoints": ()}
 
 
 def audit(**changes: Any) -> list[Finding]:
@@ -188,6 +190,31 @@ def test_node_cidrs_that_kubernetes_did_not_give() -> None:
     nodes = (node("a", "10.0.0.0/24"), node("b", "10.0.8.0/24"))
 
     assert kinds(mode="kubernetes", nodes=nodes, ranges=()) == ["node-cidrs-differ"]
+
+
+def test_node_cidrs_that_kubernetes_gave_by_annotation_or_of_a_family_that_is_off() -> None:
+    annotations = {"network.cilium.io/ipv6-pod-cidr": "fd00:10::/64"}
+    both = cilium_node("b", "10.0.1.0/24", "fd00:10::/64")
+    nodes = (node("a", "10.0.0.0/24"), node("b", "10.0.1.0/24", annotations=annotations))
+    off = {"mode": "kubernetes", "ranges": (), "nodes": nodes}
+    on = off | {"versions": (4, 6), "cilium_nodes": (both,), "nodes": nodes[1:]} | NOBODY
+
+    assert kinds(**off, cilium_nodes=with_node(other=both)) == [], "its agent publishes both"
+    assert kinds(**off) == []
+    assert kinds(**on) == []
+    other = cilium_node("b", "10.0.1.0/24", "fd00:99::/64")
+    (finding,) = audit(**(on | {"cilium_nodes": (other,)}))
+    assert finding.kind == "node-cidrs-differ"
+    assert "ipv6-pod-cidr says 10.0.1.0/24, fd00:10::/64" in finding.evidence[0].says
+
+
+def test_annotation_that_is_no_cidr() -> None:
+    bad = node("b", annotations={"network.cilium.io/ipv4-pod-cidr": "10.0.1.1/24"})
+
+    (finding,) = audit(mode="kubernetes", ranges=(), nodes=(node("a", "10.0.0.0/24"), bad))
+
+    assert (finding.kind, finding.object) == ("unreadable-cidr", "10.0.1.1/24")
+    assert finding.remedy.endswith("kubectl edit node b")
 
 
 def test_node_without_cidr_and_the_operators_complaint() -> None:

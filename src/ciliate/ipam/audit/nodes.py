@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.core import Node
 from ciliate.api.ipam_audit import Finding
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
 from ciliate.ipam.audit.evidence import cluster_error, cluster_warning, evidence, joined
 from ciliate.ipam.carving import Cidr
+from ciliate.ipam.node_source import NodeCIDRError, given_cidrs
 
 
 def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:
@@ -51,15 +53,38 @@ def node_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
                 node=name,
             )
         yield from _without_cidr(seen, node, problem)
-        wanted, has = set(kubernetes.spec.pod_cidrs), set(node.spec.ipam.pod_cidrs)
-        if seen.mode == "kubernetes" and wanted and wanted != has:
-            yield cluster_error(
-                "node-cidrs-differ",
-                f"CiliumNode {name}",
-                evidence(api=f"Node.spec.podCIDRs says {joined(wanted)}, it says {joined(has)}"),
-                "the node's agent writes what the Node says: does it run?",
-                node=name,
-            )
+        if seen.mode == "kubernetes":
+            yield from _other_than_given(seen, kubernetes, node)
+
+
+def _other_than_given(
+    seen: ClusterWitnesses, kubernetes: Node, node: CiliumNode
+) -> Iterator[Finding]:
+    name = node.metadata.name
+    try:
+        given = given_cidrs(kubernetes)
+    except NodeCIDRError as error:
+        yield cluster_error(
+            "unreadable-cidr",
+            error.text,
+            evidence(api=f"Node {name} has it: {error.field}"),
+            f"correct it: kubectl edit node {name}",
+            node=name,
+        )
+        return
+    given = tuple(each for each in given if each.cidr.version in seen.versions)
+    wanted = {str(each.cidr) for each in given}
+    cidrs = parsed(node.spec.ipam.pod_cidrs)
+    has = {str(cidr) for cidr in cidrs if cidr.version in seen.versions}
+    if wanted and wanted != has:
+        said = ", ".join(dict.fromkeys(each.field for each in given))
+        yield cluster_error(
+            "node-cidrs-differ",
+            f"CiliumNode {name}",
+            evidence(api=f"{said} says {joined(wanted)}, it says {joined(has)}"),
+            "the node's agent writes what the Node says: does it run?",
+            node=name,
+        )
 
 
 def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Iterator[Finding]:
