@@ -20,7 +20,8 @@ from ciliate.cli.ipam.migration.errors import (
 )
 from ciliate.cli.ipam.migration.executor import Executor
 from ciliate.cli.ipam.migration.model import MODES, ClusterState, Phase, Plan, Record
-from ciliate.cli.ipam.migration.plan import plan_migration
+from ciliate.cli.ipam.migration.plan import changed_config, plan_migration
+from ciliate.cli.ipam.migration.problems import refused_settings
 from ciliate.cli.ipam.migration.text import render_plan
 from ciliate.cli.output import output_option, render
 from ciliate.config.helm import read_changes
@@ -157,6 +158,7 @@ class _Migration:
 
         Raises:
             NothingToResumeError: Nothing is under way.
+            RefusedError: Agents or operator would refuse the settings.
         """
         async with self._client:
             record = await self._cluster.read_record()
@@ -173,6 +175,9 @@ class _Migration:
                     agents={},  # Everybody reads them: nodes that were through restart again.
                     nodes=tuple(node.name for node in state.nodes),
                 )
+                refused = tuple(refused_settings(changed_config(state.config, record.changes)))
+                if refused and not self._dry_run:
+                    raise RefusedError(refused)
             if self._dry_run:
                 self._show(
                     plan_migration(await self._cluster.look(), record.target, record.changes)

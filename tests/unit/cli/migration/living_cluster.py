@@ -5,7 +5,7 @@ command are the real ones.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -89,9 +89,11 @@ class LivingCluster:
         self.modes[node] = await self._mode()
         await self._give_cidr(node)
 
+    async def settings(self) -> Mapping[str, str]:
+        return (await self.client.get(CONFIG_MAPS, "cilium-config", namespace=NAMESPACE)).data
+
     async def _mode(self) -> str:
-        config = await self.client.get(CONFIG_MAPS, "cilium-config", namespace=NAMESPACE)
-        return config.data["ipam"]
+        return (await self.settings())["ipam"]
 
     async def _start(self, what: str, node: str) -> None:
         if what == "agent":

@@ -16,10 +16,10 @@ from ciliate.cli.ipam.migration.model import (
     NodeStep,
     Plan,
 )
-from ciliate.cli.ipam.migration.problems import find_problems
+from ciliate.cli.ipam.migration.problems import find_problems, refused_settings
 from ciliate.errors import CiliateError
 from ciliate.ipam.carving import Cidr
-from ciliate.net.address import IPNetwork, ip_address, ip_network
+from ciliate.net.address import IPAddress, ip_address
 from ciliate.operator.ipam.settings import read_ranges
 
 
@@ -31,6 +31,9 @@ def plan_migration(state: ClusterState, target: str, changes: Mapping[str, str |
         for key, value in sorted(changes.items())
         if state.config.get(key) != value
     )
+    refused = tuple(refused_settings(config))
+    if refused:  # Nobody can tell what they would do.
+        return Plan(state.mode, target, keys, (), refused)
     steps = tuple(plan_node(state, config, node) for node in state.nodes)
     problems = find_problems(state, config)
     return Plan(state.mode, target, keys, steps, problems)
@@ -75,10 +78,12 @@ def to_empty(config: Mapping[str, str], node: NodeState) -> tuple[str, ...]:
 
 def is_block(config: Mapping[str, str], text: str) -> bool:
     """Whether a CIDR is one that cluster-pool's operator gives: a whole block of its ranges."""
+    cidr = pools.strict_cidr(text)
+    if cidr is None:
+        return False
     try:
-        cidr = Cidr.parse(text)
         ranges = read_ranges(config, cidr.version)
-    except (ValueError, CiliateError):
+    except CiliateError:
         return False
     return cidr.length == ranges.block_length and any(
         Cidr.parse(each).contains(cidr) for each in ranges.cidrs
@@ -92,11 +97,11 @@ def awaited(config: Mapping[str, str], node: NodeState) -> str:
         return "its CiliumNode"
     ipam = node.cilium_node.spec.ipam
     if mode == "kubernetes":
-        if (
-            set(ipam.pod_cidrs) != set(pools.kubernetes_cidrs(config, node))
-            or ipam.pools.allocated
-        ):
-            return "the CIDRs of Node.spec.podCIDRs in its CiliumNode"
+        on = pools.versions(config)
+        # Agents write those of a family that is off as well: nobody uses them.
+        has = {c for c in map(pools.strict_cidr, ipam.pod_cidrs) if c and c.version in on}
+        if has != _given(config, node) or ipam.pools.allocated:
+            return "the CIDRs of its Node in its CiliumNode"
         return ""
     if mode == "cluster-pool":
         given = [text for text in ipam.pod_cidrs if is_block(config, text)]
@@ -118,20 +123,33 @@ def _stays(state: ClusterState, config: Mapping[str, str], node: NodeState, cidr
     """Whether a CIDR that the node has now is its own in the new mode as well."""
     mode = config.get("ipam")
     if mode == "kubernetes":
-        return cidr in pools.kubernetes_cidrs(config, node)
+        return pools.strict_cidr(cidr) in _given(config, node)
     if mode == "cluster-pool":
         return is_block(config, cidr)
     assert node.cilium_node is not None, "it has a CIDR"
     held = node.cilium_node.spec.ipam.pools.allocated
     listed = {text for each in held for text in each.cidrs}
     ranges = [c for cidrs, _ in pools.pools_to_be(config, state.pools).values() for c in cidrs]
-    return cidr in listed and any(Cidr.parse(r).contains(Cidr.parse(cidr)) for r in ranges)
+    block = pools.strict_cidr(cidr)
+    if block is None or cidr not in listed:
+        return False
+    return any(Cidr.parse(text).contains(block) for text in ranges)
+
+
+def _given(config: Mapping[str, str], node: NodeState) -> set[Cidr | None]:
+    return {pools.strict_cidr(str(each.cidr)) for each in pools.from_kubernetes(config, node)}
 
 
 def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> str:
     mode = config.get("ipam")
     if mode == "kubernetes":
-        return " ".join(pools.kubernetes_cidrs(config, node)) + " (Node.spec.podCIDRs)"
+        try:
+            given = pools.from_kubernetes(config, node)
+        except CiliateError:
+            return "none: see the problems"
+        fields = dict.fromkeys(each.field for each in given)
+        listed = " ".join(str(each.cidr) for each in given) or "none"
+        return f"{listed} ({', '.join(fields) or 'Node.spec.podCIDRs'})"
     if mode == "cluster-pool":
         try:
             ranges = [
@@ -152,7 +170,7 @@ def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> 
 
 
 def _lacking(config: Mapping[str, str], given: Sequence[str]) -> str:
-    there = {ip_network(text).version for text in given}
+    there = {cidr.version for cidr in map(pools.strict_cidr, given) if cidr is not None}
     lacks = [f"IPv{version}" for version in pools.versions(config) if version not in there]
     return f"an {' and '.join(lacks)} CIDR" if lacks else ""
 
@@ -166,5 +184,9 @@ def _pods_in(endpoints: Endpoints, cidrs: Sequence[str]) -> Endpoints:
 
 
 def _in(address: str, cidr: str) -> bool:
-    network: IPNetwork = ip_network(cidr)
-    return ip_address(address) in network
+    network = pools.strict_cidr(cidr)
+    try:
+        host: IPAddress = ip_address(address)
+    except ValueError:
+        return False
+    return network is not None and network.contains(Cidr.host(host.version, int(host)))

@@ -4,33 +4,35 @@ What agents and operator would refuse, pools that do not exist or are too small,
 somebody else's: each would otherwise show on the first node, or on the last.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping
 
+from ciliate.api.cilium_node import DRAINING_ANNOTATION
 from ciliate.cli.ipam.migration import pools as pool_facts
 from ciliate.cli.ipam.migration.model import ClusterState, NodeState, Problem
 from ciliate.config.settings import parse_agent_settings
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.carving import Cidr
+from ciliate.ipam.node_source import NodeCIDRError
 from ciliate.net.address import IPAddress, ip_address
 from ciliate.operator.ipam.settings import parse_ipam_settings, read_ranges
 
 
 def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Problem, ...]:
-    """Return what would stop the cluster from moving to these settings, worst first."""
-    found = [*_refused_settings(config)]
-    if not found:
-        by_mode = {
-            "kubernetes": _kubernetes,
-            "cluster-pool": _cluster_pool,
-            "multi-pool": _multi_pool,
-        }
-        found += by_mode[config["ipam"]](state, config)
-    found += [problem for node in state.nodes for problem in _unready(node)]
+    """Return what would stop the cluster from moving to these settings, worst first.
+
+    Settings that are refused are told by `refused_settings`; here they can be read.
+    """
+    by_mode = {"kubernetes": _kubernetes, "cluster-pool": _cluster_pool, "multi-pool": _multi_pool}
+    found = [*by_mode[config["ipam"]](state, config)]
+    for node in state.nodes:
+        found += [*_unready(node), *_unreadable(node)]
     found += _uncovered(state, config)
     return tuple(sorted(found, key=lambda problem: not problem.fatal))
 
 
-def _refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
+def refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what agents or operator would refuse to start with."""
     told = set()
     for parse in (parse_agent_settings, parse_ipam_settings):
         try:
@@ -46,7 +48,12 @@ def _refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
 
 def _kubernetes(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
     for node in state.nodes:
-        given = {Cidr.parse(text).version for text in pool_facts.kubernetes_cidrs(config, node)}
+        try:
+            given = {each.cidr.version for each in pool_facts.from_kubernetes(config, node)}
+        except NodeCIDRError as error:
+            about = f"node {node.name}: {error.field}"
+            yield Problem(about, f"{error.text!r} is no CIDR that agents read", "correct it")
+            continue
         for version in pool_facts.versions(config):
             if version not in given:
                 yield Problem(
@@ -68,6 +75,13 @@ def _cluster_pool(state: ClusterState, config: Mapping[str, str]) -> Iterator[Pr
 
 
 def _multi_pool(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
+    for name, pool in state.pools.items():
+        for field, text in pool_facts.unusable_ranges(pool):
+            yield Problem(
+                f"CiliumPodIPPool {name}: {field}",
+                f"{text!r} is no CIDR of that family without host bits",
+                f"correct it: kubectl edit ciliumpodippool {name}",
+            )
     known = pool_facts.pools_to_be(config, state.pools)
     default = config.get("ipam-default-ip-pool") or "default"
     for name in dict.fromkeys((default, *pool_facts.needed_pools(config))):
@@ -139,6 +153,24 @@ def _unready(node: NodeState) -> Iterator[Problem]:
         )
 
 
+def _unreadable(node: NodeState) -> Iterator[Problem]:
+    """CIDRs that agents ignore: which pods are in them, and so would keep them, nobody can tell."""
+    found = node.cilium_node
+    if found is None:
+        return
+    fields = [("spec.ipam.podCIDRs", text) for text in found.spec.ipam.pod_cidrs]
+    for pool in found.spec.ipam.pools.allocated:
+        fields += [("spec.ipam.pools.allocated", text) for text in pool.cidrs]
+    fields += [(DRAINING_ANNOTATION, text) for text in found.draining_cidrs]
+    for field, text in fields:
+        if pool_facts.strict_cidr(text) is None:
+            yield Problem(
+                f"CiliumNode {node.name}: {field}",
+                f"{text!r} is no CIDR without host bits: agents ignore it",
+                f"correct it: kubectl edit ciliumnode {node.name}",
+            )
+
+
 def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
     """Ranges of pods that would not be told apart from the world by who is outside the cluster."""
     told: set[str] = set()
@@ -162,4 +194,5 @@ def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Probl
 def _internal_ips(node: NodeState) -> Iterator[IPAddress]:
     for address in node.node.status.addresses:
         if address.type == "InternalIP":
-            yield ip_address(address.address)
+            with contextlib.suppress(ValueError):  # Its agent tells.
+                yield ip_address(address.address)

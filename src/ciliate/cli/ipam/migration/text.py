@@ -12,11 +12,13 @@ _PODS_MAX = 5
 
 def render_plan(plan: Plan) -> str:
     """Return what would be done, in its order, and what stands in the way."""
-    lines = [f"{plan.source} -> {plan.target}, {_counted(len(plan.steps), 'node')}", ""]
+    nodes = f", {_counted(len(plan.steps), 'node')}" if plan.steps else ""
+    lines = [f"{plan.source} -> {plan.target}{nodes}", ""]
     lines += ["1. cilium-config", *(f"     {_key(change)}" for change in plan.keys)]
     if not plan.keys:
         lines.append("     nothing changes")
-    lines += ["2. cilium-operator restarts"]
+    if plan.steps:
+        lines.append("2. cilium-operator restarts")
     for number, step in enumerate(plan.steps, 3):
         lines += [f"{number}. {step.node}", *(f"     {line}" for line in _node(step))]
     if plan.problems:
