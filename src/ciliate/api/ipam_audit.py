@@ -17,10 +17,16 @@ from ciliate.api.agent_ipam import HeldCIDRModel
 
 
 class Severity(StrEnum):
-    """Whether traffic is, or may soon be, wrong; or whether something is only left over."""
+    """Whether traffic is, or may soon be, wrong; or something is left over; or all is well, but."""
 
     ERROR = "error"
     WARNING = "warning"
+    INFO = "info"  # Nobody has to do anything: no reason to fail.
+
+    @property
+    def rank(self) -> int:
+        """Where it comes in a list: errors first."""
+        return tuple(Severity).index(self)
 
 
 class Evidence(AgentModel, frozen=True, kw_only=True):

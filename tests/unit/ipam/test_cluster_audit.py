@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from ciliate.api.cilium_endpoint import (
     EndpointStatus,
 )
 from ciliate.api.core import Node, NodeSpec, Pod, PodIP, PodSpec, PodStatus
-from ciliate.api.ipam_audit import CheckReport, Finding
+from ciliate.api.ipam_audit import CheckReport, Finding, Severity
 from ciliate.api.metadata import ObjectMeta
 from ciliate.ipam.audit.cluster import audit_cluster
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange
@@ -167,12 +168,75 @@ def test_multi_pool_cidr_must_be_of_the_pool_it_is_named_for() -> None:
     assert (finding.kind, finding.node) == ("cidr-outside-pools", "b")
 
 
-def test_pools_that_overlap_services_nodes_or_each_other() -> None:
-    wide = (PoolRange("one", Cidr.parse("0.0.0.0/0")), PoolRange("two", Cidr.parse("10.0.0.0/16")))
+def test_pools_that_overlap_each_other() -> None:
+    two = (PoolRange("one", Cidr.parse("10.0.0.0/8")), PoolRange("two", Cidr.parse("10.0.0.0/16")))
 
-    found = set(kinds(ranges=wide))
+    (finding,) = audit(ranges=two, services=())
 
-    assert found == {"pools-overlap", "pool-overlaps-services", "pool-overlaps-nodes"}
+    assert (finding.kind, finding.severity) == ("pools-overlap", Severity.ERROR)
+
+
+def test_default_pool_around_services_and_nodes_asks_nobody_to_do_anything() -> None:
+    nodes = tuple(
+        msgspec.structs.replace(
+            cilium_node(f"n{number}", f"10.0.{number}.0/24"),
+            spec=cn.CiliumNodeSpec(
+                addresses=(cn.CiliumNodeAddress("InternalIP", f"10.1.0.{number + 1}"),),
+                ipam=cn.NodeIPAM(pod_cidrs=(f"10.0.{number}.0/24",)),
+            ),
+        )
+        for number in range(5)
+    )
+    pool = PoolRange("default", Cidr.parse("10.0.0.0/8"))
+
+    found = audit(
+        **NOBODY,
+        cilium_nodes=nodes,
+        nodes=tuple(node(each.metadata.name) for each in nodes),
+        ranges=(pool,),
+    )
+
+    assert [(each.kind, each.severity, each.object) for each in found] == [
+        ("pool-overlaps-nodes", Severity.INFO, "10.0.0.0/8"),
+        ("pool-overlaps-services", Severity.INFO, "10.0.0.0/8"),
+    ]
+    assert found[0].evidence[0].says.endswith("10.1.0.3 is of node n2 and 2 more")
+    assert "no block with such addresses" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("cidr", "kind"),
+    [("10.96.4.0/22", "pool-overlaps-services"), ("192.168.0.0/25", "pool-overlaps-nodes")],
+)
+def test_range_of_which_no_block_is_ever_given(cidr: str, kind: str) -> None:
+    finding = audit(ranges=(*GOOD["ranges"], PoolRange("two", Cidr.parse(cidr))))[0]
+
+    assert (finding.kind, finding.severity) == (kind, Severity.WARNING)
+    assert "use another range" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("cidr", "kind", "whose"),
+    [
+        ("192.168.0.0/24", "cidr-over-node", "address 192.168.0.1 of node a"),
+        ("10.96.7.0/24", "cidr-over-services", "addresses of ServiceCIDR kubernetes"),
+    ],
+)
+def test_nodes_cidr_with_addresses_of_others(cidr: str, kind: str, whose: str) -> None:
+    other = cilium_node("b", "10.0.1.0/24", cidr)
+
+    found = audit(cilium_nodes=with_node(other=other), mode="kubernetes", ranges=())
+
+    over = [each for each in found if each.kind == kind]
+    assert over[0].severity is Severity.ERROR
+    assert whose in over[0].evidence[0].says
+    assert (over[0].node, over[0].object) == ("b", cidr)
+
+
+def test_what_a_node_drains_is_given_to_nobody() -> None:
+    other = cilium_node("b", "10.0.1.0/24", draining="10.96.7.0/24")
+
+    assert "cidr-over-services" not in kinds(cilium_nodes=with_node(other=other))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ where something is found: only what is there both times counts.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -82,7 +83,7 @@ def command(
 ) -> None:
     """Compare allocators, kernels and API: leaks, double use.
 
-    Exits with 1 when there are findings, or an agent does not answer.
+    Exits with 1 when there are errors or warnings, or an agent does not answer.
 
     \b
     Examples:
@@ -98,11 +99,11 @@ def command(
     else:
         click.echo(render_findings(found.findings, now=datetime.now(UTC)), nl=False)
         click.echo(summary(found))
-    if found.findings:
-        errors = sum(each.severity is Severity.ERROR for each in found.findings)
+    counts = Counter(each.severity for each in found.findings)
+    if counts[Severity.ERROR] or counts[Severity.WARNING]:
         raise AddressesDifferError(
-            errors=errors,
-            warnings=len(found.findings) - errors,
+            errors=counts[Severity.ERROR],
+            warnings=counts[Severity.WARNING],
             unanswered=len(found.unanswered),
         )
 
@@ -115,7 +116,7 @@ def summary(found: ClusterFindings) -> str:
         f" {nodes - len(found.unanswered)} of {nodes} nodes"
     )
     young = f"; {counted(found.young, 'difference')} too young to count" if found.young else ""
-    if found.findings:
+    if any(each.severity is not Severity.INFO for each in found.findings):
         return f"Compared {compared}{young}."
     return click.style("Allocators, kernels and API agree: ", fg="green") + f"{compared}{young}."
 
@@ -182,7 +183,7 @@ def merge(
     found += [_api_away(name, r) for name, r in reports.items() if r.api_problem]
     return ClusterFindings(
         findings=tuple(
-            sorted(found, key=lambda each: (each.severity, each.node, each.kind, each.object))
+            sorted(found, key=lambda each: (each.severity.rank, each.node, each.kind, each.object))
         ),
         nodes=tuple(sorted(asked)),
         unanswered=dict(unanswered),

@@ -10,7 +10,7 @@ from ciliate.api.ipam_audit import Finding, RepairRecord, RepairReport, Severity
 from ciliate.cli.duration import render_duration
 from ciliate.cli.table import align
 
-_COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
 def render_findings(findings: Sequence[Finding], *, now: datetime) -> str:

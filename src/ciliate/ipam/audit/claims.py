@@ -1,11 +1,18 @@
 """Nodes' CIDRs against each other and against the pools; pools against everybody. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
 from ciliate.api.ipam_audit import Finding
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, parsed
-from ciliate.ipam.audit.evidence import cluster_error, cluster_warning, evidence
+from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, parsed
+from ciliate.ipam.audit.evidence import cluster_error, cluster_info, cluster_warning, evidence
 from ciliate.ipam.audit.overlaps import Claim, overlaps
+from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cluster import SURROUNDINGS
+
+#: Nodes or Services that are named; of more, the number is told.
+_NAMED_MAX: Final = 3
 
 
 def unreadable_cidrs(seen: ClusterWitnesses) -> Iterator[Finding]:
@@ -76,7 +83,7 @@ def claims_outside_pools(seen: ClusterWitnesses) -> Iterator[Finding]:
 
 
 def pool_overlaps(seen: ClusterWitnesses) -> Iterator[Finding]:
-    """Yield pools that share addresses with each other, with Services or with nodes."""
+    """Yield ranges that share addresses with each other, with Services or with nodes."""
     for number, one in enumerate(seen.ranges):
         for other in seen.ranges[:number]:
             if one.cidr.overlaps(other.cidr):
@@ -86,22 +93,91 @@ def pool_overlaps(seen: ClusterWitnesses) -> Iterator[Finding]:
                     evidence(api=f"pool {one.pool} has it, pool {other.pool} has {other.cidr}"),
                     "take one of the two out of its pool",
                 )
-        for service in seen.services:
-            if one.cidr.overlaps(service.cidr):
-                yield cluster_error(
-                    "pool-overlaps-services",
-                    one.cidr,
-                    evidence(api=f"pool {one.pool} has it; {service.label} has {service.cidr}"),
-                    "use another range for pods: Services' addresses would be given to them",
-                )
-    for address, name in seen.node_by_ip.items():
-        for host in parsed((address,)):
-            for one in seen.ranges:
-                if one.cidr.contains(host):
-                    yield cluster_error(
-                        "pool-overlaps-nodes",
-                        one.cidr,
-                        evidence(api=f"pool {one.pool} has it; {address} is of node {name}"),
-                        "use another range for pods: nodes' addresses would be given to them",
-                        node=name,
-                    )
+        yield from _kept_of(one, _services_in(one.cidr, seen), "pool-overlaps-services")
+        yield from _kept_of(one, _nodes_in(one.cidr, seen), "pool-overlaps-nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A part of a range that the operator gives to nobody, and why."""
+
+    cidr: Cidr
+    why: str
+
+
+def _services_in(cidr: Cidr, seen: ClusterWitnesses) -> list[_Kept]:
+    return [
+        _Kept(service.cidr, f"{service.label} has {service.cidr}")
+        for service in seen.services
+        if service.cidr.overlaps(cidr)
+    ]
+
+
+def _nodes_in(cidr: Cidr, seen: ClusterWitnesses) -> list[_Kept]:
+    return [
+        _Kept(_around(host), f"{host.network.network_address} is of node {name}")
+        for host, name in _hosts(seen)
+        if cidr.overlaps(_around(host))
+    ]
+
+
+def _around(host: Cidr) -> Cidr:
+    length = SURROUNDINGS[host.version]
+    spare = host.length - length
+    return Cidr(host.version, host.first >> spare << spare, length)
+
+
+def _hosts(seen: ClusterWitnesses) -> list[tuple[Cidr, str]]:
+    return [
+        (host, name) for address, name in seen.node_by_ip.items() for host in parsed((address,))
+    ]
+
+
+def _kept_of(one: PoolRange, kept: list[_Kept], kind: str) -> Iterator[Finding]:
+    """Yield what of a range is kept from pods: harmless, unless that is all of it."""
+    if not kept:
+        return
+    named = ", ".join(each.why for each in kept[:_NAMED_MAX])
+    more = f" and {len(kept) - _NAMED_MAX} more" if len(kept) > _NAMED_MAX else ""
+    said = evidence(api=f"pool {one.pool} has it; {named}{more}")
+    if any(each.cidr.contains(one.cidr) for each in kept):
+        remedy = "use another range for pods: the operator gives no block of this one to nodes"
+        yield cluster_warning(kind, one.cidr, said, remedy)
+    else:
+        remedy = "none needed: the operator gives nodes no block with such addresses"
+        yield cluster_info(kind, one.cidr, said, remedy)
+
+
+def claims_of_others(seen: ClusterWitnesses) -> Iterator[Finding]:
+    """Yield nodes' CIDRs with addresses of nodes or Services: pods may be given them.
+
+    The operator gives no such CIDR; it may have been there before the node or the Services.
+    """
+    taken = {
+        Claim(host, f"address {host.network.network_address} of node {name}"): "cidr-over-node"
+        for host, name in _hosts(seen)
+    }
+    taken |= {
+        Claim(service.cidr, f"addresses of {service.label}"): "cidr-over-services"
+        for service in seen.services
+    }
+    current = [claim for claim in seen.claims if not claim.draining]
+    for pair in overlaps([*current, *taken]):
+        mine = [claim for claim in pair if claim not in taken]
+        if len(mine) != 1:
+            continue
+        (other,) = (claim for claim in pair if claim in taken)
+        name = mine[0].node
+        remedy = (
+            "let kube-controller-manager have another --cluster-cidr"
+            if seen.mode == "kubernetes"
+            else f"kubectl delete ciliumnode {name}: it gets another CIDR, its pods keep theirs"
+            " while they live"
+        )
+        yield cluster_error(
+            taken[other],
+            mine[0].cidr,
+            evidence(api=f"CiliumNode {name} has it, with {other.node}"),
+            remedy,
+            node=name,
+        )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from ciliate.api.ipam_audit import Finding
 from ciliate.ipam.audit.bearers import addresses_twice, publications
 from ciliate.ipam.audit.claims import (
+    claims_of_others,
     claims_outside_pools,
     claims_twice,
     pool_overlaps,
@@ -30,6 +31,7 @@ def audit_cluster(seen: ClusterWitnesses) -> tuple[Finding, ...]:
         claims_twice,
         claims_outside_pools,
         pool_overlaps,
+        claims_of_others,
         cidrs_of_another_mode,
         node_findings,
         idle_draining,
@@ -39,5 +41,5 @@ def audit_cluster(seen: ClusterWitnesses) -> tuple[Finding, ...]:
     )
     found = [finding for check in checks for finding in check(seen)]
     return tuple(
-        sorted(found, key=lambda each: (each.severity, each.kind, each.node, each.object))
+        sorted(found, key=lambda each: (each.severity.rank, each.kind, each.node, each.object))
     )

@@ -72,6 +72,20 @@ def cluster_warning(
     )
 
 
+def cluster_info(
+    kind: str, thing: object, said: tuple[Evidence, ...], remedy: str, *, node: str = ""
+) -> Finding:
+    """Return a finding that asks nobody to do anything."""
+    return Finding(
+        kind=kind,
+        severity=Severity.INFO,
+        node=node,
+        object=str(thing),
+        evidence=said,
+        remedy=remedy,
+    )
+
+
 def joined(texts: Iterable[str]) -> str:
     """Return texts for people."""
     return ", ".join(sorted(texts)) or "nothing"

@@ -36,7 +36,7 @@ def audit_node(seen: NodeWitnesses) -> tuple[Finding, ...]:
         publication_findings,
     )
     found = [finding for check in checks for finding in check(seen)]
-    return tuple(sorted(found, key=lambda each: (each.severity, each.kind, each.object)))
+    return tuple(sorted(found, key=lambda each: (each.severity.rank, each.kind, each.object)))
 
 
 def pod_of(owner: str) -> tuple[str, str]:
