@@ -38,6 +38,7 @@ class ClusterFindings(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     nodes: tuple[str, ...]
     unanswered: dict[str, str]
+    agents: int = 0  # So many answered; none was asked with --no-agents.
     addresses: int = 0  # So many were compared on all nodes together.
     endpoints: int = 0
     young: int = 0
@@ -111,14 +112,20 @@ def command(
 def summary(found: ClusterFindings) -> str:
     """Return the line below the findings: how much was looked at."""
     nodes = len(found.nodes)
-    compared = (
-        f"{counted(found.addresses, 'address')} and {counted(found.endpoints, 'endpoint')} on"
-        f" {nodes - len(found.unanswered)} of {nodes} nodes"
-    )
+    agreed = all(each.severity is Severity.INFO for each in found.findings)
+    if not found.agents:
+        compared = f"{counted(nodes, 'node')}; no agent told of its allocator and kernel"
+        agree = "The API agrees with itself: "
+    else:
+        compared = (
+            f"{counted(found.addresses, 'address')} and {counted(found.endpoints, 'endpoint')} on"
+            f" {found.agents} of {nodes} nodes"
+        )
+        agree = "Allocators, kernels and API agree: "
     young = f"; {counted(found.young, 'difference')} too young to count" if found.young else ""
-    if any(each.severity is not Severity.INFO for each in found.findings):
-        return f"Compared {compared}{young}."
-    return click.style("Allocators, kernels and API agree: ", fg="green") + f"{compared}{young}."
+    if agreed:
+        return click.style(agree, fg="green") + f"{compared}{young}."
+    return f"Compared {compared}{young}."
 
 
 async def check(
@@ -187,6 +194,7 @@ def merge(
         ),
         nodes=tuple(sorted(asked)),
         unanswered=dict(unanswered),
+        agents=len(reports),
         addresses=sum(report.addresses for report in reports.values()),
         endpoints=sum(report.endpoints for report in reports.values()),
         young=sum(report.young for report in reports.values()),
