@@ -76,6 +76,7 @@ def test_pools_are_listed_in_any_way(words: tuple[str, ...]) -> None:
         (("--pool", "10.0.0.0/16", "--mask-size", "33"), "'33' is no mask size of these pools"),
         (("--pool", "10.0.0.0/16", "--mask-size", "0"), "'0' is no mask size"),
         (("--pool", "10.0.0.0/16", "--mask-size", "24,25"), "'25' is no mask size"),
+        (("--pool", "10.0.0.0/16", "--growth", f"{'9' * 400}pods"), "is no number of pods"),
         (("--pool", "10.0.0.0/16", "--growth", "many"), "--growth: 'many' is no number of"),
         (("--pool", "10.0.0.0/16", "--node-cidr", "x/8"), "--node-cidr: 'x/8' is no prefix"),
         (

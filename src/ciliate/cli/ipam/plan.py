@@ -3,6 +3,7 @@
 The arithmetic is `ipam/sizing.py`; here words become values and values text.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -279,11 +280,12 @@ def _growth(text: str | None) -> tuple[float, GrowthUnit]:
     if text is None:
         return 0.0, GrowthUnit.NODES
     found = _GROWTH.fullmatch(text.strip())
-    if found is None:
+    per_day = float(found[1]) if found else math.inf
+    if found is None or math.isinf(per_day):  # So many digits are infinite.
         raise SettingError(
             key="--growth",
             value=text,
             problem="is no number of pods or nodes a day",
             remedy="write such as 200pods or 0.5nodes",
         )
-    return float(found[1]), GrowthUnit.PODS if found[2].startswith("pod") else GrowthUnit.NODES
+    return per_day, GrowthUnit.PODS if found[2].startswith("pod") else GrowthUnit.NODES
