@@ -294,6 +294,33 @@ def test_node_without_cidr_and_the_operators_complaint() -> None:
     assert kinds(versions=(4, 6)) == ["node-without-cidr", "node-without-cidr"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "waiting", "found"),
+    [
+        (0, "", []),
+        (8, "", ["node-without-cidr"]),
+        (0, "an IPv4 CIDR", ["node-without-cidr"]),
+    ],
+)
+def test_multi_pool_node_is_without_cidr_when_it_asks_for_addresses(
+    asked: int, waiting: str, found: list[str]
+) -> None:
+    requested = (cn.RequestedPool("x", cn.PoolDemand(ipv4_addrs=asked)),)
+    spec = cn.CiliumNodeSpec(
+        addresses=(cn.CiliumNodeAddress("InternalIP", IPS["a"]),),
+        ipam=cn.NodeIPAM(pools=cn.IPAMPools(requested=requested)),
+    )
+    says = msgspec.structs.replace(report("a", held={}), waiting=waiting)
+
+    assert found == kinds(
+        **NOBODY,
+        mode="multi-pool",
+        nodes=(node("a"),),
+        cilium_nodes=(cn.CiliumNode(metadata=meta("a"), spec=spec),),
+        reports={"a": says},
+    )
+
+
 def test_cilium_node_whose_node_is_gone() -> None:
     assert kinds(nodes=(node("a"),)) == ["cilium-node-without-node"]
 

@@ -92,7 +92,7 @@ def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Ite
         return
     name, has = node.metadata.name, {cidr.version for cidr in parsed(node.current_cidrs)}
     for version in seen.versions:
-        if version not in has:
+        if version not in has and _wants(seen, node, version):
             report = seen.reports.get(name)
             said = {"agent": report.waiting} if report is not None and report.waiting else {}
             yield cluster_error(
@@ -102,6 +102,17 @@ def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Ite
                 "see its operator-status.error" if problem else "does cilium-operator run?",
                 node=name,
             )
+
+
+def _wants(seen: ClusterWitnesses, node: CiliumNode, version: int) -> bool:
+    """Whether a node should have a CIDR: in multi-pool only if it asks for addresses."""
+    if seen.mode != "multi-pool":
+        return True
+    report = seen.reports.get(node.metadata.name)
+    if report is not None and report.waiting:
+        return True
+    needs = [each.needed for each in node.spec.ipam.pools.requested]
+    return any(each.ipv4_addrs if version == 4 else each.ipv6_addrs for each in needs)
 
 
 def idle_draining(seen: ClusterWitnesses) -> Iterator[Finding]:
