@@ -10,16 +10,19 @@ from ciliate.ipam.audit.evidence import cluster_error, cluster_info, cluster_war
 from ciliate.ipam.audit.overlaps import Claim, overlaps
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import SURROUNDINGS
+from ciliate.net.address import ip_network
 
 #: Nodes or Services that are named; of more, the number is told.
 _NAMED_MAX: Final = 3
 
 
 def unreadable_cidrs(seen: ClusterWitnesses) -> Iterator[Finding]:
-    """Yield what is no CIDR where one should be."""
+    """Yield what agents ignore where a CIDR should be: no CIDR, or one with host bits."""
     for node in seen.cilium_nodes:
         for text in (*node.current_cidrs, *node.draining_cidrs):
-            if not parsed((text,)):
+            try:
+                ip_network(text)
+            except ValueError:
                 yield cluster_error(
                     "unreadable-cidr",
                     text,

@@ -32,8 +32,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """What the migration under way, or the last one, has to remember.
 
     `former` are the texts of the keys it changed, None for one that was not set. `agents` are the
-    agents' pods that had read the former settings, by node: whoever has another is through. What
-    else is to be done is seen by looking.
+    agents' pods that may have read the former settings alone, by node: whoever has another is
+    through. What else is to be done is seen by looking.
     """
 
     source: str
