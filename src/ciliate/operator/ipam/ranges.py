@@ -29,6 +29,7 @@ from ciliate.operator.ipam.report import ipam_report, pool_reports
 from ciliate.operator.ipam.service_range import ServiceRange
 from ciliate.operator.ipam.settings import IPAMSettings
 from ciliate.operator.ipam.usage import Usage
+from ciliate.operator.model import UnreadableNode
 from ciliate.operator.tables import Tables
 
 #: Pools are looked at, and their use is noted for the trend, so often at least, in seconds.
@@ -138,6 +139,8 @@ class NodeRanges:
         )
 
     def _decide(self, node: CiliumNode, settled: bool) -> Decision:  # noqa: FBT001 - one caller
+        if isinstance(node, UnreadableNode):
+            return Decision(error=f"{node.problem}: correct it; until then the node gets no CIDRs")
         if self._objects is None:
             return fill_pod_cidrs(self._allocator, node, self._settings.versions, settled=settled)
         return satisfy_demand(self._allocator, node, self._objects.usable, settled=settled)
