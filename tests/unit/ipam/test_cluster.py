@@ -81,7 +81,11 @@ class Truth:
             for at, address in self.pods
             if overlap(address, block) and self.owner(at) != node
         ]
-        found += [
+        return found + self.reservations(block)
+
+    def reservations(self, block: str) -> list[str]:
+        """Everything of `block` that no node may be given."""
+        found = [
             f"address {own} of {other}"
             for other, places in self.places.items()
             for own in places
@@ -274,6 +278,8 @@ class AnyOrder(RuleBasedStateMachine):
                     if not truth.obstacles("nobody", block)
                 ]
                 assert self.allocator.free(pool, version) == len(free)
+                kept = [b for b in truth.blocks(pool, version) if truth.reservations(b)]
+                assert self.allocator.reserved(pool, version) == len(kept)
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -60,7 +60,7 @@ def _pool(
         "blocks": total,
         "used": total - free,
         "free": free,
-        "reserved": allocator.reserved_blocks(family.carvings),
+        "reserved": allocator.reserved(pool, version),
     }
 
 
