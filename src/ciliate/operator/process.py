@@ -31,7 +31,9 @@ from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
+from ciliate.operator.ipam.cidr_writer import CidrWriter
 from ciliate.operator.ipam.ranges import ConfigSource, NodeRanges
+from ciliate.operator.ipam.stale_errors import clear_errors
 from ciliate.operator.metrics import operator_families
 from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
@@ -161,5 +163,8 @@ async def _lead(
             )
             health.ipam, health.ipam_families = ranges.report, ranges.families
             tasks.create_task(ranges.run(tasks), name="node ranges")
+        else:
+            writer = CidrWriter(client, may_act=lambda: elector.is_leader)
+            tasks.create_task(clear_errors(tables.cilium_nodes, writer), name="stale errors")
         if settings.readiness.any:
             tasks.create_task(marks.run(), name="node marks")

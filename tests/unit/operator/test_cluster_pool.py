@@ -16,6 +16,7 @@ from tests.unit.operator.cluster import (
 )
 
 from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.core import CONFIG_MAPS
 from ciliate.kube.client import ApiClient
 
 # The endpoints here have no pods: nobody must clean them up.
@@ -71,6 +72,20 @@ async def test_exhaustion_is_told_and_healed_by_a_deleted_node(
         await client.delete(CILIUM_NODES, "n2")
 
         await until_pod_cidrs(client, "late", "10.50.2.0/24")
+        await until_no_error(client, "late")
+
+
+async def test_the_complaint_of_a_former_mode_does_not_stay(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL | {"cluster-pool-ipv4-cidr": "10.50.0.0/24"})
+    await add_node(client, "a", pod_cidrs=("10.50.0.0/24",))
+    await add_node(client, "late")
+    async with operator(server, socket):
+        await until_error(client, "late", "allocator full")
+    body = {"data": {"ipam": "kubernetes"}}
+    await client.patch(CONFIG_MAPS, "cilium-config", body, namespace="kube-system")
+    async with operator(server, socket):
         await until_no_error(client, "late")
 
 
