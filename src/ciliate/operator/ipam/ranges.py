@@ -65,7 +65,6 @@ class NodeRanges:
         self._complaints = Complaints(self._events)
         self._pools_changed = asyncio.Event()
         self._trends: dict[tuple[str, int], Trend] = {}
-        self._services = ServiceRange(client, allocator)
         self._objects: PoolObjects | None = None
         if settings.mode == "cluster-pool":
             self._pools: PoolLists | PoolObjects = PoolLists(
@@ -104,6 +103,7 @@ class NodeRanges:
             look_at=self._granting.look_at,
             freed=self._granting.look_at_waiting,
         )
+        self._services = ServiceRange(client, allocator, changed=self._usage.tell)
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Learn what everybody uses, then serve for ever, with more tasks in `tasks`."""
