@@ -82,8 +82,6 @@ async def _run_with(
     client: ApiClient, invocation: Invocation, health: Health, metrics: Metrics
 ) -> None:
     settings = await _prepare(client, invocation, custom_resource_definitions())
-    if settings.debug:
-        logging.getLogger("ciliate").setLevel(logging.DEBUG)
     elector = LeaderElector(
         client,
         name=invocation.lease,
@@ -95,7 +93,7 @@ async def _run_with(
         if address := settings.metrics_address:
             served = MetricsServer(metrics, key="operator-prometheus-serve-addr", address=address)
             await stack.enter_async_context(served.serving())
-        await elector.run(lambda: _lead(client, invocation, settings, elector, health))
+        await elector.run(lambda: _lead(client, invocation, elector, health))
 
 
 async def _prepare(
@@ -111,6 +109,8 @@ async def _prepare(
             _log.warning("start: %s; trying again", error)
             await asyncio.sleep(pause.next())
         else:
+            if settings.debug:
+                logging.getLogger("ciliate").setLevel(logging.DEBUG)
             return settings
 
 
@@ -133,12 +133,17 @@ async def _config(client: ApiClient, invocation: Invocation) -> Mapping[str, str
 async def _lead(
     client: ApiClient,
     invocation: Invocation,
-    settings: OperatorSettings,
     elector: LeaderElector,
     health: Health,
 ) -> None:
-    """Do the work of the leader until cancelled."""
+    """Do the work of the leader until cancelled.
+
+    Raises:
+        SettingError: What the settings say by now is wrong, as a new operator would find.
+    """
     health.phase = "listing"
+    # Anew: a standby may have started long before they were changed.
+    settings = await _prepare(client, invocation, ())
     tables = Tables(client, namespace=invocation.namespace, agent_labels=invocation.agent_labels)
     collector = Collector(client, tables, settings.collection, may_act=lambda: elector.is_leader)
     target = NodeMarksTarget(client, tables, settings.readiness, may_act=lambda: elector.is_leader)
