@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.ipam.trend import Trend
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
@@ -25,6 +24,7 @@ from ciliate.operator.ipam.granting import Granting
 from ciliate.operator.ipam.node_cidrs import Decision, fill_pod_cidrs, satisfy_demand
 from ciliate.operator.ipam.pool_lists import PoolLists
 from ciliate.operator.ipam.pool_objects import PoolObjects
+from ciliate.operator.ipam.pool_trends import PoolTrends
 from ciliate.operator.ipam.report import ipam_report, pool_reports
 from ciliate.operator.ipam.service_range import ServiceRange
 from ciliate.operator.ipam.settings import IPAMSettings
@@ -64,7 +64,7 @@ class NodeRanges:
         self._events = EventRecorder(client, component="cilium-operator")
         self._complaints = Complaints(self._events)
         self._pools_changed = asyncio.Event()
-        self._trends: dict[tuple[str, int], Trend] = {}
+        self._trends = PoolTrends()
         self._objects: PoolObjects | None = None
         if settings.mode == "cluster-pool":
             self._pools: PoolLists | PoolObjects = PoolLists(
@@ -125,13 +125,13 @@ class NodeRanges:
         """Return what is known of pools and nodes' CIDRs."""
         return (
             {"mode": self._settings.mode}
-            | ipam_report(self._allocator, self._granting, self._trends)
+            | ipam_report(self._allocator, self._granting, self._trends.by_series)
             | {"problems": self._complaints.standing}
         )
 
     def families(self) -> tuple[Family, ...]:
         """Return the same as metrics; the texts of CIDRs, the dear part, are left out."""
-        pools = pool_reports(self._allocator, self._granting, self._trends)
+        pools = pool_reports(self._allocator, self._granting, self._trends.by_series)
         return (
             *pool_families(pools),
             *node_families(self._allocator, self._granting),
@@ -154,8 +154,4 @@ class NodeRanges:
         problems = self._allocator.reservation_problems()
         for pool, reference in self._pools.references.items():
             self._complaints.state(reference, "PoolOverlapsReserved", problems.get(pool, {}))
-        now_s = time.monotonic()  # Wall clocks jump.
-        for pool, families in self._allocator.pools.families.items():
-            for version, family in families.items():
-                used = sum(carving.used for carving in family.carvings)
-                self._trends.setdefault((pool, version), Trend()).add(now_s, used)
+        self._trends.sample(self._allocator, time.monotonic())  # Wall clocks jump.

@@ -12,8 +12,7 @@ from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.pools import PoolFamily
 from ciliate.ipam.trend import Trend
 from ciliate.operator.ipam.granting import Granting
-
-Series = tuple[str, int]
+from ciliate.operator.ipam.pool_trends import Series
 
 
 def ipam_report(
