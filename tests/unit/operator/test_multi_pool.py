@@ -174,6 +174,20 @@ async def test_a_changed_mask_and_an_overlap_are_refused_and_the_pool_goes_on(
         await until_allocated(client, "a", mars=("10.80.0.0/25", "10.80.0.128/25"))
 
 
+async def test_a_pool_that_is_replaced_at_once_may_have_another_mask(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, CONFIG)
+    await add_pool(client, "default", 25, "10.70.0.0/24")
+    async with operator(server, socket):
+        await add_node(client, "a", pools={"requested": [wants("default", 8)]})
+        await until_allocated(client, "a", default=("10.70.0.0/25",))
+        await client.delete(CILIUM_POD_IP_POOLS, "default")
+        await add_pool(client, "default", 28, "10.71.0.0/24")
+
+        await until_allocated(client, "a", default=("10.70.0.0/25", "10.71.0.0/28"))
+
+
 async def test_a_former_modes_block_is_found_again_in_the_pool(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:

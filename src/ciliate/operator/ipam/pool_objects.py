@@ -81,6 +81,11 @@ class PoolObjects:
         for name in set(self._allocator.pools.families) - {p.metadata.name for p in pools}:
             self._allocator.drop(name)
             self._complaints.state(self.references[name], "PoolRangeRefused", {})
+        for pool in pools:
+            # Deleted and made anew between two looks: nothing of the old one binds the new one.
+            known = self.references.get(pool.metadata.name)
+            if known is not None and known.uid != pool.metadata.uid:
+                self._allocator.drop(known.name)
         refused: dict[str, list[PoolRangeError]] = {}
         # Twice: a range may move from a pool to one that comes before it.
         for _turn in range(2):
