@@ -4,6 +4,7 @@ A `Resource` is a value; each kind's module declares one as a constant. The path
 Kubernetes API's layout (API concepts, "Resource URIs").
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import quote
@@ -27,6 +28,9 @@ class Resource(Generic[T]):
     kind: str
     namespaced: bool
     struct: type[T]
+    #: Makes of a document that does not fit the Struct what must not be missed: what an object
+    #: claims is taken even when the rest of it cannot be read. None: it is left out.
+    salvage: Callable[[bytes], T] | None = None
 
     @property
     def api_version(self) -> str:
@@ -53,7 +57,9 @@ class Resource(Generic[T]):
         below = f"/{subresource}" if subresource else ""
         return f"{root}{scope}/{self.plural}{item}{below}"
 
-    def narrowed(self, struct: type[S]) -> "Resource[S]":
+    def narrowed(
+        self, struct: type[S], *, salvage: Callable[[bytes], S] | None = None
+    ) -> "Resource[S]":
         """Return the same resource decoded into `struct`, which declares fewer fields.
 
         A cache of all pods that needs only their node takes a fraction of the memory and time.
@@ -65,4 +71,5 @@ class Resource(Generic[T]):
             self.kind,
             namespaced=self.namespaced,
             struct=struct,
+            salvage=salvage,
         )

@@ -88,6 +88,7 @@ class Carving:
     __slots__ = (
         "_covered",
         "_open",
+        "_reserved",
         "_segments",
         "_shared",
         "_shift",
@@ -112,12 +113,19 @@ class Carving:
         #: Uses that cover a whole segment, by holder.
         self._covered: dict[int, dict[str, int]] = {}
         self._open = 0  # No segment before this one has a free block.
+        #: The same blocks with the reservations alone, so that they are counted as they come.
+        self._reserved: Carving | None = None
 
     @property
     def used(self) -> int:
         """How many blocks anybody uses."""
         used = sum(self._size(segment) for segment in self._covered)
         return used + sum(s.used for n, s in self._segments.items() if n not in self._covered)
+
+    @property
+    def reserved(self) -> int:
+        """How many blocks a reservation keeps."""
+        return self._reserved.used if self._reserved else 0
 
     def block(self, number: int) -> Cidr:
         """Return block `number`."""
@@ -180,6 +188,19 @@ class Carving:
                 for number in range(first, last + 1):
                     freed |= self._lose(number, holder)
         return freed
+
+    def reserve(self, use: Cidr, why: str) -> None:
+        """Note a use that is no node's to end."""
+        if self._reserved is None:
+            self._reserved = Carving(self.cidr, self.block_length)
+        self._reserved.occupy(use, why)
+        self.occupy(use, why)
+
+    def unreserve(self, use: Cidr, why: str) -> bool:
+        """Note the end of a reservation; return whether a block became free by it."""
+        assert self._reserved is not None, "nothing was reserved"
+        self._reserved.vacate(use, why)
+        return self.vacate(use, why)
 
     def _size(self, segment: int) -> int:
         return min(_SEGMENT_BLOCKS, self.blocks - (segment << SEGMENT_BITS))

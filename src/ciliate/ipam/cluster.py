@@ -155,9 +155,11 @@ class ClusterAllocator:
         else:
             del self._reserved[cidr, why]
         if times > 0 and count == 1:
-            self._occupy(cidr, why)
+            for carving in self.pools.overlapping(cidr):
+                carving.reserve(cidr, why)
         elif not count:
-            self._vacate(cidr, why)
+            for carving in self.pools.overlapping(cidr):
+                self.freed += carving.unreserve(cidr, why)
 
     # Giving.
 
@@ -198,7 +200,7 @@ class ClusterAllocator:
             version,
             block_length=family.block_length,
             blocks=sum(carving.blocks for carving in family.carvings),
-            reserved=self.reserved_blocks(family.carvings),
+            reserved=sum(carving.reserved for carving in family.carvings),
         )
 
     def withdraw(self, node: str, cidr: Cidr) -> None:
@@ -266,17 +268,15 @@ class ClusterAllocator:
                 found[next((c.block(c.number(pod.first)) for c in inside), pod)] = None
         return list(found)
 
-    def reserved_blocks(self, carvings: Iterable[Carving]) -> int:
-        """Return how many blocks overlap nodes' own addresses or Services'."""
-        wanted = {id(carving): carving for carving in carvings}
-        blocks: dict[int, set[int]] = {}
-        for cidr, _why in self._reserved:
-            for carving in self.pools.overlapping(cidr):
-                if id(carving) in wanted:
-                    low = carving.number(max(cidr.first, carving.cidr.first))
-                    high = carving.number(min(cidr.last, carving.last))
-                    blocks.setdefault(id(carving), set()).update(range(low, high + 1))
-        return sum(map(len, blocks.values()))
+    def reserved(self, pool: str, version: int) -> int:
+        """Return how many blocks of a pool's family overlap nodes' own addresses or Services'."""
+        self._settle()
+        family = self.pools.families.get(pool, {}).get(version)
+        return sum(carving.reserved for carving in family.carvings) if family else 0
+
+    def has_uses(self, node: str) -> bool:
+        """Whether `node` has a claim or a pod: a block that it alone uses may be given to it."""
+        return bool(self._held.get(node)) or next(self._places.of(node), None) is not None
 
     def reservation_problems(self) -> dict[str, dict[str, str]]:
         """Return, by pool, which ranges hold addresses that nobody may be given, and whose."""
@@ -377,13 +377,16 @@ class ClusterAllocator:
             for carving in self.pools.overlapping(cidr):
                 if id(carving) in fresh:
                     carving.occupy(cidr, holder)
+        for cidr, why in self._reserved:
+            for carving in self.pools.overlapping(cidr):
+                if id(carving) in fresh:
+                    carving.reserve(cidr, why)
 
     def _uses(self) -> Iterator[tuple[Cidr, str]]:
         for node, held in self._held.items():
             for cidr in held:
                 yield cidr, node
         yield from self._places.uses()
-        yield from self._reserved
 
 
 def _parsed(

@@ -22,6 +22,8 @@ class PodPlaces:
         self._pods: dict[str, dict[tuple[int, int], int]] = {}
         self._places: dict[str, tuple[str, ...]] = {}
         self._node_at: dict[str, str] = {}
+        #: Addresses that several nodes say they have, with those nodes; the last is believed.
+        self._rivals: dict[str, list[str]] = {}
 
     def knows(self, node: str) -> bool:
         """Whether an address of `node` is known."""
@@ -40,10 +42,15 @@ class PodPlaces:
             self._places.pop(node, None)
         gone, came = set(old) - set(new), set(new) - set(old)
         for address in gone:
-            # Another node may say that it has the address, too.
-            heir = next((n for n, own in self._places.items() if address in own), None)
-            self._hand_over(address, heir)
+            rivals = self._rivals.get(address, [node])
+            rivals.remove(node)
+            if len(rivals) == 1:
+                del self._rivals[address]
+            self._hand_over(address, rivals[-1] if rivals else None)
         for address in came:
+            holder = self._node_at.get(address)
+            if holder is not None:
+                self._rivals.setdefault(address, [holder]).append(node)
             self._hand_over(address, node)
         return gone, came
 

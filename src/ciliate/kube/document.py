@@ -25,7 +25,8 @@ class ObjectList(Generic[T]):
     """All objects of a kind at one `resource_version`, from which a watch goes on.
 
     `unreadable` names objects that exist but do not fit the Struct; each was logged. Who
-    concludes from an object's absence must look there too.
+    concludes from an object's absence must look there too. What the resource could salvage of
+    such an object is among the items instead.
     """
 
     items: tuple[T, ...]
@@ -99,10 +100,19 @@ def decode_chunk(resource: Resource[T], document: bytes, target: str) -> Chunk[T
     )
 
 
-def report_unreadable(resource: Resource[T], key: ObjectKey, cause: msgspec.MsgspecError) -> None:
-    """Log that an object does not fit its Struct and is left out."""
+def salvaged(
+    resource: Resource[T], document: bytes, key: ObjectKey, cause: msgspec.MsgspecError
+) -> T | None:
+    """Return what the resource makes of an object that does not fit its Struct; log that.
+
+    None: it makes nothing of it, and the object is left out.
+    """
     name = "/".join(filter(None, key))
-    _log.error("%s %s cannot be read and is left as it was: %s", resource.kind, name, cause)
+    if resource.salvage is None:
+        _log.error("%s %s cannot be read and is left as it was: %s", resource.kind, name, cause)
+        return None
+    _log.error("%s %s cannot be read but for what it claims: %s", resource.kind, name, cause)
+    return resource.salvage(document)
 
 
 def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T]:
@@ -116,7 +126,10 @@ def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T
             items.append(item)
         except msgspec.MsgspecError as error:
             key = key_of(decode(bytes(raw), PartialObject, verb="list", target=target))
-            unreadable.add(key)
-            report_unreadable(resource, key, error)
+            rest = salvaged(resource, bytes(raw), key, error)
+            if rest is None:
+                unreadable.add(key)
+            else:
+                items.append(rest)
     meta = whole.metadata
     return Chunk(tuple(items), frozenset(unreadable), meta.resource_version, meta.continue_token)

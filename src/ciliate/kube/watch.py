@@ -12,7 +12,7 @@ import msgspec
 
 from ciliate.api.metadata import KubeObject, PartialObject
 from ciliate.api.resource import Resource
-from ciliate.kube.document import key_of, report_unreadable
+from ciliate.kube.document import key_of, salvaged
 from ciliate.kube.errors import UnavailableError
 from ciliate.kube.status import Status, error_of
 
@@ -99,8 +99,8 @@ class EventDecoder(Generic[T]):
     def _decode_odd(self, line: bytes, cause: msgspec.MsgspecError) -> WatchEvent[T] | None:
         """Return the event of a line that does not fit its Struct, or None to leave it out.
 
-        An object that cannot be read stays in caches as it was; but its deletion, which needs
-        only the name, must not be missed.
+        An object that cannot be read stays in caches as it was, unless the resource salvages
+        something of it; but its deletion, which needs only the name, must not be missed.
         """
         try:
             raw = msgspec.json.decode(line, type=_RawEvent)
@@ -111,9 +111,9 @@ class EventDecoder(Generic[T]):
             partial = msgspec.json.decode(raw.object, type=PartialObject)
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._unreadable(str(error)) from error
-        report_unreadable(self._resource, key_of(partial), cause)
+        rest = salvaged(self._resource, bytes(raw.object), key_of(partial), cause)
         if kind is not EventType.DELETED:
-            return None
+            return None if rest is None else WatchEvent(kind, rest)
         bare = msgspec.json.encode({"type": kind, "object": partial})
         return self._decoder.decode(bare)
 

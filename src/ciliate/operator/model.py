@@ -58,6 +58,12 @@ class EndpointPresence(Struct, frozen=True, gc=False):
         return str(number) if number else ""
 
 
+class UnreadableNode(CiliumNode, frozen=True, gc=False, omit_defaults=True):
+    """A CiliumNode of which only what it claims could be read (`salvage`): it is given nothing."""
+
+    problem: str = ""
+
+
 class AgentStatus(Struct, frozen=True, gc=False):
     """The part of a pod's status that says whether it is ready."""
 
@@ -107,7 +113,8 @@ def bare_cilium_node(node: CiliumNode) -> CiliumNode:
     """Return `node` with what giving it CIDRs and cleaning up after it need."""
     meta = node.metadata
     draining = meta.annotations.get(DRAINING_ANNOTATION)
-    return CiliumNode(
+    return structs.replace(
+        node,
         metadata=structs.replace(
             bare_meta(meta),
             annotations={DRAINING_ANNOTATION: draining} if draining else {},
@@ -115,7 +122,6 @@ def bare_cilium_node(node: CiliumNode) -> CiliumNode:
             owner_references=meta.owner_references,
         ),
         spec=CiliumNodeSpec(addresses=node.spec.addresses, ipam=node.spec.ipam),
-        status=node.status,
     )
 
 

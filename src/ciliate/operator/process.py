@@ -31,7 +31,9 @@ from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
+from ciliate.operator.ipam.cidr_writer import CidrWriter
 from ciliate.operator.ipam.ranges import ConfigSource, NodeRanges
+from ciliate.operator.ipam.stale_errors import clear_errors
 from ciliate.operator.metrics import operator_families
 from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
@@ -80,8 +82,6 @@ async def _run_with(
     client: ApiClient, invocation: Invocation, health: Health, metrics: Metrics
 ) -> None:
     settings = await _prepare(client, invocation, custom_resource_definitions())
-    if settings.debug:
-        logging.getLogger("ciliate").setLevel(logging.DEBUG)
     elector = LeaderElector(
         client,
         name=invocation.lease,
@@ -93,7 +93,7 @@ async def _run_with(
         if address := settings.metrics_address:
             served = MetricsServer(metrics, key="operator-prometheus-serve-addr", address=address)
             await stack.enter_async_context(served.serving())
-        await elector.run(lambda: _lead(client, invocation, settings, elector, health))
+        await elector.run(lambda: _lead(client, invocation, elector, health))
 
 
 async def _prepare(
@@ -109,6 +109,8 @@ async def _prepare(
             _log.warning("start: %s; trying again", error)
             await asyncio.sleep(pause.next())
         else:
+            if settings.debug:
+                logging.getLogger("ciliate").setLevel(logging.DEBUG)
             return settings
 
 
@@ -131,12 +133,17 @@ async def _config(client: ApiClient, invocation: Invocation) -> Mapping[str, str
 async def _lead(
     client: ApiClient,
     invocation: Invocation,
-    settings: OperatorSettings,
     elector: LeaderElector,
     health: Health,
 ) -> None:
-    """Do the work of the leader until cancelled."""
+    """Do the work of the leader until cancelled.
+
+    Raises:
+        SettingError: What the settings say by now is wrong, as a new operator would find.
+    """
     health.phase = "listing"
+    # Anew: a standby may have started long before they were changed.
+    settings = await _prepare(client, invocation, ())
     tables = Tables(client, namespace=invocation.namespace, agent_labels=invocation.agent_labels)
     collector = Collector(client, tables, settings.collection, may_act=lambda: elector.is_leader)
     target = NodeMarksTarget(client, tables, settings.readiness, may_act=lambda: elector.is_leader)
@@ -161,5 +168,8 @@ async def _lead(
             )
             health.ipam, health.ipam_families = ranges.report, ranges.families
             tasks.create_task(ranges.run(tasks), name="node ranges")
+        else:
+            writer = CidrWriter(client, may_act=lambda: elector.is_leader)
+            tasks.create_task(clear_errors(tables.cilium_nodes, writer), name="stale errors")
         if settings.readiness.any:
             tasks.create_task(marks.run(), name="node marks")

@@ -1,7 +1,7 @@
 """What the operator watches: one table a kind, and whether they can be trusted right now."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
@@ -20,6 +20,11 @@ from ciliate.operator.model import (
     bare_node,
     bare_pod,
 )
+from ciliate.operator.salvage import salvage_endpoint, salvage_node
+
+#: What cannot be read claims its CIDRs and addresses all the same.
+_NODES: Final = CILIUM_NODES.narrowed(CiliumNode, salvage=salvage_node)
+_ENDPOINTS: Final = ENDPOINT_PRESENCES.narrowed(EndpointPresence, salvage=salvage_endpoint)
 
 
 class Tables:
@@ -28,14 +33,14 @@ class Tables:
     def __init__(self, client: ApiClient, *, namespace: str, agent_labels: str) -> None:
         self.nodes: Informer[Node] = Informer(client, NODES, transform=bare_node)
         self.cilium_nodes: Informer[CiliumNode] = Informer(
-            client, CILIUM_NODES, transform=bare_cilium_node
+            client, _NODES, transform=bare_cilium_node
         )
         self.pods: Informer[PodPresence] = Informer(client, POD_PRESENCES, transform=bare_pod)
         self.agents: Informer[AgentPod] = Informer(
             client, AGENT_PODS, namespace=namespace, label_selector=agent_labels
         )
         self.endpoints: Informer[EndpointPresence] = Informer(
-            client, ENDPOINT_PRESENCES, transform=bare_endpoint
+            client, _ENDPOINTS, transform=bare_endpoint
         )
         self.identities: Informer[CiliumIdentity] = Informer(client, CILIUM_IDENTITIES)
 

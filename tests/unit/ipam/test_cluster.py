@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
+from time import process_time
 from typing import Any
 
 import pytest
@@ -81,7 +82,11 @@ class Truth:
             for at, address in self.pods
             if overlap(address, block) and self.owner(at) != node
         ]
-        found += [
+        return found + self.reservations(block)
+
+    def reservations(self, block: str) -> list[str]:
+        """Everything of `block` that no node may be given."""
+        found = [
             f"address {own} of {other}"
             for other, places in self.places.items()
             for own in places
@@ -274,6 +279,8 @@ class AnyOrder(RuleBasedStateMachine):
                     if not truth.obstacles("nobody", block)
                 ]
                 assert self.allocator.free(pool, version) == len(free)
+                kept = [b for b in truth.blocks(pool, version) if truth.reservations(b)]
+                assert self.allocator.reserved(pool, version) == len(kept)
 
 
 TestAnyOrder = AnyOrder.TestCase
@@ -398,6 +405,36 @@ def test_two_nodes_that_say_they_have_one_address_free_it_when_both_are_gone() -
     allocator.place("b", [])
 
     assert str(allocator.grant("c", "default", 4)) == "10.0.0.0/24"
+
+
+def test_of_three_nodes_with_one_address_the_last_that_is_left_has_it() -> None:
+    allocator = cluster("10.0.0.0/24")
+    for node in ("a", "b", "c"):
+        allocator.place(node, ["192.0.2.1"])
+    allocator.pod_appeared("192.0.2.1", "10.0.0.7")
+
+    holders = []
+    for gone in ("b", "c", "a"):
+        holders.append(allocator.node_at("192.0.2.1"))
+        allocator.place(gone, [])
+
+    assert holders == ["c", "c", "a"]
+    assert allocator.node_at("192.0.2.1") is None
+    allocator.pod_vanished("192.0.2.1", "10.0.0.7")
+    assert allocator.free("default", 4) == 1
+
+
+def test_a_node_that_goes_costs_the_same_however_many_there_are() -> None:
+    def going_s(nodes: int) -> float:
+        allocator = ClusterAllocator()
+        for number in range(nodes):
+            allocator.place(f"n{number}", [str(ip_address("172.16.0.0") + number)])
+        began_s = process_time()
+        for number in range(nodes - 1, nodes - 51, -1):
+            allocator.place(f"n{number}", [])
+        return process_time() - began_s
+
+    assert min(going_s(8000) for _ in range(3)) < 20 * min(going_s(50) for _ in range(3))
 
 
 def test_blocks_around_a_nodes_address_are_given_to_no_pod() -> None:

@@ -12,10 +12,13 @@ from tests.unit.operator.cluster import (
     until_error,
     until_event,
     until_no_error,
+    until_node,
     until_pod_cidrs,
 )
 
 from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.core import CONFIG_MAPS, NODES, Node
+from ciliate.api.metadata import ObjectMeta
 from ciliate.kube.client import ApiClient
 
 # The endpoints here have no pods: nobody must clean them up.
@@ -71,6 +74,36 @@ async def test_exhaustion_is_told_and_healed_by_a_deleted_node(
         await client.delete(CILIUM_NODES, "n2")
 
         await until_pod_cidrs(client, "late", "10.50.2.0/24")
+        await until_no_error(client, "late")
+
+
+async def test_a_block_that_a_nodes_own_address_kept_is_given_when_the_node_goes(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL | {"cluster-pool-ipv4-cidr": "10.50.0.0/23"})
+    await client.create(NODES, Node(metadata=ObjectMeta(name="k")))
+    status = {"status": {"addresses": [{"type": "InternalIP", "address": "10.50.1.9"}]}}
+    await client.patch(NODES, "k", status, subresource="status")
+    await add_node(client, "a", pod_cidrs=("10.50.0.0/24",))
+    async with operator(server, socket):
+        await add_node(client, "late")
+        await until_error(client, "late", "allocator full")
+        await client.delete(NODES, "k")
+        # Sooner than those that wait are looked at anyway.
+        await until_node(client, "late", lambda n: bool(n.spec.ipam.pod_cidrs), within_s=5)
+
+
+async def test_the_complaint_of_a_former_mode_does_not_stay(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL | {"cluster-pool-ipv4-cidr": "10.50.0.0/24"})
+    await add_node(client, "a", pod_cidrs=("10.50.0.0/24",))
+    await add_node(client, "late")
+    async with operator(server, socket):
+        await until_error(client, "late", "allocator full")
+    body = {"data": {"ipam": "kubernetes"}}
+    await client.patch(CONFIG_MAPS, "cilium-config", body, namespace="kube-system")
+    async with operator(server, socket):
         await until_no_error(client, "late")
 
 

@@ -1,5 +1,6 @@
 """multi-pool mode against the embedded API server: demand in, blocks out, pools that change."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tests.unit.operator.cluster import (
     until_no_error,
     until_node,
 )
+from tests.unit.operator.test_process import health
 
 from ciliate.api.cilium_node import CILIUM_NODES, AllocatedPool
+from ciliate.api.core import EVENTS
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS
 from ciliate.kube.client import ApiClient
 
@@ -58,6 +61,16 @@ async def request(client: ApiClient, node: str, *wanted: dict[str, Any]) -> None
 async def until_allocated(client: ApiClient, name: str, **pools: tuple[str, ...]) -> None:
     expected = tuple(AllocatedPool(pool=pool, cidrs=pools[pool]) for pool in sorted(pools))
     await until_node(client, name, lambda node: node.spec.ipam.pools.allocated == expected)
+
+
+async def until_problem(socket: Path, part: str) -> None:
+    """Return once the operator's only problem with pools is as said, or there is none."""
+    async with asyncio.timeout(10):
+        while True:
+            problems = (await health(socket, "/ipam"))[1]["problems"]
+            if (part and problems and part in problems[0]) or (not part and not problems):
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_demand_is_met_out_of_a_pool_that_the_setting_makes(
@@ -174,6 +187,20 @@ async def test_a_changed_mask_and_an_overlap_are_refused_and_the_pool_goes_on(
         await until_allocated(client, "a", mars=("10.80.0.0/25", "10.80.0.128/25"))
 
 
+async def test_a_pool_that_is_replaced_at_once_may_have_another_mask(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, CONFIG)
+    await add_pool(client, "default", 25, "10.70.0.0/24")
+    async with operator(server, socket):
+        await add_node(client, "a", pools={"requested": [wants("default", 8)]})
+        await until_allocated(client, "a", default=("10.70.0.0/25",))
+        await client.delete(CILIUM_POD_IP_POOLS, "default")
+        await add_pool(client, "default", 28, "10.71.0.0/24")
+
+        await until_allocated(client, "a", default=("10.70.0.0/25", "10.71.0.0/28"))
+
+
 async def test_a_former_modes_block_is_found_again_in_the_pool(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
@@ -188,3 +215,34 @@ async def test_a_former_modes_block_is_found_again_in_the_pool(
             pools={"requested": [wants("default", 300)]},
         )
         await until_allocated(client, "a", default=("10.70.1.0/24", "10.70.9.0/24"))
+
+
+async def test_blocks_that_come_back_one_by_one_make_no_event_each(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, CONFIG)
+    await add_pool(client, "default", 28, "10.70.0.0/24")
+    held = [f"10.70.0.{number * 16}/28" for number in range(6)]
+
+    def holding(count: int) -> dict[str, Any]:
+        return {"requested": [], "allocated": [{"pool": "default", "cidrs": held[:count]}]}
+
+    await add_node(client, "a", pools=holding(6))
+    async with operator(server, socket):
+        await until_allocated(client, "a", default=tuple(held))
+        await add_node(client, "b", pools={"requested": [wants("default", 8)]})
+        await until_allocated(client, "b", default=("10.70.0.96/28",))
+        await client.delete(CILIUM_NODES, "b")
+        body = {"spec": {"ipv4": {"cidrs": ["10.71.0.0/24"]}}}
+        await client.patch(CILIUM_POD_IP_POOLS, "default", body)
+        await until_event(client, "default", "PoolRangeInUse")
+        for count in range(5, 0, -1):
+            await client.patch(CILIUM_NODES, "a", {"spec": {"ipam": {"pools": holding(count)}}})
+            await until_problem(socket, f"nodes still hold {count} blocks")
+        await client.patch(CILIUM_NODES, "a", {"spec": {"ipam": {"pools": {"allocated": []}}}})
+        await until_problem(socket, "")
+
+        events = [e for e in (await client.list(EVENTS)).items if e.reason == "PoolRangeInUse"]
+        assert [event.message.partition(" that")[0] for event in events] == [
+            "nodes still hold 6 blocks"
+        ]

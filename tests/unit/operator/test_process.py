@@ -15,7 +15,7 @@ import pytest
 from tests.unit.kube.conftest import eventually
 from tests.unit.kube.embedded_server import EmbeddedServer, embedded_server
 
-from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.coordination import LEASES
 from ciliate.api.core import CONFIG_MAPS, NODES, ConfigMap
 from ciliate.api.definitions import (
@@ -226,6 +226,34 @@ async def test_a_second_operator_waits_and_takes_over(
     first.cancel()
     await until_leading(sockets[1])
 
+    second.cancel()
+    await asyncio.wait((first, second))
+
+
+@pytest.mark.usefixtures("config")
+async def test_a_standby_takes_over_with_the_settings_of_that_time(
+    server: EmbeddedServer, client: ApiClient, tmp_path: Path
+) -> None:
+    sockets = [tmp_path / "first.sock", tmp_path / "second.sock"]
+    body = {"data": {"ipam": "kubernetes"}}
+    await client.patch(CONFIG_MAPS, "cilium-config", body, namespace="kube-system")
+    first = asyncio.ensure_future(run_operator(invocation(server, sockets[0])))
+    await until_leading(sockets[0])
+    second = asyncio.ensure_future(run_operator(invocation(server, sockets[1])))
+    await eventually(sockets[1].exists)
+    async with asyncio.timeout(5):
+        while (await health(sockets[1], "/readyz"))[0] != 200:
+            await asyncio.sleep(0.01)
+    body = {"data": {"ipam": "cluster-pool", "cluster-pool-ipv4-cidr": "10.99.0.0/16"}}
+    await client.patch(CONFIG_MAPS, "cilium-config", body, namespace="kube-system")
+    first.cancel()
+    await eventually(first.done)
+
+    await client.create(CILIUM_NODES, CiliumNode(metadata=ObjectMeta(name="a")))
+    async with asyncio.timeout(15):
+        while not (await client.get(CILIUM_NODES, "a")).spec.ipam.pod_cidrs:
+            await asyncio.sleep(0.02)
+    assert (await client.get(CILIUM_NODES, "a")).spec.ipam.pod_cidrs == ("10.99.0.0/24",)
     second.cancel()
     await asyncio.wait((first, second))
 

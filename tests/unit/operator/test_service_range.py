@@ -28,17 +28,20 @@ async def test_service_cidrs_come_and_go(api: FakeApi) -> None:
     allocator = ClusterAllocator()
     allocator.define("default", 4, 24, ["10.96.0.0/22"])
     await api.put(f"{PATH}/kubernetes", {"spec": {"cidrs": ["10.96.0.0/24"]}})
+    seen = asyncio.Event()
     async with ApiClient(Credentials(api.url), limits=limits) as client:
 
         async def follow() -> None:
             async with asyncio.TaskGroup() as tasks:
-                await ServiceRange(client, allocator).start(tasks)
+                await ServiceRange(client, allocator, changed=seen.set).start(tasks)
 
         task = asyncio.ensure_future(follow())
         await eventually(lambda: allocator.free("default", 4) == 3)
         await api.put(f"{PATH}/more", {"spec": {"cidrs": ["10.96.2.0/23"]}})
         await eventually(lambda: allocator.free("default", 4) == 1)
+        seen.clear()
         await api.remove(f"{PATH}/more")
         await eventually(lambda: allocator.free("default", 4) == 3)
+        assert seen.is_set(), "nodes may wait for those blocks"
         task.cancel()
         await asyncio.wait([task])

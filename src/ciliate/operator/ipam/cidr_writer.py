@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.api.metadata import PartialObject
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError, UnavailableError
 from ciliate.operator.ipam.node_cidrs import Decision
@@ -18,6 +19,9 @@ from ciliate.operator.ipam.node_cidrs import Decision
 #: which a leader that cannot renew stops and that at which another may begin (kube/election.py:
 #: 5 s), so that no write of the one is under way when the other gives CIDRs away.
 WRITE_TIMEOUT_S: Final = 4.0
+
+#: Of the answer only the version matters; the rest may be what nobody can read.
+_WRITTEN: Final = CILIUM_NODES.narrowed(PartialObject)
 
 
 class Outcome(Enum):
@@ -68,7 +72,7 @@ class CidrWriter:
 
     async def _patch(self, name: str, body: dict[str, Any], *, subresource: str) -> str:
         async with asyncio.timeout(WRITE_TIMEOUT_S):
-            written = await self._client.patch(CILIUM_NODES, name, body, subresource=subresource)
+            written = await self._client.patch(_WRITTEN, name, body, subresource=subresource)
         return written.metadata.resource_version
 
 

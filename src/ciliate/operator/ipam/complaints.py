@@ -21,8 +21,18 @@ class Complaints:
         """Everything that is wrong now."""
         return [f"{kind} {name}: {text}" for (kind, name, _), text in self._standing.items()]
 
-    def state(self, regarding: ObjectReference, reason: str, problems: Mapping[str, str]) -> None:
-        """Make `problems`, by subject, all there is to say of `reason` about an object."""
+    def state(
+        self,
+        regarding: ObjectReference,
+        reason: str,
+        problems: Mapping[str, str],
+        *,
+        tell: bool = True,
+    ) -> None:
+        """Make `problems`, by subject, all there is to say of `reason` about an object.
+
+        Without `tell` they stand as they are now, and nobody is told.
+        """
         place = regarding.kind, regarding.name
         prefix = f"{reason} "
         for key in [k for k in self._standing if k[:2] == place and k[2].startswith(prefix)]:
@@ -32,6 +42,8 @@ class Complaints:
             key = (*place, prefix + subject)
             if self._standing.get(key) != text:
                 self._standing[key] = text
+                if not tell:
+                    continue
                 _log.warning("%s %s: %s", *place, text)
                 self._events.record(
                     regarding, severity=Severity.WARNING, reason=reason, message=text

@@ -97,6 +97,13 @@ class Granting:
                     free[want] -= 1
                 self._queue.put(name)
 
+    def look_at_promising(self) -> None:
+        """Have those that wait served for whom there may be a block: a free one, or their own."""
+        free = {want for want in self._short if self._allocator.free(*want) > 0}
+        for name, wants in self.waiting.items():
+            if wants & free or self._allocator.has_uses(name):
+                self._queue.put(name)
+
     def look_at_all(self) -> None:
         """Have every node served: what they are given out of has changed."""
         for _namespace, name in self._table.objects:
@@ -111,8 +118,7 @@ class Granting:
     async def _resync(self) -> None:
         while True:
             await asyncio.sleep(RESYNC_S)
-            for name in list(self.waiting):
-                self._queue.put(name)
+            self.look_at_promising()
 
     async def _work(self) -> None:
         while True:

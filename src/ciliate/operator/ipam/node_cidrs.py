@@ -170,6 +170,7 @@ def _satisfy(
     """Add blocks to `holdings` until the demand is met.
 
     Raises:
+        DemandTooLargeError: It is a mistake; nothing was added.
         IPAMError: There is none left; those added before stay.
     """
     pool, version, count = demand
@@ -177,15 +178,18 @@ def _satisfy(
     blocks = [cidr for cidr in holdings.get(pool, ()) if cidr.version == version]
     # Agents take nothing new out of blocks that are no longer the pool's.
     have = sum(usable(pool, cidr) for cidr in blocks if any(one.contains(cidr) for one in ranges))
-    for turn in range(BLOCKS_AT_ONCE_MAX):
-        if have >= count:
-            return
-        if len(blocks) + turn >= BLOCKS_PER_NODE_MAX:
+    if have >= count:
+        return
+    missing = count - have
+    if ranges:
+        block = allocator.pools.families[pool][version].carvings[0].block(0)
+        missing = -(-missing // usable(pool, block))  # Rounded up: whole blocks.
+        if len(blocks) + missing > BLOCKS_PER_NODE_MAX:
             raise DemandTooLargeError(pool, version, count)
+    for _ in range(min(missing, BLOCKS_AT_ONCE_MAX)):
         listed = [cidr for cidrs in holdings.values() for cidr in cidrs]
         block = allocator.grant(name, pool, version, listed=listed)
         holdings.setdefault(pool, []).append(block)
-        have += usable(pool, block)
 
 
 def _demand(node: CiliumNode) -> Iterator[tuple[str, int, int]]:

@@ -57,6 +57,8 @@ class PoolObjects:
         self._table: Informer[CiliumPodIPPool] = Informer(
             client, CILIUM_POD_IP_POOLS, on_change=lambda _old, _new: changed()
         )
+        #: Of how many blocks that a pool no longer has its last Event told.
+        self._told: dict[str, int] = {}
         self.references: dict[str, ObjectReference] = {}
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -81,6 +83,11 @@ class PoolObjects:
         for name in set(self._allocator.pools.families) - {p.metadata.name for p in pools}:
             self._allocator.drop(name)
             self._complaints.state(self.references[name], "PoolRangeRefused", {})
+        for pool in pools:
+            # Deleted and made anew between two looks: nothing of the old one binds the new one.
+            known = self.references.get(pool.metadata.name)
+            if known is not None and known.uid != pool.metadata.uid:
+                self._allocator.drop(known.name)
         refused: dict[str, list[PoolRangeError]] = {}
         # Twice: a range may move from a pool to one that comes before it.
         for _turn in range(2):
@@ -106,8 +113,13 @@ class PoolObjects:
         for pool, counts in holders.items():
             reference = self.references.get(pool)
             if reference is not None:
+                held = counts.total()
                 text = {"held": _holders_text(counts)} if counts else {}
-                self._complaints.state(reference, "PoolRangeInUse", text)
+                # Blocks come back one by one: not an Event each, only when it gets much worse.
+                told = self._told.get(pool, 0)
+                tell = held >= 2 * told
+                self._complaints.state(reference, "PoolRangeInUse", text, tell=tell)
+                self._told[pool] = held if tell else min(held, told)
 
     def _define(self, pool: CiliumPodIPPool) -> list[PoolRangeError]:
         refused = []

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.ipam.trend import Trend
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
@@ -25,10 +24,12 @@ from ciliate.operator.ipam.granting import Granting
 from ciliate.operator.ipam.node_cidrs import Decision, fill_pod_cidrs, satisfy_demand
 from ciliate.operator.ipam.pool_lists import PoolLists
 from ciliate.operator.ipam.pool_objects import PoolObjects
+from ciliate.operator.ipam.pool_trends import PoolTrends
 from ciliate.operator.ipam.report import ipam_report, pool_reports
 from ciliate.operator.ipam.service_range import ServiceRange
 from ciliate.operator.ipam.settings import IPAMSettings
 from ciliate.operator.ipam.usage import Usage
+from ciliate.operator.model import UnreadableNode
 from ciliate.operator.tables import Tables
 
 #: Pools are looked at, and their use is noted for the trend, so often at least, in seconds.
@@ -63,8 +64,7 @@ class NodeRanges:
         self._events = EventRecorder(client, component="cilium-operator")
         self._complaints = Complaints(self._events)
         self._pools_changed = asyncio.Event()
-        self._trends: dict[tuple[str, int], Trend] = {}
-        self._services = ServiceRange(client, allocator)
+        self._trends = PoolTrends()
         self._objects: PoolObjects | None = None
         if settings.mode == "cluster-pool":
             self._pools: PoolLists | PoolObjects = PoolLists(
@@ -103,6 +103,7 @@ class NodeRanges:
             look_at=self._granting.look_at,
             freed=self._granting.look_at_waiting,
         )
+        self._services = ServiceRange(client, allocator, changed=self._usage.tell)
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Learn what everybody uses, then serve for ever, with more tasks in `tasks`."""
@@ -124,13 +125,13 @@ class NodeRanges:
         """Return what is known of pools and nodes' CIDRs."""
         return (
             {"mode": self._settings.mode}
-            | ipam_report(self._allocator, self._granting, self._trends)
+            | ipam_report(self._allocator, self._granting, self._trends.by_series)
             | {"problems": self._complaints.standing}
         )
 
     def families(self) -> tuple[Family, ...]:
         """Return the same as metrics; the texts of CIDRs, the dear part, are left out."""
-        pools = pool_reports(self._allocator, self._granting, self._trends)
+        pools = pool_reports(self._allocator, self._granting, self._trends.by_series)
         return (
             *pool_families(pools),
             *node_families(self._allocator, self._granting),
@@ -138,6 +139,8 @@ class NodeRanges:
         )
 
     def _decide(self, node: CiliumNode, settled: bool) -> Decision:  # noqa: FBT001 - one caller
+        if isinstance(node, UnreadableNode):
+            return Decision(error=f"{node.problem}: correct it; until then the node gets no CIDRs")
         if self._objects is None:
             return fill_pod_cidrs(self._allocator, node, self._settings.versions, settled=settled)
         return satisfy_demand(self._allocator, node, self._objects.usable, settled=settled)
@@ -151,8 +154,4 @@ class NodeRanges:
         problems = self._allocator.reservation_problems()
         for pool, reference in self._pools.references.items():
             self._complaints.state(reference, "PoolOverlapsReserved", problems.get(pool, {}))
-        now_s = time.monotonic()  # Wall clocks jump.
-        for pool, families in self._allocator.pools.families.items():
-            for version, family in families.items():
-                used = sum(carving.used for carving in family.carvings)
-                self._trends.setdefault((pool, version), Trend()).add(now_s, used)
+        self._trends.sample(self._allocator, time.monotonic())  # Wall clocks jump.

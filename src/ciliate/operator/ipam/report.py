@@ -12,8 +12,7 @@ from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.pools import PoolFamily
 from ciliate.ipam.trend import Trend
 from ciliate.operator.ipam.granting import Granting
-
-Series = tuple[str, int]
+from ciliate.operator.ipam.pool_trends import Series
 
 
 def ipam_report(
@@ -60,7 +59,7 @@ def _pool(
         "blocks": total,
         "used": total - free,
         "free": free,
-        "reserved": allocator.reserved_blocks(family.carvings),
+        "reserved": allocator.reserved(pool, version),
     }
 
 

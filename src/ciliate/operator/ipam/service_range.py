@@ -7,6 +7,7 @@ than the real range, which holds them all, and grows towards it as Services are 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct, field
@@ -65,11 +66,14 @@ SERVICES: Final = Resource(
 
 
 class ServiceRange:
-    """Keeps the Services' ranges reserved in an allocator."""
+    """Keeps the Services' ranges reserved in an allocator; `changed` is told when they change."""
 
-    def __init__(self, client: ApiClient, allocator: ClusterAllocator) -> None:
+    def __init__(
+        self, client: ApiClient, allocator: ClusterAllocator, *, changed: Callable[[], None]
+    ) -> None:
         self._client = client
         self._allocator = allocator
+        self._changed = changed
         #: First and last ClusterIP seen, by IP version.
         self._seen: dict[int, tuple[int, int]] = {}
         self._ranges: dict[int, Cidr] = {}
@@ -113,6 +117,7 @@ class ServiceRange:
             self._reserve(Cidr.parse(text))
         for text in old.spec.cidrs if old else ():
             self._reserve(Cidr.parse(text), times=-1)
+        self._changed()
 
     def _service_changed(
         self, _old: ServiceAddresses | None, new: ServiceAddresses | None
@@ -135,6 +140,7 @@ class ServiceRange:
             self._reserve(wider)
             if before is not None:
                 self._reserve(before, times=-1)
+            self._changed()
 
     def _reserve(self, cidr: Cidr, *, times: int = 1) -> None:
         self._allocator.reserve(cidr, f"Services in {cidr}", times=times)

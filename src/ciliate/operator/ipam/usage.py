@@ -62,12 +62,13 @@ class Usage:
             self._allocator.forget(_old.metadata.name)
             self._place(_old.metadata.name)
             self._look_at(_old.metadata.name)
-        self._tell()
+        self.tell()
 
     def _kube_node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old
         if node is not None:
             self._place(node.metadata.name)
+        self.tell()
 
     def _endpoint_changed(
         self, old: EndpointPresence | None, new: EndpointPresence | None
@@ -81,7 +82,7 @@ class Usage:
             node = self._allocator.node_at(at)
             if node is not None and not self._allocator.covers(node, address):
                 self._look_at(node)
-        self._tell()
+        self.tell()
 
     def _learn(self, node: CiliumNode) -> None:
         name = node.metadata.name
@@ -98,7 +99,8 @@ class Usage:
             addresses += [a.address for a in node.status.addresses if a.type in _OWN]
         self._allocator.place(name, addresses)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tell whose conflicts changed, and that blocks became free, since the last time."""
         for name in self._allocator.take_touched():
             self._look_at(name)
         if self._allocator.freed != self._freed_seen:

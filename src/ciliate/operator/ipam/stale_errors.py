@@ -1,0 +1,31 @@
+"""Takes back the complaints of a mode in which we gave nodes their CIDRs, once it is another.
+
+Nobody looks at the nodes' ranges any more, and a complaint that nobody takes back stays for ever.
+"""
+
+import asyncio
+import logging
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.kube.errors import KubeError
+from ciliate.kube.informer import Informer
+from ciliate.operator.ipam.cidr_writer import CidrWriter
+from ciliate.operator.ipam.node_cidrs import Decision
+from ciliate.reconcile.backoff import Backoff
+
+_log = logging.getLogger(__name__)
+
+
+async def clear_errors(table: Informer[CiliumNode], writer: CidrWriter) -> None:
+    """Return when no node of `table`, which is complete, shows an operator's error any more."""
+    pause = Backoff()
+    complained = ""
+    while stale := [n for n in table.objects.values() if n.status.ipam.operator_status.error]:
+        for node in stale:
+            try:
+                await writer.write(node, Decision())
+            except KubeError as error:
+                if str(error) != complained:  # Once per cause, not per attempt.
+                    complained = str(error)
+                    _log.warning("error of node %s: %s; trying again", node.metadata.name, error)
+        await asyncio.sleep(pause.next())  # The watch brings what was written.
