@@ -81,6 +81,7 @@ class PodAttachments:
             if known is not None:
                 is_alike = known.chained == (request.prev_result is not None)
                 if is_alike and known.netns == request.netns and await self._stands(known):
+                    self._note_network(known, request.network)
                     return _answer(request, known)
                 # A removal under way goes on; one that failed is tried again.
                 await self._detach(known)
@@ -136,15 +137,15 @@ class PodAttachments:
             await self._wiring.links.check(self._link(endpoint))
 
     async def gc(self, request: Gc) -> None:
-        """Remove every attachment that the runtime does not know any more (CNI GC)."""
-        # By interface: of an endpoint whose file was damaged no container ID is known.
-        valid = {host_name(each.container_id, each.ifname) for each in request.valid}
+        """Remove what the runtime does not know any more of the request's network (CNI GC).
+
+        The list tells of that network alone. An endpoint of which none is remembered (its file was
+        damaged, or is of an earlier version) is never garbage: DEL or housekeeping takes it.
+        """
         stale = [
             endpoint
             for endpoint in self._table
-            if endpoint.host_name not in valid
-            and _attachment(endpoint) not in request.valid
-            and not _is_nameless_chained(endpoint)
+            if endpoint.network == request.network and _attachment(endpoint) not in request.valid
         ]
         for endpoint in stale:
             _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
@@ -198,6 +199,13 @@ class PodAttachments:
                 f"interface {former.host_name} of pod {former.owner} cannot be removed yet",
                 "the agent's log says why",
             )
+
+    def _note_network(self, endpoint: Endpoint, network: str) -> None:
+        """Remember by which network the runtime asked last: that one's GC lists the pod."""
+        if endpoint.network != network:
+            noted = replace(self._table.get(endpoint.id) or endpoint, network=network)
+            self._wiring.books.store.save(noted)
+            self._table.put(noted)
 
     async def _stands(self, endpoint: Endpoint) -> bool:
         if endpoint.state is EndpointState.DISCONNECTING:
@@ -295,6 +303,7 @@ class PodAttachments:
             labels=labels,
             state=EndpointState.READY if known else EndpointState.WAITING_FOR_IDENTITY,
             external_ipam=self._wiring.addresses.external,
+            network=request.network,
         )
 
     def _link(self, endpoint: Endpoint) -> PodLink:
@@ -358,11 +367,6 @@ class PodAttachments:
 
 def _attachment(endpoint: Endpoint) -> Attachment:
     return Attachment(endpoint.container_id, endpoint.ifname)
-
-
-def _is_nameless_chained(endpoint: Endpoint) -> bool:
-    """Whether only its interface would tell whose it is, and bears another plugin's name."""
-    return endpoint.chained and not endpoint.namespace
 
 
 def _is_standing(endpoint: Endpoint, standing: Mapping[str, int]) -> bool:

@@ -24,6 +24,9 @@ class Endpoint:
     `external_ipam`: another plugin gave the addresses; they are never taken from or given back to
     a block of this node. `chained`: another plugin made the interface as well, so its name, MACs,
     routes and removal are that plugin's; `host_mac` is then what the pod has its gateway behind.
+
+    `network`: the name in the runtime's configuration that the pod was attached by; empty where
+    nobody remembers it.
     """
 
     id: int
@@ -48,6 +51,7 @@ class Endpoint:
     restored: bool = False
     external_ipam: bool = False
     chained: bool = False
+    network: str = ""
 
     @property
     def pod_key(self) -> tuple[str, str]:

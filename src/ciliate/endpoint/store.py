@@ -41,8 +41,9 @@ class _Record(msgspec.Struct, kw_only=True, omit_defaults=True, rename="kebab"):
     identity: int
     labels: tuple[str, ...]
     state: str
-    external_ipam: bool = False  # Files of earlier versions lack it, and the next.
+    external_ipam: bool = False  # Files of earlier versions lack it, and the following.
     chained: bool = False
+    network: str = ""
 
 
 _SAME_FIELDS = tuple(

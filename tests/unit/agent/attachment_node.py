@@ -118,8 +118,8 @@ def check(name: str) -> Check:
     return Check(VERSION, "cilium", attachment(name), "/run/netns/x", reference(name), None)
 
 
-def gc(*valid: str) -> Gc:
-    return Gc(VERSION, "cilium", frozenset(map(attachment, valid)))
+def gc(*valid: str, network: str = "cilium") -> Gc:
+    return Gc(VERSION, network, frozenset(map(attachment, valid)))
 
 
 def reference(name: str) -> PodReference:

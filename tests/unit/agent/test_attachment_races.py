@@ -210,6 +210,7 @@ def forget_name(node: Node, name: str) -> None:
             pod=known.host_name,
             pod_uid="",
             restored=True,
+            network="",
         )
     )
 
@@ -234,11 +235,34 @@ async def test_add_of_an_unnamed_endpoint_gives_it_its_name_again(node: Node) ->
     assert list(node.links.standing) == [link_of("a")]
 
 
-async def test_gc_spares_an_unnamed_endpoint_whose_attachment_is_valid(node: Node) -> None:
-    for name in "ab":
-        await node.add(add(name))
-        forget_name(node, name)
+async def test_gc_spares_an_unnamed_endpoint(node: Node) -> None:
+    """Nobody remembers of which network it is; DEL finds it by its interface."""
+    await node.add(add("a"))
+    forget_name(node, "a")
 
-    await node.attachments.gc(gc("a"))
+    await node.attachments.gc(gc())
 
     assert list(node.links.standing) == [link_of("a")]
+
+
+async def test_gc_of_another_network_touches_no_pod_of_this_one(node: Node) -> None:
+    """Its list tells nothing of them: they are on the list of their own."""
+    await node.add(add("a"))
+    await node.add(replace(add("b"), network="portmap"))
+
+    await node.attachments.gc(gc(network="portmap"))
+
+    assert [endpoint.pod for endpoint in node.table] == ["a"]
+    await node.attachments.gc(gc(network="cilium"))
+    node.assert_empty()
+
+
+async def test_repeated_add_by_another_network_makes_the_pod_that_ones(node: Node) -> None:
+    await node.add(add("a"))
+    await node.add(replace(add("a"), network="portmap"))
+
+    await node.attachments.gc(gc(network="cilium"))
+
+    assert [endpoint.network for endpoint in node.store.load()] == ["portmap"]
+    await node.attachments.gc(gc(network="portmap"))
+    node.assert_empty()

@@ -56,13 +56,14 @@ def test_saved_endpoint_comes_back_marked_as_restored(tmp_path: Path) -> None:
 
 def test_another_plugins_part_is_kept_and_files_from_before_it_still_load(tmp_path: Path) -> None:
     store = EndpointStore(tmp_path / "endpoints")
-    chained = endpoint(1, external_ipam=True, chained=True)
+    chained = endpoint(1, external_ipam=True, chained=True, network="cilium")
     store.save(chained)
     store.save(endpoint(2))
 
     older = (tmp_path / "endpoints" / "2.json").read_text()
     assert "external-ipam" not in older, "as an earlier version wrote it"
     assert "chained" not in older
+    assert "network" not in older
     assert list(store.load()) == [
         replace(chained, restored=True),
         endpoint(2, restored=True),
