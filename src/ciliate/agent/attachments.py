@@ -226,6 +226,7 @@ class PodAttachments:
             self._table.remove(number)
             raise
         endpoint = self._draft(number, request, addresses)
+        wiring.addresses.keep(endpoint)
         # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
         creation = asyncio.create_task(wiring.links.create(self._link(endpoint)))
         try:
@@ -243,6 +244,7 @@ class PodAttachments:
         await self._refuse_double(request, found.addresses)
         endpoint = self._draft(self._table.promise_id(), request, found.addresses)
         endpoint = found.complete(endpoint)
+        self._wiring.addresses.keep(endpoint)
         try:
             await self._chained.attach(endpoint)
             self._wiring.books.enter(endpoint)
@@ -345,7 +347,7 @@ class PodAttachments:
         try:
             if not endpoint.chained:  # Another plugin's interface is that plugin's to remove.
                 await self._wiring.links.remove(endpoint.host_name)
-                await self._wiring.addresses.release(endpoint)
+            await self._wiring.addresses.release(endpoint)
             self._wiring.books.store.remove(endpoint.id)
         except CiliateError as error:
             _log.warning(

@@ -153,12 +153,46 @@ async def test_address_of_a_pod_that_died_without_a_delete_may_come_again(node: 
     assert node.interfaces.held.keys() == {41}
 
 
+async def test_own_pod_is_not_given_the_address_of_a_chained_one(node: Node) -> None:
+    node.links.chain("/run/netns/a", "veth-a", 40)
+    await node.attachments.add(chained_add("a", "10.244.0.1"))
+
+    assert (await node.add(add("b"))).addresses == (ip_address("10.244.0.2"),)
+
+
+async def test_delete_frees_an_address_of_our_range_for_our_own_pods(small: Node) -> None:
+    small.links.chain("/run/netns/a", "veth-a", 40)
+    await small.attachments.add(chained_add("a", "10.244.0.1"))
+    with pytest.raises(CniError, match="range is full"):
+        await small.add(add("b"))
+
+    await small.attachments.delete(delete("a"))
+    await small.removals_end()
+
+    assert (await small.add(add("b"))).addresses == (ip_address("10.244.0.1"),)
+
+
+async def test_delete_after_a_restart_frees_the_address_too(node: Node) -> None:
+    node.links.chain("/run/netns/a", "veth-a", 40)
+    await node.attachments.add(chained_add("a", "10.244.0.1"))
+    known = node.endpoint("a")
+    restored = replace(known, restored=True)
+    node.table.put(restored)  # And its address as agent/restore.py reserves it:
+    node.addresses.unreserve(ip_address("10.244.0.1"), known.owner)
+    node.addresses.reserve(ip_address("10.244.0.1"), restored.owner)
+
+    await node.attachments.delete(delete("a"))
+    await node.removals_end()
+
+    assert node.owners() == {}
+
+
 async def test_failed_attach_leaves_nothing_and_touches_nothing(node: Node) -> None:
     node.links.chain("/run/netns/a", "veth-a", 40)
     del node.links.standing["veth-a"]  # It went between finding and attaching.
 
     with pytest.raises(PodLinkMismatchError):
-        await node.attachments.add(chained_add("a"))
+        await node.attachments.add(chained_add("a", "10.244.0.1"))
 
     node.assert_empty()
     assert node.links.groups == []

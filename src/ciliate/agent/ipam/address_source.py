@@ -1,6 +1,7 @@
 """Where a pod's addresses come from: this node's own blocks, or another CNI plugin."""
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -34,6 +35,9 @@ CIDR_WAIT_S: Final = 20.0
 WAITING_MAX: Final = 32
 
 
+_log = logging.getLogger(__name__)
+
+
 class AddressSource(Protocol):
     """Gives addresses to pods and takes them back."""
 
@@ -46,6 +50,10 @@ class AddressSource(Protocol):
         Raises:
             CniError: There is none for it (now).
         """
+        ...
+
+    def keep(self, endpoint: Endpoint) -> None:
+        """Keep addresses of another plugin's from our own pods until `release`."""
         ...
 
     async def release(self, endpoint: Endpoint) -> None:
@@ -173,6 +181,20 @@ class OwnAddresses:
             return
         if self._context.cluster.pods.get(pod.name, pod.namespace) is None:
             self._demand.satisfied(f"{pod.namespace}/{pod.name}")
+
+    def keep(self, endpoint: Endpoint) -> None:
+        """Keep addresses of another plugin's from our own pods: its range may overlap ours."""
+        if not endpoint.external_ipam:
+            return
+        for address in endpoint.addresses:
+            holder = self._addresses.reserve(address, endpoint.owner)
+            if holder is not None:
+                _log.error(
+                    "address %s is used twice: by %s and by %s, to which another plugin gave it",
+                    address,
+                    holder,
+                    endpoint.owner,
+                )
 
     async def release(self, endpoint: Endpoint) -> None:
         """Free the endpoint's addresses; those of another plugin are kept from pods no longer."""

@@ -110,6 +110,10 @@ class DelegatedAddresses:
         except CniError as error:
             _log.warning("clean-up after a failed ADD: %s", error)
 
+    def keep(self, endpoint: Endpoint) -> None:
+        """Keep addresses of another plugin's from our own pods until `release`."""
+        self._former.keep(endpoint)
+
     async def release(self, endpoint: Endpoint) -> None:
         """Free the addresses of an endpoint whose interface is gone.
 
@@ -117,7 +121,7 @@ class DelegatedAddresses:
         gone: one that failed, or one that makes the interface anew.
         """
         await self._former.release(endpoint)
-        if not endpoint.external_ipam:
+        if endpoint.chained or not endpoint.external_ipam:
             return
         call = self._calls.get(Attachment(endpoint.container_id, endpoint.ifname))
         if call is not None:
