@@ -225,6 +225,8 @@ class PodAttachments:
         except BaseException:
             self._table.remove(number)
             raise
+        # Without a pause after the source looked whose they are: another ADD may look next.
+        self._table.promise_addresses(number, addresses)
         endpoint = self._draft(number, request, addresses)
         wiring.addresses.keep(endpoint)
         # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
@@ -242,7 +244,9 @@ class PodAttachments:
         """Make an interface of another plugin's an endpoint; it stays that plugin's."""
         found = await self._chained.find(request)
         await self._refuse_double(request, found.addresses)
-        endpoint = self._draft(self._table.promise_id(), request, found.addresses)
+        number = self._table.promise_id()
+        self._table.promise_addresses(number, found.addresses)  # Without a pause after the look.
+        endpoint = self._draft(number, request, found.addresses)
         endpoint = found.complete(endpoint)
         self._wiring.addresses.keep(endpoint)
         try:
@@ -263,20 +267,15 @@ class PodAttachments:
                     " router's of this node",
                     f"set local-router-ipv{address.version} to one out of the other plugin's range",
                 )
-        if self._holder(addresses) is not None:
+        if any(map(self._table.bearer, addresses)):
             await self.remove_vanished()  # The other plugin may have given it anew since.
-        holder = self._holder(addresses)
-        if holder is not None:
+        bearer = next(filter(None, map(self._table.bearer, addresses)), None)
+        if bearer is not None:
             raise CniError(
                 CniCode.TRY_AGAIN_LATER,
-                f"address of pod {request.pod.namespace}/{request.pod.name} is in use by endpoint"
-                f" {holder.id} of pod {holder.owner}",
+                f"address of pod {request.pod.namespace}/{request.pod.name} is in use by {bearer}",
                 "the plugin before ciliate-cni gave it twice",
             )
-
-    def _holder(self, addresses: tuple[IPAddress, ...]) -> Endpoint | None:
-        wanted = set(addresses)
-        return next((e for e in self._table if wanted.intersection(e.addresses)), None)
 
     def _draft(self, endpoint_id: int, request: Add, addresses: tuple[IPAddress, ...]) -> Endpoint:
         network = self._network()

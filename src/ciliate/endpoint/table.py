@@ -5,10 +5,11 @@ changes it saves the endpoint and wakes whoever listens.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ciliate.endpoint.errors import EndpointIdsExhaustedError
 from ciliate.endpoint.model import ENDPOINT_ID_MAX, ENDPOINT_ID_MIN, Endpoint
+from ciliate.net.address import IPAddress
 
 
 class EndpointTable:
@@ -17,7 +18,8 @@ class EndpointTable:
     def __init__(self) -> None:
         self._by_id: dict[int, Endpoint] = {}
         self._by_attachment: dict[tuple[str, str], int] = {}
-        self._promised: set[int] = set()  # Numbers of endpoints that are being made.
+        #: Numbers of endpoints that are being made, and the addresses they will have.
+        self._promised: dict[int, tuple[IPAddress, ...]] = {}
         self._listeners: list[Callable[[], None]] = []
 
     def listen(self, changed: Callable[[], None]) -> None:
@@ -57,20 +59,34 @@ class EndpointTable:
         for step in range(count):
             candidate = ENDPOINT_ID_MIN + (first + step) % count
             if candidate not in self._by_id and candidate not in self._promised:
-                self._promised.add(candidate)
+                self._promised[candidate] = ()
                 return candidate
         raise EndpointIdsExhaustedError(f"all {count} endpoint numbers of this node are in use")
 
+    def promise_addresses(self, endpoint_id: int, addresses: Iterable[IPAddress]) -> None:
+        """Remember what the endpoint of a promised number will have, as long as that is kept."""
+        self._promised[endpoint_id] = tuple(addresses)
+
+    def bearer(self, address: IPAddress) -> str | None:
+        """Return in words which endpoint has `address`, or will have it; None when none does."""
+        for endpoint in self._by_id.values():
+            if address in endpoint.addresses:
+                return f"endpoint {endpoint.id} of pod {endpoint.owner}"
+        for endpoint_id, addresses in self._promised.items():
+            if address in addresses:
+                return f"endpoint {endpoint_id}, which is being made"
+        return None
+
     def put(self, endpoint: Endpoint) -> None:
         """Add an endpoint or replace its former value."""
-        self._promised.discard(endpoint.id)
+        self._promised.pop(endpoint.id, None)
         self._by_id[endpoint.id] = endpoint
         self._by_attachment[endpoint.container_id, endpoint.ifname] = endpoint.id
         self._changed()
 
     def remove(self, endpoint_id: int) -> Endpoint | None:
         """Take an endpoint out; None when it was not there."""
-        self._promised.discard(endpoint_id)
+        self._promised.pop(endpoint_id, None)
         endpoint = self._by_id.pop(endpoint_id, None)
         if endpoint is not None:
             self._by_attachment.pop((endpoint.container_id, endpoint.ifname), None)

@@ -89,6 +89,7 @@ class MemoryLinks:
         #: Namespace -> the interface that another plugin made in it.
         self.chained: dict[str, ChainedLink] = {}
         self.creations, self.removals, self.observations = Gate(), Gate(), Gate()
+        self.takeovers = Gate()
         self._indexes = count(100)
         self._workers: set[asyncio.Task[PodLinkState]] = set()
         self._groups = RemovalGroups(self._remove_group, names_max=REMOVED_MAX)
@@ -165,6 +166,7 @@ class MemoryLinks:
     async def replace_programs(
         self, ifindexes: Sequence[int], *, from_pod_fd: int, to_pod_fd: int
     ) -> frozenset[int]:
+        await self.takeovers.passed()
         gone = set(ifindexes)
         for name, held in tuple(self.standing.items()):
             if held.ifindex in ifindexes:

@@ -1,10 +1,12 @@
 """Pods behind another plugin: its interface is ours to see and not to touch."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.unit.agent.attachment_node import Node, add, attachment, check, delete, gc
+from tests.unit.agent.pod_links import until
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
@@ -139,6 +141,23 @@ async def test_address_of_another_living_pod_is_refused(node: Node) -> None:
 
     assert node.endpoint("a").ifindex == 40
     assert node.interfaces.held.keys() == {40}
+
+
+async def test_of_two_pods_at_once_with_one_address_one_is_refused(node: Node) -> None:
+    node.links.chain("/run/netns/a", "veth-a", 40)
+    node.links.chain("/run/netns/b", "veth-b", 41)
+    node.links.takeovers.close()
+    first = asyncio.create_task(node.attachments.add(chained_add("a")))
+    await until(lambda: node.links.takeovers.waiting == 1)
+    second = asyncio.create_task(node.attachments.add(chained_add("b")))
+    await until(lambda: second.done() or node.links.takeovers.waiting == 2)
+    node.links.takeovers.open()
+    await first
+
+    with pytest.raises(CniError, match="is in use by endpoint"):
+        await second
+
+    assert [endpoint.pod for endpoint in node.table] == ["a"]
 
 
 async def test_address_of_a_pod_that_died_without_a_delete_may_come_again(node: Node) -> None:

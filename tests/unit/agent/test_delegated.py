@@ -249,6 +249,33 @@ async def test_address_of_another_pod_is_refused_and_that_pod_keeps_it(
     assert [endpoint.pod for endpoint in delegating.node.table] == ["a"]
 
 
+async def test_of_two_adds_at_once_that_get_one_address_one_is_refused(
+    delegating: Delegating,
+) -> None:
+    delegating.node.links.creations.close()
+    adding = [asyncio.create_task(delegating.add(name)) for name in "ab"]
+    both = asyncio.wait(adding, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    (refused,), (made,) = await both
+    delegating.node.links.creations.open()
+    await made
+
+    with pytest.raises(CniError, match=r"gave fd00::5, which is in use by endpoint \d+, which is"):
+        await refused
+
+    (endpoint,) = delegating.node.table
+    assert delegating.held == [endpoint.container_id]
+
+
+async def test_address_of_an_add_that_failed_may_be_given_again(delegating: Delegating) -> None:
+    delegating.node.links.refuses_to_create.add(link_of("a"))
+    with pytest.raises(NetlinkError):
+        await delegating.add("a")
+
+    await delegating.add("b")
+
+    assert delegating.held == ["c-b"]
+
+
 async def test_failed_delete_is_told_and_repeated(delegating: Delegating) -> None:
     await delegating.add("a")
     delegating.say("refuses-DEL")

@@ -90,11 +90,9 @@ class DelegatedAddresses:
                 f"IPAM plugin {name} gave none of a family that the agent has enabled",
             )
         for address in addresses:
-            holder = next((e for e in self._table if address in e.addresses), None)
-            whose = "this node" if address in self._node_addresses() else ""
-            if holder is not None:
-                whose = f"endpoint {holder.id} of pod {holder.owner}"
-            if whose:
+            is_nodes = address in self._node_addresses()
+            whose = "this node" if is_nodes else self._table.bearer(address)
+            if whose is not None:
                 raise CniError(
                     CniCode.TRY_AGAIN_LATER,
                     f"IPAM plugin {name} gave {address}, which is in use by {whose}",
