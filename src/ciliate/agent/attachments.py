@@ -114,8 +114,8 @@ class PodAttachments:
                 self._refuse_while_it_stays(known)
         return known
 
-    async def check(self, request: Check) -> None:
-        """Verify that a pod's interface is as it was made (CNI CHECK).
+    async def check(self, request: Check) -> Endpoint:
+        """Verify that a pod's interface is as it was made (CNI CHECK); return what it is.
 
         Raises:
             CniError: There is no such attachment.
@@ -129,6 +129,7 @@ class PodAttachments:
                 f"container {attachment.container_id} has no interface {attachment.ifname} of ours",
             )
         await self._verify(known)
+        return known
 
     async def _verify(self, endpoint: Endpoint) -> None:
         if endpoint.chained:

@@ -329,6 +329,17 @@ async def test_pod_of_the_former_mode_gives_its_address_back_to_our_block(
     assert delegating.asked == [], "the plugin never heard of it"
 
 
+async def test_check_of_a_pod_of_the_former_mode_is_no_question_for_the_plugin(
+    delegating: Delegating,
+) -> None:
+    await delegating.node.add(add("a"))
+    delegating.say("refuses-CHECK")
+
+    await delegating.backend.check(delegating.call(check("a")))
+
+    assert delegating.asked == [], "the plugin never heard of it"
+
+
 async def test_vanished_pod_waits_for_its_delete(delegating: Delegating) -> None:
     await delegating.add("a")
     delegating.node.links.standing.clear()

@@ -119,7 +119,7 @@ class DelegatedAddresses:
         gone: one that failed, or one that makes the interface anew.
         """
         await self._former.release(endpoint)
-        if endpoint.chained or not endpoint.external_ipam:
+        if not _is_of_plugin(endpoint):
             return
         call = self._calls.get(Attachment(endpoint.container_id, endpoint.ifname))
         if call is not None:
@@ -161,7 +161,7 @@ class DelegatedAttachments:
             known = await self._attachments.delete_wholly(request)
             if known is None:
                 await self._tell_of_unknown(request)
-            elif known.external_ipam and not known.chained:
+            elif _is_of_plugin(known):
                 await self._pass_on(request.call, Verb.DEL)
 
     async def _tell_of_unknown(self, request: Del) -> None:
@@ -176,8 +176,8 @@ class DelegatedAttachments:
 
     async def check(self, request: Check) -> None:
         """Verify interface and address (CNI CHECK)."""
-        await self._attachments.check(request)
-        if self._addresses.external:
+        known = await self._attachments.check(request)
+        if _is_of_plugin(known):
             await self._pass_on(request.call, Verb.CHECK)
 
     async def gc(self, request: Gc) -> None:
@@ -195,3 +195,8 @@ class DelegatedAttachments:
         """Tell the plugin; a configuration that names none never gave an address."""
         if call.ipam_type:
             await self._delegate.run(call, verb)
+
+
+def _is_of_plugin(endpoint: Endpoint) -> bool:
+    """Whether an IPAM plugin gave the addresses at our request, in whatever mode that was."""
+    return endpoint.external_ipam and not endpoint.chained
