@@ -254,7 +254,7 @@ class PodAttachments:
             await self._chained.attach(endpoint)
             self._wiring.books.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
-            await asyncio.shield(self._tasks.create_task(self._detach(endpoint)))
+            await asyncio.shield(self._tasks.create_task(self._abandon(endpoint)))
             raise
         return endpoint
 
@@ -359,12 +359,22 @@ class PodAttachments:
             return
         self._table.remove(endpoint.id)
 
+    async def _abandon(self, endpoint: Endpoint) -> None:
+        """Detach what an ADD made that failed; housekeeping knows it until it is gone.
+
+        Raises nothing of ours: it runs in the agent's group, which ends with its first error.
+        """
+        try:
+            await self._detach(endpoint)
+        except CiliateError as error:
+            _log.warning("endpoint of pod %s stays for now: %s", endpoint.owner, error)
+
     async def _undo(self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState]) -> None:
         """Leave nothing of an ADD that failed; its worker may still be making the interface."""
         await asyncio.wait([creation])
         if not creation.cancelled() and creation.exception() is None:
             endpoint = replace(endpoint, ifindex=creation.result().host_ifindex)
-        await self._detach(endpoint)  # Known to housekeeping until it is gone.
+        await self._abandon(endpoint)
 
 
 def _attachment(endpoint: Endpoint) -> Attachment:

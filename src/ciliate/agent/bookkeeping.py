@@ -43,14 +43,19 @@ class Bookkeeping:
         self.table.put(endpoint)
 
     def disconnect(self, endpoint: Endpoint) -> None:
-        """Take an endpoint out of the maps; file and table say so until the interface is gone."""
-        self._clear_maps(endpoint)
+        """Take an endpoint out of the maps; file and table say so until the interface is gone.
+
+        Raises:
+            CiliateError: The maps refused. The endpoint is known as one that leaves: who asks
+                again, and housekeeping, finish it.
+        """
         leaving = replace(endpoint, state=EndpointState.DISCONNECTING)
         self.table.put(leaving)
         try:
             self.store.save(leaving)
         except CiliateError as error:  # No space left must not keep a pod from going.
             _log.warning("%s", error)
+        self._clear_maps(endpoint)
 
     def _clear_maps(self, endpoint: Endpoint) -> None:
         for address in endpoint.addresses:

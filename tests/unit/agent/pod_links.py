@@ -13,7 +13,7 @@ from itertools import count
 from typing import Generic, TypeVar, cast
 
 from ciliate.datapath.bpf_map import OpenMap
-from ciliate.datapath.errors import MapFullError
+from ciliate.datapath.errors import DatapathError, MapFullError
 from ciliate.net.address import Mac
 from ciliate.netlink.chained_link import ChainedLink
 from ciliate.netlink.errors import NetlinkError, NoChainedLinkError, PodLinkMismatchError
@@ -198,6 +198,7 @@ class MemoryMap(Generic[K, V]):
     def __init__(self, capacity: int = 1 << 16) -> None:
         self.held: dict[K, V] = {}
         self.capacity = capacity
+        self.refuses_to_remove = False
 
     @property
     def as_open_map(self) -> OpenMap[K, V]:
@@ -212,6 +213,10 @@ class MemoryMap(Generic[K, V]):
         self.held[key] = value
 
     def remove(self, key: K) -> bool:
+        if self.refuses_to_remove:
+            raise DatapathError(
+                function="bpf_map_delete_elem", subject="memory", code=errno.ENOMEM
+            )
         return self.held.pop(key, None) is not None
 
     def items(self) -> Iterator[tuple[K, V]]:

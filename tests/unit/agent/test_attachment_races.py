@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.agent.attachment_node import Node, add, delete, gc, link_of
 from tests.unit.agent.pod_links import settle, until
+from tests.unit.agent.test_chained import chained_add
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
@@ -103,6 +104,36 @@ async def test_housekeeping_finishes_what_a_failed_add_could_not_take_back(node:
     await node.attachments.remove_vanished()
 
     node.assert_empty()
+
+
+async def test_maps_that_refuse_while_an_add_is_undone_do_not_end_the_agent(node: Node) -> None:
+    """The fixture's group is the agent's: it would end with the first error in it."""
+    node.endpoints.capacity = 0
+    node.interfaces.refuses_to_remove = True
+
+    with pytest.raises(MapFullError):
+        await node.add(add("a"))
+    await settle()
+
+    node.interfaces.refuses_to_remove = False
+    await node.attachments.remove_vanished()
+    node.assert_empty()
+
+
+async def test_maps_that_refuse_while_a_takeover_is_undone_do_not_end_the_agent(
+    node: Node,
+) -> None:
+    node.links.chain("/run/netns/a", "veth-a", 40)
+    node.endpoints.capacity = 0
+    node.interfaces.refuses_to_remove = True
+
+    with pytest.raises(MapFullError):
+        await node.attachments.add(chained_add("a"))
+    await settle()
+
+    node.interfaces.refuses_to_remove = False
+    await node.attachments.remove_vanished()
+    assert (list(node.table), node.files(), node.interfaces.held) == ([], [], {})
 
 
 async def test_pod_that_cannot_replace_its_former_interface_is_not_removed_by_housekeeping(
