@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -29,6 +30,7 @@ from ciliate.cni.request import (
     Gc,
     Request,
     Status,
+    Verb,
     VersionQuery,
     parse_request,
     requested_version,
@@ -40,6 +42,10 @@ SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
 
 #: Requests at work at one time; more wait their turn. A kubelet starts some tens of pods at once.
 REQUESTS_MAX: Final = 64
+#: Of them apart: questions about the node, which must not wait behind DELs that another plugin
+#: holds up. A runtime that gets no answer to STATUS takes the node for broken.
+QUESTIONS_MAX: Final = 16
+_QUESTIONS: Final = frozenset({Verb.STATUS, Verb.VERSION})
 #: Connections that may wait in the kernel for us to accept them.
 BACKLOG: Final = 256
 #: A plugin writes its whole request at once; a longer silence is no plugin.
@@ -50,6 +56,10 @@ BACKEND_TIMEOUT_S: Final = 60
 STOP_TIMEOUT_S: Final = 5
 
 _log = logging.getLogger(__name__)
+
+
+class _CutShortError(Exception):
+    """A request that did not come to its end."""
 
 
 class Backend(Protocol):
@@ -94,6 +104,7 @@ class CniServer:
         self._path = path
         self._server: asyncio.Server | None = None
         self._slots = asyncio.Semaphore(REQUESTS_MAX)
+        self._question_slots = asyncio.Semaphore(QUESTIONS_MAX)
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -141,8 +152,7 @@ class CniServer:
         self._conversations.add(task)
         task.add_done_callback(self._finish)
         try:
-            async with self._slots:
-                await self._converse(reader, writer)
+            await self._converse(reader, writer)
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -156,15 +166,16 @@ class CniServer:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                frame = await _read_frame(reader)
-        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            environment = parse_environment(await _read(reader, 8, environment_length))
+            is_question = environment.get("CNI_COMMAND") in _QUESTIONS
+            async with self._question_slots if is_question else self._slots:
+                stdin = await _read(reader, LENGTH.size, stdin_length)
+                exit_code, text = await self._answer(Frame(environment, stdin))
+        except _CutShortError as error:
             _log.warning("CNI: a request was cut short: %s", error)
             return
         except CniError as error:
             exit_code, text = 1, render_error(error, NEWEST_VERSION)
-        else:
-            exit_code, text = await self._answer(frame)
         writer.write(render_answer(exit_code, text))
         # A plugin that was killed meanwhile does not matter: the runtime asks again.
         with contextlib.suppress(ConnectionError):
@@ -211,8 +222,12 @@ class CniServer:
         return b""
 
 
-async def _read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Read one request; lengths are checked before memory is given to what they announce."""
-    environment = await reader.readexactly(environment_length(await reader.readexactly(8)))
-    stdin = await reader.readexactly(stdin_length(await reader.readexactly(LENGTH.size)))
-    return Frame(parse_environment(environment), stdin)
+async def _read(
+    reader: asyncio.StreamReader, head_bytes: int, length_of: Callable[[bytes], int]
+) -> bytes:
+    """Read a part of a request; its length is checked before memory is given to it."""
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            return await reader.readexactly(length_of(await reader.readexactly(head_bytes)))
+    except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+        raise _CutShortError(str(error)) from error

@@ -222,9 +222,7 @@ async def test_gc_takes_out_who_is_not_listed_and_leaves_interfaces(node: Node) 
         node.links.chain(f"/run/netns/{name}", f"veth-{name}", 40 + number)
         await node.attachments.add(chained_add(name, f"10.1.0.{number + 5}"))
     # Known by its interface alone, after its file was damaged.
-    nameless = replace(
-        node.endpoint("c"), namespace="", container_id="unknown-veth-c", network=""
-    )
+    nameless = replace(node.endpoint("c"), namespace="", container_id="unknown-veth-c", network="")
     node.table.remove(nameless.id)
     node.table.put(nameless)
 

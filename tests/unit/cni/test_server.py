@@ -221,6 +221,29 @@ async def test_requests_at_work_are_bounded(path: str, backend: FakeBackend) -> 
     assert backend.at_work_most == server_module.REQUESTS_MAX
 
 
+async def test_status_is_answered_while_deletions_hold_every_place(
+    path: str, backend: FakeBackend
+) -> None:
+    backend.go.clear()
+    asked = [
+        asyncio.create_task(_ask(path, CNI_COMMAND="DEL"))
+        for _ in range(server_module.REQUESTS_MAX + 20)
+    ]
+    while backend.at_work < server_module.REQUESTS_MAX:
+        await asyncio.sleep(0)
+
+    stdin = json.dumps({"cniVersion": "1.1.0", "name": "cilium"}).encode()
+    status = asyncio.create_task(_ask(path, stdin=stdin, CNI_COMMAND="STATUS"))
+    async with asyncio.timeout(5):
+        while not isinstance(backend.asked[-1], Status):
+            await asyncio.sleep(0)
+        assert (await _ask(path, CNI_COMMAND="VERSION"))[0] == 0
+
+    backend.go.set()
+    assert await status == (0, None)
+    assert all(code == 0 for code, _ in await asyncio.gather(*asked))
+
+
 async def test_stop_answers_what_is_under_way(backend: FakeBackend, tmp_path: Path) -> None:
     socket_path = str(tmp_path / "cni.sock")
     server = CniServer(backend, path=socket_path)
