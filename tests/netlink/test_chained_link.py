@@ -74,6 +74,20 @@ async def test_veth_that_leads_to_another_pod_has_no_end_here(
         await links.find_chained(pods[0], "eth0")
 
 
+async def test_node_end_of_another_pod_is_not_taken_for_that_of_a_veth_to_a_third_one(
+    links: PodLinks, node: str, pods: list[str]
+) -> None:
+    """Numbers of links repeat from namespace to namespace: both pairs are 7 and 5000."""
+    for pod, peer in ((pods[0], pods[1]), (pods[2], node)):
+        pair = "link add eth0 index 7 type veth peer name veth-pod index 5000"
+        ip(pod, *pair.split(), "netns", peer)
+
+    with pytest.raises(NoChainedLinkError, match="unable to determine name of veth pair"):
+        await links.find_chained(pods[0], "eth0")
+
+    assert (await links.find_chained(pods[2], "eth0")).host_ifindex == 5000
+
+
 async def test_veth_with_both_ends_in_the_pod_has_no_end_here(
     links: PodLinks, node: str, pods: list[str]
 ) -> None:

@@ -7,14 +7,21 @@ It is that plugin's to name, to route and to remove; ours attaches programs to t
 
 import errno
 import os
+import struct
 from dataclasses import dataclass
+from typing import Final
 
 from ciliate.net.address import Mac
 from ciliate.net.link import Link
 from ciliate.netlink.channel import Channel
 from ciliate.netlink.errors import NetlinkError, NoChainedLinkError
 from ciliate.netlink.links import get_link_by_index, list_links
+from ciliate.netlink.message import Request, attributes, number
 from ciliate.netlink.namespace import inside, is_namespace, is_same_namespace, open_namespace
+from ciliate.netlink.numbers import NETNSA_FD, NETNSA_NSID, RTM_GETNSID, RTM_NEWNSID
+
+_RTGENMSG: Final = bytes(4)  # family, padded
+_SIGNED: Final = struct.Struct("=i")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +60,13 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
             pod = Channel()
         with pod:
             links = list_links(pod, kind="veth")
+            node_id = _namespace_id(pod, home)  # Given, at the latest, by reading the links.
     finally:
         os.close(netns_fd)
     if not links:
         raise NoChainedLinkError("no link found inside container", netns)
     inner = next((link for link in links if link.name == ifname), links[0])
-    host = _node_end(node, inner)
+    host = _node_end(node, inner, node_id)
     if host is None:
         raise NoChainedLinkError(
             "unable to determine name of veth pair on the host side", f"{inner.name} of {netns}"
@@ -77,11 +85,24 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
     )
 
 
-def _node_end(node: Channel, inner: Link) -> Link | None:
-    """Return the node's link that says of itself what the pod's end says of it."""
-    if inner.peer_index is None or inner.peer_netnsid is None:
+def _node_end(node: Channel, inner: Link, node_id: int) -> Link | None:
+    """Return the node's link that says of itself what the pod's end says of it.
+
+    `node_id` is what the pod's namespace calls the node's: a peer of the same number may be in a
+    third one, and ours another pod's.
+    """
+    if inner.peer_index is None or inner.peer_netnsid != node_id:
         return None
     host = get_link_by_index(node, inner.peer_index)
     if host is None or host.kind != "veth" or host.peer_index != inner.index:
         return None
     return host
+
+
+def _namespace_id(channel: Channel, namespace: int) -> int:
+    """Return by which number the channel's namespace knows that of a descriptor; -1 by none."""
+    body = _RTGENMSG + number(NETNSA_FD, namespace)
+    said = channel.batch([Request(RTM_GETNSID, body, "read namespace id of", "the node")])
+    answer = next(message for message in said if message.kind == RTM_NEWNSID)
+    found: int = _SIGNED.unpack(attributes(answer.body, len(_RTGENMSG))[NETNSA_NSID])[0]
+    return found

@@ -1,10 +1,14 @@
 """Numbers of the kernel's netlink interface, under the kernel's names.
 
-Sources: linux/netlink.h, rtnetlink.h, if_link.h, if_addr.h, neighbour.h, pkt_sched.h, pkt_cls.h,
+Sources: linux/netlink.h, net_namespace.h, rtnetlink.h, if_link.h, if_addr.h, neighbour.h, pkt_sched.h, pkt_cls.h,
 veth.h, ip.h. Only what this package sends or reads is here.
 """
 
 from typing import Final
+
+# linux/net_namespace.h
+NETNSA_NSID: Final = 1
+NETNSA_FD: Final = 3
 
 # linux/netlink.h
 NETLINK_ROUTE: Final = 0
@@ -45,6 +49,8 @@ RTM_GETNEIGH: Final = 30
 RTM_NEWQDISC: Final = 36
 RTM_NEWTFILTER: Final = 44
 RTM_GETTFILTER: Final = 46
+RTM_NEWNSID: Final = 88
+RTM_GETNSID: Final = 90
 
 # Multicast groups (enum rtnetlink_groups): numbers, not bits.
 RTNLGRP_LINK: Final = 1
