@@ -37,6 +37,10 @@ _BYTES_MAX: Final = 1 << 40
 #: Clients of the UDP echo that are remembered; beyond it the least active is forgotten.
 _CLIENTS_MAX: Final = 1024
 
+#: Room for datagrams that wait to be echoed, whatever the machine's limit is (socket(7)).
+_SO_RCVBUFFORCE: Final = 33
+_WAITING_BYTES: Final = 4 << 20
+
 #: Datagrams echoed before other work has its turn.
 _DATAGRAMS_AT_ONCE: Final = 64
 _DATAGRAM_BYTES_MAX: Final = 65535
@@ -64,6 +68,8 @@ class Echo:
             self.socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         else:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        # On a busy machine we are late, and lose nothing: a datagram without an answer is the path's.
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _WAITING_BYTES)
         self.socket.setblocking(False)
         asyncio.get_running_loop().add_reader(self.socket, self._echo)
 
