@@ -28,6 +28,17 @@ def life(
     living: tuple[str, ...] = (),
 ) -> tuple[Cluster, NodeAddresses]:
     """One life of the agent of k8s-ctr; `pod_cidrs` are those of its Node, `living` other Nodes."""
+    cluster, addresses, _ = parts(state, *nodes, mode=mode, pod_cidrs=pod_cidrs, living=living)
+    return cluster, addresses
+
+
+def parts(
+    state: Path,
+    *nodes: Any,
+    mode: str,
+    pod_cidrs: tuple[IPNetwork, ...],
+    living: tuple[str, ...] = (),
+) -> tuple[Cluster, NodeAddresses, PodCIDRs]:
     api = cast("Any", Kubernetes(*living))
     cluster = Cluster(api, node_name=NODE, node_ip=NODE_IP, with_pools=False)
     for node in nodes:
@@ -38,7 +49,7 @@ def life(
     cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
     cidrs.recall()
     cidrs.follow()
-    return cluster, addresses
+    return cluster, addresses, cidrs
 
 
 def own_node() -> Any:
@@ -103,6 +114,23 @@ def test_node_that_cannot_be_read_any_more_keeps_what_was_read(tmp_path: Path) -
     tell(cluster.own_node, Node(metadata=ObjectMeta(name=NODE, annotations=annotations)))
 
     assert addresses.cidrs == (MINE,)
+
+
+def test_cidr_of_a_family_that_is_off_is_not_used_and_not_remembered(tmp_path: Path) -> None:
+    """Kubernetes gave the Node both families; the agent runs with IPv4 alone."""
+    both = (MINE, ip_network("fd00:10::/64"))
+
+    _, addresses = life(tmp_path / "cidrs", mode="kubernetes", pod_cidrs=both)
+
+    assert [held.cidr for held in addresses.held] == [MINE]
+    assert [held.cidr for held in CIDRFile(tmp_path / "cidrs").load()] == [str(MINE)]
+
+
+def test_node_says_which_of_its_cidrs_are_of_use(tmp_path: Path) -> None:
+    both = (MINE, ip_network("fd00:10::/64"))
+    _, _, cidrs = parts(tmp_path / "cidrs", mode="kubernetes", pod_cidrs=both)
+
+    assert cidrs.of_node() == (MINE,), "the CiliumNode names what the agent answers for"
 
 
 @pytest.mark.parametrize(

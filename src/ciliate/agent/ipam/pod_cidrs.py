@@ -107,7 +107,7 @@ class PodCIDRs:
             cidrs = self._read((saved.cidr,), "the state file")
             self._addresses.hold(saved.pool, cidrs)
             self._was_current.update(cidrs if saved.current else ())
-        self._addresses.hold(DEFAULT_POOL, self._own.pod_cidrs)
+        self._addresses.hold(DEFAULT_POOL, self._enabled(self._own.pod_cidrs))
         found = self._cilium_node()
         if found is None:
             return
@@ -247,9 +247,12 @@ class PodCIDRs:
     # Sources
 
     def of_node(self) -> tuple[IPNetwork, ...]:
-        """Return the CIDRs that Kubernetes gave the node."""
+        """Return the CIDRs that Kubernetes gave the node, of the families in use."""
         latest = latest_own_node(self._cluster.own_node.get(self._own.name), self._own)
-        return latest.pod_cidrs or self._own.pod_cidrs
+        return self._enabled(latest.pod_cidrs) or self._enabled(self._own.pod_cidrs)
+
+    def _enabled(self, cidrs: Iterable[IPNetwork]) -> tuple[IPNetwork, ...]:
+        return tuple(cidr for cidr in cidrs if cidr.version in self._addresses.versions)
 
     def _of_cilium_node(self) -> CIDRs:
         found = self._cilium_node()
@@ -293,9 +296,8 @@ class PodCIDRs:
             except ValueError as error:
                 self._tell(f"{where}: {error}: the CIDR is ignored")
                 continue
-            if cidr.version in self._addresses.versions:
-                found.append(cidr)
-        return found
+            found.append(cidr)
+        return list(self._enabled(found))
 
     def _save(self) -> None:
         self._file.save(
