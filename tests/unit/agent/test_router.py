@@ -15,8 +15,8 @@ from ciliate.agent.ipam import router as module
 from ciliate.agent.ipam.router import Router
 from ciliate.config.settings import IPAMSettings
 from ciliate.ipam.errors import IPAMError
-from ciliate.ipam.node import NodeAddresses
-from ciliate.net.address import IPAddress
+from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
+from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.netlink.router import RouterLink
 
 X6, Y6 = ip_network("fd00::/125"), ip_network("fd00:1::/125")
@@ -150,3 +150,47 @@ async def test_family_without_cidr_does_not_end_a_start_while_pods_of_another_li
     assert not set(gateways) & set(pod)
     assert life.told == [gateways]
     assert life.on_link == set(gateways)
+
+
+def _fill_up(addresses: NodeAddresses, cidr: IPNetwork) -> None:
+    """Let pods of other nodes live in all of it."""
+    for address in cidr.hosts():
+        addresses.reserve(address, f"default/{address} (on another)")
+
+
+@pytest.mark.parametrize("returns", [False, True])
+async def test_router_moves_with_both_families_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, *, returns: bool
+) -> None:
+    """The new IPv6 CIDR is full: pods would be told of an IPv4 gateway that nobody bears."""
+    monkeypatch.setattr(module, "_RETRY_S", 0)
+    life = Life(monkeypatch, versions=(4, 6))
+    life.addresses.set_current({"default": [Y if returns else X, X6]})
+    await life.router.choose(NODE)
+    pods = life.addresses.allocate("default/old")
+    if returns:  # The IPv4 address to move to is one that it bears already.
+        async with life.runs():
+            life.addresses.set_current({"default": [X, X6]})
+            await until(lambda: bool(life.told))
+        life.told.clear()
+        pods += life.addresses.allocate("default/later")
+    await life.router.ensure_link(1500)
+    before, bears = life.router.current, life.bears
+    _fill_up(life.addresses, Y6)
+
+    async with life.runs():
+        life.addresses.set_current({"default": [Y, Y6]})
+        await until(lambda: bool(life.router.status.failures))
+        assert life.router.current == before
+        assert life.on_link == life.bears == bears
+        assert all(life.addresses.owner(address) == ROUTER_OWNER for address in bears)
+
+        freed = ip_address("fd00:1::1")
+        life.addresses.unreserve(freed, f"default/{freed} (on another)")
+        await until(lambda: bool(life.told))
+
+    first, second = life.router.current
+    assert (first in Y, second in Y6) == (True, True)
+    assert life.told == [life.router.current]
+    assert life.on_link == life.bears >= set(before)
+    assert not life.bears & {*pods, *life.pods_get()}

@@ -170,30 +170,62 @@ class Router:
                 listener()
 
     def _move(self) -> None:
-        """Leave addresses whose CIDR is not current any more, where another one is."""
+        """Leave addresses whose CIDR is not current any more, where another one is.
+
+        Raises:
+            IPAMError: One family has no address left: none moves.
+        """
         self._fill()
-        for version, address in tuple(self._current.items()):
+        for version, address in self._next().items():
+            former, self._current[version] = self._current[version], address
+            _log.info("router: %s after %s", address, former)
+            # If it was only kept: whoever bears it tells.
+            self._addresses.unreserve(former, ROUTER_OWNER)
+            if self._addresses.owner(former) == ROUTER_OWNER:
+                self._addresses.release((former,))
+            self._former.append(former)
+        self._keep([a for a in self._former if a not in self.current])
+
+    def _next(self) -> dict[int, IPAddress]:
+        """Take the addresses to move to, by IP version: all that are due, or none."""
+        taken: dict[int, IPAddress] = {}
+        try:
+            for version in self._due():
+                taken[version] = self._return(version) or self._allocate(version)
+        except IPAMError:
+            self._addresses.release(taken.values())
+            for address in taken.values():
+                if address in self._former:  # Still borne.
+                    self._addresses.reserve(address, ROUTER_OWNER)
+            raise
+        return taken
+
+    def _due(self) -> list[int]:
+        """Return the families whose address is in no current CIDR, while there is one."""
+        due = []
+        for version, address in self._current.items():
             held = self._addresses.find(address)
             if self._fixed[version] is not None or (held is not None and not held.draining):
                 continue
-            if not self._addresses.usage(self._settings.own_pool, version).usable:
-                continue
-            self._current[version] = self._return(version) or self._allocate(version)
-            _log.info("router: %s after %s", self._current[version], address)
-            # If it was only kept: whoever bears it tells.
-            self._addresses.unreserve(address, ROUTER_OWNER)
-            if self._addresses.owner(address) == ROUTER_OWNER:
-                self._addresses.release((address,))
-            self._former.append(address)
-        self._keep([a for a in self._former if a not in self.current])
+            if self._addresses.usage(self._settings.own_pool, version).usable:
+                due.append(version)
+        return due
 
     def _return(self, version: int) -> IPAddress | None:
-        """Take a former address whose CIDR is current again, if there is one."""
+        """Take a former address whose CIDR is current again, if there is one.
+
+        Raises:
+            IPAMError: Somebody else has it, too.
+        """
         for address in self._former:
             held = self._addresses.find(address)
             if address.version == version and held is not None and not held.draining:
                 self._addresses.unreserve(address, ROUTER_OWNER)
-                self._addresses.take((address,), ROUTER_OWNER)
+                try:
+                    self._addresses.take((address,), ROUTER_OWNER)
+                except IPAMError:
+                    self._addresses.reserve(address, ROUTER_OWNER)
+                    raise
                 return address
         return None
 
