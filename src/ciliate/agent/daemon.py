@@ -57,7 +57,6 @@ class Agent:
             CiliateError: The node could not be set up.
         """
         paths = self._options.paths
-        paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with (
             only_agent(paths.state, self._options.node_name),
             AgentServer(self._progress, paths.api_socket) as server,

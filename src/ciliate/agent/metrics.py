@@ -33,7 +33,7 @@ def ipam_families(
             "Addresses in use, or kept from pods.",
             ("family",),
             [
-                ((_family(version),), sum(h.block.used for h in _of(addresses.held, version)))
+                ((_family(version),), _used(_of(addresses.held, version)))
                 for version in addresses.versions
             ],
         ),
@@ -94,6 +94,12 @@ def _by_pool(states: Mapping[str, list[tuple[HeldBlock, int]]]) -> list[Sample]:
         for held, count in counted:
             sums[held.pool, held.cidr.version, state] += count
     return [((pool, _family(v), state), count) for (pool, v, state), count in sums.items()]
+
+
+def _used(blocks: list[HeldBlock]) -> int:
+    """Return how many addresses are in use; one of several blocks that overlap counts once."""
+    shared = {address for h in blocks if h.is_shared for address, _ in h.block.allocations()}
+    return len(shared) + sum(h.block.used for h in blocks if not h.is_shared)
 
 
 def _of(blocks: list[HeldBlock] | tuple[HeldBlock, ...], version: int) -> list[HeldBlock]:

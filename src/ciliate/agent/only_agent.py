@@ -32,15 +32,26 @@ class OtherAgentError(CiliateError):
         )
 
 
+class StateDirectoryError(CiliateError):
+    """The agent cannot keep anything on this node."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path}: cannot be opened: {error.strerror}: the agent needs a writable directory"
+            f" {path.parent} of its own"
+        )
+
+
 @asynccontextmanager
 async def only_agent(state: Path, node: str) -> AsyncIterator[None]:
-    """Hold the node's agent lock.
+    """Hold the node's agent lock, in the agent's own directory `state`, which is made.
 
     Raises:
+        StateDirectoryError: The directory cannot be written to.
         OtherAgentError: Another process keeps it.
     """
     path = state / "agent.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(path)
     try:
         if not _try(descriptor):
             _log.info(
@@ -54,6 +65,14 @@ async def only_agent(state: Path, node: str) -> AsyncIterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateDirectoryError(path, error) from error
 
 
 async def _wait(descriptor: int, failure: OtherAgentError) -> None:

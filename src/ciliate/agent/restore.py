@@ -8,7 +8,8 @@ belongs to an ADD that was never answered, and the runtime will ask anew.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout, maps
 from ciliate.datapath.bpf_map import open_pinned
 from ciliate.datapath.errors import DatapathError
+from ciliate.endpoint.errors import EndpointStateError
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.store import EndpointStore
 from ciliate.endpoint.table import EndpointTable
@@ -121,13 +123,15 @@ async def restore_endpoints(
     ]
     for endpoint in recalled:
         _log.warning("interface %s has no file: its pod goes on unnamed", endpoint.host_name)
-        store.save(endpoint)
+        with _full_disk_told():
+            store.save(endpoint)
     kept = (*found.keep, *recalled)
     for endpoint in kept:
         _retake(addresses, endpoint)
         table.put(endpoint)
     for endpoint in found.forget:
-        store.remove(endpoint.id)
+        with _full_disk_told():
+            store.remove(endpoint.id)
     stale = {
         name
         for name in found.nameless - {endpoint.host_name for endpoint in recalled}
@@ -137,6 +141,15 @@ async def restore_endpoints(
     if kept:
         _log.info("restored %d endpoints", len(kept))
     return kept
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    """Go on where a file cannot be changed: the next start finds what this one found."""
+    try:
+        yield
+    except EndpointStateError as error:
+        _log.warning("%s", error)
 
 
 @dataclass(frozen=True, slots=True)

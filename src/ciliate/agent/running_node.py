@@ -159,8 +159,7 @@ class RunningNode:
         ipam, address = self.ipam, self.context.settings.metrics_address
 
         def families() -> tuple[Family, ...]:
-            pending = ipam.demand.pending if ipam.demand is not None else {}
-            return ipam_families(ipam.addresses, pending)
+            return ipam_families(ipam.addresses, ipam.source.pending)
 
         metrics = Metrics(families, process="cilium")
         if address:

@@ -5,6 +5,7 @@ replaced atomically, so a killed agent leaves the old text or the new one. An in
 file belongs to an ADD that was never answered. The directory is root's alone.
 """
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ class EndpointStore:
                 file.write(_encode(endpoint))
             os.replace(draft, path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            _discard(draft)
             raise EndpointStateError(
                 f"{path}: endpoint of pod {endpoint.owner} cannot be kept: {error}:"
                 " make room on that file system"
@@ -124,9 +125,18 @@ class EndpointStore:
                 yield _decode(path.read_bytes())
             except (OSError, ValueError, msgspec.MsgspecError) as error:
                 _log.warning("%s: not an endpoint, set aside as .broken: %s", path, error)
-                path.rename(path.with_suffix(".broken"))
+                try:
+                    path.rename(path.with_suffix(".broken"))
+                except OSError as refusal:  # Read-only: the next start says the same.
+                    _log.warning("%s: cannot be set aside: %s", path, refusal)
         for draft in self._directory.glob("*.tmp"):
-            draft.unlink(missing_ok=True)
+            _discard(draft)
 
     def _path(self, endpoint_id: int) -> Path:
         return self._directory / f"{endpoint_id}.json"
+
+
+def _discard(draft: Path) -> None:
+    """Remove a draft; one that stays is overwritten by the next."""
+    with contextlib.suppress(OSError):
+        draft.unlink(missing_ok=True)

@@ -28,7 +28,10 @@ def render_text(families: Sequence[Family], *, process: str, accept: str) -> Tex
 
     `process` is what names of the process's own metrics begin with.
     """
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # Of a version that is no number.
+        encode, content_type = choose_encoder("")
     return Text(encode(_registry(families, process)), content_type)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+from tests.unit.agent.cluster_tables import new_cluster
 from tests.unit.agent.pod_links import MemoryLinks, MemoryMap, until
 
 from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
@@ -74,7 +75,7 @@ class Node:
 
     def _source(self) -> OwnAddresses:
         """Host scope: no pools, and the one CIDR stays the one, so nothing waits."""
-        context = SimpleNamespace(cluster=SimpleNamespace(pools=None))
+        context = SimpleNamespace(cluster=new_cluster())
         return OwnAddresses(
             cast("Context", context), self.addresses, cast("PodCIDRs", None), demand=None
         )

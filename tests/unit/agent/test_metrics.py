@@ -71,3 +71,14 @@ def test_waiting_pods_are_shown_by_pool() -> None:
     found = _read(NodeAddresses((4, 6)), {("mars", 6): 3})
 
     assert found["ciliate_ipam_pending_pods"] == {("mars", "ipv6"): 3}
+
+
+def test_address_of_two_ranges_that_follow_each_other_counts_once() -> None:
+    addresses = NodeAddresses((4,))
+    addresses.set_current({"default": [ip_network("10.0.0.0/24")]})
+    addresses.take([ip_address("10.0.0.3"), ip_address("10.0.0.200")], "default/a")
+    addresses.set_current({"default": [ip_network("10.0.0.0/27"), ip_network("10.1.0.0/27")]})
+    addresses.take([ip_address("10.1.0.3")], "default/b")
+
+    assert len(addresses.held) == 3
+    assert _read(addresses)["cilium_ip_addresses"] == {("ipv4",): 3}

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
+import stat
 import sys
 from pathlib import Path
 
 import pytest
 
 from ciliate.agent import only_agent as module
-from ciliate.agent.only_agent import OtherAgentError, only_agent
+from ciliate.agent.only_agent import OtherAgentError, StateDirectoryError, only_agent
 
 #: Takes the lock of the file named, says so, and keeps it until it is killed.
 HOLDER = """
@@ -81,3 +82,22 @@ async def test_lock_is_given_back_when_the_agent_fails(tmp_path: Path) -> None:
 async def test_lock_file_is_the_owners_alone(tmp_path: Path) -> None:
     async with only_agent(tmp_path, "k8s-w1"):
         assert os.stat(tmp_path / "agent.lock").st_mode & 0o777 == 0o600
+
+
+async def test_directory_is_made_for_the_agent_alone(tmp_path: Path) -> None:
+    state = tmp_path / "cilium" / "state"
+
+    async with only_agent(state, "k8s-w1"):
+        assert stat.S_IMODE(state.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("obstacle", ["state", "state/agent.lock"])
+async def test_directory_that_cannot_be_used_is_named(tmp_path: Path, obstacle: str) -> None:
+    if obstacle == "state":
+        (tmp_path / "state").write_bytes(b"")
+    else:
+        (tmp_path / obstacle).mkdir(parents=True)
+
+    with pytest.raises(StateDirectoryError, match=r"state/agent\.lock: cannot be opened: .*own$"):
+        async with only_agent(tmp_path / "state", "k8s-w1"):
+            raise AssertionError("nothing can be kept there")

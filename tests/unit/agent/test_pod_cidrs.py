@@ -1,5 +1,6 @@
 """`agent/ipam/pod_cidrs.py`: of two nodes that claim one CIDR, the first keeps giving addresses."""
 
+import stat
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ from tests.unit.identity.identity_api import tell, withdraw
 
 from ciliate.agent.bootstrap import OwnNode
 from ciliate.agent.cluster import Cluster
-from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
+from ciliate.agent.ipam.pod_cidrs import CIDRFile, HeldCIDR, PodCIDRs
 from ciliate.api.core import Node
 from ciliate.api.metadata import ObjectMeta
 from ciliate.config.settings import IPAMSettings
@@ -28,6 +29,17 @@ def life(
     living: tuple[str, ...] = (),
 ) -> tuple[Cluster, NodeAddresses]:
     """One life of the agent of k8s-ctr; `pod_cidrs` are those of its Node, `living` other Nodes."""
+    cluster, addresses, _ = parts(state, *nodes, mode=mode, pod_cidrs=pod_cidrs, living=living)
+    return cluster, addresses
+
+
+def parts(
+    state: Path,
+    *nodes: Any,
+    mode: str,
+    pod_cidrs: tuple[IPNetwork, ...],
+    living: tuple[str, ...] = (),
+) -> tuple[Cluster, NodeAddresses, PodCIDRs]:
     api = cast("Any", Kubernetes(*living))
     cluster = Cluster(api, node_name=NODE, node_ip=NODE_IP, with_pools=False)
     for node in nodes:
@@ -38,7 +50,7 @@ def life(
     cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
     cidrs.recall()
     cidrs.follow()
-    return cluster, addresses
+    return cluster, addresses, cidrs
 
 
 def own_node() -> Any:
@@ -105,6 +117,23 @@ def test_node_that_cannot_be_read_any_more_keeps_what_was_read(tmp_path: Path) -
     assert addresses.cidrs == (MINE,)
 
 
+def test_cidr_of_a_family_that_is_off_is_not_used_and_not_remembered(tmp_path: Path) -> None:
+    """Kubernetes gave the Node both families; the agent runs with IPv4 alone."""
+    both = (MINE, ip_network("fd00:10::/64"))
+
+    _, addresses = life(tmp_path / "cidrs", mode="kubernetes", pod_cidrs=both)
+
+    assert [held.cidr for held in addresses.held] == [MINE]
+    assert [held.cidr for held in CIDRFile(tmp_path / "cidrs").load()] == [str(MINE)]
+
+
+def test_node_says_which_of_its_cidrs_are_of_use(tmp_path: Path) -> None:
+    both = (MINE, ip_network("fd00:10::/64"))
+    _, _, cidrs = parts(tmp_path / "cidrs", mode="kubernetes", pod_cidrs=both)
+
+    assert cidrs.of_node() == (MINE,), "the CiliumNode names what the agent answers for"
+
+
 @pytest.mark.parametrize(
     ("mode", "pool"),
     [("multi-pool", "blue"), ("cluster-pool", "default"), ("kubernetes", "default")],
@@ -116,3 +145,38 @@ def test_default_pool_of_another_mode_is_not_asked_for_the_router(mode: str, poo
     )
 
     assert settings.own_pool == pool
+
+
+@pytest.mark.parametrize("bad", ['{"pool":"x","cidr":5}', '"10.0.0.0/24"', "5"])
+def test_unreadable_entry_of_the_file_costs_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: str
+) -> None:
+    path = tmp_path / "pod-cidrs.json"
+    good = '{"pool":"blue","cidr":"10.1.0.0/24","current":true}'
+    path.write_text(f"[{bad}, {good}]", encoding="ascii")
+
+    assert CIDRFile(path).load() == (HeldCIDR("blue", "10.1.0.0/24", current=True),)
+    assert f"{path}: entry 0 is not read" in caplog.text
+
+
+@pytest.mark.parametrize("text", [b"", b"[", b"{}", b"\xff", b"[{]"])
+def test_file_without_any_entry_that_can_be_read_tells_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: bytes
+) -> None:
+    path = tmp_path / "pod-cidrs.json"
+    path.write_bytes(text)
+
+    assert CIDRFile(path).load() == ()
+    assert f"{path}: not read" in caplog.text
+
+
+def test_file_is_roots_alone_whatever_lay_there(tmp_path: Path) -> None:
+    path = tmp_path / "pod-cidrs.json"
+    for leftover in (path, path.with_suffix(".new")):
+        leftover.write_bytes(b"[]")
+        leftover.chmod(0o644)
+
+    CIDRFile(path).save([HeldCIDR("default", str(MINE), current=True)])
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert CIDRFile(path).load() == (HeldCIDR("default", str(MINE), current=True),)

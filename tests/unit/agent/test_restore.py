@@ -18,6 +18,7 @@ from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
 from ciliate.datapath.bpf_map import BpfMap
 from ciliate.datapath.errors import MapMissingError
+from ciliate.endpoint.errors import EndpointStateError
 from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.plan import endpoint_entry, interface_entry
 from ciliate.endpoint.store import EndpointStore
@@ -100,12 +101,12 @@ class FormerLife:
         for each in endpoints:
             store.save(each)
 
-    async def restore(self) -> tuple[Endpoint, ...]:
+    async def restore(self, store: EndpointStore | None = None) -> tuple[Endpoint, ...]:
         """Start an agent's life."""
         kernel = SimpleNamespace(bpf_root="/nowhere")
         settings = SimpleNamespace(kernel=kernel, ipam=SimpleNamespace(mode=self.mode))
         context = SimpleNamespace(links=self.links, settings=settings)
-        store = EndpointStore(self.folder)
+        store = store or EndpointStore(self.folder)
         return await restore_endpoints(cast("Context", context), self.addresses, store, self.table)
 
     def in_use(self) -> int:
@@ -284,3 +285,31 @@ async def test_interrupted_delete_frees_its_address(
     assert await life.restore() == ()
 
     assert (life.owners(), life.links.standing, list(life.folder.iterdir())) == ({}, {}, [])
+
+
+class FullDisk(EndpointStore):
+    """A store that can neither write nor remove anything any more."""
+
+    def save(self, endpoint: Endpoint) -> None:
+        raise EndpointStateError(f"{endpoint.id}.json: No space left on device")
+
+    def remove(self, endpoint_id: int) -> None:
+        raise EndpointStateError(f"{endpoint_id}.json: Read-only file system")
+
+
+async def test_full_disk_does_not_end_a_start_that_finds_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc2", 13))
+    gone = endpoint(3, ifindex=14, addresses=(ip_address("10.244.0.3"),))
+    life.saves(endpoint(1), endpoint(2, ifindex=13), gone)
+    life.knows(endpoint(1), endpoint(2, ifindex=13))
+    (life.folder / "2.json").write_bytes(b"{")
+
+    with caplog.at_level(logging.WARNING):
+        kept = await life.restore(FullDisk(life.folder))
+
+    assert [each.id for each in kept] == [1, 2]
+    assert life.owners().keys() == {"10.244.0.1", "10.244.0.2"}
+    assert "2.json: No space left" in caplog.text
+    assert "3.json: Read-only" in caplog.text

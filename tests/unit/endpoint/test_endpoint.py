@@ -118,6 +118,19 @@ def test_broken_file_is_set_aside_and_the_others_are_read(tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1.json", "2.broken"]
 
 
+def test_directory_that_lets_nothing_be_moved_costs_no_endpoint(tmp_path: Path) -> None:
+    """As on a read-only file system, which root is refused by, too."""
+    store = EndpointStore(tmp_path)
+    store.save(endpoint(1))
+    (tmp_path / "2.json").write_bytes(b"{")
+    (tmp_path / "2.broken").mkdir()
+    (tmp_path / "3.tmp").mkdir()
+
+    assert [each.id for each in store.load()] == [1]
+    with pytest.raises(EndpointStateError, match=r"3\.json: endpoint of pod"):
+        store.save(endpoint(3))
+
+
 def test_endpoint_that_cannot_be_kept_says_so(tmp_path: Path) -> None:
     store = EndpointStore(tmp_path)
     (tmp_path / "361.json").mkdir()  # What stands in the way of the replace.

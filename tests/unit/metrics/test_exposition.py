@@ -49,6 +49,12 @@ def test_openmetrics_is_given_to_who_prefers_it() -> None:
     assert answer.body.endswith(b"# EOF\n")
 
 
+def test_version_that_is_no_number_is_answered_with_plain_text() -> None:
+    accept = "application/openmetrics-text; version=abc"
+
+    assert render_text([EVENTS], process="cilium", accept=accept).content_type.startswith("text/")
+
+
 def test_samples_are_sorted_by_name_and_labels() -> None:
     found = render_samples([EVENTS, POOLS], process="cilium")
 

@@ -14,6 +14,7 @@ from ciliate.api.metadata import ObjectMeta
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.request import Add, PodReference
 from ciliate.endpoint.model import Endpoint
+from ciliate.ipam.demand import Pending
 from ciliate.ipam.errors import (
     BlockExhaustedError,
     IPAMError,
@@ -66,8 +67,8 @@ class AddressSource(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """An ADD that waits for an address."""
+class _Asking:
+    """An ADD that has no address yet."""
 
     pod: PodReference
     deleted: bool = False
@@ -89,11 +90,20 @@ class OwnAddresses:
         self._addresses = addresses
         self._pod_cidrs = pod_cidrs
         self._demand = demand
-        self._waiting: list[_Waiting] = []
+        self._pending = Pending()  # Where demand is nobody's: to be counted.
+        self._asking: set[_Asking] = set()
+        self._waiting = 0  # How many of those wait for something to come.
         self._news = asyncio.Event()  # Something may be free now that was not.
         addresses.listen(self._news.set)
-        if demand is not None:
-            context.cluster.pods.add_listener(self._pod_changed)
+        context.cluster.pods.add_listener(self._pod_changed)
+
+    @property
+    def pending(self) -> dict[tuple[str, int], int]:
+        """How many pods wait for an address, by pool and IP version."""
+        if self._demand is not None:
+            return self._demand.pending
+        self._pending.expire(time.monotonic())
+        return self._pending.counts()
 
     async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
         """Return the pod's addresses, IPv6 first; waits for a CIDR that the node lacks.
@@ -103,43 +113,43 @@ class OwnAddresses:
         """
         owner = f"{request.pod.namespace}/{request.pod.name}"
         deadline = time.monotonic() + CIDR_WAIT_S
+        asking = _Asking(request.pod)
+        self._asking.add(asking)
         try:
             pools = await self._choose_pools(request.pod)
             while True:
                 try:
                     addresses = self._addresses.allocate(owner, pools)
                 except (PoolNotReadyError, PoolExhaustedError, BlockExhaustedError) as error:
-                    if not await self._wait(request.pod, pools, error, deadline):
+                    if not await self._wait(asking, pools, error, deadline):
                         raise
                 else:
                     break
         except (IPAMError, KubeError) as error:
             raise CniError(CniCode.TRY_AGAIN_LATER, str(error), f"pod {owner}") from error
         finally:
+            self._asking.remove(asking)
             self._give_up_place(request.pod)
-        if self._demand is not None:
-            self._demand.satisfied(owner)
+        self._satisfied(owner)
         return addresses
 
     async def _wait(
-        self, pod: PodReference, pools: dict[int, str], error: IPAMError, deadline: float
+        self, asking: _Asking, pools: dict[int, str], error: IPAMError, deadline: float
     ) -> bool:
         """Wait until an address may be free; False when that cannot be expected (any more).
 
         Raises:
             CniError: The time is over, with the reason; or the pod was deleted.
         """
-        owner = f"{pod.namespace}/{pod.name}"
-        if self._demand is not None:
-            for version, pool in pools.items():
-                self._demand.unmet(pool, version, owner)
-        elif not isinstance(error, PoolNotReadyError):
+        owner = f"{asking.pod.namespace}/{asking.pod.name}"
+        self._refuse_deleted(asking)
+        self._unmet(pools, owner)
+        if self._demand is None and not isinstance(error, PoolNotReadyError):
             return False  # The one CIDR is full, and stays the one.
-        if len(self._waiting) >= WAITING_MAX:
+        if self._waiting >= WAITING_MAX:
             return False
         self._news.clear()
-        waiting = _Waiting(pod)
-        self._waiting.append(waiting)
+        self._waiting += 1
         try:
             async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
                 await self._news.wait()
@@ -153,34 +163,50 @@ class OwnAddresses:
                 ) from error
             return False
         finally:
-            self._waiting.remove(waiting)
-        if waiting.deleted:
-            # Its DEL, and the next pod of its name, need not wait until the time is over.
+            self._waiting -= 1
+        self._refuse_deleted(asking)
+        return True
+
+    @staticmethod
+    def _refuse_deleted(asking: _Asking) -> None:
+        """Its DEL, and the next pod of its name, need not wait until the time is over."""
+        if asking.deleted:
+            owner = f"{asking.pod.namespace}/{asking.pod.name}"
             problem = f"pod {owner} was deleted while it waited for an address"
             raise CniError(CniCode.TRY_AGAIN_LATER, problem, f"pod {owner}")
-        return True
+
+    def _unmet(self, pools: dict[int, str], owner: str) -> None:
+        for version, pool in pools.items():
+            if self._demand is not None:
+                self._demand.unmet(pool, version, owner)
+            else:
+                self._pending.add(pool, version, owner, time.monotonic())
+
+    def _satisfied(self, owner: str) -> None:
+        """Its pod got its addresses, or is gone and needs none."""
+        if self._demand is not None:
+            self._demand.satisfied(owner)
+        else:
+            self._pending.clear_owner(owner)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         """A deleted pod needs no address any more: its ADD ends, and its demand goes with it."""
-        assert self._demand is not None, "listened to with demand alone"
         if old is None or new is not None:
             return
         meta = old.metadata
-        for waiting in self._waiting:
-            if waiting.pod in (
+        for asking in self._asking:
+            if asking.pod in (
                 PodReference(meta.namespace, meta.name, meta.uid),
                 PodReference(meta.namespace, meta.name),
             ):
-                waiting.deleted = True
+                asking.deleted = True
                 self._news.set()
-        self._demand.satisfied(f"{meta.namespace}/{meta.name}")
+        self._satisfied(f"{meta.namespace}/{meta.name}")
 
     def _give_up_place(self, pod: PodReference) -> None:
         """Forget the demand of a pod that was deleted while it waited: nobody asks again."""
-        if self._demand is None:
-            return
         if self._context.cluster.pods.get(pod.name, pod.namespace) is None:
-            self._demand.satisfied(f"{pod.namespace}/{pod.name}")
+            self._satisfied(f"{pod.namespace}/{pod.name}")
 
     def keep(self, endpoint: Endpoint) -> None:
         """Keep addresses of another plugin's from our own pods: its range may overlap ours."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ciliate.agent.bootstrap import Progress, latest_own_node
 from ciliate.agent.context import Context
-from ciliate.agent.ipam.address_source import AddressSource, OwnAddresses
+from ciliate.agent.ipam.address_source import OwnAddresses
 from ciliate.agent.ipam.foreign_pods import ForeignPods
 from ciliate.agent.ipam.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.agent.ipam.pool_demand import PoolDemand
@@ -49,7 +49,7 @@ class NodeIPAM:
     pod_cidrs: PodCIDRs
     demand: PoolDemand | None  # Multi-pool's.
     router: Router
-    source: AddressSource
+    source: OwnAddresses
     announcement: AnyReconciler
 
     @classmethod

@@ -45,26 +45,41 @@ class HeldCIDR(msgspec.Struct, frozen=True):
 
 
 class CIDRFile:
-    """The CIDRs a node holds, as JSON in the agent's state directory; written atomically."""
+    """The CIDRs a node holds, as JSON in the agent's state directory; written atomically, 0600."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def load(self) -> tuple[HeldCIDR, ...]:
-        """Return what was saved; nothing when there is no file, or none that can be read."""
+        """Return what was saved, without entries that cannot be read; nothing without a file."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=tuple[HeldCIDR, ...])
+            entries = msgspec.json.decode(self._path.read_bytes(), type=tuple[msgspec.Raw, ...])
         except FileNotFoundError:
             return ()
-        except (OSError, msgspec.MsgspecError) as error:
-            _log.warning("%s: %s: pods' addresses are held one by one instead", self._path, error)
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self._warn("not read", error)
             return ()
+        found = []
+        for number, entry in enumerate(entries):
+            try:
+                found.append(msgspec.json.decode(entry, type=HeldCIDR))
+            except (ValueError, msgspec.MsgspecError) as error:
+                self._warn(f"entry {number} is not read", error)
+        return tuple(found)
+
+    def _warn(self, what: str, error: Exception) -> None:
+        _log.warning(
+            "%s: %s: %s: pods' addresses are held one by one instead", self._path, what, error
+        )
 
     def save(self, held: Iterable[HeldCIDR]) -> None:
         """Replace the file; a full disk is told and costs nothing else."""
         draft = self._path.with_suffix(".new")
         try:
-            draft.write_bytes(msgspec.json.encode(tuple(held)) + b"\n")
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)  # A draft of an earlier version may lie there.
+                file.write(msgspec.json.encode(tuple(held)) + b"\n")
             os.replace(draft, self._path)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path, error)
@@ -107,7 +122,7 @@ class PodCIDRs:
             cidrs = self._read((saved.cidr,), "the state file")
             self._addresses.hold(saved.pool, cidrs)
             self._was_current.update(cidrs if saved.current else ())
-        self._addresses.hold(DEFAULT_POOL, self._own.pod_cidrs)
+        self._addresses.hold(DEFAULT_POOL, self._enabled(self._own.pod_cidrs))
         found = self._cilium_node()
         if found is None:
             return
@@ -247,9 +262,12 @@ class PodCIDRs:
     # Sources
 
     def of_node(self) -> tuple[IPNetwork, ...]:
-        """Return the CIDRs that Kubernetes gave the node."""
+        """Return the CIDRs that Kubernetes gave the node, of the families in use."""
         latest = latest_own_node(self._cluster.own_node.get(self._own.name), self._own)
-        return latest.pod_cidrs or self._own.pod_cidrs
+        return self._enabled(latest.pod_cidrs) or self._enabled(self._own.pod_cidrs)
+
+    def _enabled(self, cidrs: Iterable[IPNetwork]) -> tuple[IPNetwork, ...]:
+        return tuple(cidr for cidr in cidrs if cidr.version in self._addresses.versions)
 
     def _of_cilium_node(self) -> CIDRs:
         found = self._cilium_node()
@@ -293,9 +311,8 @@ class PodCIDRs:
             except ValueError as error:
                 self._tell(f"{where}: {error}: the CIDR is ignored")
                 continue
-            if cidr.version in self._addresses.versions:
-                found.append(cidr)
-        return found
+            found.append(cidr)
+        return list(self._enabled(found))
 
     def _save(self) -> None:
         self._file.save(

@@ -54,7 +54,6 @@ def _pool_count(ipam: NodeIPAM, version: int) -> int | None:
 def ipam_report(ipam: NodeIPAM) -> agent_ipam.IpamReport:
     """Return the whole of it."""
     settings, addresses = ipam.context.settings.ipam, ipam.addresses
-    pending = ipam.demand.pending if ipam.demand is not None else {}
     return agent_ipam.IpamReport(
         node=ipam.context.own.name,
         mode=settings.mode,
@@ -73,7 +72,7 @@ def ipam_report(ipam: NodeIPAM) -> agent_ipam.IpamReport:
         ),
         pending=tuple(
             agent_ipam.PendingModel(pool=pool, family=_FAMILIES[version], pods=count)
-            for (pool, version), count in sorted(pending.items())
+            for (pool, version), count in sorted(ipam.source.pending.items())
         ),
     )
 

@@ -6,13 +6,14 @@ stays on `cilium_host` as long as its CIDR, for connections that began with it.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 
 from ciliate.agent.cluster import Cluster
 from ciliate.config.settings import IPAMSettings
 from ciliate.errors import CiliateError
-from ciliate.ipam.errors import IPAMError
+from ciliate.ipam.errors import IPAMError, PoolNotReadyError
 from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
 from ciliate.net.address import IPAddress, ip_address
 from ciliate.netlink.client import Rtnetlink
@@ -38,9 +39,11 @@ class Router:
         self._fixed = {4: settings.router_ipv4, 6: settings.router_ipv6}
         self._current: dict[int, IPAddress] = {}
         self._former: list[IPAddress] = []
+        self._told: tuple[IPAddress, ...] = ()
+        self._unset: set[int] = set()  # Families that wait for the node's first CIDR.
         self._woken = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
-        addresses.listen(self._woken.set)
+        addresses.listen(self._cidrs_changed)
 
     @property
     def current(self) -> tuple[IPAddress, ...]:
@@ -54,8 +57,10 @@ class Router:
     async def choose(self, node_name: str) -> None:
         """Take the addresses: as set, as they were, as published, or new ones.
 
+        A family that the node has no CIDR of yet gets its address with the first one.
+
         Raises:
-            IPAMError: The node has no address to give.
+            IPAMError: The node has no address left to give.
         """
         earlier = (
             *await observe_router_addresses(self._rtnl),
@@ -69,6 +74,7 @@ class Router:
             else:
                 self._choose(version, [a for a in earlier if a.version == version])
         self._keep([a for a in earlier if a not in self.current])
+        self._told = self.current
 
     def _choose(self, version: int, earlier: Sequence[IPAddress]) -> None:
         for address in earlier:
@@ -86,12 +92,30 @@ class Router:
             _log.info("the router leaves %s, which is in no current CIDR", earlier[0])
         try:
             self._current[version] = self._allocate(version)
-        except IPAMError:
+        except IPAMError as error:
             if not earlier:
-                raise
+                if not isinstance(error, PoolNotReadyError):
+                    raise
+                _log.info("the router has no IPv%d address yet: %s", version, error)
+                self._unset.add(version)
+                return
             # Until there is a current CIDR again; a pod must not get it if that is the former one.
             self._current[version] = earlier[0]
             self._addresses.reserve(earlier[0], ROUTER_OWNER)
+
+    def _cidrs_changed(self) -> None:
+        # At once: a pod that takes an address of the first CIDR finds its gateway.
+        with contextlib.suppress(IPAMError):  # Whoever follows tries again, and tells.
+            self._fill()
+        self._woken.set()
+
+    def _fill(self) -> None:
+        """Take an address of each family that waits for one and has a CIDR by now."""
+        for version in sorted(self._unset):
+            if self._addresses.usage(self._settings.own_pool, version).usable:
+                self._current[version] = self._allocate(version)
+                self._unset.remove(version)
+                _log.info("router: %s", self._current[version])
 
     def _allocate(self, version: int) -> IPAddress:
         return self._addresses.allocate_one(ROUTER_OWNER, self._settings.own_pool, version)
@@ -125,8 +149,10 @@ class Router:
             await self._woken.wait()
             self._woken.clear()
             try:
-                moved = self._move()
-                await self.ensure_link(mtu())
+                try:
+                    self._move()
+                finally:  # Also when one family could not: another may have.
+                    await self._settle(mtu())
             except CiliateError as error:
                 self.status.failed(str(error))
                 _log.warning("router: %s", error)
@@ -134,39 +160,72 @@ class Router:
                 self._woken.set()
                 continue
             self.status.succeeded()
-            if moved:
-                for listener in self._listeners:
-                    listener()
 
-    def _move(self) -> bool:
-        """Leave addresses whose CIDR is not current any more, where another one is."""
-        moved = False
-        for version in self._addresses.versions:
-            address = self._current[version]
+    async def _settle(self, mtu: int) -> None:
+        """Bear what the router has now, then tell of it."""
+        await self.ensure_link(mtu)
+        if self.current != self._told:
+            self._told = self.current
+            for listener in self._listeners:
+                listener()
+
+    def _move(self) -> None:
+        """Leave addresses whose CIDR is not current any more, where another one is.
+
+        Raises:
+            IPAMError: One family has no address left: none moves.
+        """
+        self._fill()
+        for version, address in self._next().items():
+            former, self._current[version] = self._current[version], address
+            _log.info("router: %s after %s", address, former)
+            # If it was only kept: whoever bears it tells.
+            self._addresses.unreserve(former, ROUTER_OWNER)
+            if self._addresses.owner(former) == ROUTER_OWNER:
+                self._addresses.release((former,))
+            self._former.append(former)
+        self._keep([a for a in self._former if a not in self.current])
+
+    def _next(self) -> dict[int, IPAddress]:
+        """Take the addresses to move to, by IP version: all that are due, or none."""
+        taken: dict[int, IPAddress] = {}
+        try:
+            for version in self._due():
+                taken[version] = self._return(version) or self._allocate(version)
+        except IPAMError:
+            self._addresses.release(taken.values())
+            for address in taken.values():
+                if address in self._former:  # Still borne.
+                    self._addresses.reserve(address, ROUTER_OWNER)
+            raise
+        return taken
+
+    def _due(self) -> list[int]:
+        """Return the families whose address is in no current CIDR, while there is one."""
+        due = []
+        for version, address in self._current.items():
             held = self._addresses.find(address)
             if self._fixed[version] is not None or (held is not None and not held.draining):
                 continue
-            if not self._addresses.usage(self._settings.own_pool, version).usable:
-                continue
-            self._current[version] = self._return(version) or self._allocate(version)
-            moved = True
-            _log.info("router: %s after %s", self._current[version], address)
-            self._addresses.unreserve(
-                address, ROUTER_OWNER
-            )  # If it was only kept: whoever bears it tells.
-            if self._addresses.owner(address) == ROUTER_OWNER:
-                self._addresses.release((address,))
-            self._former.append(address)
-        self._keep([a for a in self._former if a not in self.current])
-        return moved
+            if self._addresses.usage(self._settings.own_pool, version).usable:
+                due.append(version)
+        return due
 
     def _return(self, version: int) -> IPAddress | None:
-        """Take a former address whose CIDR is current again, if there is one."""
+        """Take a former address whose CIDR is current again, if there is one.
+
+        Raises:
+            IPAMError: Somebody else has it, too.
+        """
         for address in self._former:
             held = self._addresses.find(address)
             if address.version == version and held is not None and not held.draining:
                 self._addresses.unreserve(address, ROUTER_OWNER)
-                self._addresses.take((address,), ROUTER_OWNER)
+                try:
+                    self._addresses.take((address,), ROUTER_OWNER)
+                except IPAMError:
+                    self._addresses.reserve(address, ROUTER_OWNER)
+                    raise
                 return address
         return None
 
