@@ -111,6 +111,28 @@ async def test_range_that_comes_back_gives_the_router_its_address_again(
     assert not life.bears & life.pods_get()
 
 
+async def test_former_address_that_a_pod_elsewhere_bears_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The range was another node's meanwhile, and a pod of that one lives on."""
+    life = Life(monkeypatch)
+    life.addresses.set_current({"default": [X]})
+    await life.router.choose(NODE)
+    (former,) = life.router.current
+    life.addresses.take([X[5]], "default/old")
+
+    async with life.runs():
+        life.addresses.set_current({"default": [Y]})
+        await until(lambda: life.router.current[0] in Y)
+        life.addresses.reserve(former, "default/far (on 192.168.10.101)")
+        life.addresses.set_current({"default": [X]})
+        await until(lambda: life.router.current[0] in X)
+
+    assert life.router.current != (former,)
+    assert former not in life.on_link
+    assert life.addresses.owner(former) == "default/far (on 192.168.10.101)"
+
+
 async def test_former_address_goes_with_the_last_pod_of_its_range(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

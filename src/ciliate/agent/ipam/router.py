@@ -212,20 +212,16 @@ class Router:
         return due
 
     def _return(self, version: int) -> IPAddress | None:
-        """Take a former address whose CIDR is current again, if there is one.
-
-        Raises:
-            IPAMError: Somebody else has it, too.
-        """
+        """Take a former address whose CIDR is current again, if nobody else has it."""
         for address in self._former:
             held = self._addresses.find(address)
             if address.version == version and held is not None and not held.draining:
                 self._addresses.unreserve(address, ROUTER_OWNER)
                 try:
                     self._addresses.take((address,), ROUTER_OWNER)
-                except IPAMError:
-                    self._addresses.reserve(address, ROUTER_OWNER)
-                    raise
+                except IPAMError as error:
+                    _log.warning("the router cannot take %s back: %s", address, error)
+                    continue
                 return address
         return None
 
