@@ -269,17 +269,20 @@ def leak(lab: Cluster, node: FaultyNode, address: str, owner: str) -> str:
     return number
 
 
-def free_address(lab: Cluster, node: FaultyNode, last: int) -> str:
-    cidr = str(lab.object("ciliumnode", node.name)["spec"]["ipam"]["podCIDRs"][0])
-    address = cidr.rpartition(".")[0] + f".{last}"
-    assert address not in node.allocations()
-    return address
+def free_address(lab: Cluster, node: FaultyNode) -> str:
+    """An address that nobody has, and that is not next: agents begin anywhere and go on from there."""
+    prefix = str(lab.object("ciliumnode", node.name)["spec"]["ipam"]["podCIDRs"][0]).rpartition(
+        "."
+    )
+    used = {int(address.rpartition(".")[2]) for address in node.allocations()}
+    behind = {n: min((n - other) % 256 for other in used) for n in range(1, 255)}
+    return f"{prefix[0]}.{max(behind, key=behind.__getitem__)}"
 
 
 def test_leaked_address_is_found_freed_and_can_be_taken_back(
     lab: Cluster, node: FaultyNode
 ) -> None:
-    address = free_address(lab, node, 7)
+    address = free_address(lab, node)
     leak(lab, node, address, "default/vanished")
     held = node.allocations()
 
@@ -315,7 +318,7 @@ def test_leaked_address_is_found_freed_and_can_be_taken_back(
 
 def test_repair_leaves_alone_what_anybody_else_knows(lab: Cluster, node: FaultyNode) -> None:
     """Its owner is a Pod of this node, though with another address: somebody may rely on it."""
-    address = free_address(lab, node, 9)
+    address = free_address(lab, node)
     leak(lab, node, address, "default/right")
 
     found = check(lab)
