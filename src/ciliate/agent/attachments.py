@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from ciliate.agent.bookkeeping import Bookkeeping
 from ciliate.agent.chained import ChainedPods
+from ciliate.agent.expected_link import expected_link
 from ciliate.agent.identities import IdentityKeeper
 from ciliate.agent.ipam.address_source import AddressSource
 from ciliate.agent.keyed_locks import KeyedLocks
@@ -309,20 +310,9 @@ class PodAttachments:
         )
 
     def _link(self, endpoint: Endpoint) -> PodLink:
-        return PodLink(
-            host_name=endpoint.host_name,
-            host_mac=endpoint.host_mac,
-            pod_name=endpoint.ifname,
-            pod_mac=endpoint.pod_mac,
-            netns=endpoint.netns,
-            mtu=endpoint.mtu,
-            route_mtu=endpoint.route_mtu,
-            addresses=endpoint.addresses,
-            gateways=endpoint.gateways,
-            from_pod_fd=self._wiring.programs.from_pod_fd,
-            to_pod_fd=self._wiring.programs.to_pod_fd,
-            ipv6=any(address.version == 6 for address in endpoint.addresses),
-            route=True,
+        programs = self._wiring.programs
+        return expected_link(
+            endpoint, from_pod_fd=programs.from_pod_fd, to_pod_fd=programs.to_pod_fd
         )
 
     def _start_removal(self, endpoint: Endpoint) -> asyncio.Task[None]:

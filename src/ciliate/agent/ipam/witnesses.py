@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ciliate.agent.context import Context
+from ciliate.agent.expected_link import expected_link
 from ciliate.agent.ipam.node_ipam import NodeIPAM
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.api.core import Pod
@@ -27,7 +28,6 @@ from ciliate.ipam.audit.witnesses import (
     PodKey,
 )
 from ciliate.net.address import IPAddress, from_octets, ip_address
-from ciliate.netlink.pod_link import PodLink
 from ciliate.netlink.router import observe_router_addresses
 
 _ENDED = ("Succeeded", "Failed")
@@ -115,7 +115,7 @@ class Witnesses:
             and endpoint.state is not EndpointState.DISCONNECTING
         ]
         outcomes = await asyncio.gather(
-            *(self.context.links.check(_link(endpoint)) for endpoint in looked_at),
+            *(self.context.links.check(expected_link(endpoint)) for endpoint in looked_at),
             return_exceptions=True,
         )
         found = {}
@@ -174,23 +174,4 @@ def _local(endpoint: Endpoint) -> LocalEndpoint:
         ifindex=endpoint.ifindex,
         ours=not endpoint.chained,
         external_ipam=endpoint.external_ipam,
-    )
-
-
-def _link(endpoint: Endpoint) -> PodLink:
-    """Return the interface as it should be; programs and routes are looked at elsewhere."""
-    return PodLink(
-        host_name=endpoint.host_name,
-        host_mac=endpoint.host_mac,
-        pod_name=endpoint.ifname,
-        pod_mac=endpoint.pod_mac,
-        netns=endpoint.netns,
-        mtu=endpoint.mtu,
-        route_mtu=endpoint.route_mtu,
-        addresses=endpoint.addresses,
-        gateways=endpoint.gateways,
-        from_pod_fd=-1,
-        to_pod_fd=-1,
-        ipv6=any(address.version == 6 for address in endpoint.addresses),
-        route=True,
     )
