@@ -9,21 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ciliate.agent.bootstrap import Progress, load_config, wait_for_node
-from ciliate.agent.cluster import Cluster
-from ciliate.agent.context import Context, Paths
-from ciliate.agent.devices import observe_devices
-from ciliate.agent.farewell import has_daemon_set, is_for_good
-from ciliate.agent.only_agent import only_agent
+from ciliate.agent.bootstrap import load_config, wait_for_node
+from ciliate.agent.instance_lock import only_agent
 from ciliate.agent.report import Report
 from ciliate.agent.running_node import RunningNode
-from ciliate.agent.runtime_config import RuntimeConfig
 from ciliate.agent.server import AgentServer
+from ciliate.agent.shutdown import has_daemon_set, is_for_good
 from ciliate.config.keys import review
 from ciliate.config.settings import AgentSettings, parse_agent_settings
+from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
+from ciliate.node.context import Context, Paths
+from ciliate.node.devices import observe_devices
+from ciliate.node.progress import Progress
+from ciliate.node.watches import Cluster
 
 _log = logging.getLogger(__name__)
 

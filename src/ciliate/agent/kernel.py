@@ -8,20 +8,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ciliate.agent.cluster import Cluster
-from ciliate.agent.devices import DeviceWatch
-from ciliate.agent.ipcache import Entries, Ipcache
-from ciliate.agent.strays import Strays
 from ciliate.config.settings import AgentSettings
 from ciliate.datapath import layout
 from ciliate.endpoint.plan import connected, endpoint_entries, interface_entries
-from ciliate.endpoint.table import EndpointTable
+from ciliate.identity.ipcache import Entries, Ipcache
 from ciliate.masquerade.plan import masquerade_addresses
 from ciliate.net.address import IPAddress, IPNetwork, host_network, to_octets
 from ciliate.net.link import RouteAnswer
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
 from ciliate.netlink.routes import lookup_route
+from ciliate.node.devices import DeviceWatch
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.watches import Cluster
+from ciliate.routing.displaced_pods import Strays
 from ciliate.routing.plan import RemoteNode, RoutePlan, direct_node_routes, stray_routes
 from ciliate.routing.target import NextHop, RouteTarget
 

@@ -6,15 +6,15 @@ What programs read comes before what makes packets reach the programs.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ciliate.agent.context import Context
-from ciliate.agent.devices import UplinkTarget
 from ciliate.agent.kernel import DesiredState, NodeRouteTarget
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.endpoint.publication import CiliumEndpointTarget, publications
-from ciliate.endpoint.table import EndpointTable
+from ciliate.node.context import Context
+from ciliate.node.devices import UplinkTarget
+from ciliate.node.endpoint_table import EndpointTable
 from ciliate.reconcile.reconciler import Reconciler
 
 #: CNI requests write their maps themselves; the reconcilers only repair, so they may wait for a

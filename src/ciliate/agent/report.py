@@ -12,13 +12,7 @@ from datetime import datetime
 import msgspec
 
 from ciliate import __version__
-from ciliate.agent.context import Context
-from ciliate.agent.ipam.check import IpamCheck
-from ciliate.agent.ipam.node_ipam import NodeIPAM
-from ciliate.agent.ipam.repair import IpamRepair
-from ciliate.agent.ipam.report import ipam_report, ipam_status
 from ciliate.agent.kernel import DesiredState
-from ciliate.agent.runtime_config import RuntimeConfig
 from ciliate.api import agent, agent_status
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.api.ipam_audit import CheckRequest, RepairRequest
@@ -26,12 +20,18 @@ from ciliate.config import values
 from ciliate.config.keys import KEYS, Kind
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.uplink import AttachMode
-from ciliate.endpoint.model import Endpoint
-from ciliate.endpoint.table import EndpointTable
-from ciliate.identity.ipcache import KnownNode, Reserved
+from ciliate.endpoint.runtime_config import RuntimeConfig
+from ciliate.identity.address_owners import KnownNode, Reserved
 from ciliate.identity.labels import label_texts
 from ciliate.identity.numbers import IDENTITY_MAX, IDENTITY_MIN
+from ciliate.ipam.agent.check import IpamCheck
+from ciliate.ipam.agent.node_ipam import NodeIPAM
+from ciliate.ipam.agent.repair import IpamRepair
+from ciliate.ipam.agent.report import ipam_report, ipam_status
 from ciliate.kube.errors import KubeError
+from ciliate.node.context import Context
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.endpoint_table import EndpointTable
 from ciliate.reconcile.status import RunStatus
 
 _WATCHED = (

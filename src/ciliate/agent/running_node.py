@@ -13,27 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ciliate.agent.attachments import PodAttachments, PodNetwork, Wiring
-from ciliate.agent.bookkeeping import Bookkeeping
-from ciliate.agent.bootstrap import Progress
-from ciliate.agent.collection import FlowCollector
-from ciliate.agent.context import Context, Paths
-from ciliate.agent.devices import DeviceWatch, observe_devices
-from ciliate.agent.identities import IdentityKeeper
-from ciliate.agent.ipam.check import IpamCheck
-from ciliate.agent.ipam.delegated import DelegatedAddresses, DelegatedAttachments
-from ciliate.agent.ipam.node_ipam import NodeIPAM
-from ciliate.agent.ipam.repair import IpamRepair
-from ciliate.agent.ipam.router import Router
-from ciliate.agent.ipam.witnesses import Witnesses
-from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState
-from ciliate.agent.metrics import ipam_families
 from ciliate.agent.reconcilers import Reconcilers
 from ciliate.agent.report import Sources
-from ciliate.agent.restore import restore_endpoints
-from ciliate.agent.runtime_config import RuntimeConfig, node_path
-from ciliate.agent.strays import Strays
 from ciliate.cni.delegate import Delegate
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.server import Backend, CniServer
@@ -41,14 +23,32 @@ from ciliate.config.settings import AgentSettings
 from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.settings import DatapathSettings
-from ciliate.endpoint.store import EndpointStore
-from ciliate.endpoint.table import EndpointTable
+from ciliate.endpoint.attachments import PodAttachments, PodNetwork, Wiring
+from ciliate.endpoint.records import Bookkeeping
+from ciliate.endpoint.restoration import restore_endpoints
+from ciliate.endpoint.runtime_config import RuntimeConfig, node_path
 from ciliate.errors import CiliateError
+from ciliate.identity.ipcache import Ipcache
 from ciliate.identity.registry import IdentityRegistry
+from ciliate.identity.resolver import IdentityKeeper
+from ciliate.ipam.agent.check import IpamCheck
+from ciliate.ipam.agent.delegated import DelegatedAddresses, DelegatedAttachments
+from ciliate.ipam.agent.metrics import ipam_families
+from ciliate.ipam.agent.node_ipam import NodeIPAM
+from ciliate.ipam.agent.repair import IpamRepair
+from ciliate.ipam.agent.router import Router
+from ciliate.ipam.agent.snapshot import Witnesses
+from ciliate.masquerade.conntrack_gc import FlowCollector
 from ciliate.metrics.family import Family
 from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
+from ciliate.node.context import Context, Paths
+from ciliate.node.devices import DeviceWatch, observe_devices
+from ciliate.node.endpoint_store import EndpointStore
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.progress import Progress
 from ciliate.reconcile.status import RunStatus
+from ciliate.routing.displaced_pods import Strays
 
 _log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Protocol, Self
 import msgspec
 from aiohttp import web
 
-from ciliate.agent.bootstrap import Progress
 from ciliate.api.agent import ApiError
 from ciliate.errors import CiliateError
 from ciliate.metrics.server import Metrics
+from ciliate.node.progress import Progress
 
 
 class Answers(Protocol):

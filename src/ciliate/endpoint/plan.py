@@ -5,8 +5,8 @@ from typing import Final
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
-from ciliate.endpoint.model import Endpoint
 from ciliate.net.address import IPAddress, mac_octets, to_octets
+from ciliate.node.endpoint import Endpoint
 
 _NO_ADDRESS: Final = bytes(16)
 _NO_MAC: Final = bytes(6)

@@ -19,11 +19,11 @@ from ciliate.api.cilium_endpoint import (
 )
 from ciliate.api.metadata import ObjectMeta, OwnerReference
 from ciliate.api.resource import ObjectKey
-from ciliate.endpoint.model import Endpoint
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import IPAddress
+from ciliate.node.endpoint import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,78 +1,125 @@
-"""Whose an address is, cluster-wide: nodes, their pod CIDRs, and every pod. Pure."""
+"""The ipcache as it should be, kept up to date by what the watches tell.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import IntEnum
+A cluster has many pods and each tells of itself often: entries are computed once per object, when
+it changes, and a pass only puts them together.
+"""
 
-from ciliate.net.address import IPAddress, IPNetwork, host_network
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import chain
+from typing import Final
 
+from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
+from ciliate.api.resource import ObjectKey
+from ciliate.datapath import layout
+from ciliate.endpoint.plan import connected
+from ciliate.identity.address_owners import (
+    AddressOwner,
+    KnownNode,
+    KnownPod,
+    node_owners,
+    own_owners,
+    pod_owners,
+)
+from ciliate.net.address import IPAddress, IPNetwork, prefix_bits, to_octets
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.watches import Cluster, known_pod
 
-class Reserved(IntEnum):
-    """Identities that every cluster knows (Cilium's numbers; bpf/abi.h)."""
+_NO_ADDRESS: Final = bytes(16)
 
-    HOST = 1
-    WORLD = 2
-    INIT = 5
-    REMOTE_NODE = 6
+Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
+Owners = Mapping[IPNetwork, AddressOwner]
 
-
-@dataclass(frozen=True, slots=True)
-class KnownNode:
-    """What a CiliumNode tells: the node's own addresses and its pods' CIDRs."""
-
-    name: str
-    internal_ips: tuple[IPAddress, ...]
-    other_addresses: tuple[IPAddress, ...]  # External ones and the router's.
-    pod_cidrs: tuple[IPNetwork, ...]
-    is_local: bool
-    draining_cidrs: tuple[IPNetwork, ...] = ()  # Former ones, in which pods still live.
-
-    def node_ip(self, version: int) -> IPAddress | None:
-        """Return the node's first InternalIP of IP `version`, or None."""
-        return next((a for a in self.internal_ips if a.version == version), None)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownPod:
-    """What a CiliumEndpoint tells."""
-
-    addresses: tuple[IPAddress, ...]
-    identity: int
-    node: IPAddress | None
+#: Entries of one object; a tuple, because a dictionary of one entry weighs more than the entry.
+Part = tuple[tuple[layout.IpcacheKey, layout.IpcacheEntry], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class AddressOwner:
-    """Value of the ipcache: identity, node, and whether it is a pod's (never masqueraded to)."""
-
-    identity: int
-    node: IPAddress | None
-    is_pod: bool
-
-
-def node_owners(node: KnownNode) -> dict[IPNetwork, AddressOwner]:
-    """Return whose a node's addresses and its pods' CIDRs are.
-
-    A pod whose identity is not known yet has no entry of its own; its node's CIDR speaks for it.
-    """
-    identity = Reserved.HOST if node.is_local else Reserved.REMOTE_NODE
-    owners = {
-        cidr: AddressOwner(Reserved.WORLD, node.node_ip(cidr.version), is_pod=True)
-        for cidr in (*node.draining_cidrs, *node.pod_cidrs)
+def ipcache_entries(owners: Owners) -> dict[layout.IpcacheKey, layout.IpcacheEntry]:
+    """Return entries of the map `ipcache`."""
+    return {
+        layout.IpcacheKey(
+            prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
+        ): _entry(owner)
+        for prefix, owner in owners.items()
     }
-    for address in (*node.internal_ips, *node.other_addresses):
-        owner = AddressOwner(identity, node.node_ip(address.version), is_pod=False)
-        owners[host_network(address)] = owner
-    return owners
 
 
-def pod_owners(pod: KnownPod) -> dict[IPNetwork, AddressOwner]:
-    """Return whose a pod's addresses are."""
-    owner = AddressOwner(pod.identity, pod.node, is_pod=True)
-    return {host_network(address): owner for address in pod.addresses}
+@lru_cache(maxsize=4096)
+def _entry(owner: AddressOwner) -> layout.IpcacheEntry:
+    """Return the owner's entry: the same object for all pods of one identity on one node."""
+    return layout.IpcacheEntry(
+        identity=owner.identity,
+        flags=layout.IpcacheFlag.IPCACHE_CLUSTER if owner.is_pod else layout.IpcacheFlag(0),
+        node=_NO_ADDRESS if owner.node is None else to_octets(owner.node),
+    )
 
 
-def own_owners(addresses: Iterable[IPAddress]) -> dict[IPNetwork, AddressOwner]:
-    """Return whose this node's addresses are, also those that no CiliumNode names."""
-    owner = AddressOwner(Reserved.HOST, None, is_pod=False)
-    return {host_network(address): owner for address in addresses}
+class Ipcache:
+    """Whose each address of the cluster is; the last of nodes, pods, own pods, own addresses."""
+
+    def __init__(self, cluster: Cluster, *, node_ip: IPAddress) -> None:
+        self._cluster = cluster
+        self._node_ip = node_ip
+        self._of_nodes: dict[str, Part] = {}
+        self._of_pods: dict[ObjectKey, Part] = {}
+        cluster.known_nodes.add_listener(self._node_changed)
+        cluster.endpoints.add_listener(self._pod_changed)
+
+    def entries(
+        self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]
+    ) -> Entries | None:
+        """Return the map, or None while the watches have not listed."""
+        if not (self._cluster.nodes.has_synced and self._cluster.endpoints.has_synced):
+            return None
+        merged: dict[layout.IpcacheKey, layout.IpcacheEntry] = {}
+        for part in chain(self._of_nodes.values(), self._of_pods.values()):
+            merged.update(part)
+        for owners in self._own(own_pods, own_addresses):
+            merged.update(ipcache_entries(owners))
+        return merged
+
+    def pods(self) -> Iterator[tuple[ObjectKey, Part]]:
+        """Yield the entries of every pod that a CiliumEndpoint tells of."""
+        return iter(self._of_pods.items())
+
+    def pod(self, key: ObjectKey) -> Part:
+        """Return the entries of one pod; none when nothing is told of it."""
+        return self._of_pods.get(key, ())
+
+    def owners(
+        self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]
+    ) -> dict[IPNetwork, AddressOwner]:
+        """Return the same as values that people read: for `dbg ip list`."""
+        owners: dict[IPNetwork, AddressOwner] = {}
+        for node in self._cluster.known_nodes:
+            owners.update(node_owners(node))
+        for endpoint in self._cluster.endpoints.objects.values():
+            known = known_pod(endpoint)
+            if known is not None:
+                owners.update(pod_owners(known))
+        for part in self._own(own_pods, own_addresses):
+            owners.update(part)
+        return owners
+
+    def _own(
+        self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]
+    ) -> Iterable[Owners]:
+        """What this node knows itself, before it is published."""
+        for endpoint in connected(own_pods):
+            if endpoint.state is EndpointState.READY:
+                yield pod_owners(KnownPod(endpoint.addresses, endpoint.identity, self._node_ip))
+        yield own_owners(own_addresses)
+
+    def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
+        if old is not None:
+            self._of_nodes.pop(old.name, None)
+        if new is not None:
+            self._of_nodes[new.name] = tuple(ipcache_entries(node_owners(new)).items())
+
+    def _pod_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
+        if old is not None:
+            self._of_pods.pop((old.metadata.namespace, old.metadata.name), None)
+        known = known_pod(new) if new is not None else None
+        if new is not None and known is not None:
+            key = (new.metadata.namespace, new.metadata.name)
+            self._of_pods[key] = tuple(ipcache_entries(pod_owners(known)).items())

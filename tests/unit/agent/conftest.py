@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from tests.unit.agent.attachment_node import Node
+from tests.unit.endpoint.attachment_node import Node
 
 
 @pytest.fixture

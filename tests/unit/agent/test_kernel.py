@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.unit.agent.cluster_tables import (
+from tests.unit.identity.identity_api import tell
+from tests.unit.node.cluster_tables import (
     NODE,
     NODE_IP,
     all_listed,
@@ -15,23 +16,22 @@ from tests.unit.agent.cluster_tables import (
     cilium_node,
     new_cluster,
 )
-from tests.unit.agent.endpoint_samples import endpoint
-from tests.unit.identity.identity_api import tell
+from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.agent import kernel
-from ciliate.agent.devices import DeviceWatch, NodeDevices
-from ciliate.agent.ipcache import Ipcache
 from ciliate.agent.kernel import DesiredState, NodeRouteTarget
-from ciliate.agent.strays import Strays
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.config.settings import parse_agent_settings
-from ciliate.endpoint.table import EndpointTable
+from ciliate.identity.ipcache import Ipcache
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import Link, LinkFlag, Route, RouteAnswer, RouteKind
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
+from ciliate.node.devices import DeviceWatch, NodeDevices
+from ciliate.node.endpoint_table import EndpointTable
 from ciliate.reconcile.reconciler import reconcile_once
 from ciliate.routing import target
+from ciliate.routing.displaced_pods import Strays
 
 ETH1 = 3
 SETTINGS = {

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import aiohttp
 
-from ciliate.agent.bootstrap import Progress
 from ciliate.agent.server import AgentServer
 from ciliate.metrics.family import Family
 from ciliate.metrics.server import Metrics
+from ciliate.node.progress import Progress
 
 
 class Nothing:

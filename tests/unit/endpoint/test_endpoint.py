@@ -9,13 +9,13 @@ import pytest
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath.layout import EndpointFlag, InterfaceFlag
-from ciliate.endpoint.errors import EndpointStateError
-from ciliate.endpoint.model import Endpoint
 from ciliate.endpoint.plan import endpoint_entries, interface_entries
 from ciliate.endpoint.publication import publications
-from ciliate.endpoint.store import EndpointStore
-from ciliate.endpoint.table import EndpointTable
 from ciliate.net.address import Mac, to_octets
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.endpoint_store import EndpointStore
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.errors import EndpointStateError
 
 NODE_IP = ip_address("192.168.10.100")
 

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 from itertools import islice
 
 from ciliate.config.label_filter import LabelFilter
-from ciliate.identity.ipcache import (
+from ciliate.identity.address_owners import (
     AddressOwner,
     KnownNode,
     KnownPod,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
 from ciliate.api.ipam_audit import Finding
+from ciliate.api.node_cidrs import NodeCIDRError, node_cidrs
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
 from ciliate.ipam.audit.evidence import cluster_error, cluster_warning, evidence, joined
 from ciliate.ipam.carving import Cidr
-from ciliate.ipam.node_source import NodeCIDRError, given_cidrs
 
 
 def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def _other_than_given(
 ) -> Iterator[Finding]:
     name = node.metadata.name
     try:
-        given = given_cidrs(kubernetes)
+        given = node_cidrs(kubernetes)
     except NodeCIDRError as error:
         yield cluster_error(
             "unreadable-cidr",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from ciliate.api.node_cidrs import NodeCIDR, node_cidrs
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PoolCIDRs
 from ciliate.cli.ipam.migration.model import ClusterState, NodeState
 from ciliate.config import values
@@ -10,7 +11,6 @@ from ciliate.config.keys import KEYS
 from ciliate.config.pool_words import read_pools
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.carving import Cidr
-from ciliate.ipam.node_source import GivenCIDR, given_cidrs
 from ciliate.net.address import IPNetwork, ip_network
 from ciliate.operator.ipam.settings import read_ranges
 
@@ -57,14 +57,14 @@ def _read(config: Mapping[str, str], name: str, reader: Callable[[str], T]) -> T
         ) from error
 
 
-def from_kubernetes(config: Mapping[str, str], node: NodeState) -> tuple[GivenCIDR, ...]:
+def from_kubernetes(config: Mapping[str, str], node: NodeState) -> tuple[NodeCIDR, ...]:
     """Return what Kubernetes gives the node, of the families that are on.
 
     Raises:
         NodeCIDRError: It cannot be read.
     """
     on = versions(config)
-    return tuple(each for each in given_cidrs(node.node) if each.cidr.version in on)
+    return tuple(each for each in node_cidrs(node.node) if each.cidr.version in on)
 
 
 def pools_to_be(

@@ -8,12 +8,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 from ciliate.api.cilium_node import DRAINING_ANNOTATION
+from ciliate.api.node_cidrs import NodeCIDRError
 from ciliate.cli.ipam.migration import pools as pool_facts
 from ciliate.cli.ipam.migration.model import ClusterState, NodeState, Problem
 from ciliate.config.settings import parse_agent_settings
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.carving import Cidr
-from ciliate.ipam.node_source import NodeCIDRError
 from ciliate.net.address import IPAddress, ip_address
 from ciliate.operator.ipam.settings import parse_ipam_settings, read_ranges
 

@@ -1,0 +1,221 @@
+"""What a previous life left: its endpoints; the rest is cleaned up.
+
+Truth is what stands in the kernel. A file whose interface stands is an endpoint that lives on; a
+file without interface belongs to a pod that went while the agent was away. An interface without a
+file that the datapath knows is a pod whose file was damaged: it goes on. One that it does not know
+belongs to an ADD that was never answered, and the runtime will ask anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.datapath import layout, maps
+from ciliate.datapath.bpf_map import open_pinned
+from ciliate.datapath.errors import DatapathError
+from ciliate.errors import CiliateError
+from ciliate.ipam.errors import IPAMError
+from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
+from ciliate.net.address import from_octets, host_network, mac_from_octets
+from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink
+from ciliate.node.context import Context
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.endpoint_store import EndpointStore
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.errors import EndpointStateError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What to do with what was found."""
+
+    keep: tuple[Endpoint, ...]
+    forget: tuple[Endpoint, ...]  # Their files and addresses.
+    nameless: frozenset[str]  # Interfaces that no file tells of.
+
+
+def plan_restoration(saved: Iterable[Endpoint], links: Sequence[ObservedPodLink]) -> Restoration:
+    """Return which endpoints live on, which are forgotten, which interfaces nobody knows."""
+    indexes = {link.name: link.ifindex for link in links}
+    keep: list[Endpoint] = []
+    forget: list[Endpoint] = []
+    for endpoint in saved:
+        lives = indexes.get(endpoint.host_name) == endpoint.ifindex
+        if lives and endpoint.state is not EndpointState.DISCONNECTING:
+            keep.append(endpoint)
+        else:
+            forget.append(endpoint)
+    kept_names = {endpoint.host_name for endpoint in keep}
+    return Restoration(
+        keep=tuple(keep),
+        forget=tuple(forget),
+        nameless=frozenset(indexes.keys() - kept_names),
+    )
+
+
+def remembered_by_kernel(
+    link: ObservedPodLink,
+    interfaces: Mapping[int, layout.Interface],
+    endpoints: Mapping[bytes, layout.Endpoint],
+) -> Endpoint | None:
+    """Return the endpoint behind an interface as the datapath knows it, or None.
+
+    For a pod whose file is damaged: it goes on, under no name, until the runtime's DEL, which
+    finds it by its interface.
+    """
+    held = interfaces.get(link.ifindex)
+    if held is None:
+        return None
+    octets = [address for address in (held.ipv6, held.ipv4) if any(address)]
+    entry = next((endpoints[o] for o in octets if o in endpoints), None)
+    if entry is None or entry.ifindex != link.ifindex:
+        return None
+    is_chained = bool(held.flags & layout.InterfaceFlag.INTERFACE_CHAINED)
+    return Endpoint(
+        id=held.endpoint_id,
+        container_id=f"unknown-{link.name}",
+        ifname="eth0",
+        netns="",
+        namespace="",
+        pod=link.name,
+        pod_uid="",
+        addresses=tuple(map(from_octets, octets)),
+        gateways=(),
+        host_name=link.name,
+        host_mac=mac_from_octets(entry.node_mac),  # A bridge's, if it is chained to one.
+        pod_mac=mac_from_octets(entry.mac),
+        ifindex=link.ifindex,
+        mtu=link.mtu,
+        route_mtu=link.mtu,
+        created=datetime.now(UTC),
+        identity=held.identity,
+        labels=(),
+        restored=True,
+        external_ipam=is_chained,
+        chained=is_chained,
+    )
+
+
+async def restore_endpoints(
+    context: Context, addresses: NodeAddresses, store: EndpointStore, table: EndpointTable
+) -> tuple[Endpoint, ...]:
+    """Take over the endpoints that live, clean up after the others; return those that live.
+
+    Must run before any address is given out.
+    """
+    saved = tuple(store.load())
+    memory = await asyncio.to_thread(_remembered, context)
+    chained = {endpoint.ifindex for endpoint in saved if endpoint.chained} | memory.chained
+    links = await context.links.observe(chained=chained)
+    found = plan_restoration(saved, links)
+    nameless = [link for link in links if link.name in found.nameless]
+    is_delegated = context.settings.ipam.mode == "delegated-plugin"
+    recalled = [
+        replace(endpoint, external_ipam=endpoint.external_ipam or is_delegated)
+        for endpoint in memory.recall(nameless)
+    ]
+    for endpoint in recalled:
+        _log.warning("interface %s has no file: its pod goes on unnamed", endpoint.host_name)
+        with _full_disk_told():
+            store.save(endpoint)
+    kept = (*found.keep, *recalled)
+    for endpoint in kept:
+        _retake(addresses, endpoint)
+        table.put(endpoint)
+    for endpoint in found.forget:
+        with _full_disk_told():
+            store.remove(endpoint.id)
+    stale = {
+        name
+        for name in found.nameless - {endpoint.host_name for endpoint in recalled}
+        if name.startswith(HOST_PREFIX)  # Another plugin's is that plugin's to remove.
+    }
+    await _remove_links(context, stale, is_first_life=store.is_new)
+    if kept:
+        _log.info("restored %d endpoints", len(kept))
+    return kept
+
+
+@contextmanager
+def _full_disk_told() -> Iterator[None]:
+    """Go on where a file cannot be changed: the next start finds what this one found."""
+    try:
+        yield
+    except EndpointStateError as error:
+        _log.warning("%s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What the pinned maps tell of a previous life; nothing in the first one."""
+
+    interfaces: Mapping[int, layout.Interface]
+    endpoints: Mapping[bytes, layout.Endpoint]
+
+    @property
+    def chained(self) -> set[int]:
+        """The interfaces that another plugin made."""
+        flag = layout.InterfaceFlag.INTERFACE_CHAINED
+        return {index for index, held in self.interfaces.items() if held.flags & flag}
+
+    def recall(self, links: Iterable[ObservedPodLink]) -> list[Endpoint]:
+        """Return the endpoints behind interfaces that no file tells of."""
+        recalled = (remembered_by_kernel(link, self.interfaces, self.endpoints) for link in links)
+        return [endpoint for endpoint in recalled if endpoint is not None]
+
+
+def _remembered(context: Context) -> _Memory:
+    """Read the pinned maps; blocking."""
+    root = Path(context.settings.kernel.bpf_root)
+    try:
+        with (
+            open_pinned(root, maps.INTERFACES) as interfaces,
+            open_pinned(root, maps.ENDPOINTS) as endpoints,
+        ):
+            return _Memory(dict(interfaces.items()), dict(endpoints.items()))
+    except DatapathError as error:  # The first life on this node, or maps of another layout.
+        _log.info("maps of a previous life: %s", error)
+        return _Memory({}, {})
+
+
+def _retake(addresses: NodeAddresses, endpoint: Endpoint) -> None:
+    """Take each address by itself: one that is taken must not cost the other its owner.
+
+    An address in no CIDR we know of is held by itself, so that the cluster hears of it.
+    """
+    if endpoint.external_ipam:
+        for address in endpoint.addresses:  # Another plugin's: ours gives it to nobody else.
+            addresses.reserve(address, endpoint.owner)
+        return
+    for address in endpoint.addresses:
+        try:
+            if addresses.find(address) is None:
+                addresses.hold(DEFAULT_POOL, (host_network(address),))
+            addresses.take((address,), endpoint.owner)
+        except IPAMError as error:
+            _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
+
+
+async def _remove_links(context: Context, names: set[str], *, is_first_life: bool) -> None:
+    """Remove interfaces of ADDs that were never answered."""
+    if not names:
+        return
+    if is_first_life:  # They are another plugin's, whose pods may be alive.
+        _log.warning("interfaces of another plugin are left alone: %s", ", ".join(sorted(names)))
+        return
+    _log.info("removing %d interfaces without an endpoint", len(names))
+    outcomes = await asyncio.gather(
+        *map(context.links.remove, sorted(names)), return_exceptions=True
+    )
+    for name, outcome in zip(sorted(names), outcomes, strict=True):
+        if isinstance(outcome, CiliateError):
+            _log.warning("interface %s stays: %s", name, outcome)
+        elif isinstance(outcome, BaseException):
+            raise outcome

@@ -1,0 +1,265 @@
+"""Where a pod's addresses come from: this node's own blocks, or another CNI plugin."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from ciliate.api.core import NAMESPACES, PODS, Pod
+from ciliate.api.metadata import ObjectMeta
+from ciliate.cni.errors import CniCode, CniError
+from ciliate.cni.request import Add, PodReference
+from ciliate.ipam.agent.pod_cidrs import PodCIDRs
+from ciliate.ipam.agent.pool_demand import PoolDemand
+from ciliate.ipam.demand import Pending
+from ciliate.ipam.errors import (
+    BlockExhaustedError,
+    IPAMError,
+    PoolExhaustedError,
+    PoolNotReadyError,
+)
+from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
+from ciliate.ipam.selection import select_pool
+from ciliate.kube.errors import KubeError
+from ciliate.net.address import IPAddress
+from ciliate.node.context import Context
+from ciliate.node.endpoint import Endpoint
+
+#: How long an ADD waits for a CIDR the node asked for. The plugin waits 90 s, a kubelet 120 s; one
+#: that asks again finds its place in the demand kept.
+CIDR_WAIT_S: Final = 20.0
+
+
+#: ADDs that may wait at one time: the CNI service has places for twice as many requests, and a DEL
+#: that frees an address must find one.
+WAITING_MAX: Final = 32
+
+
+_log = logging.getLogger(__name__)
+
+
+class AddressSource(Protocol):
+    """Gives addresses to pods and takes them back."""
+
+    #: Whether somebody else keeps the books: restarts neither take nor free these addresses.
+    external: bool
+
+    async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
+        """Return the pod's addresses, IPv6 first.
+
+        Raises:
+            CniError: There is none for it (now).
+        """
+        ...
+
+    def keep(self, endpoint: Endpoint) -> None:
+        """Keep addresses of another plugin's from our own pods until `release`."""
+        ...
+
+    async def release(self, endpoint: Endpoint) -> None:
+        """Free the addresses of an endpoint whose interface is gone.
+
+        Raises:
+            CiliateError: They stay taken; housekeeping tries again.
+        """
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Asking:
+    """An ADD that has no address yet."""
+
+    pod: PodReference
+    deleted: bool = False
+
+
+class OwnAddresses:
+    """Addresses out of this node's blocks: one of each family, of the pool the pod asks for."""
+
+    external = False
+
+    def __init__(
+        self,
+        context: Context,
+        addresses: NodeAddresses,
+        pod_cidrs: PodCIDRs,
+        demand: PoolDemand | None,
+    ) -> None:
+        self._context = context
+        self._addresses = addresses
+        self._pod_cidrs = pod_cidrs
+        self._demand = demand
+        self._pending = Pending()  # Where demand is nobody's: to be counted.
+        self._asking: set[_Asking] = set()
+        self._waiting = 0  # How many of those wait for something to come.
+        self._news = asyncio.Event()  # Something may be free now that was not.
+        addresses.listen(self._news.set)
+        context.cluster.pods.add_listener(self._pod_changed)
+
+    @property
+    def pending(self) -> dict[tuple[str, int], int]:
+        """How many pods wait for an address, by pool and IP version."""
+        if self._demand is not None:
+            return self._demand.pending
+        self._pending.expire(time.monotonic())
+        return self._pending.counts()
+
+    async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
+        """Return the pod's addresses, IPv6 first; waits for a CIDR that the node lacks.
+
+        Raises:
+            CniError: There is none for it (now); retryable.
+        """
+        owner = f"{request.pod.namespace}/{request.pod.name}"
+        deadline = time.monotonic() + CIDR_WAIT_S
+        asking = _Asking(request.pod)
+        self._asking.add(asking)
+        try:
+            pools = await self._choose_pools(request.pod)
+            while True:
+                try:
+                    addresses = self._addresses.allocate(owner, pools)
+                except (PoolNotReadyError, PoolExhaustedError, BlockExhaustedError) as error:
+                    if not await self._wait(asking, pools, error, deadline):
+                        raise
+                else:
+                    break
+        except (IPAMError, KubeError) as error:
+            raise CniError(CniCode.TRY_AGAIN_LATER, str(error), f"pod {owner}") from error
+        finally:
+            self._asking.remove(asking)
+            self._give_up_place(request.pod)
+        self._satisfied(owner)
+        return addresses
+
+    async def _wait(
+        self, asking: _Asking, pools: dict[int, str], error: IPAMError, deadline: float
+    ) -> bool:
+        """Wait until an address may be free; False when that cannot be expected (any more).
+
+        Raises:
+            CniError: The time is over, with the reason; or the pod was deleted.
+        """
+        owner = f"{asking.pod.namespace}/{asking.pod.name}"
+        self._refuse_deleted(asking)
+        self._unmet(pools, owner)
+        if self._demand is None and not isinstance(error, PoolNotReadyError):
+            return False  # The one CIDR is full, and stays the one.
+        if self._waiting >= WAITING_MAX:
+            return False
+        self._news.clear()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0)):
+                await self._news.wait()
+        except TimeoutError:
+            why = self._pod_cidrs.missing_of(pools)
+            if not why and self._demand is not None and self._pod_cidrs.refusal:
+                why = f"the operator says: {self._pod_cidrs.refusal}"
+            if why:
+                raise CniError(
+                    CniCode.TRY_AGAIN_LATER, f"{error}: {why}", f"pod {owner}"
+                ) from error
+            return False
+        finally:
+            self._waiting -= 1
+        self._refuse_deleted(asking)
+        return True
+
+    @staticmethod
+    def _refuse_deleted(asking: _Asking) -> None:
+        """Its DEL, and the next pod of its name, need not wait until the time is over."""
+        if asking.deleted:
+            owner = f"{asking.pod.namespace}/{asking.pod.name}"
+            problem = f"pod {owner} was deleted while it waited for an address"
+            raise CniError(CniCode.TRY_AGAIN_LATER, problem, f"pod {owner}")
+
+    def _unmet(self, pools: dict[int, str], owner: str) -> None:
+        for version, pool in pools.items():
+            if self._demand is not None:
+                self._demand.unmet(pool, version, owner)
+            else:
+                self._pending.add(pool, version, owner, time.monotonic())
+
+    def _satisfied(self, owner: str) -> None:
+        """Its pod got its addresses, or is gone and needs none."""
+        if self._demand is not None:
+            self._demand.satisfied(owner)
+        else:
+            self._pending.clear_owner(owner)
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """A deleted pod needs no address any more: its ADD ends, and its demand goes with it."""
+        if old is None or new is not None:
+            return
+        meta = old.metadata
+        for asking in self._asking:
+            if asking.pod in (
+                PodReference(meta.namespace, meta.name, meta.uid),
+                PodReference(meta.namespace, meta.name),
+            ):
+                asking.deleted = True
+                self._news.set()
+        self._satisfied(f"{meta.namespace}/{meta.name}")
+
+    def _give_up_place(self, pod: PodReference) -> None:
+        """Forget the demand of a pod that was deleted while it waited: nobody asks again."""
+        if self._context.cluster.pods.get(pod.name, pod.namespace) is None:
+            self._satisfied(f"{pod.namespace}/{pod.name}")
+
+    def keep(self, endpoint: Endpoint) -> None:
+        """Keep addresses of another plugin's from our own pods: its range may overlap ours."""
+        if not endpoint.external_ipam:
+            return
+        for address in endpoint.addresses:
+            holder = self._addresses.reserve(address, endpoint.owner)
+            if holder is not None:
+                _log.error(
+                    "address %s is used twice: by %s and by %s, to which another plugin gave it",
+                    address,
+                    holder,
+                    endpoint.owner,
+                )
+
+    async def release(self, endpoint: Endpoint) -> None:
+        """Free the endpoint's addresses; those of another plugin are kept from pods no longer."""
+        if endpoint.external_ipam:
+            for address in endpoint.addresses:
+                self._addresses.unreserve(address, endpoint.owner)
+        else:
+            self._addresses.release(endpoint.addresses)
+        self._news.set()
+        if self._demand is not None:
+            self._demand.freed()
+
+    async def _choose_pools(self, pod: PodReference) -> dict[int, str]:
+        """Return the pool of each family; annotations and selectors count in multi-pool alone."""
+        pools = self._context.cluster.pools
+        if pools is None:
+            return dict.fromkeys(self._addresses.versions, DEFAULT_POOL)
+        metadata = await self._pod_metadata(pod)
+        namespace = self._context.cluster.namespaces.get(pod.namespace)
+        if namespace is None:
+            namespace = await self._context.client.get(NAMESPACES, pod.namespace)
+        known = {item.metadata.name: item for item in pools.objects.values()}
+        return {
+            version: select_pool(
+                version,
+                f"{pod.namespace}/{pod.name}",
+                pod=metadata,
+                namespace=namespace.metadata,
+                pools=known,
+                default_pool=self._context.settings.ipam.default_pool,
+                synced=pools.has_synced,
+            )
+            for version in self._addresses.versions
+        }
+
+    async def _pod_metadata(self, pod: PodReference) -> ObjectMeta:
+        """Return what the pod says of itself: from the watch, or asked for where it lags behind."""
+        known = self._context.cluster.pods.get(pod.name, pod.namespace)
+        if known is not None and pod.uid in ("", known.metadata.uid):
+            return known.metadata
+        found = await self._context.client.get(PODS, pod.name, namespace=pod.namespace)
+        return found.metadata

@@ -1,0 +1,130 @@
+"""Whether allocator, kernel and API agree about this node's addresses: looked at all the time.
+
+What a look finds is dated, so that a question is answered with how long a disagreement has lasted.
+A look costs one netlink dump and two map dumps; the pods' own namespaces are entered only when
+somebody asks.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from ciliate.api.ipam_audit import CheckReport, CheckRequest
+from ciliate.errors import CiliateError
+from ciliate.ipam.agent.report import held_cidrs
+from ciliate.ipam.agent.snapshot import Witnesses
+from ciliate.ipam.audit.first_seen import Aged, FirstSeen
+from ciliate.ipam.audit.node import audit_node
+from ciliate.ipam.audit.witnesses import NodeWitnesses
+from ciliate.reconcile.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+#: Between two looks: a disagreement's age is known to this.
+LOOK_S: Final = 15.0
+
+#: A question waits at most so long for disagreements to settle, whatever it asks for.
+GRACE_S_MAX: Final = 60.0
+
+#: How long a watch may be between its end and its next beginning.
+_WATCH_PAUSE_S: Final = 2.0
+_WATCH_LOOK_S: Final = 0.05
+
+#: Seen only by looks that enter the pods' namespaces.
+_INSIDE: Final = "pod-side-differs"
+
+
+class IpamCheck:
+    """Looks, and remembers since when what it saw was so."""
+
+    def __init__(
+        self,
+        witnesses: Witnesses,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        watch_pause_s: float = _WATCH_PAUSE_S,
+    ) -> None:
+        self.status = RunStatus("check-addresses")
+        self._witnesses = witnesses
+        self._clock = clock
+        self._watch_pause_s = watch_pause_s
+        self._first_seen = FirstSeen()
+        self._first_seen_inside = FirstSeen()
+        self._looking = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Look every few seconds, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except CiliateError as error:
+                self.status.failed(str(error))
+                _log.warning("checking addresses: %s", error)
+            else:
+                self.status.succeeded()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> tuple[Aged, ...]:
+        """Return what does not agree now, with ages.
+
+        Raises:
+            CiliateError: The kernel cannot be asked.
+        """
+        _, aged = await self._look(inside=False)
+        return aged
+
+    async def check(self, request: CheckRequest) -> CheckReport:
+        """Return what has not agreed for the grace time; waits for what is younger to settle.
+
+        Raises:
+            CiliateError: The kernel cannot be asked.
+        """
+        grace_s = min(request.grace_s, GRACE_S_MAX)
+        await self._api_is_back()
+        seen, aged = await self._look(inside=True)
+        ages = [each.age_s for each in aged if each.age_s < grace_s]
+        if ages:
+            await asyncio.sleep(grace_s - min(ages))
+            seen, aged = await self._look(inside=True)
+        now = datetime.now(UTC)
+        ripe = [each for each in aged if each.age_s >= grace_s]
+        return CheckReport(
+            node=seen.node,
+            now=now,
+            findings=tuple(each.dated(now) for each in ripe),
+            young=len(aged) - len(ripe),
+            addresses=len(seen.allocator),
+            endpoints=len(seen.endpoints),
+            waiting=self._witnesses.ipam.pod_cidrs.missing(),
+            cidrs=held_cidrs(self._witnesses.ipam),
+            api_problem=self._witnesses.api_problem,
+        )
+
+    async def _api_is_back(self) -> None:
+        """Wait for watches that the server ended and that are about to be opened again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._watch_pause_s):
+                while self._witnesses.api_problem:  # noqa: ASYNC110 - informers tell nobody.
+                    await asyncio.sleep(_WATCH_LOOK_S)
+
+    async def _look(self, *, inside: bool) -> tuple[NodeWitnesses, tuple[Aged, ...]]:
+        async with self._looking:
+            seen = await self._witnesses.gather(inside=inside)
+            now_s = self._clock()
+            found = audit_node(seen)
+            if (
+                self._witnesses.api_problem
+            ):  # Its last words may be old: nothing follows from them.
+                found = tuple(
+                    each for each in found if all(said.source != "api" for said in each.evidence)
+                )
+            aged = self._first_seen.note((f for f in found if f.kind != _INSIDE), now_s)
+            if inside:
+                aged += self._first_seen_inside.note(
+                    (f for f in found if f.kind == _INSIDE), now_s
+                )
+            return seen, aged

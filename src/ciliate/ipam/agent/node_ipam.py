@@ -1,0 +1,151 @@
+"""Address management of this node, put together: blocks, their sources, the router, demand.
+
+In the order of a start: what may be held is recalled, the pods that live take their addresses, the
+cluster is told which former CIDRs they are in, and only then is a CIDR to give addresses out of
+waited for. The same CiliumNode reconciler goes on afterwards.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ciliate.identity.ipcache import Ipcache
+from ciliate.ipam.agent.address_source import OwnAddresses
+from ciliate.ipam.agent.cilium_node import (
+    CiliumNodeTarget,
+    NodePublication,
+    OwnCIDRs,
+    boot_id,
+    node_publication,
+)
+from ciliate.ipam.agent.foreign_pods import ForeignPods
+from ciliate.ipam.agent.pod_cidrs import CIDRFile, PodCIDRs
+from ciliate.ipam.agent.pool_demand import PoolDemand
+from ciliate.ipam.agent.router import Router
+from ciliate.ipam.node import NodeAddresses
+from ciliate.node.context import Context
+from ciliate.node.own_node import latest_own_node
+from ciliate.node.progress import Progress
+from ciliate.reconcile.reconciler import Reconciler
+
+#: A node begins to give addresses at a random place of its block; this many places.
+_STARTS: Final = 1 << 16
+
+#: How often idle CIDRs are looked for when nothing happens: demand of pods that gave up expires.
+_IDLE_LOOK_S: Final = 60.0
+
+_NODE_IP_OWNER: Final = "node-ip (excluded)"
+
+AnyReconciler = Reconciler[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIPAM:
+    """The parts that know this node's addresses."""
+
+    context: Context
+    ipcache: Ipcache
+    addresses: NodeAddresses
+    pod_cidrs: PodCIDRs
+    demand: PoolDemand | None  # Multi-pool's.
+    router: Router
+    source: OwnAddresses
+    announcement: AnyReconciler
+
+    @classmethod
+    def make(cls, context: Context, ipcache: Ipcache) -> "NodeIPAM":
+        """Wire the parts; nothing is read or written yet."""
+        settings, cluster, own = context.settings.ipam, context.cluster, context.own
+        addresses = NodeAddresses(
+            settings.versions, start=lambda: random.randrange(_STARTS), edges=cluster.pool_edges
+        )
+        for address in own.internal_ips:
+            addresses.reserve(address, _NODE_IP_OWNER)
+        file = CIDRFile(context.paths.state / "pod-cidrs.json")
+        pod_cidrs = PodCIDRs(settings, own, cluster, addresses, file)
+        demand = None
+        if settings.mode == "multi-pool":
+            demand = PoolDemand(settings, addresses, pod_cidrs)
+        router = Router(settings, cluster, addresses, context.rtnl)
+        own_cidrs = OwnCIDRs(settings.mode, cluster.nodes, addresses, demand, pod_cidrs.of_node)
+        return cls(
+            context,
+            ipcache,
+            addresses,
+            pod_cidrs,
+            demand,
+            router,
+            OwnAddresses(context, addresses, pod_cidrs, demand),
+            _announcement(context, router, own_cidrs),
+        )
+
+    async def recall(self) -> None:
+        """Hold what may have pods in it; who restores them takes their addresses next."""
+        cluster = self.context.cluster
+        await cluster.nodes.synced()
+        await cluster.endpoints.synced()
+        if cluster.pools is not None:
+            await cluster.pools.synced()
+        self.pod_cidrs.recall()
+
+    async def start(self, progress: Progress) -> None:
+        """Tell the cluster what this node holds and needs; wait until it can give addresses.
+
+        Raises:
+            CiliateError: The router has no address.
+        """
+        cluster, node_ip = self.context.cluster, self.context.own.internal_ips[0]
+        ForeignPods(cluster, self.ipcache, self.addresses, node_ip=node_ip).follow()
+        self.pod_cidrs.follow()
+        wake = self.announcement.wake
+        self.addresses.listen(wake)
+        self.router.listen(wake)
+        self.context.cluster.own_node.add_listener(lambda _old, _new: wake())
+        self.context.cluster.nodes.add_listener(lambda _old, _new: wake())
+        if self.demand is not None:
+            self.demand.listen(wake)
+            self.addresses.listen(self.demand.freed)  # What came too late may be idle at once.
+            self.context.tasks.create_task(self._close_idle(self.demand))
+        self.context.tasks.create_task(self.announcement.run())
+        await self.pod_cidrs.ready(progress)
+        await self.router.choose(self.context.own.name)
+        wake()
+
+    async def _close_idle(self, demand: PoolDemand) -> None:
+        """Give CIDRs back that were not used for a while, until cancelled."""
+        woken = asyncio.Event()
+        demand.listen(woken.set)
+        while True:
+            due_s = demand.close_idle()
+            woken.clear()
+            try:
+                async with asyncio.timeout(_IDLE_LOOK_S if due_s is None else due_s):
+                    await woken.wait()
+            except TimeoutError:
+                continue
+
+
+def _announcement(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyReconciler:
+    """Return the reconciler of this node's CiliumNode."""
+    own, cluster = context.own, context.cluster
+    boot = boot_id()
+
+    def own_publication() -> dict[str, NodePublication]:
+        """Labels and addresses follow the Node."""
+        known = latest_own_node(cluster.own_node.get(own.name), own)
+        if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
+            known = replace(known, internal_ips=own.internal_ips)
+        told = own_cidrs.complete(own.name, node_publication(known, router.current, boot=boot))
+        if not router.current:  # Not chosen yet: the one that is published stays.
+            told = replace(told, addresses=(*told.addresses, *_published_router(context)))
+        return {own.name: told}
+
+    target = CiliumNodeTarget(context.client, cluster.nodes, own.name, context.settings.ipam.mode)
+    return Reconciler(target, own_publication)
+
+
+def _published_router(context: Context) -> tuple[Any, ...]:
+    found = context.cluster.nodes.get(context.own.name)
+    addresses = found.spec.addresses if found is not None else ()
+    return tuple(address for address in addresses if address.type == "CiliumInternalIP")

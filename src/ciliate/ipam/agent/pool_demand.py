@@ -1,0 +1,122 @@
+"""What this node asks of the pools, and which CIDRs it gives back (multi-pool).
+
+More is asked for at once; less only after a CIDR was unused for a while, so that a pod that is
+replaced does not cost a CIDR (reference/ipam.md, 5.3 and 5.5).
+"""
+
+import time
+from collections.abc import Callable
+
+from ciliate.api.cilium_node import PoolDemand as Needed
+from ciliate.api.cilium_node import RequestedPool
+from ciliate.config.settings import IPAMSettings
+from ciliate.ipam.agent.pod_cidrs import PodCIDRs
+from ciliate.ipam.demand import HeldCIDR, Pending, needed, releasable
+from ciliate.ipam.node import NodeAddresses
+from ciliate.net.address import IPNetwork
+
+
+class PoolDemand:
+    """Demand by pool and family; `listen` tells when it changed."""
+
+    def __init__(
+        self,
+        settings: IPAMSettings,
+        addresses: NodeAddresses,
+        pod_cidrs: PodCIDRs,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._addresses = addresses
+        self._pod_cidrs = pod_cidrs
+        self._clock = clock
+        self._pending = Pending()
+        self._idle_since: dict[IPNetwork, float] = {}
+        self._told: tuple[RequestedPool, ...] = ()
+        self._listeners: list[Callable[[], None]] = []
+
+    @property
+    def pending(self) -> dict[tuple[str, int], int]:
+        """How many pods wait, by pool and IP version."""
+        return self._pending.counts()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when more or less is needed, or a CIDR became idle."""
+        self._listeners.append(listener)
+
+    def unmet(self, pool: str, version: int, owner: str) -> None:
+        """A pod found no address."""
+        self._pending.add(pool, version, owner, self._clock())
+        self._tell()
+
+    def satisfied(self, owner: str) -> None:
+        """A pod got its addresses, or is gone and needs none."""
+        self._pending.clear_owner(owner)
+        self._tell()
+
+    def freed(self) -> None:
+        """A pod's addresses are free again."""
+        self._tell()
+
+    def requested(self) -> tuple[RequestedPool, ...]:
+        """Return the demand as the CiliumNode says it: pools sorted by name, none of zero."""
+        self._pending.expire(self._clock())
+        pools = {pool for pool, count in self._settings.pre_allocation.items() if count}
+        pools |= {self._settings.own_pool}
+        pools |= {pool for pool, _ in self._pending.counts()}
+        pools |= {held.pool for held in self._addresses.held if not held.draining}
+        found = []
+        for pool in sorted(pools):
+            counts = {v: self._needed(pool, v) for v in self._addresses.versions}
+            if any(counts.values()):
+                demand = Needed(ipv4_addrs=counts.get(4, 0), ipv6_addrs=counts.get(6, 0))
+                found.append(RequestedPool(pool=pool, needed=demand))
+        return tuple(found)
+
+    def _needed(self, pool: str, version: int) -> int:
+        in_use = sum(
+            held.in_use
+            for held in self._addresses.held
+            if held.pool == pool and held.cidr.version == version and not held.draining
+        )
+        reserve = self._settings.pre_allocation.get(pool, 0)
+        wanted = needed(in_use + self._pending.count(pool, version), reserve)
+        return max(wanted, 1) if pool == self._settings.own_pool else wanted  # The router's.
+
+    def close_idle(self) -> float | None:
+        """Give up CIDRs that were idle for long enough; return in how many seconds more may be."""
+        now_s, due = self._clock(), None
+        idle = set(self._idle())
+        self._idle_since = {cidr: self._idle_since.get(cidr, now_s) for cidr in idle}
+        ripe = {
+            cidr
+            for cidr, since in self._idle_since.items()
+            if now_s - since >= self._settings.release_after_s
+        }
+        waiting = [since for cidr, since in self._idle_since.items() if cidr not in ripe]
+        if waiting:
+            due = min(waiting) + self._settings.release_after_s - now_s
+        if ripe:
+            self._pod_cidrs.close(ripe)
+        return due
+
+    def _idle(self) -> list[IPNetwork]:
+        current = [held for held in self._addresses.held if not held.draining]
+        kinds = dict.fromkeys((held.pool, held.cidr.version) for held in current)
+        found: list[IPNetwork] = []
+        for pool, version in kinds:
+            blocks = [
+                HeldCIDR(held.cidr, held.in_use, held.block.usable - held.kept)
+                for held in current
+                if (held.pool, held.cidr.version) == (pool, version)
+            ]
+            found += releasable(blocks, self._needed(pool, version))
+        return found
+
+    def _tell(self) -> None:
+        wanted = self.requested()
+        if wanted != self._told or self._idle():
+            self._told = wanted
+            for listener in self._listeners:
+                listener()

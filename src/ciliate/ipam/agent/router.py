@@ -1,0 +1,235 @@
+"""The router's addresses: one of each family on `cilium_host`, the gateway of every pod.
+
+A restart keeps them (reference/ipam.md, 4.2). When the node's CIDR changes the router moves to the
+new one, so that the old one can drain; pods keep the gateway they were given, and the old address
+stays on `cilium_host` as long as its CIDR, for connections that began with it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+
+from ciliate.config.settings import IPAMSettings
+from ciliate.errors import CiliateError
+from ciliate.ipam.errors import IPAMError, PoolNotReadyError
+from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
+from ciliate.net.address import IPAddress, ip_address
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
+from ciliate.node.watches import Cluster
+from ciliate.reconcile.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S = 5.0
+
+
+class Router:
+    """Which addresses the router has; `follow` keeps them inside the node's current CIDRs."""
+
+    def __init__(
+        self, settings: IPAMSettings, cluster: Cluster, addresses: NodeAddresses, rtnl: Rtnetlink
+    ) -> None:
+        self.status = RunStatus("sync-router-addresses")
+        self._settings = settings
+        self._cluster = cluster
+        self._addresses = addresses
+        self._rtnl = rtnl
+        self._fixed = {4: settings.router_ipv4, 6: settings.router_ipv6}
+        self._current: dict[int, IPAddress] = {}
+        self._former: list[IPAddress] = []
+        self._told: tuple[IPAddress, ...] = ()
+        self._unset: set[int] = set()  # Families that wait for the node's first CIDR.
+        self._woken = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+        addresses.listen(self._cidrs_changed)
+
+    @property
+    def current(self) -> tuple[IPAddress, ...]:
+        """The gateways of pods that come now, IPv4 first."""
+        return tuple(self._current[version] for version in sorted(self._current))
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever `current` changed."""
+        self._listeners.append(listener)
+
+    async def choose(self, node_name: str) -> None:
+        """Take the addresses: as set, as they were, as published, or new ones.
+
+        A family that the node has no CIDR of yet gets its address with the first one.
+
+        Raises:
+            IPAMError: The node has no address left to give.
+        """
+        earlier = (
+            *await observe_router_addresses(self._rtnl),
+            *self._published(node_name),
+        )
+        for version in self._addresses.versions:
+            fixed = self._fixed[version]
+            if fixed is not None:
+                self._addresses.reserve(fixed, ROUTER_OWNER)
+                self._current[version] = fixed
+            else:
+                self._choose(version, [a for a in earlier if a.version == version])
+        self._keep([a for a in earlier if a not in self.current])
+        self._told = self.current
+
+    def _choose(self, version: int, earlier: Sequence[IPAddress]) -> None:
+        for address in earlier:
+            held = self._addresses.find(address)
+            if held is None or held.draining:
+                continue
+            try:
+                self._addresses.take((address,), ROUTER_OWNER)
+            except IPAMError as error:
+                _log.warning("the router cannot keep %s: %s", address, error)
+            else:
+                self._current[version] = address
+                return
+        if earlier:
+            _log.info("the router leaves %s, which is in no current CIDR", earlier[0])
+        try:
+            self._current[version] = self._allocate(version)
+        except IPAMError as error:
+            if not earlier:
+                if not isinstance(error, PoolNotReadyError):
+                    raise
+                _log.info("the router has no IPv%d address yet: %s", version, error)
+                self._unset.add(version)
+                return
+            # Until there is a current CIDR again; a pod must not get it if that is the former one.
+            self._current[version] = earlier[0]
+            self._addresses.reserve(earlier[0], ROUTER_OWNER)
+
+    def _cidrs_changed(self) -> None:
+        # At once: a pod that takes an address of the first CIDR finds its gateway.
+        with contextlib.suppress(IPAMError):  # Whoever follows tries again, and tells.
+            self._fill()
+        self._woken.set()
+
+    def _fill(self) -> None:
+        """Take an address of each family that waits for one and has a CIDR by now."""
+        for version in sorted(self._unset):
+            if self._addresses.usage(self._settings.own_pool, version).usable:
+                self._current[version] = self._allocate(version)
+                self._unset.remove(version)
+                _log.info("router: %s", self._current[version])
+
+    def _allocate(self, version: int) -> IPAddress:
+        return self._addresses.allocate_one(ROUTER_OWNER, self._settings.own_pool, version)
+
+    def _keep(self, former: Sequence[IPAddress]) -> None:
+        """Go on bearing those of the `former` addresses whose CIDR drains; no pod gets them."""
+        kept = []
+        for address in dict.fromkeys(former):
+            held = self._addresses.find(address)
+            if held is not None and held.draining:
+                self._addresses.reserve(address, ROUTER_OWNER)
+                kept.append(address)
+        for address in self._former:
+            if address not in kept and address not in self.current:
+                self._addresses.unreserve(address, ROUTER_OWNER)
+        self._former = kept
+
+    async def ensure_link(self, mtu: int) -> None:
+        """Make `cilium_host` bear the addresses.
+
+        Raises:
+            NetlinkError: Names step, object and errno.
+        """
+        await ensure_router_link(
+            self._rtnl, RouterLink(mtu=mtu, addresses=(*self.current, *self._former))
+        )
+
+    async def follow(self, mtu: Callable[[], int]) -> None:
+        """Move when the node's CIDRs change, until cancelled."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                try:
+                    self._move()
+                finally:  # Also when one family could not: another may have.
+                    await self._settle(mtu())
+            except CiliateError as error:
+                self.status.failed(str(error))
+                _log.warning("router: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                self._woken.set()
+                continue
+            self.status.succeeded()
+
+    async def _settle(self, mtu: int) -> None:
+        """Bear what the router has now, then tell of it."""
+        await self.ensure_link(mtu)
+        if self.current != self._told:
+            self._told = self.current
+            for listener in self._listeners:
+                listener()
+
+    def _move(self) -> None:
+        """Leave addresses whose CIDR is not current any more, where another one is.
+
+        Raises:
+            IPAMError: One family has no address left: none moves.
+        """
+        self._fill()
+        for version, address in self._next().items():
+            former, self._current[version] = self._current[version], address
+            _log.info("router: %s after %s", address, former)
+            # If it was only kept: whoever bears it tells.
+            self._addresses.unreserve(former, ROUTER_OWNER)
+            if self._addresses.owner(former) == ROUTER_OWNER:
+                self._addresses.release((former,))
+            self._former.append(former)
+        self._keep([a for a in self._former if a not in self.current])
+
+    def _next(self) -> dict[int, IPAddress]:
+        """Take the addresses to move to, by IP version: all that are due, or none."""
+        taken: dict[int, IPAddress] = {}
+        try:
+            for version in self._due():
+                taken[version] = self._return(version) or self._allocate(version)
+        except IPAMError:
+            self._addresses.release(taken.values())
+            for address in taken.values():
+                if address in self._former:  # Still borne.
+                    self._addresses.reserve(address, ROUTER_OWNER)
+            raise
+        return taken
+
+    def _due(self) -> list[int]:
+        """Return the families whose address is in no current CIDR, while there is one."""
+        due = []
+        for version, address in self._current.items():
+            held = self._addresses.find(address)
+            if self._fixed[version] is not None or (held is not None and not held.draining):
+                continue
+            if self._addresses.usage(self._settings.own_pool, version).usable:
+                due.append(version)
+        return due
+
+    def _return(self, version: int) -> IPAddress | None:
+        """Take a former address whose CIDR is current again, if nobody else has it."""
+        for address in self._former:
+            held = self._addresses.find(address)
+            if address.version == version and held is not None and not held.draining:
+                self._addresses.unreserve(address, ROUTER_OWNER)
+                try:
+                    self._addresses.take((address,), ROUTER_OWNER)
+                except IPAMError as error:
+                    _log.warning("the router cannot take %s back: %s", address, error)
+                    continue
+                return address
+        return None
+
+    def _published(self, node_name: str) -> tuple[IPAddress, ...]:
+        node = self._cluster.nodes.get(node_name)
+        texts = [a.ip for a in node.spec.addresses if a.type == "CiliumInternalIP"] if node else []
+        try:
+            return tuple(map(ip_address, texts))
+        except ValueError as error:
+            _log.warning("CiliumNode %s: router address: %s", node_name, error)
+            return ()

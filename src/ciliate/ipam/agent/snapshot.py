@@ -1,0 +1,177 @@
+"""What allocator, kernel and API say about this node's addresses, gathered for `ipam.audit`.
+
+The kernel is asked first: whatever changes meanwhile is then newer in our own tables. None of it is
+one moment, so a disagreement counts only when it lasts (`ipam_check`).
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
+from ciliate.api.core import Pod
+from ciliate.datapath import layout, maps
+from ciliate.datapath.datapath import Datapath
+from ciliate.endpoint.expected_link import expected_link
+from ciliate.errors import CiliateError
+from ciliate.ipam.agent.node_ipam import NodeIPAM
+from ciliate.ipam.audit.witnesses import (
+    Held,
+    Interface,
+    KnownPod,
+    LocalEndpoint,
+    MapEntry,
+    NodeWitnesses,
+    PodKey,
+)
+from ciliate.net.address import IPAddress, from_octets, ip_address
+from ciliate.netlink.router import observe_router_addresses
+from ciliate.node.context import Context
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.endpoint_table import EndpointTable
+
+_ENDED = ("Succeeded", "Failed")
+
+Maps = tuple[dict[bytes, layout.Endpoint], dict[int, layout.Interface]]
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Where the tables come from."""
+
+    context: Context
+    ipam: NodeIPAM
+    table: EndpointTable
+    datapath: Datapath
+
+    async def gather(self, *, inside: bool) -> NodeWitnesses:
+        """Return what everybody says; `inside` enters the pods' namespaces too.
+
+        Raises:
+            CiliateError: The kernel cannot be asked.
+        """
+        links = await self.context.links.observe()
+        router_link = await observe_router_addresses(self.context.rtnl)
+        delivered, sources = await asyncio.to_thread(self._maps)
+        differing = await self._inside() if inside else {}
+        endpoints = tuple(self.table)
+        return NodeWitnesses(
+            node=self.context.own.name,
+            allocator=tuple(
+                Held(
+                    address,
+                    owner,
+                    held.pool,
+                    held.cidr,
+                    self.ipam.addresses.is_reserved(address),
+                )
+                for address, owner, held in self.ipam.addresses.allocations()
+            ),
+            endpoints=tuple(map(_local, endpoints)),
+            leaving=frozenset(e.id for e in endpoints if e.state is EndpointState.DISCONNECTING),
+            interfaces=tuple(
+                Interface(link.name, link.ifindex, link.is_up, link.addresses) for link in links
+            ),
+            delivered={
+                from_octets(octets): MapEntry(entry.endpoint_id, entry.ifindex)
+                for octets, entry in delivered.items()
+                if not entry.flags & layout.EndpointFlag.ENDPOINT_HOST
+            },
+            sources={
+                index: tuple(from_octets(o) for o in (entry.ipv4, entry.ipv6) if any(o))
+                for index, entry in sources.items()
+            },
+            inside=differing,
+            pods=self._pods(),
+            published=self._published(),
+            router=self.ipam.router.current,
+            router_link=router_link,
+        )
+
+    @property
+    def api_problem(self) -> str:
+        """Why the API's words may be old; empty when they are fresh."""
+        cluster = self.context.cluster
+        for informer in (cluster.pods, cluster.endpoints):
+            if not informer.has_synced or not informer.connected:
+                return str(informer.last_error or f"{informer.name}: its watch has ended")
+        return ""
+
+    def _maps(self) -> Maps:
+        """Read the pinned maps; blocking."""
+        with (
+            self.datapath.opened(maps.ENDPOINTS) as endpoints,
+            self.datapath.opened(maps.INTERFACES) as interfaces,
+        ):
+            return dict(endpoints.items()), dict(interfaces.items())
+
+    async def _inside(self) -> dict[int, str]:
+        """Return what pods' own namespaces lack, by endpoint; those that say nothing are right."""
+        looked_at = [
+            endpoint
+            for endpoint in self.table
+            if endpoint.netns
+            and not endpoint.chained
+            and endpoint.state is not EndpointState.DISCONNECTING
+        ]
+        outcomes = await asyncio.gather(
+            *(self.context.links.check(expected_link(endpoint)) for endpoint in looked_at),
+            return_exceptions=True,
+        )
+        found = {}
+        for endpoint, outcome in zip(looked_at, outcomes, strict=True):
+            if isinstance(outcome, CiliateError):
+                found[endpoint.id] = str(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        return found
+
+    def _pods(self) -> Mapping[PodKey, KnownPod]:
+        found = {}
+        for pod in self.context.cluster.pods.objects.values():
+            if not pod.spec.host_network and pod.status.phase not in _ENDED:
+                key = pod.metadata.namespace, pod.metadata.name
+                leaving = pod.metadata.deletion_timestamp is not None
+                found[key] = KnownPod(key, _pod_addresses(pod), leaving)
+        return found
+
+    def _published(self) -> Mapping[PodKey, tuple[IPAddress, ...]]:
+        own = {str(address) for address in self.context.own.internal_ips}
+        return {
+            (endpoint.metadata.namespace, endpoint.metadata.name): published_addresses(endpoint)
+            for endpoint in self.context.cluster.endpoints.objects.values()
+            if endpoint.status.networking is not None and endpoint.status.networking.node in own
+        }
+
+
+def published_addresses(endpoint: CiliumEndpoint) -> tuple[IPAddress, ...]:
+    """Return the addresses of a CiliumEndpoint; what is none is left out."""
+    networking = endpoint.status.networking
+    pairs = networking.addressing if networking is not None else ()
+    return _addresses(text for pair in pairs for text in (pair.ipv4, pair.ipv6))
+
+
+def _pod_addresses(pod: Pod) -> tuple[IPAddress, ...]:
+    return _addresses(each.ip for each in pod.status.pod_ips)
+
+
+def _addresses(texts: Iterable[str]) -> tuple[IPAddress, ...]:
+    found = []
+    for text in texts:
+        try:
+            found.append(ip_address(text))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def _local(endpoint: Endpoint) -> LocalEndpoint:
+    return LocalEndpoint(
+        number=endpoint.id,
+        pod=endpoint.pod_key,
+        addresses=endpoint.addresses,
+        interface=endpoint.host_name,
+        ifindex=endpoint.ifindex,
+        ours=not endpoint.chained,
+        external_ipam=endpoint.external_ipam,
+    )

@@ -1,0 +1,53 @@
+"""What every part of the agent stands on, once settings and Node are known."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from ciliate.config.settings import AgentSettings
+from ciliate.kube.client import ApiClient
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.pod import PodLinks
+from ciliate.node.own_node import OwnNode
+from ciliate.node.watches import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the agent keeps its sockets and files."""
+
+    run: Path = Path("/var/run/cilium")
+
+    @property
+    def state(self) -> Path:
+        """The agent's own files, 0700."""
+        return self.run / "state"
+
+    @property
+    def api_socket(self) -> Path:
+        """Where `dbg` asks."""
+        return self.run / "cilium.sock"
+
+    @property
+    def cni_socket(self) -> Path:
+        """Where the CNI plugin asks."""
+        return self.run / "cni.sock"
+
+    @property
+    def delete_queue(self) -> Path:
+        """DEL requests of the time when no agent ran."""
+        return self.run / "deleteQueue"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Facts, connections to kernel and API, and the group that tasks live in."""
+
+    settings: AgentSettings
+    own: OwnNode
+    paths: Paths
+    client: ApiClient
+    cluster: Cluster
+    rtnl: Rtnetlink
+    links: PodLinks
+    tasks: asyncio.TaskGroup

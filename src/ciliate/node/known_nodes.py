@@ -1,0 +1,172 @@
+"""The nodes of the cluster as this one acts on them: CiliumNodes, and those that left too soon.
+
+A CiliumNode may be deleted while its node and pods live on: by hand, or to give the node new CIDRs.
+Until its agent has published it anew, packets must go on finding their way, so its last words hold
+for as long as Kubernetes knows the Node. After a while its CIDRs only drain: who is given one then
+has it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.core import NODES
+from ciliate.identity.address_owners import KnownNode
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import KubeError, NotFoundError
+from ciliate.kube.informer import Informer
+from ciliate.net.address import ip_address, ip_network
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_OTHER_ADDRESS_TYPES = frozenset({"ExternalIP", "CiliumInternalIP"})
+
+#: How often Kubernetes is asked whether the Node of a deleted CiliumNode still exists.
+_CHECK_S = 15.0
+
+#: Called with a node before and after: None before is new, None after is gone.
+Listener = Callable[[KnownNode | None, KnownNode | None], None]
+
+
+def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[str, ...]]:
+    """Return what a CiliumNode tells, and what in it cannot be read."""
+    unreadable: list[str] = []
+
+    def read(texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
+        found = []
+        for text in texts:
+            try:
+                found.append(parse(text))
+            except ValueError as error:
+                unreadable.append(str(error))
+        return tuple(found)
+
+    addresses = node.spec.addresses
+    others = (a.ip for a in addresses if a.type in _OTHER_ADDRESS_TYPES)
+    known = KnownNode(
+        name=node.metadata.name,
+        internal_ips=read((a.ip for a in addresses if a.type == "InternalIP"), ip_address),
+        other_addresses=read(others, ip_address),
+        pod_cidrs=read(node.current_cidrs, ip_network),
+        draining_cidrs=read(node.draining_cidrs, ip_network),
+        is_local=node.metadata.name == local_name,
+    )
+    return known, tuple(unreadable)
+
+
+def _with_last_words(known: KnownNode, before: KnownNode) -> KnownNode:
+    """Return what is known of a node whose object cannot be read as a whole.
+
+    What is unreadable may be what was understood before: its pods may still be there.
+    """
+    former = (*before.pod_cidrs, *before.draining_cidrs)
+    draining = dict.fromkeys((*known.draining_cidrs, *former))
+    return replace(
+        known,
+        internal_ips=known.internal_ips or before.internal_ips,
+        other_addresses=known.other_addresses or before.other_addresses,
+        draining_cidrs=tuple(cidr for cidr in draining if cidr not in known.pod_cidrs),
+    )
+
+
+def _without_claims(known: KnownNode) -> KnownNode:
+    """Return what is left of a node whose CiliumNode is gone: what it had, it had."""
+    former = dict.fromkeys((*known.pod_cidrs, *known.draining_cidrs))
+    return replace(known, pod_cidrs=(), draining_cidrs=tuple(former))
+
+
+class KnownNodes:
+    """What `informer` tells, kept beyond a deletion while the Node exists; run as a task."""
+
+    def __init__(
+        self, client: ApiClient, informer: Informer[CiliumNode], *, local_name: str
+    ) -> None:
+        self._client = client
+        self._local_name = local_name
+        self._nodes: dict[str, KnownNode] = {}
+        #: What cannot be read of nodes' objects; told once.
+        self._unreadable: dict[str, tuple[str, ...]] = {}
+        self._departed: dict[str, int] = {}  # Name -> how often its Node was found alive.
+        self._departure = asyncio.Event()
+        self._listeners: list[Listener] = []
+        informer.add_listener(self._changed)
+
+    def __iter__(self) -> Iterator[KnownNode]:
+        return iter(tuple(self._nodes.values()))
+
+    def get(self, name: str) -> KnownNode | None:
+        """Return the node of that name, or None."""
+        return self._nodes.get(name)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener` on every change, and now for every node already known."""
+        self._listeners.append(listener)
+        for node in self:
+            listener(None, node)
+
+    def _changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
+        if new is None:
+            if old is not None and old.metadata.name in self._nodes:
+                self._departed[old.metadata.name] = 0
+                self._departure.set()
+            return
+        self._departed.pop(new.metadata.name, None)
+        name = new.metadata.name
+        known, unreadable = known_node(new, local_name=self._local_name)
+        before = self._nodes.get(name)
+        if unreadable and before is not None:
+            known = _with_last_words(known, before)
+        if unreadable != self._unreadable.get(name, ()):
+            self._unreadable[name] = unreadable
+            for problem in unreadable:
+                _log.warning("CiliumNode %s: %s: ignored", name, problem)
+        self._put(name, known)
+
+    def _put(self, name: str, node: KnownNode | None) -> None:
+        before = self._nodes.pop(name, None)
+        if node is not None:
+            self._nodes[name] = node
+        if before != node:
+            for listener in self._listeners:
+                listener(before, node)
+
+    async def run(self) -> None:
+        """Forget nodes whose CiliumNode and Node are both gone, until cancelled."""
+        while True:
+            await self._departure.wait()
+            self._departure.clear()
+            await self._forget_deleted()
+            if self._departed:
+                await asyncio.sleep(_CHECK_S)
+                self._departure.set()
+
+    async def _forget_deleted(self) -> None:
+        for name in tuple(self._departed):
+            try:
+                await self._client.get(NODES, name)
+            except NotFoundError:
+                if name in self._departed:  # It may have come back while we asked.
+                    del self._departed[name]
+                    self._unreadable.pop(name, None)
+                    self._put(name, None)
+            except KubeError as error:  # Not known: kept, and asked again.
+                _log.debug("Node %s: %s", name, error)
+            else:
+                self._outlive(name)
+
+    def _outlive(self, name: str) -> None:
+        """Note that a node lives on without its CiliumNode."""
+        looks = self._departed.get(name)
+        if looks is None:  # It came back while we asked.
+            return
+        self._departed[name] = looks + 1
+        if looks == 0:
+            _log.info("CiliumNode %s was deleted, its Node lives: still routed to", name)
+        elif looks == 1 and not self._nodes[name].is_local:
+            # An agent that runs had published it anew: this one gives no address to anybody.
+            self._put(name, _without_claims(self._nodes[name]))

@@ -1,0 +1,192 @@
+"""`agent/identities.py`: every endpoint gets the number of its pod's labels, and keeps it right."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.identity.identity_api import IdentityApi, identity, tell, withdraw
+from tests.unit.node.cluster_tables import new_cluster
+from tests.unit.node.endpoint_samples import endpoint
+
+from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.api.core import Namespace, Pod, PodSpec
+from ciliate.api.metadata import ObjectMeta
+from ciliate.config.label_filter import LabelFilter
+from ciliate.identity.registry import IdentityRegistry
+from ciliate.identity.resolver import IdentityKeeper
+from ciliate.node.endpoint_store import EndpointStore
+from ciliate.node.endpoint_table import EndpointTable
+
+
+class Place:
+    """A node's endpoints, their pods as the watches tell, and an API server for identities."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api = IdentityApi()
+        self.cluster = new_cluster(self.api)
+        self.table = EndpointTable()
+        self.store = EndpointStore(folder)
+        self.keeper = IdentityKeeper(
+            self.cluster,
+            IdentityRegistry(self.api.as_client, self.cluster.identities),
+            self.table,
+            self.store,
+            cluster_name="default",
+            label_filter=LabelFilter.parse(()),
+        )
+        tell(self.cluster.namespaces, Namespace(ObjectMeta(name="default")))
+
+    def runs(self, number: int, *, uid: str = "", **labels: str) -> None:
+        """Let the watch tell of pod-<number>."""
+        meta = ObjectMeta(
+            name=f"pod-{number}", namespace="default", uid=uid or f"uid-{number}", labels=labels
+        )
+        tell(self.cluster.pods, Pod(meta, PodSpec(node_name="k8s-ctr")))
+
+    def attach(self, number: int, *, uid: str = "") -> None:
+        """Let an ADD have made the endpoint of pod-<number>."""
+        waiting = EndpointState.WAITING_FOR_IDENTITY
+        self.table.put(endpoint(number, state=waiting, pod_uid=uid, identity=5))
+
+    async def look(self) -> bool:
+        """Let the keeper look once, then let the watch tell of what was created."""
+        succeeded = await self.keeper._resolve_all()
+        for each in self.api.held.values():
+            tell(self.cluster.identities, each)
+        return succeeded
+
+    def identity(self, number: int) -> int:
+        found = self.table.get(number)
+        assert found is not None
+        return found.identity
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path / "endpoints")
+
+
+async def test_endpoint_becomes_its_pod(place: Place) -> None:
+    place.attach(1)
+    place.runs(1, app="web")
+
+    assert await place.look()
+
+    found = place.table.get(1)
+    assert found is not None
+    assert (found.state, found.pod_uid) == (EndpointState.READY, "uid-1")
+    assert "k8s:app=web" in found.labels
+    assert place.api.held[str(found.identity)].security_labels["k8s:app"] == "web"
+    assert [kept.identity for kept in place.store.load()] == [found.identity]
+
+
+async def test_replicas_share_one_identity(place: Place) -> None:
+    for number in (1, 2):
+        place.attach(number)
+        place.runs(number, app="web", **{"pod-template-hash": f"h{number}"})
+
+    await place.look()
+
+    assert place.identity(1) == place.identity(2)
+    assert len(place.api.created) == 1
+
+
+async def test_failing_endpoint_does_not_stop_the_others(place: Place) -> None:
+    for number, app in ((1, "broken"), (2, "web"), (3, "broken")):
+        place.attach(number)
+        place.runs(number, app=app)
+    place.api.refused_value = "broken"
+
+    assert not await place.look()
+
+    assert place.identity(2) != 5
+    assert place.identity(1) == place.identity(3) == 5
+    assert place.keeper.status.last_failure.startswith("2 endpoints have no identity yet")
+    place.api.refused_value = ""
+    assert await place.look()
+    assert place.identity(1) == place.identity(3) != 5
+
+
+async def test_label_change_changes_the_identity(place: Place) -> None:
+    place.attach(1)
+    place.runs(1, app="web")
+    await place.look()
+    before = place.identity(1)
+
+    place.runs(1, app="shop")
+    await place.look()
+
+    found = place.table.get(1)
+    assert found is not None
+    assert found.identity != before
+    assert "k8s:app=shop" in found.labels
+
+
+async def test_predecessor_of_the_same_name_gives_no_identity(place: Place) -> None:
+    place.runs(1, uid="former", app="former")
+    place.attach(1, uid="latter")
+
+    await place.look()
+    assert place.identity(1) == 5
+    assert place.keeper.known("default", "pod-1", "latter") is None
+
+    place.runs(1, uid="latter", app="latter")
+    await place.look()
+    found = place.table.get(1)
+    assert found is not None
+    assert "k8s:app=latter" in found.labels
+
+
+async def test_pod_that_is_not_known_yet_waits_without_failing(place: Place) -> None:
+    place.attach(1)
+    assert await place.look()
+
+    place.runs(1, app="web")
+    withdraw(place.cluster.namespaces, "default")
+    assert await place.look()
+
+    assert place.identity(1) == 5
+
+
+async def test_add_knows_a_pod_whose_labels_have_a_number(place: Place) -> None:
+    place.runs(1, app="web")
+    assert place.keeper.known("default", "pod-1", "uid-1") is None
+    place.attach(1)
+    await place.look()
+
+    place.runs(2, app="web")
+
+    known = place.keeper.known("default", "pod-2", "uid-2")
+    assert known is not None
+    assert known[0] == place.identity(1)
+
+
+async def test_endpoint_on_its_way_out_is_left_alone(place: Place) -> None:
+    place.runs(1, app="web")
+    place.table.put(endpoint(1, state=EndpointState.DISCONNECTING, identity=5))
+
+    await place.look()
+
+    assert place.identity(1) == 5
+    assert place.api.created == []
+
+
+async def test_number_that_is_used_again_is_claimed_from_the_operator(place: Place) -> None:
+    place.attach(1)
+    place.runs(1, app="web")
+    await place.look()
+    number = place.identity(1)
+    labels = place.api.held[str(number)].security_labels
+    tell(place.cluster.identities, identity(number, labels, io_cilium_heartbeat="long ago"))
+
+    await place.keeper._resolve_all()
+
+    assert [name for name, _ in place.api.patches] == [str(number)]
+
+
+async def test_any_change_wakes_the_keeper(place: Place) -> None:
+    place.keeper._woken.clear()
+    place.runs(1, app="web")
+    assert place.keeper._woken.is_set()
+    place.keeper._woken.clear()
+    place.attach(1)
+    assert place.keeper._woken.is_set()

@@ -1,0 +1,119 @@
+"""`agent/ipam/address_source.py`: pods that find no address are counted, and none waits in vain."""
+
+import asyncio
+from contextlib import suppress
+from ipaddress import ip_network
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from tests.unit.endpoint.attachment_node import add
+from tests.unit.endpoint.pod_links import settle
+from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, new_cluster
+
+from ciliate.api.core import NAMESPACES, Namespace, Pod
+from ciliate.api.metadata import ObjectMeta
+from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
+from ciliate.cni.errors import CniError
+from ciliate.ipam.agent.address_source import OwnAddresses
+from ciliate.ipam.node import NodeAddresses
+from ciliate.node.watches import Cluster
+
+CIDR = ip_network("10.0.0.0/30")  # Two pods' worth.
+
+
+class Api:
+    """Answers a question for a namespace when a test lets it."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+
+    async def get(self, resource: object, name: str) -> Namespace:
+        assert resource is NAMESPACES
+        await self.answers.wait()
+        return Namespace(metadata=ObjectMeta(name=name))
+
+
+class Source:
+    """Addresses of a node that has no CIDR yet."""
+
+    def __init__(self, *, with_pools: bool = False) -> None:
+        self.api = Api()
+        self.addresses = NodeAddresses((4,))
+        self.cluster = new_cluster()
+        if with_pools:
+            self.cluster = Cluster(
+                cast("Any", self.api), node_name=NODE, node_ip=NODE_IP, with_pools=True
+            )
+            all_listed(self.cluster)
+            assert self.cluster.pools is not None
+            spec = PodIPPoolSpec(ipv4=PoolCIDRs(("10.0.0.0/16",), 30))
+            tell(self.cluster.pools, CiliumPodIPPool(ObjectMeta(name="default"), spec))
+        context = SimpleNamespace(
+            cluster=self.cluster,
+            client=self.api,
+            settings=SimpleNamespace(ipam=SimpleNamespace(default_pool="default")),
+        )
+        cidrs = SimpleNamespace(missing_of=lambda _pools: "no CIDR", refusal="")
+        self.source = OwnAddresses(cast("Any", context), self.addresses, cast("Any", cidrs), None)
+
+    def pod(self, name: str) -> None:
+        tell(self.cluster.pods, Pod(ObjectMeta(name=name, namespace="default", uid=f"uid-{name}")))
+
+
+async def test_pods_that_wait_for_the_nodes_first_cidr_are_counted() -> None:
+    node = Source()
+    node.pod("a")
+    asked = asyncio.create_task(node.source.allocate(add("a")))
+    await settle()
+    assert node.source.pending == {("default", 4): 1}
+
+    node.addresses.set_current({"default": [CIDR]})
+
+    assert (await asked)[0] in CIDR
+    assert node.source.pending == {}
+
+
+async def test_pods_of_a_full_node_are_counted_until_they_are_gone() -> None:
+    """Their ADDs fail at once, and the kubelet asks again."""
+    node = Source()
+    node.addresses.set_current({"default": [CIDR]})
+    for name in ("a", "b", "c", "d"):
+        node.pod(name)
+        with suppress(CniError):
+            await node.source.allocate(add(name))
+    assert node.source.pending == {("default", 4): 2}
+
+    withdraw(node.cluster.pods, "c", "default")
+
+    assert node.source.pending == {("default", 4): 1}
+
+
+async def test_deleted_pod_ends_the_wait_for_the_first_cidr() -> None:
+    node = Source()
+    node.pod("a")
+    asked = asyncio.create_task(node.source.allocate(add("a")))
+    await settle()
+
+    withdraw(node.cluster.pods, "a", "default")
+
+    async with asyncio.timeout(5):
+        with pytest.raises(CniError, match="was deleted while it waited"):
+            await asked
+    assert node.source.pending == {}
+
+
+async def test_pod_that_is_deleted_while_its_pool_is_chosen_does_not_wait() -> None:
+    node = Source(with_pools=True)
+    node.pod("a")
+    asked = asyncio.create_task(node.source.allocate(add("a")))
+    await settle()
+
+    withdraw(node.cluster.pods, "a", "default")
+    node.api.answers.set()
+
+    async with asyncio.timeout(5):
+        with pytest.raises(CniError, match="was deleted while it waited"):
+            await asked
+    assert node.source.pending == {}

@@ -1,0 +1,133 @@
+"""Device selection: Cilium's tests in Cilium's order, with its words (reference 1.15)."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from ciliate.net.address import Mac
+from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteScope
+from ciliate.node.device_selection import select_devices, selected_names
+
+_UP = LinkFlag.UP | LinkFlag.BROADCAST | LinkFlag.LOWER_UP
+
+
+def _link(
+    index: int,
+    name: str,
+    address: str = "192.168.10.100/24",
+    *,
+    kind: str = "",
+    flags: LinkFlag = _UP,
+    master: int | None = None,
+) -> Link:
+    held: tuple[LinkAddress, ...] = ()
+    if address:
+        text, _, length = address.partition("/")
+        held = (LinkAddress(index, ip_address(text), int(length)),)
+    mac = Mac("02:00:00:00:00:01")
+    return Link(index, name, flags, 1500, kind, mac, master_index=master, addresses=held)
+
+
+def _route(destination: str, index: int, gateway: str | None = None) -> Route:
+    return Route(
+        destination=ip_network(destination),
+        link_index=index,
+        gateway=ip_address(gateway) if gateway else None,
+        scope=RouteScope.UNIVERSE if gateway else RouteScope.LINK,
+    )
+
+
+_ROUTES = [
+    _route("0.0.0.0/0", 2, "10.0.2.2"),
+    _route("10.0.2.0/24", 2),
+    _route("10.10.0.0/16", 3, "192.168.10.200"),
+    _route("192.168.10.0/24", 3),
+]
+
+
+@pytest.mark.parametrize("kind", ["", "veth"])
+def test_walk_through_node_has_eth0_and_eth1(kind: str) -> None:
+    """In the lab both are veths; eth1 has no default route but leads to a router."""
+    links = [
+        _link(1, "lo", "127.0.0.1/8", flags=LinkFlag.UP | LinkFlag.LOOPBACK),
+        _link(3, "eth1", kind=kind),
+        _link(2, "eth0", "10.0.2.15/24", kind=kind),
+        _link(4, "cilium_host", "10.244.0.93/32", kind="veth"),
+    ]
+
+    assert selected_names(select_devices(links, _ROUTES)) == ("eth0", "eth1")
+
+
+@pytest.mark.parametrize(
+    ("link", "routes", "reason"),
+    [
+        (_link(9, ""), [], "link not seen yet"),
+        (_link(9, "eth9", ""), [], "device has no addresses"),
+        (
+            _link(9, "eth9", flags=LinkFlag.BROADCAST),
+            [],
+            "missing required flag (mask=0x1, flags=0x2)",
+        ),
+        (
+            _link(9, "eth9", flags=LinkFlag.UP | LinkFlag.SLAVE),
+            [],
+            "excluded flag set (mask=0x808, flags=0x801)",
+        ),
+        (_link(9, "eth9", master=4), [], "bridged or bonded to ifindex 4"),
+        (_link(9, "lxc0123456789ab"), [], 'excluded prefix "lxc"'),
+        (_link(9, "cilium_host"), [], 'excluded prefix "cilium_"'),
+        (_link(9, "docker0", kind="bridge"), [], 'excluded prefix "docker"'),
+        (_link(9, "veth9", kind="veth"), [_route("10.1.0.0/16", 9)], "veth without default route"),
+        (
+            _link(9, "br9", kind="bridge"),
+            [_route("10.1.0.0/16", 9)],
+            "bridge-like device, use --devices to override",
+        ),
+        (_link(9, "eth9"), [_route("169.254.0.0/16", 9)], "no global unicast routes"),
+        (_link(9, "eth9"), [_route("fe80::/64", 9)], "no global unicast routes"),
+    ],
+)
+def test_first_test_that_fails_is_the_reason(link: Link, routes: list[Route], reason: str) -> None:
+    (verdict,) = select_devices([link], routes)
+
+    assert (verdict.selected, verdict.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (["eth0"], ("eth0",)),
+        (["eth+"], ("eth0", "eth1")),
+        (["!eth0", "eth+"], ("eth1",)),
+        (["eth+", "!eth0"], ("eth0", "eth1")),  # The first that fits decides.
+        (["br0"], ("br0",)),
+    ],
+)
+def test_named_devices_are_selected_without_further_tests(
+    patterns: list[str], expected: tuple[str, ...]
+) -> None:
+    links = [
+        _link(2, "eth0", "10.0.2.15/24"),
+        _link(3, "eth1"),
+        _link(4, "br0", "10.9.0.1/24", kind="bridge"),
+    ]
+
+    assert selected_names(select_devices(links, _ROUTES, patterns=patterns)) == expected
+
+
+def test_forced_detection_adds_to_named_devices_but_not_what_they_exclude() -> None:
+    links = [
+        _link(2, "eth0", "10.0.2.15/24"),
+        _link(3, "eth1"),
+        _link(4, "br0", "10.9.0.1/24", kind="bridge"),
+    ]
+
+    verdicts = select_devices(links, _ROUTES, patterns=["br0", "!eth0"], force=True)
+
+    assert selected_names(verdicts) == ("br0", "eth1")
+
+
+def test_device_that_no_pattern_names_says_so() -> None:
+    (verdict,) = select_devices([_link(3, "eth1")], _ROUTES, patterns=["eth0", "br+"])
+
+    assert verdict.reason == "not matching user filter [eth0 br+]"
