@@ -236,19 +236,33 @@ def test_a_descriptor_that_is_no_map_of_ours_is_refused(datapath: Datapath) -> N
         type(nat)(other, os.dup(nat.fd))
 
 
-async def test_a_target_sees_what_the_kernel_has_and_nothing_of_others(
+async def test_a_target_puts_and_removes_in_batches_and_sees_what_the_kernel_has(
     datapath: Datapath,
 ) -> None:
     endpoints = datapath.opened(ENDPOINTS)
-    endpoints.put(address(9), endpoint(9)._replace(flags=1))
-    target = MapTarget("endpoints", endpoints, owns=lambda _, value: not value.flags)
+    target = MapTarget("endpoints", endpoints)
+    entries = {address(number): endpoint(number) for number in range(1, 4)}
 
-    await target.put(address(1), endpoint(1))
-    await target.put(address(1), endpoint(1))
-    await target.remove(address(2))
+    assert await target.put(entries) == {}
+    assert await target.put({address(1): endpoint(1)}) == {}
+    assert await target.observe() == entries
 
-    assert await target.observe() == {address(1): endpoint(1)}
-    await target.remove(address(1))
+    assert await target.remove([address(9), *entries]) == {}
     assert await target.observe() == {}
-    assert endpoints.count() == 1
     endpoints.close()
+
+
+async def test_a_key_that_finds_no_room_does_not_stop_the_others(datapath: Datapath) -> None:
+    addresses = datapath.opened(MASQUERADE_ADDRESSES)
+    target = MapTarget("masquerade-addresses", addresses)
+    one = MasqueradeAddress(ipv4=bytes(16), ipv6=bytes(16))
+    full = dict.fromkeys(range(1, addresses.capacity + 1), one)
+    assert await target.put(full) == {}
+
+    failures = await target.put({1: one._replace(ipv4=bytes(15) + b"\x01"), 9999: one, 2: one})
+
+    assert failures.keys() == {9999}
+    assert isinstance(failures[9999], MapFullError)
+    assert addresses.get(1) == one._replace(ipv4=bytes(15) + b"\x01")
+    assert await target.remove(list(full)) == {}
+    addresses.close()

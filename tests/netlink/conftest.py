@@ -9,6 +9,7 @@ from ipaddress import ip_address
 import pytest
 from tests.netlink.kernel import load_program, namespaces
 
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod import PodLink, PodLinks, host_name, new_mac
 
 GATEWAYS = (ip_address("10.9.0.1"), ip_address("fd00:9::1"))
@@ -64,19 +65,19 @@ def pod_link(netns: str, number: int, program: int, *, ipv6: bool = False) -> Po
     families = 2 if ipv6 else 1
     addresses = (ip_address(f"10.9.0.{number}"), ip_address(f"fd00:9::{number:x}"))
     return PodLink(
-        host_name=host_name(f"container{number}", "eth0"),
-        host_mac=new_mac(),
-        pod_name="eth0",
-        pod_mac=new_mac(),
-        netns=netns,
-        mtu=1500,
-        route_mtu=1450,
-        addresses=addresses[:families],
-        gateways=GATEWAYS[:families],
+        PodInterface(
+            host_name=host_name(f"container{number}", "eth0"),
+            host_mac=new_mac(),
+            pod_name="eth0",
+            pod_mac=new_mac(),
+            netns=netns,
+            mtu=1500,
+            route_mtu=1450,
+            addresses=addresses[:families],
+            gateways=GATEWAYS[:families],
+        ),
         from_pod_fd=program,
         to_pod_fd=program,
-        ipv6=ipv6,
-        route=True,
     )
 
 

@@ -23,9 +23,9 @@ from tests.netlink.kernel import ip, namespaces, run
 
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status
-from ciliate.cni.result import AddResult
 from ciliate.cni.server import CniServer
 from ciliate.net.address import IPAddress
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLink, PodLinks, host_name, new_mac
 from ciliate.netlink.router import RouterLink, ensure_router_link
@@ -44,50 +44,40 @@ class PodBackend:
         self.made: dict[Attachment, PodLink] = {}
         self._next = _GATEWAY + 1
 
-    async def add(self, request: Add) -> AddResult:
+    async def add(self, request: Add) -> PodInterface:
         address = self._next
         self._next += 1
         link = PodLink(
-            host_name=host_name(request.attachment.container_id, request.attachment.ifname),
-            host_mac=new_mac(),
-            pod_name=request.attachment.ifname,
-            pod_mac=new_mac(),
-            netns=request.netns,
-            mtu=1500,
-            route_mtu=1500,
-            addresses=(address,),
-            gateways=(_GATEWAY,),
+            PodInterface(
+                host_name=host_name(request.attachment.container_id, request.attachment.ifname),
+                host_mac=new_mac(),
+                pod_name=request.attachment.ifname,
+                pod_mac=new_mac(),
+                netns=request.netns,
+                mtu=1500,
+                route_mtu=1500,
+                addresses=(address,),
+                gateways=(_GATEWAY,),
+            ),
             from_pod_fd=self._program,
             to_pod_fd=self._program,
-            ipv6=False,
-            route=True,
         )
         await self._links.create(link)
         self.made[request.attachment] = link
-        return AddResult(
-            host_name=link.host_name,
-            host_mac=link.host_mac,
-            pod_name=link.pod_name,
-            pod_mac=link.pod_mac,
-            netns=link.netns,
-            mtu=link.mtu,
-            route_mtu=link.route_mtu,
-            addresses=link.addresses,
-            gateways=link.gateways,
-        )
+        return link.interface
 
     async def delete(self, request: Del) -> None:
         link = self.made.pop(request.attachment, None)
         if link is not None:
-            await self._links.remove(link.host_name)
+            await self._links.remove(link.interface.host_name)
 
     async def check(self, request: Check) -> None:
-        await self._links.check(self.made[request.attachment])
+        await self._links.check(self.made[request.attachment].interface)
 
     async def gc(self, request: Gc) -> None:
         for attachment in self.made.keys() - request.valid:
             link = self.made.pop(attachment)
-            await self._links.remove(link.host_name)
+            await self._links.remove(link.interface.host_name)
 
     async def status(self, request: Status) -> None:
         assert request.network == "cilium"

@@ -68,19 +68,19 @@ async def test_pod_cannot_change_the_nodes_routes_or_neighbours(
     victim = pod_link(pods[1], 3, accept, ipv6=True)
     await links.create(attacker)
     await links.create(victim)
-    macs = {"to_mac": attacker.host_mac, "from_mac": attacker.pod_mac}
+    macs = {"to_mac": attacker.interface.host_mac, "from_mac": attacker.interface.pod_mac}
     frames: list[bytes] = []
     for claimed in ("10.9.0.3", "10.9.0.2", "10.9.0.1", "192.0.2.77"):
         frames += arp_claims(**macs, victim=claimed, node="10.9.0.1")
     for gateway in ("10.9.0.2", "10.9.0.3"):
         frames.append(icmp_redirect(**macs, gateway=gateway, node="10.9.0.1", pod="10.9.0.2"))
     before = _state(node)
-    received = received_packets(node, attacker.host_name)
+    received = received_packets(node, attacker.interface.host_name)
 
     send(pods[0], "eth0", frames)
 
     async def arrived() -> bool:
-        return received_packets(node, attacker.host_name) >= received + len(frames)
+        return received_packets(node, attacker.interface.host_name) >= received + len(frames)
 
     await until(arrived)
     assert _state(node) == before
@@ -113,9 +113,11 @@ async def test_router_advertisement_does_not_change_a_pod(
     await until(settled)
     before = _state(pods[0])[2:]  # All but the neighbours; see above.
     received = received_packets(pods[0], "eth0")
-    advertisement = router_advertisement(to_mac=link.pod_mac, from_mac=link.host_mac)
+    advertisement = router_advertisement(
+        to_mac=link.interface.pod_mac, from_mac=link.interface.host_mac
+    )
 
-    send(node, link.host_name, [advertisement])
+    send(node, link.interface.host_name, [advertisement])
 
     async def arrived() -> bool:
         return received_packets(pods[0], "eth0") > received
@@ -140,7 +142,7 @@ async def test_no_packet_passes_while_programs_are_replaced(
     finally:
         os.write(stop[1], b"x")
         await asyncio.to_thread(thread.join)
-    sent = received_packets(node, with_drop.host_name)
+    sent = received_packets(node, with_drop.interface.host_name)
     listener.setblocking(False)
     arrived = 0
     while True:

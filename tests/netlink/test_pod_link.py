@@ -52,7 +52,7 @@ async def test_pod_has_address_routes_and_gateway_neighbour(
 
     (eth0,) = _json(pods[0], "addr", "show", "dev", "eth0")
     assert eth0["ifindex"] == state.pod_ifindex
-    assert eth0["address"] == link.pod_mac
+    assert eth0["address"] == link.interface.pod_mac
     assert eth0["mtu"] == 1500
     assert [(a["local"], a["prefixlen"]) for a in eth0["addr_info"]] == [("10.9.0.2", 32)]
     assert _json(pods[0], "route") == [
@@ -66,7 +66,12 @@ async def test_pod_has_address_routes_and_gateway_neighbour(
         {"dst": "10.9.0.1", "dev": "eth0", "scope": "link", "flags": []},
     ]
     assert _json(pods[0], "neigh") == [
-        {"dst": "10.9.0.1", "dev": "eth0", "lladdr": link.host_mac, "state": ["PERMANENT"]}
+        {
+            "dst": "10.9.0.1",
+            "dev": "eth0",
+            "lladdr": link.interface.host_mac,
+            "state": ["PERMANENT"],
+        }
     ]
     (lo,) = _json(pods[0], "link", "show", "dev", "lo")
     assert "UP" in lo["flags"]
@@ -79,13 +84,20 @@ async def test_node_has_route_neighbour_and_programs(
 
     state = await links.create(link)
 
-    assert ip(node, "route").strip() == f"10.9.0.2 dev {link.host_name} proto kernel scope link"
+    assert (
+        ip(node, "route").strip()
+        == f"10.9.0.2 dev {link.interface.host_name} proto kernel scope link"
+    )
     (neighbour,) = _json(node, "neigh")
-    assert (neighbour["dst"], neighbour["lladdr"]) == ("10.9.0.2", link.pod_mac)
+    assert (neighbour["dst"], neighbour["lladdr"]) == ("10.9.0.2", link.interface.pod_mac)
     (seen,) = await links.observe()
-    assert (seen.name, seen.ifindex) == (link.host_name, state.host_ifindex)
-    assert (seen.host_mac, seen.pod_mac, seen.mtu) == (link.host_mac, link.pod_mac, 1500)
-    assert seen.addresses == link.addresses
+    assert (seen.name, seen.ifindex) == (link.interface.host_name, state.host_ifindex)
+    assert (seen.host_mac, seen.pod_mac, seen.mtu) == (
+        link.interface.host_mac,
+        link.interface.pod_mac,
+        1500,
+    )
+    assert seen.addresses == link.interface.addresses
     assert seen.peer_netnsid is not None
     assert seen.is_up
     assert (seen.from_pod_program, seen.to_pod_program) == (program_id(accept), program_id(drop))
@@ -115,7 +127,7 @@ async def test_first_packet_after_create_arrives_in_both_directions(
         for number in range(2, 12):
             await links.create(others[number % 2])
             await links.create(pod_link(pods[0], number, accept))
-            tasks.create_task(links.remove(others[number % 2].host_name))
+            tasks.create_task(links.remove(others[number % 2].interface.host_name))
             run("nsenter", f"--net={node}", "ping", "-c1", "-W1", f"10.9.0.{number}")
             run("nsenter", f"--net={pods[0]}", "ping", "-c1", "-W1", "10.9.0.1")
 
@@ -143,11 +155,11 @@ async def test_repeated_create_replaces_the_former_and_leaves_others(
 
     state = await links.create(again)
 
-    await links.check(again)
+    await links.check(again.interface)
     seen = {link.name: link for link in await links.observe()}
     assert len(seen) == 2
-    assert seen[again.host_name].ifindex == state.host_ifindex
-    assert seen[again.host_name].host_mac == again.host_mac
+    assert seen[again.interface.host_name].ifindex == state.host_ifindex
+    assert seen[again.interface.host_name].host_mac == again.interface.host_mac
 
 
 async def test_interface_of_another_attachment_in_the_pod_is_replaced(
@@ -159,7 +171,7 @@ async def test_interface_of_another_attachment_in_the_pod_is_replaced(
 
     await links.create(other)
 
-    assert [link.name for link in await links.observe()] == [other.host_name]
+    assert [link.name for link in await links.observe()] == [other.interface.host_name]
 
 
 async def test_failed_create_leaves_nothing_and_names_the_step(
@@ -174,7 +186,7 @@ async def test_failed_create_leaves_nothing_and_names_the_step(
     os.close(read_end)
     os.close(write_end)
     assert caught.value.step == "attach to_pod to"
-    assert caught.value.subject == link.host_name
+    assert caught.value.subject == link.interface.host_name
     assert caught.value.errno == errno.EINVAL
     assert _names(node) == {"lo"}
     assert _names(pods[0]) == {"lo"}
@@ -183,8 +195,10 @@ async def test_failed_create_leaves_nothing_and_names_the_step(
 async def test_failure_on_the_pod_side_takes_the_host_side_back(
     links: PodLinks, node: str, pods: list[str], accept: int
 ) -> None:
-    """An IPv6 address finds the family turned off in the pod."""
-    link = replace(pod_link(pods[0], 2, accept, ipv6=True), ipv6=False)
+    """The pod's end cannot have one address twice."""
+    made = pod_link(pods[0], 2, accept)
+    twice = replace(made.interface, addresses=made.interface.addresses * 2)
+    link = replace(made, interface=twice)
 
     with pytest.raises(NetlinkError) as caught:
         await links.create(link)
@@ -244,13 +258,13 @@ async def test_settings_refuse_what_the_wire_says(
     await links.create(v6)
 
     for link in (v4, v6):
-        assert _sysctl(node, f"ipv4/conf/{link.host_name}/rp_filter") == "0"
-        assert _sysctl(node, f"ipv4/conf/{link.host_name}/accept_redirects") == "0"
-        assert _sysctl(link.netns, "ipv4/conf/eth0/accept_redirects") == "0"
-    assert _sysctl(node, f"ipv6/conf/{v4.host_name}/disable_ipv6") == "1"
+        assert _sysctl(node, f"ipv4/conf/{link.interface.host_name}/rp_filter") == "0"
+        assert _sysctl(node, f"ipv4/conf/{link.interface.host_name}/accept_redirects") == "0"
+        assert _sysctl(link.interface.netns, "ipv4/conf/eth0/accept_redirects") == "0"
+    assert _sysctl(node, f"ipv6/conf/{v4.interface.host_name}/disable_ipv6") == "1"
     assert _sysctl(pods[0], "ipv6/conf/eth0/disable_ipv6") == "1"
     for name in ("accept_ra", "accept_redirects"):
-        assert _sysctl(node, f"ipv6/conf/{v6.host_name}/{name}") == "0"
+        assert _sysctl(node, f"ipv6/conf/{v6.interface.host_name}/{name}") == "0"
         assert _sysctl(pods[1], f"ipv6/conf/eth0/{name}") == "0"
     assert _sysctl(pods[1], "ipv6/conf/eth0/autoconf") == "0"
 
@@ -271,19 +285,19 @@ async def test_check_names_what_is_missing(
 ) -> None:
     link = pod_link(pods[0], 2, accept)
     await links.create(link)
-    await links.check(link)
+    await links.check(link.interface)
 
     ip(pods[0], "addr", "del", "10.9.0.2/32", "dev", "eth0")
     with pytest.raises(PodLinkMismatchError, match=r"eth0 lacks 10\.9\.0\.2"):
-        await links.check(link)
+        await links.check(link.interface)
 
-    ip(node, "link", "set", link.host_name, "down")
+    ip(node, "link", "set", link.interface.host_name, "down")
     with pytest.raises(PodLinkMismatchError, match="is down"):
-        await links.check(link)
+        await links.check(link.interface)
 
-    ip(node, "link", "del", link.host_name)
+    ip(node, "link", "del", link.interface.host_name)
     with pytest.raises(PodLinkMismatchError, match="is missing"):
-        await links.check(link)
+        await links.check(link.interface)
 
 
 async def test_without_endpoint_routes_the_address_is_still_observed(
@@ -295,7 +309,7 @@ async def test_without_endpoint_routes_the_address_is_still_observed(
 
     assert ip(node, "route") == ""
     (seen,) = await links.observe()
-    assert seen.addresses == link.addresses
+    assert seen.addresses == link.interface.addresses
 
 
 async def test_removal_takes_both_ends_and_absence_is_success(
@@ -304,8 +318,8 @@ async def test_removal_takes_both_ends_and_absence_is_success(
     link = pod_link(pods[0], 2, accept)
     await links.create(link)
 
-    await links.remove(link.host_name)
-    await links.remove(link.host_name)
+    await links.remove(link.interface.host_name)
+    await links.remove(link.interface.host_name)
 
     assert _names(node) == {"lo"}
     assert _names(pods[0]) == {"lo"}
@@ -322,7 +336,7 @@ async def test_burst_is_made_at_once_and_removed_as_groups(node: str, accept: in
             assert len(await links.observe()) == count
 
             start = time.monotonic()
-            await asyncio.gather(*(links.remove(link.host_name) for link in made))
+            await asyncio.gather(*(links.remove(link.interface.host_name) for link in made))
             took_s = time.monotonic() - start
 
             assert await links.observe() == ()
@@ -350,7 +364,9 @@ async def test_replacement_restores_filters_somebody_removed(
 ) -> None:
     link = pod_link(pods[0], 2, accept)
     state = await links.create(link)
-    run("nsenter", f"--net={node}", "tc", "qdisc", "del", "dev", link.host_name, "clsact")
+    run(
+        "nsenter", f"--net={node}", "tc", "qdisc", "del", "dev", link.interface.host_name, "clsact"
+    )
     (seen,) = await links.observe()
     assert seen.from_pod_program is None
 
@@ -366,11 +382,11 @@ async def test_cancelled_waiter_does_not_keep_others_from_their_removal(
     made: list[PodLink] = [pod_link(path, n, accept) for n, path in enumerate(pods, start=2)]
     for link in made:
         await links.create(link)
-    removals = [asyncio.create_task(links.remove(link.host_name)) for link in made]
+    removals = [asyncio.create_task(links.remove(link.interface.host_name)) for link in made]
     await asyncio.sleep(0)
 
     removals[0].cancel()
     await asyncio.gather(*removals[1:])
 
     names = {link.name for link in await links.observe()}
-    assert names.isdisjoint(link.host_name for link in made[1:])
+    assert names.isdisjoint(link.interface.host_name for link in made[1:])

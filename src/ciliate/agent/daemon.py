@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ciliate.agent.bootstrap import load_config, wait_for_node
-from ciliate.agent.instance_lock import only_agent
+from ciliate.agent.instance_lock import instance_lock
 from ciliate.agent.report import Report
 from ciliate.agent.running_node import RunningNode
 from ciliate.agent.server import AgentServer
@@ -21,10 +21,12 @@ from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
+from ciliate.node.cluster import Cluster
 from ciliate.node.context import Context, Paths
-from ciliate.node.devices import observe_devices
+from ciliate.node.devices import DeviceWatch, observe_devices
+from ciliate.node.endpoint_store import EndpointStore
+from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.progress import Progress
-from ciliate.node.watches import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ class Agent:
         """
         paths = self._options.paths
         async with (
-            only_agent(paths.state, self._options.node_name),
+            instance_lock(paths.state, self._options.node_name),
             AgentServer(self._progress, paths.api_socket) as server,
             Rtnetlink.open() as rtnl,
             PodLinks() as links,
@@ -69,8 +71,9 @@ class Agent:
                 self._client, self._options.namespace, self._options.overrides, self._progress
             )
             settings = parse_agent_settings(config)
-            await observe_devices(rtnl, settings)  # Raises before anything is touched.
-            context = await self._context(settings, rtnl, links, tasks)
+            # Raises before anything is touched.
+            devices = DeviceWatch(rtnl, settings, await observe_devices(rtnl, settings))
+            context = await self._context(settings, devices, rtnl, links, tasks)
             warnings = review(config).warnings()
             self._runtime_config = RuntimeConfig(settings.cni, debug=settings.debug)
             self._runs_as_daemon_set = await has_daemon_set(self._client, self._options.namespace)
@@ -87,6 +90,7 @@ class Agent:
     async def _context(
         self,
         settings: AgentSettings,
+        devices: DeviceWatch,
         rtnl: Rtnetlink,
         links: PodLinks,
         tasks: asyncio.TaskGroup,
@@ -105,8 +109,19 @@ class Agent:
         for informer in cluster.informers:
             tasks.create_task(informer.run())
         tasks.create_task(cluster.known_nodes.run())
+        paths = self._options.paths
         return Context(
-            settings, own, self._options.paths, self._client, cluster, rtnl, links, tasks
+            settings=settings,
+            own=own,
+            paths=paths,
+            client=self._client,
+            cluster=cluster,
+            devices=devices,
+            endpoints=EndpointTable(),
+            endpoint_store=EndpointStore(paths.state / "endpoints"),
+            rtnl=rtnl,
+            links=links,
+            tasks=tasks,
         )
 
     async def _serve(
@@ -117,9 +132,9 @@ class Agent:
             _log.info("%d settings have no effect (see dbg status)", len(warnings))
         self._progress.say("setting up the node")
         node = await RunningNode.set_up(context, self._runtime_config, self._progress)
-        report = Report(node.sources(warnings=warnings, started_at=self._started_at))
-        server.show(report, node.metrics())
-        async with node.cni_service():
+        report = Report(node, warnings=warnings, started_at=self._started_at)
+        server.show(report, node.metrics)
+        async with node.features.endpoint.serve():
             self._progress.done()
             spent = datetime.now(UTC) - self._started_at
             _log.info("ready after %.0f ms", spent.total_seconds() * 1000)

@@ -1,4 +1,4 @@
-"""One agent a node: two would give out the same addresses.
+"""The instance lock: one agent a node, since two would give out the same addresses.
 
 The lock goes with the process, however it ends. A new agent waits for the old one to finish.
 """
@@ -43,7 +43,7 @@ class StateDirectoryError(CiliateError):
 
 
 @asynccontextmanager
-async def only_agent(state: Path, node: str) -> AsyncIterator[None]:
+async def instance_lock(state: Path, node: str) -> AsyncIterator[None]:
     """Hold the node's agent lock, in the agent's own directory `state`, which is made.
 
     Raises:

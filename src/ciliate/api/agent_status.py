@@ -1,11 +1,9 @@
-"""What the agent answers to GET /v1/healthz: everything `dbg status` prints.
+"""Parts of what the agent answers to GET /v1/healthz that are no feature's: components, controllers.
 
-One class per part of the answer, names and words as in Cilium's API v1; `describe_pools` writes
-the one text that Cilium's API carries ready-made. Which parts may be absent, and what that means,
-is told in `ciliate.api.agent`.
+Names and words as in Cilium's API v1. Each feature has its own part in its `status` module, and
+the agent puts them together (`ciliate.agent.status`).
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -31,22 +29,6 @@ class KubernetesStatus(AgentModel, frozen=True, kw_only=True):
     k8s_api_versions: tuple[str, ...] = ()
 
 
-class DeviceModel(AgentModel, frozen=True, kw_only=True):
-    """A node device that runs our programs, with its addresses."""
-
-    name: str
-    ip: tuple[str, ...] = ()
-
-
-class KubeProxyReplacement(AgentModel, frozen=True, kw_only=True):
-    """The kube-proxy replacement, and with it the node devices (Cilium keeps them here)."""
-
-    mode: Literal["True", "False"]
-    devices: tuple[str, ...] = ()
-    device_list: tuple[DeviceModel, ...] = field(default=(), name="deviceList")
-    direct_routing_device: str = field(default="", name="directRoutingDevice")
-
-
 class FeatureMode(AgentModel, frozen=True, kw_only=True):
     """A feature that has modes, such as the host firewall ("Disabled") or CNI chaining."""
 
@@ -68,56 +50,21 @@ class BigTcp(AgentModel, frozen=True, kw_only=True):
     max_gso: int = field(default=0, name="maxGSO")
 
 
-class IpamStatus(AgentModel, frozen=True, kw_only=True):
-    """Address management of this node.
-
-    `status` is the line `dbg status` prints: see `describe_pools`. `allocations` maps every
-    address in use to its owner: `<namespace>/<pod>`, `<namespace>/<pod> [restored]`, `router`,
-    `health`, `ingress`. Addresses of a pool other than the default are `<pool>/<address>`.
-    `draining`, ours, are former pod CIDRs with how many of their addresses are still in use.
-    """
-
-    status: str
-    ipv4: tuple[str, ...] = ()
-    ipv6: tuple[str, ...] = ()
-    allocations: dict[str, str] = field(default_factory=dict)
-    draining: dict[str, int] = field(default_factory=dict)
-
-
-class MasqueradedFamilies(AgentModel, frozen=True, kw_only=True):
-    """The families whose packets get the node's address when they leave the cluster."""
-
-    ipv4: bool = False
-    ipv6: bool = False
-
-
-class Masquerading(AgentModel, frozen=True, kw_only=True):
-    """Masquerading as it is in force; the devices are those of `KubeProxyReplacement`."""
-
-    mode: Literal["BPF", "iptables"]
-    enabled: bool = False
-    enabled_protocols: MasqueradedFamilies = field(
-        default_factory=MasqueradedFamilies, name="enabledProtocols"
-    )
-    ip_masq_agent: bool = False
-    snat_exclusion_cidr_v4: str = field(default="", name="snat-exclusion-cidr-v4")
-    snat_exclusion_cidr_v6: str = field(default="", name="snat-exclusion-cidr-v6")
-
-
-class Routing(AgentModel, frozen=True, kw_only=True):
-    """How packets travel between nodes and between a node's pods and its devices."""
-
-    inter_host_routing_mode: Literal["Native", "Tunnel"]
-    intra_host_routing_mode: Literal["BPF", "Legacy"]
-    tunnel_protocol: str = ""  # "vxlan" or "geneve", in tunnel mode only.
-
-
 class ControllerConfiguration(AgentModel, frozen=True, kw_only=True):
     """How often a controller runs; intervals as Go durations ("1m0s")."""
 
     interval: str = ""
     error_retry: bool = False
     error_retry_base: str = ""
+
+
+class FailingKey(AgentModel, frozen=True, kw_only=True):
+    """One object of a controller that is not as it should be; of our own kind."""
+
+    msg: str
+    since: datetime
+    next_try: datetime
+    attempts: int = 1
 
 
 class ControllerStatus(AgentModel, frozen=True, kw_only=True):
@@ -129,6 +76,7 @@ class ControllerStatus(AgentModel, frozen=True, kw_only=True):
     last_success_timestamp: datetime | None = None
     last_failure_timestamp: datetime | None = None
     last_failure_msg: str = ""  # Empty again once the controller has succeeded.
+    failing_keys: dict[str, FailingKey] = field(default_factory=dict)
 
 
 class Controller(AgentModel, frozen=True, kw_only=True):
@@ -159,13 +107,6 @@ class ProxyStatus(AgentModel, frozen=True, kw_only=True):
     envoy_deployment_mode: str = ""
 
 
-class IdentityRange(AgentModel, frozen=True, kw_only=True):
-    """Identities a cluster may give out, both inclusive."""
-
-    min_identity: int
-    max_identity: int
-
-
 class ObserverStatus(AgentModel, frozen=True, kw_only=True):
     """Flows in the observer's ring."""
 
@@ -181,78 +122,3 @@ class HubbleStatus(AgentModel, frozen=True, kw_only=True):
     state: State
     msg: str = ""
     observer: ObserverStatus | None = None
-
-
-class EndpointCount(AgentModel, frozen=True, kw_only=True):
-    """Endpoints of this node, the host's own included."""
-
-    total: int
-    ready: int
-
-
-class StatusResponse(AgentModel, frozen=True, kw_only=True):
-    """Everything `dbg status` prints."""
-
-    cilium: ComponentStatus
-    kubernetes: KubernetesStatus
-    ipam: IpamStatus
-    masquerading: Masquerading
-    routing: Routing
-    kvstore: ComponentStatus | None = None
-    kube_proxy_replacement: KubeProxyReplacement | None = None
-    host_firewall: FeatureMode | None = None
-    srv6: FeatureSwitch | None = None
-    cni_chaining: FeatureMode | None = None
-    cni_file: ComponentStatus | None = None
-    node_monitor: MonitorStatus | None = field(default=None, name="nodeMonitor")
-    ipv4_big_tcp: BigTcp | None = None
-    ipv6_big_tcp: BigTcp | None = None
-    bandwidth_manager: FeatureSwitch | None = None
-    attach_mode: Literal["", "tcx", "tc"] = ""  # Of the node devices' programs.
-    datapath_mode: str = ""  # "veth".
-    controllers: tuple[Controller, ...] = ()
-    proxy: ProxyStatus | None = None
-    identity_range: IdentityRange | None = None
-    hubble: HubbleStatus | None = None
-    encryption: FeatureMode | None = None
-    #: Of our own kind: Cilium's API has no field for these.
-    version: str = ""
-    started_at: datetime | None = None
-    endpoints: EndpointCount | None = None
-    #: Read-only settings that were given but are not acted on, or not known.
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PoolUsage:
-    """One family's block of addresses on this node: `used` counts everything not free."""
-
-    cidr: str
-    used: int
-    usable: int
-
-
-def describe_pools(ipv4: PoolUsage | None, ipv6: PoolUsage | None) -> str:
-    """Return the text of Cilium's IPAM line for the blocks of both families.
-
-    Each is "IPv4: <used>/<usable> allocated from <cidr>", joined by a comma and a blank. The
-    second half is empty without IPv6, which leaves Cilium's trailing ", " in place: programs
-    match on it. Without any block: "Not running".
-    """
-    if ipv4 is None and ipv6 is None:
-        return "Not running"
-    halves = [
-        f"{name}: {pool.used}/{pool.usable} allocated from {pool.cidr}" if pool else ""
-        for name, pool in (("IPv4", ipv4), ("IPv6", ipv6))
-    ]
-    if not halves[0]:
-        return halves[1]
-    return ", ".join(halves)
-
-
-def describe_pool_counts(ipv4: int | None, ipv6: int | None) -> str:
-    """Return the text of Cilium's IPAM line in multi-pool mode; None for a family that is off."""
-    return ", ".join(
-        "" if count is None else f"{family}: {count} IPAM pool(s) available"
-        for family, count in (("IPv4", ipv4), ("IPv6", ipv6))
-    )

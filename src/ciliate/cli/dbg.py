@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ciliate import __version__
+from ciliate.agent.status import StatusResponse
 from ciliate.api.agent import (
     ClusterNodes,
     DaemonConfiguration,
@@ -19,7 +20,6 @@ from ciliate.api.agent import (
     IdentityModel,
     IpListEntry,
 )
-from ciliate.api.agent_status import StatusResponse
 from ciliate.cli import node_status
 from ciliate.cli.daemon_config import render_configuration
 from ciliate.cli.endpoint_list import (

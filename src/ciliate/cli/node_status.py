@@ -1,6 +1,7 @@
 """The text of `dbg status`: Cilium's lines, in its order and spacing, out of a StatusResponse.
 
-Each function is a group of lines; a tab ends a cell and `table.align` sets the columns. A part
+Each function is a group of lines; a feature's own are in its `status` module. A tab ends a cell
+and `table.align` sets the columns. A part
 that the agent does not have prints what Cilium prints for it, or nothing where Cilium does so.
 Pure: the time is an argument.
 """
@@ -9,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from ciliate.api.agent_status import (
-    BigTcp,
-    Controller,
-    FeatureSwitch,
-    KubeProxyReplacement,
-    Masquerading,
-    StatusResponse,
-)
+from ciliate.agent.status import StatusResponse
+from ciliate.api.agent_status import BigTcp, Controller, FeatureSwitch
 from ciliate.cli.duration import since
 from ciliate.cli.table import align
+from ciliate.endpoint.status import lines as endpoint_lines
+from ciliate.identity.status import lines as identity_lines
+from ciliate.ipam.status import lines as ipam_lines
+from ciliate.masquerade.status import lines as masquerade_lines
+from ciliate.node import device_status
+from ciliate.routing.status import lines as routing_lines
 
 _UNHEALTHY = frozenset({"Warning", "Failure"})
 
@@ -38,11 +39,11 @@ def render_status(status: StatusResponse, details: Details, *, now: datetime) ->
     lines = [
         *_cluster_lines(status),
         *_node_lines(status),
-        *_address_lines(status, details),
+        *ipam_lines(status.ipam, addresses=details.addresses),
         *_datapath_lines(status),
         *_controller_lines(status.controllers, details, now=now),
         *_observer_lines(status),
-        *(_device_lines(status.kube_proxy_replacement) if details.devices else ()),
+        *_device_lines(status, details),
         *_closing_lines(status),
         *(_own_lines(status, now=now) if details.own else ()),
     ]
@@ -84,16 +85,13 @@ def _cluster_lines(status: StatusResponse) -> Iterator[str]:
 
 def _node_lines(status: StatusResponse) -> Iterator[str]:
     if status.kube_proxy_replacement:
-        yield _kube_proxy_line(status.kube_proxy_replacement)
+        yield from device_status.lines(status.kube_proxy_replacement)
     if firewall := status.host_firewall:
         devices = f"\t[{', '.join(firewall.devices)}]" if firewall.mode != "Disabled" else ""
         yield f"Host firewall:\t{firewall.mode}{devices}"
     if status.srv6:
         yield f"SRv6:\t{_on(status.srv6.enabled)}"
-    if status.cni_chaining:
-        yield f"CNI Chaining:\t{status.cni_chaining.mode}"
-    if status.cni_file:
-        yield f"CNI Config file:\t{status.cni_file.msg}"
+    yield from endpoint_lines(status.cni_chaining, status.cni_file)
     yield f"Cilium:\t{status.cilium.state}   {status.cilium.msg}"
     if monitor := status.node_monitor:
         yield (
@@ -106,47 +104,18 @@ def _node_lines(status: StatusResponse) -> Iterator[str]:
         yield "NodeMonitor:\tDisabled"
 
 
-def _kube_proxy_line(replacement: KubeProxyReplacement) -> str:
-    if replacement.mode == "False" or not replacement.device_list:
-        return f"KubeProxyReplacement:\t{replacement.mode}\t"
-    # Cilium sets four blanks behind the first device's name and three behind the others'.
-    devices = ", ".join(
-        f"{device.name}{'   ' if place else '    '}{' '.join(device.ip)}"
-        + (" (Direct Routing)" if device.name == replacement.direct_routing_device else "")
-        for place, device in enumerate(replacement.device_list)
-    )
-    return f"KubeProxyReplacement:\t{replacement.mode}\t[{devices}]"
-
-
-def _address_lines(status: StatusResponse, details: Details) -> Iterator[str]:
-    yield f"IPAM:\t{status.ipam.status}"
-    if details.addresses:
-        yield "Allocated addresses:"
-        yield from sorted(f"  {ip} ({owner})" for ip, owner in status.ipam.allocations.items())
-        if status.ipam.draining:
-            yield "Draining pod CIDRs:"
-            yield from (
-                f"  {cidr} ({count} in use)" for cidr, count in status.ipam.draining.items()
-            )
-
-
 def _datapath_lines(status: StatusResponse) -> Iterator[str]:
     for family, big_tcp in (("IPv4", status.ipv4_big_tcp), ("IPv6", status.ipv6_big_tcp)):
         if big_tcp:
             yield f"{family} BIG TCP:\t{_big_tcp(big_tcp)}"
     if status.bandwidth_manager:
         yield f"BandwidthManager:\t{_bandwidth(status.bandwidth_manager)}"
-    routing = status.routing
-    tunnel = f" [{routing.tunnel_protocol}]" if routing.tunnel_protocol else ""
-    yield (
-        f"Routing:\tNetwork: {routing.inter_host_routing_mode}{tunnel}"
-        f"\tHost: {routing.intra_host_routing_mode}"
-    )
+    yield from routing_lines(status.routing)
     if status.attach_mode:
         yield f"Attach Mode:\t{'TCX' if status.attach_mode == 'tcx' else 'Legacy TC'}"
     if status.datapath_mode:
         yield f"Device Mode:\t{status.datapath_mode}"
-    yield f"Masquerading:\t{masquerading(status.masquerading, status.kube_proxy_replacement)}"
+    yield from masquerade_lines(status.masquerading, status.kube_proxy_replacement)
 
 
 def _big_tcp(big_tcp: BigTcp) -> str:
@@ -159,24 +128,6 @@ def _big_tcp(big_tcp: BigTcp) -> str:
 
 def _bandwidth(manager: FeatureSwitch) -> str:
     return "EDT with BPF" if manager.enabled else "Disabled"
-
-
-def masquerading(state: Masquerading, replacement: KubeProxyReplacement | None) -> str:
-    """Return the value of the Masquerading line (reference, routing and masquerading, 6.3).
-
-    Devices and prefixes stand in it only where the kube-proxy replacement reports devices: that
-    is where Cilium keeps them. Two blanks follow an IPv4 prefix that has no IPv6 one beside it.
-    """
-    families = state.enabled_protocols
-    if not (families.ipv4 or families.ipv6):
-        return "Disabled"
-    text = "IPTables"
-    if state.mode == "BPF":
-        text = "BPF (ip-masq-agent)" if state.ip_masq_agent else "BPF"
-        if replacement is not None:
-            devices = ", ".join(device.name for device in replacement.device_list)
-            text += f"\t[{devices}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
-    return f"{text} [IPv4: {_on(families.ipv4)}, IPv6: {_on(families.ipv6)}]"
 
 
 def _controller_lines(
@@ -205,23 +156,15 @@ def _observer_lines(status: StatusResponse) -> Iterator[str]:
         )
     else:
         yield "Proxy Status:\tNo managed proxy redirect"
-    if identities := status.identity_range:
-        yield (
-            f"Global Identity Range:\tmin {identities.min_identity}, max {identities.max_identity}"
-        )
+    if status.identity_range:
+        yield from identity_lines(status.identity_range)
     if hubble := status.hubble:
         yield f"Hubble:\t{hubble.state}{' ' + hubble.msg if hubble.msg else ''}"
 
 
-def _device_lines(replacement: KubeProxyReplacement | None) -> Iterator[str]:
-    if replacement is None:
-        return
-    yield "KubeProxyReplacement Details:"
-    yield f"  Status:\t{replacement.mode}"
-    names = ", ".join(device.name for device in replacement.device_list)
-    yield f"  Devices:\t{names}"
-    if replacement.direct_routing_device:
-        yield f"  Direct Routing Device:\t{replacement.direct_routing_device}"
+def _device_lines(status: StatusResponse, details: Details) -> Iterator[str]:
+    if details.devices and status.kube_proxy_replacement is not None:
+        yield from device_status.detail_lines(status.kube_proxy_replacement)
 
 
 def _closing_lines(status: StatusResponse) -> Iterator[str]:

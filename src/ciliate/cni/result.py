@@ -5,7 +5,6 @@ to interfaces and routes (CNI 1.1.0, "ADD Success").
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ciliate.cni.errors import CniError
@@ -16,29 +15,15 @@ from ciliate.cni.request import (
     SUPPORTED_VERSIONS,
     CniVersion,
 )
-from ciliate.net.address import IPAddress, Mac
+from ciliate.net.address import IPAddress
+from ciliate.net.pod_interface import PodInterface
 
 #: The pod's end among `interfaces`, which addresses refer to.
 _POD_INTERFACE: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class AddResult:
-    """What a pod was given. MTUs in bytes; `gateways` holds one per family of `addresses`."""
-
-    host_name: str
-    host_mac: Mac
-    pod_name: str
-    pod_mac: Mac
-    netns: str
-    mtu: int
-    route_mtu: int
-    addresses: tuple[IPAddress, ...]
-    gateways: tuple[IPAddress, ...]
-
-
-def render_add(result: AddResult | PassedResult, version: CniVersion) -> bytes:
-    """Return the success of an ADD: IPv6 first, as Cilium prints it."""
+def render_add(result: PodInterface | PassedResult, version: CniVersion) -> bytes:
+    """Return the success of an ADD: what the pod was given, IPv6 first, as Cilium prints it."""
     if isinstance(result, PassedResult):
         return _json(in_version(result.document, version))
     newest = version == NEWEST_VERSION
@@ -53,7 +38,7 @@ def render_add(result: AddResult | PassedResult, version: CniVersion) -> bytes:
     return _json(document)
 
 
-def _interfaces(result: AddResult, *, with_mtu: bool) -> list[dict[str, Any]]:
+def _interfaces(result: PodInterface, *, with_mtu: bool) -> list[dict[str, Any]]:
     mtu = {"mtu": result.mtu} if with_mtu else {}
     return [
         {"name": result.host_name, "mac": result.host_mac, **mtu},
@@ -61,7 +46,7 @@ def _interfaces(result: AddResult, *, with_mtu: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _ip(address: IPAddress, result: AddResult, version: CniVersion) -> dict[str, Any]:
+def _ip(address: IPAddress, result: PodInterface, version: CniVersion) -> dict[str, Any]:
     ip: dict[str, Any] = {}
     if version in NAMES_IP_VERSION:
         ip["version"] = str(address.version)
@@ -73,7 +58,7 @@ def _ip(address: IPAddress, result: AddResult, version: CniVersion) -> dict[str,
     return ip
 
 
-def _routes(result: AddResult, *, with_mtu: bool) -> list[dict[str, Any]]:
+def _routes(result: PodInterface, *, with_mtu: bool) -> list[dict[str, Any]]:
     routes: list[dict[str, Any]] = []
     for gateway in sorted(result.gateways, key=lambda gateway: -gateway.version):
         everything = "0.0.0.0/0" if gateway.version == 4 else "::/0"

@@ -35,8 +35,9 @@ from ciliate.cni.request import (
     parse_request,
     requested_version,
 )
-from ciliate.cni.result import AddResult, render_add, render_error, render_version
+from ciliate.cni.result import render_add, render_error, render_version
 from ciliate.errors import CiliateError
+from ciliate.net.pod_interface import PodInterface
 
 SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
 
@@ -68,7 +69,7 @@ class Backend(Protocol):
     Any other CiliateError is answered as code 11, try again later, with its message.
     """
 
-    async def add(self, request: Add) -> AddResult | PassedResult:
+    async def add(self, request: Add) -> PodInterface | PassedResult:
         """Give the container an interface; again, the same answer.
 
         A chained request is answered with the result before it, unchanged.

@@ -1,47 +1,54 @@
 """A map as a reconciler's target: what a plan says becomes what the kernel holds."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
 from ciliate.datapath.bpf_map import OpenMap
+from ciliate.datapath.errors import DatapathError
+from ciliate.errors import CiliateError
+from ciliate.reconcile.target import Failures
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
 class MapTarget(Generic[K, V]):
-    """Keeps entries of one map right; see `ciliate.reconcile`, Target.
+    """Keeps the entries of one map right; see `ciliate.reconcile`, Target."""
 
-    `owns` limits it to a part of the map, so that two features may share one: what it does not
-    own is neither seen nor removed.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        opened: OpenMap[K, V],
-        *,
-        owns: Callable[[K, V], bool] | None = None,
-    ) -> None:
+    def __init__(self, name: str, opened: OpenMap[K, V]) -> None:
         self.name: Final = name
         self._opened = opened
-        self._owns = owns
 
     async def observe(self) -> Mapping[K, V]:
         """Return the entries the kernel holds; walks in a thread, the map may be large."""
         return await asyncio.to_thread(self._read)
 
-    async def put(self, key: K, value: V) -> None:
-        """Set one entry; a call of microseconds, not worth a thread."""
-        self._opened.put(key, value)
+    async def put(self, entries: Mapping[K, V]) -> Failures[K]:
+        """Set entries, without a pause: nothing is decided anew in between."""
+        try:
+            self._opened.put_many(entries)
+        except DatapathError:  # One of them; the others are tried by themselves.
+            return _each(entries, lambda key: self._opened.put(key, entries[key]))
+        return {}
 
-    async def remove(self, key: K) -> None:
-        """Remove one entry; an absent one is a success."""
-        self._opened.remove(key)
+    async def remove(self, keys: Collection[K]) -> Failures[K]:
+        """Remove entries; an absent one is a success."""
+        try:
+            self._opened.remove_many(keys)
+        except DatapathError:
+            return _each(keys, self._opened.remove)
+        return {}
 
     def _read(self) -> dict[K, V]:
-        if self._owns is None:
-            return dict(self._opened.items())
-        owns = self._owns
-        return {key: value for key, value in self._opened.items() if owns(key, value)}
+        return dict(self._opened.items())
+
+
+def _each(keys: Iterable[K], act: Callable[[K], object]) -> Failures[K]:
+    failures: dict[K, CiliateError] = {}
+    for key in keys:
+        try:
+            act(key)
+        except DatapathError as error:
+            failures[key] = error
+    return failures

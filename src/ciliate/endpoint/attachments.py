@@ -12,21 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.cni.call import Call
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.given import PassedResult
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status
-from ciliate.cni.result import AddResult
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.chained import ChainedPods
-from ciliate.endpoint.expected_link import expected_link
 from ciliate.endpoint.keyed_locks import KeyedLocks
-from ciliate.endpoint.records import Bookkeeping
+from ciliate.endpoint.records import EndpointRecords
 from ciliate.errors import CiliateError
-from ciliate.identity.resolver import IdentityKeeper
-from ciliate.ipam.agent.address_source import AddressSource
 from ciliate.net.address import IPAddress
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.pod_link import PodLink, PodLinkState, host_name, new_mac
+from ciliate.node.address_source import AddressSource
 from ciliate.node.endpoint import IDENTITY_INIT, Endpoint
 
 _log = logging.getLogger(__name__)
@@ -41,15 +40,19 @@ class PodNetwork:
     route_mtu: int
 
 
+#: Number and labels of a pod's identity, by namespace, name and uid; None while not known.
+KnownIdentity = Callable[[str, str, str], tuple[int, tuple[str, ...]] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """What an attachment is made with."""
 
     addresses: AddressSource
-    books: Bookkeeping
+    records: EndpointRecords
     links: PodLinks
     programs: Programs
-    identities: IdentityKeeper
+    identity: KnownIdentity
     versions: tuple[int, ...]  # IP versions in use.
 
 
@@ -60,14 +63,15 @@ class PodAttachments:
         self, wiring: Wiring, network: Callable[[], PodNetwork], tasks: asyncio.TaskGroup
     ) -> None:
         self._wiring = wiring
-        self._table = wiring.books.table
+        self._addresses = wiring.addresses
+        self._table = wiring.records.table
         self._network = network
         self._tasks = tasks
         self._locks = KeyedLocks()
         self._chained = ChainedPods(wiring.links, wiring.programs, wiring.versions)
         self._removals: dict[int, asyncio.Task[None]] = {}  # By endpoint number.
 
-    async def add(self, request: Add) -> AddResult | PassedResult:
+    async def add(self, request: Add) -> PodInterface | PassedResult:
         """Give a pod its interface (CNI ADD); a repeated request gets the same answer.
 
         Behind another plugin: take over the interface that it made, and pass its result on.
@@ -81,11 +85,12 @@ class PodAttachments:
             known = self._find(attachment)
             if known is not None:
                 is_alike = known.chained == (request.prev_result is not None)
-                if is_alike and known.netns == request.netns and await self._stands(known):
+                is_there = is_alike and known.interface.netns == request.netns
+                if is_there and await self._stands(known):
                     self._note_network(known, request.network)
                     return _answer(request, known)
                 # A removal under way goes on; one that failed is tried again.
-                await self._detach(known)
+                await self._detach(known, _call_for_release(request))
                 self._refuse_while_it_stays(known)
             if request.prev_result is not None:
                 endpoint = await self._take_over(request)
@@ -94,29 +99,26 @@ class PodAttachments:
         return _answer(request, endpoint)
 
     async def delete(self, request: Del) -> None:
-        """Take a pod's interface away (CNI DEL); what is gone already is a success."""
-        attachment = request.attachment
-        async with self._locks.held(attachment):
-            known = self._find(attachment)
-            if known is not None:
-                self._start_removal(known)
-
-    async def delete_wholly(self, request: Del) -> Endpoint | None:
-        """Take a pod's interface away and return what it was, once it is gone.
+        """Take a pod's interface away (CNI DEL); what is gone already is a success.
 
         Raises:
-            CniError: It stays for now; retryable.
+            CniError: The interface stays for now, or the plugin that gave the address failed; the
+                runtime asks again.
         """
         attachment = request.attachment
         async with self._locks.held(attachment):
             known = self._find(attachment)
+            if not self._addresses.awaits_removal(request):
+                if known is not None:
+                    self._start_removal(known)
+                return
             if known is not None:
                 await self._detach(known)
                 self._refuse_while_it_stays(known)
-        return known
+            await self._addresses.deleted(request, known)
 
-    async def check(self, request: Check) -> Endpoint:
-        """Verify that a pod's interface is as it was made (CNI CHECK); return what it is.
+    async def check(self, request: Check) -> None:
+        """Verify that a pod's interface is as it was made (CNI CHECK).
 
         Raises:
             CniError: There is no such attachment.
@@ -130,13 +132,13 @@ class PodAttachments:
                 f"container {attachment.container_id} has no interface {attachment.ifname} of ours",
             )
         await self._verify(known)
-        return known
+        await self._addresses.check(request, known)
 
     async def _verify(self, endpoint: Endpoint) -> None:
         if endpoint.chained:
             await self._chained.check(endpoint)
         else:
-            await self._wiring.links.check(self._link(endpoint))
+            await self._wiring.links.check(endpoint.interface)
 
     async def gc(self, request: Gc) -> None:
         """Remove what the runtime does not know any more of the request's network (CNI GC).
@@ -152,12 +154,14 @@ class PodAttachments:
         for endpoint in stale:
             _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
         await asyncio.gather(*map(self._detach_idle, stale))  # One group, one wait for RCU.
+        await self._addresses.gc(request)
 
     async def status(self, request: Status) -> None:
         """Tell whether the node can attach pods at all (CNI STATUS): it can while we answer.
 
         A full pool is no failure of the node: an ADD says so, and a DEL makes room.
         """
+        await self._addresses.status(request)
 
     async def remove_vanished(self) -> None:
         """Drop endpoints whose interface is gone although no DEL came: their pods are dead.
@@ -176,7 +180,7 @@ class PodAttachments:
                     "endpoint %d of pod %s lost its interface %s: forgotten",
                     endpoint.id,
                     endpoint.owner,
-                    endpoint.host_name,
+                    endpoint.interface.host_name,
                 )
                 await self._detach_idle(endpoint)
 
@@ -186,7 +190,7 @@ class PodAttachments:
         if known is not None:
             return known
         name = host_name(attachment.container_id, attachment.ifname)
-        return next((e for e in self._table if e.host_name == name), None)
+        return next((e for e in self._table if e.interface.host_name == name), None)
 
     async def _detach_idle(self, endpoint: Endpoint) -> None:
         async with self._locks.held(_attachment(endpoint)):
@@ -198,7 +202,7 @@ class PodAttachments:
         if self._table.get(former.id) is not None:
             raise CniError(
                 CniCode.TRY_AGAIN_LATER,
-                f"interface {former.host_name} of pod {former.owner} cannot be removed yet",
+                f"interface {former.interface.host_name} of pod {former.owner} cannot be removed yet",
                 "the agent's log says why",
             )
 
@@ -206,7 +210,7 @@ class PodAttachments:
         """Remember by which network the runtime asked last: that one's GC lists the pod."""
         if endpoint.network != network:
             noted = replace(self._table.get(endpoint.id) or endpoint, network=network)
-            self._wiring.books.store.save(noted)
+            self._wiring.records.store.save(noted)
             self._table.put(noted)
 
     async def _stands(self, endpoint: Endpoint) -> bool:
@@ -223,22 +227,23 @@ class PodAttachments:
         wiring = self._wiring
         number = self._table.promise_id()
         try:
-            addresses = await wiring.addresses.allocate(request)
+            addresses = await self._addresses.allocate(request)
         except BaseException:
             self._table.remove(number)
             raise
         # Without a pause after the source looked whose they are: another ADD may look next.
         self._table.promise_addresses(number, addresses)
         endpoint = self._draft(number, request, addresses)
-        wiring.addresses.keep(endpoint)
+        self._addresses.keep(endpoint)
         # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
         creation = asyncio.create_task(wiring.links.create(self._link(endpoint)))
         try:
             state = await asyncio.shield(creation)
             endpoint = replace(endpoint, ifindex=state.host_ifindex)
-            self._wiring.books.enter(endpoint)
+            self._wiring.records.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
-            await asyncio.shield(self._tasks.create_task(self._undo(endpoint, creation)))
+            undo = self._undo(endpoint, creation, request)
+            await asyncio.shield(self._tasks.create_task(undo))
             raise
         return endpoint
 
@@ -250,12 +255,12 @@ class PodAttachments:
         self._table.promise_addresses(number, found.addresses)  # Without a pause after the look.
         endpoint = self._draft(number, request, found.addresses)
         endpoint = found.complete(endpoint)
-        self._wiring.addresses.keep(endpoint)
+        self._addresses.keep(endpoint)
         try:
             await self._chained.attach(endpoint)
-            self._wiring.books.enter(endpoint)
+            self._wiring.records.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
-            await asyncio.shield(self._tasks.create_task(self._abandon(endpoint)))
+            await asyncio.shield(self._tasks.create_task(self._abandon(endpoint, None)))
             raise
         return endpoint
 
@@ -269,125 +274,122 @@ class PodAttachments:
                     " router's of this node",
                     f"set local-router-ipv{address.version} to one out of the other plugin's range",
                 )
-        if any(map(self._table.bearer, addresses)):
+        if any(map(self._table.owner_of, addresses)):
             await self.remove_vanished()  # The other plugin may have given it anew since.
-        bearer = next(filter(None, map(self._table.bearer, addresses)), None)
-        if bearer is not None:
+        owner = next(filter(None, map(self._table.owner_of, addresses)), None)
+        if owner is not None:
             raise CniError(
                 CniCode.TRY_AGAIN_LATER,
-                f"address of pod {request.pod.namespace}/{request.pod.name} is in use by {bearer}",
+                f"address of pod {request.pod.namespace}/{request.pod.name} is in use by {owner}",
                 "the plugin before ciliate-cni gave it twice",
             )
 
     def _draft(self, endpoint_id: int, request: Add, addresses: tuple[IPAddress, ...]) -> Endpoint:
         network = self._network()
         pod = request.pod
-        known = self._wiring.identities.known(pod.namespace, pod.name, pod.uid)
+        known = self._wiring.identity(pod.namespace, pod.name, pod.uid)
         identity, labels = known or (IDENTITY_INIT, ("reserved:init",))
         versions = {address.version for address in addresses}
         return Endpoint(
             id=endpoint_id,
             container_id=request.attachment.container_id,
-            ifname=request.attachment.ifname,
-            netns=request.netns,
             namespace=pod.namespace,
             pod=pod.name,
             pod_uid=pod.uid,
-            addresses=addresses,
-            gateways=tuple(g for g in network.gateways if g.version in versions),
-            host_name=host_name(request.attachment.container_id, request.attachment.ifname),
-            host_mac=new_mac(),
-            pod_mac=new_mac(),
+            interface=PodInterface(
+                host_name=host_name(request.attachment.container_id, request.attachment.ifname),
+                host_mac=new_mac(),
+                pod_name=request.attachment.ifname,
+                pod_mac=new_mac(),
+                netns=request.netns,
+                mtu=network.mtu,
+                route_mtu=network.route_mtu,
+                addresses=addresses,
+                gateways=tuple(g for g in network.gateways if g.version in versions),
+            ),
             ifindex=0,
-            mtu=network.mtu,
-            route_mtu=network.route_mtu,
             created=datetime.now(UTC),
             identity=identity,
             labels=labels,
             state=EndpointState.READY if known else EndpointState.WAITING_FOR_IDENTITY,
-            external_ipam=self._wiring.addresses.external,
+            external_ipam=self._addresses.external,
             network=request.network,
         )
 
     def _link(self, endpoint: Endpoint) -> PodLink:
         programs = self._wiring.programs
-        return expected_link(
-            endpoint, from_pod_fd=programs.from_pod_fd, to_pod_fd=programs.to_pod_fd
-        )
+        return PodLink(endpoint.interface, programs.from_pod_fd, programs.to_pod_fd)
 
-    def _start_removal(self, endpoint: Endpoint) -> asyncio.Task[None]:
+    def _start_removal(self, endpoint: Endpoint, call: Call | None = None) -> asyncio.Task[None]:
         """Disconnect now; remove the interface in the background, grouped with others.
 
-        A removal that is under way is not begun twice.
+        A removal that is under way is not begun twice. `call`: see `AddressSource.release`.
         """
         running = self._removals.get(endpoint.id)
         if running is not None:
             return running
-        self._wiring.books.disconnect(endpoint)
-        task = self._tasks.create_task(self._finish(endpoint))
+        self._wiring.records.disconnect(endpoint)
+        task = self._tasks.create_task(self._finish(endpoint, call))
         self._removals[endpoint.id] = task
         task.add_done_callback(lambda _: self._removals.pop(endpoint.id, None))
         return task
 
-    async def _detach(self, endpoint: Endpoint) -> None:
-        await asyncio.shield(self._start_removal(endpoint))
+    async def _detach(self, endpoint: Endpoint, call: Call | None = None) -> None:
+        await asyncio.shield(self._start_removal(endpoint, call))
 
-    async def _finish(self, endpoint: Endpoint) -> None:
+    async def _finish(self, endpoint: Endpoint, call: Call | None) -> None:
         """Remove the interface, then free what it held. On failure the addresses stay taken."""
         try:
             if not endpoint.chained:  # Another plugin's interface is that plugin's to remove.
-                await self._wiring.links.remove(endpoint.host_name)
-            await self._wiring.addresses.release(endpoint)
-            self._wiring.books.store.remove(endpoint.id)
+                await self._wiring.links.remove(endpoint.interface.host_name)
+            await self._addresses.release(endpoint, call)
+            self._wiring.records.store.remove(endpoint.id)
         except CiliateError as error:
             _log.warning(
                 "interface %s of pod %s stays for now, and so do its addresses: %s",
-                endpoint.host_name,
+                endpoint.interface.host_name,
                 endpoint.owner,
                 error,
             )
             return
         self._table.remove(endpoint.id)
 
-    async def _abandon(self, endpoint: Endpoint) -> None:
+    async def _abandon(self, endpoint: Endpoint, call: Call | None) -> None:
         """Detach what an ADD made that failed; housekeeping knows it until it is gone.
 
         Raises nothing of ours: it runs in the agent's group, which ends with its first error.
         """
         try:
-            await self._detach(endpoint)
+            await self._detach(endpoint, call)
         except CiliateError as error:
             _log.warning("endpoint of pod %s stays for now: %s", endpoint.owner, error)
 
-    async def _undo(self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState]) -> None:
+    async def _undo(
+        self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState], request: Add
+    ) -> None:
         """Leave nothing of an ADD that failed; its worker may still be making the interface."""
         await asyncio.wait([creation])
         if not creation.cancelled() and creation.exception() is None:
             endpoint = replace(endpoint, ifindex=creation.result().host_ifindex)
-        await self._abandon(endpoint)
+        await self._abandon(endpoint, request.call)
 
 
 def _attachment(endpoint: Endpoint) -> Attachment:
-    return Attachment(endpoint.container_id, endpoint.ifname)
+    return Attachment(*endpoint.attachment)
+
+
+def _call_for_release(request: Add) -> Call | None:
+    """Return what another plugin's address is given back by; behind a plugin it is not ours."""
+    return request.call if request.prev_result is None else None
 
 
 def _is_standing(endpoint: Endpoint, standing: Mapping[str, int]) -> bool:
     """Whether the interface is there; another plugin may use a name again for another pod."""
-    index = standing.get(endpoint.host_name)
+    index = standing.get(endpoint.interface.host_name)
     return index is not None and (not endpoint.chained or index == endpoint.ifindex)
 
 
-def _answer(request: Add, endpoint: Endpoint) -> AddResult | PassedResult:
+def _answer(request: Add, endpoint: Endpoint) -> PodInterface | PassedResult:
     if request.prev_result is not None:
         return PassedResult(request.prev_result.document)
-    return AddResult(
-        host_name=endpoint.host_name,
-        host_mac=endpoint.host_mac,
-        pod_name=endpoint.ifname,
-        pod_mac=endpoint.pod_mac,
-        netns=endpoint.netns,
-        mtu=endpoint.mtu,
-        route_mtu=endpoint.route_mtu,
-        addresses=endpoint.addresses,
-        gateways=endpoint.gateways,
-    )
+    return endpoint.interface

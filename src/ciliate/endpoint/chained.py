@@ -28,16 +28,20 @@ class ChainedPod:
 
     def complete(self, draft: Endpoint) -> Endpoint:
         """Return the endpoint with what is another plugin's in it."""
-        return replace(
-            draft,
-            addresses=self.addresses,
-            gateways=self.gateways,
+        interface = replace(
+            draft.interface,
             host_name=self.link.host_name,
             host_mac=self.link.gateway_mac,
             pod_mac=self.link.pod_mac,
-            ifindex=self.link.host_ifindex,
             mtu=self.link.mtu,
             route_mtu=self.link.mtu,
+            addresses=self.addresses,
+            gateways=self.gateways,
+        )
+        return replace(
+            draft,
+            interface=interface,
+            ifindex=self.link.host_ifindex,
             external_ipam=True,
             chained=True,
         )
@@ -90,7 +94,7 @@ class ChainedPods:
             to_pod_fd=self._programs.to_pod_fd,
         )
         if gone:
-            raise _mismatch(endpoint, f"{endpoint.host_name} is missing")
+            raise _mismatch(endpoint, f"{endpoint.interface.host_name} is missing")
 
     async def check(self, endpoint: Endpoint) -> None:
         """Verify that the interface is the endpoint's and runs our programs (CNI CHECK).
@@ -102,17 +106,19 @@ class ChainedPods:
         """
         links = await self._links.observe(chained=(endpoint.ifindex,))
         found = next((link for link in links if link.ifindex == endpoint.ifindex), None)
-        if found is None or found.name != endpoint.host_name:
-            raise _mismatch(endpoint, f"{endpoint.host_name} is missing")
+        if found is None or found.name != endpoint.interface.host_name:
+            raise _mismatch(endpoint, f"{endpoint.interface.host_name} is missing")
         for program, direction in (
             (found.from_pod_program, "from_pod"),
             (found.to_pod_program, "to_pod"),
         ):
             if program is None:
-                raise _mismatch(endpoint, f"{direction} does not run on {endpoint.host_name}")
+                raise _mismatch(
+                    endpoint, f"{direction} does not run on {endpoint.interface.host_name}"
+                )
 
 
 def _mismatch(endpoint: Endpoint, problem: str) -> PodLinkMismatchError:
     return PodLinkMismatchError(
-        host_name=endpoint.host_name, netns=endpoint.netns, problem=problem
+        host_name=endpoint.interface.host_name, netns=endpoint.interface.netns, problem=problem
     )

@@ -1,11 +1,9 @@
 """What the datapath's maps should hold for the endpoints of this node. Pure."""
 
-from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
-from ciliate.net.address import IPAddress, mac_octets, to_octets
+from ciliate.net.address import mac_octets, to_octets
 from ciliate.node.endpoint import Endpoint
 
 _NO_ADDRESS: Final = bytes(16)
@@ -13,6 +11,16 @@ _NO_MAC: Final = bytes(6)
 
 #: Identity of the node itself.
 _IDENTITY_HOST: Final = 1
+
+#: Where packets to an address of the node itself are delivered: to its stack.
+HOST_ENTRY: Final = layout.Endpoint(
+    ifindex=0,
+    identity=_IDENTITY_HOST,
+    endpoint_id=0,
+    flags=layout.EndpointFlag.ENDPOINT_HOST,
+    mac=_NO_MAC,
+    node_mac=_NO_MAC,
+)
 
 
 def interface_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout.Interface:
@@ -32,7 +40,7 @@ def interface_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout
         ipv6=to_octets(ipv6) if ipv6 else _NO_ADDRESS,
         identity=endpoint.identity,
         endpoint_id=endpoint.id,
-        node_mac=mac_octets(endpoint.host_mac),
+        node_mac=mac_octets(endpoint.interface.host_mac),
         flags=flags,
     )
 
@@ -45,46 +53,6 @@ def endpoint_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout.
         identity=endpoint.identity,
         endpoint_id=endpoint.id,
         flags=layout.EndpointFlag.ENDPOINT_STACK_ROUTED if by_stack else layout.EndpointFlag(0),
-        mac=mac_octets(endpoint.pod_mac),
-        node_mac=mac_octets(endpoint.host_mac),
+        mac=mac_octets(endpoint.interface.pod_mac),
+        node_mac=mac_octets(endpoint.interface.host_mac),
     )
-
-
-def connected(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
-    """Yield the endpoints that packets may reach: all but those on their way out."""
-    return (e for e in endpoints if e.state is not EndpointState.DISCONNECTING)
-
-
-def interface_entries(
-    endpoints: Iterable[Endpoint], *, stack_routed: bool = False
-) -> dict[int, layout.Interface]:
-    """Return the map `interfaces`."""
-    return {
-        endpoint.ifindex: interface_entry(endpoint, stack_routed=stack_routed)
-        for endpoint in connected(endpoints)
-    }
-
-
-def endpoint_entries(
-    endpoints: Iterable[Endpoint],
-    host_addresses: Iterable[IPAddress],
-    *,
-    stack_routed: bool = False,
-) -> dict[bytes, layout.Endpoint]:
-    """Return the map `endpoints`; an address of the node itself wins over a pod's."""
-    entries = {
-        to_octets(address): endpoint_entry(endpoint, stack_routed=stack_routed)
-        for endpoint in connected(endpoints)
-        for address in endpoint.addresses
-    }
-    host = layout.Endpoint(
-        ifindex=0,
-        identity=_IDENTITY_HOST,
-        endpoint_id=0,
-        flags=layout.EndpointFlag.ENDPOINT_HOST,
-        mac=_NO_MAC,
-        node_mac=_NO_MAC,
-    )
-    for address in host_addresses:
-        entries[to_octets(address)] = host
-    return entries

@@ -4,7 +4,8 @@ Each is named like its pod and owned by it, so that it goes with the pod even if
 comes back. Only pods whose identity is known are told.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ciliate.api.cilium_endpoint import (
@@ -24,6 +25,8 @@ from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import IPAddress
 from ciliate.node.endpoint import Endpoint
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.reconcile.target import Failures, one_by_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def publication(endpoint: Endpoint, node_ip: IPAddress) -> Publication:
             ),
             state=str(endpoint.state),
             external_identifiers=ExternalIdentifiers(
-                cni_attachment_id=f"{endpoint.container_id}:{endpoint.ifname}",
+                cni_attachment_id=":".join(endpoint.attachment),
                 container_id=endpoint.container_id,
                 k8s_namespace=endpoint.namespace,
                 k8s_pod_name=endpoint.pod,
@@ -61,15 +64,24 @@ def publication(endpoint: Endpoint, node_ip: IPAddress) -> Publication:
     )
 
 
-def publications(
-    endpoints: Iterable[Endpoint], node_ip: IPAddress
-) -> dict[ObjectKey, Publication]:
-    """Return what the cluster is told, by pod."""
-    return {
-        endpoint.pod_key: publication(endpoint, node_ip)
-        for endpoint in endpoints
-        if endpoint.state is EndpointState.READY and endpoint.pod_uid
-    }
+class Publications(Mapping[ObjectKey, Publication]):
+    """What the cluster is told, by pod: a live view of the endpoint table."""
+
+    def __init__(self, table: EndpointTable, node_ip: IPAddress) -> None:
+        self._table = table
+        self._node_ip = node_ip
+
+    def __getitem__(self, key: ObjectKey) -> Publication:
+        endpoint = self._table.of_pod(key)
+        if endpoint is None or endpoint.state is not EndpointState.READY or not endpoint.pod_uid:
+            raise KeyError(key)
+        return publication(endpoint, self._node_ip)
+
+    def __iter__(self) -> Iterator[ObjectKey]:
+        return (key for key in tuple(self._table.pods()) if key in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class CiliumEndpointTarget:
@@ -88,18 +100,25 @@ class CiliumEndpointTarget:
         """Return the objects of this node, as the watch last saw them."""
         await self._informer.synced()
         return {
-            key: Publication(
-                pod_uid=next((o.uid for o in found.metadata.owner_references), ""),
-                status=found.status,
-            )
+            key: _published(found)
             for key, found in self._informer.objects.items()
-            if found.status.networking is not None
-            and found.status.networking.node == self._node_ip
+            if self.is_ours(found)
         }
 
-    async def put(self, key: ObjectKey, value: Publication) -> None:
-        """Create the object, or change the one that stands."""
+    def is_ours(self, endpoint: CiliumEndpoint | None) -> bool:
+        """Whether an object says that its pod is on this node."""
+        networking = endpoint.status.networking if endpoint is not None else None
+        return networking is not None and networking.node == self._node_ip
+
+    async def put(self, entries: Mapping[ObjectKey, Publication]) -> Failures[ObjectKey]:
+        """Create the objects, or change those that stand and say something else."""
+        return await one_by_one(entries, lambda key: self._put(key, entries[key]))
+
+    async def _put(self, key: ObjectKey, value: Publication) -> None:
         namespace, name = key
+        known = self._informer.get(name, namespace)
+        if known is not None and _published(known) == value:
+            return
         metadata = ObjectMeta(
             name=name,
             namespace=namespace,
@@ -108,7 +127,7 @@ class CiliumEndpointTarget:
             ),
         )
         wanted = CiliumEndpoint(metadata=metadata, status=value.status)
-        if self._informer.get(name, namespace) is None:
+        if known is None:
             try:
                 await self._client.create(CILIUM_ENDPOINTS, wanted)
             except AlreadyExistsError:
@@ -120,10 +139,19 @@ class CiliumEndpointTarget:
         except NotFoundError:
             await self._client.create(CILIUM_ENDPOINTS, wanted)
 
-    async def remove(self, key: ObjectKey) -> None:
-        """Delete the object; an absent one is a success."""
+    async def remove(self, keys: Collection[ObjectKey]) -> Failures[ObjectKey]:
+        """Delete the objects; an absent one, or one of another node by now, is a success."""
+        return await one_by_one(keys, self._remove)
+
+    async def _remove(self, key: ObjectKey) -> None:
         namespace, name = key
-        try:
-            await self._client.delete(CILIUM_ENDPOINTS, name, namespace=namespace)
-        except NotFoundError:
+        if not self.is_ours(self._informer.get(name, namespace)):
             return
+        with contextlib.suppress(NotFoundError):
+            await self._client.delete(CILIUM_ENDPOINTS, name, namespace=namespace)
+
+
+def _published(found: CiliumEndpoint) -> Publication:
+    return Publication(
+        pod_uid=next((o.uid for o in found.metadata.owner_references), ""), status=found.status
+    )

@@ -1,4 +1,4 @@
-"""Where an endpoint is written down: the datapath's maps, its file, the table."""
+"""Where an endpoint is recorded: the datapath's maps, its file, the table."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -17,8 +17,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Bookkeeping:
-    """The books of this node's endpoints."""
+class EndpointRecords:
+    """The records of this node's endpoints, changed together."""
 
     table: EndpointTable
     store: EndpointStore

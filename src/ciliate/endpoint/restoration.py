@@ -19,14 +19,12 @@ from ciliate.datapath import layout, maps
 from ciliate.datapath.bpf_map import open_pinned
 from ciliate.datapath.errors import DatapathError
 from ciliate.errors import CiliateError
-from ciliate.ipam.errors import IPAMError
-from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
-from ciliate.net.address import from_octets, host_network, mac_from_octets
+from ciliate.net.address import from_octets, mac_from_octets
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink
+from ciliate.node.address_source import AddressSource
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
-from ciliate.node.endpoint_store import EndpointStore
-from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.errors import EndpointStateError
 
 _log = logging.getLogger(__name__)
@@ -47,12 +45,12 @@ def plan_restoration(saved: Iterable[Endpoint], links: Sequence[ObservedPodLink]
     keep: list[Endpoint] = []
     forget: list[Endpoint] = []
     for endpoint in saved:
-        lives = indexes.get(endpoint.host_name) == endpoint.ifindex
+        lives = indexes.get(endpoint.interface.host_name) == endpoint.ifindex
         if lives and endpoint.state is not EndpointState.DISCONNECTING:
             keep.append(endpoint)
         else:
             forget.append(endpoint)
-    kept_names = {endpoint.host_name for endpoint in keep}
+    kept_names = {endpoint.interface.host_name for endpoint in keep}
     return Restoration(
         keep=tuple(keep),
         forget=tuple(forget),
@@ -81,19 +79,21 @@ def remembered_by_kernel(
     return Endpoint(
         id=held.endpoint_id,
         container_id=f"unknown-{link.name}",
-        ifname="eth0",
-        netns="",
         namespace="",
         pod=link.name,
         pod_uid="",
-        addresses=tuple(map(from_octets, octets)),
-        gateways=(),
-        host_name=link.name,
-        host_mac=mac_from_octets(entry.node_mac),  # A bridge's, if it is chained to one.
-        pod_mac=mac_from_octets(entry.mac),
+        interface=PodInterface(
+            host_name=link.name,
+            host_mac=mac_from_octets(entry.node_mac),  # A bridge's, if it is chained to one.
+            pod_name="eth0",
+            pod_mac=mac_from_octets(entry.mac),
+            netns="",
+            mtu=link.mtu,
+            route_mtu=link.mtu,
+            addresses=tuple(map(from_octets, octets)),
+            gateways=(),
+        ),
         ifindex=link.ifindex,
-        mtu=link.mtu,
-        route_mtu=link.mtu,
         created=datetime.now(UTC),
         identity=held.identity,
         labels=(),
@@ -103,38 +103,38 @@ def remembered_by_kernel(
     )
 
 
-async def restore_endpoints(
-    context: Context, addresses: NodeAddresses, store: EndpointStore, table: EndpointTable
-) -> tuple[Endpoint, ...]:
+async def restore_endpoints(context: Context, addresses: AddressSource) -> tuple[Endpoint, ...]:
     """Take over the endpoints that live, clean up after the others; return those that live.
 
     Must run before any address is given out.
     """
+    store = context.endpoint_store
     saved = tuple(store.load())
     memory = await asyncio.to_thread(_remembered, context)
     chained = {endpoint.ifindex for endpoint in saved if endpoint.chained} | memory.chained
     links = await context.links.observe(chained=chained)
     found = plan_restoration(saved, links)
     nameless = [link for link in links if link.name in found.nameless]
-    is_delegated = context.settings.ipam.mode == "delegated-plugin"
-    recalled = [
-        replace(endpoint, external_ipam=endpoint.external_ipam or is_delegated)
-        for endpoint in memory.recall(nameless)
+    loaded = [
+        replace(endpoint, external_ipam=endpoint.external_ipam or addresses.external)
+        for endpoint in memory.endpoints_behind(nameless)
     ]
-    for endpoint in recalled:
-        _log.warning("interface %s has no file: its pod goes on unnamed", endpoint.host_name)
-        with _full_disk_told():
+    for endpoint in loaded:
+        _log.warning(
+            "interface %s has no file: its pod goes on unnamed", endpoint.interface.host_name
+        )
+        with _full_disk_reported():
             store.save(endpoint)
-    kept = (*found.keep, *recalled)
+    kept = (*found.keep, *loaded)
     for endpoint in kept:
-        _retake(addresses, endpoint)
-        table.put(endpoint)
+        addresses.restore(endpoint)
+        context.endpoints.put(endpoint)
     for endpoint in found.forget:
-        with _full_disk_told():
+        with _full_disk_reported():
             store.remove(endpoint.id)
     stale = {
         name
-        for name in found.nameless - {endpoint.host_name for endpoint in recalled}
+        for name in found.nameless - {endpoint.interface.host_name for endpoint in loaded}
         if name.startswith(HOST_PREFIX)  # Another plugin's is that plugin's to remove.
     }
     await _remove_links(context, stale, is_first_life=store.is_new)
@@ -144,7 +144,7 @@ async def restore_endpoints(
 
 
 @contextmanager
-def _full_disk_told() -> Iterator[None]:
+def _full_disk_reported() -> Iterator[None]:
     """Go on where a file cannot be changed: the next start finds what this one found."""
     try:
         yield
@@ -165,10 +165,10 @@ class _Memory:
         flag = layout.InterfaceFlag.INTERFACE_CHAINED
         return {index for index, held in self.interfaces.items() if held.flags & flag}
 
-    def recall(self, links: Iterable[ObservedPodLink]) -> list[Endpoint]:
+    def endpoints_behind(self, links: Iterable[ObservedPodLink]) -> list[Endpoint]:
         """Return the endpoints behind interfaces that no file tells of."""
-        recalled = (remembered_by_kernel(link, self.interfaces, self.endpoints) for link in links)
-        return [endpoint for endpoint in recalled if endpoint is not None]
+        found = (remembered_by_kernel(link, self.interfaces, self.endpoints) for link in links)
+        return [endpoint for endpoint in found if endpoint is not None]
 
 
 def _remembered(context: Context) -> _Memory:
@@ -183,24 +183,6 @@ def _remembered(context: Context) -> _Memory:
     except DatapathError as error:  # The first life on this node, or maps of another layout.
         _log.info("maps of a previous life: %s", error)
         return _Memory({}, {})
-
-
-def _retake(addresses: NodeAddresses, endpoint: Endpoint) -> None:
-    """Take each address by itself: one that is taken must not cost the other its owner.
-
-    An address in no CIDR we know of is held by itself, so that the cluster hears of it.
-    """
-    if endpoint.external_ipam:
-        for address in endpoint.addresses:  # Another plugin's: ours gives it to nobody else.
-            addresses.reserve(address, endpoint.owner)
-        return
-    for address in endpoint.addresses:
-        try:
-            if addresses.find(address) is None:
-                addresses.hold(DEFAULT_POOL, (host_network(address),))
-            addresses.take((address,), endpoint.owner)
-        except IPAMError as error:
-            _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
 
 
 async def _remove_links(context: Context, names: set[str], *, is_first_life: bool) -> None:

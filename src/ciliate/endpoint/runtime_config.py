@@ -19,6 +19,7 @@ from ciliate.cni.conflist import (
 )
 from ciliate.config.settings import CniSettings
 from ciliate.errors import CiliateError
+from ciliate.node.host_path import host_path
 from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -26,20 +27,6 @@ _log = logging.getLogger(__name__)
 _CHECK_S = 10.0
 #: While the list that ours is to be appended to is not there, pods cannot be attached.
 _SEARCH_S = 1.0
-
-
-def host_path(path: str) -> Path:
-    """Return `path` as this process sees it: in a container, /host is where the node's root is."""
-    inside = Path(path)
-    if inside.is_relative_to("/host") and not Path("/host").is_dir():
-        return Path("/") / inside.relative_to("/host")
-    return inside
-
-
-def node_path(path: str) -> Path:
-    """Return where a path of the node, as a runtime names it, is for this process."""
-    below_host = Path("/host") / path.lstrip("/")
-    return below_host if below_host.exists() else Path(path)
 
 
 class RuntimeConfig:

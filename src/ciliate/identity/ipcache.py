@@ -1,125 +1,116 @@
-"""The ipcache as it should be, kept up to date by what the watches tell.
+"""The map `ipcache` as it should be: whose each address of the cluster is.
 
-A cluster has many pods and each tells of itself often: entries are computed once per object, when
-it changes, and a pass only puts them together.
+A live view, asked for one prefix or for all. Where several speak for a prefix, who is nearer
+counts: this node's addresses, its own pods, the cluster's pods, the cluster's nodes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
-from itertools import chain
-from typing import Final
+from collections.abc import Iterator, Mapping
 
-from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
-from ciliate.api.resource import ObjectKey
+from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
-from ciliate.endpoint.plan import connected
-from ciliate.identity.address_owners import (
-    AddressOwner,
-    KnownNode,
-    KnownPod,
-    node_owners,
-    own_owners,
-    pod_owners,
+from ciliate.identity.plan import (
+    OWN_ADDRESS,
+    Entries,
+    host_key,
+    is_host_key,
+    known_pod_entry,
+    node_entries,
+    pod_entry,
 )
-from ciliate.net.address import IPAddress, IPNetwork, prefix_bits, to_octets
+from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.owner_index import OwnerIndex
+from ciliate.node.cluster import Cluster
+from ciliate.node.devices import DeviceWatch, NodeDevices
 from ciliate.node.endpoint import Endpoint
-from ciliate.node.watches import Cluster, known_pod
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.known_node import KnownNode
+from ciliate.node.known_pod import KnownPod
+from ciliate.reconcile.listeners import Listeners
 
-_NO_ADDRESS: Final = bytes(16)
-
-Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
-Owners = Mapping[IPNetwork, AddressOwner]
-
-#: Entries of one object; a tuple, because a dictionary of one entry weighs more than the entry.
-Part = tuple[tuple[layout.IpcacheKey, layout.IpcacheEntry], ...]
+Key = layout.IpcacheKey
+Entry = layout.IpcacheEntry
 
 
-def ipcache_entries(owners: Owners) -> dict[layout.IpcacheKey, layout.IpcacheEntry]:
-    """Return entries of the map `ipcache`."""
-    return {
-        layout.IpcacheKey(
-            prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
-        ): _entry(owner)
-        for prefix, owner in owners.items()
-    }
+class Ipcache(Mapping[Key, Entry]):
+    """Every prefix with an owner; `changed` tells the keys that may be another's by now."""
 
-
-@lru_cache(maxsize=4096)
-def _entry(owner: AddressOwner) -> layout.IpcacheEntry:
-    """Return the owner's entry: the same object for all pods of one identity on one node."""
-    return layout.IpcacheEntry(
-        identity=owner.identity,
-        flags=layout.IpcacheFlag.IPCACHE_CLUSTER if owner.is_pod else layout.IpcacheFlag(0),
-        node=_NO_ADDRESS if owner.node is None else to_octets(owner.node),
-    )
-
-
-class Ipcache:
-    """Whose each address of the cluster is; the last of nodes, pods, own pods, own addresses."""
-
-    def __init__(self, cluster: Cluster, *, node_ip: IPAddress) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        table: EndpointTable,
+        devices: DeviceWatch,
+        *,
+        node_ip: IPAddress,
+    ) -> None:
+        self.changed: Listeners[frozenset[Key]] = Listeners()
         self._cluster = cluster
-        self._node_ip = node_ip
-        self._of_nodes: dict[str, Part] = {}
-        self._of_pods: dict[ObjectKey, Part] = {}
+        self._table = table
+        self._devices = devices
+        self._node = to_octets(node_ip)
+        self._of_nodes: dict[str, Entries] = {}
+        self._node_owners: OwnerIndex[Key, str] = OwnerIndex()
         cluster.known_nodes.add_listener(self._node_changed)
-        cluster.endpoints.add_listener(self._pod_changed)
+        cluster.known_pods.add_listener(lambda _key, old, new: self._pod_changed(old, new))
+        table.listen(self._endpoint_changed)
+        devices.listen(self._devices_changed)
 
-    def entries(
-        self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]
-    ) -> Entries | None:
-        """Return the map, or None while the watches have not listed."""
-        if not (self._cluster.nodes.has_synced and self._cluster.endpoints.has_synced):
-            return None
-        merged: dict[layout.IpcacheKey, layout.IpcacheEntry] = {}
-        for part in chain(self._of_nodes.values(), self._of_pods.values()):
-            merged.update(part)
-        for owners in self._own(own_pods, own_addresses):
-            merged.update(ipcache_entries(owners))
-        return merged
+    @property
+    def desired(self) -> "Ipcache | None":
+        """This view, once every watch it is made of has listed."""
+        known = self._cluster.nodes.has_synced and self._cluster.known_pods.has_synced
+        return self if known else None
 
-    def pods(self) -> Iterator[tuple[ObjectKey, Part]]:
-        """Yield the entries of every pod that a CiliumEndpoint tells of."""
-        return iter(self._of_pods.items())
+    def __getitem__(self, key: Key) -> Entry:
+        found = self._host_entry(key.address) if is_host_key(key) else None
+        if found is not None:
+            return found
+        owner = self._node_owners.get(key)
+        if owner is None:
+            raise KeyError(key)
+        return self._of_nodes[owner][key]
 
-    def pod(self, key: ObjectKey) -> Part:
-        """Return the entries of one pod; none when nothing is told of it."""
-        return self._of_pods.get(key, ())
+    def _host_entry(self, address: bytes) -> Entry | None:
+        """Return the entry of a single address, unless it is a node's alone."""
+        if address in self._devices.current.octets:
+            return OWN_ADDRESS
+        endpoint = self._table.at(address)
+        if endpoint is not None and endpoint.state is EndpointState.READY:
+            return pod_entry(endpoint.identity, self._node)
+        pod = self._cluster.known_pods.at(address)
+        return known_pod_entry(pod) if pod is not None else None
 
-    def owners(
-        self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]
-    ) -> dict[IPNetwork, AddressOwner]:
-        """Return the same as values that people read: for `dbg ip list`."""
-        owners: dict[IPNetwork, AddressOwner] = {}
-        for node in self._cluster.known_nodes:
-            owners.update(node_owners(node))
-        for endpoint in self._cluster.endpoints.objects.values():
-            known = known_pod(endpoint)
-            if known is not None:
-                owners.update(pod_owners(known))
-        for part in self._own(own_pods, own_addresses):
-            owners.update(part)
-        return owners
-
-    def _own(
-        self, own_pods: Iterable[Endpoint], own_addresses: Iterable[IPAddress]
-    ) -> Iterable[Owners]:
-        """What this node knows itself, before it is published."""
-        for endpoint in connected(own_pods):
+    def __iter__(self) -> Iterator[Key]:
+        keys = set(self._node_owners)
+        keys.update(map(host_key, self._devices.current.octets))
+        for endpoint in self._table:
             if endpoint.state is EndpointState.READY:
-                yield pod_owners(KnownPod(endpoint.addresses, endpoint.identity, self._node_ip))
-        yield own_owners(own_addresses)
+                keys.update(map(host_key, endpoint.octets))
+        keys.update(map(host_key, self._cluster.known_pods.addresses()))
+        return iter(keys)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
+        touched = set()
         if old is not None:
-            self._of_nodes.pop(old.name, None)
+            for key in self._of_nodes.pop(old.name):
+                self._node_owners.remove(key, old.name)
+                touched.add(key)
         if new is not None:
-            self._of_nodes[new.name] = tuple(ipcache_entries(node_owners(new)).items())
+            entries = self._of_nodes[new.name] = node_entries(new)
+            for key in entries:
+                self._node_owners.add(key, new.name)
+                touched.add(key)
+        self.changed(frozenset(touched))
 
-    def _pod_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        if old is not None:
-            self._of_pods.pop((old.metadata.namespace, old.metadata.name), None)
-        known = known_pod(new) if new is not None else None
-        if new is not None and known is not None:
-            key = (new.metadata.namespace, new.metadata.name)
-            self._of_pods[key] = tuple(ipcache_entries(pod_owners(known)).items())
+    def _pod_changed(self, old: KnownPod | None, new: KnownPod | None) -> None:
+        pods = (pod for pod in (old, new) if pod is not None)
+        self.changed(frozenset(host_key(address) for pod in pods for address in pod.addresses))
+
+    def _endpoint_changed(self, old: Endpoint | None, new: Endpoint | None) -> None:
+        known = (endpoint for endpoint in (old, new) if endpoint is not None)
+        self.changed(frozenset(host_key(octets) for each in known for octets in each.octets))
+
+    def _devices_changed(self, old: NodeDevices, new: NodeDevices) -> None:
+        self.changed(frozenset(map(host_key, old.octets ^ new.octets)))

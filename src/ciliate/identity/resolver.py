@@ -19,10 +19,10 @@ from ciliate.errors import CiliateError
 from ciliate.identity.labels import PodLabels, label_texts, security_labels
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.kube.informer import Informer
+from ciliate.node.cluster import Cluster
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
-from ciliate.node.watches import Cluster
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.status import RunStatus
 
@@ -34,7 +34,7 @@ _RESYNC_S = 60.0
 _SETTLE_S = 0.02
 
 
-class IdentityKeeper:
+class IdentityResolver:
     """Keeps the identities of this node's endpoints."""
 
     def __init__(
@@ -55,7 +55,7 @@ class IdentityKeeper:
         self._cluster_name = cluster_name
         self._label_filter = label_filter
         self._woken = asyncio.Event()
-        table.listen(self.wake)
+        table.listen(lambda _old, _new: self.wake())
         watched: tuple[Informer[Any], ...] = (
             cluster.pods,
             cluster.namespaces,
@@ -129,7 +129,7 @@ class IdentityKeeper:
         return False
 
     async def _resolve(self, endpoint: Endpoint) -> None:
-        labels = self.labels_of(endpoint.namespace, endpoint.pod, endpoint.pod_uid)
+        labels = self.labels_of(*endpoint.pod_key, endpoint.pod_uid)
         if labels is None or endpoint.state is EndpointState.DISCONNECTING:
             return
         number = self._registry.find(labels) or await self._registry.allocate(labels)

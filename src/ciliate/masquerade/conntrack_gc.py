@@ -5,9 +5,7 @@ import logging
 import time
 from typing import Any, Final
 
-from ciliate.datapath import maps
 from ciliate.datapath.bpf_map import OpenMap
-from ciliate.datapath.datapath import Datapath
 from ciliate.errors import CiliateError
 from ciliate.masquerade.expiry import expired
 from ciliate.reconcile.status import RunStatus
@@ -18,15 +16,16 @@ _log = logging.getLogger(__name__)
 _INTERVAL_S: Final = 60.0
 
 
-class FlowCollector:
-    """Walks the two flow maps."""
+class ConntrackGC:
+    """Walks the maps of flows that it watches."""
 
-    def __init__(self, datapath: Datapath) -> None:
-        self.status = RunStatus("collect-flows")
-        self._maps: tuple[OpenMap[Any, Any], ...] = (
-            datapath.opened(maps.NAT),
-            datapath.opened(maps.CONNTRACK),
-        )
+    def __init__(self) -> None:
+        self.status = RunStatus("conntrack-gc")
+        self._maps: tuple[OpenMap[Any, Any], ...] = ()
+
+    def watch(self, *opened: OpenMap[Any, Any]) -> None:
+        """Collect out of these maps; their values say until when they count."""
+        self._maps = opened
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -36,10 +35,10 @@ class FlowCollector:
                 removed = await asyncio.to_thread(self.collect)
             except CiliateError as error:
                 self.status.failed(str(error))
-                _log.warning("flows: %s", error)
+                _log.warning("conntrack GC: %s", error)
             else:
                 self.status.succeeded()
-                _log.debug("flows: %d entries were over", removed)
+                _log.debug("conntrack GC: %d entries were over", removed)
 
     def collect(self) -> int:
         """Remove what is over; return how many entries went. Blocking."""

@@ -41,6 +41,12 @@ def prefix_bits(network: IPNetwork) -> int:
     return network.prefixlen + (0 if network.version == 6 else 96)
 
 
+def network_of(octets: bytes, bits: int) -> IPNetwork:
+    """Return the prefix that 16 octets and a length over 128 bits are; the inverse of the two."""
+    address = from_octets(octets)
+    return ip_network((address, bits if address.version == 6 else bits - 96))
+
+
 def host_network(address: IPAddress) -> IPNetwork:
     """Return the /32 or /128 that holds `address` alone."""
     return ip_network((address, address.max_prefixlen))
@@ -70,6 +76,7 @@ __all__ = [
     "ip_network",
     "mac_from_octets",
     "mac_octets",
+    "network_of",
     "prefix_bits",
     "to_octets",
 ]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.chained_link import ChainedLink
 from ciliate.netlink.pod_link import (
     ObservedPodLink,
@@ -56,14 +57,14 @@ class PodLinks:
         """
         return await self._run(lambda worker: worker.create(link))
 
-    async def check(self, link: PodLink) -> None:
-        """Compare a pod's interface with `link` (CNI, CHECK); descriptors are not looked at.
+    async def check(self, interface: PodInterface) -> None:
+        """Compare a pod's interface with `interface` (CNI, CHECK); descriptors are not looked at.
 
         Raises:
             PodLinkMismatchError: Names what differs.
             NetlinkError: The pod's namespace is gone.
         """
-        await self._run(lambda worker: worker.check(link))
+        await self._run(lambda worker: worker.check(interface))
 
     async def find_chained(self, netns: str, ifname: str) -> ChainedLink:
         """Return the interface that another plugin made in the namespace at path `netns`.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ciliate.net.address import IPAddress, Mac, mac_from_octets
+from ciliate.net.pod_interface import PodInterface
 
 #: Every host side's name begins so; Cilium's users look for it.
 HOST_PREFIX: Final = "lxc"
@@ -16,26 +17,16 @@ HOST_PREFIX: Final = "lxc"
 
 @dataclass(frozen=True, slots=True)
 class PodLink:
-    """A pod's interface as it should be. `mtu` and `route_mtu` in bytes.
+    """A pod's interface to be made, with the programs that it runs.
 
-    `gateways` holds the router's address of each family in `addresses`. `netns` is the path of
-    the pod's namespace. The descriptors are of loaded SCHED_CLS programs, open for the call only.
-    `route` asks for a route per address on the node (enable-endpoint-routes).
+    The descriptors are of loaded SCHED_CLS programs, open for the call only. `route` asks for a
+    route per address on the node (enable-endpoint-routes).
     """
 
-    host_name: str
-    host_mac: Mac
-    pod_name: str
-    pod_mac: Mac
-    netns: str
-    mtu: int
-    route_mtu: int
-    addresses: tuple[IPAddress, ...]
-    gateways: tuple[IPAddress, ...]
+    interface: PodInterface
     from_pod_fd: int
     to_pod_fd: int
-    ipv6: bool
-    route: bool
+    route: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from ciliate.net.link import (
     RouteProtocol,
     RouteScope,
 )
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.addresses import address_request
 from ciliate.netlink.links import link_body, set_link_request, settle_request
 from ciliate.netlink.message import Request, attribute, nested, number, text
@@ -68,7 +69,7 @@ _EVERYTHING_6: Final = IPv6Network("::/0")
 _ONE_QUEUE: Final = number(IFLA_NUM_TX_QUEUES, 1) + number(IFLA_NUM_RX_QUEUES, 1)
 
 
-def create_request(link: PodLink, *, netns_fd: int) -> Request:
+def create_request(interface: PodInterface, *, netns_fd: int) -> Request:
     """Return the message that makes the pair; the kernel echoes the host side as it became.
 
     The host side is NOARP: the kernel then neither learns from nor answers a pod's ARP. The
@@ -76,18 +77,18 @@ def create_request(link: PodLink, *, netns_fd: int) -> Request:
     """
     peer = link_body() + b"".join(
         (
-            text(IFLA_IFNAME, link.pod_name),
-            attribute(IFLA_ADDRESS, mac_octets(link.pod_mac)),
-            number(IFLA_MTU, link.mtu),
+            text(IFLA_IFNAME, interface.pod_name),
+            attribute(IFLA_ADDRESS, mac_octets(interface.pod_mac)),
+            number(IFLA_MTU, interface.mtu),
             _ONE_QUEUE,
             number(IFLA_NET_NS_FD, netns_fd),
         )
     )
     body = link_body(flags=LinkFlag.NOARP, change=LinkFlag.NOARP) + b"".join(
         (
-            text(IFLA_IFNAME, link.host_name),
-            attribute(IFLA_ADDRESS, mac_octets(link.host_mac)),
-            number(IFLA_MTU, link.mtu),
+            text(IFLA_IFNAME, interface.host_name),
+            attribute(IFLA_ADDRESS, mac_octets(interface.host_mac)),
+            number(IFLA_MTU, interface.mtu),
             _ONE_QUEUE,
             nested(
                 IFLA_LINKINFO,
@@ -97,7 +98,9 @@ def create_request(link: PodLink, *, netns_fd: int) -> Request:
         )
     )
     flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO
-    return Request(RTM_NEWLINK, body, "create pod link", f"{link.host_name} ({link.netns})", flags)
+    return Request(
+        RTM_NEWLINK, body, "create pod link", f"{interface.host_name} ({interface.netns})", flags
+    )
 
 
 def host_requests(link: PodLink, *, index: int, ipv6_known: bool) -> list[Request]:
@@ -106,7 +109,7 @@ def host_requests(link: PodLink, *, index: int, ipv6_known: bool) -> list[Reques
     Settings and programs come before the link goes up, neighbours and routes after: the kernel
     takes a route only on a link that is up.
     """
-    subject = link.host_name
+    subject = link.interface.host_name
     requests = [
         _host_settings(index, subject=subject, ipv6_known=ipv6_known),
         qdisc_request(index, subject=subject),
@@ -114,10 +117,14 @@ def host_requests(link: PodLink, *, index: int, ipv6_known: bool) -> list[Reques
         filter_request(index, program_fd=link.to_pod_fd, from_pod=False, subject=subject),
         set_link_request(index, up=True, subject=subject),
     ]
-    for address in link.addresses:
-        requests.append(neighbour_request(link_index=index, address=address, mac=link.pod_mac))
+    for address in link.interface.addresses:
+        requests.append(
+            neighbour_request(link_index=index, address=address, mac=link.interface.pod_mac)
+        )
         if link.route:
-            requests.append(replace_request(endpoint_route(address, index, link.host_name)))
+            requests.append(
+                replace_request(endpoint_route(address, index, link.interface.host_name))
+            )
     return requests
 
 
@@ -154,29 +161,31 @@ def _host_settings(index: int, *, subject: str, ipv6_known: bool) -> Request:
     return Request(RTM_SETLINK, body, "set up host side", subject)
 
 
-def pod_requests(link: PodLink, *, index: int) -> list[Request]:
+def pod_requests(interface: PodInterface, *, index: int) -> list[Request]:
     """Return what the pod side needs; `index` is its ifindex in the pod's namespace.
 
     Each gateway is on no subnet of the pod's /32: a link route makes it reachable, a permanent
     neighbour saves asking for it.
     """
     requests = [
-        set_link_request(LOOPBACK_INDEX, up=True, subject=f"lo ({link.netns})"),
-        set_link_request(index, up=True, subject=f"{link.pod_name} ({link.netns})"),
-        settle_request(index, subject=f"{link.pod_name} ({link.netns})"),
+        set_link_request(LOOPBACK_INDEX, up=True, subject=f"lo ({interface.netns})"),
+        set_link_request(index, up=True, subject=f"{interface.pod_name} ({interface.netns})"),
+        settle_request(index, subject=f"{interface.pod_name} ({interface.netns})"),
     ]
-    for address in link.addresses:
+    for address in interface.addresses:
         # The allocator vouches for uniqueness; detection would hold the address back for 1 s.
         flags = IFA_F_NODAD if address.version == 6 else 0
         host = LinkAddress(index, address, address.max_prefixlen, RouteScope.UNIVERSE, flags)
         requests.append(address_request(host))
-    for gateway in link.gateways:
-        requests.append(neighbour_request(link_index=index, address=gateway, mac=link.host_mac))
-        requests += [replace_request(route) for route in pod_routes(gateway, index, link)]
+    for gateway in interface.gateways:
+        requests.append(
+            neighbour_request(link_index=index, address=gateway, mac=interface.host_mac)
+        )
+        requests += [replace_request(route) for route in pod_routes(gateway, index, interface)]
     return requests
 
 
-def pod_routes(gateway: IPAddress, index: int, link: PodLink) -> tuple[Route, Route]:
+def pod_routes(gateway: IPAddress, index: int, interface: PodInterface) -> tuple[Route, Route]:
     """Return the pod's routes of one family: to the gateway, and by it to everything.
 
     The MTU is on the default route alone, not on the link: packets that come in at full size
@@ -188,14 +197,14 @@ def pod_routes(gateway: IPAddress, index: int, link: PodLink) -> tuple[Route, Ro
         link_index=index,
         protocol=RouteProtocol.BOOT,
         scope=RouteScope.LINK if version_4 else RouteScope.UNIVERSE,
-        link_name=link.pod_name,
+        link_name=interface.pod_name,
     )
     default = Route(
         destination=_EVERYTHING_4 if version_4 else _EVERYTHING_6,
         link_index=index,
         gateway=gateway,
         protocol=RouteProtocol.BOOT,
-        mtu=link.route_mtu,
-        link_name=link.pod_name,
+        mtu=interface.route_mtu,
+        link_name=interface.pod_name,
     )
     return on_link, default

@@ -12,6 +12,7 @@ from typing import Final
 
 from ciliate.net.address import Mac
 from ciliate.net.link import Link, LinkFlag, Neighbour, RouteKind
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.addresses import list_addresses
 from ciliate.netlink.chained_link import ChainedLink, find_chained_link
 from ciliate.netlink.channel import BATCH_MESSAGES_MAX, Channel
@@ -87,19 +88,19 @@ class PodWorker:
         Raises:
             NetlinkError: Names the step, the object and errno. Nothing of the link is left.
         """
-        netns_fd = open_namespace(link.netns)
+        netns_fd = open_namespace(link.interface.netns)
         try:
-            self._refuse_wrong_namespace(link, netns_fd)
-            host = self._create_pair(link, netns_fd)
+            self._refuse_wrong_namespace(link.interface, netns_fd)
+            host = self._create_pair(link.interface, netns_fd)
             try:
                 return self._complete(link, host, netns_fd)
             except NetlinkError:
-                self._node.batch([delete_link_request(link.host_name)])
+                self._node.batch([delete_link_request(link.interface.host_name)])
                 raise
         finally:
             os.close(netns_fd)
 
-    def _refuse_wrong_namespace(self, link: PodLink, netns_fd: int) -> None:
+    def _refuse_wrong_namespace(self, interface: PodInterface, netns_fd: int) -> None:
         if not is_namespace(netns_fd):
             # What is left of a bind mount after its namespace was unmounted is an empty file.
             code, problem = errno.ENOENT, "is no network namespace any more"
@@ -108,56 +109,56 @@ class PodWorker:
         else:
             return
         raise NetlinkError(
-            step="create pod link in", subject=link.netns, errno=code, detail=problem
+            step="create pod link in", subject=interface.netns, errno=code, detail=problem
         )
 
-    def _create_pair(self, link: PodLink, netns_fd: int) -> Link:
-        request = create_request(link, netns_fd=netns_fd)
+    def _create_pair(self, interface: PodInterface, netns_fd: int) -> Link:
+        request = create_request(interface, netns_fd=netns_fd)
         try:
             said = self._node.batch([request])
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
                 raise
-            self._remove_former(link, netns_fd)
+            self._remove_former(interface, netns_fd)
             said = self._node.batch([request])
         return decode_link(next(message for message in said if message.kind == RTM_NEWLINK))
 
-    def _remove_former(self, link: PodLink, netns_fd: int) -> None:
+    def _remove_former(self, interface: PodInterface, netns_fd: int) -> None:
         """Remove what bears one of the link's two names; deleting one end takes the other.
 
         In the pod only a veth whose peer is elsewhere is ours to remove: a wrong path could be
         some machine's namespace, and eth0 its way to the world.
         """
-        self._node.batch([delete_link_request(link.host_name)])
-        with inside(netns_fd, home=self._home, subject=link.netns):
+        self._node.batch([delete_link_request(interface.host_name)])
+        with inside(netns_fd, home=self._home, subject=interface.netns):
             pod = Channel()
         with pod:
-            former = get_link(pod, link.pod_name)
+            former = get_link(pod, interface.pod_name)
             if former is None:
                 return
             if former.kind != "veth" or former.peer_netnsid is None:
                 raise NetlinkError(
                     step="create pod link",
-                    subject=f"{link.pod_name} ({link.netns})",
+                    subject=f"{interface.pod_name} ({interface.netns})",
                     errno=errno.EEXIST,
                     detail=f"a {former.kind or 'device'} of that name is no pod's interface",
                 )
-            pod.batch([delete_link_request(link.pod_name)])
+            pod.batch([delete_link_request(interface.pod_name)])
 
     def _complete(self, link: PodLink, host: Link, netns_fd: int) -> PodLinkState:
         assert host.peer_index is not None, "a veth has a peer"
         ipv6_known = has_ipv6()
         self._node.batch(host_requests(link, index=host.index, ipv6_known=ipv6_known))
         if ipv6_known:
-            _write(host_settings(link))
-        with inside(netns_fd, home=self._home, subject=link.netns):
+            _write(host_settings(link.interface))
+        with inside(netns_fd, home=self._home, subject=link.interface.netns):
             pod = Channel()
-            _settle_pod(link)
+            _settle_pod(link.interface)
         with pod:
-            pod.batch(pod_requests(link, index=host.peer_index))
-            _await_addresses(pod, link)
+            pod.batch(pod_requests(link.interface, index=host.peer_index))
+            _await_addresses(pod, link.interface)
         # The host side went up before its peer: only now does it have a carrier.
-        self._node.batch([settle_request(host.index, subject=link.host_name)])
+        self._node.batch([settle_request(host.index, subject=link.interface.host_name)])
         return PodLinkState(host_ifindex=host.index, pod_ifindex=host.peer_index)
 
     def remove(self, names: Sequence[str]) -> Outcomes:
@@ -246,49 +247,51 @@ class PodWorker:
             )
         return tuple(observed)
 
-    def check(self, link: PodLink) -> None:
-        """Compare both ends with `link`.
+    def check(self, interface: PodInterface) -> None:
+        """Compare both ends with `interface`.
 
         Raises:
             PodLinkMismatchError: Names what differs.
             NetlinkError: The namespace is gone.
         """
-        host = get_link(self._node, link.host_name)
-        netns_fd = open_namespace(link.netns)
+        host = get_link(self._node, interface.host_name)
+        netns_fd = open_namespace(interface.netns)
         try:
-            with inside(netns_fd, home=self._home, subject=link.netns):
+            with inside(netns_fd, home=self._home, subject=interface.netns):
                 pod_channel = Channel()
         finally:
             os.close(netns_fd)
         with pod_channel as channel:
-            pod = get_link(channel, link.pod_name)
+            pod = get_link(channel, interface.pod_name)
             addresses = list_addresses(channel)
-        problem = _side_problem(host, name=link.host_name, mac=link.host_mac) or _side_problem(
-            pod, name=link.pod_name, mac=link.pod_mac
-        )
+        problem = _side_problem(
+            host, name=interface.host_name, mac=interface.host_mac
+        ) or _side_problem(pod, name=interface.pod_name, mac=interface.pod_mac)
         if not problem and pod is not None:
             held = {address.address for address in addresses if address.link_index == pod.index}
-            missing = [str(address) for address in link.addresses if address not in held]
-            problem = f"{link.pod_name} lacks {', '.join(missing)}" if missing else ""
+            missing = [str(address) for address in interface.addresses if address not in held]
+            problem = f"{interface.pod_name} lacks {', '.join(missing)}" if missing else ""
         if problem:
-            raise PodLinkMismatchError(host_name=link.host_name, netns=link.netns, problem=problem)
+            raise PodLinkMismatchError(
+                host_name=interface.host_name, netns=interface.netns, problem=problem
+            )
 
 
-def _await_addresses(pod: Channel, link: PodLink) -> None:
+def _await_addresses(pod: Channel, interface: PodInterface) -> None:
     """Return when the pod receives what is sent to its IPv6 addresses.
 
     Also without duplicate address detection the kernel leaves the local route of a new address to
     a work queue, mostly less than a millisecond later, and drops packets until then.
     """
     deadline = time.monotonic() + ADDRESS_WAIT_S
-    for address in link.addresses:
+    for address in interface.addresses:
         if address.version == 4:
             continue
         while get_route(pod, address).kind is not RouteKind.LOCAL:
             if time.monotonic() > deadline:
                 raise NetlinkError(
                     step="use address",
-                    subject=f"{address} on {link.pod_name} ({link.netns})",
+                    subject=f"{address} on {interface.pod_name} ({interface.netns})",
                     errno=errno.ETIMEDOUT,
                 )
             time.sleep(_ADDRESS_RETRY_S)
@@ -304,29 +307,29 @@ def _side_problem(side: Link | None, *, name: str, mac: Mac) -> str:
     return ""
 
 
-def host_settings(link: PodLink) -> dict[str, str]:
+def host_settings(interface: PodInterface) -> dict[str, str]:
     """Return the IPv6 settings of the host side, which netlink does not take.
 
     Without IPv6 the family is off there. With it the interface forwards, which bpf_fib_lookup
     asks for. As a router's interface it would make a neighbour entry for a pod that solicits
     routers: from_pod drops all of neighbour discovery (RFC 4861), so none comes this far.
     """
-    conf = f"net/ipv6/conf/{link.host_name}/"
-    if not link.ipv6:
+    conf = f"net/ipv6/conf/{interface.host_name}/"
+    if not interface.has_ipv6:
         return {conf + "disable_ipv6": "1"}
     return {conf + "accept_ra": "0", conf + "accept_redirects": "0", conf + "forwarding": "1"}
 
 
-def pod_settings(link: PodLink, *, ipv6_known: bool) -> dict[str, str]:
+def pod_settings(interface: PodInterface, *, ipv6_known: bool) -> dict[str, str]:
     """Return the settings inside the pod: no word from the wire changes its routes."""
     settings = {
         "net/ipv4/conf/all/accept_redirects": "0",
-        f"net/ipv4/conf/{link.pod_name}/accept_redirects": "0",
+        f"net/ipv4/conf/{interface.pod_name}/accept_redirects": "0",
     }
     if not ipv6_known:
         return settings
-    conf = f"net/ipv6/conf/{link.pod_name}/"
-    if not link.ipv6:
+    conf = f"net/ipv6/conf/{interface.pod_name}/"
+    if not interface.has_ipv6:
         return settings | {conf + "disable_ipv6": "1"}
     return settings | {
         conf + "accept_ra": "0",
@@ -335,13 +338,13 @@ def pod_settings(link: PodLink, *, ipv6_known: bool) -> dict[str, str]:
     }
 
 
-def _settle_pod(link: PodLink) -> None:
+def _settle_pod(interface: PodInterface) -> None:
     """Write the pod's settings; the calling thread is in the pod's namespace."""
     ipv6_known = has_ipv6()
-    if link.ipv6 and ipv6_known:
+    if interface.has_ipv6 and ipv6_known:
         # Some runtimes turn IPv6 off for the whole sandbox; `all` reaches eth0 and lo.
         write_sysctls({"net/ipv6/conf/all/disable_ipv6": "0"})
-    _write(pod_settings(link, ipv6_known=ipv6_known))
+    _write(pod_settings(interface, ipv6_known=ipv6_known))
 
 
 def _write(settings: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What every part of the agent stands on, once settings and Node are known."""
+"""What every feature of the agent stands on, once settings and Node are known."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from ciliate.config.settings import AgentSettings
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
+from ciliate.node.cluster import Cluster
+from ciliate.node.devices import DeviceWatch
+from ciliate.node.endpoint_store import EndpointStore
+from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.own_node import OwnNode
-from ciliate.node.watches import Cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +44,16 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Facts, connections to kernel and API, and the group that tasks live in."""
+    """Facts, tables, connections to kernel and API, and the group that tasks live in."""
 
     settings: AgentSettings
     own: OwnNode
     paths: Paths
     client: ApiClient
     cluster: Cluster
+    devices: DeviceWatch
+    endpoints: EndpointTable
+    endpoint_store: EndpointStore
     rtnl: Rtnetlink
     links: PodLinks
     tasks: asyncio.TaskGroup

@@ -5,14 +5,14 @@ a hot-plugged device or a new address is taken up while the agent runs.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ciliate.config.settings import AgentSettings
-from ciliate.datapath.datapath import Datapath
 from ciliate.errors import CiliateError
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, to_octets
 from ciliate.net.link import Link, LinkFlag, RouteScope
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.links import observe_links
@@ -20,6 +20,7 @@ from ciliate.netlink.monitor import Change, ChangeKind, Monitor
 from ciliate.netlink.pod_link import HOST_PREFIX
 from ciliate.netlink.routes import observe_routes
 from ciliate.node.device_selection import choose_devices
+from ciliate.reconcile.listeners import Listeners
 from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 _SETTLE_S = 0.2
 _RESYNC_S = 60.0
 
-#: An MTU when no device says one (reference/routing-masquerading.md, 1.11).
+#: An MTU when no device says one: Ethernet's.
 _MTU_DEFAULT = 1500
 
 
@@ -38,6 +39,12 @@ class NodeDevices:
 
     selected: tuple[Link, ...]
     addresses: tuple[IPAddress, ...]
+    octets: frozenset[bytes] = field(
+        init=False, compare=False
+    )  # The addresses, as maps have them.
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "octets", frozenset(map(to_octets, self.addresses)))
 
     @property
     def mtu(self) -> int:
@@ -80,50 +87,30 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
     )
 
 
-class UplinkTarget:
-    """The devices that run our programs, by name with their ifindex."""
-
-    name = "sync-devices"
-
-    def __init__(self, datapath: Datapath) -> None:
-        self._datapath = datapath
-
-    async def observe(self) -> Mapping[str, int]:
-        """Return the devices whose both ends run the programs loaded now."""
-        attached = await asyncio.to_thread(self._datapath.attached)
-        return {
-            name: attachment.ifindex if attachment.current else 0
-            for name, attachment in attached.items()
-        }
-
-    async def put(self, key: str, value: int) -> None:
-        """Attach, or replace an older program in one step."""
-        await asyncio.to_thread(self._datapath.attach_uplink, ifindex=value, device=key)
-
-    async def remove(self, key: str) -> None:
-        """Detach; an absent device is a success."""
-        await asyncio.to_thread(self._datapath.detach_uplink, key)
-
-
 class DeviceWatch:
-    """Keeps `current` true to the kernel, and tells when it changed."""
+    """Keeps `current` true to the kernel, and tells what it was and is when it changed."""
 
     def __init__(self, rtnl: Rtnetlink, settings: AgentSettings, first: NodeDevices) -> None:
         self.current = first
         self.status = RunStatus("watch-devices")
         self._rtnl = rtnl
         self._settings = settings
-        self._listeners: list[Callable[[], None]] = []
-        self._route_listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[NodeDevices, NodeDevices] = Listeners()
+        self._route_listeners: Listeners[Change] = Listeners()
         self._woken = asyncio.Event()
 
-    def listen(self, changed: Callable[[], None]) -> None:
-        """Call `changed` after every change."""
-        self._listeners.append(changed)
+    @property
+    def mtu(self) -> int:
+        """MTU of pods' interfaces, in bytes: as set, or that of the devices."""
+        return self._settings.routing.mtu or self.current.mtu
 
-    def listen_routes(self, changed: Callable[[], None]) -> None:
-        """Call `changed` when a route that is no pod's came or went, whoever did it."""
-        self._route_listeners.append(changed)
+    def listen(self, changed: Callable[[NodeDevices, NodeDevices], object]) -> None:
+        """Call `changed` after every change."""
+        self._listeners.add(changed)
+
+    def listen_routes(self, changed: Callable[[Change], object]) -> None:
+        """Call `changed` when a route that is no pod's came or went, or may have, whoever did it."""
+        self._route_listeners.add(changed)
 
     async def follow(self) -> None:
         """Wake `run` for every change that is not a pod's."""
@@ -133,8 +120,7 @@ class DeviceWatch:
                     continue
                 self._woken.set()
                 if change.kind in {ChangeKind.ROUTE, ChangeKind.RESYNC}:
-                    for changed in self._route_listeners:
-                        changed()
+                    self._route_listeners(change)
 
     def _is_pods(self, change: Change) -> bool:
         if change.kind is ChangeKind.LINK and change.link is not None:
@@ -147,24 +133,31 @@ class DeviceWatch:
     async def run(self) -> None:
         """Observe after every change until cancelled; a failure keeps what was known."""
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_RESYNC_S):
                     await self._woken.wait()
                     await asyncio.sleep(_SETTLE_S)
-            except TimeoutError:
-                pass
             self._woken.clear()
             try:
-                found = await observe_devices(self._rtnl, self._settings)
+                await self.refresh()
             except CiliateError as error:
                 if str(error) != self.status.last_failure:
                     _log.warning("devices: %s", error)
                 self.status.failed(str(error))
-                continue
-            self.status.succeeded()
-            if found != self.current:
-                if found.by_name != self.current.by_name:
-                    _log.info("devices changed: %s", ", ".join(found.by_name))
-                self.current = found
-                for changed in self._listeners:
-                    changed()
+            else:
+                self.status.succeeded()
+
+    async def refresh(self) -> None:
+        """Observe now, and tell of what changed.
+
+        Raises:
+            SettingError: No device is usable any more.
+            NetlinkError: The kernel could not be asked.
+        """
+        found, former = await observe_devices(self._rtnl, self._settings), self.current
+        if found == former:
+            return
+        if found.by_name != former.by_name:
+            _log.info("devices changed: %s", ", ".join(found.by_name))
+        self.current = found
+        self._listeners(former, found)

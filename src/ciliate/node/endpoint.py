@@ -1,10 +1,12 @@
-"""An endpoint: one interface of one pod on this node, from CNI ADD to CNI DEL."""
+"""An endpoint: one interface of one pod on this node, from CNI ADD to CNI DEL. Pure."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.net.address import IPAddress, Mac
+from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.pod_interface import PodInterface
 
 #: Identity of an endpoint whose labels are not known yet (Cilium's reserved number for "init").
 IDENTITY_INIT = 5
@@ -16,14 +18,12 @@ ENDPOINT_ID_MAX = 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A pod's interface. Every change makes a new value; the table holds the latest.
+    """A pod's interface and whose it is. Every change makes a new value; the table holds the latest.
 
-    `addresses` are IPv6 first, then IPv4, as CNI results list them. `gateways` are the router
-    addresses the pod was given and keeps, even if the node's change. MTUs are in bytes.
-
-    `external_ipam`: another plugin gave the addresses; they are never taken from or given back to
-    a block of this node. `chained`: another plugin made the interface as well, so its name, MACs,
-    routes and removal are that plugin's; `host_mac` is then what the pod has its gateway behind.
+    `ifindex` is the node's end. `external_ipam`: another plugin gave the addresses; they are never
+    taken from or given back to a block of this node. `chained`: another plugin made the interface
+    as well, so its name, MACs, routes and removal are that plugin's; its `host_mac` is then what
+    the pod has its gateway behind.
 
     `network`: the name in the runtime's configuration that the pod was attached by; empty where
     nobody remembers it.
@@ -31,19 +31,11 @@ class Endpoint:
 
     id: int
     container_id: str
-    ifname: str
-    netns: str
     namespace: str
     pod: str
     pod_uid: str
-    addresses: tuple[IPAddress, ...]
-    gateways: tuple[IPAddress, ...]
-    host_name: str
-    host_mac: Mac
-    pod_mac: Mac
+    interface: PodInterface
     ifindex: int
-    mtu: int
-    route_mtu: int
     created: datetime
     identity: int = IDENTITY_INIT
     labels: tuple[str, ...] = ("reserved:init",)
@@ -59,10 +51,35 @@ class Endpoint:
         return self.namespace, self.pod
 
     @property
+    def attachment(self) -> tuple[str, str]:
+        """Container and interface, as the runtime names them in CNI requests."""
+        return self.container_id, self.interface.pod_name
+
+    @property
     def owner(self) -> str:
-        """How the allocator and `dbg status --verbose` call the holder of the addresses."""
+        """How the allocator and `dbg status --verbose` call the owner of the addresses."""
         return f"{self.namespace}/{self.pod}{' [restored]' if self.restored else ''}"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether packets may reach it: it is not on its way out."""
+        return self.state is not EndpointState.DISCONNECTING
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """The pod's addresses, IPv6 first."""
+        return self.interface.addresses
+
+    @property
+    def octets(self) -> tuple[bytes, ...]:
+        """The pod's addresses as the datapath's maps have them."""
+        return tuple(map(to_octets, self.interface.addresses))
 
     def address(self, version: int) -> IPAddress | None:
         """Return the address of IP `version` 4 or 6, or None."""
-        return next((a for a in self.addresses if a.version == version), None)
+        return next((a for a in self.interface.addresses if a.version == version), None)
+
+
+def connected(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
+    """Yield the endpoints that packets may reach: all but those on their way out."""
+    return (endpoint for endpoint in endpoints if endpoint.is_connected)

@@ -8,75 +8,58 @@ file belongs to an ADD that was never answered. The directory is root's alone.
 import contextlib
 import logging
 import os
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
-from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.net.address import Mac, ip_address
+from ciliate.net.address import IPAddress, ip_address
+from ciliate.net.pod_interface import PodInterface
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.errors import EndpointStateError
 
 _log = logging.getLogger(__name__)
 
 
-class _Record(msgspec.Struct, kw_only=True, omit_defaults=True, rename="kebab"):
-    id: int
-    container_id: str
-    ifname: str
-    netns: str
-    namespace: str
-    pod: str
-    pod_uid: str
-    addresses: tuple[str, ...]
-    gateways: tuple[str, ...]
-    host_name: str
-    host_mac: str
-    pod_mac: str
-    ifindex: int
-    mtu: int
-    route_mtu: int
-    created: datetime
-    identity: int
-    labels: tuple[str, ...]
-    state: str
-    external_ipam: bool = False  # Files of earlier versions lack it, and the following.
-    chained: bool = False
-    network: str = ""
+T = TypeVar("T")
 
-
-_SAME_FIELDS = tuple(
-    name
-    for name in _Record.__struct_fields__
-    if name not in {"addresses", "gateways", "host_mac", "pod_mac", "state"}
-)
+#: Names of fields that the file has under another: those of the first version.
+_NAMES_IN_FILE: Final = {"pod_name": "ifname"}
 
 
 def _encode(endpoint: Endpoint) -> bytes:
-    record = _Record(
-        **{name: getattr(endpoint, name) for name in _SAME_FIELDS},
-        addresses=tuple(map(str, endpoint.addresses)),
-        gateways=tuple(map(str, endpoint.gateways)),
-        host_mac=endpoint.host_mac,
-        pod_mac=endpoint.pod_mac,
-        state=str(endpoint.state),
-    )
-    return msgspec.json.encode(record)
+    """Return the file's text: the interface's fields stand among the endpoint's own."""
+    record = msgspec.to_builtins(endpoint, enc_hook=str)
+    record.update(record.pop("interface"))
+    del record["restored"]
+    return msgspec.json.encode({_in_file(name): value for name, value in record.items()})
 
 
 def _decode(text: bytes) -> Endpoint:
-    record = msgspec.json.decode(text, type=_Record)
-    return Endpoint(
-        **{name: getattr(record, name) for name in _SAME_FIELDS},
-        addresses=tuple(map(ip_address, record.addresses)),
-        gateways=tuple(map(ip_address, record.gateways)),
-        host_mac=Mac(record.host_mac),
-        pod_mac=Mac(record.pod_mac),
-        state=EndpointState(record.state),
-        restored=True,
-    )
+    found = msgspec.json.decode(text, type=dict[str, Any])
+    interface = _build(PodInterface, found)
+    return _build(Endpoint, found, interface=interface, restored=True)
+
+
+def _build(kind: type[T], found: Mapping[str, Any], **known: object) -> T:
+    """Return a `kind` with what the file has of its fields; the others have their defaults."""
+    hints = get_type_hints(kind)
+    values = dict(known)
+    for name in hints.keys() - known.keys():
+        if _in_file(name) in found:
+            values[name] = _read(found[_in_file(name)], hints[name])
+    return kind(**values)
+
+
+def _read(value: object, hint: object) -> object:
+    if hint == tuple[IPAddress, ...]:
+        return tuple(map(ip_address, msgspec.convert(value, tuple[str, ...])))
+    return msgspec.convert(value, hint)
+
+
+def _in_file(name: str) -> str:
+    return _NAMES_IN_FILE.get(name, name).replace("_", "-")
 
 
 class EndpointStore:

@@ -1,30 +1,38 @@
-"""The endpoints of this node: the latest value of each, found by number and by attachment.
+"""The endpoints of this node: the latest value of each, found by number, pod, address, interface.
 
 The one place that the CNI service, the reconcilers and `dbg endpoint list` look at. No I/O; who
-changes it saves the endpoint and wakes whoever listens.
+changes it saves the endpoint, and who listens is told of the value before and after.
 """
 
 import random
 from collections.abc import Callable, Iterable, Iterator
 
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.endpoint import ENDPOINT_ID_MAX, ENDPOINT_ID_MIN, Endpoint
 from ciliate.node.errors import EndpointIdsExhaustedError
+from ciliate.reconcile.listeners import Listeners
+
+#: Called with an endpoint before and after: None before is new, None after is gone.
+EndpointListener = Callable[[Endpoint | None, Endpoint | None], object]
 
 
 class EndpointTable:
-    """Endpoints by number and by (container ID, interface name)."""
+    """Endpoints by number, and indexes of them."""
 
     def __init__(self) -> None:
         self._by_id: dict[int, Endpoint] = {}
         self._by_attachment: dict[tuple[str, str], int] = {}
+        self._by_ifindex: OwnerIndex[int, int] = OwnerIndex()
+        self._by_address: OwnerIndex[bytes, int] = OwnerIndex()
+        self._by_pod: OwnerIndex[tuple[str, str], int] = OwnerIndex()
         #: Numbers of endpoints that are being made, and the addresses they will have.
         self._promised: dict[int, tuple[IPAddress, ...]] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[Endpoint | None, Endpoint | None] = Listeners()
 
-    def listen(self, changed: Callable[[], None]) -> None:
-        """Call `changed` after every change; it must only record and wake."""
-        self._listeners.append(changed)
+    def listen(self, listener: EndpointListener) -> None:
+        """Call `listener` after every change; it must only record and wake."""
+        self._listeners.add(listener)
 
     def __iter__(self) -> Iterator[Endpoint]:
         return iter(tuple(self._by_id.values()))
@@ -37,14 +45,33 @@ class EndpointTable:
         """How many endpoints are being made: they may hold addresses and are not in the table."""
         return len(self._promised)
 
-    def get(self, endpoint_id: int) -> Endpoint | None:
+    def get(self, endpoint_id: int | None) -> Endpoint | None:
         """Return the endpoint of that number, or None."""
-        return self._by_id.get(endpoint_id)
+        return self._by_id.get(endpoint_id) if endpoint_id is not None else None
 
     def find(self, container_id: str, ifname: str) -> Endpoint | None:
         """Return the endpoint of that attachment, or None."""
-        endpoint_id = self._by_attachment.get((container_id, ifname))
-        return None if endpoint_id is None else self._by_id[endpoint_id]
+        return self.get(self._by_attachment.get((container_id, ifname)))
+
+    def at(self, address: bytes) -> Endpoint | None:
+        """Return the connected endpoint that has an address (16 octets), or None."""
+        return self._connected(self._by_address.get(address))
+
+    def behind(self, ifindex: int) -> Endpoint | None:
+        """Return the connected endpoint behind an interface of the node, or None."""
+        return self._connected(self._by_ifindex.get(ifindex))
+
+    def of_pod(self, key: tuple[str, str]) -> Endpoint | None:
+        """Return the latest endpoint of a pod: a new sandbox may overlap the old one."""
+        return self.get(self._by_pod.get(key))
+
+    def pods(self) -> Iterator[tuple[str, str]]:
+        """Return the namespace and name of every pod that has an endpoint."""
+        return iter(self._by_pod)
+
+    def _connected(self, endpoint_id: int | None) -> Endpoint | None:
+        found = self.get(endpoint_id)
+        return found if found is not None and found.is_connected else None
 
     def promise_id(self) -> int:
         """Return a number no endpoint has, kept until `put` or `remove` is told of it.
@@ -67,11 +94,11 @@ class EndpointTable:
         """Remember what the endpoint of a promised number will have, as long as that is kept."""
         self._promised[endpoint_id] = tuple(addresses)
 
-    def bearer(self, address: IPAddress) -> str | None:
+    def owner_of(self, address: IPAddress) -> str | None:
         """Return in words which endpoint has `address`, or will have it; None when none does."""
-        for endpoint in self._by_id.values():
-            if address in endpoint.addresses:
-                return f"endpoint {endpoint.id} of pod {endpoint.owner}"
+        endpoint = self.get(self._by_address.get(to_octets(address)))
+        if endpoint is not None:
+            return f"endpoint {endpoint.id} of pod {endpoint.owner}"
         for endpoint_id, addresses in self._promised.items():
             if address in addresses:
                 return f"endpoint {endpoint_id}, which is being made"
@@ -80,28 +107,42 @@ class EndpointTable:
     def put(self, endpoint: Endpoint) -> None:
         """Add an endpoint or replace its former value."""
         self._promised.pop(endpoint.id, None)
+        before = self._by_id.get(endpoint.id)
         self._by_id[endpoint.id] = endpoint
-        self._by_attachment[endpoint.container_id, endpoint.ifname] = endpoint.id
-        self._changed()
+        if before is None or _places(before) != _places(endpoint):
+            if before is not None:
+                self._drop(before)
+            self._enter(endpoint)
+        self._listeners(before, endpoint)
 
     def remove(self, endpoint_id: int) -> Endpoint | None:
         """Take an endpoint out; None when it was not there."""
         self._promised.pop(endpoint_id, None)
         endpoint = self._by_id.pop(endpoint_id, None)
         if endpoint is not None:
-            self._by_attachment.pop((endpoint.container_id, endpoint.ifname), None)
-            self._changed()
+            self._drop(endpoint)
+            self._listeners(endpoint, None)
         return endpoint
 
-    def newest_by_pod(self) -> dict[tuple[str, str], Endpoint]:
-        """Return the latest endpoint of every pod: a new sandbox may overlap the old one."""
-        newest: dict[tuple[str, str], Endpoint] = {}
-        for endpoint in self._by_id.values():
-            known = newest.get(endpoint.pod_key)
-            if known is None or known.created < endpoint.created:
-                newest[endpoint.pod_key] = endpoint
-        return newest
+    def _enter(self, endpoint: Endpoint) -> None:
+        self._by_attachment[endpoint.attachment] = endpoint.id
+        self._by_ifindex.add(endpoint.ifindex, endpoint.id)
+        for octets in endpoint.octets:
+            self._by_address.add(octets, endpoint.id)
+        latest = self.of_pod(endpoint.pod_key)
+        self._by_pod.add(endpoint.pod_key, endpoint.id)
+        if latest is not None and latest.created > endpoint.created:
+            self._by_pod.add(endpoint.pod_key, latest.id)  # Of a life before: not the newest.
 
-    def _changed(self) -> None:
-        for changed in self._listeners:
-            changed()
+    def _drop(self, endpoint: Endpoint) -> None:
+        if self._by_attachment.get(endpoint.attachment) == endpoint.id:
+            del self._by_attachment[endpoint.attachment]
+        self._by_ifindex.remove(endpoint.ifindex, endpoint.id)
+        for octets in endpoint.octets:
+            self._by_address.remove(octets, endpoint.id)
+        self._by_pod.remove(endpoint.pod_key, endpoint.id)
+
+
+def _places(endpoint: Endpoint) -> tuple[object, ...]:
+    """Return what the indexes find an endpoint by."""
+    return endpoint.attachment, endpoint.ifindex, endpoint.addresses, endpoint.pod_key

@@ -1,65 +1,36 @@
 """The nodes of the cluster as this one acts on them: CiliumNodes, and those that left too soon.
 
 A CiliumNode may be deleted while its node and pods live on: by hand, or to give the node new CIDRs.
-Until its agent has published it anew, packets must go on finding their way, so its last words hold
+Until its agent has published it anew, packets must go on finding their way, so what it said last holds
 for as long as Kubernetes knows the Node. After a while its CIDRs only drain: who is given one then
 has it.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import NODES
-from ciliate.identity.address_owners import KnownNode
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.net.address import ip_address, ip_network
-
-T = TypeVar("T")
+from ciliate.net.address import to_octets
+from ciliate.net.owner_index import OwnerIndex
+from ciliate.node.known_node import KnownNode, known_node
+from ciliate.reconcile.listeners import Listeners
 
 _log = logging.getLogger(__name__)
-
-_OTHER_ADDRESS_TYPES = frozenset({"ExternalIP", "CiliumInternalIP"})
 
 #: How often Kubernetes is asked whether the Node of a deleted CiliumNode still exists.
 _CHECK_S = 15.0
 
 #: Called with a node before and after: None before is new, None after is gone.
-Listener = Callable[[KnownNode | None, KnownNode | None], None]
+Listener = Callable[[KnownNode | None, KnownNode | None], object]
 
 
-def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[str, ...]]:
-    """Return what a CiliumNode tells, and what in it cannot be read."""
-    unreadable: list[str] = []
-
-    def read(texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
-        found = []
-        for text in texts:
-            try:
-                found.append(parse(text))
-            except ValueError as error:
-                unreadable.append(str(error))
-        return tuple(found)
-
-    addresses = node.spec.addresses
-    others = (a.ip for a in addresses if a.type in _OTHER_ADDRESS_TYPES)
-    known = KnownNode(
-        name=node.metadata.name,
-        internal_ips=read((a.ip for a in addresses if a.type == "InternalIP"), ip_address),
-        other_addresses=read(others, ip_address),
-        pod_cidrs=read(node.current_cidrs, ip_network),
-        draining_cidrs=read(node.draining_cidrs, ip_network),
-        is_local=node.metadata.name == local_name,
-    )
-    return known, tuple(unreadable)
-
-
-def _with_last_words(known: KnownNode, before: KnownNode) -> KnownNode:
+def _completed_by_former(known: KnownNode, before: KnownNode) -> KnownNode:
     """Return what is known of a node whose object cannot be read as a whole.
 
     What is unreadable may be what was understood before: its pods may still be there.
@@ -93,7 +64,8 @@ class KnownNodes:
         self._unreadable: dict[str, tuple[str, ...]] = {}
         self._departed: dict[str, int] = {}  # Name -> how often its Node was found alive.
         self._departure = asyncio.Event()
-        self._listeners: list[Listener] = []
+        self._by_ip: OwnerIndex[bytes, str] = OwnerIndex()
+        self._listeners: Listeners[KnownNode | None, KnownNode | None] = Listeners()
         informer.add_listener(self._changed)
 
     def __iter__(self) -> Iterator[KnownNode]:
@@ -103,9 +75,14 @@ class KnownNodes:
         """Return the node of that name, or None."""
         return self._nodes.get(name)
 
+    def at(self, internal_ip: bytes) -> KnownNode | None:
+        """Return the node that has an InternalIP, given as 16 octets, or None."""
+        name = self._by_ip.get(internal_ip)
+        return self._nodes[name] if name is not None else None
+
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` on every change, and now for every node already known."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
         for node in self:
             listener(None, node)
 
@@ -120,7 +97,7 @@ class KnownNodes:
         known, unreadable = known_node(new, local_name=self._local_name)
         before = self._nodes.get(name)
         if unreadable and before is not None:
-            known = _with_last_words(known, before)
+            known = _completed_by_former(known, before)
         if unreadable != self._unreadable.get(name, ()):
             self._unreadable[name] = unreadable
             for problem in unreadable:
@@ -128,12 +105,18 @@ class KnownNodes:
         self._put(name, known)
 
     def _put(self, name: str, node: KnownNode | None) -> None:
-        before = self._nodes.pop(name, None)
+        before = self._nodes.get(name)
+        if before == node:
+            return
+        if before is not None:
+            del self._nodes[name]
+            for address in before.internal_ips:
+                self._by_ip.remove(to_octets(address), name)
         if node is not None:
             self._nodes[name] = node
-        if before != node:
-            for listener in self._listeners:
-                listener(before, node)
+            for address in node.internal_ips:
+                self._by_ip.add(to_octets(address), name)
+        self._listeners(before, node)
 
     async def run(self) -> None:
         """Forget nodes whose CiliumNode and Node are both gone, until cancelled."""

@@ -1,6 +1,6 @@
 """The taint and the condition of each node, as a target that a reconciler keeps right."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from ciliate.api.core import NODES, Node
@@ -17,6 +17,7 @@ from ciliate.operator.readiness import (
 )
 from ciliate.operator.settings import ReadinessSettings
 from ciliate.operator.tables import Tables
+from ciliate.reconcile.target import Failures, one_by_one
 
 
 class NodeMarksTarget:
@@ -48,12 +49,11 @@ class NodeMarksTarget:
         """Return what every node shows."""
         return self._shown()
 
-    async def put(self, key: str, value: NodeMarks) -> None:
-        """Make node `key` show `value`.
+    async def put(self, entries: Mapping[str, NodeMarks]) -> Failures[str]:
+        """Make nodes show their marks."""
+        return await one_by_one(entries, lambda key: self._put(key, entries[key]))
 
-        Raises:
-            KubeError: Refused, changed meanwhile, or unreachable; the next pass tries again.
-        """
+    async def _put(self, key: str, value: NodeMarks) -> None:
         node = self._tables.nodes.get(key)
         if node is None:
             return
@@ -74,8 +74,9 @@ class NodeMarksTarget:
         except NotFoundError:
             return  # The node is gone, and with it what it should show.
 
-    async def remove(self, key: str) -> None:
+    async def remove(self, keys: Collection[str]) -> Failures[str]:  # noqa: ARG002 - the contract's.
         """Do nothing: a node that is gone shows nothing."""
+        return {}
 
     async def _patch_taint(self, node: Node, *, tainted: bool) -> None:
         patch = taint_patch(node, self._settings.taint_key, tainted=tainted)

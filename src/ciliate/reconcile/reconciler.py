@@ -1,89 +1,56 @@
-"""Keeps one target at its desired state: woken by changes, retried on failure, checked anew.
+"""Keeps one target at its desired state: key by key as changes come, and as a whole now and then.
 
-The target is observed on every pass: a restarted agent, a map edited by hand and a route that
-somebody deleted are the ordinary case, not a special one.
+A change names the keys it may have touched, and costs those: what they should be is asked, and
+goes out in one batch after the settle time. The whole way (`walk`) is gone at start, after a
+failure, and on a resync: a restarted agent, a map edited by hand and a route that somebody deleted
+are ordinary cases.
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+import random
+import time
+from collections.abc import Iterable
+from typing import Final, Generic, TypeVar
 
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
-from ciliate.reconcile.plan import plan
+from ciliate.reconcile.failing_keys import FailingKeys
 from ciliate.reconcile.status import RunStatus
 from ciliate.reconcile.target import Target
+from ciliate.reconcile.walk import Desired, walk
 
 K = TypeVar("K")
 V = TypeVar("V")
 
+#: How often everything is compared; each time a quarter more or less, so that the reconcilers of
+#: many nodes do not walk in step.
+RESYNC_S: Final = 60.0
+
+#: A walk takes at most this part of the time: where it is long, it comes less often.
+_WALKING_SHARE: Final = 0.01
+
+#: Between tries of one key, and of a walk that failed.
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_LIMIT_S: Final = 10.0
+
 _log = logging.getLogger(__name__)
 
 
-async def reconcile_once(
-    desired: Callable[[], Mapping[K, V] | None], target: Target[K, V], *, puts_first: bool = False
-) -> dict[K, CiliateError]:
-    """Bring `target` to what `desired` says; return the keys that failed: others go on.
-
-    `desired` is asked after observing, so that what somebody put in between is not taken for a
-    leftover. When it answers None (not known yet), nothing is changed. A full map needs room for
-    what is put, so removals come first; `puts_first` is for targets whose keys stand in for each
-    other, as a route for a wider one.
-
-    Raises:
-        CiliateError: The target could not be observed; nothing was changed.
-    """
-    observed = await target.observe()
-    wanted = desired()
-    if wanted is None:
-        return {}
-    todo = plan(wanted, observed)
-    failures: dict[K, CiliateError] = {}
-    if puts_first:
-        await _put(todo.put, target, failures)
-    for key in todo.remove:
-        try:
-            await target.remove(key)
-        except CiliateError as error:
-            failures[key] = error
-    if not puts_first:
-        await _put(todo.put, target, failures)
-    if not todo.is_empty:
-        _log.debug(
-            "%s: %d put, %d removed, %d failed",
-            target.name,
-            len(todo.put),
-            len(todo.remove),
-            len(failures),
-        )
-    return failures
-
-
-async def _put(
-    entries: Mapping[K, V], target: Target[K, V], failures: dict[K, CiliateError]
-) -> None:
-    for key, value in entries.items():
-        try:
-            await target.put(key, value)
-        except CiliateError as error:
-            failures[key] = error
-
-
 class Reconciler(Generic[K, V]):
-    """Runs `reconcile_once` when woken, after a failure, and every `resync_s` seconds.
+    """One target's keeper; `run` is its task, `touch` and `wake` tell it what to look at.
 
     `desired` returns None while the desired state is not complete (a watch has not listed yet):
-    then nothing is touched. Wakes that come within `settle_s` seconds are one pass.
+    then nothing is touched, and whoever completes it wakes. Its answer may be a live view, which
+    is asked for single keys, or computed anew each time.
     """
 
     def __init__(
         self,
         target: Target[K, V],
-        desired: Callable[[], Mapping[K, V] | None],
+        desired: Desired[K, V],
         *,
-        resync_s: float = 60.0,
+        resync_s: float = RESYNC_S,
         settle_s: float = 0.02,
         puts_first: bool = False,
     ) -> None:
@@ -94,24 +61,61 @@ class Reconciler(Generic[K, V]):
         self._settle_s = settle_s
         self._puts_first = puts_first
         self._woken = asyncio.Event()
-        self._backoff = Backoff(first_s=0.2, limit_s=10.0)
+        self._touched: set[K] = set()
+        self._is_walk_due = True
+        self._walk_backoff = self._new_backoff()
+        self._failing: FailingKeys[K] = FailingKeys(self._new_backoff)
+        self._resync_at_s = 0.0
+
+    @staticmethod
+    def _new_backoff() -> Backoff:
+        return Backoff(first_s=_RETRY_FIRST_S, limit_s=_RETRY_LIMIT_S)
+
+    def touch(self, keys: Iterable[K]) -> None:
+        """Look at these keys soon; cheap, and may be called from any callback of the loop."""
+        self._touched.update(keys)
+        if self._touched:
+            self._woken.set()
 
     def wake(self) -> None:
-        """Ask for a pass; cheap, and may be called from any callback of the loop."""
+        """Look at everything soon."""
+        self._is_walk_due = True
         self._woken.set()
 
     async def run_once(self) -> bool:
-        """Make one pass; return whether nothing failed."""
+        """Look at everything now; return whether nothing failed."""
+        self._is_walk_due = False
+        self._touched.clear()  # What is touched from now on may be missed by the walk.
+        began_s = time.monotonic()
         try:
-            failures = await reconcile_once(
-                self._desired, self._target, puts_first=self._puts_first
-            )
+            outcome = await walk(self._desired, self._target, puts_first=self._puts_first)
         except CiliateError as error:
+            self._is_walk_due = True
             self._failed(str(error))
             return False
-        if failures:
-            key, first = next(iter(failures.items()))
-            self._failed(f"{len(failures)} failed; first {key}: {first}")
+        self._plan_resync(time.monotonic() - began_s)
+        if outcome is None:
+            return True
+        if outcome.tried:
+            _log.debug(
+                "%s: %d put, %d removed, %d failed",
+                self._target.name,
+                outcome.put,
+                outcome.removed,
+                len(outcome.failures),
+            )
+        self._failing.replace(outcome.failures)
+        return self._report()
+
+    def _plan_resync(self, spent_s: float) -> None:
+        pause_s = max(self._resync_s, spent_s / _WALKING_SHARE) * random.uniform(0.75, 1.25)
+        self._resync_at_s = time.monotonic() + pause_s
+
+    def _report(self) -> bool:
+        """Note how it went; return whether every key is as it should be."""
+        self.status.failing_keys = self._failing.shown()
+        if self._failing:
+            self._failed(self._failing.summary())
             return False
         if self.status.consecutive_failures:
             _log.info("%s: recovered", self._target.name)
@@ -127,11 +131,42 @@ class Reconciler(Generic[K, V]):
         """Keep the target right until cancelled."""
         while True:
             self._woken.clear()
-            if not await self.run_once():
-                await asyncio.sleep(self._backoff.next())  # A wake does not shorten this.
+            if not self._is_walk_due:
+                await self._apply(self._touched | self._failing.due())
+            elif await self.run_once() or not self._is_walk_due:
+                self._walk_backoff.reset()
+            else:
+                await asyncio.sleep(self._walk_backoff.next())  # A wake does not shorten this.
                 continue
-            self._backoff.reset()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._resync_s):
-                    await self._woken.wait()
-                    await asyncio.sleep(self._settle_s)
+            await self._next()
+
+    async def _next(self) -> None:
+        """Wait until there is something to do, and then for what comes together with it."""
+        resync_s = max(self._resync_at_s - time.monotonic(), 0.0)
+        retry_s = self._failing.wait_s()
+        try:
+            async with asyncio.timeout(resync_s if retry_s is None else min(resync_s, retry_s)):
+                await self._woken.wait()
+                await asyncio.sleep(self._settle_s)
+        except TimeoutError:
+            pass
+        if time.monotonic() >= self._resync_at_s:
+            self._is_walk_due = True
+
+    async def _apply(self, keys: set[K]) -> None:
+        """Bring these keys to what they should be, whatever the target holds for them."""
+        wanted = self._desired()
+        if wanted is None:
+            return  # Whoever completes it wakes us, and everything is looked at.
+        self._touched = set()
+        puts = {key: value for key in keys if (value := wanted.get(key)) is not None}
+        leftovers = keys - puts.keys()
+        failures: dict[K, CiliateError] = {}
+        if self._puts_first and puts:
+            failures.update(await self._target.put(puts))
+        if leftovers:
+            failures.update(await self._target.remove(leftovers))
+        if puts and not self._puts_first:
+            failures.update(await self._target.put(puts))
+        self._failing.note(keys, failures)
+        self._report()

@@ -1,6 +1,18 @@
 """How the runs of one reconciler or periodic task went, for people and for `dbg status`."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFailure:
+    """One key of a target that is not as it should be: why, since when, when it is tried again."""
+
+    message: str
+    since: datetime
+    next_try: datetime
+    attempts: int = 1
 
 
 class RunStatus:
@@ -8,6 +20,7 @@ class RunStatus:
 
     __slots__ = (
         "consecutive_failures",
+        "failing_keys",
         "failures",
         "last_failure",
         "last_failure_at",
@@ -24,6 +37,8 @@ class RunStatus:
         self.last_success_at: datetime | None = None
         self.last_failure_at: datetime | None = None
         self.last_failure = ""
+        #: By the key's text; empty for tasks without keys.
+        self.failing_keys: Mapping[str, KeyFailure] = {}
 
     def succeeded(self) -> None:
         """Note a run without failure."""

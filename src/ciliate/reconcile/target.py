@@ -1,14 +1,22 @@
 """What a reconciler keeps right: a BPF map, a route table, objects of the API."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Protocol, TypeVar
+
+from ciliate.errors import CiliateError
 
 K = TypeVar("K")
 V = TypeVar("V")
 
+#: The keys that could not be changed, each with its reason.
+Failures = Mapping[K, CiliateError]
+
 
 class Target(Protocol[K, V]):
-    """Three duties. `observe` reads the kernel or the API, never our memory of what we wrote."""
+    """Three duties. `observe` reads the kernel or the API, never our memory of what we wrote.
+
+    Puts and removals come in batches. A key that fails is returned and does not stop the others.
+    """
 
     @property
     def name(self) -> str:
@@ -19,10 +27,21 @@ class Target(Protocol[K, V]):
         """Return everything the target holds that is ours to keep."""
         ...
 
-    async def put(self, key: K, value: V) -> None:
-        """Create or change `key`; idempotent."""
+    async def put(self, entries: Mapping[K, V]) -> Failures[K]:
+        """Create or change these keys; idempotent."""
         ...
 
-    async def remove(self, key: K) -> None:
-        """Remove `key`; an absent one is a success."""
+    async def remove(self, keys: Collection[K]) -> Failures[K]:
+        """Remove these keys; an absent one is a success."""
         ...
+
+
+async def one_by_one(keys: Iterable[K], act: Callable[[K], Awaitable[object]]) -> Failures[K]:
+    """Call `act` for each key; for targets that know no batches."""
+    failures: dict[K, CiliateError] = {}
+    for key in keys:
+        try:
+            await act(key)
+        except CiliateError as error:
+            failures[key] = error
+    return failures

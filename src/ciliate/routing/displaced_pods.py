@@ -6,144 +6,77 @@ CiliumEndpoints say where they are, so each gets a route of its own.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Generic, TypeVar
+from types import MappingProxyType
 
-from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.resource import ObjectKey
-from ciliate.identity.address_owners import KnownNode
-from ciliate.identity.ipcache import Ipcache, Part
-from ciliate.net.address import IPAddress, IPNetwork, from_octets, prefix_bits, to_octets
-from ciliate.node.watches import Cluster
-
-_WIDTH: Final = 128
-
-V = TypeVar("V")
+from ciliate.net.address import IPAddress, from_octets, to_octets
+from ciliate.node.cluster import Cluster
+from ciliate.node.known_pod import NO_NODE, KnownPod
+from ciliate.routing.claims import CIDRClaims
 
 
-class CIDRIndex(Generic[V]):
-    """What the longest CIDR around an address stands for; addresses as 128-bit numbers.
+class DisplacedPods:
+    """The displaced pods of other nodes, and where they are; asked pod by pod.
 
-    IPv4 is mapped, as in the datapath.
+    A pod is *unresolved* while nobody describes its node: a CiliumEndpoint names that by one
+    address, so the way to an address of the other family is unknown.
     """
 
-    def __init__(self) -> None:
-        #: By how many low bits a prefix leaves out, fewest first: network number -> value.
-        self._tables: dict[int, dict[int, V]] = {}
-
-    def put(self, cidr: IPNetwork, value: V) -> None:
-        """Enter a CIDR; a later one wins."""
-        shift = _WIDTH - prefix_bits(cidr)
-        if shift not in self._tables:
-            self._tables = dict(sorted({**self._tables, shift: {}}.items()))
-        self._tables[shift][_number(to_octets(cidr.network_address)) >> shift] = value
-
-    def find(self, number: int) -> V | None:
-        """Return what the longest CIDR that holds an address stands for, or None."""
-        for shift, table in self._tables.items():
-            value = table.get(number >> shift)
-            if value is not None:
-                return value
-        return None
-
-
-def _number(octets: bytes) -> int:
-    return int.from_bytes(octets, "big")
-
-
-class Strays:
-    """The stray pods of other nodes, up to date with the watches: address -> its node's address.
-
-    Pods are read from the ipcache, which has parsed them: a cluster has many, and all are looked at
-    when a node's CIDRs change.
-    """
-
-    def __init__(self, cluster: Cluster, ipcache: Ipcache, *, node_ip: IPAddress) -> None:
+    def __init__(self, cluster: Cluster, claims: CIDRClaims, *, node_ip: IPAddress) -> None:
         self._cluster = cluster
-        self._ipcache = ipcache
-        self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
-        self._index: CIDRIndex[str] = CIDRIndex()  # Of node names.
-        self._nodes_by_ip: dict[bytes, KnownNode] = {}
-        self._by_pod: dict[ObjectKey, dict[IPAddress, IPAddress]] = {}
-        self._homeless: dict[ObjectKey, tuple[IPAddress, ...]] = {}
-        self._stale = True
-        #: Grows when pods made the routes others; what nodes change is known by their listeners.
-        self.changes_by_pods = 0
-        cluster.known_nodes.add_listener(self._node_changed)
-        cluster.endpoints.add_listener(self._pod_changed)  # After the ipcache's own.
+        self._claims = claims
+        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # Ours, or nobody's.
+        self._by_pod: dict[ObjectKey, dict[bytes, IPAddress]] = {}
+        self._routes: dict[bytes, IPAddress] = {}
+        self._unresolved: dict[ObjectKey, tuple[bytes, ...]] = {}
 
     @property
-    def routes(self) -> Mapping[IPAddress, IPAddress]:
-        """Where each stray pod of another node is: address -> its node's address."""
-        if self._stale:
-            self._rebuild()
-        return {
-            address: node_ip
-            for strays in self._by_pod.values()
-            for address, node_ip in strays.items()
-        }
+    def routes(self) -> Mapping[bytes, IPAddress]:
+        """Where each displaced pod is: its address -> its node's address of that family."""
+        return MappingProxyType(self._routes)
 
-    def homeless(self, cidrs: Iterable[IPNetwork]) -> set[IPNetwork]:
-        """Return those of `cidrs` in which pods live whose way nobody tells at the moment.
+    @property
+    def unresolved(self) -> Iterable[bytes]:
+        """Addresses of pods whose way nobody tells at the moment."""
+        return (address for found in self._unresolved.values() for address in found)
 
-        A CiliumEndpoint names its node by one address: while there is no CiliumNode, that of the
-        other family is unknown.
-        """
-        if self._stale:
-            self._rebuild()
-        if not self._homeless:
+    def look_on_nodes(self, node_ips: Iterable[IPAddress]) -> set[bytes]:
+        """Look at every pod of these nodes; return the addresses whose way may have changed."""
+        touched: set[bytes] = set()
+        for node_ip in node_ips:
+            for key in self._cluster.known_pods.on_node(to_octets(node_ip)):
+                touched |= self.look(key, self._cluster.known_pods.pods[key])
+        return touched
+
+    def look(self, key: ObjectKey, pod: KnownPod | None) -> set[bytes]:
+        """Look at one pod, None: it is gone; return the addresses whose way may have changed."""
+        displaced, unresolved = self._judge(pod) if pod is not None else ({}, ())
+        before, unresolved_before = self._by_pod.pop(key, {}), self._unresolved.pop(key, ())
+        for address in before:
+            self._routes.pop(address, None)
+        self._routes.update(displaced)
+        if displaced:
+            self._by_pod[key] = displaced
+        if unresolved:
+            self._unresolved[key] = unresolved
+        if (before, unresolved_before) == (displaced, unresolved):
             return set()
-        index: CIDRIndex[IPNetwork] = CIDRIndex()
-        for cidr in cidrs:
-            index.put(cidr, cidr)
-        numbers = (_number(to_octets(one)) for found in self._homeless.values() for one in found)
-        return {cidr for cidr in map(index.find, numbers) if cidr is not None}
+        return {*before, *displaced, *unresolved_before, *unresolved}
 
-    def _node_changed(self, _old: KnownNode | None, _new: KnownNode | None) -> None:
-        self._stale = True
-
-    def _pod_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        endpoint = new or old
-        if self._stale or endpoint is None:
-            return
-        key = (endpoint.metadata.namespace, endpoint.metadata.name)
-        self._look_at(key, self._ipcache.pod(key))
-
-    def _rebuild(self) -> None:
-        self._index = CIDRIndex()
-        self._nodes_by_ip = {}
-        nodes = sorted(self._cluster.known_nodes, key=lambda node: node.name, reverse=True)
-        nodes.sort(key=lambda node: node.is_local)  # What is ours is nobody else's.
-        for node in nodes:
-            self._nodes_by_ip.update(dict.fromkeys(map(to_octets, node.internal_ips), node))
-            for cidr in node.draining_cidrs:
-                self._index.put(cidr, node.name)
-        for node in nodes:  # The same order of claims as routing.plan.direct_node_routes.
-            for cidr in node.pod_cidrs:
-                self._index.put(cidr, node.name)
-        self._by_pod, self._homeless = {}, {}
-        self._stale = False
-        for key, part in self._ipcache.pods():
-            self._look_at(key, part)
-
-    def _look_at(self, key: ObjectKey, part: Part) -> None:
-        strays: dict[IPAddress, IPAddress] = {}
-        homeless: list[IPAddress] = []
-        for at, entry in part:
-            if entry.node in self._not_theirs:
+    def _judge(self, pod: KnownPod) -> tuple[dict[bytes, IPAddress], tuple[bytes, ...]]:
+        """Return where displaced addresses of a pod are, and which of them nobody can tell."""
+        if pod.node in self._not_others:
+            return {}, ()
+        node = self._cluster.known_nodes.at(pod.node)
+        displaced: dict[bytes, IPAddress] = {}
+        unresolved: list[bytes] = []
+        for octets in pod.addresses:
+            if node is not None and self._claims.owner_of(octets) == node.name:
                 continue
-            node = self._nodes_by_ip.get(entry.node)
-            if node is not None and self._index.find(_number(at.address)) == node.name:
-                continue
-            address = from_octets(at.address)
-            node_ip = node.node_ip(address.version) if node else from_octets(entry.node)
-            if node_ip is not None and node_ip.version == address.version:
-                strays[address] = node_ip
+            version = from_octets(octets).version
+            node_ip = node.node_ip(version) if node is not None else from_octets(pod.node)
+            if node_ip is not None and node_ip.version == version:
+                displaced[octets] = node_ip
             elif node is None:
-                homeless.append(address)
-        before = self._by_pod.pop(key, {}), self._homeless.pop(key, ())
-        if before != (strays, tuple(homeless)):
-            self.changes_by_pods += 1
-        if strays:
-            self._by_pod[key] = strays
-        if homeless:
-            self._homeless[key] = tuple(homeless)
+                unresolved.append(octets)
+        return displaced, tuple(unresolved)

@@ -5,60 +5,75 @@ alone. What the kernel itself installs never has a gateway and never leads to a 
 that tells ours apart, also those of a previous life.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 
-from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.net.address import IPNetwork
 from ciliate.net.link import Route, RouteKind, RouteProtocol, RouteScope
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.routes import delete_route, observe_routes, replace_route
+from ciliate.reconcile.target import Failures, one_by_one
+from ciliate.routing.plan import NextHop
 
 #: Names of pods' host-side interfaces begin so.
 POD_LINK_PREFIX = "lxc"
 
 
-@dataclass(frozen=True, slots=True)
-class NextHop:
-    """Where packets go: a device, and a gateway behind it unless the destination is on it."""
-
-    link_index: int
-    gateway: IPAddress | None = None
-
-
-def _is_ours(route: Route) -> bool:
-    if route.protocol != RouteProtocol.KERNEL or route.kind is not RouteKind.UNICAST:
-        return False
-    if route.link_index is None or route.is_default:
-        return False
-    if route.gateway is not None:
-        return True
-    is_host_route = route.destination.prefixlen == route.destination.max_prefixlen
-    return is_host_route and route.link_name.startswith(POD_LINK_PREFIX)
-
-
 class RouteTarget:
-    """Our routes, by destination."""
+    """Our routes, by destination.
+
+    A pod's route is ours to correct while `is_own_pod` says that its address is a pod's here. It
+    is made before the endpoint is known and goes with the interface: it is never a leftover.
+    """
 
     name = "sync-routes"
 
-    def __init__(self, rtnl: Rtnetlink) -> None:
+    def __init__(
+        self,
+        rtnl: Rtnetlink,
+        *,
+        is_own_pod: Callable[[IPNetwork], bool],
+        observed: Callable[[Mapping[IPNetwork, NextHop]], object],
+    ) -> None:
+        """Tell `observed` what the kernel has, each time it is read."""
         self._rtnl = rtnl
+        self._is_own_pod = is_own_pod
+        self._observed = observed
 
     async def observe(self) -> Mapping[IPNetwork, NextHop]:
         """Return our routes as the kernel has them."""
-        return {
+        found = {
             route.destination: NextHop(route.link_index or 0, route.gateway)
             for route in await observe_routes(self._rtnl)
-            if _is_ours(route)
+            if self._is_ours(route)
         }
+        self._observed(found)
+        return found
 
-    async def put(self, key: IPNetwork, value: NextHop) -> None:
-        """Install the route in place of any other to that destination."""
-        await replace_route(self._rtnl, _route(key, value))
+    def _is_ours(self, route: Route) -> bool:
+        if route.protocol != RouteProtocol.KERNEL or route.kind is not RouteKind.UNICAST:
+            return False
+        if route.link_index is None or route.is_default:
+            return False
+        if route.gateway is not None:
+            return True
+        is_host_route = route.destination.prefixlen == route.destination.max_prefixlen
+        is_pods = is_host_route and route.link_name.startswith(POD_LINK_PREFIX)
+        return is_pods and self._is_own_pod(route.destination)
 
-    async def remove(self, key: IPNetwork) -> None:
-        """Remove the route; an absent one is a success."""
-        await delete_route(self._rtnl, Route(destination=key, protocol=RouteProtocol.KERNEL))
+    async def put(self, entries: Mapping[IPNetwork, NextHop]) -> Failures[IPNetwork]:
+        """Install each route in place of any other to that destination."""
+        return await one_by_one(
+            entries, lambda key: replace_route(self._rtnl, _route(key, entries[key]))
+        )
+
+    async def remove(self, keys: Collection[IPNetwork]) -> Failures[IPNetwork]:
+        """Remove routes; an absent one is a success."""
+        return await one_by_one(
+            keys,
+            lambda key: delete_route(
+                self._rtnl, Route(destination=key, protocol=RouteProtocol.KERNEL)
+            ),
+        )
 
 
 def _route(destination: IPNetwork, next_hop: NextHop) -> Route:

@@ -1,4 +1,4 @@
-"""`agent/only_agent.py`: one agent a node, and the next waits for the one before."""
+"""`agent/instance_lock.py`: one agent a node, and the next waits for the one before."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ciliate.agent import instance_lock as module
-from ciliate.agent.instance_lock import OtherAgentError, StateDirectoryError, only_agent
+from ciliate.agent.instance_lock import OtherAgentError, StateDirectoryError, instance_lock
 
 #: Takes the lock of the file named, says so, and keeps it until it is killed.
 HOLDER = """
@@ -24,9 +24,9 @@ async def test_second_agent_gives_up_and_names_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_WAIT_S", 0.0)
-    async with only_agent(tmp_path, "k8s-w1"):
+    async with instance_lock(tmp_path, "k8s-w1"):
         with pytest.raises(OtherAgentError, match=r"k8s-w1.*agent\.lock"):
-            async with only_agent(tmp_path, "k8s-w1"):
+            async with instance_lock(tmp_path, "k8s-w1"):
                 raise AssertionError("two agents at once")
 
 
@@ -34,10 +34,10 @@ async def test_next_agent_begins_when_the_former_ends(tmp_path: Path) -> None:
     order: list[str] = []
 
     async def live(name: str) -> None:
-        async with only_agent(tmp_path, "k8s-w1"):
+        async with instance_lock(tmp_path, "k8s-w1"):
             order.append(name)
 
-    async with only_agent(tmp_path, "k8s-w1"):
+    async with instance_lock(tmp_path, "k8s-w1"):
         following = asyncio.create_task(live("second"))
         await asyncio.sleep(0)
         order.append("first")
@@ -67,27 +67,27 @@ async def test_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
 
 
 async def _enter(folder: Path) -> bool:
-    async with only_agent(folder, "k8s-w1"):
+    async with instance_lock(folder, "k8s-w1"):
         return True
 
 
 async def test_lock_is_given_back_when_the_agent_fails(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with only_agent(tmp_path, "k8s-w1"):
+        async with instance_lock(tmp_path, "k8s-w1"):
             raise ZeroDivisionError
 
     assert await _enter(tmp_path)
 
 
 async def test_lock_file_is_the_owners_alone(tmp_path: Path) -> None:
-    async with only_agent(tmp_path, "k8s-w1"):
+    async with instance_lock(tmp_path, "k8s-w1"):
         assert os.stat(tmp_path / "agent.lock").st_mode & 0o777 == 0o600
 
 
 async def test_directory_is_made_for_the_agent_alone(tmp_path: Path) -> None:
     state = tmp_path / "cilium" / "state"
 
-    async with only_agent(state, "k8s-w1"):
+    async with instance_lock(state, "k8s-w1"):
         assert stat.S_IMODE(state.stat().st_mode) == 0o700
 
 
@@ -99,5 +99,5 @@ async def test_directory_that_cannot_be_used_is_named(tmp_path: Path, obstacle: 
         (tmp_path / obstacle).mkdir(parents=True)
 
     with pytest.raises(StateDirectoryError, match=r"state/agent\.lock: cannot be opened: .*own$"):
-        async with only_agent(tmp_path / "state", "k8s-w1"):
+        async with instance_lock(tmp_path / "state", "k8s-w1"):
             raise AssertionError("nothing can be kept there")

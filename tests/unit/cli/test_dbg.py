@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from ciliate.agent.status import StatusResponse
 from ciliate.api.agent import (
     POLICY_NOT_ENFORCED,
     AddressPair,
@@ -23,18 +24,14 @@ from ciliate.api.agent import (
     IdentityModel,
     IpListEntry,
 )
-from ciliate.api.agent_status import (
-    ComponentStatus,
-    IpamStatus,
-    KubernetesStatus,
-    Masquerading,
-    Routing,
-    StatusResponse,
-)
+from ciliate.api.agent_status import ComponentStatus, KubernetesStatus
 from ciliate.cli.agent_client import AgentAnswerError, AgentUnreachableError
 from ciliate.cli.dbg import EndpointMissingError, command
 from ciliate.cli.output import OutputFormatError
 from ciliate.datapath.errors import DatapathError
+from ciliate.ipam.status import IpamStatus
+from ciliate.masquerade.status import Masquerading
+from ciliate.routing.status import Routing
 
 POD = EndpointModel(
     id=77,

@@ -4,34 +4,29 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ciliate.agent.status import StatusResponse
 from ciliate.api.agent_status import (
     BigTcp,
     ComponentStatus,
     Controller,
     ControllerStatus,
-    DeviceModel,
-    EndpointCount,
     FeatureMode,
     FeatureSwitch,
     HubbleStatus,
-    IdentityRange,
-    IpamStatus,
-    KubeProxyReplacement,
     KubernetesStatus,
-    MasqueradedFamilies,
-    Masquerading,
-    PoolUsage,
-    Routing,
-    StatusResponse,
-    describe_pools,
 )
 from ciliate.cli.node_status import (
     Details,
     first_problem,
-    masquerading,
     render_brief,
     render_status,
 )
+from ciliate.endpoint.status import EndpointCount
+from ciliate.identity.status import IdentityRange
+from ciliate.ipam.status import IpamStatus, PoolUsage, describe_pools
+from ciliate.masquerade.status import MasqueradedFamilies, Masquerading, describe
+from ciliate.node.device_status import DeviceModel, KubeProxyReplacement
+from ciliate.routing.status import Routing
 
 NOW = datetime(2025, 7, 18, 12, 0, 0, tzinfo=UTC)
 DEVICES = KubeProxyReplacement(
@@ -210,7 +205,7 @@ def test_failing_controller_is_shown_without_asking() -> None:
 def test_masquerading_line(
     state: Masquerading, replacement: KubeProxyReplacement | None, text: str
 ) -> None:
-    assert masquerading(state, replacement) == text
+    assert describe(state, replacement) == text
 
 
 def test_ipam_text_of_each_family_choice() -> None:

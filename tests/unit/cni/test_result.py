@@ -8,10 +8,11 @@ import pytest
 
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.request import CniVersion
-from ciliate.cni.result import AddResult, render_add, render_error, render_version
+from ciliate.cni.result import render_add, render_error, render_version
 from ciliate.net.address import Mac
+from ciliate.net.pod_interface import PodInterface
 
-_RESULT = AddResult(
+_RESULT = PodInterface(
     host_name="lxc0123456789ab",
     host_mac=Mac("02:00:00:00:00:01"),
     pod_name="eth0",

@@ -15,10 +15,10 @@ from ciliate.cni import server as server_module
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.frame import Frame, render_frame
 from ciliate.cni.request import Add, Check, Del, Gc, Status
-from ciliate.cni.result import AddResult
 from ciliate.cni.server import CniServer
 from ciliate.errors import CiliateError
 from ciliate.net.address import Mac
+from ciliate.net.pod_interface import PodInterface
 
 _STDIN = json.dumps({"cniVersion": "1.0.0", "name": "cilium", "type": "ciliate-cni"}).encode()
 _ENVIRONMENT = {
@@ -52,9 +52,9 @@ class FakeBackend:
         if self.error is not None:
             raise self.error
 
-    async def add(self, request: Add) -> AddResult:
+    async def add(self, request: Add) -> PodInterface:
         await self._take(request)
-        return AddResult(
+        return PodInterface(
             host_name="lxc1",
             host_mac=Mac("02:00:00:00:00:01"),
             pod_name=request.attachment.ifname,
@@ -196,7 +196,7 @@ async def test_bug_of_the_backend_ends_its_connection_only(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def broken(_: Add) -> AddResult:
+    async def broken(_: Add) -> PodInterface:
         raise AssertionError("a bug")
 
     with monkeypatch.context() as patch:

@@ -10,15 +10,14 @@ from tests.unit.endpoint.pod_links import MemoryLinks, MemoryMap, until
 from tests.unit.node.cluster_tables import new_cluster
 
 from ciliate.cni.request import Add, Attachment, Check, CniVersion, Del, Gc, PodReference
-from ciliate.cni.result import AddResult
 from ciliate.datapath import layout
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.attachments import PodAttachments, PodNetwork, Wiring
-from ciliate.endpoint.records import Bookkeeping
-from ciliate.identity.resolver import IdentityKeeper
+from ciliate.endpoint.records import EndpointRecords
 from ciliate.ipam.agent.address_source import OwnAddresses
 from ciliate.ipam.agent.pod_cidrs import PodCIDRs
 from ciliate.ipam.node import NodeAddresses
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod_link import host_name
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
@@ -30,7 +29,7 @@ GATEWAYS = (ip_address("10.244.0.93"),)
 
 
 class KnownIdentities:
-    """What an ADD asks the `IdentityKeeper`."""
+    """What an ADD asks the `IdentityResolver`."""
 
     def __init__(self) -> None:
         self.of_pods: dict[tuple[str, str, str], tuple[int, tuple[str, ...]]] = {}
@@ -55,7 +54,7 @@ class Node:
         self.source = self._source()
         self.wiring = Wiring(
             addresses=self.source,
-            books=Bookkeeping(
+            records=EndpointRecords(
                 table=self.table,
                 store=self.store,
                 interfaces=self.interfaces.as_open_map,
@@ -64,7 +63,7 @@ class Node:
             ),
             links=self.links.as_pod_links,
             programs=Programs(3, 4, 5, 6),
-            identities=cast("IdentityKeeper", self.identities),
+            identity=self.identities.known,
             versions=(4,),
         )
         self.attachments = PodAttachments(
@@ -80,10 +79,10 @@ class Node:
             cast("Context", context), self.addresses, cast("PodCIDRs", None), demand=None
         )
 
-    async def add(self, request: Add) -> AddResult:
+    async def add(self, request: Add) -> PodInterface:
         """An ADD that is not chained."""
         answer = await self.attachments.add(request)
-        assert isinstance(answer, AddResult)
+        assert isinstance(answer, PodInterface)
         return answer
 
     def owners(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar, cast
 from ciliate.datapath.bpf_map import OpenMap
 from ciliate.datapath.errors import DatapathError, MapFullError
 from ciliate.net.address import Mac
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.chained_link import ChainedLink
 from ciliate.netlink.errors import NetlinkError, NoChainedLinkError, PodLinkMismatchError
 from ciliate.netlink.pod import PodLinks
@@ -106,29 +107,31 @@ class MemoryLinks:
 
     async def _create(self, link: PodLink) -> PodLinkState:
         await self.creations.passed()
-        if link.host_name in self.refuses_to_create:
-            raise refused("create pod link", link.host_name)
+        if link.interface.host_name in self.refuses_to_create:
+            raise refused("create pod link", link.interface.host_name)
         index = next(self._indexes)
-        self.made.append(link.host_name)
-        self.standing[link.host_name] = ObservedPodLink(
-            name=link.host_name,
+        self.made.append(link.interface.host_name)
+        self.standing[link.interface.host_name] = ObservedPodLink(
+            name=link.interface.host_name,
             ifindex=index,
-            host_mac=link.host_mac,
-            pod_mac=link.pod_mac,
-            mtu=link.mtu,
+            host_mac=link.interface.host_mac,
+            pod_mac=link.interface.pod_mac,
+            mtu=link.interface.mtu,
             is_up=True,
             peer_netnsid=1,
-            addresses=link.addresses,
+            addresses=link.interface.addresses,
             from_pod_program=1,
             to_pod_program=2,
         )
         return PodLinkState(host_ifindex=index, pod_ifindex=2)
 
-    async def check(self, link: PodLink) -> None:
-        held = self.standing.get(link.host_name)
-        if held is None or held.host_mac != link.host_mac:
+    async def check(self, interface: PodInterface) -> None:
+        held = self.standing.get(interface.host_name)
+        if held is None or held.host_mac != interface.host_mac:
             raise PodLinkMismatchError(
-                host_name=link.host_name, netns=link.netns, problem="is missing"
+                host_name=interface.host_name,
+                netns=interface.netns,
+                problem="is missing",
             )
 
     async def observe(self, *, chained: Collection[int] = ()) -> tuple[ObservedPodLink, ...]:

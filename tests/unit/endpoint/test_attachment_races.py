@@ -229,16 +229,16 @@ async def test_gc_removes_what_is_not_valid_in_one_group(node: Node) -> None:
 
 
 def forget_name(node: Node, name: str) -> None:
-    """Let an endpoint be one that a start knows from the kernel alone: agent/restore.py."""
+    """Let an endpoint be one that a start knows from the kernel alone: endpoint/restoration.py."""
     known = node.endpoint(name)
     node.table.remove(known.id)
     node.table.put(
         replace(
             known,
-            container_id=f"unknown-{known.host_name}",
-            netns="",
+            container_id=f"unknown-{known.interface.host_name}",
+            interface=replace(known.interface, netns=""),
             namespace="",
-            pod=known.host_name,
+            pod=known.interface.host_name,
             pod_uid="",
             restored=True,
             network="",

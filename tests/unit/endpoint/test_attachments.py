@@ -59,7 +59,7 @@ async def test_add_in_another_namespace_replaces_the_interface(node: Node) -> No
 
     answer = await node.add(add("a", netns="/run/netns/y"))
 
-    assert answer.netns == node.endpoint("a").netns == "/run/netns/y"
+    assert answer.netns == node.endpoint("a").interface.netns == "/run/netns/y"
     assert len(node.interfaces.held) == 1
 
 

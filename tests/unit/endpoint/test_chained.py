@@ -43,10 +43,11 @@ async def test_interface_of_another_plugin_becomes_an_endpoint_and_its_result_is
     assert answer == PassedResult(request.prev_result.document)
     endpoint = node.endpoint("a")
     assert (endpoint.chained, endpoint.external_ipam) == (True, True)
-    assert (endpoint.host_name, endpoint.ifindex, endpoint.mtu) == ("veth-a", 40, 1450)
-    assert (endpoint.pod_mac, endpoint.host_mac) == (made.pod_mac, made.gateway_mac)
+    interface = endpoint.interface
+    assert (interface.host_name, endpoint.ifindex, interface.mtu) == ("veth-a", 40, 1450)
+    assert (interface.pod_mac, interface.host_mac) == (made.pod_mac, made.gateway_mac)
     assert endpoint.addresses == (ip_address(ADDRESS),)
-    assert endpoint.gateways == (ip_address("10.1.0.1"),)
+    assert interface.gateways == (ip_address("10.1.0.1"),)
     assert node.files() == [f"{endpoint.id}.json"]
     assert list(node.store.load()) == [replace(endpoint, restored=True)]
     assert node.owners() == {}, "nothing is taken from our blocks"

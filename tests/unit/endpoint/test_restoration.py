@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from tests.unit.endpoint.pod_links import MemoryLinks, MemoryMap
+from tests.unit.node.cluster_tables import new_cluster
 from tests.unit.node.endpoint_samples import MAC, endpoint, link
 
 from ciliate.api.cilium_endpoint import EndpointState
@@ -18,6 +19,8 @@ from ciliate.datapath.errors import MapMissingError
 from ciliate.endpoint import restoration as restore
 from ciliate.endpoint.plan import endpoint_entry, interface_entry
 from ciliate.endpoint.restoration import plan_restoration, remembered_by_kernel, restore_endpoints
+from ciliate.ipam.agent.address_source import OwnAddresses
+from ciliate.ipam.agent.pod_cidrs import PodCIDRs
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import to_octets
 from ciliate.netlink.pod_link import ObservedPodLink
@@ -105,9 +108,20 @@ class FormerLife:
         """Start an agent's life."""
         kernel = SimpleNamespace(bpf_root="/nowhere")
         settings = SimpleNamespace(kernel=kernel, ipam=SimpleNamespace(mode=self.mode))
-        context = SimpleNamespace(links=self.links, settings=settings)
-        store = store or EndpointStore(self.folder)
-        return await restore_endpoints(cast("Context", context), self.addresses, store, self.table)
+        context = SimpleNamespace(
+            links=self.links,
+            settings=settings,
+            endpoints=self.table,
+            endpoint_store=store or EndpointStore(self.folder),
+        )
+        source = OwnAddresses(
+            cast("Context", SimpleNamespace(cluster=new_cluster())),
+            self.addresses,
+            cast("PodCIDRs", None),
+            demand=None,
+        )
+        source.external = self.mode == "delegated-plugin"
+        return await restore_endpoints(cast("Context", context), source)
 
     def in_use(self) -> int:
         """How many addresses of our blocks pods hold."""
@@ -132,7 +146,7 @@ def test_kernel_remembers_an_endpoint_under_no_name() -> None:
 
     assert found is not None
     assert (found.id, found.identity, found.addresses) == (1, 8066, both)
-    assert (found.host_name, found.ifindex, found.pod_mac) == ("lxc1", 12, MAC)
+    assert (found.interface.host_name, found.ifindex, found.interface.pod_mac) == ("lxc1", 12, MAC)
     assert found.state is not EndpointState.DISCONNECTING
     assert interface_entry(found) == interface_entry(known)
 
@@ -222,7 +236,7 @@ async def test_chained_pod_whose_file_is_damaged_goes_on(
 
     (kept,) = await life.restore()
 
-    assert (kept.host_name, kept.ifindex) == ("veth1", 12)
+    assert (kept.interface.host_name, kept.ifindex) == ("veth1", 12)
     assert (kept.chained, kept.external_ipam) == (True, True)
     assert life.in_use() == 0
     assert life.links.standing.keys() == {"veth1", "veth2"}

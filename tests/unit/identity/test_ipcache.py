@@ -1,6 +1,7 @@
-"""`agent/ipcache.py`: whose each address is, kept object by object."""
+"""`identity/ipcache.py`: whose each address is, asked prefix by prefix or as a whole."""
 
 from ipaddress import ip_address, ip_network
+from typing import cast
 
 from tests.unit.identity.identity_api import tell, withdraw
 from tests.unit.node.cluster_tables import (
@@ -16,49 +17,89 @@ from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
-from ciliate.identity.ipcache import Ipcache, ipcache_entries
-from ciliate.net.address import host_network, prefix_bits, to_octets
+from ciliate.identity.ipcache import Ipcache, Key
+from ciliate.identity.plan import host_key
+from ciliate.net.address import from_octets, network_of, prefix_bits, to_octets
 from ciliate.net.address import ip_address as parsed
+from ciliate.node.cluster import Cluster
+from ciliate.node.devices import DeviceWatch, NodeDevices
 from ciliate.node.endpoint import Endpoint
-from ciliate.node.watches import Cluster
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.reconcile.listeners import Listeners
 
 W1 = ip_address("192.168.10.101")
 
 
-def made() -> tuple[Cluster, Ipcache]:
-    cluster = new_cluster()
-    ipcache = Ipcache(cluster, node_ip=NODE_IP)
-    all_listed(cluster)
-    return cluster, ipcache
+class Devices:
+    """A device watch that a test moves."""
+
+    def __init__(self) -> None:
+        self.current = NodeDevices((), ())
+        self.listeners: Listeners[NodeDevices, NodeDevices] = Listeners()
+        self.listen = self.listeners.add
+
+    def become(self, *addresses: str) -> None:
+        old, self.current = self.current, NodeDevices((), tuple(map(parsed, addresses)))
+        self.listeners(old, self.current)
 
 
-def identities(ipcache: Ipcache, *own_pods: Endpoint, own: tuple[str, ...] = ()) -> dict[str, int]:
-    """Return the identity of every prefix, by its text."""
-    entries = ipcache.entries(own_pods, map(parsed, own))
-    assert entries is not None
-    # What people are shown is the same.
-    owners = ipcache.owners(own_pods, list(map(parsed, own)))
-    assert ipcache_entries(owners) == entries
-    return {str(prefix): owner.identity for prefix, owner in owners.items()}
+class Rig:
+    """An ipcache, and the tables it is made of; `touched` are the prefixes told of since."""
+
+    def __init__(self, cluster: Cluster | None = None, *, listed: bool = True) -> None:
+        self.cluster = cluster or new_cluster()
+        self.table, self.devices = EndpointTable(), Devices()
+        self.ipcache = Ipcache(
+            self.cluster, self.table, cast("DeviceWatch", self.devices), node_ip=NODE_IP
+        )
+        if listed:
+            all_listed(self.cluster)
+        self._touched: set[str] = set()
+        self.ipcache.changed.add(self._note)
+
+    def _note(self, keys: frozenset[Key]) -> None:
+        self._touched.update(text(key) for key in keys)
+
+    def touched(self) -> set[str]:
+        found, self._touched = self._touched, set()
+        return found
+
+    def identities(self) -> dict[str, int]:
+        """Return the identity of every prefix, by its text; the same asked one by one."""
+        assert self.ipcache.desired is self.ipcache
+        whole = dict(self.ipcache.items())
+        assert all(self.ipcache[key] == entry for key, entry in whole.items())
+        assert len(self.ipcache) == len(whole)
+        return {text(key): entry.identity for key, entry in whole.items()}
+
+
+def text(key: Key) -> str:
+    return str(network_of(key.address, key.prefix_length))
+
+
+def put(rig: Rig, *endpoints: Endpoint) -> None:
+    for each in endpoints:
+        rig.table.put(each)
 
 
 def test_nothing_is_known_before_both_watches_have_listed() -> None:
-    cluster = new_cluster()
-    ipcache = Ipcache(cluster, node_ip=NODE_IP)
-    assert ipcache.entries((), ()) is None
+    rig = Rig(listed=False)
+    assert rig.ipcache.desired is None
 
-    cluster.nodes._synced.set()
-    assert ipcache.entries((), ()) is None
-    cluster.endpoints._synced.set()
-    assert ipcache.entries((), ()) == {}
+    rig.cluster.nodes._synced.set()
+    assert rig.ipcache.desired is None
+    rig.cluster.endpoints._synced.set()
+    assert rig.identities() == {}
 
 
 def test_nodes_pods_and_own_addresses_come_together() -> None:
-    cluster, ipcache = made()
-    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    rig = Rig()
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    put(rig, endpoint(1, identity=777))
+    rig.devices.become("10.0.2.15")
 
-    assert identities(ipcache, endpoint(1, identity=777), own=("10.0.2.15",)) == {
+    assert rig.identities() == {
         "10.244.1.0/24": 2,
         "192.168.10.101/32": 6,
         "10.244.1.93/32": 6,
@@ -69,31 +110,27 @@ def test_nodes_pods_and_own_addresses_come_together() -> None:
 
 
 def test_entries_tell_the_node_and_that_a_pod_is_never_masqueraded_to() -> None:
-    cluster, ipcache = made()
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    rig = Rig()
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    entries = ipcache.entries((), ())
-
-    pod = host_network(ip_address("10.244.1.7"))
-    key = layout.IpcacheKey(prefix_bits(pod), to_octets(pod.network_address))
-    assert entries == {
+    key = host_key(to_octets(ip_address("10.244.1.7")))
+    assert dict(rig.ipcache) == {
         key: layout.IpcacheEntry(8066, layout.IpcacheFlag.IPCACHE_CLUSTER, to_octets(W1))
     }
+    assert from_octets(rig.ipcache[key].node) == W1
 
 
 async def test_changed_and_removed_objects_leave_no_entry() -> None:
-    cluster = new_cluster(Kubernetes())
-    ipcache = Ipcache(cluster, node_ip=NODE_IP)
-    all_listed(cluster)
-    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    rig = Rig(new_cluster(Kubernetes()))
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.8", number=9000))
-    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.102", "10.244.2.0/24"))
-    changed = identities(ipcache)
-    withdraw(cluster.endpoints, "web", "default")
-    withdraw(cluster.nodes, "k8s-w1")
-    await cluster.known_nodes._forget_deleted()
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", number=9000))
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.102", "10.244.2.0/24"))
+    changed = rig.identities()
+    withdraw(rig.cluster.endpoints, "web", "default")
+    withdraw(rig.cluster.nodes, "k8s-w1")
+    await rig.cluster.known_nodes._forget_deleted()
 
     assert changed == {
         "10.244.2.0/24": 2,
@@ -101,18 +138,59 @@ async def test_changed_and_removed_objects_leave_no_entry() -> None:
         "10.244.1.93/32": 6,
         "10.244.1.8/32": 9000,
     }
-    assert identities(ipcache) == {}
+    assert rig.identities() == {}
+
+
+def test_a_change_names_the_prefixes_it_touches_and_no_other() -> None:
+    rig = Rig()
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    assert rig.touched() == {"10.244.1.0/24", "192.168.10.101/32", "10.244.1.93/32"}
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", ipv6="fd00::7"))
+    assert rig.touched() == {"10.244.1.7/32", "fd00::7/128"}
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", ipv6="fd00::7"))
+    assert rig.touched() == {"10.244.1.7/32", "10.244.1.8/32", "fd00::7/128"}
+    put(rig, endpoint(1, identity=777))
+    assert rig.touched() == {"10.244.0.1/32"}
+    rig.devices.become("10.0.2.15", "192.168.10.100")
+    rig.touched()
+    rig.devices.become("10.0.2.16", "192.168.10.100")
+    assert rig.touched() == {"10.0.2.15/32", "10.0.2.16/32"}
+
+
+def test_an_address_that_two_pods_claim_goes_to_who_is_left() -> None:
+    """The endpoint of a pod that died with its node stays a while; its address has a new pod."""
+    rig = Rig()
+    tell(rig.cluster.endpoints, cilium_endpoint("old", "10.244.1.7", number=1001))
+    tell(rig.cluster.endpoints, cilium_endpoint("new", "10.244.1.7", number=1002))
+    assert rig.identities() == {"10.244.1.7/32": 1002}
+
+    withdraw(rig.cluster.endpoints, "new", "default")
+
+    assert rig.identities() == {"10.244.1.7/32": 1001}
+
+
+def test_a_prefix_that_two_nodes_claim_goes_to_who_is_left() -> None:
+    rig = Rig()
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    tell(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.1.0/24"))
+    cidr = ip_network("10.244.1.0/24")
+    key = Key(prefix_bits(cidr), to_octets(cidr.network_address))
+    assert rig.ipcache[key].node == to_octets(ip_address("192.168.10.102"))
+
+    tell(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.2.0/24"))
+
+    assert rig.ipcache[key].node == to_octets(W1)
 
 
 def test_node_that_can_no_longer_be_understood_stays_as_it_was_understood() -> None:
-    cluster, ipcache = made()
-    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    rig = Rig()
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/99"))
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
+    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/99"))
+    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
 
-    assert identities(ipcache) == {
+    assert rig.identities() == {
         "10.244.1.0/24": 2,
         "192.168.10.101/32": 6,
         "10.244.1.93/32": 6,
@@ -120,25 +198,31 @@ def test_node_that_can_no_longer_be_understood_stays_as_it_was_understood() -> N
 
 
 def test_this_node_knows_its_own_pods_better_than_the_cluster_does() -> None:
-    cluster, ipcache = made()
-    own = endpoint(1, identity=777)
-    tell(cluster.endpoints, cilium_endpoint("pod-1", "10.244.0.1", number=5, node=str(NODE_IP)))
+    rig = Rig()
+    tell(
+        rig.cluster.endpoints,
+        cilium_endpoint("pod-1", "10.244.0.1", number=5, node=str(NODE_IP)),
+    )
+    put(rig, endpoint(1, identity=777))
 
-    assert identities(ipcache, own) == {"10.244.0.1/32": 777}
+    assert rig.identities() == {"10.244.0.1/32": 777}
 
 
 def test_own_pods_that_are_not_ready_or_leave_speak_for_no_address() -> None:
-    _, ipcache = made()
-    waiting = endpoint(1, state=EndpointState.WAITING_FOR_IDENTITY)
-    leaving = endpoint(2, state=EndpointState.DISCONNECTING)
+    rig = Rig()
+    put(
+        rig,
+        endpoint(1, state=EndpointState.WAITING_FOR_IDENTITY),
+        endpoint(2, state=EndpointState.DISCONNECTING),
+    )
 
-    assert identities(ipcache, waiting, leaving) == {}
+    assert rig.identities() == {}
 
 
 def test_objects_that_were_there_before_are_counted_too() -> None:
     cluster = new_cluster()
     tell(cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
-    ipcache = Ipcache(cluster, node_ip=NODE_IP)
-    all_listed(cluster)
 
-    assert identities(ipcache)[str(ip_network("192.168.10.100/32"))] == 1
+    rig = Rig(cluster)
+
+    assert rig.identities()["192.168.10.100/32"] == 1

@@ -12,7 +12,7 @@ from ciliate.api.core import Namespace, Pod, PodSpec
 from ciliate.api.metadata import ObjectMeta
 from ciliate.config.label_filter import LabelFilter
 from ciliate.identity.registry import IdentityRegistry
-from ciliate.identity.resolver import IdentityKeeper
+from ciliate.identity.resolver import IdentityResolver
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 
@@ -25,7 +25,7 @@ class Place:
         self.cluster = new_cluster(self.api)
         self.table = EndpointTable()
         self.store = EndpointStore(folder)
-        self.keeper = IdentityKeeper(
+        self.resolver = IdentityResolver(
             self.cluster,
             IdentityRegistry(self.api.as_client, self.cluster.identities),
             self.table,
@@ -48,8 +48,8 @@ class Place:
         self.table.put(endpoint(number, state=waiting, pod_uid=uid, identity=5))
 
     async def look(self) -> bool:
-        """Let the keeper look once, then let the watch tell of what was created."""
-        succeeded = await self.keeper._resolve_all()
+        """Let the resolver look once, then let the watch tell of what was created."""
+        succeeded = await self.resolver._resolve_all()
         for each in self.api.held.values():
             tell(self.cluster.identities, each)
         return succeeded
@@ -100,7 +100,7 @@ async def test_failing_endpoint_does_not_stop_the_others(place: Place) -> None:
 
     assert place.identity(2) != 5
     assert place.identity(1) == place.identity(3) == 5
-    assert place.keeper.status.last_failure.startswith("2 endpoints have no identity yet")
+    assert place.resolver.status.last_failure.startswith("2 endpoints have no identity yet")
     place.api.refused_value = ""
     assert await place.look()
     assert place.identity(1) == place.identity(3) != 5
@@ -127,7 +127,7 @@ async def test_predecessor_of_the_same_name_gives_no_identity(place: Place) -> N
 
     await place.look()
     assert place.identity(1) == 5
-    assert place.keeper.known("default", "pod-1", "latter") is None
+    assert place.resolver.known("default", "pod-1", "latter") is None
 
     place.runs(1, uid="latter", app="latter")
     await place.look()
@@ -149,13 +149,13 @@ async def test_pod_that_is_not_known_yet_waits_without_failing(place: Place) -> 
 
 async def test_add_knows_a_pod_whose_labels_have_a_number(place: Place) -> None:
     place.runs(1, app="web")
-    assert place.keeper.known("default", "pod-1", "uid-1") is None
+    assert place.resolver.known("default", "pod-1", "uid-1") is None
     place.attach(1)
     await place.look()
 
     place.runs(2, app="web")
 
-    known = place.keeper.known("default", "pod-2", "uid-2")
+    known = place.resolver.known("default", "pod-2", "uid-2")
     assert known is not None
     assert known[0] == place.identity(1)
 
@@ -178,15 +178,15 @@ async def test_number_that_is_used_again_is_claimed_from_the_operator(place: Pla
     labels = place.api.held[str(number)].security_labels
     tell(place.cluster.identities, identity(number, labels, io_cilium_heartbeat="long ago"))
 
-    await place.keeper._resolve_all()
+    await place.resolver._resolve_all()
 
     assert [name for name, _ in place.api.patches] == [str(number)]
 
 
-async def test_any_change_wakes_the_keeper(place: Place) -> None:
-    place.keeper._woken.clear()
+async def test_any_change_wakes_the_resolver(place: Place) -> None:
+    place.resolver._woken.clear()
     place.runs(1, app="web")
-    assert place.keeper._woken.is_set()
-    place.keeper._woken.clear()
+    assert place.resolver._woken.is_set()
+    place.resolver._woken.clear()
     place.attach(1)
-    assert place.keeper._woken.is_set()
+    assert place.resolver._woken.is_set()

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from ciliate.net.address import Mac
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.message import attributes, to_number, to_text
 from ciliate.netlink.numbers import (
     IFLA_IFNAME,
@@ -23,30 +24,32 @@ from ciliate.netlink.pod_requests import create_request, host_requests, pod_requ
 from ciliate.netlink.pod_worker import host_settings, pod_settings
 
 _LINK = PodLink(
-    host_name="lxc0123456789ab",
-    host_mac=Mac("02:00:00:00:00:01"),
-    pod_name="eth0",
-    pod_mac=Mac("02:00:00:00:00:02"),
-    netns="/run/netns/pod",
-    mtu=1500,
-    route_mtu=1450,
-    addresses=(ip_address("10.244.0.7"),),
-    gateways=(ip_address("10.244.0.93"),),
+    PodInterface(
+        host_name="lxc0123456789ab",
+        host_mac=Mac("02:00:00:00:00:01"),
+        pod_name="eth0",
+        pod_mac=Mac("02:00:00:00:00:02"),
+        netns="/run/netns/pod",
+        mtu=1500,
+        route_mtu=1450,
+        addresses=(ip_address("10.244.0.7"),),
+        gateways=(ip_address("10.244.0.93"),),
+    ),
     from_pod_fd=7,
     to_pod_fd=8,
-    ipv6=False,
-    route=True,
 )
 _DUAL = replace(
     _LINK,
-    addresses=(*_LINK.addresses, ip_address("fd00::7")),
-    gateways=(*_LINK.gateways, ip_address("fd00::93")),
-    ipv6=True,
+    interface=replace(
+        _LINK.interface,
+        addresses=(*_LINK.interface.addresses, ip_address("fd00::7")),
+        gateways=(*_LINK.interface.gateways, ip_address("fd00::93")),
+    ),
 )
 
 
 def test_pod_side_is_born_in_the_pods_namespace() -> None:
-    request = create_request(_LINK, netns_fd=42)
+    request = create_request(_LINK.interface, netns_fd=42)
 
     host = attributes(request.body, 16)
     peer = attributes(attributes(host[IFLA_LINKINFO])[IFLA_INFO_DATA])[VETH_INFO_PEER]
@@ -74,19 +77,19 @@ def test_node_gets_a_route_per_address_if_asked(link: PodLink, expected: int) ->
 
 
 def test_pod_gets_two_routes_and_a_neighbour_per_gateway() -> None:
-    kinds = [request.kind for request in pod_requests(_DUAL, index=2)]
+    kinds = [request.kind for request in pod_requests(_DUAL.interface, index=2)]
 
     assert kinds.count(RTM_NEWROUTE) == 4
     assert kinds.count(RTM_NEWNEIGH) == 2
 
 
 def test_ipv6_is_off_on_both_ends_of_an_ipv4_pod() -> None:
-    assert host_settings(_LINK) == {"net/ipv6/conf/lxc0123456789ab/disable_ipv6": "1"}
-    assert pod_settings(_LINK, ipv6_known=True)["net/ipv6/conf/eth0/disable_ipv6"] == "1"
+    assert host_settings(_LINK.interface) == {"net/ipv6/conf/lxc0123456789ab/disable_ipv6": "1"}
+    assert pod_settings(_LINK.interface, ipv6_known=True)["net/ipv6/conf/eth0/disable_ipv6"] == "1"
 
 
 def test_no_ipv6_setting_is_written_where_the_kernel_has_none() -> None:
-    assert not any("ipv6" in name for name in pod_settings(_DUAL, ipv6_known=False))
+    assert not any("ipv6" in name for name in pod_settings(_DUAL.interface, ipv6_known=False))
 
 
 def test_host_name_is_the_same_for_the_same_attachment_only() -> None:

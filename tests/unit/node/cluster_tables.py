@@ -16,7 +16,7 @@ from ciliate.api.cilium_node import CiliumNode, CiliumNodeAddress, CiliumNodeSpe
 from ciliate.api.metadata import ObjectMeta
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
-from ciliate.node.watches import Cluster
+from ciliate.node.cluster import Cluster
 
 NODE, NODE_IP = "k8s-ctr", ip_address("192.168.10.100")
 

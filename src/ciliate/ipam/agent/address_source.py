@@ -1,13 +1,14 @@
-"""Where a pod's addresses come from: this node's own blocks, or another CNI plugin."""
+"""Addresses for pods out of this node's own blocks."""
 
 import asyncio
 import logging
 import time
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from ciliate.api.core import NAMESPACES, PODS, Pod
 from ciliate.api.metadata import ObjectMeta
+from ciliate.cni.call import Call
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.request import Add, PodReference
 from ciliate.ipam.agent.pod_cidrs import PodCIDRs
@@ -22,7 +23,8 @@ from ciliate.ipam.errors import (
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.ipam.selection import select_pool
 from ciliate.kube.errors import KubeError
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, host_network
+from ciliate.node.address_source import AddressSource
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
 
@@ -39,33 +41,6 @@ WAITING_MAX: Final = 32
 _log = logging.getLogger(__name__)
 
 
-class AddressSource(Protocol):
-    """Gives addresses to pods and takes them back."""
-
-    #: Whether somebody else keeps the books: restarts neither take nor free these addresses.
-    external: bool
-
-    async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
-        """Return the pod's addresses, IPv6 first.
-
-        Raises:
-            CniError: There is none for it (now).
-        """
-        ...
-
-    def keep(self, endpoint: Endpoint) -> None:
-        """Keep addresses of another plugin's from our own pods until `release`."""
-        ...
-
-    async def release(self, endpoint: Endpoint) -> None:
-        """Free the addresses of an endpoint whose interface is gone.
-
-        Raises:
-            CiliateError: They stay taken; housekeeping tries again.
-        """
-        ...
-
-
 @dataclass(slots=True, eq=False)
 class _Asking:
     """An ADD that has no address yet."""
@@ -74,7 +49,7 @@ class _Asking:
     deleted: bool = False
 
 
-class OwnAddresses:
+class OwnAddresses(AddressSource):
     """Addresses out of this node's blocks: one of each family, of the pool the pod asks for."""
 
     external = False
@@ -208,6 +183,23 @@ class OwnAddresses:
         if self._context.cluster.pods.get(pod.name, pod.namespace) is None:
             self._satisfied(f"{pod.namespace}/{pod.name}")
 
+    def restore(self, endpoint: Endpoint) -> None:
+        """Take each address by itself: one that is taken must not cost the other its owner.
+
+        An address in no CIDR we know of is held by itself, so that the cluster hears of it.
+        """
+        if endpoint.external_ipam:
+            for address in endpoint.addresses:  # Another plugin's: ours gives it to nobody else.
+                self._addresses.reserve(address, endpoint.owner)
+            return
+        for address in endpoint.addresses:
+            try:
+                if self._addresses.find(address) is None:
+                    self._addresses.hold(DEFAULT_POOL, (host_network(address),))
+                self._addresses.take((address,), endpoint.owner)
+            except IPAMError as error:
+                _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
+
     def keep(self, endpoint: Endpoint) -> None:
         """Keep addresses of another plugin's from our own pods: its range may overlap ours."""
         if not endpoint.external_ipam:
@@ -222,7 +214,7 @@ class OwnAddresses:
                     endpoint.owner,
                 )
 
-    async def release(self, endpoint: Endpoint) -> None:
+    async def release(self, endpoint: Endpoint, call: Call | None) -> None:  # noqa: ARG002 - no plugin is asked.
         """Free the endpoint's addresses; those of another plugin are kept from pods no longer."""
         if endpoint.external_ipam:
             for address in endpoint.addresses:

@@ -16,7 +16,7 @@ from typing import Final
 from ciliate.api.ipam_audit import CheckReport, CheckRequest
 from ciliate.errors import CiliateError
 from ciliate.ipam.agent.report import held_cidrs
-from ciliate.ipam.agent.snapshot import Witnesses
+from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.ipam.audit.first_seen import Aged, FirstSeen
 from ciliate.ipam.audit.node import audit_node
 from ciliate.ipam.audit.witnesses import NodeWitnesses
@@ -43,13 +43,13 @@ class IpamCheck:
 
     def __init__(
         self,
-        witnesses: Witnesses,
+        snapshots: Snapshots,
         *,
         clock: Callable[[], float] = time.monotonic,
         watch_pause_s: float = _WATCH_PAUSE_S,
     ) -> None:
         self.status = RunStatus("check-addresses")
-        self._witnesses = witnesses
+        self._snapshots = snapshots
         self._clock = clock
         self._watch_pause_s = watch_pause_s
         self._first_seen = FirstSeen()
@@ -91,33 +91,33 @@ class IpamCheck:
             await asyncio.sleep(grace_s - min(ages))
             seen, aged = await self._look(inside=True)
         now = datetime.now(UTC)
-        ripe = [each for each in aged if each.age_s >= grace_s]
+        due = [each for each in aged if each.age_s >= grace_s]
         return CheckReport(
             node=seen.node,
             now=now,
-            findings=tuple(each.dated(now) for each in ripe),
-            young=len(aged) - len(ripe),
+            findings=tuple(each.dated(now) for each in due),
+            young=len(aged) - len(due),
             addresses=len(seen.allocator),
             endpoints=len(seen.endpoints),
-            waiting=self._witnesses.ipam.pod_cidrs.missing(),
-            cidrs=held_cidrs(self._witnesses.ipam),
-            api_problem=self._witnesses.api_problem,
+            waiting=self._snapshots.ipam.pod_cidrs.missing(),
+            cidrs=held_cidrs(self._snapshots.ipam),
+            api_problem=self._snapshots.api_problem,
         )
 
     async def _api_is_back(self) -> None:
         """Wait for watches that the server ended and that are about to be opened again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._watch_pause_s):
-                while self._witnesses.api_problem:  # noqa: ASYNC110 - informers tell nobody.
+                while self._snapshots.api_problem:  # noqa: ASYNC110 - informers tell nobody.
                     await asyncio.sleep(_WATCH_LOOK_S)
 
     async def _look(self, *, inside: bool) -> tuple[NodeWitnesses, tuple[Aged, ...]]:
         async with self._looking:
-            seen = await self._witnesses.gather(inside=inside)
+            seen = await self._snapshots.take(inside=inside)
             now_s = self._clock()
             found = audit_node(seen)
             if (
-                self._witnesses.api_problem
+                self._snapshots.api_problem
             ):  # Its last words may be old: nothing follows from them.
                 found = tuple(
                     each for each in found if all(said.source != "api" for said in each.evidence)

@@ -1,7 +1,7 @@
 """This node's CiliumNode: how the other nodes learn its addresses and its pods' CIDRs."""
 
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.node.own_node import OwnNode
+from ciliate.reconcile.target import Failures, one_by_one
 
 #: A CIDR that is listed as ours and of no use to us goes back after this time.
 _UNWANTED_AFTER_S: Final = 5.0
@@ -170,8 +171,11 @@ class CiliumNodeTarget:
         )
         return {self._node_name: observed}
 
-    async def put(self, key: str, value: NodePublication) -> None:
+    async def put(self, entries: Mapping[str, NodePublication]) -> Failures[str]:
         """Create the object, or change our part of it."""
+        return await one_by_one(entries, lambda key: self._put(key, entries[key]))
+
+    async def _put(self, key: str, value: NodePublication) -> None:
         found = self._informer.get(key)
         try:
             await self._client.patch(CILIUM_NODES, key, _patch(key, value, found))
@@ -182,16 +186,16 @@ class CiliumNodeTarget:
             except AlreadyExistsError:
                 await self._client.patch(CILIUM_NODES, key, _body(key, value, None))
 
-    async def remove(self, key: str) -> None:
+    async def remove(self, keys: Collection[str]) -> Failures[str]:
         """Never asked for: the object goes with its Node."""
-        raise AssertionError(f"CiliumNode {key} is not the agent's to remove")
+        raise AssertionError(f"CiliumNodes {keys} are not the agent's to remove")
 
 
 def _body(name: str, value: NodePublication, found: CiliumNode | None) -> dict[str, Any]:
     """Return our part of the object, every field that is ours named, also when it is empty."""
     owner = OwnerReference(api_version="v1", kind="Node", name=name, uid=value.owner_uid)
     held = found.spec.ipam.pools if found is not None else IPAMPools()
-    pools: dict[str, Any] = {}  # Written even when empty (reference/ipam.md, 2.2).
+    pools: dict[str, Any] = {}  # Written even when empty, as Cilium does.
     if value.requested is not None and value.requested != held.requested:
         pools["requested"] = msgspec.to_builtins(value.requested)
     if value.allocated is not None and value.allocated != held.allocated:

@@ -1,4 +1,4 @@
-"""Addresses of another CNI plugin (`ipam: delegated-plugin`; reference/ipam.md, 6.7).
+"""Addresses of another CNI plugin (`ipam: delegated-plugin`).
 
 The plugin that the configuration names is asked for every ADD and told of every DEL, each time with
 what the runtime gave us. Nothing of that is kept beyond the request: it may hold secrets, and who
@@ -7,27 +7,23 @@ killed in, and an endpoint that vanished without DEL still gets its DEL, or the 
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from ciliate.cni.call import Call
 from ciliate.cni.delegate import Delegate
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import PassedResult, given_addresses
-from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status, Verb
-from ciliate.cni.result import AddResult
-from ciliate.endpoint.attachments import PodAttachments
-from ciliate.endpoint.keyed_locks import KeyedLocks
-from ciliate.ipam.agent.address_source import AddressSource
+from ciliate.cni.given import given_addresses
+from ciliate.cni.request import Add, Check, Del, Gc, Status, Verb
 from ciliate.net.address import IPAddress
+from ciliate.node.address_source import AddressSource
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_table import EndpointTable
 
 _log = logging.getLogger(__name__)
 
 
-class DelegatedAddresses:
+class DelegatedAddresses(AddressSource):
     """The address source that asks the request's IPAM plugin.
 
     Of a node whose mode is another by now it is the source of pods from before alone.
@@ -50,16 +46,6 @@ class DelegatedAddresses:
         self._former = former
         self._versions = versions
         self._node_addresses = node_addresses
-        self._calls: dict[Attachment, Call] = {}  # Of ADDs under way.
-
-    @contextlib.asynccontextmanager
-    async def under_way(self, request: Add) -> AsyncIterator[None]:
-        """Keep the request's call: what is released meanwhile is released by it."""
-        self._calls[request.attachment] = request.call
-        try:
-            yield
-        finally:
-            del self._calls[request.attachment]
 
     async def allocate(self, request: Add) -> tuple[IPAddress, ...]:
         """Return what the plugin gives: the first address of each family in use.
@@ -91,11 +77,11 @@ class DelegatedAddresses:
             )
         for address in addresses:
             is_nodes = address in self._node_addresses()
-            whose = "this node" if is_nodes else self._table.bearer(address)
-            if whose is not None:
+            owner = "this node" if is_nodes else self._table.owner_of(address)
+            if owner is not None:
                 raise CniError(
                     CniCode.TRY_AGAIN_LATER,
-                    f"IPAM plugin {name} gave {address}, which is in use by {whose}",
+                    f"IPAM plugin {name} gave {address}, which is in use by {owner}",
                     "its range must be for this node's pods alone",
                 )
 
@@ -108,87 +94,61 @@ class DelegatedAddresses:
         except CniError as error:
             _log.warning("clean-up after a failed ADD: %s", error)
 
+    def restore(self, endpoint: Endpoint) -> None:
+        """Take the addresses of a pod that lives on."""
+        self._former.restore(endpoint)
+
     def keep(self, endpoint: Endpoint) -> None:
         """Keep addresses of another plugin's from our own pods until `release`."""
         self._former.keep(endpoint)
 
-    async def release(self, endpoint: Endpoint) -> None:
+    async def release(self, endpoint: Endpoint, call: Call | None) -> None:
         """Free the addresses of an endpoint whose interface is gone.
 
-        Those of this source go with the runtime's DEL, unless an ADD is under way that needs them
-        gone: one that failed, or one that makes the interface anew.
+        Those of this source go with the runtime's DEL, unless it is an ADD that needs them gone:
+        the `call` is its.
         """
-        await self._former.release(endpoint)
-        if not _is_of_plugin(endpoint):
-            return
-        call = self._calls.get(Attachment(endpoint.container_id, endpoint.ifname))
-        if call is not None:
+        await self._former.release(endpoint, call)
+        if call is not None and _is_of_plugin(endpoint):
             await self._delegate.run(call, Verb.DEL)
 
+    def awaits_removal(self, request: Del) -> bool:
+        """Whether the plugin must be told of a DEL, which it is once the interface is gone."""
+        return self.external or bool(request.call.ipam_type)
 
-class DelegatedAttachments:
-    """The CNI backend that tells the IPAM plugin of what it must know besides ADD."""
-
-    def __init__(
-        self, attachments: PodAttachments, addresses: DelegatedAddresses, delegate: Delegate
-    ) -> None:
-        """Stand before `attachments`, which allocate from `addresses`."""
-        self._attachments = attachments
-        self._addresses = addresses
-        self._delegate = delegate
-        self._locks = KeyedLocks()
-
-    async def add(self, request: Add) -> AddResult | PassedResult:
-        """Give a pod its interface (CNI ADD)."""
-        if request.prev_result is not None:  # The plugin before ours gave the address.
-            return await self._attachments.add(request)
-        async with (
-            self._locks.held(request.attachment),
-            self._addresses.under_way(request),
-        ):
-            return await self._attachments.add(request)
-
-    async def delete(self, request: Del) -> None:
-        """Take the interface away, then have the plugin free the address (CNI DEL).
+    async def deleted(self, request: Del, endpoint: Endpoint | None) -> None:
+        """Have the plugin free the address (CNI DEL).
 
         Raises:
-            CniError: The interface stays, or the plugin failed: the runtime asks again.
+            CniError: The plugin failed: the runtime asks again.
         """
-        if not self._addresses.external and not request.call.ipam_type:
-            await self._attachments.delete(request)  # Nobody else waits for the interface to go.
-            return
-        async with self._locks.held(request.attachment):
-            known = await self._attachments.delete_wholly(request)
-            if known is None:
-                await self._tell_of_unknown(request)
-            elif _is_of_plugin(known):
-                await self._pass_on(request.call, Verb.DEL)
+        if endpoint is None:
+            await self._report_unknown(request)
+        elif _is_of_plugin(endpoint):
+            await self._pass_on(request.call, Verb.DEL)
 
-    async def _tell_of_unknown(self, request: Del) -> None:
+    async def _report_unknown(self, request: Del) -> None:
         """Tell the plugin of what it may hold, and we have forgotten or never heard of."""
         try:
             await self._pass_on(request.call, Verb.DEL)
         except CniError as error:
-            if self._addresses.external:
+            if self.external:
                 raise
             # In another mode by now: it may be gone for good, and DEL would be repeated for ever.
             _log.warning("DEL of container %s: %s", request.attachment.container_id, error)
 
-    async def check(self, request: Check) -> None:
-        """Verify interface and address (CNI CHECK)."""
-        known = await self._attachments.check(request)
-        if _is_of_plugin(known):
+    async def check(self, request: Check, endpoint: Endpoint) -> None:
+        """Have the plugin check the address (CNI CHECK)."""
+        if _is_of_plugin(endpoint):
             await self._pass_on(request.call, Verb.CHECK)
 
     async def gc(self, request: Gc) -> None:
-        """Remove what the runtime does not know any more, here and in the plugin (CNI GC)."""
-        await self._attachments.gc(request)
+        """Have the plugin remove what the runtime does not know any more (CNI GC)."""
         await self._pass_on(request.call, Verb.GC)
 
     async def status(self, request: Status) -> None:
-        """Tell whether an ADD could succeed (CNI STATUS): without the plugin it could not."""
-        await self._attachments.status(request)
-        if self._addresses.external:
+        """Ask whether an ADD could succeed (CNI STATUS): without the plugin it could not."""
+        if self.external:
             await self._delegate.run(request.call, Verb.STATUS)
 
     async def _pass_on(self, call: Call, verb: Verb) -> None:

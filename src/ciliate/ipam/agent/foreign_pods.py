@@ -1,4 +1,4 @@
-"""Addresses of this node's blocks that pods of other nodes bear: nobody here may have them too.
+"""Addresses of this node's blocks that pods of other nodes have: nobody here may have them too.
 
 It happens when Kubernetes or the operator gives a node the CIDR in which another node's pods still
 live. They are told apart by the CiliumEndpoints; when such a pod is gone its address is free here.
@@ -8,29 +8,22 @@ import logging
 from bisect import bisect_right
 from itertools import accumulate
 
-from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.resource import ObjectKey
-from ciliate.identity.ipcache import Ipcache, Part
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPAddress, from_octets, to_octets
-from ciliate.node.watches import Cluster
+from ciliate.node.known_pod import NO_NODE, KnownPod
+from ciliate.node.known_pods import KnownPods
 
 _log = logging.getLogger(__name__)
 
 
 class ForeignPods:
-    """Keeps addresses of pods elsewhere reserved in `addresses`, while they fall in its blocks.
+    """Keeps addresses of pods elsewhere reserved in `addresses`, while they fall in its blocks."""
 
-    Pods are read from the ipcache, which has parsed them; all are looked at when a block comes.
-    """
-
-    def __init__(
-        self, cluster: Cluster, ipcache: Ipcache, addresses: NodeAddresses, *, node_ip: IPAddress
-    ) -> None:
-        self._cluster = cluster
-        self._ipcache = ipcache
+    def __init__(self, pods: KnownPods, addresses: NodeAddresses, *, node_ip: IPAddress) -> None:
+        self._pods = pods
         self._addresses = addresses
-        self._not_theirs = frozenset({to_octets(node_ip), bytes(16)})  # Ours, or nobody's.
+        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # Ours, or nobody's.
         self._reserved: dict[ObjectKey, dict[IPAddress, str]] = {}  # Address -> in whose name.
         #: Of our blocks, as 128-bit numbers: where ranges begin, in order, and where they end.
         self._firsts: list[int] = []
@@ -39,7 +32,7 @@ class ForeignPods:
     def follow(self) -> None:
         """Look at every pod now, and at each that comes, goes or finds itself in a new block."""
         self._addresses.listen(self._look_at_all)
-        self._cluster.endpoints.add_listener(self._changed)  # After the ipcache's own.
+        self._pods.add_listener(lambda key, _old, new: self._look(key, new))
 
     def _look_at_all(self) -> None:
         ranges = sorted(
@@ -49,21 +42,14 @@ class ForeignPods:
         self._firsts = [first for first, _last in ranges]
         # The furthest end so far: a CIDR within a wider one ends before it.
         self._lasts = list(accumulate((last for _first, last in ranges), max))
-        for key, part in self._ipcache.pods():
-            self._look_at(key, part)
+        for key, pod in self._pods.pods.items():
+            self._look(key, pod)
 
-    def _changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        endpoint = new or old
-        if endpoint is not None:
-            key = (endpoint.metadata.namespace, endpoint.metadata.name)
-            self._look_at(key, self._ipcache.pod(key))
-
-    def _look_at(self, key: ObjectKey, part: Part) -> None:
-        theirs = {
-            from_octets(at.address): f"{'/'.join(key)} (on {from_octets(entry.node)})"
-            for at, entry in part
-            if entry.node not in self._not_theirs and self._is_ours(at.address)
-        }
+    def _look(self, key: ObjectKey, pod: KnownPod | None) -> None:
+        theirs: dict[IPAddress, str] = {}
+        if pod is not None and pod.node not in self._not_others:
+            name = f"{'/'.join(key)} (on {from_octets(pod.node)})"
+            theirs = {from_octets(o): name for o in pod.addresses if self._is_ours(o)}
         before = self._reserved.pop(key, {})
         for address, owner in theirs.items():
             if before.get(address) != owner:
@@ -80,9 +66,9 @@ class ForeignPods:
         return at >= 0 and number <= self._lasts[at]
 
     def _reserve(self, address: IPAddress, owner: str) -> None:
-        holder = self._addresses.reserve(address, owner)
-        if holder is not None:
-            _log.error("address %s is used twice: by %s here and by %s", address, holder, owner)
+        other = self._addresses.reserve(address, owner)
+        if other is not None:
+            _log.error("address %s is used twice: by %s here and by %s", address, other, owner)
 
 
 def _number(address: IPAddress) -> int:

@@ -1,6 +1,6 @@
 """Address management of this node, put together: blocks, their sources, the router, demand.
 
-In the order of a start: what may be held is recalled, the pods that live take their addresses, the
+In the order of a start: what may be held is loaded, the pods that live take their addresses, the
 cluster is told which former CIDRs they are in, and only then is a CIDR to give addresses out of
 waited for. The same CiliumNode reconciler goes on afterwards.
 """
@@ -10,7 +10,6 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ciliate.identity.ipcache import Ipcache
 from ciliate.ipam.agent.address_source import OwnAddresses
 from ciliate.ipam.agent.cilium_node import (
     CiliumNodeTarget,
@@ -25,6 +24,7 @@ from ciliate.ipam.agent.pool_demand import PoolDemand
 from ciliate.ipam.agent.router import Router
 from ciliate.ipam.node import NodeAddresses
 from ciliate.node.context import Context
+from ciliate.node.feature import AnyReconciler
 from ciliate.node.own_node import latest_own_node
 from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
@@ -37,24 +37,21 @@ _IDLE_LOOK_S: Final = 60.0
 
 _NODE_IP_OWNER: Final = "node-ip (excluded)"
 
-AnyReconciler = Reconciler[Any, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class NodeIPAM:
     """The parts that know this node's addresses."""
 
     context: Context
-    ipcache: Ipcache
     addresses: NodeAddresses
     pod_cidrs: PodCIDRs
     demand: PoolDemand | None  # Multi-pool's.
     router: Router
     source: OwnAddresses
-    announcement: AnyReconciler
+    publication: AnyReconciler  # Of this node's CiliumNode.
 
     @classmethod
-    def make(cls, context: Context, ipcache: Ipcache) -> "NodeIPAM":
+    def make(cls, context: Context) -> "NodeIPAM":
         """Wire the parts; nothing is read or written yet."""
         settings, cluster, own = context.settings.ipam, context.cluster, context.own
         addresses = NodeAddresses(
@@ -71,23 +68,17 @@ class NodeIPAM:
         own_cidrs = OwnCIDRs(settings.mode, cluster.nodes, addresses, demand, pod_cidrs.of_node)
         return cls(
             context,
-            ipcache,
             addresses,
             pod_cidrs,
             demand,
             router,
             OwnAddresses(context, addresses, pod_cidrs, demand),
-            _announcement(context, router, own_cidrs),
+            _publication(context, router, own_cidrs),
         )
 
-    async def recall(self) -> None:
+    def load(self) -> None:
         """Hold what may have pods in it; who restores them takes their addresses next."""
-        cluster = self.context.cluster
-        await cluster.nodes.synced()
-        await cluster.endpoints.synced()
-        if cluster.pools is not None:
-            await cluster.pools.synced()
-        self.pod_cidrs.recall()
+        self.pod_cidrs.load()
 
     async def start(self, progress: Progress) -> None:
         """Tell the cluster what this node holds and needs; wait until it can give addresses.
@@ -96,9 +87,9 @@ class NodeIPAM:
             CiliateError: The router has no address.
         """
         cluster, node_ip = self.context.cluster, self.context.own.internal_ips[0]
-        ForeignPods(cluster, self.ipcache, self.addresses, node_ip=node_ip).follow()
+        ForeignPods(cluster.known_pods, self.addresses, node_ip=node_ip).follow()
         self.pod_cidrs.follow()
-        wake = self.announcement.wake
+        wake = self.publication.wake
         self.addresses.listen(wake)
         self.router.listen(wake)
         self.context.cluster.own_node.add_listener(lambda _old, _new: wake())
@@ -107,7 +98,7 @@ class NodeIPAM:
             self.demand.listen(wake)
             self.addresses.listen(self.demand.freed)  # What came too late may be idle at once.
             self.context.tasks.create_task(self._close_idle(self.demand))
-        self.context.tasks.create_task(self.announcement.run())
+        self.context.tasks.create_task(self.publication.run())
         await self.pod_cidrs.ready(progress)
         await self.router.choose(self.context.own.name)
         wake()
@@ -126,8 +117,8 @@ class NodeIPAM:
                 continue
 
 
-def _announcement(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyReconciler:
-    """Return the reconciler of this node's CiliumNode."""
+def _publication(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyReconciler:
+    """Return the keeper of this node's CiliumNode."""
     own, cluster = context.own, context.cluster
     boot = boot_id()
 

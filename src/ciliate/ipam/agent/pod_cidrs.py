@@ -25,9 +25,9 @@ from ciliate.api.pod_ip_pool import CiliumPodIPPool
 from ciliate.config.settings import IPAMSettings
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.net.address import IPNetwork, ip_network
+from ciliate.node.cluster import Cluster
 from ciliate.node.own_node import OwnNode, latest_own_node
 from ciliate.node.progress import Progress
-from ciliate.node.watches import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class PodCIDRs:
 
     # Start
 
-    def recall(self) -> None:
+    def load(self) -> None:
         """Hold what this node ever held and may still have pods in; then `take`, then `refresh`."""
         for saved in self._file.load():
             cidrs = self._read((saved.cidr,), "the state file")

@@ -19,14 +19,12 @@ from ciliate.api.ipam_audit import Kept, RepairRecord, RepairReport, RepairReque
 from ciliate.errors import CiliateError
 from ciliate.ipam.agent.check import IpamCheck
 from ciliate.ipam.agent.repair_file import RepairFile
-from ciliate.ipam.agent.snapshot import published_addresses
 from ciliate.ipam.audit.first_seen import Aged
 from ciliate.ipam.audit.node import LEAKED, pod_of
 from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.errors import NotFoundError
-from ciliate.net.address import IPAddress, ip_address
+from ciliate.net.address import IPAddress, ip_address, to_octets
 from ciliate.node.context import Context
-from ciliate.node.endpoint_table import EndpointTable
 
 _log = logging.getLogger(__name__)
 
@@ -56,14 +54,13 @@ class IpamRepair:
         self,
         context: Context,
         addresses: NodeAddresses,
-        table: EndpointTable,
         check: IpamCheck,
         *,
         freed: Callable[[], None],
     ) -> None:
         self._context = context
         self._addresses = addresses
-        self._table = table
+        self._table = context.endpoints
         self._check = check
         self._freed = freed
         self._file = RepairFile(context.paths.state / "ipam-repairs.jsonl")
@@ -120,17 +117,12 @@ class IpamRepair:
 
     async def _confirm(self, leaks: Iterable[Aged], kept: list[Kept]) -> list[Aged]:
         """Ask the API server itself: a watch may be behind."""
-        borne = {
-            address
-            for endpoint in self._context.cluster.endpoints.objects.values()
-            for address in published_addresses(endpoint)
-        }
         agreed = []
         for each in leaks:
             address = ip_address(each.finding.object)
             owner = self._addresses.owner(address) or ""
             pod = await self._pod(owner)
-            if address in borne:
+            if self._context.cluster.known_pods.at(to_octets(address)) is not None:
                 kept.append(self._kept(each, "a CiliumEndpoint of another node has it"))
             elif pod is not None and self._bears(pod, address):
                 kept.append(self._kept(each, f"Pod {owner} is there"))

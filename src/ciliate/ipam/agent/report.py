@@ -2,7 +2,8 @@
 
 from typing import Final, Literal
 
-from ciliate.api import agent_ipam, agent_status
+from ciliate.api import agent_ipam
+from ciliate.ipam import status as status_line
 from ciliate.ipam.agent.node_ipam import NodeIPAM
 from ciliate.ipam.node import DEFAULT_POOL, HeldBlock
 from ciliate.net.address import IPAddress
@@ -10,10 +11,10 @@ from ciliate.net.address import IPAddress
 _FAMILIES: Final[dict[int, Literal["ipv4", "ipv6"]]] = {4: "ipv4", 6: "ipv6"}
 
 
-def ipam_status(ipam: NodeIPAM) -> agent_status.IpamStatus:
+def ipam_status(ipam: NodeIPAM) -> status_line.IpamStatus:
     """Return the part of `dbg status` (reference/ipam.md, 4.6)."""
     found = list(ipam.addresses.allocations())
-    return agent_status.IpamStatus(
+    return status_line.IpamStatus(
         status=_line(ipam),
         ipv4=tuple(str(address) for address, _, _ in found if address.version == 4),
         ipv6=tuple(str(address) for address, _, _ in found if address.version == 6),
@@ -31,17 +32,17 @@ def _line(ipam: NodeIPAM) -> str:
     if settings.mode == "delegated-plugin":
         return "Delegated to the plugin named in the CNI configuration"
     if settings.mode == "multi-pool":
-        return agent_status.describe_pool_counts(
+        return status_line.describe_pool_counts(
             *(_pool_count(ipam, version) for version in (4, 6))
         )
-    usage: dict[int, agent_status.PoolUsage] = {}
+    usage: dict[int, status_line.PoolUsage] = {}
     for held in ipam.addresses.held:
         if not held.draining:
-            usage[held.cidr.version] = agent_status.PoolUsage(
+            usage[held.cidr.version] = status_line.PoolUsage(
                 cidr=str(held.cidr), used=held.block.used, usable=held.block.usable
             )
     missing = ipam.pod_cidrs.missing()
-    return missing or agent_status.describe_pools(usage.get(4), usage.get(6))
+    return missing or status_line.describe_pools(usage.get(4), usage.get(6))
 
 
 def _pool_count(ipam: NodeIPAM, version: int) -> int | None:

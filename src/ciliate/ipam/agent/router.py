@@ -17,7 +17,7 @@ from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
 from ciliate.net.address import IPAddress, ip_address
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
-from ciliate.node.watches import Cluster
+from ciliate.node.cluster import Cluster
 from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)

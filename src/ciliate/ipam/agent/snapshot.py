@@ -1,7 +1,7 @@
-"""What allocator, kernel and API say about this node's addresses, gathered for `ipam.audit`.
+"""What allocator, kernel and API say about this node's addresses, taken for `ipam.audit`.
 
 The kernel is asked first: whatever changes meanwhile is then newer in our own tables. None of it is
-one moment, so a disagreement counts only when it lasts (`ipam_check`).
+one moment, so a disagreement counts only when it lasts (`check`).
 """
 
 import asyncio
@@ -12,7 +12,6 @@ from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.api.core import Pod
 from ciliate.datapath import layout, maps
 from ciliate.datapath.datapath import Datapath
-from ciliate.endpoint.expected_link import expected_link
 from ciliate.errors import CiliateError
 from ciliate.ipam.agent.node_ipam import NodeIPAM
 from ciliate.ipam.audit.witnesses import (
@@ -28,7 +27,6 @@ from ciliate.net.address import IPAddress, from_octets, ip_address
 from ciliate.netlink.router import observe_router_addresses
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
-from ciliate.node.endpoint_table import EndpointTable
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -36,15 +34,14 @@ Maps = tuple[dict[bytes, layout.Endpoint], dict[int, layout.Interface]]
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class Snapshots:
     """Where the tables come from."""
 
     context: Context
     ipam: NodeIPAM
-    table: EndpointTable
     datapath: Datapath
 
-    async def gather(self, *, inside: bool) -> NodeWitnesses:
+    async def take(self, *, inside: bool) -> NodeWitnesses:
         """Return what everybody says; `inside` enters the pods' namespaces too.
 
         Raises:
@@ -54,7 +51,7 @@ class Witnesses:
         router_link = await observe_router_addresses(self.context.rtnl)
         delivered, sources = await asyncio.to_thread(self._maps)
         differing = await self._inside() if inside else {}
-        endpoints = tuple(self.table)
+        endpoints = tuple(self.context.endpoints)
         return NodeWitnesses(
             node=self.context.own.name,
             allocator=tuple(
@@ -109,13 +106,13 @@ class Witnesses:
         """Return what pods' own namespaces lack, by endpoint; those that say nothing are right."""
         looked_at = [
             endpoint
-            for endpoint in self.table
-            if endpoint.netns
+            for endpoint in self.context.endpoints
+            if endpoint.interface.netns
             and not endpoint.chained
             and endpoint.state is not EndpointState.DISCONNECTING
         ]
         outcomes = await asyncio.gather(
-            *(self.context.links.check(expected_link(endpoint)) for endpoint in looked_at),
+            *(self.context.links.check(endpoint.interface) for endpoint in looked_at),
             return_exceptions=True,
         )
         found = {}
@@ -170,7 +167,7 @@ def _local(endpoint: Endpoint) -> LocalEndpoint:
         number=endpoint.id,
         pod=endpoint.pod_key,
         addresses=endpoint.addresses,
-        interface=endpoint.host_name,
+        interface=endpoint.interface.host_name,
         ifindex=endpoint.ifindex,
         ours=not endpoint.chained,
         external_ipam=endpoint.external_ipam,

@@ -18,7 +18,7 @@ from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
 from ciliate.cni.errors import CniError
 from ciliate.ipam.agent.address_source import OwnAddresses
 from ciliate.ipam.node import NodeAddresses
-from ciliate.node.watches import Cluster
+from ciliate.node.cluster import Cluster
 
 CIDR = ip_network("10.0.0.0/30")  # Two pods' worth.
 

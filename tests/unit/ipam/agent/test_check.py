@@ -1,4 +1,4 @@
-"""`agent/ipam/check.py`: what lasts is told, what settles meanwhile is not."""
+"""`ipam/agent/check.py`: what lasts is told, what settles meanwhile is not."""
 
 import asyncio
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import cast
 
 from ciliate.api.ipam_audit import CheckRequest
 from ciliate.ipam.agent.check import IpamCheck
-from ciliate.ipam.agent.snapshot import Witnesses
+from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.ipam.audit.witnesses import Held, Interface, LocalEndpoint, NodeWitnesses
 from ciliate.ipam.node import NodeAddresses
 
@@ -18,7 +18,7 @@ AT_ONCE = CheckRequest(grace_s=0.0)
 
 
 class Says:
-    """Witnesses that say what a test makes them say, look by look; the last word stays."""
+    """Snapshots that say what a test makes them say, look by look; the last word stays."""
 
     def __init__(self, *words: NodeWitnesses) -> None:
         self.words = list(words)
@@ -28,14 +28,14 @@ class Says:
             pod_cidrs=SimpleNamespace(missing=lambda: ""), addresses=NodeAddresses((4,))
         )
 
-    async def gather(self, *, inside: bool) -> NodeWitnesses:
+    async def take(self, *, inside: bool) -> NodeWitnesses:
         self.entered.append(inside)
         return self.words.pop(0) if len(self.words) > 1 else self.words[0]
 
 
 def check_of(says: Says) -> IpamCheck:
     clock = asyncio.get_running_loop().time
-    return IpamCheck(cast("Witnesses", says), clock=clock, watch_pause_s=0.02)
+    return IpamCheck(cast("Snapshots", says), clock=clock, watch_pause_s=0.02)
 
 
 LEAKING = NodeWitnesses(node="n", allocator=(LEAKED,))

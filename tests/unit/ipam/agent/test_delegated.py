@@ -14,10 +14,10 @@ from ciliate.cni.call import Call
 from ciliate.cni.delegate import Delegate
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.request import Status
-from ciliate.cni.result import AddResult
 from ciliate.endpoint.attachments import PodAttachments, PodNetwork
-from ciliate.ipam.agent.delegated import DelegatedAddresses, DelegatedAttachments
+from ciliate.ipam.agent.delegated import DelegatedAddresses
 from ciliate.net.address import ip_address
+from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.errors import NetlinkError
 
 #: Keeps a file per container, refuses a second one, and writes down what it was asked.
@@ -42,7 +42,6 @@ class Delegating:
 
     node: Node
     attachments: PodAttachments
-    backend: DelegatedAttachments
     folder: Path
 
     def call(self, request: Any, *, ipam_type: str = "books") -> Any:
@@ -76,9 +75,9 @@ class Delegating:
         file = self.folder / "asked"
         return file.read_text().splitlines() if file.exists() else []
 
-    async def add(self, name: str) -> AddResult:
-        answer = await self.backend.add(self.call(add(name)))
-        assert isinstance(answer, AddResult)
+    async def add(self, name: str) -> PodInterface:
+        answer = await self.attachments.add(self.call(add(name)))
+        assert isinstance(answer, PodInterface)
         return answer
 
 
@@ -90,9 +89,8 @@ async def delegating(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIte
     (folder / "books").chmod(0o755)
     async with asyncio.TaskGroup() as tasks:
         node = Node(tmp_path / "endpoints", tasks, cidr="10.244.0.0/29")
-        delegate = Delegate(time_limit_s=2)
         addresses = DelegatedAddresses(
-            delegate,
+            Delegate(time_limit_s=2),
             node.table,
             is_current=request.param,
             former=node.source,
@@ -104,8 +102,7 @@ async def delegating(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIte
             lambda: PodNetwork(gateways=GATEWAYS, mtu=1500, route_mtu=1500),
             tasks,
         )
-        backend = DelegatedAttachments(attachments, addresses, delegate)
-        made = Delegating(node, attachments, backend, folder)
+        made = Delegating(node, attachments, folder)
         made.answer("10.1.0.5/24", "fd00::5/64", "10.1.0.6/24")
         yield made
 
@@ -131,7 +128,7 @@ async def test_gateways_are_of_the_families_that_the_pod_got(delegating: Delegat
 async def test_delete_frees_the_address_after_the_interface_went(delegating: Delegating) -> None:
     await delegating.add("a")
     delegating.node.links.removals.close()
-    deleting = asyncio.create_task(delegating.backend.delete(delegating.call(delete("a"))))
+    deleting = asyncio.create_task(delegating.attachments.delete(delegating.call(delete("a"))))
     async with asyncio.timeout(5):
         while not delegating.node.links.removals.waiting:
             await asyncio.sleep(0)
@@ -176,7 +173,7 @@ async def test_add_that_fails_at_the_interface_gives_the_address_back(
 
 async def test_cancelled_add_gives_the_address_back(delegating: Delegating) -> None:
     delegating.node.links.creations.close()
-    adding = asyncio.create_task(delegating.backend.add(delegating.call(add("a"))))
+    adding = asyncio.create_task(delegating.attachments.add(delegating.call(add("a"))))
     async with asyncio.timeout(5):
         while not delegating.node.links.creations.waiting:
             await asyncio.sleep(0.001)
@@ -282,12 +279,12 @@ async def test_failed_delete_is_told_and_repeated(delegating: Delegating) -> Non
     request = delegating.call(delete("a"))
 
     with pytest.raises(CniError) as caught:
-        await delegating.backend.delete(request)
+        await delegating.attachments.delete(request)
 
     assert caught.value.code == 77
     delegating.node.assert_empty()  # The interface went; the address is the plugin's matter.
     delegating.unsay("refuses-DEL")
-    await delegating.backend.delete(request)
+    await delegating.attachments.delete(request)
     assert delegating.held == []
 
 
@@ -296,7 +293,7 @@ async def test_delete_after_an_add_that_an_agent_died_in_frees_the_address(
 ) -> None:
     (delegating.folder / "books.d" / "c-a").touch()  # Given, and never answered.
 
-    await delegating.backend.delete(delegating.call(delete("a")))
+    await delegating.attachments.delete(delegating.call(delete("a")))
 
     assert delegating.held == []
 
@@ -304,14 +301,14 @@ async def test_delete_after_an_add_that_an_agent_died_in_frees_the_address(
 async def test_delete_with_a_configuration_without_a_plugin_is_a_success(
     delegating: Delegating,
 ) -> None:
-    await delegating.backend.delete(delegating.call(delete("a"), ipam_type=""))
+    await delegating.attachments.delete(delegating.call(delete("a"), ipam_type=""))
 
     assert delegating.asked == []
 
 
 async def test_add_without_a_plugin_says_what_is_missing(delegating: Delegating) -> None:
     with pytest.raises(CniError) as caught:
-        await delegating.backend.add(delegating.call(add("a"), ipam_type=""))
+        await delegating.attachments.add(delegating.call(add("a"), ipam_type=""))
 
     assert caught.value.code == CniCode.INVALID_CONFIG
     assert "ipam.type is missing" in caught.value.msg
@@ -323,7 +320,7 @@ async def test_pod_of_the_former_mode_gives_its_address_back_to_our_block(
     await delegating.node.add(add("a"))
     assert delegating.node.owners().keys() == {"10.244.0.1"}
 
-    await delegating.backend.delete(delegating.call(delete("a")))
+    await delegating.attachments.delete(delegating.call(delete("a")))
 
     assert delegating.node.owners() == {}
     assert delegating.asked == [], "the plugin never heard of it"
@@ -335,7 +332,7 @@ async def test_check_of_a_pod_of_the_former_mode_is_no_question_for_the_plugin(
     await delegating.node.add(add("a"))
     delegating.say("refuses-CHECK")
 
-    await delegating.backend.check(delegating.call(check("a")))
+    await delegating.attachments.check(delegating.call(check("a")))
 
     assert delegating.asked == [], "the plugin never heard of it"
 
@@ -348,24 +345,24 @@ async def test_vanished_pod_waits_for_its_delete(delegating: Delegating) -> None
 
     delegating.node.assert_empty()
     assert delegating.held == ["c-a"]
-    await delegating.backend.delete(delegating.call(delete("a")))
+    await delegating.attachments.delete(delegating.call(delete("a")))
     assert delegating.held == []
 
 
 async def test_check_gc_and_status_are_passed_on(delegating: Delegating) -> None:
     await delegating.add("a")
 
-    await delegating.backend.check(delegating.call(check("a")))
-    await delegating.backend.gc(delegating.call(gc("a")))
+    await delegating.attachments.check(delegating.call(check("a")))
+    await delegating.attachments.gc(delegating.call(gc("a")))
     status = Status(check("a").version, "cilium")
-    await delegating.backend.status(delegating.call(status))
+    await delegating.attachments.status(delegating.call(status))
 
     assert [line.split()[0] for line in delegating.asked] == ["ADD", "CHECK", "GC", "STATUS"]
     delegating.say("refuses-STATUS")
     with pytest.raises(CniError, match="back end is away"):
-        await delegating.backend.status(delegating.call(status))
+        await delegating.attachments.status(delegating.call(status))
     with pytest.raises(CniError, match=r"ipam\.type is missing"):
-        await delegating.backend.status(status)
+        await delegating.attachments.status(status)
 
 
 @pytest.mark.parametrize("delegating", [False], ids=["former"], indirect=True)
@@ -375,27 +372,28 @@ async def test_after_a_change_of_mode_the_plugin_hears_of_its_former_pods_alone(
     ours = await delegating.add("new")
     assert ours.addresses == (ip_address("10.244.0.1"),)
     (delegating.folder / "books.d" / "c-old").touch()
+    new = delegating.node.endpoint("new")
+    address = ip_address("10.244.0.2")  # Of a range that is ours by now.
     former = replace(
-        delegating.node.endpoint("new"),
+        new,
         id=9,
         container_id="c-old",
-        host_name="lxcold",
+        interface=replace(new.interface, host_name="lxcold", addresses=(address,)),
         pod="old",
-        addresses=(ip_address("10.244.0.2"),),  # Of a range that is ours by now.
         external_ipam=True,
     )
     delegating.node.table.put(former)
-    holder = "default/holder"
-    delegating.node.addresses.take((ip_address("10.244.0.2"),), holder)
+    owner = "default/owner"
+    delegating.node.addresses.take((ip_address("10.244.0.2"),), owner)
 
-    await delegating.backend.delete(delegating.call(delete("old")))
+    await delegating.attachments.delete(delegating.call(delete("old")))
 
     assert delegating.held == []
-    assert delegating.node.owners()["10.244.0.2"] == holder
-    await delegating.backend.delete(delegating.call(delete("new")))
+    assert delegating.node.owners()["10.244.0.2"] == owner
+    await delegating.attachments.delete(delegating.call(delete("new")))
     assert delegating.asked == ["DEL c-old"]
-    assert delegating.node.owners() == {"10.244.0.2": holder}
-    await delegating.backend.status(Status(check("a").version, "cilium"))
+    assert delegating.node.owners() == {"10.244.0.2": owner}
+    await delegating.attachments.status(Status(check("a").version, "cilium"))
 
 
 @pytest.mark.parametrize("delegating", [False], ids=["former"], indirect=True)
@@ -404,20 +402,20 @@ async def test_after_a_change_of_mode_a_forgotten_pod_is_told_of_and_a_missing_p
 ) -> None:
     (delegating.folder / "books.d" / "c-a").touch()
 
-    await delegating.backend.delete(delegating.call(delete("a")))
+    await delegating.attachments.delete(delegating.call(delete("a")))
 
     assert delegating.held == []
-    await delegating.backend.delete(delegating.call(delete("a"), ipam_type="uninstalled"))
+    await delegating.attachments.delete(delegating.call(delete("a"), ipam_type="uninstalled"))
 
 
 @pytest.mark.parametrize("delegating", [False], ids=["former"], indirect=True)
 async def test_in_our_own_modes_a_delete_does_not_wait_for_the_interface(
     delegating: Delegating,
 ) -> None:
-    await delegating.backend.add(delegating.call(add("a"), ipam_type=""))
+    await delegating.attachments.add(delegating.call(add("a"), ipam_type=""))
     delegating.node.links.removals.close()
 
-    await delegating.backend.delete(delegating.call(delete("a"), ipam_type=""))
+    await delegating.attachments.delete(delegating.call(delete("a"), ipam_type=""))
 
     assert delegating.node.links.standing.keys() == {link_of("a")}
     delegating.node.links.removals.open()

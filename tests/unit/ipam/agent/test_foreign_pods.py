@@ -1,4 +1,4 @@
-"""`agent/ipam/foreign_pods.py`: addresses that pods of other nodes bear are given to nobody here."""
+"""`ipam/agent/foreign_pods.py`: addresses that pods of other nodes have go to nobody here."""
 
 from ipaddress import ip_address, ip_network
 
@@ -10,7 +10,6 @@ from tests.unit.node.cluster_tables import (
     new_cluster,
 )
 
-from ciliate.identity.ipcache import Ipcache
 from ciliate.ipam.agent.foreign_pods import ForeignPods
 from ciliate.ipam.node import NodeAddresses
 
@@ -22,15 +21,14 @@ async def test_address_is_free_when_the_last_of_several_endpoints_of_it_is_gone(
     cluster = new_cluster()
     all_listed(cluster)
     addresses = NodeAddresses((4,))
-    ipcache = Ipcache(cluster, node_ip=NODE_IP)
-    ForeignPods(cluster, ipcache, addresses, node_ip=NODE_IP).follow()
+    ForeignPods(cluster.known_pods, addresses, node_ip=NODE_IP).follow()
     addresses.set_current({"default": [ip_network("10.0.0.0/29")]})
     tell(cluster.endpoints, cilium_endpoint("stale", str(ADDRESS), node="192.168.10.101"))
     tell(cluster.endpoints, cilium_endpoint("alive", str(ADDRESS), node="192.168.10.102"))
 
     withdraw(cluster.endpoints, "stale", "default")
 
-    holders = {address: owner for address, owner, _held in addresses.allocations()}
-    assert holders == {ADDRESS: "default/alive (on 192.168.10.102)"}
+    owners = {address: owner for address, owner, _held in addresses.allocations()}
+    assert owners == {ADDRESS: "default/alive (on 192.168.10.102)"}
     withdraw(cluster.endpoints, "alive", "default")
     assert list(addresses.allocations()) == []

@@ -28,15 +28,14 @@ from ciliate.api.cilium_node import (
 )
 from ciliate.api.metadata import ObjectMeta
 from ciliate.config.settings import IPAMSettings
-from ciliate.identity.ipcache import Ipcache
 from ciliate.ipam.agent.foreign_pods import ForeignPods
 from ciliate.ipam.agent.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.net.address import IPAddress, host_network, ip_address
+from ciliate.node.cluster import Cluster
 from ciliate.node.own_node import OwnNode
-from ciliate.node.watches import Cluster
 from ciliate.operator.ipam.node_cidrs import fill_pod_cidrs
 from ciliate.operator.ipam.settings import CLUSTER_POOL
 
@@ -63,7 +62,6 @@ class Agent:
         cluster = Cluster(
             cast("Any", None), node_name=name, node_ip=node_ip(name), with_pools=False
         )
-        ipcache = Ipcache(cluster, node_ip=node_ip(name))
         for node in model.nodes.values():
             tell(cluster.nodes, node)
         for pod, (where, address) in model.pods.items():
@@ -76,13 +74,13 @@ class Agent:
         agent = cls(
             name, cluster, addresses, PodCIDRs(ipam, own, cluster, addresses, CIDRFile(state))
         )
-        agent.pod_cidrs.recall()
+        agent.pod_cidrs.load()
         for pod, (where, address) in model.pods.items():
             if where == name:
                 if addresses.find(address) is None:
                     addresses.hold(DEFAULT_POOL, (host_network(address),))
                 addresses.take((address,), pod)
-        ForeignPods(cluster, ipcache, addresses, node_ip=node_ip(name)).follow()
+        ForeignPods(cluster.known_pods, addresses, node_ip=node_ip(name)).follow()
         agent.pod_cidrs.follow()
         return agent
 

@@ -15,8 +15,8 @@ from ciliate.config.settings import IPAMSettings
 from ciliate.ipam.agent.pod_cidrs import CIDRFile, HeldCIDR, PodCIDRs
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPNetwork
+from ciliate.node.cluster import Cluster
 from ciliate.node.own_node import OwnNode
-from ciliate.node.watches import Cluster
 
 MINE = ip_network("10.0.0.0/24")
 
@@ -48,7 +48,7 @@ def parts(
     settings = IPAMSettings(mode, ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None)
     own = OwnNode(NODE, NODE, {}, (NODE_IP,), (), pod_cidrs)
     cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
-    cidrs.recall()
+    cidrs.load()
     cidrs.follow()
     return cluster, addresses, cidrs
 

@@ -14,7 +14,7 @@ from ciliate.api.ipam_audit import RepairReport, RepairRequest
 from ciliate.ipam.agent.check import IpamCheck
 from ciliate.ipam.agent.repair import IpamRepair, RepairUnknownError
 from ciliate.ipam.agent.repair_file import LINES_MAX, RepairFile, RepairFileError
-from ciliate.ipam.agent.snapshot import Witnesses
+from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.ipam.audit.witnesses import Held, NodeWitnesses
 from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.errors import NotFoundError
@@ -51,18 +51,19 @@ class Node:
             paths=Paths(folder),
             own=SimpleNamespace(name="n"),
             client=self,
-            cluster=SimpleNamespace(endpoints=SimpleNamespace(objects={})),
+            endpoints=self.table,
+            cluster=SimpleNamespace(known_pods=SimpleNamespace(at=lambda _address: None)),
         )
-        self.check = IpamCheck(cast("Witnesses", self), clock=self.clock)
+        self.check = IpamCheck(cast("Snapshots", self), clock=self.clock)
         self.repair = IpamRepair(
-            cast("Context", context), self.addresses, self.table, self.check, freed=self._freed
+            cast("Context", context), self.addresses, self.check, freed=self._freed
         )
 
     def _freed(self) -> None:
         self.freed += 1
 
-    async def gather(self, *, inside: bool) -> NodeWitnesses:
-        """Speak as the witnesses do."""
+    async def take(self, *, inside: bool) -> NodeWitnesses:
+        """Take what the snapshots take."""
         del inside
         return NodeWitnesses(
             node="n",

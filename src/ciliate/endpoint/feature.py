@@ -1,0 +1,220 @@
+"""Pods' interfaces on a running node: taken over, attached by CNI requests, published, delivered to.
+
+The runtime is told last: `serve` opens the CNI socket, queued DELs first, and writes the CNI
+configuration.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Final
+
+from ciliate.api.agent_status import ComponentStatus, FeatureMode
+from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
+from ciliate.cni.queue import drain_delete_queue
+from ciliate.cni.server import CniServer
+from ciliate.datapath import maps
+from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.target import MapTarget
+from ciliate.endpoint.attachments import KnownIdentity, PodAttachments, PodNetwork, Wiring
+from ciliate.endpoint.entries import EndpointEntries, InterfaceEntries
+from ciliate.endpoint.publication import CiliumEndpointTarget, Publications
+from ciliate.endpoint.records import EndpointRecords
+from ciliate.endpoint.report import endpoint_list, endpoint_model
+from ciliate.endpoint.restoration import restore_endpoints
+from ciliate.endpoint.runtime_config import RuntimeConfig
+from ciliate.endpoint.status import EndpointCount
+from ciliate.errors import CiliateError
+from ciliate.net.address import IPAddress
+from ciliate.node.address_source import AddressSource
+from ciliate.node.context import Context
+from ciliate.node.devices import NodeDevices
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
+from ciliate.reconcile.reconciler import Reconciler
+from ciliate.reconcile.status import RunStatus
+
+_log = logging.getLogger(__name__)
+
+#: How often interfaces that died without a DEL are looked for.
+_HOUSEKEEPING_S: Final = 60.0
+
+#: CNI requests write the maps themselves; the reconcilers only repair, so they may wait for a
+#: burst of pods to pass.
+_REPAIR_SETTLE_S: Final = 0.5
+
+#: What nodes learn of each other's pods: soon, but once for what comes together.
+_PUBLISH_SETTLE_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What other features tell this one of a pod that comes."""
+
+    addresses: AddressSource
+    identity: KnownIdentity
+    gateways: Callable[[], tuple[IPAddress, ...]]
+
+
+class EndpointFeature(Feature):
+    """The pods of this node."""
+
+    name: ClassVar[str] = "endpoint"
+
+    def __init__(
+        self, context: Context, neighbours: Neighbours, runtime_config: RuntimeConfig
+    ) -> None:
+        self._context = context
+        self._neighbours = neighbours
+        self._runtime_config = runtime_config
+        self._restored: tuple[Endpoint, ...] = ()
+        self._housekeeping = RunStatus("remove-vanished-endpoints")
+        self._stack_routed = context.settings.cni.stack_routed
+        self._attachments: PodAttachments | None = None
+        self._publication_target = CiliumEndpointTarget(
+            context.client, context.cluster.endpoints, context.own.internal_ips[0]
+        )
+        self._publish: AnyReconciler = Reconciler(
+            self._publication_target,
+            lambda: Publications(context.endpoints, context.own.internal_ips[0]),
+            settle_s=_PUBLISH_SETTLE_S,
+        )
+
+    async def load(self) -> None:
+        """Take over the endpoints that live, clean up after the others."""
+        self._restored = await restore_endpoints(self._context, self._neighbours.addresses)
+
+    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
+        """Return the keepers of the maps that packets to and from pods go by."""
+        table, devices = self._context.endpoints, self._context.devices
+        self._attachments = self._make_attachments(datapath)
+        interfaces: AnyReconciler = Reconciler(
+            MapTarget("sync-interfaces", datapath.opened(maps.INTERFACES)),
+            lambda: InterfaceEntries(table, stack_routed=self._stack_routed),
+            settle_s=_REPAIR_SETTLE_S,
+        )
+        endpoints: AnyReconciler = Reconciler(
+            MapTarget("sync-endpoints", datapath.opened(maps.ENDPOINTS)),
+            lambda: EndpointEntries(table, devices, stack_routed=self._stack_routed),
+            settle_s=_REPAIR_SETTLE_S,
+        )
+
+        def endpoint_changed(old: Endpoint | None, new: Endpoint | None) -> None:
+            known = [each for each in (old, new) if each is not None]
+            interfaces.touch(each.ifindex for each in known)
+            endpoints.touch(octets for each in known for octets in each.octets)
+            self._publish.touch(each.pod_key for each in known)
+
+        def devices_changed(old: NodeDevices, new: NodeDevices) -> None:
+            endpoints.touch(old.octets ^ new.octets)
+
+        table.listen(endpoint_changed)
+        devices.listen(devices_changed)
+        self._context.cluster.endpoints.add_listener(self._published_changed)
+        return (interfaces, endpoints)
+
+    def _published_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
+        """Somebody changed what we told of a pod; most often it was us."""
+        for each in (old, new):
+            if each is not None and self._publication_target.is_ours(each):
+                self._publish.touch([(each.metadata.namespace, each.metadata.name)])
+
+    def _make_attachments(self, datapath: Datapath) -> PodAttachments:
+        context, neighbours = self._context, self._neighbours
+        wiring = Wiring(
+            addresses=neighbours.addresses,
+            records=EndpointRecords(
+                table=context.endpoints,
+                store=context.endpoint_store,
+                interfaces=datapath.opened(maps.INTERFACES),
+                endpoints=datapath.opened(maps.ENDPOINTS),
+                stack_routed=self._stack_routed,
+            ),
+            links=context.links,
+            programs=datapath.programs,
+            identity=neighbours.identity,
+            versions=context.settings.ipam.versions,
+        )
+        return PodAttachments(wiring, self._pod_network, context.tasks)
+
+    def _pod_network(self) -> PodNetwork:
+        """Return what a pod that comes now is given besides its address."""
+        mtu = self._context.devices.mtu
+        return PodNetwork(gateways=self._neighbours.gateways(), mtu=mtu, route_mtu=mtu)
+
+    async def replace_programs(self, datapath: Datapath) -> None:
+        """Have the pods of a previous life run the programs loaded now."""
+        await self._context.links.replace_programs(
+            [endpoint.ifindex for endpoint in self._restored],
+            from_pod_fd=datapath.programs.from_pod_fd,
+            to_pod_fd=datapath.programs.to_pod_fd,
+        )
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Answer CNI requests, queued DELs first, and tell the runtime that the node is ready.
+
+        On the way out no request is taken any more before the tasks that serve them end.
+        """
+        assert self._attachments is not None, "made with the datapath"
+        paths = self._context.paths
+        server = CniServer(
+            self._attachments,
+            path=str(paths.cni_socket),
+            chaining_mode=self._context.settings.cni.chaining_mode,
+        )
+        await drain_delete_queue(
+            str(paths.delete_queue), self._attachments.delete, start=server.start
+        )
+        self._context.tasks.create_task(self._keep_house(self._attachments))
+        try:
+            await self._runtime_config.write()
+            self._context.tasks.create_task(self._runtime_config.run())
+            yield
+        finally:
+            await server.stop()
+
+    async def _keep_house(self, attachments: PodAttachments) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            try:
+                await attachments.remove_vanished()
+            except CiliateError as error:
+                self._housekeeping.failed(str(error))
+                _log.warning("endpoints: %s", error)
+            else:
+                self._housekeeping.succeeded()
+
+    def tasks(self) -> Sequence[Task]:
+        """Return what publishes the pods."""
+        return (self._publish.run,)
+
+    def statuses(self) -> Sequence[RunStatus]:
+        """Return how publishing, housekeeping and the CNI configuration go."""
+        return (self._publish.status, self._housekeeping, self._runtime_config.status)
+
+    def status(self) -> Mapping[str, object]:
+        """Return the lines of the CNI configuration, and how many endpoints there are."""
+        known = tuple(self._context.endpoints)
+        config = self._runtime_config
+        return {
+            "cni_chaining": FeatureMode(mode=self._context.settings.cni.chaining_mode),
+            "cni_file": ComponentStatus(
+                state="Ok" if config.status.successes else "Disabled", msg=config.message
+            ),
+            "endpoints": EndpointCount(
+                total=len(known) + 1,
+                ready=1 + sum(each.state is EndpointState.READY for each in known),
+            ),
+        }
+
+    def answers(self) -> Mapping[str, Answer]:
+        """Return who answers `dbg endpoint list` and `get`."""
+        table = self._context.endpoints
+        return {
+            "endpoint": lambda: endpoint_list(table),
+            **{f"endpoint/{each.id}": partial(endpoint_model, each) for each in table},
+        }

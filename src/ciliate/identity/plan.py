@@ -1,0 +1,85 @@
+"""What the map `ipcache` should hold for a node, a pod, an address of this node. Pure."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from functools import lru_cache
+from typing import Final
+
+from ciliate.datapath import layout
+from ciliate.net.address import IPAddress, IPNetwork, host_network, prefix_bits, to_octets
+from ciliate.node.known_node import KnownNode
+from ciliate.node.known_pod import NO_NODE, KnownPod
+
+
+class Reserved(IntEnum):
+    """Identities that every cluster knows (Cilium's numbers; bpf/abi.h)."""
+
+    HOST = 1
+    WORLD = 2
+    INIT = 5
+    REMOTE_NODE = 6
+
+
+Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
+
+_HOST_BITS: Final = 128
+
+#: This node's addresses, also those that no CiliumNode names.
+OWN_ADDRESS: Final = layout.IpcacheEntry(
+    identity=Reserved.HOST, flags=layout.IpcacheFlag(0), node=NO_NODE
+)
+
+
+def host_key(octets: bytes) -> layout.IpcacheKey:
+    """Return the key of a single address."""
+    return layout.IpcacheKey(prefix_length=_HOST_BITS, address=octets)
+
+
+def is_host_key(key: layout.IpcacheKey) -> bool:
+    """Whether the key is of a single address."""
+    return key.prefix_length == _HOST_BITS
+
+
+def node_entries(node: KnownNode) -> Entries:
+    """Return whose a node's addresses and its pods' CIDRs are.
+
+    A pod whose identity is not known yet has no entry of its own; its node's CIDR speaks for it.
+    """
+    entries = {
+        _key(cidr): pod_entry(Reserved.WORLD, _octets(node.node_ip(cidr.version)))
+        for cidr in (*node.draining_cidrs, *node.pod_cidrs)
+    }
+    identity = Reserved.HOST if node.is_local else Reserved.REMOTE_NODE
+    for address in (*node.internal_ips, *node.other_addresses):
+        entries[_key(host_network(address))] = layout.IpcacheEntry(
+            identity=identity,
+            flags=layout.IpcacheFlag(0),
+            node=_octets(node.node_ip(address.version)),
+        )
+    return entries
+
+
+def known_pod_entry(pod: KnownPod) -> layout.IpcacheEntry:
+    """Return whose the addresses of a pod of another node are."""
+    return pod_entry(pod.identity, pod.node)
+
+
+@lru_cache(maxsize=4096)
+def pod_entry(identity: int, node: bytes) -> layout.IpcacheEntry:
+    """Return the entry of a pod's address: the same object for all of one identity and node.
+
+    It is never masqueraded to.
+    """
+    return layout.IpcacheEntry(
+        identity=identity, flags=layout.IpcacheFlag.IPCACHE_CLUSTER, node=node
+    )
+
+
+def _key(prefix: IPNetwork) -> layout.IpcacheKey:
+    return layout.IpcacheKey(
+        prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
+    )
+
+
+def _octets(address: IPAddress | None) -> bytes:
+    return NO_NODE if address is None else to_octets(address)

@@ -1,0 +1,122 @@
+"""Address management on a running node: what it may give, gives, publishes, checks and repairs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from ciliate.api.ipam_audit import CheckReport, CheckRequest, RepairReport, RepairRequest
+from ciliate.cni.delegate import Delegate
+from ciliate.datapath.datapath import Datapath
+from ciliate.ipam.agent.check import IpamCheck
+from ciliate.ipam.agent.delegated import DelegatedAddresses
+from ciliate.ipam.agent.metrics import ipam_families
+from ciliate.ipam.agent.node_ipam import NodeIPAM
+from ciliate.ipam.agent.repair import IpamRepair
+from ciliate.ipam.agent.report import ipam_report, ipam_status
+from ciliate.ipam.agent.snapshot import Snapshots
+from ciliate.metrics.family import Family
+from ciliate.net.address import IPAddress
+from ciliate.node.context import Context
+from ciliate.node.feature import Action, Answer, AnyReconciler, Feature, Task
+from ciliate.node.host_path import node_path
+from ciliate.node.progress import Progress
+from ciliate.reconcile.status import RunStatus
+
+
+class IpamFeature(Feature):
+    """The addresses of this node; `addresses` gives them to pods."""
+
+    name: ClassVar[str] = "ipam"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._node = NodeIPAM.make(context)
+        settings = context.settings.ipam
+        self.addresses = DelegatedAddresses(
+            Delegate(node_path),
+            context.endpoints,
+            is_current=settings.mode == "delegated-plugin",
+            former=self._node.source,
+            versions=settings.versions,
+            node_addresses=lambda: (*context.devices.current.addresses, *self.gateways),
+        )
+        self._check: IpamCheck | None = None
+        self._repair: IpamRepair | None = None
+
+    @property
+    def gateways(self) -> tuple[IPAddress, ...]:
+        """The router's addresses: the gateways of pods that come now."""
+        return self._node.router.current
+
+    async def load(self) -> None:
+        """Hold the CIDRs that pods of a previous life may have addresses of."""
+        self._node.load()
+
+    async def start(self, progress: Progress) -> None:
+        """Publish what this node holds and needs; wait until it can give addresses."""
+        await self._node.start(progress)
+        await self._node.router.ensure_link(self._context.devices.mtu)
+
+    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
+        """Return none: the CiliumNode is published from the start, the kernel is looked at only."""
+        context, node = self._context, self._node
+        demand = node.demand
+        self._check = IpamCheck(Snapshots(context, node, datapath))
+        self._repair = IpamRepair(
+            context,
+            node.addresses,
+            self._check,
+            freed=demand.freed if demand is not None else lambda: None,
+        )
+        return ()
+
+    def tasks(self) -> Sequence[Task]:
+        """Return what moves the router and what checks addresses."""
+        return (self._follow_cidrs, self._made_check.run)
+
+    async def _follow_cidrs(self) -> None:
+        await self._node.router.follow(lambda: self._context.devices.mtu)
+
+    @property
+    def _made_check(self) -> IpamCheck:
+        assert self._check is not None, "made with the datapath"
+        return self._check
+
+    @property
+    def _made_repair(self) -> IpamRepair:
+        assert self._repair is not None, "made with the datapath"
+        return self._repair
+
+    def statuses(self) -> Sequence[RunStatus]:
+        """Return how publishing, the router and the check go."""
+        return (
+            self._node.publication.status,
+            self._node.router.status,
+            self._made_check.status,
+        )
+
+    def status(self) -> Mapping[str, object]:
+        """Return the IPAM line's part."""
+        return {"ipam": ipam_status(self._node)}
+
+    def answers(self) -> Mapping[str, Answer]:
+        """Return who answers for addresses and for past repairs."""
+        return {
+            "ipam": lambda: ipam_report(self._node),
+            "ipam/repairs": self._made_repair.records,
+        }
+
+    def actions(self) -> Mapping[str, Action]:
+        """Return who checks and who repairs."""
+        return {"ipam/check": self._act_check, "ipam/repair": self._act_repair}
+
+    async def _act_check(self, body: bytes) -> CheckReport:
+        return await self._made_check.check(msgspec.json.decode(body, type=CheckRequest))
+
+    async def _act_repair(self, body: bytes) -> RepairReport:
+        return await self._made_repair.act(msgspec.json.decode(body, type=RepairRequest))
+
+    def families(self) -> Iterable[Family]:
+        """Return what is measured of addresses."""
+        return ipam_families(self._node.addresses, self._node.source.pending)

@@ -1,0 +1,60 @@
+"""Masquerading on a running node: the devices' addresses in their map, flows that are over out."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from ciliate.datapath import maps
+from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.target import MapTarget
+from ciliate.masquerade.conntrack_gc import ConntrackGC
+from ciliate.masquerade.entries import address_entries
+from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
+from ciliate.node.context import Context
+from ciliate.node.feature import AnyReconciler, Feature, Task
+from ciliate.reconcile.reconciler import Reconciler
+from ciliate.reconcile.status import RunStatus
+
+
+class MasqueradeFeature(Feature):
+    """Which address pods get when they leave the cluster."""
+
+    name: ClassVar[str] = "masquerade"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._gc = ConntrackGC()
+
+    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
+        """Return the keeper of the devices' masquerade addresses."""
+        devices, own_ips = self._context.devices, self._context.own.internal_ips
+        self._gc.watch(datapath.opened(maps.NAT), datapath.opened(maps.CONNTRACK))
+        addresses = Reconciler(
+            MapTarget("sync-masquerade-addresses", datapath.opened(maps.MASQUERADE_ADDRESSES)),
+            lambda: address_entries(devices.current, own_ips),
+        )
+        devices.listen(
+            lambda old, new: addresses.touch(link.index for link in (*old.selected, *new.selected))
+        )
+        return (addresses,)
+
+    def tasks(self) -> Sequence[Task]:
+        """Return the conntrack GC."""
+        return (self._gc.run,)
+
+    def statuses(self) -> Sequence[RunStatus]:
+        """Return how the conntrack GC goes."""
+        return (self._gc.status,)
+
+    def status(self) -> Mapping[str, object]:
+        """Return the Masquerading line's part."""
+        settings = self._context.settings
+        on, routing = settings.masquerade, settings.routing
+        return {
+            "masquerading": Masquerading(
+                mode="BPF",
+                enabled=on.ipv4 or on.ipv6,
+                enabled_protocols=MasqueradedFamilies(ipv4=on.ipv4, ipv6=on.ipv6),
+                snat_exclusion_cidr_v4=str(routing.native_v4 or "") if on.ipv4 else "",
+                snat_exclusion_cidr_v6=str(routing.native_v6 or "") if on.ipv6 else "",
+            )
+        }

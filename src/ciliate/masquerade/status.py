@@ -1,0 +1,56 @@
+"""The Masquerading line of `dbg status`: what the agent answers, and how it is printed. Pure."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import field
+
+from ciliate.api.agent import AgentModel
+from ciliate.node.device_status import KubeProxyReplacement
+
+
+class MasqueradedFamilies(AgentModel, frozen=True, kw_only=True):
+    """The families whose packets get the node's address when they leave the cluster."""
+
+    ipv4: bool = False
+    ipv6: bool = False
+
+
+class Masquerading(AgentModel, frozen=True, kw_only=True):
+    """Masquerading as it is in force; the devices are those of `KubeProxyReplacement`."""
+
+    mode: Literal["BPF", "iptables"]
+    enabled: bool = False
+    enabled_protocols: MasqueradedFamilies = field(
+        default_factory=MasqueradedFamilies, name="enabledProtocols"
+    )
+    ip_masq_agent: bool = False
+    snat_exclusion_cidr_v4: str = field(default="", name="snat-exclusion-cidr-v4")
+    snat_exclusion_cidr_v6: str = field(default="", name="snat-exclusion-cidr-v6")
+
+
+def lines(state: Masquerading, devices: KubeProxyReplacement | None) -> Iterator[str]:
+    """Yield the line."""
+    yield f"Masquerading:\t{describe(state, devices)}"
+
+
+def describe(state: Masquerading, devices: KubeProxyReplacement | None) -> str:
+    """Return the value of the Masquerading line, in Cilium's form.
+
+    Devices and prefixes stand in it only where the kube-proxy replacement reports devices: that
+    is where Cilium keeps them. Two blanks follow an IPv4 prefix that has no IPv6 one beside it.
+    """
+    families = state.enabled_protocols
+    if not (families.ipv4 or families.ipv6):
+        return "Disabled"
+    text = "IPTables"
+    if state.mode == "BPF":
+        text = "BPF (ip-masq-agent)" if state.ip_masq_agent else "BPF"
+        if devices is not None:
+            names = ", ".join(device.name for device in devices.device_list)
+            text += f"\t[{names}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
+    return f"{text} [IPv4: {_on(families.ipv4)}, IPv6: {_on(families.ipv6)}]"
+
+
+def _on(enabled: bool) -> str:  # noqa: FBT001 - one argument: nothing to confuse it with.
+    return "Enabled" if enabled else "Disabled"

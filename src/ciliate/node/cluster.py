@@ -1,0 +1,75 @@
+"""What the watches tell of the cluster, as plain tables.
+
+Informers keep the tables; nothing here decides. Objects that cannot be understood (a CIDR typed
+by hand) are left out with a warning, so that one bad object does not take the others along.
+"""
+
+from functools import partial
+from typing import Any
+
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
+from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.api.core import NAMESPACES, NODES, PODS, Namespace, Node, Pod
+from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
+from ciliate.kube.client import ApiClient
+from ciliate.kube.informer import Informer
+from ciliate.net.address import IPAddress
+from ciliate.node.known_nodes import KnownNodes
+from ciliate.node.known_pod import trimmed
+from ciliate.node.known_pods import KnownPods
+
+
+class Cluster:
+    """The informers of one agent."""
+
+    def __init__(
+        self, client: ApiClient, *, node_name: str, node_ip: IPAddress, with_pools: bool
+    ) -> None:
+        self.own_node: Informer[Node] = Informer(
+            client, NODES, field_selector=f"metadata.name={node_name}"
+        )
+        self.nodes: Informer[CiliumNode] = Informer(client, CILIUM_NODES)
+        self.endpoints: Informer[CiliumEndpoint] = Informer(
+            client, CILIUM_ENDPOINTS, transform=partial(trimmed, node_ip=str(node_ip))
+        )
+        self.identities: Informer[CiliumIdentity] = Informer(client, CILIUM_IDENTITIES)
+        self.namespaces: Informer[Namespace] = Informer(client, NAMESPACES)
+        self.pods: Informer[Pod] = Informer(
+            client, PODS, field_selector=f"spec.nodeName={node_name}"
+        )
+        #: None in the modes that know no pools.
+        self.pools: Informer[CiliumPodIPPool] | None = (
+            Informer(client, CILIUM_POD_IP_POOLS) if with_pools else None
+        )
+        self.known_nodes = KnownNodes(client, self.nodes, local_name=node_name)
+        self.known_pods = KnownPods(self.endpoints)
+
+    @property
+    def informers(self) -> tuple[Informer[Any], ...]:
+        """All of them, for whoever runs them or asks for their health."""
+        return (
+            self.own_node,
+            self.nodes,
+            self.endpoints,
+            self.identities,
+            self.namespaces,
+            self.pods,
+            *((self.pools,) if self.pools is not None else ()),
+        )
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether every table has been complete once: before, absence means nothing."""
+        return all(informer.has_synced for informer in self.informers)
+
+    async def listed(self) -> None:
+        """Wait until the tables that routes, addresses and the ipcache follow from are complete."""
+        for informer in (self.nodes, self.endpoints, self.pools):
+            if informer is not None:
+                await informer.synced()
+
+    def pool_edges(self, name: str) -> tuple[bool, bool]:
+        """Whether blocks of a pool give out their first and their last address."""
+        pool = self.pools.get(name) if self.pools is not None else None
+        return (pool.spec.allow_first_ip, pool.spec.allow_last_ip) if pool else (False, False)

@@ -1,0 +1,86 @@
+"""A pod of the cluster as its CiliumEndpoint tells of it: whose each address is, and where. Pure."""
+
+import sys
+from functools import lru_cache
+from typing import Final
+
+from msgspec import Struct
+
+from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointStatus
+from ciliate.api.metadata import ObjectMeta
+from ciliate.net.address import ip_address, to_octets
+
+#: Stands for the node of a pod that says none.
+NO_NODE: Final = bytes(16)
+
+_UNTOLD: Final = EndpointStatus()
+
+
+class KnownPod(Struct, frozen=True, gc=False):
+    """A pod's addresses and its node's, as 16 octets each, and the pod's identity."""
+
+    addresses: tuple[bytes, ...]
+    identity: int
+    node: bytes
+
+
+class TrimmedEndpoint(CiliumEndpoint, frozen=True, gc=False, kw_only=True):
+    """A CiliumEndpoint of another node: its place in the table, and what is known of the pod.
+
+    Labels and identifiers of pods elsewhere serve nobody here, and there are many.
+    """
+
+    known: KnownPod | None = None
+    unreadable: str = ""  # What in it is no address.
+
+
+@lru_cache(maxsize=16384)
+def _shared(octets: bytes) -> bytes:
+    """Return the same octets as last time: a node has many pods."""
+    return octets
+
+
+def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
+    """Return what a CiliumEndpoint tells, or None while it has no identity or address.
+
+    Raises:
+        ValueError: Something in it is no address.
+    """
+    if isinstance(endpoint, TrimmedEndpoint):
+        if endpoint.unreadable:
+            raise ValueError(endpoint.unreadable)
+        return endpoint.known
+    networking, identity = endpoint.status.networking, endpoint.status.identity
+    if networking is None or identity is None:
+        return None
+    addresses = tuple(
+        to_octets(ip_address(text))
+        for pair in networking.addressing
+        for text in (pair.ipv4, pair.ipv6)
+        if text
+    )
+    node = to_octets(ip_address(networking.node)) if networking.node else NO_NODE
+    return KnownPod(addresses, identity.id, _shared(node))
+
+
+def trimmed(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
+    """Return what is kept of an endpoint: all of this node's, of others' what `KnownPod` has."""
+    networking, meta = endpoint.status.networking, endpoint.metadata
+    if networking is not None and networking.node == node_ip:
+        return endpoint
+    known, unreadable = None, ""
+    try:
+        known = known_pod(endpoint)
+    except ValueError as error:
+        unreadable = str(error)
+    return TrimmedEndpoint(
+        metadata=ObjectMeta(
+            name=meta.name,
+            namespace=sys.intern(meta.namespace),
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+        ),
+        status=_UNTOLD,
+        known=known,
+        unreadable=unreadable,
+    )

@@ -1,0 +1,106 @@
+"""The whole way: everything a target holds, compared with everything it should hold.
+
+A walk heals what changes alone cannot: a killed agent, a map edited by hand, an event that was
+lost. It is long, so the loop is given back between pieces of it, and what should be is asked anew
+for each: what came in between is not taken for a leftover.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+from ciliate.errors import CiliateError
+from ciliate.reconcile.target import Target
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+#: Keys between two looks of the loop at its other work: some 2 ms.
+_PIECE: Final = 1024
+
+#: What a target should hold, live or computed; None: not known yet.
+Desired = Callable[[], Mapping[K, V] | None]
+
+
+@dataclass(slots=True)
+class Outcome(Generic[K]):
+    """What a walk did; `tried` are the keys it changed or could not change."""
+
+    put: int = 0
+    removed: int = 0
+    tried: set[K] = field(default_factory=set)
+    failures: dict[K, CiliateError] = field(default_factory=dict)
+
+
+async def walk(
+    desired: Desired[K, V], target: Target[K, V], *, puts_first: bool = False
+) -> Outcome[K] | None:
+    """Bring `target` to what `desired` says; None when that is not known, and nothing is done.
+
+    `desired` is asked after observing. A full map needs room for what is put, so removals come
+    first; `puts_first` is for targets whose keys stand in for each other, as a route for a wider
+    one.
+
+    Raises:
+        CiliateError: The target could not be observed; nothing was changed.
+    """
+    observed = await target.observe()
+    wanted = desired()
+    if wanted is None:
+        return None
+    outcome: Outcome[K] = Outcome()
+    if puts_first:
+        await _put(list(wanted), observed, desired, target, outcome)
+        await _remove(observed, desired, target, outcome)
+    else:
+        await _remove(observed, desired, target, outcome)
+        await _put(list(desired() or wanted), observed, desired, target, outcome)
+    return outcome
+
+
+async def _remove(
+    observed: Mapping[K, V], desired: Desired[K, V], target: Target[K, V], outcome: Outcome[K]
+) -> None:
+    for piece in _pieces(observed):
+        wanted = desired()
+        if wanted is None:
+            return
+        leftovers = [key for key in piece if key not in wanted]
+        if leftovers:
+            failures = await target.remove(leftovers)
+            outcome.removed += len(leftovers) - len(failures)
+            outcome.tried.update(leftovers)
+            outcome.failures.update(failures)
+        await asyncio.sleep(0)
+
+
+async def _put(
+    keys: list[K],
+    observed: Mapping[K, V],
+    desired: Desired[K, V],
+    target: Target[K, V],
+    outcome: Outcome[K],
+) -> None:
+    for piece in _pieces(keys):
+        wanted = desired()
+        if wanted is None:
+            return
+        lacking: dict[K, V] = {}
+        for key in piece:
+            value = wanted.get(key)
+            if value is not None and observed.get(key) != value:
+                lacking[key] = value
+        if lacking:
+            failures = await target.put(lacking)
+            outcome.put += len(lacking) - len(failures)
+            outcome.tried.update(lacking)
+            outcome.failures.update(failures)
+        await asyncio.sleep(0)
+
+
+def _pieces(keys: Iterable[K]) -> Iterator[list[K]]:
+    rest = iter(keys)
+    while piece := list(islice(rest, _PIECE)):
+        yield piece

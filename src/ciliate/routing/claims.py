@@ -1,0 +1,94 @@
+"""Which node each pod CIDR is of, as the nodes tell it: who has it now before who had it. Pure.
+
+Two nodes may claim one CIDR: while a cluster changes its ranges or its IPAM mode, or by somebody's
+hand. This node goes before the others, then the first by name.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ciliate.net.address import IPNetwork, to_octets
+from ciliate.net.cidr_index import CIDRIndex
+from ciliate.node.known_node import KnownNode
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Claim:
+    """Sorts the stronger claim first."""
+
+    is_draining: bool
+    is_remote: bool
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChange:
+    """What a change of one node may have changed: CIDRs, and nodes whose pods they concern."""
+
+    cidrs: set[IPNetwork] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
+
+
+class CIDRClaims:
+    """The claims of all nodes, kept up to date node by node."""
+
+    def __init__(self) -> None:
+        self._claims: dict[IPNetwork, list[_Claim]] = {}  # Each list is sorted.
+        self._owners: CIDRIndex[str] = CIDRIndex()
+
+    def __iter__(self) -> Iterator[IPNetwork]:
+        return iter(self._claims)
+
+    def update(self, old: KnownNode | None, new: KnownNode | None) -> ClaimChange:
+        """Take in a node as it is after a change; None: it is gone."""
+        before, after = _claims_of(old), _claims_of(new)
+        change = ClaimChange(nodes={node.name for node in (old, new) if node is not None})
+        for cidr in before.keys() | after.keys():
+            if before.get(cidr) != after.get(cidr):
+                self._replace(cidr, before.get(cidr), after.get(cidr), change)
+        return change
+
+    def _replace(
+        self, cidr: IPNetwork, before: _Claim | None, after: _Claim | None, change: ClaimChange
+    ) -> None:
+        change.cidrs.add(cidr)
+        self._note_owner(cidr, change)
+        claims = self._claims.setdefault(cidr, [])
+        if before is not None:
+            claims.remove(before)
+        if after is not None:
+            claims.append(after)
+            claims.sort()
+        if claims:
+            self._owners.put(cidr, claims[0].node)
+        else:
+            del self._claims[cidr]
+            self._owners.remove(cidr)
+        self._note_owner(cidr, change)
+
+    def _note_owner(self, cidr: IPNetwork, change: ClaimChange) -> None:
+        owner = self._owners.find(to_octets(cidr.network_address))
+        if owner is not None:
+            change.nodes.add(owner)
+
+    def owner_of(self, address: bytes) -> str | None:
+        """Return the node whose CIDR an address (16 octets) is in, by the longest; or None."""
+        return self._owners.find(address)
+
+    def route_owner(self, cidr: IPNetwork) -> str | None:
+        """Return the other node that a CIDR is routed to; None: nobody's, or this node's own."""
+        for claim in self._claims.get(cidr, ()):
+            if claim.is_remote:
+                return claim.node
+            if not claim.is_draining:
+                return None
+        return None
+
+
+def _claims_of(node: KnownNode | None) -> dict[IPNetwork, _Claim]:
+    if node is None:
+        return {}
+    remote = not node.is_local
+    claims = {cidr: _Claim(True, remote, node.name) for cidr in node.draining_cidrs}
+    claims.update({cidr: _Claim(False, remote, node.name) for cidr in node.pod_cidrs})
+    return claims

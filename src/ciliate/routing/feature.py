@@ -1,0 +1,179 @@
+"""Routing on a running node: its routes, and what makes them others."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Final
+
+from ciliate.api.resource import ObjectKey
+from ciliate.datapath.datapath import Datapath
+from ciliate.net.address import IPAddress, IPNetwork, host_network, network_of, to_octets
+from ciliate.netlink.monitor import Change
+from ciliate.netlink.sysctl import node_sysctls, write_sysctls
+from ciliate.node.context import Context
+from ciliate.node.endpoint import Endpoint
+from ciliate.node.feature import AnyReconciler, Feature, Task
+from ciliate.node.known_node import KnownNode
+from ciliate.node.known_pod import KnownPod
+from ciliate.node.progress import Progress
+from ciliate.reconcile.reconciler import Reconciler
+from ciliate.routing.claims import CIDRClaims
+from ciliate.routing.displaced_pods import DisplacedPods
+from ciliate.routing.plan import NextHop, why_unreachable
+from ciliate.routing.reachability import NodeReachability
+from ciliate.routing.routes import Routes
+from ciliate.routing.status import Routing
+from ciliate.routing.target import RouteTarget
+
+_log = logging.getLogger(__name__)
+
+#: What nodes learn of each other: soon, but once for what comes together.
+_SETTLE_S: Final = 0.1
+
+_HOST_BITS: Final = 128
+
+
+class RoutingFeature(Feature):
+    """How packets reach pods on this node and on others."""
+
+    name: ClassVar[str] = "routing"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        cluster, node_ip = context.cluster, context.own.internal_ips[0]
+        self._claims = CIDRClaims()
+        self._displaced = DisplacedPods(cluster, self._claims, node_ip=node_ip)
+        self._reachability = NodeReachability(context.rtnl, self._answers_changed)
+        self._routes = Routes(
+            cluster,
+            context.endpoints,
+            self._claims,
+            self._displaced,
+            self._reachability,
+            to_nodes=context.settings.routing.auto_direct_node_routes,
+        )
+        target = RouteTarget(
+            context.rtnl, is_own_pod=self._is_own_pod, observed=self._routes.note_kernel
+        )
+        self._sync: AnyReconciler = Reconciler(
+            target,
+            self._desired,
+            settle_s=_SETTLE_S,
+            # A CIDR's route may give way to routes of the pods in it: no packet goes between.
+            puts_first=True,
+        )
+        #: Why a node's pods have no route; logged when it changes.
+        self._unreachable: dict[IPAddress, str] = {}
+
+    async def start(self, progress: Progress) -> None:  # noqa: ARG002 - nothing is waited for.
+        """Let the node forward, and learn how it reaches the nodes that are known by now."""
+        ipam = self._context.settings.ipam
+        await asyncio.to_thread(write_sysctls, node_sysctls(ipv4=ipam.ipv4, ipv6=ipam.ipv6))
+        cluster = self._context.cluster
+        cluster.known_nodes.add_listener(self._node_changed)
+        cluster.known_pods.add_listener(self._pod_changed)
+        await self._reachability.ask()
+
+    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:  # noqa: ARG002 - routes are no map.
+        """Return the keeper of the routes."""
+        devices = self._context.devices
+        self._context.endpoints.listen(self._endpoint_changed)
+        devices.listen(lambda _old, _new: self._reachability.ask_anew())
+        devices.listen_routes(self._kernel_changed)
+        return (self._sync,)
+
+    def tasks(self) -> Sequence[Task]:
+        """Return what asks the kernel."""
+        return (self._reachability.run,)
+
+    def status(self) -> Mapping[str, object]:
+        """Return the Routing line's part."""
+        return {
+            "routing": Routing(inter_host_routing_mode="Native", intra_host_routing_mode="BPF")
+        }
+
+    def _desired(self) -> Routes | None:
+        """Return the routes, once both watches that they follow from have listed."""
+        cluster = self._context.cluster
+        known = cluster.nodes.has_synced and cluster.known_pods.has_synced
+        return self._routes if known else None
+
+    def _is_own_pod(self, destination: IPNetwork) -> bool:
+        endpoint = self._context.endpoints.at(to_octets(destination.network_address))
+        return endpoint is not None and not endpoint.chained
+
+    # Sources: each names the destinations whose way it may change.
+
+    def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
+        change = self._claims.update(old, new)
+        known = (self._context.cluster.known_nodes.get(name) for name in change.nodes)
+        concerned = [node for node in (old, new, *known) if node is not None]
+        ips = {ip for node in concerned for ip in node.internal_ips}
+        self._watch_answers(new)
+        self._touch_displaced(self._displaced.look_on_nodes(ips))
+        told = (node for node in (old, new) if node is not None)
+        self._touch(change.cidrs.union(*map(_cidrs, told)))
+
+    def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
+        self._touch_displaced(self._displaced.look(key, new))
+
+    def _touch_displaced(self, addresses: set[bytes]) -> None:
+        if not addresses:
+            return
+        routes = self._displaced.routes
+        self._reachability.watch(routes[each] for each in addresses if each in routes)
+        self._touch(network_of(octets, _HOST_BITS) for octets in addresses)
+        self._touch(self._routes.note_unresolved())
+
+    def _touch(self, destinations: Iterable[IPNetwork]) -> None:
+        """Look at these soon; where the kernel has yet to say how, its answer touches them."""
+        self._sync.touch(each for each in destinations if self._routes.is_decided(each))
+
+    def _watch_answers(self, node: KnownNode | None) -> None:
+        if node is None or node.is_local or not _cidrs(node):
+            return
+        if self._context.settings.routing.auto_direct_node_routes:
+            versions = {cidr.version for cidr in _cidrs(node)}
+            ips = map(node.node_ip, versions)
+            self._reachability.watch(ip for ip in ips if ip is not None)
+
+    def _answers_changed(self, node_ips: frozenset[IPAddress]) -> None:
+        routes = self._displaced.routes
+        for node_ip in node_ips:
+            node = self._context.cluster.known_nodes.at(to_octets(node_ip))
+            self._touch(_cidrs(node))
+            self._report(node_ip, node)
+        self._touch(
+            network_of(octets, _HOST_BITS)
+            for octets, node_ip in routes.items()
+            if node_ip in node_ips
+        )
+
+    def _report(self, node_ip: IPAddress, node: KnownNode | None) -> None:
+        reason = why_unreachable(node_ip, self._reachability.answers.get(node_ip))
+        if node is None or reason == self._unreachable.get(node_ip, ""):
+            return
+        self._unreachable[node_ip] = reason
+        if reason:
+            skip = self._context.settings.routing.skip_unreachable
+            _log.log(logging.INFO if skip else logging.ERROR, "node %s: %s", node.name, reason)
+
+    def _endpoint_changed(self, old: Endpoint | None, new: Endpoint | None) -> None:
+        # Where it stays connected its routes stay too: most changes are of its identity.
+        if old is None or new is None or old.is_connected != new.is_connected:
+            known: Iterable[Endpoint] = (each for each in (old, new) if each is not None)
+            self._sync.touch(host_network(a) for each in known for a in each.addresses)
+
+    def _kernel_changed(self, change: Change) -> None:
+        """A route came or went, perhaps one of ours by somebody's hand; most often it was us."""
+        route = change.route
+        if route is not None and not change.removed:
+            hop = NextHop(route.link_index or 0, route.gateway)
+            if self._routes.get(route.destination) == hop:
+                return
+        self._reachability.ask_anew()
+        self._sync.wake()
+
+
+def _cidrs(node: KnownNode | None) -> tuple[IPNetwork, ...]:
+    return (*node.pod_cidrs, *node.draining_cidrs) if node is not None else ()

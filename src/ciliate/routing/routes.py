@@ -1,0 +1,120 @@
+"""The routes of this node as they should be: to its own pods, to other nodes' CIDRs and pods.
+
+A live view, asked for one destination or for all.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ciliate.net.address import IPAddress, IPNetwork, host_network, network_of, to_octets
+from ciliate.net.cidr_index import CIDRIndex
+from ciliate.node.cluster import Cluster
+from ciliate.node.endpoint import connected
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.routing.claims import CIDRClaims
+from ciliate.routing.displaced_pods import DisplacedPods
+from ciliate.routing.plan import NextHop, next_hop
+from ciliate.routing.reachability import NodeReachability
+
+_HOST_BITS = 128
+
+
+class Routes(Mapping[IPNetwork, NextHop]):
+    """By destination. A pod of ours wins: the CiliumEndpoint that says otherwise is old."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        table: EndpointTable,
+        claims: CIDRClaims,
+        displaced: DisplacedPods,
+        reachability: NodeReachability,
+        *,
+        to_nodes: bool,
+    ) -> None:
+        """`to_nodes`: whether other nodes' pods have routes (auto-direct-node-routes)."""
+        self._cluster = cluster
+        self._table = table
+        self._claims = claims
+        self._displaced = displaced
+        self._reachability = reachability
+        self._to_nodes = to_nodes
+        #: Routes to other nodes as the kernel had them when they were last read.
+        self._in_kernel: Mapping[IPNetwork, NextHop] = {}
+        #: Those of them in which unresolved pods live: a CiliumNode was deleted while we were
+        #: away, and the kernel remembers what we cannot.
+        self.remembered: frozenset[IPNetwork] = frozenset()
+
+    def note_kernel(self, observed: Mapping[IPNetwork, NextHop]) -> None:
+        """Remember what the kernel has: it holds where nobody can tell better yet."""
+        self._in_kernel = {
+            prefix: hop for prefix, hop in observed.items() if hop.gateway is not None
+        }
+        self.note_unresolved()
+
+    def note_unresolved(self) -> frozenset[IPNetwork]:
+        """Look anew which routes of the kernel hold; return those that do, or did before."""
+        before = self.remembered
+        index: CIDRIndex[IPNetwork] = CIDRIndex()
+        unresolved = list(self._displaced.unresolved) if self._to_nodes else []
+        if unresolved:
+            for prefix in self._in_kernel:
+                index.put(prefix, prefix)
+        found = map(index.find, unresolved)
+        self.remembered = frozenset(prefix for prefix in found if prefix is not None)
+        return before | self.remembered
+
+    def is_decided(self, destination: IPNetwork) -> bool:
+        """Whether the kernel has said how it reaches the node that a destination is on."""
+        node_ip = self._node_ip(destination)
+        return node_ip is None or node_ip in self._reachability.answers
+
+    def __getitem__(self, destination: IPNetwork) -> NextHop:
+        hop = self._to_own_pod(destination)
+        if hop is None and self._to_nodes:
+            hop = self._to_node(destination)
+        if hop is None and destination in self.remembered:
+            hop = self._in_kernel.get(destination)
+        if hop is None:
+            raise KeyError(destination)
+        return hop
+
+    def _to_own_pod(self, destination: IPNetwork) -> NextHop | None:
+        if destination.prefixlen != destination.max_prefixlen:
+            return None
+        endpoint = self._table.at(to_octets(destination.network_address))
+        if endpoint is None or endpoint.chained:  # Routes of another plugin's are that plugin's.
+            return None
+        return NextHop(endpoint.ifindex)
+
+    def _to_node(self, destination: IPNetwork) -> NextHop | None:
+        node_ip = self._node_ip(destination)
+        if node_ip is None:
+            return None
+        if node_ip not in self._reachability.answers:  # Not asked yet: no reason to change it.
+            return self._in_kernel.get(destination)
+        return next_hop(node_ip, self._reachability.answers[node_ip])
+
+    def _node_ip(self, destination: IPNetwork) -> IPAddress | None:
+        """Return the address of the node that a destination is on, None when it is on none."""
+        if destination.prefixlen == destination.max_prefixlen:
+            displaced = self._displaced.routes.get(to_octets(destination.network_address))
+            if displaced is not None:
+                return displaced
+        owner = self._claims.route_owner(destination)
+        node = self._cluster.known_nodes.get(owner) if owner is not None else None
+        return node.node_ip(destination.version) if node is not None else None
+
+    def __iter__(self) -> Iterator[IPNetwork]:
+        found = {
+            host_network(address)
+            for endpoint in connected(self._table)
+            for address in endpoint.addresses
+        }
+        if self._to_nodes:
+            found.update(self._claims)
+            found.update(network_of(octets, _HOST_BITS) for octets in self._displaced.routes)
+        found |= self.remembered
+        return (destination for destination in found if destination in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

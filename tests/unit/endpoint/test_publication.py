@@ -1,0 +1,133 @@
+"""`endpoint/publication.py`: what the cluster is told of this node's pods."""
+
+from ipaddress import ip_address
+from typing import cast
+
+import pytest
+from tests.unit.identity.identity_api import tell
+from tests.unit.node.cluster_tables import NODE_IP, all_listed, cilium_endpoint, new_cluster
+from tests.unit.node.endpoint_samples import endpoint
+
+from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
+from ciliate.api.resource import Resource
+from ciliate.endpoint.publication import CiliumEndpointTarget, Publications, publication
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import KubeError, NotFoundError, UnavailableError
+from ciliate.node.endpoint_table import EndpointTable
+
+
+class Api:
+    """Takes writes of CiliumEndpoints; those of pods in `refused` fail."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.refused: set[str] = set()
+
+    def _note(self, verb: str, name: str) -> None:
+        if name in self.refused:
+            raise UnavailableError(verb=verb, target=name, detail="away", status=503)
+        self.calls.append(f"{verb} {name}")
+
+    async def create(self, _resource: Resource[CiliumEndpoint], item: CiliumEndpoint) -> None:
+        self._note("create", item.metadata.name)
+
+    async def patch(self, _resource: object, name: str, _item: object, *, namespace: str) -> None:
+        assert namespace == "default"
+        self._note("patch", name)
+
+    async def delete(self, _resource: object, name: str, *, namespace: str) -> None:
+        assert namespace == "default"
+        if name == "gone":
+            raise NotFoundError(verb="delete", target=name, detail="not found", status=404)
+        self._note("delete", name)
+
+
+def target(api: Api) -> tuple[CiliumEndpointTarget, Api]:
+    cluster = new_cluster()
+    all_listed(cluster)
+    tell(cluster.endpoints, cilium_endpoint("pod-1", "10.244.0.1", node=str(NODE_IP)))
+    tell(cluster.endpoints, cilium_endpoint("gone", "10.244.0.9", node=str(NODE_IP)))
+    tell(cluster.endpoints, cilium_endpoint("moved", "10.244.1.9"))
+    made = CiliumEndpointTarget(cast("ApiClient", api), cluster.endpoints, NODE_IP)
+    return made, api
+
+
+def test_only_pods_whose_identity_is_known_are_published() -> None:
+    table = EndpointTable()
+    table.put(endpoint(1, pod_uid="u1", identity=8066))
+    table.put(endpoint(2, pod_uid="u2", state=EndpointState.WAITING_FOR_IDENTITY))
+    table.put(endpoint(3, pod_uid=""))
+
+    published = Publications(table, NODE_IP)
+
+    assert set(published) == {("default", "pod-1")}
+    assert len(published) == 1
+    status = published["default", "pod-1"].status
+    assert status.identity is not None
+    assert (status.identity.id, status.state) == (8066, "ready")
+    assert ("default", "pod-2") not in published
+
+
+def test_newest_sandbox_speaks_for_the_pod() -> None:
+    table = EndpointTable()
+    old = endpoint(1, pod="web", pod_uid="u")
+    new = endpoint(2, pod="web", pod_uid="u", created=old.created.replace(year=2027))
+    table.put(new)
+    table.put(old)
+
+    assert Publications(table, NODE_IP)["default", "web"].status.id == 2
+
+
+async def test_only_objects_of_this_node_are_ours() -> None:
+    made, _ = target(Api())
+
+    observed = await made.observe()
+
+    assert observed.keys() == {("default", "pod-1"), ("default", "gone")}
+
+
+async def test_objects_are_made_or_changed_and_one_that_says_so_already_is_left_alone() -> None:
+    made, api = target(Api())
+    new = publication(endpoint(2, pod_uid="u2"), NODE_IP)
+    standing = (await made.observe())["default", "pod-1"]
+    changed = publication(endpoint(1, pod_uid="u1", identity=9), NODE_IP)
+
+    await made.put({("default", "pod-2"): new, ("default", "pod-1"): changed})
+    await made.put({("default", "pod-1"): standing})
+
+    assert sorted(api.calls) == ["create pod-2", "patch pod-1"]
+
+
+async def test_an_object_of_another_node_by_now_is_not_deleted_and_a_gone_one_is_a_success() -> (
+    None
+):
+    made, api = target(Api())
+
+    failures = await made.remove(
+        [("default", "moved"), ("default", "gone"), ("default", "pod-1"), ("default", "never")]
+    )
+
+    assert failures == {}
+    assert api.calls == ["delete pod-1"]
+
+
+async def test_a_pod_that_the_server_refuses_does_not_stop_the_others() -> None:
+    made, api = target(Api())
+    api.refused.add("pod-2")
+    two = publication(endpoint(2, pod_uid="u2"), NODE_IP)
+    three = publication(endpoint(3, pod_uid="u3"), NODE_IP)
+
+    failures = await made.put({("default", "pod-2"): two, ("default", "pod-3"): three})
+
+    assert failures.keys() == {("default", "pod-2")}
+    assert isinstance(failures["default", "pod-2"], KubeError)
+    assert api.calls == ["create pod-3"]
+
+
+@pytest.mark.parametrize("address", ["10.244.0.1", "fd00::1"])
+def test_publication_names_the_addresses_by_family(address: str) -> None:
+    told = publication(endpoint(1, addresses=(ip_address(address),)), NODE_IP)
+
+    assert told.status.networking is not None
+    (pair,) = told.status.networking.addressing
+    assert {pair.ipv4, pair.ipv6} == {address, ""}
