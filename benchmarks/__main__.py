@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 import click
 from benchmarks.options import Options
 from benchmarks.report import Answer, document, observe_setting, render
+from benchmarks.simulated_pods import PODS_MAX
 
 from ciliate.errors import CiliateError
 
@@ -25,6 +26,7 @@ QUESTIONS: Final = (
     "lab_start",
     "agent_cost",
     "cni_latency",
+    "cluster_changes",
     "ipam_agent",
     "ipam_operator",
     "pod_to_pod",
@@ -49,6 +51,13 @@ def _answer(name: str, options: Options) -> Answer:
 @click.argument("questions", nargs=-1, type=click.Choice(QUESTIONS), metavar="[QUESTION]...")
 @click.option("--rounds", default=11, show_default=True, help="Samples a candidate.")
 @click.option("--seconds", default=1, show_default=True, help="Length of a sample.")
+@click.option(
+    "--pods",
+    default=15_000,
+    show_default=True,
+    type=click.IntRange(1000, PODS_MAX),
+    help="Pods of other nodes, for cluster_changes.",
+)
 @click.option("--without-ciliate", is_flag=True, help="Measure baseline and reference alone.")
 @click.option(
     "--output",
@@ -58,16 +67,23 @@ def _answer(name: str, options: Options) -> Answer:
     help="Where QUESTION.json and QUESTION.txt go.",
 )
 def main(
-    questions: tuple[str, ...], rounds: int, seconds: int, output: Path, *, without_ciliate: bool
+    questions: tuple[str, ...],
+    rounds: int,
+    seconds: int,
+    pods: int,
+    output: Path,
+    *,
+    without_ciliate: bool,
 ) -> None:
     """Measure every QUESTION (all of them by default), print tables and write JSON.
 
-    Questions: lab_start, agent_cost, cni_latency, ipam_agent, ipam_operator, pod_to_pod, pod_to_world.
+    Questions: lab_start, agent_cost, cni_latency, cluster_changes, ipam_agent, ipam_operator,
+    pod_to_pod, pod_to_world.
     """
     if os.geteuid():
         raise click.ClickException("needs root: it makes network namespaces")
     signal.signal(signal.SIGTERM, _stop)
-    options = Options(rounds=rounds, seconds=seconds, ciliate=not without_ciliate)
+    options = Options(rounds=rounds, seconds=seconds, pods=pods, ciliate=not without_ciliate)
     output.mkdir(parents=True, exist_ok=True)
     for name in questions or QUESTIONS:
         setting = observe_setting()

@@ -60,11 +60,21 @@ def agents_of(node: Node) -> set[ProcessId]:
     """Return the processes on the node's network that the lab calls `ciliate agent`."""
     netns = os.stat(node.machine.netns).st_ino
     found = set()
+    for process in processes_titled("ciliate agent"):
+        with contextlib.suppress(OSError):  # It ended while we looked.
+            if os.stat(f"/proc/{process}/ns/net").st_ino == netns:
+                found.add(process)
+    return found
+
+
+def processes_titled(title: str) -> set[ProcessId]:
+    """Return the processes whose command line begins with the words of `title`."""
+    wanted = title.encode().split()
+    found = set()
     for entry in filter(str.isdecimal, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # It ended while we looked, or is the kernel's.
+        with contextlib.suppress(OSError):  # It ended while we looked.
             words = Path("/proc", entry, "cmdline").read_bytes().replace(b"\0", b" ").split()
-            is_agent = words[:2] == [b"ciliate", b"agent"]
-            if is_agent and os.stat(f"/proc/{entry}/ns/net").st_ino == netns:
+            if words[: len(wanted)] == wanted:
                 found.add(ProcessId(int(entry)))
     return found
 
@@ -155,8 +165,19 @@ def _takes_requests(process: ProcessId) -> bool:
 
 def _started_s(process: ProcessId) -> float:
     """Return when `process` was forked, in seconds since boot, to the hundredth (proc(5))."""
-    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return _stat_s(process, 22)
+
+
+def observe_cpu_s(process: ProcessId) -> float:
+    """Return the seconds of processor that `process` has used, to the hundredth."""
+    return _stat_s(process, 14) + _stat_s(process, 15)
+
+
+def _stat_s(process: ProcessId, field: int) -> float:
+    """Return a time among the fields of /proc/PID/stat, which proc(5) counts from 1."""
+    text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    # The name before the third field is in parentheses and may hold anything.
+    return int(text.rpartition(")")[2].split()[field - 3]) / os.sysconf("SC_CLK_TCK")
 
 
 def observe_memory(process: ProcessId) -> Memory:

@@ -130,6 +130,13 @@ class Cluster:
         self.kubectl("patch", "daemonset", "cilium", *in_system, "--patch", patch)
         self.kubectl("wait", "--for=delete", "pod", "--selector=k8s-app=cilium", *in_system)
 
+    def withdraw_operator(self) -> None:
+        """Have the lab stop its operator, which deletes what is of no pod and no node."""
+        in_system = ("--namespace=kube-system",)
+        self.kubectl("scale", "deployment", "cilium-operator", *in_system, "--replicas=0")
+        selector = "--selector=name=cilium-operator"
+        self.kubectl("wait", "--for=delete", "pod", selector, *in_system)
+
     def order(self, *, container_prefix: str, pods: int, parallel: int) -> Order:
         """Return calls of the plugin as the kubelet of the first node makes them."""
         path = "/etc/cni/net.d/05-cilium.conflist"

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 class Options:
     """Settings of a run.
 
-    `rounds` is how many samples each candidate gives, `seconds` how long a sample of traffic lasts.
+    `rounds` is how many samples each candidate gives, `seconds` how long a sample of traffic lasts,
+    `pods` how many pods of other nodes a cluster has where that is the question.
     Without `ciliate` only baseline and reference are measured: the harness's own test, and of use
     on a machine where the lab cannot run.
     """
 
     rounds: int
     seconds: int
+    pods: int
     ciliate: bool
 
     def show(self, step: str) -> None:

@@ -123,6 +123,12 @@ def _idle_share() -> float:
     return idle
 
 
+def busy_s() -> float:
+    """Return the seconds that all processors have worked since boot, for whomever."""
+    ticks = _processor_times()
+    return (sum(ticks) - sum(ticks[3:5])) / os.sysconf("SC_CLK_TCK")  # idle, iowait
+
+
 def _processor_times() -> list[int]:
     """Return what all processors did since boot, in ticks: user, nice, system, idle, …."""
     with open("/proc/stat", encoding="ascii") as file:
