@@ -6,9 +6,6 @@ as on a real node (`alone`). It is ready when it takes CNI requests. Then the cl
 of a further node, of which this agent only hears: what it keeps of each.
 """
 
-import asyncio
-import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,10 +13,11 @@ from typing import Final
 import msgspec
 from benchmarks.agent_process import Start, forked_start, observe_memory, own_start
 from benchmarks.cluster import Cluster, Node, cluster
-from benchmarks.machine import run
+from benchmarks.ipcache_map import await_entries, open_ipcache
 from benchmarks.options import Options
 from benchmarks.pairing import Better, Budget, Candidate, Measurement, Metric, interleave
 from benchmarks.report import Answer
+from benchmarks.simulated_pods import create_all
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, AddressPair, CiliumEndpoint
 from ciliate.api.cilium_node import (
@@ -30,8 +28,6 @@ from ciliate.api.cilium_node import (
     NodeIPAM,
 )
 from ciliate.api.metadata import ObjectMeta
-from ciliate.errors import CiliateError
-from ciliate.kube.client import ApiClient
 
 QUESTION: Final = "what does an agent cost, on a node with 20 pods?"
 
@@ -40,13 +36,6 @@ _PODS: Final = 20
 #: Further pods of the cluster: a step's, and how many steps; one step before does not count.
 _STEP_PODS: Final = 1000
 _STEPS: Final = 9
-
-#: Writes to the API server under way at once.
-_WRITERS: Final = 16
-
-#: Longest wait for an agent to enter a step's pods into its map, in seconds; and between looks.
-_LEARN_TIMEOUT_S: Final = 60.0
-_LOOK_EVERY_S: Final = 0.5
 
 #: The node of the further pods. They are of its pod CIDR: others would each cost a route as well.
 _FURTHER_NODE_IP: Final = "192.168.10.150"
@@ -57,17 +46,6 @@ _FURTHER_NODE: Final = CiliumNode(
         ipam=NodeIPAM(pod_cidrs=("10.245.0.0/16",)),
     ),
 )
-
-_IPCACHE: Final = "/sys/fs/bpf/tc/globals/ipcache"
-
-
-class PodsUnknownError(CiliateError):
-    """The agent's map does not show what the cluster has."""
-
-    def __init__(self, *, known: int, wanted: int) -> None:
-        super().__init__(
-            f"{_IPCACHE} has {known} of {wanted} entries after {_LEARN_TIMEOUT_S:g} s"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,65 +89,29 @@ def _endpoint_of(template: CiliumEndpoint, number: int) -> CiliumEndpoint:
     )
 
 
-async def _publish_node(lab: Cluster) -> None:
-    """Create the node of the further pods in the API, as its agent would."""
-    async with ApiClient.from_kubeconfig(lab.directory / "kubeconfig") as client:
-        await client.create(CILIUM_NODES, _FURTHER_NODE)
-
-
-async def _publish(lab: Cluster, endpoints: list[CiliumEndpoint]) -> None:
-    """Create `endpoints` in the API, as their nodes' agents would."""
-    waiting = iter(endpoints)
-    async with ApiClient.from_kubeconfig(lab.directory / "kubeconfig") as client:
-
-        async def write() -> None:
-            for endpoint in waiting:
-                await client.create(CILIUM_ENDPOINTS, endpoint)
-
-        async with asyncio.TaskGroup() as tasks:
-            for _writer in range(_WRITERS):
-                tasks.create_task(write())
-
-
-def _known(node: Node) -> int:
-    """Return how many prefixes the datapath of `node` knows the owners of."""
-    dump = run([*node.inside(), "bpftool", "--json", "map", "dump", "pinned", _IPCACHE])
-    return len(json.loads(dump))
-
-
-def _await_known(node: Node, wanted: int) -> None:
-    """Wait until the datapath of `node` knows `wanted` prefixes.
-
-    Raises:
-        PodsUnknownError: It does not get to know them in time.
-    """
-    deadline = time.monotonic() + _LEARN_TIMEOUT_S
-    while (known := _known(node)) < wanted:
-        if time.monotonic() > deadline:
-            raise PodsUnknownError(known=known, wanted=wanted)
-        time.sleep(_LOOK_EVERY_S)
-
-
-def _grow(lab: Cluster, node: Node, start: Start, options: Options) -> tuple[float, ...]:
+def _grow(lab: Cluster, start: Start, options: Options) -> tuple[float, ...]:
     """Add pods to the cluster, step by step; return the KiB per pod so far after each step.
 
     So far, and not of the step alone: tables grow by doubling, and a step shows that or nothing.
     """
     text = lab.kubectl("get", "ciliumendpoint", "pod-0", "--output=json")
     template = msgspec.json.decode(text, type=CiliumEndpoint)
-    asyncio.run(_publish_node(lab))
-    known = _known(node)
+    kubeconfig = lab.directory / "kubeconfig"
+    create_all(kubeconfig, CILIUM_NODES, [_FURTHER_NODE])
     first_kib, averages = 0, []
-    for step in range(_STEPS + 1):
-        options.show(f"agent_cost: {(step + 1) * _STEP_PODS} further pods")
-        numbers = range(step * _STEP_PODS, (step + 1) * _STEP_PODS)
-        asyncio.run(_publish(lab, [_endpoint_of(template, number) for number in numbers]))
-        _await_known(node, known + numbers.stop)
-        rss_kib = observe_memory(start.process).rss_kib
-        if step == 0:
-            first_kib = rss_kib
-        else:
-            averages.append((rss_kib - first_kib) / (step * _STEP_PODS))
+    with open_ipcache(start.process) as ipcache:
+        known = ipcache.count()
+        for step in range(_STEPS + 1):
+            options.show(f"agent_cost: {(step + 1) * _STEP_PODS} further pods")
+            numbers = range(step * _STEP_PODS, (step + 1) * _STEP_PODS)
+            pods = [_endpoint_of(template, number) for number in numbers]
+            create_all(kubeconfig, CILIUM_ENDPOINTS, pods)
+            await_entries(ipcache, known + numbers.stop)
+            rss_kib = observe_memory(start.process).rss_kib
+            if step == 0:
+                first_kib = rss_kib
+            else:
+                averages.append((rss_kib - first_kib) / (step * _STEP_PODS))
     return tuple(averages)
 
 
@@ -205,7 +147,7 @@ def measure(options: Options) -> Answer:
         candidate = Candidate("alone", lambda: _start_alone(lab, node))
         alone = interleave([candidate], rounds=options.rounds)["alone"]
         with own_start(lab, node) as start:
-            further_kib = _grow(lab, node, start, options)
+            further_kib = _grow(lab, start, options)
     notes = (
         "forked: from the lab's warm interpreter; alone: with interpreter and imports of its own",
         f"per further pod: RSS over up to {_STEP_PODS * _STEPS} pods, the average so far",
