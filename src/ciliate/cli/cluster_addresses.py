@@ -17,9 +17,9 @@ from ciliate.config.keys import KEYS
 from ciliate.errors import SettingError
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange, parsed
 from ciliate.ipam.carving import Cidr
+from ciliate.ipam.operator.settings import CLUSTER_POOL, PoolRanges, read_ranges
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, NotFoundError
-from ciliate.operator.ipam.settings import CLUSTER_POOL, PoolRanges, read_ranges
 
 T = TypeVar("T", bound=KubeObject)
 

@@ -17,7 +17,7 @@ from ciliate.api.cilium_identity import CiliumIdentity
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
 from ciliate.api.resource import ObjectKey
-from ciliate.operator.model import EndpointPresence, PodPresence
+from ciliate.cluster.views import EndpointPresence, PodPresence
 
 #: Marks an identity for deletion; its value is the time, RFC 3339. Agents that use the identity
 #: remove it.

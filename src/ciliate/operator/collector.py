@@ -18,6 +18,8 @@ from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NODES
 from ciliate.api.metadata import KubeObject, format_micro_time
 from ciliate.api.resource import Resource
+from ciliate.cluster.tables import Tables
+from ciliate.cluster.views import ENDPOINT_PRESENCES, POD_PRESENCES, EndpointPresence
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, KubeError, NotFoundError
 from ciliate.operator.collection import (
@@ -27,9 +29,7 @@ from ciliate.operator.collection import (
     NodeLedger,
     endpoints_without_pod,
 )
-from ciliate.operator.model import ENDPOINT_PRESENCES, POD_PRESENCES, EndpointPresence
 from ciliate.operator.settings import CollectionSettings
-from ciliate.operator.tables import Tables
 
 T = TypeVar("T", bound=KubeObject)
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ciliate.cluster.tables import Tables
 from ciliate.errors import CiliateError
 from ciliate.kube.election import LeaderElector
 from ciliate.metrics.family import Source
-from ciliate.operator.tables import Tables
 
 if TYPE_CHECKING:
     from aiohttp import web

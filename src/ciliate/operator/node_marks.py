@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from ciliate.api.core import NODES, Node
+from ciliate.cluster.tables import Tables
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.options import PatchKind
@@ -16,7 +17,6 @@ from ciliate.operator.readiness import (
     up_patch,
 )
 from ciliate.operator.settings import ReadinessSettings
-from ciliate.operator.tables import Tables
 from ciliate.reconcile.target import Failures, one_by_one
 
 

@@ -17,8 +17,12 @@ from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.api.definitions import Definition, custom_resource_definitions
+from ciliate.cluster.tables import Tables
 from ciliate.config.keys import review
 from ciliate.errors import SettingError
+from ciliate.ipam.operator.cidr_writer import CidrWriter
+from ciliate.ipam.operator.ranges import ConfigSource, NodeRanges
+from ciliate.ipam.operator.stale_errors import clear_errors
 from ciliate.kube.client import ApiClient
 from ciliate.kube.election import LeaderElector
 from ciliate.kube.errors import (
@@ -31,13 +35,9 @@ from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
-from ciliate.operator.ipam.cidr_writer import CidrWriter
-from ciliate.operator.ipam.ranges import ConfigSource, NodeRanges
-from ciliate.operator.ipam.stale_errors import clear_errors
 from ciliate.operator.metrics import operator_families
 from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
-from ciliate.operator.tables import Tables
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.reconciler import Reconciler
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ciliate.api.core import Node, Taint
 from ciliate.api.metadata import format_time
-from ciliate.operator.model import AgentPod
+from ciliate.cluster.views import AgentPod
 from ciliate.operator.settings import ReadinessSettings
 
 _CONDITION: Final = "NetworkUnavailable"

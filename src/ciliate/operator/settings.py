@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ciliate.config import values
 from ciliate.config.key import Key, Scope
 from ciliate.config.keys import KEYS
-from ciliate.operator.ipam.settings import IPAMSettings, parse_ipam_settings
+from ciliate.ipam.operator.settings import IPAMSettings, parse_ipam_settings
 
 
 @dataclass(frozen=True, slots=True)

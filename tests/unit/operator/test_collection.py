@@ -6,6 +6,7 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
 from ciliate.api.metadata import ObjectMeta, OwnerReference
 from ciliate.api.resource import ObjectKey
+from ciliate.cluster.views import EndpointPresence, PodPhase, PodPresence
 from ciliate.operator.collection import (
     MARK,
     IdentityLedger,
@@ -13,7 +14,6 @@ from ciliate.operator.collection import (
     NodeLedger,
     endpoints_without_pod,
 )
-from ciliate.operator.model import EndpointPresence, PodPhase, PodPresence
 
 TIMEOUT_S = 1800.0
 

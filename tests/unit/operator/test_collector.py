@@ -18,13 +18,13 @@ from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NODES, PODS, Container, Node, Pod, PodSpec
 from ciliate.api.metadata import KubeObject, ObjectMeta
+from ciliate.cluster.tables import Tables
 from ciliate.kube.client import ApiClient
 from ciliate.kube.document import key_of
 from ciliate.kube.informer import Informer
 from ciliate.operator.collection import MARK
 from ciliate.operator.collector import Collector
 from ciliate.operator.settings import CollectionSettings
-from ciliate.operator.tables import Tables
 
 SETTINGS = CollectionSettings(
     endpoints_every_s=300, nodes_every_s=300, identities_every_s=900, identity_timeout_s=1800

@@ -12,9 +12,9 @@ from tests.unit.kube.embedded_server import EmbeddedServer
 from tests.unit.operator.cluster import add_node, configure, operator
 
 from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.ipam.operator.families import pool_families
+from ciliate.ipam.operator.settings import CLUSTER_POOL
 from ciliate.kube.client import ApiClient
-from ciliate.operator.ipam.families import pool_families
-from ciliate.operator.ipam.settings import CLUSTER_POOL
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 Series = dict[Key, float]

@@ -7,7 +7,7 @@ import pytest
 
 from ciliate.api.core import Node, NodeSpec, NodeStatus, Taint
 from ciliate.api.metadata import Condition, ObjectMeta
-from ciliate.operator.model import AgentPlace, AgentPod, AgentStatus
+from ciliate.cluster.views import AgentPlace, AgentPod, AgentStatus
 from ciliate.operator.readiness import (
     AgentState,
     NodeMarks,

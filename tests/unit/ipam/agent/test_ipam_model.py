@@ -33,11 +33,11 @@ from ciliate.ipam.agent.pod_cidrs import CIDRFile, PodCIDRs
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
+from ciliate.ipam.operator.node_cidrs import fill_pod_cidrs
+from ciliate.ipam.operator.settings import CLUSTER_POOL
 from ciliate.net.address import IPAddress, host_network, ip_address
 from ciliate.node.cluster import Cluster
 from ciliate.node.own_node import OwnNode
-from ciliate.operator.ipam.node_cidrs import fill_pod_cidrs
-from ciliate.operator.ipam.settings import CLUSTER_POOL
 
 NODES = ("n0", "n1", "n2")
 _RANGES = ("10.0.0.0/28", "10.0.1.0/29", "10.0.2.0/30")  # Blocks of two usable addresses each.

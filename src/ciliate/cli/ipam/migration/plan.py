@@ -19,8 +19,8 @@ from ciliate.cli.ipam.migration.model import (
 from ciliate.cli.ipam.migration.problems import find_problems, refused_settings
 from ciliate.errors import CiliateError
 from ciliate.ipam.carving import Cidr
+from ciliate.ipam.operator.settings import read_ranges
 from ciliate.net.address import IPAddress, ip_address
-from ciliate.operator.ipam.settings import read_ranges
 
 
 def plan_migration(state: ClusterState, target: str, changes: Mapping[str, str | None]) -> Plan:

@@ -14,8 +14,8 @@ from ciliate.cli.ipam.migration.model import ClusterState, NodeState, Problem
 from ciliate.config.settings import parse_agent_settings
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.carving import Cidr
+from ciliate.ipam.operator.settings import parse_ipam_settings, read_ranges
 from ciliate.net.address import IPAddress, ip_address
-from ciliate.operator.ipam.settings import parse_ipam_settings, read_ranges
 
 
 def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Problem, ...]:

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.kube.conftest import FakeApi, eventually
 
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.service_range import ServiceRange
 from ciliate.kube.client import ApiClient
 from ciliate.kube.credentials import Credentials
 from ciliate.kube.transport import Limits
-from ciliate.operator.ipam.service_range import ServiceRange
 
 PATH = "/apis/networking.k8s.io/v1/servicecidrs"
 

@@ -15,10 +15,10 @@ from ciliate.api.core import CONFIG_MAPS, ConfigMap, ObjectReference
 from ciliate.errors import SettingError
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.problem_events import Complaints
+from ciliate.ipam.operator.settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
-from ciliate.operator.ipam.complaints import Complaints
-from ciliate.operator.ipam.settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
 
 _REASON: Final = "PoolListRefused"
 

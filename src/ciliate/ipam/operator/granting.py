@@ -15,12 +15,12 @@ from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import ObjectReference
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.cidr_writer import CidrWriter, Outcome
+from ciliate.ipam.operator.node_cidrs import Decision, stray_error
+from ciliate.ipam.operator.node_queue import NodeQueue
 from ciliate.kube.errors import KubeError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
-from ciliate.operator.ipam.cidr_writer import CidrWriter, Outcome
-from ciliate.operator.ipam.node_cidrs import Decision, stray_error
-from ciliate.operator.ipam.node_queue import NodeQueue
 
 #: Nodes served at once: writes under way to the API server.
 WORKERS: Final = 16

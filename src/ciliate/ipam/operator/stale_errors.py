@@ -7,10 +7,10 @@ import asyncio
 import logging
 
 from ciliate.api.cilium_node import CiliumNode
+from ciliate.ipam.operator.cidr_writer import CidrWriter
+from ciliate.ipam.operator.node_cidrs import Decision
 from ciliate.kube.errors import KubeError
 from ciliate.kube.informer import Informer
-from ciliate.operator.ipam.cidr_writer import CidrWriter
-from ciliate.operator.ipam.node_cidrs import Decision
 from ciliate.reconcile.backoff import Backoff
 
 _log = logging.getLogger(__name__)

@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ciliate.api.cilium_node import CiliumNode
+from ciliate.cluster.tables import Tables
+from ciliate.cluster.views import UnreadableNode
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.cidr_writer import CidrWriter
+from ciliate.ipam.operator.families import node_families, pool_families, problem_family
+from ciliate.ipam.operator.granting import Granting
+from ciliate.ipam.operator.node_cidrs import Decision, fill_pod_cidrs, satisfy_demand
+from ciliate.ipam.operator.pool_lists import PoolLists
+from ciliate.ipam.operator.pool_objects import PoolObjects
+from ciliate.ipam.operator.pool_trends import PoolTrends
+from ciliate.ipam.operator.problem_events import Complaints
+from ciliate.ipam.operator.report import ipam_report, pool_reports
+from ciliate.ipam.operator.service_range import ServiceRange
+from ciliate.ipam.operator.settings import IPAMSettings
+from ciliate.ipam.operator.usage import Usage
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
-from ciliate.operator.ipam.cidr_writer import CidrWriter
-from ciliate.operator.ipam.complaints import Complaints
-from ciliate.operator.ipam.families import node_families, pool_families, problem_family
-from ciliate.operator.ipam.granting import Granting
-from ciliate.operator.ipam.node_cidrs import Decision, fill_pod_cidrs, satisfy_demand
-from ciliate.operator.ipam.pool_lists import PoolLists
-from ciliate.operator.ipam.pool_objects import PoolObjects
-from ciliate.operator.ipam.pool_trends import PoolTrends
-from ciliate.operator.ipam.report import ipam_report, pool_reports
-from ciliate.operator.ipam.service_range import ServiceRange
-from ciliate.operator.ipam.settings import IPAMSettings
-from ciliate.operator.ipam.usage import Usage
-from ciliate.operator.model import UnreadableNode
-from ciliate.operator.tables import Tables
 
 #: Pools are looked at, and their use is noted for the trend, so often at least, in seconds.
 _LOOK_S: Final = 10.0

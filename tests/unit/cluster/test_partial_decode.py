@@ -15,9 +15,9 @@ from tests.unit.operator.cluster import (
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES, AllocatedPool
+from ciliate.cluster.partial_decode import salvage_endpoint, salvage_node
+from ciliate.cluster.views import UnreadableNode, bare_cilium_node
 from ciliate.kube.client import ApiClient
-from ciliate.operator.model import UnreadableNode, bare_cilium_node
-from ciliate.operator.salvage import salvage_endpoint, salvage_node
 
 CONFIG = {
     "ipam": "cluster-pool",

@@ -23,7 +23,7 @@ from ciliate.api.cilium_node import (
     OperatorStatus,
 )
 from ciliate.api.metadata import PartialObject
-from ciliate.operator.model import (
+from ciliate.cluster.views import (
     EndpointPresence,
     EndpointUse,
     IdentityNumber,

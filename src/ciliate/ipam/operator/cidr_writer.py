@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.metadata import PartialObject
+from ciliate.ipam.operator.node_cidrs import Decision
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError, UnavailableError
-from ciliate.operator.ipam.node_cidrs import Decision
 
 #: A write without an answer for so long is given up. Shorter than the time between the moment at
 #: which a leader that cannot renew stops and that at which another may begin (kube/election.py:

@@ -10,9 +10,9 @@ from typing import Final
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
+from ciliate.cluster.tables import Tables
+from ciliate.cluster.views import EndpointPresence
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.operator.model import EndpointPresence
-from ciliate.operator.tables import Tables
 
 #: A node's own addresses: no pod may have them, and endpoints name their node by them.
 _OWN = {"InternalIP", "ExternalIP"}

@@ -6,9 +6,8 @@ from typing import Any, Final
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NODES, Node
-from ciliate.kube.client import ApiClient
-from ciliate.kube.informer import Informer
-from ciliate.operator.model import (
+from ciliate.cluster.partial_decode import salvage_endpoint, salvage_node
+from ciliate.cluster.views import (
     AGENT_PODS,
     ENDPOINT_PRESENCES,
     POD_PRESENCES,
@@ -20,7 +19,8 @@ from ciliate.operator.model import (
     bare_node,
     bare_pod,
 )
-from ciliate.operator.salvage import salvage_endpoint, salvage_node
+from ciliate.kube.client import ApiClient
+from ciliate.kube.informer import Informer
 
 #: What cannot be read claims its CIDRs and addresses all the same.
 _NODES: Final = CILIUM_NODES.narrowed(CiliumNode, salvage=salvage_node)

@@ -14,7 +14,7 @@ from ciliate.api.cilium_node import (
 from ciliate.api.metadata import ObjectMeta
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.operator.ipam.node_cidrs import (
+from ciliate.ipam.operator.node_cidrs import (
     BLOCKS_AT_ONCE_MAX,
     BLOCKS_PER_NODE_MAX,
     Decision,
@@ -22,7 +22,7 @@ from ciliate.operator.ipam.node_cidrs import (
     satisfy_demand,
     usable_addresses,
 )
-from ciliate.operator.ipam.settings import CLUSTER_POOL
+from ciliate.ipam.operator.settings import CLUSTER_POOL
 
 
 def node(

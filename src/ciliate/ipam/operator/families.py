@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ciliate.ipam.cluster import Claim, ClusterAllocator
+from ciliate.ipam.operator.granting import Granting
 from ciliate.metrics.family import Family, FamilyKind, Sample
-from ciliate.operator.ipam.granting import Granting
 
 _PREFIX: Final = "ciliate_operator_ipam"
 _POOL: Final = ("pool", "family")

@@ -14,13 +14,13 @@ from msgspec import Struct, field
 
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
+from ciliate.cluster.views import bare_meta
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, KubeError, NotFoundError, UnavailableError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import ip_address
-from ciliate.operator.model import bare_meta
 from ciliate.reconcile.backoff import Backoff
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from ciliate.api.cilium_node import AllocatedPool, CiliumNode
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
+from ciliate.ipam.operator.settings import CLUSTER_POOL
 from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
-from ciliate.operator.ipam.settings import CLUSTER_POOL
 
 #: Blocks that one decision adds for a node and pool; the rest comes with the next one.
 BLOCKS_AT_ONCE_MAX: Final = 64

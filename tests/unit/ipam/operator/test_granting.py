@@ -11,13 +11,13 @@ from tests.unit.operator.cluster import add_node
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.cidr_writer import CidrWriter
+from ciliate.ipam.operator.granting import Granting
+from ciliate.ipam.operator.node_cidrs import Decision
 from ciliate.ipam.pool_errors import PoolExhaustedError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
-from ciliate.operator.ipam.cidr_writer import CidrWriter
-from ciliate.operator.ipam.granting import Granting
-from ciliate.operator.ipam.node_cidrs import Decision
 
 FULL = ("default", 4)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
+from ciliate.ipam.operator.granting import Granting
+from ciliate.ipam.operator.pool_trends import Series
 from ciliate.ipam.pools import PoolFamily
 from ciliate.ipam.trend import Trend
-from ciliate.operator.ipam.granting import Granting
-from ciliate.operator.ipam.pool_trends import Series
 
 
 def ipam_report(

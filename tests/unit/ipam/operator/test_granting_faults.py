@@ -28,11 +28,11 @@ from tests.unit.operator.test_process import health
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.coordination import LEASES
+from ciliate.cluster.tables import Tables
+from ciliate.ipam.operator.ranges import ConfigSource, NodeRanges
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import UnavailableError
-from ciliate.operator.ipam.ranges import ConfigSource, NodeRanges
 from ciliate.operator.settings import parse_operator_settings
-from ciliate.operator.tables import Tables
 
 CONFIG = {
     "ipam": "cluster-pool",

@@ -22,12 +22,12 @@ from ciliate.api.pod_ip_pool import (
 from ciliate.config.pool_words import PoolWords
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.node_cidrs import usable_addresses
+from ciliate.ipam.operator.problem_events import Complaints
 from ciliate.ipam.pool_errors import PoolRangeError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, KubeError, UnavailableError
 from ciliate.kube.informer import Informer
-from ciliate.operator.ipam.complaints import Complaints
-from ciliate.operator.ipam.node_cidrs import usable_addresses
 from ciliate.reconcile.backoff import Backoff
 
 #: Nodes that an Event names; of the others it tells how many they are.

@@ -3,7 +3,7 @@
 import pytest
 
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.operator.ipam.pool_trends import PoolTrends
+from ciliate.ipam.operator.pool_trends import PoolTrends
 
 SERIES = ("default", 4)
 

@@ -1,6 +1,6 @@
 import asyncio
 
-from ciliate.operator.ipam.node_queue import NodeQueue
+from ciliate.ipam.operator.node_queue import NodeQueue
 
 
 async def test_a_name_put_twice_comes_once() -> None:
