@@ -36,8 +36,8 @@ from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
 from ciliate.operator.health import Health, HealthServer
 from ciliate.operator.metrics import operator_families
-from ciliate.operator.node_marks import NodeMarksTarget
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
+from ciliate.readiness.target import NodeMarksTarget
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.reconciler import Reconciler
 

@@ -7,6 +7,7 @@ from ciliate.config import values
 from ciliate.config.key import Key, Scope
 from ciliate.config.keys import KEYS
 from ciliate.ipam.operator.settings import IPAMSettings, parse_ipam_settings
+from ciliate.readiness.settings import ReadinessSettings, parse_readiness_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,6 @@ class CollectionSettings:
     nodes_every_s: float
     identities_every_s: float
     identity_timeout_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReadinessSettings:
-    """What a node is marked with when its agent is, or is not, ready."""
-
-    taint_key: str
-    set_taint: bool
-    remove_taint: bool
-    set_condition: bool
-
-    @property
-    def any(self) -> bool:
-        """Whether nodes are marked at all."""
-        return self.set_taint or self.remove_taint or self.set_condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +60,6 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
     def seconds(name: str) -> float:
         return values.read_duration_s(effective[name])
 
-    def flag(name: str) -> bool:
-        return values.read_bool(effective[name])
-
     return OperatorSettings(
         collection=CollectionSettings(
             endpoints_every_s=seconds("cilium-endpoint-gc-interval"),
@@ -84,12 +67,7 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
             identities_every_s=seconds("identity-gc-interval"),
             identity_timeout_s=seconds("identity-heartbeat-timeout"),
         ),
-        readiness=ReadinessSettings(
-            taint_key=effective["agent-not-ready-taint-key"],
-            set_taint=flag("set-cilium-node-taints"),
-            remove_taint=flag("remove-cilium-node-taints"),
-            set_condition=flag("set-cilium-is-up-condition"),
-        ),
+        readiness=parse_readiness_settings(effective),
         ipam=ipam,
         debug=values.read_bool(config.get("debug", "")),
         effective=effective,

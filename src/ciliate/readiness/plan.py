@@ -14,7 +14,7 @@ from typing import Any, Final
 from ciliate.api.core import Node, Taint
 from ciliate.api.metadata import format_time
 from ciliate.cluster.views import AgentPod
-from ciliate.operator.settings import ReadinessSettings
+from ciliate.readiness.settings import ReadinessSettings
 
 _CONDITION: Final = "NetworkUnavailable"
 _REASON: Final = "CiliumIsUp"

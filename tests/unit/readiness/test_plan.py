@@ -8,7 +8,7 @@ import pytest
 from ciliate.api.core import Node, NodeSpec, NodeStatus, Taint
 from ciliate.api.metadata import Condition, ObjectMeta
 from ciliate.cluster.views import AgentPlace, AgentPod, AgentStatus
-from ciliate.operator.readiness import (
+from ciliate.readiness.plan import (
     AgentState,
     NodeMarks,
     agent_states,
@@ -17,7 +17,7 @@ from ciliate.operator.readiness import (
     taint_patch,
     up_patch,
 )
-from ciliate.operator.settings import ReadinessSettings
+from ciliate.readiness.settings import ReadinessSettings
 
 KEY = "node.cilium.io/agent-not-ready"
 OURS = Taint(key=KEY, effect="NoSchedule")

@@ -8,7 +8,7 @@ from ciliate.cluster.tables import Tables
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.options import PatchKind
-from ciliate.operator.readiness import (
+from ciliate.readiness.plan import (
     NodeMarks,
     agent_states,
     desired_marks,
@@ -18,6 +18,7 @@ from ciliate.operator.readiness import (
 )
 from ciliate.operator.settings import ReadinessSettings
 from ciliate.reconcile.target import Failures, one_by_one
+from ciliate.readiness.settings import ReadinessSettings
 
 
 class NodeMarksTarget:
