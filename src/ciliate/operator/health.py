@@ -2,24 +2,24 @@
 
 `GET /healthz` answers 200 while the process works, leader or not; `GET /readyz` answers 503 until
 the definitions are installed and the operator either waits for the lease or leads with complete
-tables. Both bodies are the same JSON. `GET /ipam` answers what a leader knows of pools and nodes'
-CIDRs, 404 from one that gives none; `GET /metrics` the same as Prometheus reads it.
+tables. Both bodies are the same JSON. What features of a leader answer is under
+paths of their own, 404 from one that has nothing to say; `GET /metrics` is for Prometheus.
 """
 
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ciliate.cluster.feature import Feature
 from ciliate.cluster.tables import Tables
 from ciliate.errors import CiliateError
 from ciliate.kube.election import LeaderElector
-from ciliate.metrics.family import Source
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -45,8 +45,7 @@ class Health:
     phase: str = "starting"
     elector: LeaderElector | None = None
     tables: Tables | None = None
-    ipam: Callable[[], dict[str, Any]] | None = None  # Of a leader that gives CIDRs to nodes.
-    ipam_families: Source | None = None  # The same as metrics.
+    features: Sequence[Feature] = ()  # Of a leader with complete tables.
 
     @property
     def ready(self) -> bool:
@@ -79,11 +78,17 @@ class Health:
 
 
 class HealthServer:
-    """Serves a `Health` between `start` and `stop`."""
+    """Serves a `Health` between `start` and `stop`.
 
-    def __init__(self, health: Health, metrics: "Metrics", path: Path) -> None:
+    `paths` are those of features, each with what is said there while none has an answer.
+    """
+
+    def __init__(
+        self, health: Health, metrics: "Metrics", path: Path, *, paths: Mapping[str, str]
+    ) -> None:
         self._health = health
         self._metrics = metrics
+        self._paths = paths
         self._path = path
         self._runner: web.AppRunner | None = None
 
@@ -99,7 +104,8 @@ class HealthServer:
         application = web.Application()
         application.router.add_get("/healthz", self._answer_health)
         application.router.add_get("/readyz", self._answer_ready)
-        application.router.add_get("/ipam", self._answer_ipam)
+        for path in self._paths:
+            application.router.add_get(path, self._answer_feature)
         application.router.add_get("/metrics", self._metrics.text)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
@@ -117,13 +123,15 @@ class HealthServer:
     async def _answer_ready(self, _request: "web.Request") -> "web.Response":
         return _json(self._health.document(), status=200 if self._health.ready else 503)
 
-    async def _answer_ipam(self, _request: "web.Request") -> "web.Response":
-        if self._health.ipam is None:
-            return _json({"state": "this operator gives no CIDRs to nodes"}, status=404)
-        return _json(self._health.ipam(), status=200)
+    async def _answer_feature(self, request: "web.Request") -> "web.Response":
+        for feature in self._health.features:
+            answer = feature.answers().get(request.path)
+            if answer is not None:
+                return _json(answer(), status=200)
+        return _json({"state": self._paths[request.path]}, status=404)
 
 
-def _json(document: dict[str, Any], *, status: int) -> "web.Response":
+def _json(document: object, *, status: int) -> "web.Response":
     from aiohttp import web  # noqa: PLC0415 - loaded already, by `start`
 
     body = msgspec.json.encode(document)

@@ -1,7 +1,7 @@
-"""What the operator measures: whether it leads, and of a leader what it knows of addresses.
+"""What the operator measures: whether it leads, and of a leader what its features say.
 
-A standby has no tables, and so only says that it is one: pools are shown by one operator, never
-by two.
+A standby has no tables, and so only says that it is one: what features know of the cluster is
+shown by one operator, never by two.
 """
 
 from ciliate.metrics.family import Family
@@ -17,6 +17,6 @@ def operator_families(health: Health) -> tuple[Family, ...]:
         (),
         [((), float(leads))],
     )
-    if not leads or health.ipam_families is None:
+    if not leads:
         return (leading,)
-    return (leading, *health.ipam_families())
+    return (leading, *(family for each in health.features for family in each.families()))

@@ -1,4 +1,4 @@
-"""The operator's life: settings, definitions, lease, tables, tasks. Wires, decides nothing.
+"""The operator's life: settings, definitions, lease, tables, features. Decides nothing.
 
 Order matters. Definitions come before the lease, since a standby must be able to watch the kinds
 the moment it takes over. Tables are complete before anything is concluded from them. On a signal
@@ -13,16 +13,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.api.definitions import Definition, custom_resource_definitions
+from ciliate.cluster.context import ConfigSource, Context
 from ciliate.cluster.tables import Tables
 from ciliate.config.keys import review
 from ciliate.errors import SettingError
-from ciliate.ipam.operator.cidr_writer import CidrWriter
-from ciliate.ipam.operator.ranges import ConfigSource, NodeRanges
-from ciliate.ipam.operator.stale_errors import clear_errors
 from ciliate.kube.client import ApiClient
 from ciliate.kube.election import LeaderElector
 from ciliate.kube.errors import (
@@ -32,16 +29,12 @@ from ciliate.kube.errors import (
     UnavailableError,
 )
 from ciliate.metrics.server import Metrics, MetricsServer
-from ciliate.operator.collector import Collector
 from ciliate.operator.definitions import install
+from ciliate.operator.features import FEATURES, compose
 from ciliate.operator.health import Health, HealthServer
 from ciliate.operator.metrics import operator_families
 from ciliate.operator.settings import OperatorSettings, parse_operator_settings
-from ciliate.readiness.target import NodeMarksTarget
 from ciliate.reconcile.backoff import Backoff
-from ciliate.reconcile.reconciler import Reconciler
-
-_MARKS_RESYNC_S: Final = 15.0
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +62,8 @@ async def run_operator(invocation: Invocation) -> None:
     identity = f"{os.uname().nodename}-{secrets.token_hex(5)}"
     health = Health(identity)
     metrics = Metrics(lambda: operator_families(health), process="cilium_operator")
-    server = HealthServer(health, metrics, invocation.health_socket)
+    paths = {path: text for feature in FEATURES for path, text in feature.paths.items()}
+    server = HealthServer(health, metrics, invocation.health_socket, paths=paths)
     await server.start()
     try:
         async with ApiClient.detect(invocation.kubeconfig, user_agent="cilium-operator") as client:
@@ -145,31 +139,20 @@ async def _lead(
     # Anew: a standby may have started long before they were changed.
     settings = await _prepare(client, invocation, ())
     tables = Tables(client, namespace=invocation.namespace, agent_labels=invocation.agent_labels)
-    collector = Collector(client, tables, settings.collection, may_act=lambda: elector.is_leader)
-    target = NodeMarksTarget(client, tables, settings.readiness, may_act=lambda: elector.is_leader)
-    # Cheap, since the tables are in memory: catches a wake that came while a watch was interrupted.
-    marks = Reconciler(target, target.desired, resync_s=_MARKS_RESYNC_S)
-    tables.nodes.add_listener(lambda _old, _new: marks.wake())
-    tables.agents.add_listener(lambda _old, _new: marks.wake())
+    source = ConfigSource(invocation.namespace, invocation.config_map, invocation.flags)
+    context = Context(client, tables, source, may_act=lambda: elector.is_leader)
+    features = compose(context, settings)
     health.tables = tables
     async with asyncio.TaskGroup() as tasks:
         tables.run(tasks)
         await tables.synced()
         health.phase = "leading"
         _log.info("leading: every table is complete")
-        collector.run(tasks)
-        if settings.ipam.grants:
-            ranges = NodeRanges(
-                client,
-                tables,
-                settings.ipam,
-                ConfigSource(invocation.namespace, invocation.config_map, invocation.flags),
-                may_act=lambda: elector.is_leader,
-            )
-            health.ipam, health.ipam_families = ranges.report, ranges.families
-            tasks.create_task(ranges.run(tasks), name="node ranges")
-        else:
-            writer = CidrWriter(client, may_act=lambda: elector.is_leader)
-            tasks.create_task(clear_errors(tables.cilium_nodes, writer), name="stale errors")
-        if settings.readiness.any:
-            tasks.create_task(marks.run(), name="node marks")
+        health.features = features
+        for feature in features:
+            for reconciler in feature.reconcilers():
+                tasks.create_task(
+                    reconciler.run(), name=f"{feature.name}: {reconciler.status.name}"
+                )
+            for task in feature.tasks():
+                tasks.create_task(task(), name=feature.name)

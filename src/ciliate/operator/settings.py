@@ -6,31 +6,26 @@ from dataclasses import dataclass
 from ciliate.config import values
 from ciliate.config.key import Key, Scope
 from ciliate.config.keys import KEYS
-from ciliate.ipam.operator.settings import IPAMSettings, parse_ipam_settings
+from ciliate.endpoint.operator.settings import EndpointGCSettings, parse_endpoint_gc_settings
+from ciliate.identity.operator.settings import IdentityGCSettings, parse_identity_gc_settings
+from ciliate.ipam.operator.settings import (
+    IPAMSettings,
+    NodeGCSettings,
+    parse_ipam_settings,
+    parse_node_gc_settings,
+)
 from ciliate.readiness.settings import ReadinessSettings, parse_readiness_settings
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionSettings:
-    """How often leftovers are looked for, in seconds; 0 turns that search off.
-
-    `identity_timeout_s` is how long an identity must have been without a user before it is
-    marked; the next search deletes it.
-    """
-
-    endpoints_every_s: float
-    nodes_every_s: float
-    identities_every_s: float
-    identity_timeout_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class OperatorSettings:
-    """Everything the operator is told, parsed once."""
+    """The group of each feature, and what the process itself needs; parsed once."""
 
-    collection: CollectionSettings
-    readiness: ReadinessSettings
+    endpoint_gc: EndpointGCSettings
+    identity_gc: IdentityGCSettings
     ipam: IPAMSettings
+    node_gc: NodeGCSettings
+    readiness: ReadinessSettings
     debug: bool
     effective: Mapping[str, str]  # The operator's keys with the texts in force, for people.
     metrics_address: str = ""  # HOST:PORT of plain HTTP; empty: the operator's socket alone.
@@ -57,18 +52,12 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
         key.check(text)
         effective[key.name] = text or key.default or ""
 
-    def seconds(name: str) -> float:
-        return values.read_duration_s(effective[name])
-
     return OperatorSettings(
-        collection=CollectionSettings(
-            endpoints_every_s=seconds("cilium-endpoint-gc-interval"),
-            nodes_every_s=seconds("nodes-gc-interval"),
-            identities_every_s=seconds("identity-gc-interval"),
-            identity_timeout_s=seconds("identity-heartbeat-timeout"),
-        ),
-        readiness=parse_readiness_settings(effective),
+        endpoint_gc=parse_endpoint_gc_settings(effective),
+        identity_gc=parse_identity_gc_settings(effective),
         ipam=ipam,
+        node_gc=parse_node_gc_settings(effective),
+        readiness=parse_readiness_settings(effective),
         debug=values.read_bool(config.get("debug", "")),
         effective=effective,
         metrics_address=effective["operator-prometheus-serve-addr"],

@@ -1,11 +1,11 @@
 """The taint and the condition of each node, as a target that a reconciler keeps right."""
 
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from ciliate.api.core import NODES, Node
-from ciliate.cluster.tables import Tables
-from ciliate.kube.client import ApiClient
+from ciliate.cluster.context import Context
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.options import PatchKind
 from ciliate.readiness.plan import (
@@ -26,18 +26,11 @@ class NodeMarksTarget:
 
     name = "node marks"
 
-    def __init__(
-        self,
-        client: ApiClient,
-        tables: Tables,
-        settings: ReadinessSettings,
-        *,
-        may_act: Callable[[], bool],
-    ) -> None:
-        self._client = client
-        self._tables = tables
+    def __init__(self, context: Context, settings: ReadinessSettings) -> None:
+        self._client = context.client
+        self._tables = context.tables
+        self._may_act = context.may_act
         self._settings = settings
-        self._may_act = may_act
 
     def desired(self) -> Mapping[str, NodeMarks] | None:
         """Return what every node should show, or None while a table cannot be trusted."""

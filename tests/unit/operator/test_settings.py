@@ -7,10 +7,10 @@ from ciliate.operator.settings import operator_keys, parse_operator_settings
 def test_defaults_are_those_of_the_walk_through() -> None:
     settings = parse_operator_settings({})
 
-    assert settings.collection.endpoints_every_s == 300
-    assert settings.collection.nodes_every_s == 300
-    assert settings.collection.identities_every_s == 900
-    assert settings.collection.identity_timeout_s == 1800
+    assert settings.endpoint_gc.interval_s == 300
+    assert settings.node_gc.interval_s == 300
+    assert settings.identity_gc.interval_s == 900
+    assert settings.identity_gc.timeout_s == 1800
     assert settings.readiness.taint_key == "node.cilium.io/agent-not-ready"
     assert settings.readiness.remove_taint
 
@@ -20,7 +20,7 @@ def test_texts_of_the_config_map_are_read() -> None:
         {"identity-gc-interval": "1m30s", "set-cilium-is-up-condition": "false"}
     )
 
-    assert settings.collection.identities_every_s == 90
+    assert settings.identity_gc.interval_s == 90
     assert not settings.readiness.set_condition
 
 

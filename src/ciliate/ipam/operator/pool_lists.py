@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, ConfigMap, ObjectReference
+from ciliate.cluster.context import ConfigSource
 from ciliate.errors import SettingError
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
@@ -33,9 +34,7 @@ class PoolLists:
         self,
         client: ApiClient,
         *,
-        namespace: str,
-        config_map: str,
-        flags: Mapping[str, str],
+        source: ConfigSource,
         settings: IPAMSettings,
         allocator: ClusterAllocator,
         complaints: Complaints,
@@ -43,18 +42,20 @@ class PoolLists:
     ) -> None:
         self._allocator = allocator
         self._complaints = complaints
-        self._flags = flags
+        self._flags = source.flags
         self._ranges = dict(settings.ranges)
         self._changed = changed
-        self._name = config_map
+        self._name = source.config_map
         self._table: Informer[ConfigMap] = Informer(
             client,
             CONFIG_MAPS,
-            namespace=namespace,
-            field_selector=f"metadata.name={config_map}",
+            namespace=source.namespace,
+            field_selector=f"metadata.name={source.config_map}",
             on_change=lambda _old, _new: changed(),
         )
-        self._reference = ObjectReference(kind="ConfigMap", name=config_map, namespace=namespace)
+        self._reference = ObjectReference(
+            kind="ConfigMap", name=source.config_map, namespace=source.namespace
+        )
 
     @property
     def references(self) -> Mapping[str, ObjectReference]:

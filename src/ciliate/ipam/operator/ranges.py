@@ -8,12 +8,10 @@ lease: the next leader learns everything anew.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ciliate.api.cilium_node import CiliumNode
-from ciliate.cluster.tables import Tables
+from ciliate.cluster.context import Context
 from ciliate.cluster.views import UnreadableNode
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.cidr_writer import CidrWriter
@@ -28,7 +26,6 @@ from ciliate.ipam.operator.report import ipam_report, pool_reports
 from ciliate.ipam.operator.service_range import ServiceRange
 from ciliate.ipam.operator.settings import IPAMSettings
 from ciliate.ipam.operator.usage import Usage
-from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
 
@@ -38,27 +35,11 @@ _LOOK_S: Final = 10.0
 _SETTLE_S: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSource:
-    """Where the settings come from: the ConfigMap, and the flags that win over it."""
-
-    namespace: str
-    config_map: str
-    flags: Mapping[str, str]
-
-
 class NodeRanges:
     """Gives CIDRs to nodes, from complete tables on."""
 
-    def __init__(
-        self,
-        client: ApiClient,
-        tables: Tables,
-        settings: IPAMSettings,
-        source: ConfigSource,
-        *,
-        may_act: Callable[[], bool],
-    ) -> None:
+    def __init__(self, context: Context, settings: IPAMSettings) -> None:
+        client, tables = context.client, context.tables
         self._settings = settings
         self._allocator = allocator = ClusterAllocator()
         self._events = EventRecorder(client, component="cilium-operator")
@@ -69,9 +50,7 @@ class NodeRanges:
         if settings.mode == "cluster-pool":
             self._pools: PoolLists | PoolObjects = PoolLists(
                 client,
-                namespace=source.namespace,
-                config_map=source.config_map,
-                flags=source.flags,
+                source=context.config,
                 settings=settings,
                 allocator=allocator,
                 complaints=self._complaints,
@@ -83,10 +62,10 @@ class NodeRanges:
                 allocator=allocator,
                 complaints=self._complaints,
                 wanted=settings.auto_create,
-                may_act=may_act,
+                may_act=context.may_act,
                 changed=self._pools_changed.set,
             )
-        writer = CidrWriter(client, may_act=may_act)
+        writer = CidrWriter(client, may_act=context.may_act)
         table = tables.cilium_nodes
         self._granting = Granting(
             table,
@@ -105,14 +84,18 @@ class NodeRanges:
         )
         self._services = ServiceRange(client, allocator, changed=self._usage.tell)
 
-    async def run(self, tasks: asyncio.TaskGroup) -> None:
-        """Learn what everybody uses, then serve for ever, with more tasks in `tasks`."""
-        tasks.create_task(self._events.run(), name="events")
-        await self._services.start(tasks)
-        # Pools before what is used in them: each use is entered once.
-        await self._pools.start(tasks)
-        await self._usage.follow()
-        self._granting.run(tasks)
+    async def run(self) -> None:
+        """Learn what everybody uses, then serve for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._events.run(), name="events")
+            await self._services.start(tasks)
+            # Pools before what is used in them: each use is entered once.
+            await self._pools.start(tasks)
+            await self._usage.follow()
+            self._granting.run(tasks)
+            await self._watch_pools()
+
+    async def _watch_pools(self) -> None:
         while True:
             self._look_at_pools()
             with contextlib.suppress(TimeoutError):

@@ -46,6 +46,16 @@ class IPAMSettings:
         return self.mode in {"cluster-pool", "multi-pool"}
 
 
+@dataclass(frozen=True, slots=True)
+class NodeGCSettings:
+    """How often CiliumNodes without a Node are looked for, in seconds; 0 turns it off.
+
+    A Node must be missing for as long before its CiliumNode is deleted.
+    """
+
+    interval_s: float
+
+
 def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
     """Return the settings; the lists of cluster-pool are read in that mode only.
 
@@ -74,6 +84,15 @@ def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
         ranges=ranges,
         auto_create=_pools(config) if mode == "multi-pool" else {},
     )
+
+
+def parse_node_gc_settings(effective: Mapping[str, str]) -> NodeGCSettings:
+    """Return the settings; every key is in `effective`, with its default where nothing is set.
+
+    Raises:
+        ValueTextError: A text cannot be read; keys that were checked raise none.
+    """
+    return NodeGCSettings(interval_s=values.read_duration_s(effective["nodes-gc-interval"]))
 
 
 def read_ranges(config: Mapping[str, str], version: int) -> PoolRanges:

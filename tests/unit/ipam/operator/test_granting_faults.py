@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.cluster.watched_cluster import WatchedCluster
 from tests.unit.kube.conftest import eventually
 from tests.unit.kube.embedded_server import EmbeddedServer
 from tests.unit.operator.cluster import (
@@ -28,11 +29,10 @@ from tests.unit.operator.test_process import health
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.coordination import LEASES
-from ciliate.cluster.tables import Tables
-from ciliate.ipam.operator.ranges import ConfigSource, NodeRanges
+from ciliate.ipam.operator.ranges import NodeRanges
+from ciliate.ipam.operator.settings import parse_ipam_settings
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import UnavailableError
-from ciliate.operator.settings import parse_operator_settings
 
 CONFIG = {
     "ipam": "cluster-pool",
@@ -50,16 +50,12 @@ def socket(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def granting(client: ApiClient, *, may_act: bool = True) -> AsyncIterator[NodeRanges]:
     """The part of a leader that gives CIDRs, alone; it is ended without a word."""
-    settings = parse_operator_settings(CONFIG).ipam
-    tables = Tables(client, namespace="kube-system", agent_labels="k8s-app=cilium")
-    source = ConfigSource("kube-system", "cilium-config", {})
-    ranges = NodeRanges(client, tables, settings, source, may_act=lambda: may_act)
+    cluster = WatchedCluster(client, may_act=may_act)
+    ranges = NodeRanges(cluster.context, parse_ipam_settings(CONFIG))
 
     async def lead() -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tables.run(tasks)
-            await tables.synced()
-            await ranges.run(tasks)
+        async with cluster.watching():
+            await ranges.run()
 
     task = asyncio.ensure_future(lead())
     try:

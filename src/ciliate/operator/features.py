@@ -1,0 +1,23 @@
+"""Every feature of the operator; a new one is entered here and, with its settings, in `settings`."""
+
+from typing import Final
+
+from ciliate.cluster.context import Context
+from ciliate.cluster.feature import Feature
+from ciliate.endpoint.operator.feature import EndpointGC
+from ciliate.identity.operator.feature import IdentityGC
+from ciliate.ipam.operator.feature import IPAM
+from ciliate.operator.settings import OperatorSettings
+from ciliate.readiness.feature import Readiness
+
+FEATURES: Final[tuple[type[Feature], ...]] = (EndpointGC, IdentityGC, IPAM, Readiness)
+
+
+def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]:
+    """Return the features of an operator that is about to lead."""
+    return (
+        EndpointGC(context, settings.endpoint_gc),
+        IdentityGC(context, settings.identity_gc),
+        IPAM(context, settings.ipam, settings.node_gc),
+        Readiness(context, settings.readiness),
+    )

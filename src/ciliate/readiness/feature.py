@@ -1,0 +1,30 @@
+"""The taint and the condition of each node, as the operator keeps them right."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ciliate.cluster.context import Context
+from ciliate.cluster.feature import Feature
+from ciliate.readiness.settings import ReadinessSettings
+from ciliate.readiness.target import NodeMarksTarget
+from ciliate.reconcile.reconciler import Reconciler
+
+#: Cheap, since the tables are in memory: catches a wake that came while a watch was interrupted.
+_RESYNC_S: Final = 15.0
+
+
+class Readiness(Feature):
+    """Marks nodes by whether their agent is ready, as far as the settings ask for it."""
+
+    name = "readiness"
+
+    def __init__(self, context: Context, settings: ReadinessSettings) -> None:
+        target = NodeMarksTarget(context, settings)
+        self._marks = Reconciler(target, target.desired, resync_s=_RESYNC_S)
+        self._settings = settings
+        context.tables.nodes.add_listener(lambda _old, _new: self._marks.wake())
+        context.tables.agents.add_listener(lambda _old, _new: self._marks.wake())
+
+    def reconcilers(self) -> Sequence[Reconciler[Any, Any]]:
+        """Return the one of nodes' marks, unless the settings leave all of them to others."""
+        return (self._marks,) if self._settings.any else ()
