@@ -30,7 +30,7 @@ class Resource(Generic[T]):
     struct: type[T]
     #: Makes of a document that does not fit the Struct what must not be missed: what an object
     #: claims is taken even when the rest of it cannot be read. None: it is left out.
-    salvage: Callable[[bytes], T] | None = None
+    partial_decode: Callable[[bytes], T] | None = None
 
     @property
     def api_version(self) -> str:
@@ -58,7 +58,7 @@ class Resource(Generic[T]):
         return f"{root}{scope}/{self.plural}{item}{below}"
 
     def narrowed(
-        self, struct: type[S], *, salvage: Callable[[bytes], S] | None = None
+        self, struct: type[S], *, partial_decode: Callable[[bytes], S] | None = None
     ) -> "Resource[S]":
         """Return the same resource decoded into `struct`, which declares fewer fields.
 
@@ -71,5 +71,5 @@ class Resource(Generic[T]):
             self.kind,
             namespaced=self.namespaced,
             struct=struct,
-            salvage=salvage,
+            partial_decode=partial_decode,
         )

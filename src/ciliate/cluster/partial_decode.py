@@ -1,4 +1,4 @@
-"""What an object claims, read out of a document that its Struct refuses. Pure.
+"""Partial decode: what an object claims, out of a document that its Struct refuses. Pure.
 
 The API server takes numbers that we do not: 5.0 and 1e3 are integers to it, and of any size.
 Somebody who writes one by hand must not lose the CIDRs of the node for it: what is claimed is
@@ -33,7 +33,7 @@ from ciliate.cluster.views import (
 T = TypeVar("T")
 
 
-def salvage_node(document: bytes) -> CiliumNode:
+def partial_node(document: bytes) -> CiliumNode:
     """Return a CiliumNode with the CIDRs and addresses that `document` names, and its problem.
 
     Raises:
@@ -67,7 +67,7 @@ def salvage_node(document: bytes) -> CiliumNode:
     )
 
 
-def salvage_endpoint(document: bytes) -> EndpointPresence:
+def partial_endpoint(document: bytes) -> EndpointPresence:
     """Return the endpoint with the identity and addresses that `document` names.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NODES, Node
-from ciliate.cluster.partial_decode import salvage_endpoint, salvage_node
+from ciliate.cluster.partial_decode import partial_endpoint, partial_node
 from ciliate.cluster.views import (
     AGENT_PODS,
     ENDPOINT_PRESENCES,
@@ -14,33 +14,33 @@ from ciliate.cluster.views import (
     AgentPod,
     EndpointPresence,
     PodPresence,
-    bare_cilium_node,
-    bare_endpoint,
-    bare_node,
-    bare_pod,
+    trimmed_cilium_node,
+    trimmed_endpoint,
+    trimmed_node,
+    trimmed_pod,
 )
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
 
 #: What cannot be read claims its CIDRs and addresses all the same.
-_NODES: Final = CILIUM_NODES.narrowed(CiliumNode, salvage=salvage_node)
-_ENDPOINTS: Final = ENDPOINT_PRESENCES.narrowed(EndpointPresence, salvage=salvage_endpoint)
+_NODES: Final = CILIUM_NODES.narrowed(CiliumNode, partial_decode=partial_node)
+_ENDPOINTS: Final = ENDPOINT_PRESENCES.narrowed(EndpointPresence, partial_decode=partial_endpoint)
 
 
 class Tables:
     """The informers of an operator that leads."""
 
     def __init__(self, client: ApiClient, *, namespace: str, agent_labels: str) -> None:
-        self.nodes: Informer[Node] = Informer(client, NODES, transform=bare_node)
+        self.nodes: Informer[Node] = Informer(client, NODES, transform=trimmed_node)
         self.cilium_nodes: Informer[CiliumNode] = Informer(
-            client, _NODES, transform=bare_cilium_node
+            client, _NODES, transform=trimmed_cilium_node
         )
-        self.pods: Informer[PodPresence] = Informer(client, POD_PRESENCES, transform=bare_pod)
+        self.pods: Informer[PodPresence] = Informer(client, POD_PRESENCES, transform=trimmed_pod)
         self.agents: Informer[AgentPod] = Informer(
             client, AGENT_PODS, namespace=namespace, label_selector=agent_labels
         )
         self.endpoints: Informer[EndpointPresence] = Informer(
-            client, _ENDPOINTS, transform=bare_endpoint
+            client, _ENDPOINTS, transform=trimmed_endpoint
         )
         self.identities: Informer[CiliumIdentity] = Informer(client, CILIUM_IDENTITIES)
 

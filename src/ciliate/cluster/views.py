@@ -59,7 +59,7 @@ class EndpointPresence(Struct, frozen=True, gc=False):
 
 
 class UnreadableNode(CiliumNode, frozen=True, gc=False, omit_defaults=True):
-    """A CiliumNode of which only what it claims could be read (`salvage`): it is given nothing."""
+    """A CiliumNode of which only what it claims could be read (`partial_decode`): it is given nothing."""
 
     problem: str = ""
 
@@ -94,29 +94,33 @@ ENDPOINT_PRESENCES: Final[Resource[EndpointPresence]] = CILIUM_ENDPOINTS.narrowe
 AGENT_PODS: Final[Resource[AgentPod]] = PODS.narrowed(AgentPod)
 
 
-def bare_pod(pod: PodPresence) -> PodPresence:
-    """Return `pod` without what nobody asks for."""
-    return structs.replace(pod, metadata=bare_meta(pod.metadata))
+def trimmed_pod(pod: PodPresence) -> PodPresence:
+    """Return `pod` with its phase; of its metadata the name, namespace, uid and version stay."""
+    return structs.replace(pod, metadata=trimmed_meta(pod.metadata))
 
 
-def bare_endpoint(endpoint: EndpointPresence) -> EndpointPresence:
-    """Return `endpoint` without what nobody asks for."""
-    return structs.replace(endpoint, metadata=bare_meta(endpoint.metadata))
+def trimmed_endpoint(endpoint: EndpointPresence) -> EndpointPresence:
+    """Return `endpoint` with identity and addresses, and metadata as of a trimmed pod."""
+    return structs.replace(endpoint, metadata=trimmed_meta(endpoint.metadata))
 
 
-def bare_node(node: Node) -> Node:
-    """Return `node` without what nobody asks for."""
-    return structs.replace(node, metadata=bare_meta(node.metadata))
+def trimmed_node(node: Node) -> Node:
+    """Return `node` with specification and status, and metadata as of a trimmed pod."""
+    return structs.replace(node, metadata=trimmed_meta(node.metadata))
 
 
-def bare_cilium_node(node: CiliumNode) -> CiliumNode:
-    """Return `node` with what giving it CIDRs and cleaning up after it need."""
+def trimmed_cilium_node(node: CiliumNode) -> CiliumNode:
+    """Return `node` with its addresses, `spec.ipam` and status.
+
+    Its age decides who keeps a CIDR that two have; its owners, whether Kubernetes deletes it. Of
+    its annotations only the CIDRs that drain stay.
+    """
     meta = node.metadata
     draining = meta.annotations.get(DRAINING_ANNOTATION)
     return structs.replace(
         node,
         metadata=structs.replace(
-            bare_meta(meta),
+            trimmed_meta(meta),
             annotations={DRAINING_ANNOTATION: draining} if draining else {},
             creation_timestamp=meta.creation_timestamp,
             owner_references=meta.owner_references,
@@ -125,8 +129,8 @@ def bare_cilium_node(node: CiliumNode) -> CiliumNode:
     )
 
 
-def bare_meta(meta: ObjectMeta) -> ObjectMeta:
-    """Return what names an object and its version."""
+def trimmed_meta(meta: ObjectMeta) -> ObjectMeta:
+    """Return name, namespace, uid and version alone: labels and annotations are the bulk."""
     return ObjectMeta(
         name=meta.name,
         namespace=meta.namespace,

@@ -25,7 +25,7 @@ class ObjectList(Generic[T]):
     """All objects of a kind at one `resource_version`, from which a watch goes on.
 
     `unreadable` names objects that exist but do not fit the Struct; each was logged. Who
-    concludes from an object's absence must look there too. What the resource could salvage of
+    concludes from an object's absence must look there too. What a partial decode reads of
     such an object is among the items instead.
     """
 
@@ -100,7 +100,7 @@ def decode_chunk(resource: Resource[T], document: bytes, target: str) -> Chunk[T
     )
 
 
-def salvaged(
+def decode_partially(
     resource: Resource[T], document: bytes, key: ObjectKey, cause: msgspec.MsgspecError
 ) -> T | None:
     """Return what the resource makes of an object that does not fit its Struct; log that.
@@ -108,11 +108,11 @@ def salvaged(
     None: it makes nothing of it, and the object is left out.
     """
     name = "/".join(filter(None, key))
-    if resource.salvage is None:
+    if resource.partial_decode is None:
         _log.error("%s %s cannot be read and is left as it was: %s", resource.kind, name, cause)
         return None
     _log.error("%s %s cannot be read but for what it claims: %s", resource.kind, name, cause)
-    return resource.salvage(document)
+    return resource.partial_decode(document)
 
 
 def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T]:
@@ -126,7 +126,7 @@ def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T
             items.append(item)
         except msgspec.MsgspecError as error:
             key = key_of(decode(bytes(raw), PartialObject, verb="list", target=target))
-            rest = salvaged(resource, bytes(raw), key, error)
+            rest = decode_partially(resource, bytes(raw), key, error)
             if rest is None:
                 unreadable.add(key)
             else:

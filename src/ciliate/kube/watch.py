@@ -12,7 +12,7 @@ import msgspec
 
 from ciliate.api.metadata import KubeObject, PartialObject
 from ciliate.api.resource import Resource
-from ciliate.kube.document import key_of, salvaged
+from ciliate.kube.document import decode_partially, key_of
 from ciliate.kube.errors import UnavailableError
 from ciliate.kube.status import Status, error_of
 
@@ -99,7 +99,7 @@ class EventDecoder(Generic[T]):
     def _decode_odd(self, line: bytes, cause: msgspec.MsgspecError) -> WatchEvent[T] | None:
         """Return the event of a line that does not fit its Struct, or None to leave it out.
 
-        An object that cannot be read stays in caches as it was, unless the resource salvages
+        An object that cannot be read stays in caches as it was, unless a partial decode reads
         something of it; but its deletion, which needs only the name, must not be missed.
         """
         try:
@@ -111,7 +111,7 @@ class EventDecoder(Generic[T]):
             partial = msgspec.json.decode(raw.object, type=PartialObject)
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._unreadable(str(error)) from error
-        rest = salvaged(self._resource, bytes(raw.object), key_of(partial), cause)
+        rest = decode_partially(self._resource, bytes(raw.object), key_of(partial), cause)
         if kind is not EventType.DELETED:
             return None if rest is None else WatchEvent(kind, rest)
         bare = msgspec.json.encode({"type": kind, "object": partial})

@@ -15,8 +15,8 @@ from tests.unit.operator.cluster import (
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES, AllocatedPool
-from ciliate.cluster.partial_decode import salvage_endpoint, salvage_node
-from ciliate.cluster.views import UnreadableNode, bare_cilium_node
+from ciliate.cluster.partial_decode import partial_endpoint, partial_node
+from ciliate.cluster.views import UnreadableNode, trimmed_cilium_node
 from ciliate.kube.client import ApiClient
 
 CONFIG = {
@@ -31,8 +31,8 @@ ODD_NODE = b"""{"apiVersion":"cilium.io/v2","kind":"CiliumNode","metadata":{"nam
 
 @pytest.mark.parametrize("number", [b"5.5e0", b"1e30"])
 def test_numbers_that_do_not_fit_hide_no_claim(number: bytes) -> None:
-    node = bare_cilium_node(
-        salvage_node(
+    node = trimmed_cilium_node(
+        partial_node(
             b"""{"metadata":{"name":"odd","uid":"u","annotations":
             {"ipam.ciliate.io/draining-cidrs":"10.3.0.0/24"}},
             "spec":{"addresses":[{"type":"InternalIP","ip":"192.0.2.1"},5],"ipam":{
@@ -55,7 +55,7 @@ def test_numbers_that_do_not_fit_hide_no_claim(number: bytes) -> None:
 
 
 def test_an_endpoint_that_cannot_be_read_keeps_its_addresses_and_identity() -> None:
-    endpoint = salvage_endpoint(
+    endpoint = partial_endpoint(
         b"""{"metadata":{"name":"web","namespace":"default"},"status":{"identity":{"id":5.0},
         "networking":{"addressing":[{"ipv4":"10.0.0.7"},{"ipv4":7}],"node":"192.0.2.1"}}}"""
     )
@@ -68,8 +68,8 @@ def test_an_endpoint_that_cannot_be_read_keeps_its_addresses_and_identity() -> N
 
 @pytest.mark.parametrize("document", [b'{"metadata":{"name":"a"},"spec":[]}', b'{"spec":5}'])
 def test_what_claims_nothing_that_can_be_read_is_known_all_the_same(document: bytes) -> None:
-    assert salvage_node(document).current_cidrs == ()
-    assert salvage_endpoint(document).identity == ""
+    assert partial_node(document).current_cidrs == ()
+    assert partial_endpoint(document).identity == ""
 
 
 async def test_cidrs_and_addresses_of_what_cannot_be_read_are_given_to_nobody(

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
-from ciliate.cluster.views import bare_meta
+from ciliate.cluster.views import trimmed_meta
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.kube.client import ApiClient
@@ -87,7 +87,7 @@ class ServiceRange:
             ranges.add_listener(self._range_changed)
         elif await self._may_list(SERVICES):
             services: Informer[ServiceAddresses] = Informer(
-                self._client, SERVICES, transform=_bare, on_change=self._service_changed
+                self._client, SERVICES, transform=_trimmed, on_change=self._service_changed
             )
             tasks.create_task(services.run(), name=f"watch {services.name}")
             await services.synced()
@@ -146,5 +146,5 @@ class ServiceRange:
         self._allocator.reserve(cidr, f"Services in {cidr}", times=times)
 
 
-def _bare(service: ServiceAddresses) -> ServiceAddresses:
-    return ServiceAddresses(metadata=bare_meta(service.metadata), spec=service.spec)
+def _trimmed(service: ServiceAddresses) -> ServiceAddresses:
+    return ServiceAddresses(metadata=trimmed_meta(service.metadata), spec=service.spec)
