@@ -50,7 +50,7 @@ async def _install_one(client: ApiClient, definition: Definition) -> None:
                 body=msgspec.json.encode(definition.document),
             )
         except AlreadyExistsError:
-            # Another operator was faster; which schema it brought is looked at now.
+            # Another operator was faster; which schema it brought is read now.
             installed = await client.get(CUSTOM_RESOURCE_DEFINITIONS, definition.name)
         else:
             _log.info("definition %s created", definition.name)

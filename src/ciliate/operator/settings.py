@@ -40,7 +40,7 @@ def operator_keys() -> tuple[Key, ...]:
 def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
     """Return the settings out of the ConfigMap's data, into which flags are already merged.
 
-    Keys of the agent are not looked at: a mistake there must not stop the operator.
+    Keys of the agent are not read: a mistake there must not stop the operator.
 
     Raises:
         SettingError: A value cannot be read, or is not supported.

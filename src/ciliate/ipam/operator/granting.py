@@ -1,8 +1,8 @@
-"""Gives nodes their CIDRs: looks at each node that changed, decides, writes, tells.
+"""Gives nodes their CIDRs: each node that changed is enqueued, decided upon, written, reported.
 
-Several nodes are served at once, none twice at a time. What failed is tried again; what found no
-block waits until one is free, and is looked at now and then besides. Nothing is decided on an
-object that our own last write has made old: the watch brings the new one.
+Several nodes are served at once, none twice at a time. What failed is tried again; a node that
+found no block waits until one is free, and is enqueued now and then besides. Nothing is decided
+on an object that our own last write has made old: the watch brings the new one.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from ciliate.api.core import ObjectReference
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.cidr_writer import CidrWriter, Outcome
-from ciliate.ipam.operator.node_cidrs import Decision, stray_error
+from ciliate.ipam.operator.node_cidrs import Decision, displaced_error
 from ciliate.ipam.operator.node_queue import NodeQueue
 from ciliate.kube.errors import KubeError
 from ciliate.kube.events import EventRecorder, Severity
@@ -24,13 +24,13 @@ from ciliate.kube.informer import Informer
 
 #: Nodes served at once: writes under way to the API server.
 WORKERS: Final = 16
-#: After a failure a node is looked at again, in seconds.
+#: After a failure a node is served again, in seconds.
 RETRY_S: Final = 0.5
-#: Nodes without a block are looked at so often whatever happens, in seconds.
+#: Nodes without a block are enqueued so often whatever happens, in seconds.
 RESYNC_S: Final = 15.0
-#: Pods outside their node's CIDRs are told when it lasts so long, in seconds: events of pods and
-#: of nodes come by two watches, and one may be behind.
-STRAY_GRACE_S: Final = 2.0
+#: Displaced pods, whose CIDR is not their node's, are reported when it lasts so long, in seconds:
+#: events of pods and of nodes come by two watches, and one may be behind.
+DISPLACED_GRACE_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ Decide = Callable[[CiliumNode, bool], Decision]
 
 
 class Granting:
-    """Serves nodes of `table`; `decide` is told whether what we know of the node is settled.
+    """Serves nodes of `table`; `decide` gets whether what we know of the node is settled.
 
     It is not while an earlier write may still take effect. Nothing is given while `current` says
     that a watch is interrupted: who knows what others use by now.
@@ -65,10 +65,10 @@ class Granting:
         self._queue = NodeQueue()
         #: The version that the last write of a node was based on, while the table shows it.
         self._written: dict[str, tuple[str, Outcome]] = {}
-        self._stray_since: dict[str, float] = {}
+        self._displaced_since: dict[str, float] = {}
         #: How many nodes wait for each pool and family.
         self._short: Counter[tuple[str, int]] = Counter()
-        self._complained: dict[str, str] = {}
+        self._last_failure: dict[str, str] = {}
         self.waiting: dict[str, frozenset[tuple[str, int]]] = {}
         #: What is shown, or about to be, as a node's error.
         self.errors: dict[str, str] = {}
@@ -82,11 +82,11 @@ class Granting:
         """Pools and families that had no block for a node that waits."""
         return frozenset(self._short)
 
-    def look_at(self, name: str) -> None:
-        """Have a node served soon."""
+    def enqueue(self, name: str) -> None:
+        """Have a node served soon, once, however often it is enqueued before that."""
         self._queue.put(name)
 
-    def look_at_waiting(self) -> None:
+    def enqueue_waiting(self) -> None:
         """Have those that wait served, as many as there are free blocks, the longest first."""
         free = {want: self._allocator.free(*want) for want in self._short}
         for name, wants in self.waiting.items():
@@ -97,14 +97,14 @@ class Granting:
                     free[want] -= 1
                 self._queue.put(name)
 
-    def look_at_promising(self) -> None:
+    def enqueue_promising(self) -> None:
         """Have those that wait served for whom there may be a block: a free one, or their own."""
         free = {want for want in self._short if self._allocator.free(*want) > 0}
         for name, wants in self.waiting.items():
             if wants & free or self._allocator.has_uses(name):
                 self._queue.put(name)
 
-    def look_at_all(self) -> None:
+    def enqueue_all(self) -> None:
         """Have every node served: what they are given out of has changed."""
         for _namespace, name in self._table.objects:
             self._queue.put(name)
@@ -118,7 +118,7 @@ class Granting:
     async def _resync(self) -> None:
         while True:
             await asyncio.sleep(RESYNC_S)
-            self.look_at_promising()
+            self.enqueue_promising()
 
     async def _work(self) -> None:
         while True:
@@ -127,12 +127,12 @@ class Granting:
                 await self._serve(name)
             except KubeError as error:
                 self.failed_writes += 1
-                if str(error) != self._complained.get(name):  # Once per cause, not per attempt.
-                    self._complained[name] = str(error)
+                if str(error) != self._last_failure.get(name):  # Once per cause, not per attempt.
+                    self._last_failure[name] = str(error)
                     _log.warning("CIDRs for node %s: %s; trying again", name, error)
                 self._queue.put_after(name, RESYNC_S)
             else:
-                self._complained.pop(name, None)
+                self._last_failure.pop(name, None)
             finally:
                 self._queue.done(name)
             await asyncio.sleep(0)  # A node that needs nothing costs no wait: others want to run.
@@ -141,7 +141,7 @@ class Granting:
         node = self._table.get(name)
         if node is None:
             self._written.pop(name, None)
-            self._stray_since.pop(name, None)
+            self._displaced_since.pop(name, None)
             self._note(name, Decision())
             return
         if not self._current():
@@ -155,30 +155,30 @@ class Granting:
         elif outcome is Outcome.DONE:
             return  # The watch will bring what we wrote.
         decision = self._decide(node, outcome is not Outcome.UNKNOWN)
-        decision = self._with_strays(node, decision)
+        decision = self._with_displaced(node, decision)
         self._note(name, decision)
         outcome = await self._writer.write(node, decision)
         if outcome in {Outcome.DONE, Outcome.UNKNOWN}:
             self._written[name] = version, outcome
         if outcome is Outcome.DONE:
-            self._tell(node, decision)
+            self._report(node, decision)
         if outcome in {Outcome.REFUSED, Outcome.UNKNOWN}:
             self.failed_writes += 1
             _log.debug("CIDRs for node %s: write %s", name, outcome.value)
             self._queue.put_after(name, RETRY_S)
 
-    def _with_strays(self, node: CiliumNode, decision: Decision) -> Decision:
-        """Return the decision with its strays told, if they have been there for long enough."""
+    def _with_displaced(self, node: CiliumNode, decision: Decision) -> Decision:
+        """Return the decision, with an error about displaced pods that are there for long enough."""
         name = node.metadata.name
-        if not decision.strays:
-            self._stray_since.pop(name, None)
+        if not decision.displaced:
+            self._displaced_since.pop(name, None)
             return decision
         now_s = asyncio.get_running_loop().time()
-        since_s = self._stray_since.setdefault(name, now_s)
-        if now_s - since_s < STRAY_GRACE_S:
-            self._queue.put_after(name, STRAY_GRACE_S)
+        since_s = self._displaced_since.setdefault(name, now_s)
+        if now_s - since_s < DISPLACED_GRACE_S:
+            self._queue.put_after(name, DISPLACED_GRACE_S)
             return decision
-        return decision.complain(stray_error(decision.strays, node))
+        return decision.with_problem(displaced_error(decision.displaced, node))
 
     def _note(self, name: str, decision: Decision) -> None:
         """Remember what is wrong with a node, for those who ask."""
@@ -209,7 +209,7 @@ class Granting:
                 del self._short[want]
                 _log.info("pool %s: every node has its IPv%d blocks again", *want)
 
-    def _tell(self, node: CiliumNode, decision: Decision) -> None:
+    def _report(self, node: CiliumNode, decision: Decision) -> None:
         name = node.metadata.name
         if decision.pod_cidrs is not None:
             self.granted += 1

@@ -1,7 +1,7 @@
-"""What a node should be given, and what to tell about it: decisions. Pure.
+"""What a node should be given, and what is wrong with it: decisions. Pure.
 
 The allocator has learned the node as the object at hand says it is. A grant made here stays the
-node's whatever becomes of the write that tells it: asked again, the same blocks come out.
+node's whatever becomes of the write that publishes it: asked again, the same blocks come out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,19 +40,19 @@ class Decision:
     """What to write into a CiliumNode; None leaves a field as it is.
 
     `short_of` names the pools and families that had no block left: asked again when one is free.
-    `strays` are blocks in which pods live that are not the node's: told when it lasts. `outside`
-    are blocks with the pool they came from, which no longer has them.
+    `displaced` are blocks in which pods of the node live though they are not the node's: an error
+    when it lasts. `outside` are blocks with the pool they came from, which no longer has them.
     """
 
     pod_cidrs: tuple[str, ...] | None = None
     allocated: tuple[AllocatedPool, ...] | None = None
     error: str = ""
     short_of: frozenset[tuple[str, int]] = frozenset()
-    strays: tuple[Cidr, ...] = ()
+    displaced: tuple[Cidr, ...] = ()
     outside: tuple[tuple[str, Cidr], ...] = ()
 
-    def complain(self, problem: str) -> "Decision":
-        """Return the decision with one more thing to tell."""
+    def with_problem(self, problem: str) -> "Decision":
+        """Return the decision with one more thing in its error."""
         return replace(self, error="; ".join(filter(None, (self.error, problem))))
 
 
@@ -68,7 +68,7 @@ def fill_pod_cidrs(
     if node.spec.ipam.pools.requested:
         return Decision()  # Its agent is in multi-pool mode already, and would empty the list.
     present, unreadable = _parsed(node.spec.ipam.pod_cidrs)
-    problems = [*_complaints(allocator, node, unreadable)]
+    problems = [*_problems_of(allocator, node, unreadable)]
     problems += _foreign(allocator, present, versions)
     missing = [v for v in versions if all(cidr.version != v for cidr in present)]
     given: list[Cidr] = []
@@ -96,7 +96,7 @@ def fill_pod_cidrs(
         pod_cidrs=filled,
         error="; ".join(problems),
         short_of=frozenset(short_of),
-        strays=tuple(allocator.strays(name)),
+        displaced=tuple(allocator.strays(name)),
     )
 
 
@@ -109,7 +109,7 @@ def satisfy_demand(
 ) -> Decision:
     """Decide on a node of multi-pool mode: add blocks until each pool's demand is met.
 
-    `usable` tells how many addresses of a block of a pool pods can have. What could be added
+    `usable` says how many addresses of a block of a pool pods can have. What could be added
     stays added when the rest could not. Blocks are taken away by the node's agent alone.
     """
     name = node.metadata.name
@@ -121,7 +121,7 @@ def satisfy_demand(
         unreadable += bad
     before = {pool: len(cidrs) for pool, cidrs in holdings.items()}
     outside = tuple(_outside(allocator, holdings))
-    problems = _complaints(allocator, node, unreadable)
+    problems = _problems_of(allocator, node, unreadable)
     problems += [
         f"cannot reuse from non-existing pool: {pool}"
         for pool in sorted({pool for pool, _cidr in outside})
@@ -145,13 +145,13 @@ def satisfy_demand(
         allocated=_entries(holdings) if changed and not unreadable else None,
         error="; ".join(problems),
         short_of=frozenset(short_of),
-        strays=tuple(allocator.strays(name)),
+        displaced=tuple(allocator.strays(name)),
         outside=outside,
     )
 
 
 def usable_addresses(cidr: Cidr, *, first: bool, last: bool) -> int:
-    """Return how many addresses of a block pods can have (ipam.md, 5.6).
+    """Return how many addresses of a block pods can have, as Cilium's agents count.
 
     `first` and `last` give out the network address and the last one too; a block of two
     addresses or one is given out whole.
@@ -222,9 +222,9 @@ def _entries(holdings: Mapping[str, list[Cidr]]) -> tuple[AllocatedPool, ...]:
     )
 
 
-def stray_error(strays: Iterable[Cidr], node: CiliumNode) -> str:
-    """Return the complaint about pods whose CIDR somebody took from their node by hand."""
-    lived = ", ".join(map(str, strays))
+def displaced_error(displaced: Iterable[Cidr], node: CiliumNode) -> str:
+    """Return the error about pods whose CIDR somebody took from their node by hand."""
+    lived = ", ".join(map(str, displaced))
     wanted = ", ".join(node.current_cidrs) or "none"
     return (
         f"node has CIDRs allocated ({lived}) that conflict with requested CIDRs ({wanted}):"
@@ -243,7 +243,7 @@ def _parsed(texts: Iterable[str]) -> tuple[list[Cidr], list[str]]:
     return cidrs, unreadable
 
 
-def _complaints(
+def _problems_of(
     allocator: ClusterAllocator, node: CiliumNode, unreadable: Iterable[str]
 ) -> list[str]:
     problems = [f"{text!r} is no CIDR: correct or remove it" for text in unreadable]
@@ -253,7 +253,7 @@ def _complaints(
 def _foreign(
     allocator: ClusterAllocator, present: Iterable[Cidr], versions: Iterable[int]
 ) -> list[str]:
-    """Return what is wrong with CIDRs that a node has from elsewhere (ipam.md, 3.3)."""
+    """Return what is wrong with CIDRs that a node has from elsewhere, in Cilium's words."""
     problems = []
     for cidr in present:
         if cidr.version not in versions:

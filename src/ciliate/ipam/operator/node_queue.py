@@ -1,4 +1,4 @@
-"""Names of nodes that should be looked at: each once, none by two workers at a time."""
+"""Names of nodes that should be served: each once, none by two workers at a time."""
 
 import asyncio
 from collections import OrderedDict
@@ -17,7 +17,7 @@ class NodeQueue:
         return len(self._waiting)
 
     def put(self, name: str) -> None:
-        """Have `name` looked at, once, however often it is put before that."""
+        """Have `name` served, once, however often it is put before that."""
         if name in self._working:
             self._again.add(name)
             return
@@ -25,7 +25,7 @@ class NodeQueue:
         self._ready.set()
 
     def put_after(self, name: str, delay_s: float) -> None:
-        """Have `name` looked at in `delay_s` seconds of the loop's clock, which never jumps."""
+        """Have `name` served in `delay_s` seconds of the loop's clock, which never jumps."""
         asyncio.get_running_loop().call_later(delay_s, self.put, name)
 
     async def take(self) -> str:
@@ -38,7 +38,7 @@ class NodeQueue:
         return name
 
     def done(self, name: str) -> None:
-        """Let `name` be looked at again."""
+        """Let `name` be served again."""
         self._working.discard(name)
         if name in self._again:
             self._again.discard(name)

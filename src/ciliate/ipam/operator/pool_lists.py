@@ -2,7 +2,7 @@
 
 A list may grow while the operator runs, and lose what nobody uses: a slip of the keyboard can be
 taken back. An element taken away or changed that nodes hold blocks of, or pods live in, and
-another mask size, are refused and told. What was in force stays so until the operator starts
+another mask size, are refused, which an Event says. What was in force stays so until the operator starts
 anew, which judges the lists as a whole.
 """
 
@@ -16,7 +16,7 @@ from ciliate.cluster.context import ConfigSource
 from ciliate.errors import SettingError
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.ipam.operator.problem_events import Complaints
+from ciliate.ipam.operator.problem_events import ProblemEvents
 from ciliate.ipam.operator.settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
@@ -37,11 +37,11 @@ class PoolLists:
         source: ConfigSource,
         settings: IPAMSettings,
         allocator: ClusterAllocator,
-        complaints: Complaints,
+        problems: ProblemEvents,
         changed: Callable[[], None],
     ) -> None:
         self._allocator = allocator
-        self._complaints = complaints
+        self._problems = problems
         self._flags = source.flags
         self._ranges = dict(settings.ranges)
         self._changed = changed
@@ -91,7 +91,7 @@ class PoolLists:
                 changed |= self._extend(version, read_lists(config, version), problems)
             except SettingError as error:
                 problems[error.key] = f"{error}; what was in force stays"
-        self._complaints.state(self._reference, _REASON, problems)
+        self._problems.publish(self._reference, _REASON, problems)
         return changed
 
     def _extend(self, version: int, wanted: PoolRanges, problems: dict[str, str]) -> bool:

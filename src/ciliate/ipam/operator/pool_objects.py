@@ -1,8 +1,8 @@
 """The pools of multi-pool mode: CiliumPodIPPool objects, into the allocator and at any time.
 
-What cannot be used of a pool is left out and told; the rest, and other pools, go on. A range that
+What cannot be used of a pool is left out, and an Event says so; the rest, and other pools, go on. A range that
 is taken out of its pool, or goes with it, gives no more blocks; nodes keep those they have until
-they give them back, and an Event tells who has how many.
+they give them back, and an Event says who has how many.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from ciliate.config.pool_words import PoolWords
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.node_cidrs import usable_addresses
-from ciliate.ipam.operator.problem_events import Complaints
+from ciliate.ipam.operator.problem_events import ProblemEvents
 from ciliate.ipam.pool_errors import PoolRangeError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, KubeError, UnavailableError
 from ciliate.kube.informer import Informer
 from ciliate.reconcile.backoff import Backoff
 
-#: Nodes that an Event names; of the others it tells how many they are.
+#: Nodes that an Event names; of the others it says how many they are.
 _NAMES_MAX: Final = 10
 
 _log = logging.getLogger(__name__)
@@ -44,21 +44,21 @@ class PoolObjects:
         client: ApiClient,
         *,
         allocator: ClusterAllocator,
-        complaints: Complaints,
+        problems: ProblemEvents,
         wanted: Mapping[str, Mapping[int, PoolWords]],
         may_act: Callable[[], bool],
         changed: Callable[[], None],
     ) -> None:
         self._client = client
         self._allocator = allocator
-        self._complaints = complaints
+        self._problems = problems
         self._wanted = wanted
         self._may_act = may_act
         self._table: Informer[CiliumPodIPPool] = Informer(
             client, CILIUM_POD_IP_POOLS, on_change=lambda _old, _new: changed()
         )
-        #: Of how many blocks that a pool no longer has its last Event told.
-        self._told: dict[str, int] = {}
+        #: How many blocks outside its pool's CIDRs the last Event about a pool spoke of.
+        self._reported: dict[str, int] = {}
         self.references: dict[str, ObjectReference] = {}
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -82,7 +82,7 @@ class PoolObjects:
         before = self._allocator.freed
         for name in set(self._allocator.pools.families) - {p.metadata.name for p in pools}:
             self._allocator.drop(name)
-            self._complaints.state(self.references[name], "PoolRangeRefused", {})
+            self._problems.publish(self.references[name], "PoolRangeRefused", {})
         for pool in pools:
             # Deleted and made anew between two looks: nothing of the old one binds the new one.
             known = self.references.get(pool.metadata.name)
@@ -97,29 +97,29 @@ class PoolObjects:
         for pool in pools:
             name = pool.metadata.name
             self.references[name] = _reference(pool)
-            self._complaints.state(
+            self._problems.publish(
                 self.references[name],
                 "PoolRangeRefused",
                 {refusal.cidr or refusal.problem: str(refusal) for refusal in refused[name]},
             )
         return self._allocator.freed != before
 
-    def tell_holders(self, outside: Mapping[str, Iterable[tuple[str, Cidr]]]) -> None:
-        """Tell which nodes hold blocks that their pools no longer have."""
-        holders: dict[str, Counter[str]] = {name: Counter() for name in self.references}
+    def report_owners(self, outside: Mapping[str, Iterable[tuple[str, Cidr]]]) -> None:
+        """Publish which nodes own blocks that their pools no longer have."""
+        owners: dict[str, Counter[str]] = {name: Counter() for name in self.references}
         for node, blocks in outside.items():
             for pool, _cidr in blocks:
-                holders.setdefault(pool, Counter())[node] += 1
-        for pool, counts in holders.items():
+                owners.setdefault(pool, Counter())[node] += 1
+        for pool, counts in owners.items():
             reference = self.references.get(pool)
             if reference is not None:
                 held = counts.total()
-                text = {"held": _holders_text(counts)} if counts else {}
+                text = {"held": _owners_text(counts)} if counts else {}
                 # Blocks come back one by one: not an Event each, only when it gets much worse.
-                told = self._told.get(pool, 0)
-                tell = held >= 2 * told
-                self._complaints.state(reference, "PoolRangeInUse", text, tell=tell)
-                self._told[pool] = held if tell else min(held, told)
+                reported = self._reported.get(pool, 0)
+                worse = held >= 2 * reported
+                self._problems.publish(reference, "PoolRangeInUse", text, with_event=worse)
+                self._reported[pool] = held if worse else min(held, reported)
 
     def _define(self, pool: CiliumPodIPPool) -> list[PoolRangeError]:
         refused = []
@@ -171,7 +171,7 @@ def _reference(pool: CiliumPodIPPool) -> ObjectReference:
     )
 
 
-def _holders_text(counts: "Counter[str]") -> str:
+def _owners_text(counts: "Counter[str]") -> str:
     named = ", ".join(f"{node} ({count})" for node, count in sorted(counts.items())[:_NAMES_MAX])
     more = f" and {len(counts) - _NAMES_MAX} more nodes" if len(counts) > _NAMES_MAX else ""
     return (

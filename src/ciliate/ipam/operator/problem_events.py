@@ -1,4 +1,4 @@
-"""Tells what is wrong with an object once: a log line and an Event, not one each time it is seen."""
+"""Events about what is wrong with an object: one when it appears, not one each time it is seen."""
 
 import logging
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from ciliate.kube.events import EventRecorder, Severity
 _log = logging.getLogger(__name__)
 
 
-class Complaints:
-    """Remembers what is being complained about, by object and subject."""
+class ProblemEvents:
+    """Remembers which problems were published, by object and subject; each is logged as well."""
 
     def __init__(self, events: EventRecorder) -> None:
         self._events = events
@@ -21,17 +21,17 @@ class Complaints:
         """Everything that is wrong now."""
         return [f"{kind} {name}: {text}" for (kind, name, _), text in self._standing.items()]
 
-    def state(
+    def publish(
         self,
         regarding: ObjectReference,
         reason: str,
         problems: Mapping[str, str],
         *,
-        tell: bool = True,
+        with_event: bool = True,
     ) -> None:
-        """Make `problems`, by subject, all there is to say of `reason` about an object.
+        """Make `problems`, by subject, all problems of `reason` that an object has.
 
-        Without `tell` they stand as they are now, and nobody is told.
+        New and changed ones become Events. Not `with_event`: they are only remembered.
         """
         place = regarding.kind, regarding.name
         prefix = f"{reason} "
@@ -42,7 +42,7 @@ class Complaints:
             key = (*place, prefix + subject)
             if self._standing.get(key) != text:
                 self._standing[key] = text
-                if not tell:
+                if not with_event:
                     continue
                 _log.warning("%s %s: %s", *place, text)
                 self._events.record(

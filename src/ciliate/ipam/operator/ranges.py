@@ -21,7 +21,7 @@ from ciliate.ipam.operator.node_cidrs import Decision, fill_pod_cidrs, satisfy_d
 from ciliate.ipam.operator.pool_lists import PoolLists
 from ciliate.ipam.operator.pool_objects import PoolObjects
 from ciliate.ipam.operator.pool_trends import PoolTrends
-from ciliate.ipam.operator.problem_events import Complaints
+from ciliate.ipam.operator.problem_events import ProblemEvents
 from ciliate.ipam.operator.report import ipam_report, pool_reports
 from ciliate.ipam.operator.service_range import ServiceRange
 from ciliate.ipam.operator.settings import IPAMSettings
@@ -29,8 +29,8 @@ from ciliate.ipam.operator.usage import Usage
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
 
-#: Pools are looked at, and their use is noted for the trend, so often at least, in seconds.
-_LOOK_S: Final = 10.0
+#: Pools are reviewed, and their use is noted for the trend, so often at least, in seconds.
+_REVIEW_S: Final = 10.0
 #: Changes that come within this time are one, in seconds.
 _SETTLE_S: Final = 0.05
 
@@ -43,7 +43,7 @@ class NodeRanges:
         self._settings = settings
         self._allocator = allocator = ClusterAllocator()
         self._events = EventRecorder(client, component="cilium-operator")
-        self._complaints = Complaints(self._events)
+        self._problems = ProblemEvents(self._events)
         self._pools_changed = asyncio.Event()
         self._trends = PoolTrends()
         self._objects: PoolObjects | None = None
@@ -53,14 +53,14 @@ class NodeRanges:
                 source=context.config,
                 settings=settings,
                 allocator=allocator,
-                complaints=self._complaints,
+                problems=self._problems,
                 changed=self._pools_changed.set,
             )
         else:
             self._pools = self._objects = PoolObjects(
                 client,
                 allocator=allocator,
-                complaints=self._complaints,
+                problems=self._problems,
                 wanted=settings.auto_create,
                 may_act=context.may_act,
                 changed=self._pools_changed.set,
@@ -79,10 +79,10 @@ class NodeRanges:
         self._usage = Usage(
             tables,
             allocator,
-            look_at=self._granting.look_at,
-            freed=self._granting.look_at_waiting,
+            enqueue=self._granting.enqueue,
+            freed=self._granting.enqueue_waiting,
         )
-        self._services = ServiceRange(client, allocator, changed=self._usage.tell)
+        self._services = ServiceRange(client, allocator, changed=self._usage.notify)
 
     async def run(self) -> None:
         """Learn what everybody uses, then serve for ever."""
@@ -97,9 +97,9 @@ class NodeRanges:
 
     async def _watch_pools(self) -> None:
         while True:
-            self._look_at_pools()
+            self._review_pools()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(_REVIEW_S):
                     await self._pools_changed.wait()
                     await asyncio.sleep(_SETTLE_S)
             self._pools_changed.clear()
@@ -109,7 +109,7 @@ class NodeRanges:
         return (
             {"mode": self._settings.mode}
             | ipam_report(self._allocator, self._granting, self._trends.by_series)
-            | {"problems": self._complaints.standing}
+            | {"problems": self._problems.standing}
         )
 
     def families(self) -> tuple[Family, ...]:
@@ -118,7 +118,7 @@ class NodeRanges:
         return (
             *pool_families(pools),
             *node_families(self._allocator, self._granting),
-            problem_family(len(self._complaints.standing)),
+            problem_family(len(self._problems.standing)),
         )
 
     def _decide(self, node: CiliumNode, settled: bool) -> Decision:  # noqa: FBT001 - one caller
@@ -128,13 +128,13 @@ class NodeRanges:
             return fill_pod_cidrs(self._allocator, node, self._settings.versions, settled=settled)
         return satisfy_demand(self._allocator, node, self._objects.usable, settled=settled)
 
-    def _look_at_pools(self) -> None:
-        """Take over changed pools, tell what is wrong with them, note how full they are."""
+    def _review_pools(self) -> None:
+        """Take over changed pools, publish what is wrong with them, note how full they are."""
         if self._pools.apply():
-            self._granting.look_at_all()
+            self._granting.enqueue_all()
         if self._objects is not None:
-            self._objects.tell_holders(self._granting.outside)
-        problems = self._allocator.reservation_problems()
+            self._objects.report_owners(self._granting.outside)
+        overlaps = self._allocator.reservation_problems()
         for pool, reference in self._pools.references.items():
-            self._complaints.state(reference, "PoolOverlapsReserved", problems.get(pool, {}))
+            self._problems.publish(reference, "PoolOverlapsReserved", overlaps.get(pool, {}))
         self._trends.sample(self._allocator, time.monotonic())  # Wall clocks jump.

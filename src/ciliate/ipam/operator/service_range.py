@@ -66,7 +66,7 @@ SERVICES: Final = Resource(
 
 
 class ServiceRange:
-    """Keeps the Services' ranges reserved in an allocator; `changed` is told when they change."""
+    """Keeps the Services' ranges reserved in an allocator; `changed` is called when they change."""
 
     def __init__(
         self, client: ApiClient, allocator: ClusterAllocator, *, changed: Callable[[], None]

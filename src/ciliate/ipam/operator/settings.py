@@ -60,7 +60,7 @@ def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
     """Return the settings; the lists of cluster-pool are read in that mode only.
 
     Raises:
-        SettingError: A value cannot be used (texts: reference/ipam.md, 3.1).
+        SettingError: A value cannot be used; the texts are Cilium's where it has one.
     """
     mode = _text(config, "ipam")
     versions = tuple(

@@ -1,6 +1,6 @@
-"""Takes back the complaints of a mode in which we gave nodes their CIDRs, once it is another.
+"""Takes back the errors of a mode in which we gave nodes their CIDRs, once it is another.
 
-Nobody looks at the nodes' ranges any more, and a complaint that nobody takes back stays for ever.
+Nobody checks the nodes' CIDRs any more, and an error that nobody takes back stays for ever.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ _log = logging.getLogger(__name__)
 async def clear_errors(table: Informer[CiliumNode], writer: CidrWriter) -> None:
     """Return when no node of `table`, which is complete, shows an operator's error any more."""
     pause = Backoff()
-    complained = ""
+    last_failure = ""
     while stale := [n for n in table.objects.values() if n.status.ipam.operator_status.error]:
         for node in stale:
             try:
                 await writer.write(node, Decision())
             except KubeError as error:
-                if str(error) != complained:  # Once per cause, not per attempt.
-                    complained = str(error)
+                if str(error) != last_failure:  # Once per cause, not per attempt.
+                    last_failure = str(error)
                     _log.warning("error of node %s: %s; trying again", node.metadata.name, error)
         await asyncio.sleep(pause.next())  # The watch brings what was written.

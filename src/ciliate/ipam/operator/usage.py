@@ -17,24 +17,27 @@ from ciliate.ipam.cluster import ClusterAllocator
 #: A node's own addresses: no pod may have them, and endpoints name their node by them.
 _OWN = {"InternalIP", "ExternalIP"}
 
-#: Nodes that are learned at start without a look at anything else.
+#: Nodes that are learned at start before other tasks may run.
 _STEP_NODES: Final = 100
 
 
 class Usage:
-    """Feeds `allocator` from `tables`, which are complete; `look_at` is told each node to serve."""
+    """Feeds `allocator` from `tables`, which are complete.
+
+    `enqueue` is called with each node that may need something, `freed` when blocks became free.
+    """
 
     def __init__(
         self,
         tables: Tables,
         allocator: ClusterAllocator,
         *,
-        look_at: Callable[[str], None],
+        enqueue: Callable[[str], None],
         freed: Callable[[], None],
     ) -> None:
         self._tables = tables
         self._allocator = allocator
-        self._look_at = look_at
+        self._enqueue = enqueue
         self._freed = freed
         self._freed_seen = allocator.freed
 
@@ -54,21 +57,21 @@ class Usage:
         self._tables.nodes.add_listener(self._kube_node_changed)
         self._tables.endpoints.add_listener(self._endpoint_changed)
 
-    def _node_changed(self, _old: CiliumNode | None, new: CiliumNode | None) -> None:
+    def _node_changed(self, old: CiliumNode | None, new: CiliumNode | None) -> None:
         if new is not None:
             self._learn(new)
-            self._look_at(new.metadata.name)
-        elif _old is not None:
-            self._allocator.forget(_old.metadata.name)
-            self._place(_old.metadata.name)
-            self._look_at(_old.metadata.name)
-        self.tell()
+            self._enqueue(new.metadata.name)
+        elif old is not None:
+            self._allocator.forget(old.metadata.name)
+            self._place(old.metadata.name)
+            self._enqueue(old.metadata.name)
+        self.notify()
 
     def _kube_node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old
         if node is not None:
             self._place(node.metadata.name)
-        self.tell()
+        self.notify()
 
     def _endpoint_changed(
         self, old: EndpointPresence | None, new: EndpointPresence | None
@@ -81,8 +84,8 @@ class Usage:
         for at, address in {*_addresses(new), *_addresses(old)}:
             node = self._allocator.node_at(at)
             if node is not None and not self._allocator.covers(node, address):
-                self._look_at(node)
-        self.tell()
+                self._enqueue(node)
+        self.notify()
 
     def _learn(self, node: CiliumNode) -> None:
         name = node.metadata.name
@@ -99,10 +102,10 @@ class Usage:
             addresses += [a.address for a in node.status.addresses if a.type in _OWN]
         self._allocator.place(name, addresses)
 
-    def tell(self) -> None:
-        """Tell whose conflicts changed, and that blocks became free, since the last time."""
+    def notify(self) -> None:
+        """Enqueue nodes whose conflicts changed since the last call; say if blocks became free."""
         for name in self._allocator.take_touched():
-            self._look_at(name)
+            self._enqueue(name)
         if self._allocator.freed != self._freed_seen:
             self._freed_seen = self._allocator.freed
             self._freed()

@@ -93,7 +93,7 @@ async def test_a_block_that_a_nodes_own_address_kept_is_given_when_the_node_goes
         await until_node(client, "late", lambda n: bool(n.spec.ipam.pod_cidrs), within_s=5)
 
 
-async def test_the_complaint_of_a_former_mode_does_not_stay(
+async def test_the_error_of_a_former_mode_does_not_stay(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, POOL | {"cluster-pool-ipv4-cidr": "10.50.0.0/24"})

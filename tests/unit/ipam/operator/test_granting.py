@@ -53,19 +53,19 @@ async def test_of_nodes_that_wait_only_those_that_may_be_served_are_asked_again(
             tasks.create_task(table.run())
             await table.synced()
             granting.run(tasks)
-            granting.look_at_all()
+            granting.enqueue_all()
 
     task = asyncio.ensure_future(serve())
     await eventually(lambda: set(granting.waiting) == {"new", "old"})
 
     # "old" has a part of the block: it may be its own once "holder" has gone.
-    granting.look_at_promising()
+    granting.enqueue_promising()
     await eventually(lambda: asked["old"] == 2)
     assert asked["new"] == 1
 
     allocator.forget("holder")
     allocator.forget("old")
-    granting.look_at_promising()
+    granting.enqueue_promising()
     await eventually(lambda: asked["new"] == 2)
     task.cancel()
     await asyncio.wait([task])

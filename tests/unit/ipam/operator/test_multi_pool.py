@@ -151,7 +151,7 @@ async def test_a_block_that_its_node_gave_back_is_another_nodes(
         await until_allocated(client, "a", default=("10.70.0.128/25",))
 
 
-async def test_a_range_taken_out_of_a_pool_stays_its_holders_and_gives_nothing_more(
+async def test_a_range_taken_out_of_a_pool_stays_its_owners_and_gives_nothing_more(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, CONFIG)
