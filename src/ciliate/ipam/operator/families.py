@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ciliate.ipam.cluster import Claim, ClusterAllocator
-from ciliate.ipam.operator.granting import Granting
+from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.metrics.family import Family, FamilyKind, Sample
 
 _PREFIX: Final = "ciliate_operator_ipam"
@@ -41,7 +41,7 @@ def pool_families(pools: Sequence[Mapping[str, Any]]) -> Iterator[Family]:
     )
 
 
-def node_families(allocator: ClusterAllocator, granting: Granting) -> Iterator[Family]:
+def node_families(allocator: ClusterAllocator, states: NodeStates) -> Iterator[Family]:
     """Yield what is known of nodes, and the sums over them."""
     names = list(allocator.nodes)
     yield Family(
@@ -54,18 +54,18 @@ def node_families(allocator: ClusterAllocator, granting: Granting) -> Iterator[F
         f"{_PREFIX}_node_error",
         "1 for each node whose CiliumNode shows an error; the error itself is there.",
         ("node",),
-        [((name,), 1.0) for name, error in granting.errors.items() if error],
+        [((name,), 1.0) for name, error in states.errors.items() if error],
     )
     gauges = {
         "nodes": ("Nodes known.", len(names)),
-        "nodes_waiting": ("Nodes that wait for a block.", len(granting.waiting)),
+        "nodes_waiting": ("Nodes that wait for a block.", len(states.waiting)),
         "conflicts": ("CIDRs of nodes that overlap an earlier one's.", allocator.conflicts),
     }
     for name, (meaning, count) in gauges.items():
         yield _sum(name, meaning, count, FamilyKind.GAUGE)
     counters = {
-        "grants_total": ("Writes that gave a node CIDRs.", granting.granted),
-        "failed_writes_total": ("Writes that did not come through.", granting.failed_writes),
+        "grants_total": ("Writes that gave a node CIDRs.", states.granted),
+        "failed_writes_total": ("Writes that did not come through.", states.failed_writes),
     }
     for name, (meaning, count) in counters.items():
         yield _sum(name, meaning, count, FamilyKind.COUNTER)

@@ -7,17 +7,16 @@ on an object that our own last write has made old: the watch brings the new one.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import ObjectReference
-from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.cidr_writer import CidrWriter, Outcome
 from ciliate.ipam.operator.node_cidrs import Decision, displaced_error
 from ciliate.ipam.operator.node_queue import NodeQueue
+from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.kube.errors import KubeError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
@@ -66,43 +65,22 @@ class Granting:
         #: The version that the last write of a node was based on, while the table shows it.
         self._written: dict[str, tuple[str, Outcome]] = {}
         self._displaced_since: dict[str, float] = {}
-        #: How many nodes wait for each pool and family.
-        self._short: Counter[tuple[str, int]] = Counter()
         self._last_failure: dict[str, str] = {}
-        self.waiting: dict[str, frozenset[tuple[str, int]]] = {}
-        #: What is shown, or about to be, as a node's error.
-        self.errors: dict[str, str] = {}
-        #: Blocks outside their pools' present ranges, by node.
-        self.outside: dict[str, tuple[tuple[str, Cidr], ...]] = {}
-        self.granted = 0
-        self.failed_writes = 0
-
-    @property
-    def exhausted(self) -> frozenset[tuple[str, int]]:
-        """Pools and families that had no block for a node that waits."""
-        return frozenset(self._short)
+        self.states = NodeStates()
 
     def enqueue(self, name: str) -> None:
         """Have a node served soon, once, however often it is enqueued before that."""
         self._queue.put(name)
 
     def enqueue_waiting(self) -> None:
-        """Have those that wait served, as many as there are free blocks, the longest first."""
-        free = {want: self._allocator.free(*want) for want in self._short}
-        for name, wants in self.waiting.items():
-            if not any(count > 0 for count in free.values()):
-                return
-            if any(free[want] > 0 for want in wants):
-                for want in wants:
-                    free[want] -= 1
-                self._queue.put(name)
+        """Have those that wait served, as many as there are free blocks."""
+        for name in self.states.servable(self._allocator.free):
+            self._queue.put(name)
 
     def enqueue_promising(self) -> None:
-        """Have those that wait served for whom there may be a block: a free one, or their own."""
-        free = {want for want in self._short if self._allocator.free(*want) > 0}
-        for name, wants in self.waiting.items():
-            if wants & free or self._allocator.has_uses(name):
-                self._queue.put(name)
+        """Have those that wait served for whom there may be a block."""
+        for name in self.states.promising(self._allocator.free, self._allocator.has_uses):
+            self._queue.put(name)
 
     def enqueue_all(self) -> None:
         """Have every node served: what they are given out of has changed."""
@@ -126,7 +104,7 @@ class Granting:
             try:
                 await self._serve(name)
             except KubeError as error:
-                self.failed_writes += 1
+                self.states.failed_writes += 1
                 if str(error) != self._last_failure.get(name):  # Once per cause, not per attempt.
                     self._last_failure[name] = str(error)
                     _log.warning("CIDRs for node %s: %s; trying again", name, error)
@@ -142,7 +120,7 @@ class Granting:
         if node is None:
             self._written.pop(name, None)
             self._displaced_since.pop(name, None)
-            self._note(name, Decision())
+            self._record(name, Decision())
             return
         if not self._current():
             self._queue.put_after(name, RETRY_S)
@@ -156,14 +134,14 @@ class Granting:
             return  # The watch will bring what we wrote.
         decision = self._decide(node, outcome is not Outcome.UNKNOWN)
         decision = self._with_displaced(node, decision)
-        self._note(name, decision)
+        self._record(name, decision)
         outcome = await self._writer.write(node, decision)
         if outcome in {Outcome.DONE, Outcome.UNKNOWN}:
             self._written[name] = version, outcome
         if outcome is Outcome.DONE:
             self._report(node, decision)
         if outcome in {Outcome.REFUSED, Outcome.UNKNOWN}:
-            self.failed_writes += 1
+            self.states.failed_writes += 1
             _log.debug("CIDRs for node %s: write %s", name, outcome.value)
             self._queue.put_after(name, RETRY_S)
 
@@ -180,42 +158,23 @@ class Granting:
             return decision
         return decision.with_problem(displaced_error(decision.displaced, node))
 
-    def _note(self, name: str, decision: Decision) -> None:
-        """Remember what is wrong with a node, for those who ask."""
-        if decision.outside != self.outside.get(name, ()):
-            self.outside[name] = decision.outside
-            if not decision.outside:
-                del self.outside[name]
+    def _record(self, name: str, decision: Decision) -> None:
+        """Remember what a node lacks; log once when a pool runs out, and when it is enough."""
+        turn = self.states.record(name, decision)
+        for want in turn.exhausted:
+            _log.warning("pool %s: no IPv%d block left for node %s", *want, name)
+        for want in turn.relieved:
+            _log.info("pool %s: every node has its IPv%d blocks again", *want)
+        if turn.outside_changed:
             self._outside_changed()
-        self.errors[name] = decision.error
-        if not decision.error:
-            del self.errors[name]
-        self._wait(name, decision.short_of)
-
-    def _wait(self, name: str, short_of: frozenset[tuple[str, int]]) -> None:
-        """Note which pools a node waits for; say it once when one of them runs out."""
-        before = self.waiting.get(name, frozenset())
-        if short_of:
-            self.waiting[name] = short_of  # In its old place: the longest waiting stays first.
-        else:
-            self.waiting.pop(name, None)
-        for want in short_of - before:
-            self._short[want] += 1
-            if self._short[want] == 1:
-                _log.warning("pool %s: no IPv%d block left for node %s", *want, name)
-        for want in before - short_of:
-            self._short[want] -= 1
-            if not self._short[want]:
-                del self._short[want]
-                _log.info("pool %s: every node has its IPv%d blocks again", *want)
 
     def _report(self, node: CiliumNode, decision: Decision) -> None:
         name = node.metadata.name
         if decision.pod_cidrs is not None:
-            self.granted += 1
+            self.states.granted += 1
             _log.info("node %s: CIDRs %s", name, " ".join(decision.pod_cidrs))
         if decision.allocated is not None:
-            self.granted += 1
+            self.states.granted += 1
             pools = (f"{entry.pool}={','.join(entry.cidrs)}" for entry in decision.allocated)
             _log.info("node %s: CIDRs %s", name, " ".join(pools))
         if decision.error and decision.error != node.status.ipam.operator_status.error:

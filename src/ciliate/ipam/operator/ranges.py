@@ -108,16 +108,16 @@ class NodeRanges:
         """Return what is known of pools and nodes' CIDRs."""
         return (
             {"mode": self._settings.mode}
-            | ipam_report(self._allocator, self._granting, self._trends.by_series)
+            | ipam_report(self._allocator, self._granting.states, self._trends.by_series)
             | {"problems": self._problems.standing}
         )
 
     def families(self) -> tuple[Family, ...]:
         """Return the same as metrics; the texts of CIDRs, the dear part, are left out."""
-        pools = pool_reports(self._allocator, self._granting, self._trends.by_series)
+        pools = pool_reports(self._allocator, self._granting.states, self._trends.by_series)
         return (
             *pool_families(pools),
-            *node_families(self._allocator, self._granting),
+            *node_families(self._allocator, self._granting.states),
             problem_family(len(self._problems.standing)),
         )
 
@@ -133,7 +133,7 @@ class NodeRanges:
         if self._pools.apply():
             self._granting.enqueue_all()
         if self._objects is not None:
-            self._objects.report_owners(self._granting.outside)
+            self._objects.report_owners(self._granting.states.outside)
         overlaps = self._allocator.reservation_problems()
         for pool, reference in self._pools.references.items():
             self._problems.publish(reference, "PoolOverlapsReserved", overlaps.get(pool, {}))

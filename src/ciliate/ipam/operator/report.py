@@ -9,28 +9,28 @@ from typing import Any
 
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
-from ciliate.ipam.operator.granting import Granting
+from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.ipam.operator.pool_trends import Series
 from ciliate.ipam.pools import PoolFamily
 from ciliate.ipam.trend import Trend
 
 
 def ipam_report(
-    allocator: ClusterAllocator, granting: Granting, trends: Mapping[Series, Trend]
+    allocator: ClusterAllocator, states: NodeStates, trends: Mapping[Series, Trend]
 ) -> dict[str, Any]:
     """Return the numbers: one entry a pool and family, one a node, and the sums."""
     return {
-        "pools": pool_reports(allocator, granting, trends),
-        "nodes": [_node(allocator, granting, name) for name in sorted(allocator.nodes)],
-        "waiting": len(granting.waiting),
+        "pools": pool_reports(allocator, states, trends),
+        "nodes": [_node(allocator, states, name) for name in sorted(allocator.nodes)],
+        "waiting": len(states.waiting),
         "conflicts": allocator.conflicts,
-        "granted": granting.granted,
-        "failed_writes": granting.failed_writes,
+        "granted": states.granted,
+        "failed_writes": states.failed_writes,
     }
 
 
 def pool_reports(
-    allocator: ClusterAllocator, granting: Granting, trends: Mapping[Series, Trend]
+    allocator: ClusterAllocator, states: NodeStates, trends: Mapping[Series, Trend]
 ) -> list[dict[str, Any]]:
     """Return the part about pools, which costs little however many nodes there are."""
     draining = _draining(allocator)
@@ -38,7 +38,7 @@ def pool_reports(
         _pool(allocator, pool, version, family)
         | {
             "draining": draining.get((pool, version), 0),
-            "exhausted": (pool, version) in granting.exhausted,
+            "exhausted": (pool, version) in states.exhausted,
             "seconds_to_exhaustion": _end(allocator, trends, (pool, version)),
         }
         for pool, families in sorted(allocator.pools.families.items())
@@ -63,7 +63,7 @@ def _pool(
     }
 
 
-def _node(allocator: ClusterAllocator, granting: Granting, name: str) -> dict[str, Any]:
+def _node(allocator: ClusterAllocator, states: NodeStates, name: str) -> dict[str, Any]:
     claims = allocator.claims(name)
 
     def texts(*kinds: Claim) -> list[str]:
@@ -74,8 +74,8 @@ def _node(allocator: ClusterAllocator, granting: Granting, name: str) -> dict[st
         "cidrs": texts(Claim.CURRENT),
         "granted": texts(Claim.GRANTED),
         "draining": texts(Claim.DRAINING),
-        "waiting_for": sorted(f"{p} ipv{v}" for p, v in granting.waiting.get(name, ())),
-        "error": granting.errors.get(name, ""),
+        "waiting_for": sorted(f"{p} ipv{v}" for p, v in states.waiting.get(name, ())),
+        "error": states.errors.get(name, ""),
     }
 
 

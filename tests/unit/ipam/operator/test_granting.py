@@ -56,7 +56,7 @@ async def test_of_nodes_that_wait_only_those_that_may_be_served_are_asked_again(
             granting.enqueue_all()
 
     task = asyncio.ensure_future(serve())
-    await eventually(lambda: set(granting.waiting) == {"new", "old"})
+    await eventually(lambda: set(granting.states.waiting) == {"new", "old"})
 
     # "old" has a part of the block: it may be its own once "holder" has gone.
     granting.enqueue_promising()
