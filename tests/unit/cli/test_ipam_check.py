@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.testing import CliRunner, Result
 from tests.unit.kube.embedded_server import embedded_server
-from tests.unit.operator.cluster import add_node, configure
+from tests.unit.operator.running_operator import add_node, configure
 
 from ciliate.api.core import NODES, Node
 from ciliate.api.definitions import definition_files

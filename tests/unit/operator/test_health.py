@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import aiohttp
-from tests.unit.operator.test_process import health as ask
+from tests.unit.operator.running_operator import health as ask
 
 from ciliate.cluster.feature import Feature
 from ciliate.metrics.family import Family

@@ -9,27 +9,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import msgspec
 import pytest
 from tests.unit.kube.conftest import eventually
 from tests.unit.kube.embedded_server import EmbeddedServer, embedded_server
+from tests.unit.operator.running_operator import health, invocation
+from tests.unit.readiness.marked_nodes import add_agent, add_node, set_ready, until_shown
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.coordination import LEASES
-from ciliate.api.core import CONFIG_MAPS, NODES, ConfigMap
-from ciliate.api.definitions import (
-    CUSTOM_RESOURCE_DEFINITIONS,
-    SCHEMA_VERSION_LABEL,
-    custom_resource_definitions,
-)
+from ciliate.api.core import CONFIG_MAPS, ConfigMap
 from ciliate.api.metadata import ObjectMeta
 from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
-from ciliate.kube.options import PatchKind
-from ciliate.operator.definitions import install
 from ciliate.operator.health import HealthSocketError
-from ciliate.operator.process import Invocation, run_operator
+from ciliate.operator.process import run_operator
 
 KEY = "node.cilium.io/agent-not-ready"
 RUN = "from ciliate.operator.command import command; command()"
@@ -49,27 +42,6 @@ async def config(client: ApiClient) -> None:
     await client.create(CONFIG_MAPS, ConfigMap(metadata=meta, data=data))
 
 
-def invocation(server: EmbeddedServer, socket: Path, **flags: str) -> Invocation:
-    return Invocation(
-        kubeconfig=str(server.kubeconfig),
-        namespace="kube-system",
-        config_map="cilium-config",
-        agent_labels="k8s-app=cilium",
-        lease="cilium-operator-resource-lock",
-        health_socket=socket,
-        flags=flags,
-    )
-
-
-async def health(socket: Path, path: str = "/healthz") -> tuple[int, dict[str, Any]]:
-    async with (
-        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session,
-        session.get(f"http://operator{path}") as response,
-    ):
-        document: dict[str, Any] = await response.json()
-        return response.status, document
-
-
 async def until_leading(socket: Path) -> dict[str, Any]:
     await eventually(socket.exists)
     async with asyncio.timeout(10):
@@ -80,104 +52,17 @@ async def until_leading(socket: Path) -> dict[str, Any]:
             await asyncio.sleep(0.01)
 
 
-async def add_node(client: ApiClient, name: str, *taints: str) -> None:
-    document = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name},
-        "spec": {"taints": [{"key": key, "effect": "NoSchedule"} for key in taints]},
-    }
-    await client.request("POST", NODES.path(), body=msgspec.json.encode(document))
-
-
-async def add_agent(client: ApiClient, node: str) -> None:
-    document = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": f"cilium-{node}",
-            "namespace": "kube-system",
-            "labels": {"k8s-app": "cilium"},
-        },
-        "spec": {"nodeName": node, "containers": [{"name": "cilium-agent", "image": "i"}]},
-    }
-    path = "/api/v1/namespaces/kube-system/pods"
-    await client.request("POST", path, body=msgspec.json.encode(document))
-
-
-async def set_ready(client: ApiClient, node: str, *, ready: bool) -> None:
-    condition = {"type": "Ready", "status": "True" if ready else "False"}
-    await client.request(
-        "PATCH",
-        f"/api/v1/namespaces/kube-system/pods/cilium-{node}/status",
-        body=msgspec.json.encode({"status": {"conditions": [condition]}}),
-        content_type=PatchKind.STRATEGIC,
-    )
-
-
-async def shown(client: ApiClient, name: str) -> tuple[list[str], list[str]]:
-    node = await client.get(NODES, name)
-    conditions = [f"{c.type}={c.status} {c.reason}" for c in node.status.conditions]
-    return [taint.key for taint in node.spec.taints], conditions
-
-
-async def until_shown(
-    client: ApiClient, name: str, taints: list[str], conditions: list[str]
-) -> None:
-    async with asyncio.timeout(5):
-        while await shown(client, name) != (taints, conditions):
-            await asyncio.sleep(0.02)
-
-
-async def test_definitions_are_installed_once_and_served(client: ApiClient) -> None:
-    ours = custom_resource_definitions()
-
-    await install(client, ours)
-    before = (await client.list(CUSTOM_RESOURCE_DEFINITIONS)).items
-    await install(client, ours)
-
-    after = (await client.list(CUSTOM_RESOURCE_DEFINITIONS)).items
-    assert {item.metadata.name for item in before} >= {definition.name for definition in ours}
-    assert before == after
-    assert (await client.list(CILIUM_NODES)).items == ()
-
-
-async def test_an_older_definition_is_replaced_and_a_newer_one_left_alone(
-    client: ApiClient,
-) -> None:
-    ours = custom_resource_definitions()
-    await install(client, ours)
-
-    async def relabel(name: str, version: str) -> None:
-        body = {"metadata": {"labels": {SCHEMA_VERSION_LABEL: version}}}
-        await client.patch(CUSTOM_RESOURCE_DEFINITIONS, name, body)
-
-    await relabel("ciliumnodes.cilium.io", "1.20.9")
-    await relabel("ciliumendpoints.cilium.io", "99.0.0")
-    await install(client, ours)
-
-    versions = {
-        item.metadata.name: item.metadata.labels[SCHEMA_VERSION_LABEL]
-        for item in (await client.list(CUSTOM_RESOURCE_DEFINITIONS)).items
-    }
-    assert versions["ciliumnodes.cilium.io"] == "1.31.0"
-    assert versions["ciliumendpoints.cilium.io"] == "99.0.0"
-
-
 @pytest.mark.usefixtures("config")
-async def test_a_ready_agent_frees_its_node(
+async def test_the_process_runs_what_features_bring(
     server: EmbeddedServer, client: ApiClient, tmp_path: Path
 ) -> None:
-    socket = tmp_path / "operator.sock"
-    await add_node(client, "w1", "other", KEY)
+    """A reconciler of one; the tasks of another are seen where a standby takes over."""
+    await add_node(client, "w1", KEY)
     await add_agent(client, "w1")
-    task = asyncio.ensure_future(run_operator(invocation(server, socket)))
-    await until_leading(socket)
-
     await set_ready(client, "w1", ready=True)
-    await until_shown(client, "w1", ["other"], ["NetworkUnavailable=False CiliumIsUp"])
-    await set_ready(client, "w1", ready=False)
-    await until_shown(client, "w1", ["other", KEY], ["NetworkUnavailable=False CiliumIsUp"])
+    task = asyncio.ensure_future(run_operator(invocation(server, tmp_path / "operator.sock")))
+
+    await until_shown(client, "w1", [], ["NetworkUnavailable=False CiliumIsUp"])
 
     task.cancel()
     await asyncio.wait([task])

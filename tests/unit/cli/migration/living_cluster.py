@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from click.testing import CliRunner, Result
-from tests.unit.operator.cluster import configure
+from tests.unit.operator.running_operator import configure
 
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import CONFIG_MAPS, NODES, PODS, Node, NodeSpec, Pod

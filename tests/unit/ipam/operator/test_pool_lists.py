@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.kube.embedded_server import EmbeddedServer
-from tests.unit.operator.cluster import (
+from tests.unit.operator.running_operator import (
     add_node,
     configure,
     operator,

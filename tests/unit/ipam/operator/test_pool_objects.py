@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 from tests.unit.kube.embedded_server import EmbeddedServer
-from tests.unit.operator.cluster import (
+from tests.unit.operator.running_operator import (
     add_node,
     configure,
+    health,
     operator,
     until_error,
     until_event,
     until_no_error,
     until_node,
 )
-from tests.unit.operator.test_process import health
 
 from ciliate.api.cilium_node import CILIUM_NODES, AllocatedPool
 from ciliate.api.core import EVENTS

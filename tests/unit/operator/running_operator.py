@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 from tests.unit.kube.embedded_server import EmbeddedServer
 
@@ -42,6 +43,15 @@ async def operator(
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def health(socket: Path, path: str = "/healthz") -> tuple[int, dict[str, Any]]:
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session,
+        session.get(f"http://operator{path}") as response,
+    ):
+        document: dict[str, Any] = await response.json()
+        return response.status, document
 
 
 async def configure(client: ApiClient, data: Mapping[str, str]) -> None:

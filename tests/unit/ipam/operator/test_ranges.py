@@ -1,10 +1,10 @@
-"""cluster-pool mode against the embedded API server: who gets which CIDR, and what is told."""
+"""cluster-pool mode against the embedded API server: who gets which CIDR, and what is reported."""
 
 from pathlib import Path
 
 import pytest
 from tests.unit.kube.embedded_server import EmbeddedServer
-from tests.unit.operator.cluster import (
+from tests.unit.operator.running_operator import (
     add_endpoint,
     add_node,
     configure,
@@ -16,6 +16,7 @@ from tests.unit.operator.cluster import (
     until_pod_cidrs,
 )
 
+from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import CONFIG_MAPS, NODES, Node
 from ciliate.api.metadata import ObjectMeta
@@ -31,6 +32,8 @@ BOTH = POOL | {
     "enable-ipv6": "true",
     "cluster-pool-ipv6-cidr": "fd50::/112",
 }
+ODD_NODE = b"""{"apiVersion":"cilium.io/v2","kind":"CiliumNode","metadata":{"name":"odd"},
+    "spec":{"ipam":{"podCIDRs":["10.50.0.0/24"],"min-allocate":%s}}}"""
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ async def test_a_block_that_a_nodes_own_address_kept_is_given_when_the_node_goes
         await add_node(client, "late")
         await until_error(client, "late", "allocator full")
         await client.delete(NODES, "k")
-        # Sooner than those that wait are looked at anyway.
+        # Sooner than those that wait are enqueued anyway.
         await until_node(client, "late", lambda n: bool(n.spec.ipam.pod_cidrs), within_s=5)
 
 
@@ -145,3 +148,52 @@ async def test_a_deleted_node_gets_the_block_of_its_pods_again_and_nobody_else(
         await until_pod_cidrs(client, "b", "10.50.1.0/24")
         await add_node(client, "a", address="192.0.2.1")
         await until_pod_cidrs(client, "a", "10.50.0.0/24")
+
+
+async def test_cidrs_and_addresses_of_what_cannot_be_read_are_given_to_nobody(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL)
+    await client.request("POST", CILIUM_NODES.path(), body=ODD_NODE % b"1e30")
+    await client.request(
+        "POST",
+        CILIUM_ENDPOINTS.path(namespace="default"),
+        body=b"""{"apiVersion":"cilium.io/v2","kind":"CiliumEndpoint","metadata":{"name":"web"},
+        "status":{"identity":{"id":5.0},
+        "networking":{"addressing":[{"ipv4":"10.50.1.7"}],"node":"192.0.2.1"}}}""",
+    )
+    async with operator(server, socket):
+        await add_node(client, "good")
+        await until_pod_cidrs(client, "good", "10.50.2.0/24")
+
+        event = await until_event(client, "odd", "CIDRAllocationFailed")
+        assert "until then the node gets no CIDRs" in event.message
+        raw = await client.get_json(CILIUM_NODES.path(name="odd"))
+        assert raw["status"]["ipam"]["operator-status"]["error"] == event.message
+
+        await client.request(
+            "PATCH",
+            CILIUM_NODES.path(name="odd"),
+            body=b'{"spec":{"ipam":{"min-allocate":5}}}',
+            content_type="application/merge-patch+json",
+        )
+        await until_no_error(client, "odd")
+
+
+async def test_a_claim_that_comes_with_what_cannot_be_read_counts_at_once(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    await configure(client, POOL)
+    async with operator(server, socket):
+        await add_node(client, "first")
+        await until_pod_cidrs(client, "first", "10.50.0.0/24")
+        claim = ODD_NODE.replace(b"10.50.0.0", b"10.50.1.0") % b"1e30"
+        await client.request("POST", CILIUM_NODES.path(), body=claim)
+        await until_event(client, "odd", "CIDRAllocationFailed")
+        await add_node(client, "good")
+        await until_pod_cidrs(client, "good", "10.50.2.0/24")
+        await client.delete(CILIUM_NODES, "odd")
+        await add_node(client, "late")
+        await until_pod_cidrs(client, "late", "10.50.3.0/24")
+        await add_node(client, "last")
+        await until_pod_cidrs(client, "last", "10.50.1.0/24")

@@ -1,0 +1,85 @@
+"""`ipam/operator/families.py`: what Prometheus reads of pools and nodes as they fill up."""
+
+import math
+from pathlib import Path
+
+import pytest
+from tests.unit.kube.embedded_server import EmbeddedServer
+from tests.unit.operator.running_operator import add_node, configure, operator
+from tests.unit.operator.scraping import Key, until_series
+
+from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.ipam.operator.families import pool_families
+from ciliate.ipam.operator.settings import CLUSTER_POOL
+from ciliate.kube.client import ApiClient
+
+
+@pytest.fixture
+async def _config(client: ApiClient) -> None:
+    await configure(client, {"cluster-pool-ipv4-cidr": "10.0.0.0/22"})
+
+
+def _pool_series(name: str) -> Key:
+    return f"ciliate_operator_ipam_{name}", (("family", "ipv4"), ("pool", CLUSTER_POOL))
+
+
+@pytest.mark.usefixtures("_config")
+async def test_pools_and_nodes_are_shown_as_they_fill_up(
+    server: EmbeddedServer, client: ApiClient, tmp_path: Path
+) -> None:
+    """10.0.0.0/22 has four blocks: the fifth node waits."""
+    path = tmp_path / "operator.sock"
+    async with operator(server, path):
+        await add_node(client, "n0", pod_cidrs=("10.0.0.0/24",), draining="10.0.1.0/24")
+        for number in (1, 2):
+            await add_node(client, f"n{number}")
+        await until_series(path, _pool_series("pool_blocks_left"), 0)
+        await add_node(client, "late")
+        found = await until_series(path, ("ciliate_operator_ipam_nodes_waiting", ()), 1)
+
+        assert found[_pool_series("pool_blocks")] == 4
+        assert found[_pool_series("pool_blocks_used")] == 4
+        assert found[_pool_series("pool_blocks_draining")] == 1
+        assert found[_pool_series("pool_blocks_reserved")] == 0
+        assert found[_pool_series("pool_exhausted")] == 1
+        assert found[_pool_series("pool_seconds_to_exhaustion")] == 0
+        assert found[_node_cidrs("n0", "current")] == found[_node_cidrs("n0", "draining")] == 1
+        assert found["ciliate_operator_ipam_nodes", ()] == 4
+        assert found["ciliate_operator_ipam_conflicts", ()] == 0
+        assert found["ciliate_operator_ipam_grants_total", ()] == 2
+        await until_series(path, ("ciliate_operator_ipam_node_error", (("node", "late"),)), 1)
+
+        await client.delete(CILIUM_NODES, "n1")
+        served = await until_series(path, ("ciliate_operator_ipam_nodes_waiting", ()), 0)
+        assert served[_pool_series("pool_exhausted")] == 0
+
+
+@pytest.mark.usefixtures("_config")
+async def test_conflict_of_two_nodes_is_counted(
+    server: EmbeddedServer, client: ApiClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "operator.sock"
+    async with operator(server, path):
+        await until_series(path, _pool_series("pool_blocks_left"), 4)
+        await add_node(client, "n0", pod_cidrs=("10.0.0.0/24",))
+        await add_node(client, "n1", pod_cidrs=("10.0.0.0/24",))
+
+        found = await until_series(path, ("ciliate_operator_ipam_conflicts", ()), 1)
+
+    assert found[_pool_series("pool_blocks_used")] == 1
+
+
+def test_pool_that_does_not_grow_has_no_end() -> None:
+    """+Inf, so that an alert on few seconds left needs no second case."""
+    pool = {"pool": "default", "family": "ipv6", "seconds_to_exhaustion": None}
+    numbers = dict.fromkeys(("blocks", "used", "free", "reserved", "draining", "exhausted"), 1)
+
+    families = pool_families([pool | numbers])
+
+    ends = [each for each in families if each.name.endswith("seconds_to_exhaustion")]
+    assert [list(each.samples) for each in ends] == [[(("default", "ipv6"), math.inf)]]
+
+
+def _node_cidrs(node: str, state: str) -> Key:
+    labels = (("family", "ipv4"), ("node", node), ("state", state))
+    return "ciliate_operator_ipam_node_cidrs", labels
