@@ -15,60 +15,9 @@ from tests.unit.operator.running_operator import (
 )
 
 from ciliate.api.core import CONFIG_MAPS
-from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
-from ciliate.operator.settings import parse_operator_settings
 
 V4, V6 = "cluster-pool-ipv4-cidr", "cluster-pool-ipv6-cidr"
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (
-            {V4: "10.0.0.0/8 10.1.0.0/16"},
-            "requested CIDR 10.1.0.0/16 collides with clusterCIDR: 10.0.0.0/8, nodeMask: 24",
-        ),
-        ({V4: "10.0.0.0/16 fd00::/64"}, "CIDR is not v4 family: fd00::/64"),
-        ({V4: " "}, "cluster-pool-ipv4-cidr must be provided when using ClusterPool"),
-        ({V4: "10.0.0.0/26"}, "the mask is shorter than the pool's"),
-        (
-            {"cluster-pool-ipv4-mask-size": "33"},
-            "SubNetMask is invalid, should be lower or equal to 32 for IPv4",
-        ),
-        ({"cluster-pool-ipv4-mask-size": "many"}, "is no whole number"),
-        ({V6: "fd00::/104"}, "cluster-pool-ipv6-cidr must not be set if IPv6 is disabled"),
-        (
-            {"enable-ipv6": "true", V6: "fd00::/48", "cluster-pool-ipv6-mask-size": "120"},
-            "New CIDR set failed; the node CIDR size is too big",
-        ),
-        ({"enable-ipv6": "true", V6: "10.0.0.0/8"}, "CIDR is not v6 family: 10.0.0.0/8"),
-        (
-            {"ipam": "multi-pool", "auto-create-cilium-pod-ip-pools": "default=ipv4-cidrs:x"},
-            "is no prefix",
-        ),
-        (
-            {
-                "ipam": "multi-pool",
-                "auto-create-cilium-pod-ip-pools": "a=ipv4-cidrs:10.0.0.0/8;ipv4-mask-size:24,"
-                "b=ipv4-cidrs:10.2.0.0/16;ipv4-mask-size:24",
-            },
-            "collides with clusterCIDR: 10.0.0.0/8, nodeMask: 24 of pool a",
-        ),
-    ],
-)
-def test_ranges_that_cannot_be_used_stop_the_operator(
-    config: dict[str, str], message: str
-) -> None:
-    with pytest.raises(SettingError) as caught:
-        parse_operator_settings(config)
-    assert message in str(caught.value)
-
-
-def test_lists_are_not_looked_at_in_other_modes() -> None:
-    settings = parse_operator_settings({"ipam": "kubernetes", V4: ""})
-
-    assert not settings.ipam.grants
 
 
 @pytest.fixture
