@@ -1,7 +1,6 @@
 """The taint and the condition of each node, as a target that a reconciler keeps right."""
 
-from collections.abc import Callable, Collection, Mapping
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from ciliate.api.core import NODES, Node
@@ -16,9 +15,8 @@ from ciliate.readiness.plan import (
     taint_patch,
     up_patch,
 )
-from ciliate.operator.settings import ReadinessSettings
-from ciliate.reconcile.target import Failures, one_by_one
 from ciliate.readiness.settings import ReadinessSettings
+from ciliate.reconcile.target import Failures, one_by_one
 
 
 class NodeMarksTarget:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from ciliate.agent.kernel import DesiredState, NodeRouteTarget
 from tests.unit.identity.identity_api import tell
 from tests.unit.node.cluster_tables import (
     NODE,
@@ -19,7 +20,6 @@ from tests.unit.node.cluster_tables import (
 from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.agent import kernel
-from ciliate.agent.kernel import DesiredState, NodeRouteTarget
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.config.settings import parse_agent_settings
 from ciliate.identity.ipcache import Ipcache
