@@ -195,15 +195,14 @@ async def test_failed_create_leaves_nothing_and_names_the_step(
 async def test_failure_on_the_pod_side_takes_the_host_side_back(
     links: PodLinks, node: str, pods: list[str], accept: int
 ) -> None:
-    """The pod's end cannot have one address twice."""
+    """A gateway of a family that is off in the pod."""
     made = pod_link(pods[0], 2, accept)
-    twice = replace(made.interface, addresses=made.interface.addresses * 2)
-    link = replace(made, interface=twice)
+    link = replace(made, interface=replace(made.interface, gateways=(IPv6Address("fd00:9::1"),)))
 
     with pytest.raises(NetlinkError) as caught:
         await links.create(link)
 
-    assert caught.value.step == "add address"
+    assert caught.value.step == "add neighbour"
     assert _names(node) == {"lo"}
     assert ip(node, "route") == ""
 

@@ -5,6 +5,7 @@ counts: this node's addresses, its own pods, the cluster's pods, the cluster's n
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
@@ -80,13 +81,16 @@ class Ipcache(Mapping[Key, Entry]):
         return known_pod_entry(pod) if pod is not None else None
 
     def __iter__(self) -> Iterator[Key]:
-        keys = set(self._node_owners)
-        keys.update(map(host_key, self._devices.current.octets))
-        for endpoint in self._table:
-            if endpoint.state is EndpointState.READY:
-                keys.update(map(host_key, endpoint.octets))
-        keys.update(map(host_key, self._cluster.known_pods.addresses()))
-        return iter(keys)
+        """Yield each key once; what changes meanwhile is missed or shown."""
+        yield from tuple(self._node_owners)
+        nearer = self._devices.current.octets.union(
+            *(each.octets for each in self._table if each.state is EndpointState.READY)
+        )
+        pods = tuple(self._cluster.known_pods.addresses())
+        for octets in chain(nearer, (each for each in pods if each not in nearer)):
+            key = host_key(octets)
+            if self._node_owners.get(key) is None:
+                yield key
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -20,7 +20,8 @@ V = TypeVar("V")
 #: Keys between two looks of the loop at its other work: some 2 ms.
 _PIECE: Final = 1024
 
-#: What a target should hold, live or computed; None: not known yet.
+#: What a target should hold, computed or a live view whose iterator bears changes; None: not
+#: known yet.
 Desired = Callable[[], Mapping[K, V] | None]
 
 
@@ -52,11 +53,11 @@ async def walk(
         return None
     outcome: Outcome[K] = Outcome()
     if puts_first:
-        await _put(list(wanted), observed, desired, target, outcome)
+        await _put(wanted, observed, desired, target, outcome)
         await _remove(observed, desired, target, outcome)
     else:
         await _remove(observed, desired, target, outcome)
-        await _put(list(desired() or wanted), observed, desired, target, outcome)
+        await _put(desired() or wanted, observed, desired, target, outcome)
     return outcome
 
 
@@ -77,7 +78,7 @@ async def _remove(
 
 
 async def _put(
-    keys: list[K],
+    keys: Iterable[K],
     observed: Mapping[K, V],
     desired: Desired[K, V],
     target: Target[K, V],

@@ -56,6 +56,7 @@ class IpamFeature(Feature):
     async def start(self, progress: Progress) -> None:
         """Publish what this node holds and needs; wait until it can give addresses."""
         await self._node.start(progress)
+        await self._context.devices.refresh()  # The wait may have been long.
         await self._node.router.ensure_link(self._context.devices.mtu)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
