@@ -52,7 +52,7 @@ _FURTHER_NODE: Final = CiliumNode(
 class _Figure:
     metric: Metric
     value: Callable[[Start], float]
-    limit: float | None  # DESIGN.md, section 8, and issue 2, "Budgets".
+    limit: float | None  # docs/BENCHMARKS.md, "Budgets".
 
 
 _FIGURES: Final = (

@@ -47,7 +47,7 @@ def _median_ms(durations_s: tuple[float, ...]) -> float:
     return statistics.median(durations_s) * 1e3
 
 
-#: Budgets: DESIGN.md, section 8.
+#: docs/BENCHMARKS.md, "Budgets", says where the numbers come from.
 _FIGURES: Final = (
     _Figure(
         Metric("ADD, 1 at a time", "ms", Better.LOWER),

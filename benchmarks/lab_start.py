@@ -16,7 +16,7 @@ from benchmarks.report import Answer
 
 QUESTION: Final = "how long does a lab take to come up, and to go?"
 
-#: Nodes -> limits of `up` and `down` in seconds (DESIGN.md, section 8).
+#: Nodes -> limits of `up` and `down` in seconds (docs/BENCHMARKS.md, "Budgets").
 _LIMITS: Final = {2: (3.0, 1.5), 10: (8.0, 1.5), 50: (40.0, 1.5)}
 
 #: Labs of 50 nodes take long; their share of the rounds, so that all sizes end together.

@@ -20,7 +20,7 @@ from benchmarks.traffic import CRR_16, RR_16, STREAM, Load
 
 QUESTION: Final = "how fast are pods of two nodes, by native routing?"
 
-#: DESIGN.md, section 8; none on one connection.
+#: docs/BENCHMARKS.md, "Budgets"; none on one connection.
 _OF_HOST: Final = {STREAM: 0.95, RR_16: 0.82, CRR_16: 0.80}
 
 

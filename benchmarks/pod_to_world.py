@@ -21,7 +21,7 @@ QUESTION: Final = "how fast does a pod reach the world, masqueraded?"
 
 
 def _budgets(load: Load) -> tuple[Budget, ...]:
-    """Return the limit for `load` (DESIGN.md, section 8: CRR at 16 alone has one)."""
+    """Return the limit for `load` (docs/BENCHMARKS.md, "Budgets": CRR at 16 alone has one)."""
     return (Budget("ciliate", "ptp ipMasq", 1.2),) if load is CRR_16 else ()
 
 

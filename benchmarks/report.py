@@ -1,6 +1,6 @@
 """What a question's measurement looks like: a table for people, a document for machines.
 
-No number without the machine, kernel and commit it comes from (STYLE, Tests).
+No number without the machine, kernel and commit it comes from: it would say nothing.
 """
 
 import datetime as dt

@@ -45,7 +45,7 @@ class Load:
     verb: str  # "stream", or exchange's word for a client
 
 
-#: What DESIGN.md judges by, then what is shown for information (one connection is mostly noise).
+#: What has a budget, then what is shown for information (one connection is mostly noise).
 STREAM: Final = Load(Metric("stream", "Gbit/s", Better.HIGHER), 1, "stream")
 RR_16: Final = Load(Metric("RR 16", "1/s", Better.HIGHER), 16, "request")
 CRR_16: Final = Load(Metric("CRR 16", "1/s", Better.HIGHER), 16, "connect")

@@ -355,7 +355,7 @@ def test_the_reply_of_an_inbound_connection_keeps_the_pods_address(node: Node) -
 
 
 def test_an_inbound_connection_that_is_over_opens_no_door(node: Node) -> None:
-    """Cilium issue 47425: a leftover entry must not let a pod's own flow out unhidden."""
+    """A leftover entry must not let a pod's own flow out unhidden (docs/CILIUM.md)."""
     node.from_uplink(IN / IP(src=WORLD_4, dst=POD1_4) / TCP(sport=4000, dport=80))
     with node.datapath.opened(CONNTRACK) as conntrack:
         conntrack.put_many({key: v._replace(expires_ns=1) for key, v in conntrack.items()})

@@ -1,7 +1,7 @@
 """CiliumEndpoint, cilium.io/v2: a pod's address and identity, told to all nodes.
 
 Namespace and name are the pod's. There is no spec and no status subresource: the agent of the
-pod's node writes `status` through the main resource (reference/ipam.md, 2.4).
+pod's node writes `status` through the main resource, as in Cilium.
 """
 
 from enum import StrEnum

@@ -1,7 +1,7 @@
 """CiliumIdentity, cilium.io/v2: the cluster-wide number of a set of labels.
 
 The name is the number. `security_labels` decides (keys carry their source, "k8s:app"); the
-metadata's labels only serve selection and the Namespace column (reference/ipam.md, 2.5).
+metadata's labels only serve selection and the Namespace column.
 """
 
 from typing import Final

@@ -2,7 +2,7 @@
 
 Named like its Kubernetes Node. The agent of the node writes it; the operator fills the IPAM
 fields of the modes in which it hands out CIDRs. Some keys are kebab-case, some camelCase; the
-spelling here is Cilium's and must stay (reference/ipam.md, 2.2).
+spelling here is Cilium's and must stay (docs/CILIUM.md, "Objects").
 """
 
 from typing import Final

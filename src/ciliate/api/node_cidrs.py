@@ -1,7 +1,7 @@
 """What Kubernetes gives a node: Node.spec.podCIDRs, or annotations. Pure.
 
 The one reading of it: agents publish it in mode kubernetes, a migration to that mode waits for it,
-the audit compares with it.
+the audit compares with it (docs/CILIUM.md, "Objects": the annotations).
 """
 
 from dataclasses import dataclass

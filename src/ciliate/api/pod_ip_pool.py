@@ -1,7 +1,7 @@
 """CiliumPodIPPool, cilium.io/v2alpha1: a named range of pod addresses of multi-pool mode.
 
 The operator cuts blocks of `mask_size` out of the CIDRs and gives them to nodes. A pool has no
-status: how full it is stands in all CiliumNodes together (reference/ipam.md, 2.3).
+status: how full it is stands in all CiliumNodes together.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The network configuration list a kubelet looks for: 05-cilium.conflist (reference/ipam.md, 6.1).
+"""The network configuration list a kubelet looks for: 05-cilium.conflist.
 
 It is there when the agent is ready, and only then; a kubelet takes the node for ready by it.
 Written in one step, and not at all when nothing changed: runtimes watch the directory.

@@ -1,4 +1,4 @@
-"""The delete queue: DELs that came while the agent was away (reference/ipam.md, 6.5).
+"""The delete queue: DELs that came while the agent was away.
 
 The plugin writes an entry under a shared lock, after a last look for the socket. A starting agent
 holds the lock alone from before it reads the queue until its socket listens: each DEL either

@@ -4,8 +4,8 @@
 (`ciliate lab upgrade --set …`). A name that is a key of the ConfigMap already is taken as one.
 Pure: who writes the ConfigMap is elsewhere.
 
-Sources: the tables "Configuration keys" of reference/ipam.md and routing-masquerading.md; names of
-supported keys stand beside them in `config.supported`.
+The names are those of Cilium's chart, 1.17 to 1.19; those of supported keys stand beside them in
+`config.supported`.
 """
 
 import difflib
@@ -50,7 +50,7 @@ _IP_MASQ_AGENT_FIELDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "masqLinkLocalIPv6": lambda text: text == "true",
 }
 
-#: A map of pools, which the chart writes into one key (reference/ipam.md, 5.8).
+#: A map of pools, which the chart writes into one key (docs/CILIUM.md, "Settings").
 _AUTO_CREATE: Final = "ipam.operator.autoCreateCiliumPodIPPools."
 _AUTO_CREATE_KEY: Final = "auto-create-cilium-pod-ip-pools"
 _AUTO_CREATE_FIELDS: Final[Mapping[str, str]] = {

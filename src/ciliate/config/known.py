@@ -2,7 +2,8 @@
 
 A value found under one of them is read (a text of the wrong form is still an error of the
 operator's) and reported as not supported where it asks for something; it changes nothing.
-Sources: reference/cilium-config-1.17.6.json, ipam.md 1.3, routing-masquerading.md 1.2 and 2.1.
+They are the keys of a 1.17.6 cluster's ConfigMap (`lab/cilium-config.json`) and those that the
+features here have in Cilium 1.17 to 1.19.
 """
 
 from typing import Final

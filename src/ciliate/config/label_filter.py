@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-#: What always counts (reference/walkthrough.md, section 2: the labels of an endpoint).
+#: What always counts (docs/CILIUM.md, "Objects": the labels of an endpoint).
 _DEFAULT_INCLUDE: Final = (
     r"io\.kubernetes\.pod\.namespace",
     r"io\.cilium\.k8s\.namespace\.labels",

@@ -1,4 +1,4 @@
-"""The text of `auto-create-cilium-pod-ip-pools`, read into pools (reference/ipam.md, 5.8). Pure.
+"""The text of `auto-create-cilium-pod-ip-pools`, read into pools. Pure.
 
 `default=ipv4-cidrs:10.10.0.0/16;ipv4-mask-size:24,mars=ipv6-cidrs:fd00::/104,fd01::/104;...`: the
 comma stands both between CIDRs and between pools; what follows one is a pool when it reads

@@ -16,7 +16,7 @@ from ciliate.config.label_filter import LabelFilter
 from ciliate.errors import SettingError
 from ciliate.net.address import IPAddress, IPNetwork
 
-#: Addresses kept ready where the setting names no pool (reference/ipam.md, 5.3).
+#: Addresses kept ready where the setting names no pool: Cilium's default.
 _PRE_ALLOCATION: Final = {"default": 8}
 
 #: Below the first masqueraded port lie NodePorts and listening sockets (RFC 6335: 49152 is the
@@ -319,7 +319,7 @@ def _check_together(settings: AgentSettings) -> None:
 
 
 def _check_plugins(settings: AgentSettings) -> None:
-    """Check what other CNI plugins' part asks for (reference/ipam.md, 6.1 and 6.7)."""
+    """Check what other CNI plugins' part asks for (docs/CILIUM.md, "CNI")."""
     ipam, cni = settings.ipam, settings.cni
     is_chained = cni.chaining_mode == "generic-veth"
     if ipam.mode == "delegated-plugin":

@@ -11,7 +11,7 @@ from ciliate.ipam.errors import AddressOutOfRangeError, AddressTakenError, Block
 from ciliate.ipam.slots import Slots
 from ciliate.net.address import IPAddress, IPNetwork
 
-#: Up to this many addresses a block has no first and last to spare (reference/ipam.md, 5.6).
+#: Up to this many addresses a block has no first and last to spare.
 _WHOLE_MAX: Final = 2
 
 
@@ -20,7 +20,7 @@ class Block:
 
     `start` shifts where the first address comes from; nodes choose it at random, so that a node
     that lost its memory does not repeat yesterday's addresses at once. The CIDR's first and last
-    address are nobody's unless `allow_first` and `allow_last` say so (reference/ipam.md, 4.1, 2.3).
+    address are nobody's unless `allow_first` and `allow_last` say so.
     """
 
     __slots__ = ("_first", "_make", "_slots", "cidr", "usable")

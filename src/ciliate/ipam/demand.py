@@ -3,7 +3,7 @@
 `needed` is what the agent writes into `pools.requested`; `Pending` are the owners that wait for
 an address the node does not have yet; `releasable` names the CIDRs that are more than needed.
 The three agree: what `releasable` leaves always covers `needed`, so that no CIDR is asked for
-again because it was given back (reference/ipam.md, 5.3 and 5.5). Who writes it, and when, is the
+again because it was given back (docs/CILIUM.md, "Pools"). Who writes it, and when, is the
 agent's; addresses themselves are the allocator's.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from ciliate.net.address import IPNetwork
 
 #: How long an owner counts after it last asked: a pod that was given up asks no more, and the
-#: kubelet's back-off between two attempts of a living one stays below (reference/ipam.md, 5.3).
+#: kubelet's back-off between two attempts of a living one stays below. Cilium's number.
 PENDING_LIFE_S: Final = 300.0
 #: Owners that may wait at once; a kubelet's limit of pods is far below. The longest silent goes.
 PENDING_MAX: Final = 8192

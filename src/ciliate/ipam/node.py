@@ -24,7 +24,7 @@ from ciliate.ipam.errors import (
 )
 from ciliate.net.address import IPAddress, IPNetwork, IPv4Address
 
-#: Owner of the address that is every pod's gateway (reference/ipam.md, 4.2).
+#: Owner of the address that is every pod's gateway: Cilium's word.
 ROUTER_OWNER: Final = "router"
 
 #: The pool of the modes that know no pools.

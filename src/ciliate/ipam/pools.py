@@ -13,7 +13,7 @@ from ciliate.ipam.pool_errors import PoolRangeError
 
 _BITS = {4: 32, 6: 128}
 
-#: An IPv6 CIDR has at most 2^16 blocks (reference/ipam.md, 3.1); IPv4 has 2^24 at most, more
+#: An IPv6 CIDR has at most 2^16 blocks, as in Cilium; IPv4 has 2^24 at most, more
 #: than nodes that a cluster can have.
 _SPREAD_MAX = {4: 24, 6: 16}
 
@@ -126,7 +126,7 @@ class Pools:
     def _check(
         self, pool: str, version: int, block_length: int, cidr: Cidr
     ) -> PoolRangeError | None:
-        """Return why `cidr` cannot be added to a pool's family, or None (texts: ipam.md, 3.1)."""
+        """Return why `cidr` cannot be added to a pool's family, or None (the words are Cilium's)."""
         if cidr.version != version:
             return PoolRangeError(
                 pool,

@@ -1,4 +1,4 @@
-"""Which pool a pod's address of one family comes from (multi-pool; reference/ipam.md, 5.4).
+"""Which pool a pod's address of one family comes from in mode multi-pool.
 
 The first that says so wins: the pod's annotations, its namespace's, the selectors of the pools,
 the default pool. Asked once per pod and family, before an address is given: a later change of

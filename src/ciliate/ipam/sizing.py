@@ -2,7 +2,7 @@
 
 What `ciliate ipam plan` computes before a cluster exists; nothing of it is asked while one runs.
 The arithmetic is that of the operator (blocks of a mask size out of prefixes) and of the agent
-(network, broadcast and router address are no pod's; reference/ipam.md, 4.1 and 5.3).
+(network, broadcast and router address are no pod's; docs/CILIUM.md, "Pools").
 """
 
 from collections.abc import Iterable, Sequence

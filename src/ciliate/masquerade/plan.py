@@ -1,4 +1,4 @@
-"""The masquerade address of every node device (reference/routing-masquerading.md, 2.8). Pure."""
+"""The masquerade address of every node device. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
-"""Which devices of a node run its programs (`devices`, and detection). Pure.
+"""Which devices of a node run its programs. Pure.
 
 From links and routes as observed to a verdict per link, with the reason people read in the device
-table. Tests stand in Cilium's order; the first that decides is the reason.
+table. Tests stand in Cilium's order (docs/CILIUM.md, "Routes and devices"); the first that decides
+is the reason.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The definitions say what reference/ipam.md, section 2, says; our objects fit their schemas."""
+"""The definitions say what docs/CILIUM.md says; our objects fit their schemas."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -22,7 +22,7 @@ from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.node import DEFAULT_POOL
 
-#: A CIDR's first and last address are nobody's (reference/ipam.md, 4.1).
+#: A CIDR's first and last address are nobody's.
 _RESERVED: Final = 2
 _WHOLE_MAX: Final = 2
 

@@ -19,7 +19,7 @@ from ciliate.net.address import IPAddress
 #: The kind that `repair` acts on, and no other.
 LEAKED: Final = "leaked-address"
 
-#: A pod restored under a name of its own carries this behind it (reference/ipam.md, 4.6).
+#: A pod restored under a name of its own carries this behind it.
 _RESTORED: Final = " [restored]"
 
 
