@@ -17,7 +17,7 @@ PYTEST := $(PYTHON) -m pytest -q --numprocesses=auto --maxprocesses=4
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
 C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
 
-.PHONY: all bpf plugin generate generate-check names check format unit test lab bench clean
+.PHONY: all bpf plugin generate generate-check names documents check format unit test lab bench clean
 
 all: bpf plugin
 
@@ -53,7 +53,11 @@ build/ciliate-cni: plugin/ciliate-cni.c
 names:
 	@! git ls-files | grep -E '(^|/)(utils?|helpers?|common|misc|base|types)\.(py|c|h)$$'
 
-check: bpf plugin generate-check names
+# Every citation, module, section, link and table of the documents leads somewhere.
+documents:
+	$(PYTHON) tools/check_documents.py
+
+check: bpf plugin generate-check names documents
 	.venv/bin/ruff check $(PYTHON_SOURCES)
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
 	.venv/bin/mypy
