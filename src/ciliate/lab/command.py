@@ -71,7 +71,7 @@ def _complete_place(ctx: click.Context, param: click.Parameter, start: str) -> l
     "lab",
     epilog=_examples(
         "ciliate lab up                            two nodes, a router, an internet",
-        'eval "$(ciliate lab env)"                 kubectl, cilium and cilium-dbg reach it',
+        'eval "$(ciliate lab env)"                 kubectl and cilium reach it',
         "ciliate lab exec k8s-ctr -- ip -c route   any command, in any machine or pod",
         "ciliate lab down                          everything is gone",
     ),
@@ -163,7 +163,7 @@ def shell(name: str | None, place: str) -> None:
 @command.command(
     "env",
     epilog=_examples(
-        'eval "$(ciliate lab env)"           kubectl, cilium, cilium-dbg reach the lab',
+        'eval "$(ciliate lab env)"           kubectl and cilium reach the lab',
         'eval "$(ciliate lab env-unset)"     and no longer',
     ),
 )
