@@ -69,8 +69,16 @@ format:
 	.venv/bin/ruff format $(PYTHON_SOURCES)
 	clang-format -i $(C_SOURCES)
 
+# `make unit FEATURE=ipam`: the tests of a feature's pure core, in one process; starting several costs
+# more than they save. FEATURE=ipam/agent runs those of its part in the agent.
+ifdef FEATURE
+unit:
+	$(PYTHON) -m pytest -q --numprocesses=0 tests/unit/$(FEATURE) \
+		--ignore=tests/unit/$(FEATURE)/agent --ignore=tests/unit/$(FEATURE)/operator
+else
 unit:
 	$(PYTEST) tests/unit
+endif
 
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
