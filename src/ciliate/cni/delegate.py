@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,16 +78,7 @@ class Delegate:
         name = call.ipam_type
         environment = {**call.environment, "CNI_COMMAND": str(verb), "PATH": _PATH}
         try:
-            process = await asyncio.create_subprocess_exec(
-                program,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=environment,
-                cwd="/",
-                start_new_session=True,  # It and what it starts can be ended as one group.
-                limit=OUTPUT_BYTES_MAX,
-            )
+            process = await _start(program, environment)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the environment.
             raise CniError(
                 CniCode.IO_FAILURE, f"IPAM plugin {name} cannot be run: {error}"
@@ -108,6 +99,34 @@ class Delegate:
         if code != 0:
             raise _failure(name, code, stdout, stderr)
         return stdout
+
+
+async def _start(program: Path, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """Start `program` with its three streams piped.
+
+    Who is cancelled meanwhile waits the moment it takes and ends the plugin. Without the shield
+    asyncio would wait until both pipes have ended (CPython 3.11), which takes as long as anything
+    the plugin started holds them.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            program,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd="/",
+            start_new_session=True,  # It and what it starts can be ended as one group.
+            limit=OUTPUT_BYTES_MAX,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait({starting})
+        if starting.exception() is None:
+            _end(starting.result())
+        raise
 
 
 async def _converse(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[bytes, bytes]:

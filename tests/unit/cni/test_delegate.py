@@ -158,6 +158,21 @@ async def test_cancelled_call_ends_the_plugin(tmp_path: Path) -> None:
     await vanished(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.parametrize("turns", range(10))
+async def test_call_cancelled_while_the_plugin_starts_ends_at_once(
+    tmp_path: Path, turns: int
+) -> None:
+    running = asyncio.create_task(Delegate().run(plugin(tmp_path, "sleep 300"), Verb.ADD))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    running.cancel()
+
+    _, waiting = await asyncio.wait({running}, timeout=5)
+    assert not waiting
+    assert running.cancelled()
+
+
 async def vanished(pid: int) -> None:
     """Wait until the process is gone, or a zombie of somebody else's."""
     async with asyncio.timeout(10):
