@@ -7,7 +7,6 @@ P-256: a tenth of a millisecond to make and to sign with, where RSA takes a hund
 
 import base64
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ciliate.errors import CiliateError
+from ciliate.system.atomic_file import replace_file
 
 #: A lab may stay up for long, and nothing renews its certificates.
 _LIFETIME: Final = timedelta(days=3650)
@@ -71,14 +71,8 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         PkiError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.new")
     try:
-        # A file left by a crash may have wider permissions: never write a key into it.
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        temporary.replace(path)
+        replace_file(path, content, mode=0o600, durable=True)
     except OSError as error:
         raise PkiError(path, f"cannot be written ({error.strerror})") from error
 

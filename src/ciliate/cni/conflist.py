@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ciliate.cni.request import SUPPORTED_VERSIONS, CniVersion
 from ciliate.errors import CiliateError
+from ciliate.system.atomic_file import replace_file
 
 CONFLIST_PATH: Final = "/etc/cni/net.d/05-cilium.conflist"
 PLUGIN_TYPE: Final = "ciliate-cni"
@@ -100,13 +101,8 @@ def _write(path: str, content: bytes) -> bool:
         if file.read() == content:
             return False
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    # A runtime reads no file of this name's ending.
-    draft = f"{path}.new"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), _MODE)  # Whatever the process's mask.
-        file.write(content)
-    os.rename(draft, path)
+    # The directory outlives the machine's crashes, and a runtime reads the file before we start.
+    replace_file(path, content, mode=_MODE, durable=True)
     return True
 
 

@@ -18,6 +18,7 @@ import ciliate
 from ciliate.lab.errors import LabError
 from ciliate.lab.paths import ROOT, LabPaths
 from ciliate.lab.topology import Machine, Role, cluster_addresses
+from ciliate.system.atomic_file import replace_file
 
 #: The variable that names the lab when no option does.
 NAME_VARIABLE: Final = "CILIATE_LAB"
@@ -142,9 +143,9 @@ def read_state(paths: LabPaths) -> LabState:
 
 def write_state(paths: LabPaths, state: LabState) -> None:
     """Replace `lab.json` in one step."""
-    new = paths.state.with_suffix(".new")
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
-    new.replace(paths.state)
+    content = msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n"
+    # No lab outlives a crash of its machine: nothing waits for the disk.
+    replace_file(paths.state, content, mode=0o644, durable=False)
 
 
 def lab_names() -> list[str]:

@@ -1,7 +1,8 @@
 """The agent's memory of its endpoints: one file each, so that a restarted agent knows its pods.
 
 A file appears when the pod's interface is complete and goes when its removal is done; it is
-replaced atomically, so a killed agent leaves the old text or the new one. An interface without a
+replaced atomically, so a killed agent leaves the old text or the new one. A crash of the machine
+takes the interfaces along, so no ADD waits until its file is on the disk. An interface without a
 file belongs to an ADD that was never answered. The directory is root's alone.
 """
 
@@ -9,6 +10,8 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_type_hints
 
@@ -18,6 +21,10 @@ from ciliate.net.address import IPAddress, ip_address
 from ciliate.net.pod_interface import PodInterface
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.errors import EndpointStateError
+from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.endpoint.errors import EndpointStateError
+from ciliate.net.address import Mac, ip_address
+from ciliate.system.atomic_file import DRAFT_SUFFIX, replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -81,14 +88,9 @@ class EndpointStore:
             EndpointStateError: The file could not be written (no space left, read-only).
         """
         path = self._path(endpoint.id)
-        draft = path.with_suffix(".tmp")
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(_encode(endpoint))
-            os.replace(draft, path)
+            replace_file(path, _encode(endpoint), mode=0o600, durable=False)
         except OSError as error:
-            _discard(draft)
             raise EndpointStateError(
                 f"{path}: endpoint of pod {endpoint.owner} cannot be kept: {error}:"
                 " make room on that file system"
@@ -112,8 +114,9 @@ class EndpointStore:
                     path.rename(path.with_suffix(".broken"))
                 except OSError as refusal:  # Read-only: the next start says the same.
                     _log.warning("%s: cannot be set aside: %s", path, refusal)
-        for draft in self._directory.glob("*.tmp"):
-            _discard(draft)
+        for pattern in _DRAFTS:
+            for draft in self._directory.glob(pattern):
+                _discard(draft)
 
     def _path(self, endpoint_id: int) -> Path:
         return self._directory / f"{endpoint_id}.json"

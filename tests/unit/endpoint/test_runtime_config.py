@@ -56,7 +56,7 @@ async def test_chained_list_is_written_as_soon_as_its_network_appears(
     watching = asyncio.create_task(keeper.run())
     (tmp_path / "10-mynet.conflist").write_text(json.dumps(BRIDGE))
     async with asyncio.timeout(10):
-        while keeper.message == NOT_FOUND:
+        while not keeper.status.successes:
             await asyncio.sleep(0.01)
     watching.cancel()
     assert types(tmp_path) == ["bridge", "ciliate-cni"]

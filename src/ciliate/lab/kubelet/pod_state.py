@@ -6,11 +6,12 @@ something behind (a network namespace, a CNI attachment, a process).
 
 import contextlib
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from ciliate.system.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -100,10 +101,9 @@ class PodStore:
 
     def save(self, record: PodRecord) -> None:
         """Write a record; the file is whole or the old one, never half."""
-        path = self._path(record)
-        draft = path.with_suffix(".new")
-        draft.write_bytes(msgspec.json.encode(record))
-        os.replace(draft, path)
+        content = msgspec.json.encode(record)
+        # No sandbox outlives a crash of its machine: nothing waits for the disk.
+        replace_file(self._path(record), content, mode=0o644, durable=False)
 
     def remove(self, record: PodRecord) -> None:
         """Forget a pod; an unknown one is a success."""

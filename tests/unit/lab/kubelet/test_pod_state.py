@@ -33,6 +33,6 @@ def test_broken_record_does_not_hide_the_others(tmp_path: Path) -> None:
     store = PodStore(tmp_path)
     store.save(record())
     (tmp_path / "broken.json").write_text('{"uid": 1')
-    (tmp_path / "u2.new").write_text("half of a write")
+    (tmp_path / "u2.json.new").write_text("half of a write")
 
     assert [found.uid for found in store.load()] == ["u1"]
