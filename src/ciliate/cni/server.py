@@ -38,6 +38,7 @@ from ciliate.cni.request import (
 from ciliate.cni.result import render_add, render_error, render_version
 from ciliate.errors import CiliateError
 from ciliate.net.pod_interface import PodInterface
+from ciliate.system.unix_socket import listen_unix
 
 SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
 
@@ -110,17 +111,8 @@ class CniServer:
 
     async def start(self) -> None:
         """Listen; the socket of an earlier life is replaced."""
-        os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)
-        # The mask makes the socket 0600 from its first moment; a chmod would come too late.
-        mask = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(
-                self._serve, path=self._path, backlog=BACKLOG
-            )
-        finally:
-            os.umask(mask)
+        listener = listen_unix(self._path, backlog=BACKLOG)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, backlog=BACKLOG)
 
     async def stop(self) -> None:
         """Listen no more; answer what is under way, within STOP_TIMEOUT_S."""

@@ -27,6 +27,7 @@ from ciliate.lab.state import LabState
 from ciliate.lab.topology import API_PORT, INTERNET, ROUTER
 from ciliate.lab.zygote import BACKLOG
 from ciliate.lab.zygote_client import Child, ZygoteClient
+from ciliate.system.unix_socket import listen_unix
 
 #: Names of processes, which are their control groups below the lab's.
 ZYGOTE: Final = "zygote"
@@ -88,11 +89,11 @@ class Processes:
     async def start_zygote(self) -> asyncio.subprocess.Process:
         """Start the zygote; requests may be sent at once, it answers after its imports."""
         with (
-            socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+            listen_unix(
+                self.paths.zygote, kind=socket.SOCK_SEQPACKET, backlog=BACKLOG
+            ) as listener,
             self._log(ZYGOTE) as log,
         ):
-            listener.bind(str(self.paths.zygote))
-            listener.listen(BACKLOG)
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -8,7 +8,6 @@ Paths and parameters are the kubelet's own (k8s.io/kubernetes/pkg/kubelet/server
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,6 +26,7 @@ from ciliate.lab.kubelet.exec_session import (
 )
 from ciliate.lab.kubelet.logs import LogOptions, read_log
 from ciliate.lab.kubelet.pod_worker import PodWorker
+from ciliate.system.unix_socket import listen_unix
 
 #: A client that answers no ping for so long is gone: half of its interval is the ping's.
 _HEARTBEAT_S: Final = 30.0
@@ -89,11 +89,7 @@ class StreamServer:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            before = os.umask(0o177)  # The socket is root's alone from its first moment on.
-            try:
-                await web.UnixSite(runner, str(socket)).start()
-            finally:
-                os.umask(before)
+            await web.SockSite(runner, listen_unix(socket)).start()
             await asyncio.get_running_loop().create_future()
         finally:
             await runner.cleanup()
