@@ -11,6 +11,7 @@ from ciliate.api.metadata import OwnerReference
 from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.names import hash_of, random_suffix
 from ciliate.lab.controllers.placement import (
     NOT_READY,
@@ -27,8 +28,8 @@ from ciliate.lab.controllers.pods import (
     is_ready,
 )
 from ciliate.lab.controllers.rollout import resolve
-from ciliate.lab.controllers.work_queue import WorkQueue
 from ciliate.lab.objects import DAEMON_SETS, DaemonSet, Json, Node, Pod, RollingUpdate
+from ciliate.reconcile.work_queue import WorkQueue
 
 HASH_LABEL: Final = "controller-revision-hash"
 GENERATION_LABEL: Final = "pod-template-generation"
@@ -164,14 +165,14 @@ class DaemonSetController:
         self._nodes = nodes
         self._pods = pods
         self._owned = owned
-        self._queue: WorkQueue[ObjectKey] = WorkQueue("daemonset", self._reconcile)
+        self._queue: WorkQueue[ObjectKey] = WorkQueue()
         daemon_sets.add_listener(self._changed)
         nodes.add_listener(self._node_changed)
         pods.add_listener(self._pod_changed)
 
     def _changed(self, _old: DaemonSet | None, new: DaemonSet | None) -> None:
         if new is not None:
-            self._queue.add((new.metadata.namespace, new.metadata.name))
+            self._queue.put((new.metadata.namespace, new.metadata.name))
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if old is not None and new is not None:
@@ -179,19 +180,19 @@ class DaemonSetController:
             if before == (new.metadata.labels, new.spec):
                 return
         for key in self._daemon_sets.objects:
-            self._queue.add(key)
+            self._queue.put(key)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         for pod in (old, new):
             owner = controller_of(pod.metadata) if pod is not None else None
             if pod is not None and owner is not None and owner.kind == "DaemonSet":
-                self._queue.add((pod.metadata.namespace, owner.name))
+                self._queue.put((pod.metadata.namespace, owner.name))
 
     async def run(self) -> None:
         """Reconcile until cancelled, once all nodes and pods are known."""
         await self._nodes.synced()
         await self._pods.synced()
-        await self._queue.run()
+        await self._queue.run(self._reconcile, log_failures("daemonset"))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         found = self._daemon_sets.get(key[1], key[0])

@@ -9,10 +9,10 @@ from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.names import hash_of
 from ciliate.lab.controllers.pods import controller_of, controller_uid
 from ciliate.lab.controllers.rollout import Revision, limits, next_replicas
-from ciliate.lab.controllers.work_queue import WorkQueue
 from ciliate.lab.objects import (
     DEPLOYMENTS,
     REPLICA_SETS,
@@ -21,6 +21,7 @@ from ciliate.lab.objects import (
     ReplicaSet,
     ReplicaSetSpec,
 )
+from ciliate.reconcile.work_queue import WorkQueue
 
 HASH_LABEL: Final = "pod-template-hash"
 REVISION: Final = "deployment.kubernetes.io/revision"
@@ -139,24 +140,24 @@ class DeploymentController:
         self._client = client
         self._deployments = deployments
         self._replica_sets = replica_sets
-        self._queue: WorkQueue[ObjectKey] = WorkQueue("deployment", self._reconcile)
+        self._queue: WorkQueue[ObjectKey] = WorkQueue()
         deployments.add_listener(self._changed)
         replica_sets.add_listener(self._replica_set_changed)
 
     def _changed(self, _old: Deployment | None, new: Deployment | None) -> None:
         if new is not None:
-            self._queue.add((new.metadata.namespace, new.metadata.name))
+            self._queue.put((new.metadata.namespace, new.metadata.name))
 
     def _replica_set_changed(self, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
         for each in (old, new):
             owner = controller_of(each.metadata) if each is not None else None
             if each is not None and owner is not None and owner.kind == "Deployment":
-                self._queue.add((each.metadata.namespace, owner.name))
+                self._queue.put((each.metadata.namespace, owner.name))
 
     async def run(self) -> None:
         """Reconcile until cancelled, once all ReplicaSets are known."""
         await self._replica_sets.synced()
-        await self._queue.run()
+        await self._queue.run(self._reconcile, log_failures("deployment"))
 
     async def _reconcile(self, key: ObjectKey) -> None:
         deployment = self._deployments.get(key[1], key[0])

@@ -10,9 +10,9 @@ from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.names import hash_of
 from ciliate.lab.controllers.pods import is_ready
-from ciliate.lab.controllers.work_queue import WorkQueue
 from ciliate.lab.objects import (
     ENDPOINT_SLICES,
     ENDPOINTS,
@@ -23,6 +23,7 @@ from ciliate.lab.objects import (
     Service,
     ServicePort,
 )
+from ciliate.reconcile.work_queue import WorkQueue
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 MANAGER_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
@@ -200,7 +201,7 @@ class EndpointsController:
         self._pods = pods
         self._endpoints = endpoints
         self._slices = slices
-        self._queue: WorkQueue[ObjectKey] = WorkQueue("endpoints", self._reconcile)
+        self._queue: WorkQueue[ObjectKey] = WorkQueue()
         services.add_listener(self._service_changed)
         pods.add_listener(self._pod_changed)
         slices.add_listener(self._slice_changed)
@@ -208,7 +209,7 @@ class EndpointsController:
     def _service_changed(self, old: Service | None, new: Service | None) -> None:
         service = new or old
         assert service is not None
-        self._queue.add((service.metadata.namespace, service.metadata.name))
+        self._queue.put((service.metadata.namespace, service.metadata.name))
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if old is not None and new is not None and _pod_view(old) == _pod_view(new):
@@ -223,18 +224,18 @@ class EndpointsController:
                     and selector
                     and matches_all(selector, pod.metadata.labels)
                 ):
-                    self._queue.add(key)
+                    self._queue.put(key)
 
     def _slice_changed(self, _old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         if new is not None and new.metadata.labels.get(MANAGER_LABEL) == MANAGER:
             service = new.metadata.labels.get(SERVICE_LABEL, "")
-            self._queue.add((new.metadata.namespace, service))
+            self._queue.put((new.metadata.namespace, service))
 
     async def run(self) -> None:
         """Reconcile until cancelled, once everything is known."""
         for informer in (self._services, self._pods, self._endpoints, self._slices):
             await informer.synced()
-        await self._queue.run()
+        await self._queue.run(self._reconcile, log_failures("endpoints"))
 
     async def _reconcile(self, key: ObjectKey) -> None:
         service = self._services.get(key[1], key[0])

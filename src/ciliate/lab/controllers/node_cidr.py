@@ -16,9 +16,10 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
-from ciliate.lab.controllers.work_queue import WorkQueue
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.objects import NODES, Node
 from ciliate.lab.topology import CONTROL_PLANE
+from ciliate.reconcile.work_queue import WorkQueue
 
 Network = IPv4Network | IPv6Network
 
@@ -76,7 +77,7 @@ class NodeCidrController:
         self._events = events
         self._clusters = [ip_network(cidr) for cidr in cluster_cidrs]
         self._given: dict[str, tuple[str, ...]] = {}  # node uid -> not yet seen in the cache
-        self._queue: WorkQueue[str] = WorkQueue("node cidr", self._reconcile)
+        self._queue: WorkQueue[str] = WorkQueue()
         nodes.add_listener(self._changed)
 
     def _changed(self, old: Node | None, new: Node | None) -> None:
@@ -84,14 +85,14 @@ class NodeCidrController:
             assert old is not None
             self._given.pop(old.metadata.uid, None)
         elif not new.spec.pod_cidrs:
-            self._queue.add(new.metadata.name)
+            self._queue.put(new.metadata.name)
         else:
             self._given.pop(new.metadata.uid, None)
 
     async def run(self) -> None:
         """Give out CIDRs until cancelled, once all nodes are known."""
         await self._nodes.synced()
-        await self._queue.run()
+        await self._queue.run(self._reconcile, log_failures("node cidr"))
 
     async def _reconcile(self, name: str) -> float | None:
         node = self._nodes.get(name)

@@ -11,9 +11,10 @@ from ciliate.api.metadata import format_time
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.placement import NOT_READY, UNREACHABLE, node_is_ready
-from ciliate.lab.controllers.work_queue import WorkQueue
 from ciliate.lab.objects import NODES, Json, Node
+from ciliate.reconcile.work_queue import WorkQueue
 
 NAMESPACE: Final = "kube-node-lease"
 #: Without a heartbeat for so long a node is Unknown. Generous: all kubelets of a lab share a
@@ -48,7 +49,7 @@ class NodeLifecycleController:
         self._client = client
         self._nodes = nodes
         self._heard: dict[str, float] = {}
-        self._queue: WorkQueue[str] = WorkQueue("node lifecycle", self._reconcile)
+        self._queue: WorkQueue[str] = WorkQueue()
         nodes.add_listener(self._node_changed)
         leases.add_listener(self._lease_changed)
 
@@ -58,7 +59,7 @@ class NodeLifecycleController:
             self._heard.pop(old.metadata.name, None)
             return
         self._heard.setdefault(new.metadata.name, _now())
-        self._queue.add(new.metadata.name)
+        self._queue.put(new.metadata.name)
 
     def _lease_changed(self, _old: Lease | None, new: Lease | None) -> None:
         if new is not None and new.metadata.name in self._heard:
@@ -67,12 +68,12 @@ class NodeLifecycleController:
     async def run(self) -> None:
         """Watch over nodes until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._queue.run())
+            tasks.create_task(self._queue.run(self._reconcile, log_failures("node lifecycle")))
             while True:
                 await asyncio.sleep(_PERIOD_S)
                 for name, heard in self._heard.items():
                     if _now() - heard > GRACE_S:
-                        self._queue.add(name)
+                        self._queue.put(name)
 
     async def _reconcile(self, name: str) -> None:
         node = self._nodes.get(name)

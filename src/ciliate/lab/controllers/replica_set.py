@@ -10,6 +10,7 @@ from ciliate.api.metadata import OwnerReference
 from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.names import random_suffix
 from ciliate.lab.controllers.pods import (
     OwnedPods,
@@ -19,8 +20,8 @@ from ciliate.lab.controllers.pods import (
     is_active,
     is_ready,
 )
-from ciliate.lab.controllers.work_queue import WorkQueue
 from ciliate.lab.objects import REPLICA_SETS, Json, Pod, ReplicaSet
+from ciliate.reconcile.work_queue import WorkQueue
 
 #: Pods created or deleted in one look; what is left comes with the next.
 _BURST_MAX: Final = 500
@@ -89,24 +90,24 @@ class ReplicaSetController:
         self._replica_sets = replica_sets
         self._pods = pods
         self._owned = owned
-        self._queue: WorkQueue[ObjectKey] = WorkQueue("replicaset", self._reconcile)
+        self._queue: WorkQueue[ObjectKey] = WorkQueue()
         replica_sets.add_listener(self._changed)
         pods.add_listener(self._pod_changed)
 
     def _changed(self, _old: ReplicaSet | None, new: ReplicaSet | None) -> None:
         if new is not None:
-            self._queue.add((new.metadata.namespace, new.metadata.name))
+            self._queue.put((new.metadata.namespace, new.metadata.name))
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         for pod in (old, new):
             owner = controller_of(pod.metadata) if pod is not None else None
             if pod is not None and owner is not None and owner.kind == "ReplicaSet":
-                self._queue.add((pod.metadata.namespace, owner.name))
+                self._queue.put((pod.metadata.namespace, owner.name))
 
     async def run(self) -> None:
         """Reconcile until cancelled, once all pods are known: what is not seen is not missing."""
         await self._pods.synced()
-        await self._queue.run()
+        await self._queue.run(self._reconcile, log_failures("replicaset"))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         found = self._replica_sets.get(key[1], key[0])

@@ -14,9 +14,10 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
+from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.placement import Cluster
-from ciliate.lab.controllers.work_queue import WorkQueue
 from ciliate.lab.objects import PODS, Json, Node, Pod
+from ciliate.reconcile.work_queue import WorkQueue
 
 _NAME: Final = "default-scheduler"
 #: Pods without a place are looked at again when nodes or pods change, and for safety after this.
@@ -41,7 +42,7 @@ class Scheduler:
         self._events = events
         self._unplaced: set[ObjectKey] = set()
         self._assumed: dict[str, tuple[Pod, str]] = {}  # pod uid -> pod, node
-        self._queue: WorkQueue[ObjectKey] = WorkQueue("scheduler", self._reconcile)
+        self._queue: WorkQueue[ObjectKey] = WorkQueue()
         pods.add_listener(self._pod_changed)
         nodes.add_listener(self._node_changed)
 
@@ -56,7 +57,7 @@ class Scheduler:
                 self._retry_unplaced()  # There is room now.
         elif new.spec.scheduler_name == _NAME and old is None:
             self._unplaced.add(key)
-            self._queue.add(key)
+            self._queue.put(key)
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if old is None or new is None or _placement_view(old) != _placement_view(new):
@@ -64,13 +65,13 @@ class Scheduler:
 
     def _retry_unplaced(self) -> None:
         for key in self._unplaced:
-            self._queue.add(key)
+            self._queue.put(key)
 
     async def run(self) -> None:
         """Place pods until cancelled, once all nodes and pods are known."""
         await self._nodes.synced()
         await self._pods.synced()
-        await self._queue.run()
+        await self._queue.run(self._reconcile, log_failures("scheduler"))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
         pod = self._pods.get(key[1], key[0])
