@@ -4,12 +4,12 @@ No two pools share an address: what overlaps is refused and told. A CIDR that is
 pool is forgotten at once, not so the claims in it: those are the allocator's to remember.
 """
 
-from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ciliate.ipam.carving import Carving, Cidr
 from ciliate.ipam.pool_errors import PoolRangeError
+from ciliate.net.cidr_index import PrefixIndex
 
 _BITS = {4: 32, 6: 128}
 
@@ -31,19 +31,12 @@ class Pools:
 
     def __init__(self) -> None:
         self.families: dict[str, dict[int, PoolFamily]] = {}
-        self._ordered: dict[int, list[int]] = {4: [], 6: []}
-        self._by_first: dict[tuple[int, int], Carving] = {}
+        self._by_family: dict[int, PrefixIndex[Carving]] = {4: PrefixIndex(), 6: PrefixIndex()}
 
     def overlapping(self, cidr: Cidr) -> Iterator[Carving]:
-        """Yield every carving that shares an address with `cidr`."""
-        starts = self._ordered[cidr.version]
-        place = max(bisect_right(starts, cidr.first) - 1, 0)
-        last = cidr.last
-        while place < len(starts) and starts[place] <= last:
-            carving = self._by_first[cidr.version, starts[place]]
-            if carving.last >= cidr.first:
-                yield carving
-            place += 1
+        """Return every carving that shares an address with `cidr`."""
+        open_bits = _BITS[cidr.version] - cidr.length
+        return self._by_family[cidr.version].overlapping(cidr.first, open_bits)
 
     def ranges(self, pool: str, version: int) -> list[Cidr]:
         """Return the CIDRs of a pool's family in their order; none when there is no such."""
@@ -112,15 +105,13 @@ class Pools:
         return dropped
 
     def _remove(self, carving: Carving) -> None:
-        version, first = carving.cidr.version, carving.cidr.first
-        starts = self._ordered[version]
-        del starts[bisect_left(starts, first)]
-        del self._by_first[version, first]
+        cidr = carving.cidr
+        self._by_family[cidr.version].remove(cidr.first, _BITS[cidr.version] - cidr.length)
 
     def _enter(self, pool: str, family: PoolFamily, cidr: Cidr) -> Carving:
         carving = Carving(cidr, family.block_length, pool=pool)
-        insort(self._ordered[cidr.version], cidr.first)
-        self._by_first[cidr.version, cidr.first] = carving
+        open_bits = _BITS[cidr.version] - cidr.length
+        self._by_family[cidr.version].put(cidr.first, open_bits, carving)
         return carving
 
     def _check(
@@ -149,7 +140,8 @@ class Pools:
                 f" 2^{block_length - cidr.length} blocks of /{block_length}",
                 f"use a mask size of at most {cidr.length + _SPREAD_MAX[version]}",
             )
-        for other in self.overlapping(cidr):
+        other = min(self.overlapping(cidr), key=lambda found: found.cidr, default=None)
+        if other is not None:
             where = f" of pool {other.pool}" if other.pool != pool else ""
             return PoolRangeError(
                 pool,
