@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ciliate.api.jsonpath import JsonPath, JsonPathError, compile_path
 from ciliate.apiserver import errors
 from ciliate.apiserver.columns import DEFINITION, NAME, created_age
 from ciliate.apiserver.errors import Cause
-from ciliate.apiserver.jsonpath import JsonPath, JsonPathError, compile_path
 from ciliate.apiserver.names import invalid_value, required_value
 from ciliate.apiserver.resources import Column, Printing, Registry, Resource, Validate
 from ciliate.apiserver.schema import Node, Shape, fill_defaults

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from ciliate.api.jsonpath import JsonPathError, compile_path
 from ciliate.apiserver.errors import ApiError
 from ciliate.apiserver.history import Stored
-from ciliate.apiserver.jsonpath import JsonPathError, compile_path
 from ciliate.apiserver.schema import fill_defaults, prune
 from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
 from ciliate.apiserver.structural import check, check_transition, compile_schema
