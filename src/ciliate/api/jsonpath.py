@@ -1,7 +1,8 @@
-"""JSONPath as printer columns use it: fields, indexes, wildcards and filters.
+"""JSONPath as printer columns and `-o jsonpath=` use it: fields, indexes, wildcards, filters.
 
 Source: k8s.io/client-go `util/jsonpath`, the subset that CustomResourceDefinitions' columns use:
 `.spec.addresses[?(@.type=="InternalIP")].ip`, `.status.conditions[0].status`, `['a.b']`, `[*]`.
+Columns show nothing where a path leads nowhere (`find`); a person is told where it ends (`follow`).
 """
 
 import re
@@ -11,10 +12,11 @@ from typing import Any, Final
 
 from ciliate.errors import CiliateError
 
-Step = Callable[[Any], Iterator[Any]]
+#: Yields what a step leads to from one value.
+_Find = Callable[[Any], Iterator[Any]]
 
 _TOKEN: Final = re.compile(
-    r"""\.\.?(?P<field>[^.\[\]'"()\s]+)
+    r"""\.(?P<deep>\.)?(?P<field>(?:\\.|[^.\[\]'"()\s\\])+)
       | \[\s*'(?P<quoted>(?:[^'\\]|\\.)*)'\s*\]
       | \[\s*"(?P<double>(?:[^"\\]|\\.)*)"\s*\]
       | \[\s*(?P<index>-?\d+)\s*\]
@@ -30,7 +32,26 @@ class JsonPathError(CiliateError):
 
     def __init__(self, path: str, position: int) -> None:
         self.path = path
-        super().__init__(f"JSONPath {path!r}: cannot understand {path[position:]!r}")
+        self.rest = path[position:]
+        super().__init__(f"JSONPath {path!r}: cannot understand {self.rest!r}")
+
+
+class JsonPathDeadEndError(CiliateError):
+    """A path that leads nowhere in the value that it is followed through."""
+
+    def __init__(self, path: str, step: str) -> None:
+        self.path = path
+        self.step = step
+        super().__init__(f"JSONPath {path!r}: leads nowhere at {step!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a path; one that chooses among many may find none."""
+
+    text: str
+    find: _Find
+    chooses: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,22 @@ class JsonPath:
         """Return what the path leads to, in order."""
         found = [value]
         for step in self.steps:
-            found = [below for one in found for below in step(one)]
+            found = [below for one in found for below in step.find(one)]
+        return found
+
+    def follow(self, value: Any) -> list[Any]:
+        """Return what the path leads to, in order, from everything on its way.
+
+        Raises:
+            JsonPathDeadEndError: A field or element that it names is not there.
+        """
+        found = [value]
+        for step in self.steps:
+            reached = [list(step.find(one)) for one in found]
+            for one, below in zip(found, reached, strict=True):
+                if not below and not (step.chooses and isinstance(one, dict | list | tuple)):
+                    raise JsonPathDeadEndError(self.text, step.text)
+            found = [one for below in reached for one in below]
         return found
 
 
@@ -58,6 +94,8 @@ def compile_path(text: str) -> JsonPath:
     if path.startswith("{") and path.endswith("}"):
         path = path[1:-1]
     path = path.removeprefix("$").removeprefix("@")
+    if path == ".":
+        path = ""
     steps, position = [], 0
     while position < len(path):
         found = _TOKEN.match(path, position)
@@ -69,44 +107,57 @@ def compile_path(text: str) -> JsonPath:
 
 
 def _step(found: re.Match[str]) -> Step:
-    if found["field"]:
-        name = found["field"].replace("\\.", ".")
-        return _every if name == "*" else _field(name)
-    if found["quoted"] is not None:
-        return _field(found["quoted"].replace("\\", ""))
-    if found["double"] is not None:
-        return _field(found["double"].replace("\\", ""))
+    text = found[0]
+    if found["all"] or found["field"] == "*":
+        return Step(text, _every, chooses=True)
+    if found["deep"]:
+        return Step(text, _anywhere(_unescaped(found["field"])), chooses=True)
     if found["index"]:
-        return _index(int(found["index"]))
-    if found["all"]:
-        return _every
-    return _filter(found["left"], found["op"], found["right"])
+        return Step(text, _index(int(found["index"])))
+    for way in ("field", "quoted", "double"):
+        if found[way] is not None:
+            return Step(text, _field(_unescaped(found[way])))
+    return Step(text, _filter(found["left"], found["op"], found["right"]), chooses=True)
 
 
-def _field(name: str) -> Step:
-    def step(value: Any) -> Iterator[Any]:
+def _unescaped(name: str) -> str:
+    return name.replace("\\", "")
+
+
+def _field(name: str) -> _Find:
+    def find(value: Any) -> Iterator[Any]:
         if isinstance(value, dict) and name in value:
             yield value[name]
 
-    return step
+    return find
 
 
-def _index(index: int) -> Step:
-    def step(value: Any) -> Iterator[Any]:
-        if isinstance(value, list) and -len(value) <= index < len(value):
+def _anywhere(name: str) -> _Find:
+    def find(value: Any) -> Iterator[Any]:
+        if isinstance(value, dict) and name in value:
+            yield value[name]
+        for below in _every(value):
+            yield from find(below)
+
+    return find
+
+
+def _index(index: int) -> _Find:
+    def find(value: Any) -> Iterator[Any]:
+        if isinstance(value, list | tuple) and -len(value) <= index < len(value):
             yield value[index]
 
-    return step
+    return find
 
 
 def _every(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
         yield from value.values()
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         yield from value
 
 
-def _filter(left: str, operator: str | None, right: str | None) -> Step:
+def _filter(left: str, operator: str | None, right: str | None) -> _Find:
     path = compile_path(left)
     wanted = _literal(right) if right is not None else None
 
@@ -116,11 +167,11 @@ def _filter(left: str, operator: str | None, right: str | None) -> Step:
             return bool(found)
         return bool(found) and _compares(found[0], operator, wanted)
 
-    def step(value: Any) -> Iterator[Any]:
-        if isinstance(value, list):
+    def find(value: Any) -> Iterator[Any]:
+        if isinstance(value, list | tuple):
             yield from (element for element in value if holds(element))
 
-    return step
+    return find
 
 
 def _literal(text: str) -> Any:

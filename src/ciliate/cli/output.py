@@ -1,7 +1,7 @@
 """The option `-o` of every command: the same facts as JSON, YAML or a part of them.
 
-`jsonpath={.ipam.status}` takes field names, `['name']`, `[0]` and `[*]`: what Cilium's users write
-to read one value. Text outside the braces is kept as it stands.
+`jsonpath={.ipam.status}` takes what `api/jsonpath.py` reads: what Cilium's users write to read one
+value. Text outside the braces is kept as it stands.
 """
 
 import re
@@ -10,9 +10,9 @@ from typing import Any, Final
 import click
 import msgspec
 
+from ciliate.api.jsonpath import JsonPathDeadEndError, JsonPathError, compile_path
 from ciliate.errors import CiliateError
 
-_STEP: Final = re.compile(r"\.([\w/-]+)|\['([^']+)'\]|\[(\d+)\]|(\.\*|\[\*\])")
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 
 
@@ -56,33 +56,14 @@ def _select_text(plain: Any, path: str, *, wanted: str) -> str:
     """Return what `path` selects: texts as they are, everything else as JSON."""
     if path.startswith('"'):
         return path.strip('"').encode().decode("unicode_escape")
+    try:
+        found = compile_path(path).follow(plain)
+    except JsonPathError as error:
+        problem = f"has a path we cannot read: {error.rest!r}"
+        raise OutputFormatError(wanted=wanted, problem=problem) from error
+    except JsonPathDeadEndError as error:
+        problem = f"leads nowhere at {error.step!r}"
+        raise OutputFormatError(wanted=wanted, problem=problem) from error
     return " ".join(
-        item if isinstance(item, str) else msgspec.json.encode(item).decode()
-        for item in _select(plain, path.strip(), wanted=wanted)
+        item if isinstance(item, str) else msgspec.json.encode(item).decode() for item in found
     )
-
-
-def _select(plain: Any, path: str, *, wanted: str) -> list[Any]:
-    path = "" if path == "." else path.removeprefix("$")
-    found = [plain]
-    while path:
-        step = _STEP.match(path)
-        if step is None:
-            raise OutputFormatError(wanted=wanted, problem=f"has a path we cannot read: {path!r}")
-        name, quoted, index, _every = step.groups()
-        path = path[step.end() :]
-        try:
-            found = [value for item in found for value in _children(item, name or quoted, index)]
-        except (KeyError, IndexError, TypeError):
-            raise OutputFormatError(
-                wanted=wanted, problem=f"leads nowhere at {step[0]!r}"
-            ) from None
-    return found
-
-
-def _children(item: Any, name: str | None, index: str | None) -> list[Any]:
-    if name is not None:
-        return [item[name]]
-    if index is not None:
-        return [item[int(index)]]
-    return list(item.values() if isinstance(item, dict) else item)

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from ciliate.api.jsonpath import JsonPathError, compile_path
 from ciliate.apiserver.errors import ApiError
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.schema import fill_defaults, prune
@@ -120,42 +119,6 @@ def test_immutable_fields_stay() -> None:
     assert list(check_transition(schema, {"size": 1}, {})) == []
     (cause,) = check_transition(schema, {"size": 1}, {"size": 2})
     assert (cause.field, "size is immutable" in cause.message) == ("size", True)
-
-
-DOCUMENT = {
-    "spec": {
-        "addresses": [{"type": "Inner", "ip": "1"}, {"type": "Outer", "ip": "2"}],
-        "sizes": [1, 2, 3],
-        "a.b": "dotted",
-    }
-}
-
-
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        (".spec.sizes", [[1, 2, 3]]),
-        (".spec.sizes[1]", [2]),
-        (".spec.sizes[-1]", [3]),
-        (".spec.sizes[9]", []),
-        (".spec.sizes[*]", [1, 2, 3]),
-        ('.spec.addresses[?(@.type=="Outer")].ip', ["2"]),
-        (".spec.addresses[?(@.type=='Inner')].ip", ["1"]),
-        ('.spec.addresses[?(@.type!="Inner")].ip', ["2"]),
-        (".spec.sizes[?(@>1)]", [2, 3]),
-        (".spec['a.b']", ["dotted"]),
-        ("{.spec.sizes[0]}", [1]),
-        (".none.at.all", []),
-    ],
-)
-def test_paths(path: str, found: list[Any]) -> None:
-    assert compile_path(path).find(DOCUMENT) == found
-
-
-@pytest.mark.parametrize("path", [".spec[", ".a[?(", ".a b c"])
-def test_paths_that_are_none_are_refused(path: str) -> None:
-    with pytest.raises(JsonPathError):
-        compile_path(path)
 
 
 def stored(name: str, **labels: str) -> Stored:
