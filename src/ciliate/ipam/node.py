@@ -23,6 +23,7 @@ from ciliate.ipam.errors import (
     PoolNotReadyError,
 )
 from ciliate.net.address import IPAddress, IPNetwork, IPv4Address
+from ciliate.reconcile.listeners import Listeners
 
 #: Owner of the address that is every pod's gateway: Cilium's word.
 ROUTER_OWNER: Final = "router"
@@ -84,7 +85,7 @@ class NodeAddresses:
         self._by_version: dict[int, list[HeldBlock]] = {4: [], 6: []}
         self._drains = False  # Whether any block does.
         self._reserved: dict[IPAddress, list[str]] = {}  # Who keeps it; blocks show the first.
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[[]] = Listeners()
         #: How often addresses were given and freed, by IP version.
         self.given = {4: 0, 6: 0}
         self.freed = {4: 0, 6: 0}
@@ -114,7 +115,7 @@ class NodeAddresses:
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever a block came, went, or began or ceased to drain."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     def hold(self, pool: str, cidrs: Iterable[IPNetwork]) -> None:
         """Hold blocks that may have addresses in use, as draining ones: what a former life had.
@@ -146,7 +147,7 @@ class NodeAddresses:
         changed = self._drop_covered() or changed
         if changed:
             self._arrange(wanted)
-            self._notify()
+            self._listeners()
         return changed
 
     def find(self, address: IPAddress) -> HeldBlock | None:
@@ -263,7 +264,7 @@ class NodeAddresses:
                     released = True
             self.freed[version] += released
         if self._drains and self._drop_drained():
-            self._notify()
+            self._listeners()
 
     def _release_in(self, held: HeldBlock, address: IPAddress) -> bool:
         keeper = self._keeper(address)
@@ -402,7 +403,3 @@ class NodeAddresses:
         for cidr in wanted:
             held = self._held[cidr]
             self._pools.setdefault((held.pool, cidr.version), []).append(held)
-
-    def _notify(self) -> None:
-        for listener in self._listeners:
-            listener()

@@ -29,6 +29,7 @@ from ciliate.kube.document import key_of, target_of
 from ciliate.kube.errors import GoneError, KubeError, UnavailableError
 from ciliate.kube.watch import EventType, WatchEvent
 from ciliate.reconcile.backoff import Backoff
+from ciliate.reconcile.listeners import Listeners
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -66,7 +67,9 @@ class Informer(Generic[T]):
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._transform = transform
-        self._listeners: list[Listener[T]] = [on_change] if on_change else []
+        self._listeners: Listeners[[T | None, T | None]] = Listeners()
+        if on_change is not None:
+            self._listeners.add(on_change)
         self._objects: dict[ObjectKey, T] = {}
         self._synced = asyncio.Event()
         self._backoff = Backoff()
@@ -96,7 +99,7 @@ class Informer(Generic[T]):
 
     def add_listener(self, listener: Listener[T]) -> None:
         """Call `listener` on every change, and now for every object already known."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
         for item in list(self._objects.values()):
             listener(None, item)
 
@@ -186,15 +189,13 @@ class Informer(Generic[T]):
             return
         new = self._transform(item) if self._transform else item
         self._objects[key] = new
-        for listener in self._listeners:
-            listener(old, new)
+        self._listeners(old, new)
 
     def _remove(self, key: ObjectKey) -> None:
         old = self._objects.pop(key, None)
         if old is None:
             return
-        for listener in self._listeners:
-            listener(old, None)
+        self._listeners(old, None)
 
     def _note_success(self) -> None:
         if not self.connected and self.last_error is not None:
