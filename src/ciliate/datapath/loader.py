@@ -9,20 +9,26 @@ This module decides nothing about pins or reuse: that is `programs.py`.
 import ctypes
 import errno
 import os
+import struct
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from ctypes import byref, c_char_p, c_int, c_size_t, c_uint32, c_void_p
+from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any, Final
 
 from ciliate.datapath import libbpf
-from ciliate.datapath.btf import Btf
 from ciliate.datapath.errors import AccessDeniedError, DatapathError, LoadError
 
 #: How many of libbpf's lines an error shows: the verifier says what is wrong at its end.
 _LOG_LINES: Final = 25
+
+#: Documentation/bpf/btf.rst of the kernel: struct btf_type (name, info with the number of members
+#: in its low half, size), and behind one of a data section struct btf_var_secinfo for each variable.
+_BTF_TYPE: Final = struct.Struct("=III")
+_BTF_VARIABLE: Final = struct.Struct("=III")
+_BTF_KIND_DATASEC: Final = 15
 
 _PRINT: Final = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 _print_lock: Final = threading.Lock()  # libbpf has one print function for the whole process.
@@ -73,25 +79,33 @@ class ObjectFile:
         if not section:
             return
         at = self._library.bpf_map__initial_value(section, byref(size))
-        btf = self._btf()
-        for name, variable in btf.section(".rodata").items():
+        for name, offset, found in self._variables(b".rodata"):
             octets = constants.get(name)
             if octets is None:
                 continue
-            found = btf.size(variable.type_id)
-            if found != len(octets) or variable.offset + found > size.value:
+            if found != len(octets) or offset + found > size.value:
                 raise DatapathError(
                     function="set_constants",
                     subject=f"{self.path}: variable {name}",
                     code=errno.EINVAL,
                     hint=f"it has {found} bytes, its setting {len(octets)}: run `make bpf`",
                 )
-            ctypes.memmove(at + variable.offset, octets, found)
+            ctypes.memmove(at + offset, octets, found)
 
-    def _btf(self) -> Btf:
-        size = c_uint32()
-        at = self._library.btf__raw_data(self._library.bpf_object__btf(self._handle), byref(size))
-        return Btf(ctypes.string_at(at, size.value))
+    def _variables(self, section: bytes) -> Iterator[tuple[str, int, int]]:
+        """Yield name, offset and size of each variable of a data section, as BTF has them."""
+        btf = self._library.bpf_object__btf(self._handle)
+        number = self._library.btf__find_by_name_kind(btf, section, _BTF_KIND_DATASEC)
+        if number < 0:
+            return
+        at = self._library.btf__type_by_id(btf, number)
+        _, info, _ = _BTF_TYPE.unpack(ctypes.string_at(at, _BTF_TYPE.size))
+        count = info & 0xFFFF
+        octets = ctypes.string_at(at + _BTF_TYPE.size, count * _BTF_VARIABLE.size)
+        for type_id, offset, size in _BTF_VARIABLE.iter_unpack(octets):
+            variable = self._library.btf__type_by_id(btf, type_id)
+            name_at, _, _ = _BTF_TYPE.unpack(ctypes.string_at(variable, _BTF_TYPE.size))
+            yield self._library.btf__name_by_offset(btf, name_at).decode(), offset, size
 
     def has_map(self, name: str) -> bool:
         """Whether this object declares map `name`."""
