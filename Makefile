@@ -37,10 +37,10 @@ build/layout.bpf.o: tools/layout.bpf.c
 -include $(wildcard build/deps/*.d)
 
 generate: build/layout.bpf.o $(BPF_OBJECTS)
-	$(PYTHON) tools/generate_layout.py build/layout.bpf.o $(BPF_OBJECTS)
+	$(PYTHON) -m tools.generate_layout build/layout.bpf.o $(BPF_OBJECTS)
 
 generate-check: build/layout.bpf.o $(BPF_OBJECTS)
-	$(PYTHON) tools/generate_layout.py --check build/layout.bpf.o $(BPF_OBJECTS)
+	$(PYTHON) -m tools.generate_layout --check build/layout.bpf.o $(BPF_OBJECTS)
 
 plugin: build/ciliate-cni
 

@@ -1,7 +1,7 @@
 """Write `src/ciliate/datapath/layout.py` from the BTF of the compiled datapath.
 
     make generate                                   # compile, then write
-    python tools/generate_layout.py --check OBJ...  # exit 1 when the file is stale (CI)
+    python -m tools.generate_layout --check OBJ...  # exit 1 when the file is stale (CI)
 
 bpf/abi.h and bpf/maps.h are the only place where a layout is typed. What BTF cannot tell is said
 here: how a struct is nested in Python (an address is 16 octets), which enums are sets of flags,
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ciliate.datapath.btf import Btf, BtfKind, BtfType, Member, btf_of_elf
+from tools.btf import Btf, BtfKind, BtfType, Member, btf_of_elf
+
 from ciliate.datapath.shape import MapKind
 
 OUTPUT: Final = Path(__file__).parent.parent / "src/ciliate/datapath/layout.py"

@@ -1,9 +1,8 @@
-"""src/ciliate/datapath/btf.py."""
+"""tools/btf.py."""
 
 import pytest
-from tests.unit.datapath.btf_writer import BtfWriter
-
-from ciliate.datapath.btf import Btf, BtfError, BtfKind, btf_of_elf
+from tests.unit.tools.btf_writer import BtfWriter
+from tools.btf import Btf, BtfError, BtfKind, btf_of_elf
 
 
 def test_types_are_found_by_kind_and_name() -> None:

@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass, field
 
-from ciliate.datapath.btf import BtfKind
+from tools.btf import BtfKind
 
 
 @dataclass

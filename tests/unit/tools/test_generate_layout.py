@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.datapath.btf_writer import BtfWriter
+from tests.unit.tools.btf_writer import BtfWriter
 from tools.generate_layout import DROP_TEXT, ENUMS, UnsupportedLayoutError, render
 
 

@@ -1,8 +1,8 @@
 """A reader of BTF, the type information the compiler leaves in an object file.
 
-Two readers need it: `tools/generate_layout.py`, which turns the C types of bpf/abi.h into
-`layout.py`, and the loader, which finds where a setting lies in `.rodata`. It knows the kinds that
-clang emits for our C; an unknown kind is an error, since its size could not be skipped.
+`generate_layout.py` turns the C types of bpf/abi.h into `layout.py` with it; nodes read no BTF but
+through libbpf. It knows the kinds that clang emits for our C; an unknown kind is an error, since
+its size could not be skipped.
 
 Source: Documentation/bpf/btf.rst of the kernel.
 """
