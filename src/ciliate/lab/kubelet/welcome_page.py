@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from ciliate.lab.kubelet.small_http import Request, Response, serve
+from ciliate.lab.kubelet.http_server import Request, Response, serve
 
 _PORT: Final = 80
 _PAGE: Final = b"""<!DOCTYPE html>

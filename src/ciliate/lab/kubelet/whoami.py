@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from ciliate.lab.kubelet.small_http import Request, Response, serve
+from ciliate.lab.kubelet.http_server import Request, Response, serve
 
 _SIOCGIFADDR: Final = 0x8915
 

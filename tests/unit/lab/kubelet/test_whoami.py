@@ -1,11 +1,9 @@
-import asyncio
 import json
-import socket
 
 import pytest
 
 from ciliate.lab.kubelet import whoami
-from ciliate.lab.kubelet.small_http import Request, _Connection, _remote_text
+from ciliate.lab.kubelet.http_server import Request
 
 REQUEST = Request(
     method="GET",
@@ -67,61 +65,3 @@ def test_port_comes_from_flag_then_variable(
 
 def test_own_addresses_include_loopback() -> None:
     assert whoami.addresses()[0] == "127.0.0.1"
-
-
-@pytest.mark.parametrize(
-    ("peer", "text"),
-    [
-        (("10.0.0.1", 5), "10.0.0.1:5"),
-        (("::ffff:10.0.0.1", 5, 0, 0), "10.0.0.1:5"),
-        (("fd00::1", 5, 0, 0), "[fd00::1]:5"),
-    ],
-)
-def test_remote_address_reads_as_go_writes_it(peer: tuple[str, int], text: str) -> None:
-    assert _remote_text(peer) == text
-
-
-async def answers(sent: bytes) -> bytes:
-    """Return what a server says to `sent`, until it closes or the client half-closes."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(whoami.answer), "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(sent)
-        writer.write_eof()
-        said = await reader.read()
-        writer.close()
-        await writer.wait_closed()
-    return said
-
-
-async def test_two_requests_on_one_connection_are_answered_in_order() -> None:
-    said = await answers(
-        b"GET /bench HTTP/1.1\r\nHost: a\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n"
-    )
-
-    assert said.count(b"HTTP/1.1 200 OK") == 2
-    assert b"\r\n\r\n1HTTP/1.1" in said
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"nonsense\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n",
-    ],
-)
-async def test_nonsense_is_refused_and_closed(sent: bytes) -> None:
-    assert (await answers(sent)).startswith(b"HTTP/1.1 400 Bad Request")
-
-
-async def test_endless_head_is_refused() -> None:
-    assert (await answers(b"a" * 70_000)).startswith(b"HTTP/1.1 431 ")
-
-
-async def test_answer_names_this_host() -> None:
-    said = await answers(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-
-    assert f"Hostname: {socket.gethostname()}\n".encode() in said

@@ -1,0 +1,169 @@
+"""HTTP for the programs that stand for images (whoami, nginx): the standard library's server.
+
+A function answers every request, whatever its method; connections are kept alive. What it is not:
+a server for anybody but a lab's own pods. It shares the zygote's pages, so a pod costs 5 MiB.
+"""
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+#: A connection on which nothing is asked for so long is closed.
+IDLE_S: Final = 75.0
+#: Connections served at once, a thread each; further ones wait in the backlog.
+CONNECTIONS_MAX: Final = 512
+BACKLOG: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; header names as they came."""
+
+    method: str
+    target: str
+    version: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    remote: str
+
+    def header(self, name: str) -> str:
+        """Return the first header of that name, whatever its case, or nothing."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "text/plain; charset=utf-8"
+    server: str = ""
+
+
+Answer = Callable[[Request], Response]
+
+
+class _Conversation(BaseHTTPRequestHandler):
+    """One client's connection."""
+
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.1"  # Nonsense gets a status line, too.
+    timeout = IDLE_S
+    wbufsize = -1  # Head and body in one write: Nagle's algorithm would hold the body back.
+    server: "AnswerServer"
+
+    def _answer(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            self.close_connection = True
+            return
+        request = Request(
+            method=self.command,
+            target=self.path,
+            version=self.request_version,
+            headers=tuple(self.headers.items()),
+            body=self.rfile.read(int(length)),
+            remote=remote_text(self.client_address),
+        )
+        self._send(self.server.answer(request))
+
+    def _send(self, response: Response) -> None:
+        self.send_response_only(response.status)
+        if response.server:
+            self.send_header("Server", response.server)
+        self.send_header("Date", self.date_time_string())
+        self.send_header("Content-Length", str(len(response.body)))
+        self.send_header("Content-Type", response.content_type)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(response.body)
+
+    # The names by which the standard library calls methods.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - The base's name.
+        """Say nothing: what is written of a request is the program's to say."""
+
+
+class AnswerServer(ThreadingHTTPServer):
+    """Answers on a listening socket until `shutdown`, or until an exception of the main thread."""
+
+    def __init__(self, listener: socket.socket, answer: Answer) -> None:
+        super().__init__(("", 0), _Conversation, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.answer = answer
+        self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, when there is room."""
+        self._free.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over clients that leave; a bug is written to stderr."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def remote_text(peer: tuple[Any, ...]) -> str:
+    """Return the client as Go writes it: IPv4 plain, IPv6 in brackets."""
+    host, port = peer[:2]
+    if "." in host:
+        host = host.removeprefix("::ffff:")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def listen(port: int) -> socket.socket:
+    """Return a listening socket for both families, or for IPv4 where IPv6 is off.
+
+    Raises:
+        OSError: The port is taken, or not ours to take.
+    """
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+        except OSError as error:
+            if error.errno not in (97, 99):  # EAFNOSUPPORT, EADDRNOTAVAIL: IPv6 is off here.
+                raise
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+def serve(port: int, answer: Answer) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    server = AnswerServer(listen(port), answer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    try:
+        server.serve_forever()
+    except _EndError:
+        return
+
+
+class _EndError(Exception):
+    """A signal asked the server to end."""
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise _EndError
