@@ -98,10 +98,10 @@ def up(
 ) -> None:
     """Start a lab, and wait until its nodes are ready. One that is up is left as it is."""
     from ciliate.lab.summary import render_summary, summary_json  # noqa: PLC0415 - start-up.
-    from ciliate.lab.up import up as bring_up  # noqa: PLC0415 - likewise.
+    from ciliate.lab.up import ensure_up  # noqa: PLC0415 - likewise.
 
     paths = _paths(name)
-    state = bring_up(
+    state = ensure_up(
         paths, nodes=nodes, values=values, dual_stack=dual_stack, quiet=output == "json"
     )
     click.echo(summary_json(paths, state) if output == "json" else render_summary(paths, state))

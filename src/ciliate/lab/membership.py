@@ -9,13 +9,13 @@ from ciliate.api.core import NODES
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.lab import links
-from ciliate.lab.bring_up import machine_maker, route_pods_on_router, write_hosts
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.errors import LabError
 from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.readiness import deadline_s, watched_cluster
 from ciliate.lab.restart import UnknownNodeError
+from ciliate.lab.start import machine_maker, route_pods_on_router, write_hosts
 from ciliate.lab.state import LabState, MachineState, machine_state, write_state
 from ciliate.lab.tear_down import remove_folder
 from ciliate.lab.topology import INTERNET, Role, node

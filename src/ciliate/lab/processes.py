@@ -134,7 +134,7 @@ class Processes:
         """Start the kubelets and controllers."""
         return await self._call(
             KUBE,
-            ["ciliate.lab.kube:main", str(self.paths.folder)],
+            ["ciliate.lab.node_services:main", str(self.paths.folder)],
             title=f"ciliate lab kube --name {self.paths.name}",
             env={"KUBECONFIG": str(self.paths.kubeconfig)},
         )

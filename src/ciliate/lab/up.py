@@ -4,12 +4,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ciliate.config.helm import read_changes
-from ciliate.lab.bring_up import BringUp, LabRequest
 from ciliate.lab.errors import LabError
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.preflight import check_machine
 from ciliate.lab.processes import alive
 from ciliate.lab.progress import Progress
+from ciliate.lab.start import LabRequest, LabStart
 from ciliate.lab.state import Checkout, LabState, Phase, locked, read_state
 from ciliate.lab.tear_down import tear_down
 from ciliate.lab.topology import counted
@@ -39,7 +39,7 @@ class ResourceError(LabError):
         )
 
 
-def up(
+def ensure_up(
     paths: LabPaths, *, nodes: int, values: tuple[str, ...], dual_stack: bool, quiet: bool = False
 ) -> LabState:
     """Return the lab when it is up, having started it unless it was.
@@ -68,7 +68,7 @@ def up(
         if tear_down(paths):
             progress.done("cleared away what a former start had left")
         try:
-            return asyncio.run(BringUp(paths, request, progress).run())
+            return asyncio.run(LabStart(paths, request, progress).run())
         except OSError as error:
             # No space, no memory, a limit: of files, threads or descriptors.
             raise ResourceError(name=paths.name, error=error) from error

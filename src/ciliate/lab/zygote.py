@@ -197,7 +197,7 @@ WARM_MODULES: Final = (
     "ciliate.operator.command",
     "ciliate.apiserver.server",
     "ciliate.lab.control_plane",
-    "ciliate.lab.kube",
+    "ciliate.lab.node_services",
     "ciliate.lab.kubelet.whoami",
     "ciliate.lab.web_server",
 )

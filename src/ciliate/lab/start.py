@@ -1,4 +1,4 @@
-"""Bringing a lab up: from nothing to a cluster whose nodes are ready.
+"""Starting a lab: from nothing to a cluster whose nodes are ready.
 
     folder -> zygote (imports, most of a second)
               machines, certificates, at the same time
@@ -107,7 +107,7 @@ class _Ends:
 
 
 @dataclass(slots=True)
-class BringUp:
+class LabStart:
     """One start of one lab; its lock is held by the caller, and nothing is left of a former one."""
 
     paths: LabPaths
