@@ -20,19 +20,18 @@ def pod_findings(seen: NodeWitnesses) -> Iterator[Finding]:
             continue
         if not here:
             yield finding(
-                seen,
                 "pod-without-endpoint",
                 name,
                 evidence(
                     api=f"it runs here with {listed(pod.addresses)}", agent="no endpoint is its"
                 ),
                 "delete it; a pod from before the agent came has no network of ours",
+                node=seen.node,
             )
             continue
         borne = {address for endpoint in here for address in endpoint.addresses}
         if not borne.intersection(pod.addresses):
             yield finding(
-                seen,
                 "pod-address-differs",
                 name,
                 evidence(
@@ -40,11 +39,11 @@ def pod_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                     agent=f"{here[0].label} bears {listed(borne)}",
                 ),
                 "delete it: Services send its traffic to an address that is not its own",
+                node=seen.node,
             )
     for endpoint in settled(seen, ours=False):
         if endpoint.pod[0] and endpoint.pod not in seen.pods:
             yield finding(
-                seen,
                 "endpoint-without-pod",
                 endpoint.label,
                 evidence(
@@ -54,6 +53,7 @@ def pod_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                 "the container runtime has not told of its end: does the kubelet run?"
                 " `crictl pods` shows what it holds",
                 severity=Severity.WARNING,
+                node=seen.node,
             )
 
 
@@ -66,17 +66,16 @@ def publication_findings(seen: NodeWitnesses) -> Iterator[Finding]:
         name = f"CiliumEndpoint {'/'.join(pod)}"
         if pod not in endpoints:
             yield finding(
-                seen,
                 "published-without-endpoint",
                 name,
                 evidence(
                     api=f"it is on this node with {listed(addresses)}", agent="no endpoint is its"
                 ),
                 f"kubectl -n {pod[0]} delete ciliumendpoint {pod[1]}",
+                node=seen.node,
             )
         elif not endpoints[pod].issuperset(addresses):
             yield finding(
-                seen,
                 "published-address-differs",
                 name,
                 evidence(
@@ -84,13 +83,14 @@ def publication_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                     agent=f"the pod bears {listed(endpoints[pod])}",
                 ),
                 f"kubectl -n {pod[0]} delete ciliumendpoint {pod[1]}: the agent writes it anew",
+                node=seen.node,
             )
     for pod, borne in endpoints.items():
         if pod in seen.pods and pod not in seen.published and not seen.pods[pod].leaving:
             yield finding(
-                seen,
                 "endpoint-unpublished",
                 f"Pod {'/'.join(pod)}",
                 evidence(agent=f"it bears {listed(borne)}", api="it has no CiliumEndpoint"),
                 "other nodes do not know its identity: `cilium-dbg status --verbose` says why",
+                node=seen.node,
             )

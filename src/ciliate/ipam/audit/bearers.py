@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ciliate.api.ipam_audit import Finding
+from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
-from ciliate.ipam.audit.evidence import cluster_error, cluster_warning, evidence, joined
+from ciliate.ipam.audit.evidence import evidence, finding, joined
 
 
 def addresses_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
@@ -25,7 +25,7 @@ def addresses_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
             stale = [key for key in who if key not in seen.live_pods]
             namespace, _, name = (stale or sorted(who))[-1].partition("/")
             kind = "ciliumendpoint" if stale else "pod"
-            yield cluster_error(
+            yield finding(
                 "address-used-twice",
                 address,
                 evidence(api=" and ".join(sorted(who.values()))),
@@ -44,7 +44,7 @@ def publications(seen: ClusterWitnesses) -> Iterator[Finding]:
         meta = endpoint.metadata
         remedy = f"kubectl -n {meta.namespace} delete ciliumendpoint {meta.name}"
         if node is None:
-            yield cluster_error(
+            yield finding(
                 "published-on-unknown-node",
                 thing,
                 evidence(api=f"its node is {node_ip(endpoint) or 'not named'}, no CiliumNode's"),
@@ -52,17 +52,18 @@ def publications(seen: ClusterWitnesses) -> Iterator[Finding]:
             )
         pod = seen.live_pods.get(key)
         if pod is None:
-            yield cluster_warning(
+            yield finding(
                 "published-without-pod",
                 thing,
                 evidence(api=f"it has {joined(addresses)}; there is no Pod {key} that runs"),
                 remedy,
                 node=node or "",
+                severity=Severity.WARNING,
             )
         elif node not in seen.reports and pod.status.pod_ips:
             reported = {each.ip for each in pod.status.pod_ips}
             if reported.isdisjoint(addresses):
-                yield cluster_error(
+                yield finding(
                     "published-address-differs",
                     thing,
                     evidence(api=f"it has {joined(addresses)}, its Pod {joined(reported)}"),
@@ -79,7 +80,7 @@ def _outside_claims(
     claims = seen.claims_of.get(node, [])
     for host in parsed(addresses):
         if not any(claim.cidr.contains(host) for claim in claims):
-            yield cluster_warning(
+            yield finding(
                 "published-outside-cidrs",
                 thing,
                 evidence(
@@ -88,5 +89,6 @@ def _outside_claims(
                 ),
                 "nodes route to it one by one; its agent should drain its CIDR: does it run?",
                 node=node,
+                severity=Severity.WARNING,
             )
             return

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ciliate.api.ipam_audit import Finding
+from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, parsed
-from ciliate.ipam.audit.evidence import cluster_error, cluster_info, cluster_warning, evidence
+from ciliate.ipam.audit.evidence import evidence, finding
 from ciliate.ipam.audit.overlaps import Claim, overlaps
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import SURROUNDINGS
@@ -23,7 +23,7 @@ def unreadable_cidrs(seen: ClusterWitnesses) -> Iterator[Finding]:
             try:
                 ip_network(text)
             except ValueError:
-                yield cluster_error(
+                yield finding(
                     "unreadable-cidr",
                     text,
                     evidence(api=f"CiliumNode {node.metadata.name} has it"),
@@ -45,17 +45,20 @@ def claims_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
         )
         if first.draining or second.draining:
             remedy = "it ends with the last pod in what is drained: nobody is given its address"
-            yield cluster_warning(
-                "cidr-still-drained", younger.cidr, said, remedy, node=younger.node
+            yield finding(
+                "cidr-still-drained",
+                younger.cidr,
+                said,
+                remedy,
+                node=younger.node,
+                severity=Severity.WARNING,
             )
         else:
             remedy = (
                 f"kubectl delete ciliumnode {younger.node}: it gets another CIDR, its pods keep"
                 " theirs while they live"
             )
-            yield cluster_error(
-                "cidr-claimed-twice", younger.cidr, said, remedy, node=younger.node
-            )
+            yield finding("cidr-claimed-twice", younger.cidr, said, remedy, node=younger.node)
 
 
 def _how(claim: Claim) -> str:
@@ -75,13 +78,14 @@ def claims_outside_pools(seen: ClusterWitnesses) -> Iterator[Finding]:
             if not any(known.contains(cidr) for known in ranges):
                 of = f"pool {pool} has" if pool else "the pools have"
                 known = ", ".join(map(str, ranges)) or "no range"
-                yield cluster_warning(
+                yield finding(
                     "cidr-outside-pools",
                     cidr,
                     evidence(api=f"CiliumNode {name} has it; {of} {known}"),
                     f"put its range back into the pool, or drain it: kubectl delete ciliumnode"
                     f" {name}",
                     node=name,
+                    severity=Severity.WARNING,
                 )
 
 
@@ -90,7 +94,7 @@ def pool_overlaps(seen: ClusterWitnesses) -> Iterator[Finding]:
     for number, one in enumerate(seen.ranges):
         for other in seen.ranges[:number]:
             if one.cidr.overlaps(other.cidr):
-                yield cluster_error(
+                yield finding(
                     "pools-overlap",
                     one.cidr,
                     evidence(api=f"pool {one.pool} has it, pool {other.pool} has {other.cidr}"),
@@ -145,10 +149,10 @@ def _kept_of(one: PoolRange, kept: list[_Kept], kind: str) -> Iterator[Finding]:
     said = evidence(api=f"pool {one.pool} has it; {named}{more}")
     if any(each.cidr.contains(one.cidr) for each in kept):
         remedy = "use another range for pods: the operator gives no block of this one to nodes"
-        yield cluster_warning(kind, one.cidr, said, remedy)
+        yield finding(kind, one.cidr, said, remedy, severity=Severity.WARNING)
     else:
         remedy = "none needed: the operator gives nodes no block with such addresses"
-        yield cluster_info(kind, one.cidr, said, remedy)
+        yield finding(kind, one.cidr, said, remedy, severity=Severity.INFO)
 
 
 def claims_of_others(seen: ClusterWitnesses) -> Iterator[Finding]:
@@ -177,7 +181,7 @@ def claims_of_others(seen: ClusterWitnesses) -> Iterator[Finding]:
             else f"kubectl delete ciliumnode {name}: it gets another CIDR, its pods keep theirs"
             " while they live"
         )
-        yield cluster_error(
+        yield finding(
             taken[other],
             mine[0].cidr,
             evidence(api=f"CiliumNode {name} has it, with {other.node}"),

@@ -13,19 +13,23 @@ def evidence(**said: str) -> tuple[Evidence, ...]:
 
 
 def finding(
-    seen: NodeWitnesses,
     kind: str,
     thing: object,
     said: tuple[Evidence, ...],
     remedy: str,
     *,
+    node: str = "",
     severity: Severity = Severity.ERROR,
 ) -> Finding:
-    """Return a finding about `thing` on the node that was looked at."""
+    """Return a finding about `thing`, on `node` if it is one node's.
+
+    ERROR: traffic is wrong, or soon may be. WARNING: something is left over. INFO asks nobody to
+    do anything.
+    """
     return Finding(
         kind=kind,
         severity=severity,
-        node=seen.node,
+        node=node,
         object=str(thing),
         evidence=said,
         remedy=remedy,
@@ -42,48 +46,6 @@ def settled(seen: NodeWitnesses, *, ours: bool = True) -> Iterator[LocalEndpoint
 def listed(addresses: Iterable[IPAddress]) -> str:
     """Return addresses for people, IPv4 first."""
     return ", ".join(map(str, sorted(addresses, key=lambda a: (a.version, int(a)))))
-
-
-def cluster_error(
-    kind: str, thing: object, said: tuple[Evidence, ...], remedy: str, *, node: str = ""
-) -> Finding:
-    """Return a finding by which traffic is, or soon may be, wrong."""
-    return Finding(
-        kind=kind,
-        severity=Severity.ERROR,
-        node=node,
-        object=str(thing),
-        evidence=said,
-        remedy=remedy,
-    )
-
-
-def cluster_warning(
-    kind: str, thing: object, said: tuple[Evidence, ...], remedy: str, *, node: str = ""
-) -> Finding:
-    """Return a finding about what is left over."""
-    return Finding(
-        kind=kind,
-        severity=Severity.WARNING,
-        node=node,
-        object=str(thing),
-        evidence=said,
-        remedy=remedy,
-    )
-
-
-def cluster_info(
-    kind: str, thing: object, said: tuple[Evidence, ...], remedy: str, *, node: str = ""
-) -> Finding:
-    """Return a finding that asks nobody to do anything."""
-    return Finding(
-        kind=kind,
-        severity=Severity.INFO,
-        node=node,
-        object=str(thing),
-        evidence=said,
-        remedy=remedy,
-    )
 
 
 def joined(texts: Iterable[str]) -> str:

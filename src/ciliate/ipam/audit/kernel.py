@@ -14,7 +14,6 @@ def interface_findings(seen: NodeWitnesses) -> Iterator[Finding]:
     known = {endpoint.interface for endpoint in seen.endpoints}
     for name in links.keys() - known:
         yield finding(
-            seen,
             "interface-without-endpoint",
             name,
             evidence(
@@ -23,12 +22,12 @@ def interface_findings(seen: NodeWitnesses) -> Iterator[Finding]:
             ),
             "give the node a new agent pod: it removes interfaces that nobody answers for",
             severity=Severity.WARNING,
+            node=seen.node,
         )
     for endpoint in settled(seen):
         link = links.get(endpoint.interface)
         if link is None or link.ifindex != endpoint.ifindex:
             yield finding(
-                seen,
                 "endpoint-without-interface",
                 endpoint.label,
                 evidence(
@@ -38,28 +37,29 @@ def interface_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                     else "there is no such interface",
                 ),
                 f"the agent forgets it within a minute; delete Pod {'/'.join(endpoint.pod)}",
+                node=seen.node,
             )
             continue
         missing = [str(a) for a in endpoint.addresses if a not in link.routed]
         if missing or not link.is_up:
             problem = f"no route to {', '.join(missing)}" if missing else "it is down"
             yield finding(
-                seen,
                 "interface-incomplete",
                 endpoint.label,
                 evidence(agent=f"its interface is {link.name}", kernel=problem),
                 f"delete Pod {'/'.join(endpoint.pod)}, if it does not come back by itself",
+                node=seen.node,
             )
         inside = seen.inside.get(endpoint.number)
         if inside:
             yield finding(
-                seen,
                 "pod-side-differs",
                 endpoint.label,
                 evidence(
                     agent=f"it bears {listed(endpoint.addresses)}", kernel=f"in the pod: {inside}"
                 ),
                 f"delete Pod {'/'.join(endpoint.pod)}: somebody changed its network from inside",
+                node=seen.node,
             )
 
 
@@ -76,7 +76,6 @@ def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
     for address, entry in seen.delivered.items():
         if address not in bearers:
             yield finding(
-                seen,
                 "map-entry-without-endpoint",
                 address,
                 evidence(
@@ -84,10 +83,10 @@ def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                     agent="no endpoint has it",
                 ),
                 remedy,
+                node=seen.node,
             )
     for index in seen.sources.keys() - indexes:
         yield finding(
-            seen,
             "map-entry-without-endpoint",
             f"interface {index}",
             evidence(
@@ -96,6 +95,7 @@ def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
             ),
             remedy,
             severity=Severity.WARNING,
+            node=seen.node,
         )
     for endpoint in settled(seen, ours=False):
         for address in endpoint.addresses:
@@ -104,7 +104,6 @@ def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
             if not right or address not in seen.sources.get(endpoint.ifindex, ()):
                 told = "no entry" if found is None else f"delivered to interface {found.ifindex}"
                 yield finding(
-                    seen,
                     "map-entry-wrong",
                     address,
                     evidence(
@@ -112,4 +111,5 @@ def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                         kernel=told if not right else "the pod may not send from it",
                     ),
                     remedy,
+                    node=seen.node,
                 )

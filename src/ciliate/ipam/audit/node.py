@@ -67,7 +67,6 @@ def _allocator_without_users(seen: NodeWitnesses) -> Iterator[Finding]:
         )
         if kernel is None and api is None:
             yield finding(
-                seen,
                 LEAKED,
                 address,
                 evidence(
@@ -77,10 +76,10 @@ def _allocator_without_users(seen: NodeWitnesses) -> Iterator[Finding]:
                 ),
                 "ciliate ipam repair frees it",
                 severity=Severity.WARNING,
+                node=seen.node,
             )
         else:
             yield finding(
-                seen,
                 "held-without-endpoint",
                 address,
                 evidence(
@@ -91,6 +90,7 @@ def _allocator_without_users(seen: NodeWitnesses) -> Iterator[Finding]:
                 ),
                 "a new agent pod takes its books from the kernel; what lives keeps its address",
                 severity=Severity.WARNING,
+                node=seen.node,
             )
 
 
@@ -116,7 +116,6 @@ def _users_without_allocator(seen: NodeWitnesses) -> Iterator[Finding]:
             held = holders.get(address)
             if held is None:
                 yield finding(
-                    seen,
                     "address-not-held",
                     address,
                     evidence(
@@ -124,16 +123,17 @@ def _users_without_allocator(seen: NodeWitnesses) -> Iterator[Finding]:
                         allocator="it is free, and may be given to another pod",
                     ),
                     f"delete Pod {'/'.join(endpoint.pod)}, or give the node a new agent pod",
+                    node=seen.node,
                 )
             elif endpoint.pod[0] and pod_of(held.owner) != endpoint.pod:
                 yield finding(
-                    seen,
                     "address-of-another",
                     address,
                     evidence(
                         agent=f"{endpoint.label} bears it", allocator=f"{held.owner} holds it"
                     ),
                     f"delete Pod {'/'.join(endpoint.pod)}: it comes back with another address",
+                    node=seen.node,
                 )
 
 
@@ -146,11 +146,11 @@ def _shared_addresses(seen: NodeWitnesses) -> Iterator[Finding]:
     for address, endpoints in bearers.items():
         if len(endpoints) > 1:
             yield finding(
-                seen,
                 "address-used-twice",
                 address,
                 evidence(agent=" and ".join(endpoint.label for endpoint in endpoints)),
                 f"delete Pod {'/'.join(endpoints[-1].pod)}: it comes back with another address",
+                node=seen.node,
             )
 
 
@@ -159,18 +159,18 @@ def _router(seen: NodeWitnesses) -> Iterator[Finding]:
     for address in seen.router:
         if address not in seen.router_link:
             yield finding(
-                seen,
                 "router-address-missing",
                 address,
                 evidence(agent="it is the router's", kernel="cilium_host does not have it"),
                 "give the node a new agent pod: it puts the address back",
+                node=seen.node,
             )
         owner = holders.get(address, ROUTER_OWNER)
         if owner != ROUTER_OWNER:
             yield finding(
-                seen,
                 "address-of-another",
                 address,
                 evidence(agent="it is the router's", allocator=f"{owner} holds it"),
                 f"delete Pod {owner}: it comes back with another address",
+                node=seen.node,
             )

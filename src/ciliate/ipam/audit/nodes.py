@@ -7,8 +7,9 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
 from ciliate.api.ipam_audit import Finding
 from ciliate.api.node_cidrs import NodeCIDRError, node_cidrs
+from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
-from ciliate.ipam.audit.evidence import cluster_error, cluster_warning, evidence, joined
+from ciliate.ipam.audit.evidence import evidence, finding, joined
 from ciliate.ipam.carving import Cidr
 
 
@@ -20,12 +21,13 @@ def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:
         stray = ipam.pod_cidrs if seen.mode == "multi-pool" else tuple(pools)
         if stray:
             where = "podCIDRs" if seen.mode == "multi-pool" else "pools.allocated"
-            yield cluster_warning(
+            yield finding(
                 "cidrs-of-another-mode",
                 ", ".join(stray),
                 evidence(api=f"CiliumNode {name} has it in {where}; the mode is {seen.mode}"),
                 f"the node's agent takes it out when it starts in mode {seen.mode}",
                 node=name,
+                severity=Severity.WARNING,
             )
 
 
@@ -36,16 +38,17 @@ def node_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
         name, problem = node.metadata.name, node.status.ipam.operator_status.error
         kubernetes = nodes.get(name)
         if kubernetes is None:
-            yield cluster_warning(
+            yield finding(
                 "cilium-node-without-node",
                 f"CiliumNode {name}",
                 evidence(api="there is no Node of that name"),
                 f"kubectl delete ciliumnode {name}: its CIDRs return to the pools",
                 node=name,
+                severity=Severity.WARNING,
             )
             continue
         if problem:
-            yield cluster_error(
+            yield finding(
                 "operator-error",
                 f"CiliumNode {name}",
                 evidence(api=f"operator-status.error: {problem}"),
@@ -64,7 +67,7 @@ def _other_than_given(
     try:
         given = node_cidrs(kubernetes)
     except NodeCIDRError as error:
-        yield cluster_error(
+        yield finding(
             "unreadable-cidr",
             error.text,
             evidence(api=f"Node {name} has it: {error.field}"),
@@ -78,7 +81,7 @@ def _other_than_given(
     has = {str(cidr) for cidr in cidrs if cidr.version in seen.versions}
     if wanted and wanted != has:
         said = ", ".join(dict.fromkeys(each.field for each in given))
-        yield cluster_error(
+        yield finding(
             "node-cidrs-differ",
             f"CiliumNode {name}",
             evidence(api=f"{said} says {joined(wanted)}, it says {joined(has)}"),
@@ -95,7 +98,7 @@ def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Ite
         if version not in has and _wants(seen, node, version):
             report = seen.reports.get(name)
             said = {"agent": report.waiting} if report is not None and report.waiting else {}
-            yield cluster_error(
+            yield finding(
                 "node-without-cidr",
                 f"CiliumNode {name}",
                 evidence(api=f"it has no IPv{version} CIDR", **said),
@@ -131,7 +134,7 @@ def idle_draining(seen: ClusterWitnesses) -> Iterator[Finding]:
         if held.get(str(claim.cidr)):
             continue  # What its agent still holds there is the agent's to tell.
         agent = "it holds nothing of it" if report is not None else "not asked"
-        yield cluster_warning(
+        yield finding(
             "draining-cidr-idle",
             claim.cidr,
             evidence(
@@ -140,6 +143,7 @@ def idle_draining(seen: ClusterWitnesses) -> Iterator[Finding]:
             ),
             "the node's agent gives it back: does it run?",
             node=claim.node,
+            severity=Severity.WARNING,
         )
 
 
@@ -154,7 +158,7 @@ def agent_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
             str(cidr) for cidr in parsed(node.current_cidrs) if cidr.version in seen.versions
         }
         if uses != listed:
-            yield cluster_error(
+            yield finding(
                 "cidrs-differ",
                 f"CiliumNode {node.metadata.name}",
                 evidence(
