@@ -120,21 +120,18 @@ class Registry:
     generation: int = 0
     _by_path: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
     _by_id: dict[str, Resource] = field(default_factory=dict)
-    _by_kind: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
     def add(self, resources: Sequence[Resource]) -> None:
         """Serve resources, in place of others with their names."""
         for resource in resources:
             self._by_path[resource.group, resource.version, resource.plural] = resource
             self._by_id[resource.id] = resource
-            self._by_kind[resource.api_version, resource.kind] = resource
         self.generation += 1
 
     def remove(self, resource: Resource) -> None:
         """Serve `resource` no more."""
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         self._by_id.pop(resource.id, None)
-        self._by_kind.pop((resource.api_version, resource.kind), None)
         self.generation += 1
 
     def find(self, group: str, version: str, plural: str) -> Resource | None:
@@ -144,10 +141,6 @@ class Registry:
     def by_id(self, resource_id: str) -> Resource | None:
         """Return the resource with a store name."""
         return self._by_id.get(resource_id)
-
-    def by_kind(self, api_version: str, kind: str) -> Resource | None:
-        """Return the resource whose objects carry this apiVersion and kind."""
-        return self._by_kind.get((api_version, kind))
 
     def all(self) -> list[Resource]:
         """Every resource, in the order they were added."""

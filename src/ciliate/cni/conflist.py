@@ -13,7 +13,6 @@ from ciliate.cni.request import SUPPORTED_VERSIONS, CniVersion
 from ciliate.errors import CiliateError
 from ciliate.system.atomic_file import replace_file
 
-CONFLIST_PATH: Final = "/etc/cni/net.d/05-cilium.conflist"
 PLUGIN_TYPE: Final = "ciliate-cni"
 #: Cilium's own value: every runtime there is reads it, CNI 0.x ones too.
 DECLARED_VERSION: Final = SUPPORTED_VERSIONS[0]

@@ -81,21 +81,6 @@ def parse_frame(octets: bytes) -> Frame:
     return Frame(parse_environment(octets[8:start]), stdin)
 
 
-def render_frame(frame: Frame) -> bytes:
-    """Return `frame` as the plugin would send it."""
-    pairs = (f"{name}={value}" for name, value in frame.environment.items())
-    environment = b"".join(pair.encode(errors="surrogateescape") + b"\0" for pair in pairs)
-    return b"".join(
-        (
-            MAGIC,
-            LENGTH.pack(len(environment)),
-            environment,
-            LENGTH.pack(len(frame.stdin)),
-            frame.stdin,
-        )
-    )
-
-
 def render_answer(exit_code: int, text: bytes) -> bytes:
     """Return an answer as the plugin reads it."""
     return _ANSWER.pack(exit_code, len(text)) + text

@@ -19,7 +19,6 @@ from ciliate.cni.frame import FRAME_BYTES_MAX, parse_frame
 from ciliate.cni.request import Del, parse_request
 from ciliate.errors import CiliateError
 
-QUEUE_DIRECTORY: Final = "/var/run/cilium/deleteQueue"
 #: What the plugin lets in; what lies beyond is not ours.
 ENTRIES_MAX: Final = 256
 #: Plugins hold the lock for a moment each.

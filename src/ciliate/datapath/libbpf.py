@@ -40,10 +40,6 @@ _PROTOTYPES: Final[dict[str, tuple[Any, ...]]] = {
     ),
     "bpf_map_update_batch": (c_int, c_int, c_char_p, c_char_p, POINTER(c_uint32), c_void_p),
     "bpf_map_delete_batch": (c_int, c_int, c_char_p, POINTER(c_uint32), c_void_p),
-    "bpf_map_create": (
-        *(c_int, c_int, c_char_p, c_uint32, c_uint32),
-        *(c_uint32, c_void_p),
-    ),
     "bpf_obj_get_opts": (c_int, c_char_p, c_void_p),
     "bpf_obj_pin": (c_int, c_int, c_char_p),
     "bpf_obj_get_info_by_fd": (c_int, c_int, c_void_p, POINTER(c_uint32)),

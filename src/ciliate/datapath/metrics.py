@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ciliate.datapath.bpf_map import OpenMap
-from ciliate.datapath.layout import DROP_TEXT, AttachPoint, Metric
+from ciliate.datapath.layout import AttachPoint, Metric
 
 
 def counters(opened: OpenMap[int, Metric]) -> Mapping[tuple[int, AttachPoint], Metric]:
@@ -14,8 +14,3 @@ def counters(opened: OpenMap[int, Metric]) -> Mapping[tuple[int, AttachPoint], M
         for key, metric in opened.items()
         if metric.packets
     }
-
-
-def reason_text(reason: int) -> str:
-    """Return Cilium's words for a reason; a number without words is shown as such."""
-    return DROP_TEXT.get(reason, f"reason {reason}")

@@ -4,13 +4,12 @@ import ctypes
 import errno
 import os
 import struct
-from ctypes import byref, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_size_t, c_uint32, c_void_p
 from enum import Enum
 from typing import Final
 
 from ciliate.datapath import libbpf, test_run
 from ciliate.datapath.errors import DatapathError
-from ciliate.datapath.shape import MapKind
 
 _LOOPBACK_IFINDEX: Final = 1  # In every network namespace.
 _TCX_INGRESS: Final = 46
@@ -46,23 +45,6 @@ class _QueryOptions(ctypes.Structure):
     )
 
 
-class _MapOptions(ctypes.Structure):
-    """struct bpf_map_create_opts."""
-
-    _fields_ = (
-        ("sz", c_size_t),
-        ("btf_fd", c_uint32),
-        ("btf_key_type_id", c_uint32),
-        ("btf_value_type_id", c_uint32),
-        ("btf_vmlinux_value_type_id", c_uint32),
-        ("inner_map_fd", c_uint32),
-        ("map_flags", c_uint32),
-        ("map_extra", c_uint64),
-        ("numa_node", c_uint32),
-        ("map_ifindex", c_uint32),
-    )
-
-
 def tcx() -> Support:
     """Whether programs can be attached to a device by TCX (6.6): ask who is at loopback."""
     options = _QueryOptions(sz=ctypes.sizeof(_QueryOptions))
@@ -70,23 +52,6 @@ def tcx() -> Support:
     if code in {0, errno.ENOENT}:
         return Support.SUPPORTED
     return Support.UNSUPPORTED if code == errno.EINVAL else Support.INCONCLUSIVE
-
-
-def lpm_batch() -> Support:
-    """Whether an LPM trie can be read in batches (5.13)."""
-    library = libbpf.library()
-    options = _MapOptions(sz=ctypes.sizeof(_MapOptions), map_flags=_NO_PREALLOC)
-    fd = library.bpf_map_create(MapKind.LPM_TRIE, b"probe", 8, 4, 1, byref(options))
-    if fd < 0:
-        return Support.INCONCLUSIVE
-    count, there = c_uint32(1), ctypes.create_string_buffer(8)
-    keys, values = ctypes.create_string_buffer(8), ctypes.create_string_buffer(4)
-    try:
-        code = -library.bpf_map_lookup_batch(fd, None, there, keys, values, byref(count), None)
-    finally:
-        os.close(fd)
-    # An empty trie ends at once; a kernel without the call answers ENOTSUPP.
-    return Support.SUPPORTED if code in {0, errno.ENOENT} else Support.UNSUPPORTED
 
 
 def _fib_program() -> bytes:

@@ -87,11 +87,6 @@ class Pending:
                 expired = True
         return expired
 
-    def expires_at(self) -> float | None:
-        """Return when the first entry expires, in seconds of the same clock; None: no entry."""
-        first = next(iter(self._last_attempts.values()), None)
-        return None if first is None else first + PENDING_LIFE_S
-
     def count(self, pool: str, version: int) -> int:
         """Return how many owners wait for an address of `pool`."""
         return self._counts[pool, version]

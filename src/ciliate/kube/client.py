@@ -168,11 +168,14 @@ class ApiClient:
             NotFoundError: There is no such object.
             KubeError: Otherwise refused or unreachable.
         """
-        return await self._replace(resource, item, subresource="")
-
-    async def update_status(self, resource: Resource[T], item: T) -> T:
-        """Replace the status subresource by that of `item`; like `update` otherwise."""
-        return await self._replace(resource, item, subresource="status")
+        return await self._one(
+            "update",
+            "PUT",
+            resource,
+            name=item.metadata.name,
+            namespace=item.metadata.namespace,
+            body=encode(resource, item),
+        )
 
     async def patch(
         self,
@@ -348,17 +351,6 @@ class ApiClient:
         """
         answer = await self.request("GET", path, params=params, accept=accept)
         return decode(answer, Any, verb="get", target=path)
-
-    async def _replace(self, resource: Resource[T], item: T, *, subresource: str) -> T:
-        return await self._one(
-            "update",
-            "PUT",
-            resource,
-            name=item.metadata.name,
-            namespace=item.metadata.namespace,
-            subresource=subresource,
-            body=encode(resource, item),
-        )
 
     async def _one(
         self,

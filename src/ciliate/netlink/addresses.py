@@ -9,7 +9,6 @@ from typing import Final
 from ciliate.net.address import IPAddress
 from ciliate.net.link import LinkAddress
 from ciliate.netlink.channel import Channel
-from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.message import Message, Request, attribute, attributes, number, to_number
 from ciliate.netlink.numbers import (
     AF_INET,
@@ -79,18 +78,3 @@ def by_link(addresses: Iterable[LinkAddress]) -> dict[int, tuple[LinkAddress, ..
     for address in addresses:
         grouped[address.link_index] = (*grouped.get(address.link_index, ()), address)
     return grouped
-
-
-async def observe_addresses(rtnl: Rtnetlink) -> tuple[LinkAddress, ...]:
-    """Return every address of the namespace, of both families."""
-    return await rtnl.run(list_addresses)
-
-
-async def replace_address(rtnl: Rtnetlink, address: LinkAddress) -> None:
-    """Put `address` on its link; one that is there already stays."""
-    await rtnl.run(lambda channel: channel.batch([address_request(address)]))
-
-
-async def delete_address(rtnl: Rtnetlink, address: LinkAddress) -> None:
-    """Take `address` off its link; an absent one is a success."""
-    await rtnl.run(lambda channel: channel.batch([address_request(address, remove=True)]))

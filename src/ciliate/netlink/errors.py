@@ -5,11 +5,6 @@ import os
 
 from ciliate.errors import CiliateError
 
-#: The object is not there (any more): a link, a route, an address or a neighbour.
-_GONE = frozenset(
-    {errno_names.ENODEV, errno_names.ENOENT, errno_names.ESRCH, errno_names.EADDRNOTAVAIL}
-)
-
 _REMEDIES = {
     errno_names.EPERM: "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN",
     errno_names.ENOBUFS: "raise net.core.rmem_max, or try again when the node is less busy",
@@ -35,11 +30,6 @@ class NetlinkError(CiliateError):
         words = detail or os.strerror(errno)
         remedy = _REMEDIES.get(errno)
         super().__init__(f"{step} {subject}: {words} ({name})" + (f": {remedy}" if remedy else ""))
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the object was absent, which a removal takes for success."""
-        return self.errno in _GONE
 
 
 class PodLinkMismatchError(CiliateError):

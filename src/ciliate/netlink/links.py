@@ -138,27 +138,3 @@ async def observe_links(rtnl: Rtnetlink) -> tuple[Link, ...]:
         return tuple(replace(link, addresses=addresses.get(link.index, ())) for link in links)
 
     return await rtnl.run(work)
-
-
-async def find_link(rtnl: Rtnetlink, name: str) -> Link | None:
-    """Return the link `name` with its addresses; None when there is none."""
-
-    def work(channel: Channel) -> Link | None:
-        link = get_link(channel, name)
-        if link is None:
-            return None
-        return replace(link, addresses=by_link(list_addresses(channel)).get(link.index, ()))
-
-    return await rtnl.run(work)
-
-
-async def delete_link(rtnl: Rtnetlink, name: str) -> None:
-    """Remove the link `name` (and a veth's peer); an absent one is a success."""
-    await rtnl.run(lambda channel: channel.batch([delete_link_request(name)]))
-
-
-async def set_link(
-    rtnl: Rtnetlink, index: int, *, up: bool | None = None, mtu: int | None = None
-) -> None:
-    """Set a link up or down, or its MTU in bytes; None leaves as it is."""
-    await rtnl.run(lambda channel: channel.batch([set_link_request(index, up=up, mtu=mtu)]))

@@ -1,6 +1,5 @@
-"""Neighbour entries: read, put, remove (RTM_*NEIGH, linux/neighbour.h)."""
+"""Neighbour entries: read, put (RTM_*NEIGH, linux/neighbour.h)."""
 
-import errno
 import struct
 from ipaddress import ip_address
 from typing import Final
@@ -9,7 +8,6 @@ from ciliate.net.address import IPAddress, Mac, mac_from_octets, mac_octets
 from ciliate.net.link import Neighbour
 from ciliate.netlink.addresses import family_of
 from ciliate.netlink.channel import Channel
-from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.message import Message, Request, attribute, attributes
 from ciliate.netlink.numbers import (
     AF_INET,
@@ -20,7 +18,6 @@ from ciliate.netlink.numbers import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
     NUD_PERMANENT,
-    RTM_DELNEIGH,
     RTM_GETNEIGH,
     RTM_NEWNEIGH,
 )
@@ -54,30 +51,3 @@ def list_neighbours(channel: Channel) -> tuple[Neighbour, ...]:
         for message in channel.dump(request)
         if message.body[0] in (AF_INET, AF_INET6)
     )
-
-
-async def observe_neighbours(rtnl: Rtnetlink) -> tuple[Neighbour, ...]:
-    """Return every neighbour entry of the namespace, of both families."""
-    return await rtnl.run(list_neighbours)
-
-
-async def replace_neighbour(
-    rtnl: Rtnetlink, *, link_index: int, address: IPAddress, mac: Mac
-) -> None:
-    """Make `mac` the permanent link-layer address of `address` on a link."""
-    request = neighbour_request(link_index=link_index, address=address, mac=mac)
-    await rtnl.run(lambda channel: channel.batch([request]))
-
-
-async def delete_neighbour(rtnl: Rtnetlink, *, link_index: int, address: IPAddress) -> None:
-    """Remove the entry of `address` on a link; an absent one is a success."""
-    body = _NDMSG.pack(family_of(address), link_index, 0, 0, 0)
-    body += attribute(NDA_DST, address.packed)
-    request = Request(
-        RTM_DELNEIGH,
-        body,
-        "remove neighbour",
-        f"{address} on link {link_index}",
-        tolerated=frozenset({errno.ENOENT, errno.ENODEV}),
-    )
-    await rtnl.run(lambda channel: channel.batch([request]))

@@ -3,13 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.cni.plugin_frame import render_frame
 
 from ciliate.cni.errors import CniError
 from ciliate.cni.frame import (
     STDIN_BYTES_MAX,
     Frame,
     parse_frame,
-    render_frame,
     stdin_length,
 )
 

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.unit.cni.plugin_frame import render_frame
 
 from ciliate.cni import queue as queue_module
-from ciliate.cni.frame import Frame, render_frame
+from ciliate.cni.frame import Frame
 from ciliate.cni.queue import DrainReport, drain_delete_queue
 from ciliate.cni.request import Del
 from ciliate.errors import CiliateError

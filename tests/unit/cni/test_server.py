@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.cni.plugin_frame import render_frame
 
 from ciliate.cni import server as server_module
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.frame import Frame, render_frame
+from ciliate.cni.frame import Frame
 from ciliate.cni.request import Add, Check, Del, Gc, Status
 from ciliate.cni.server import CniServer
 from ciliate.errors import CiliateError

@@ -9,7 +9,6 @@ from ciliate.datapath import pins
 from ciliate.datapath.errors import MapFullError, refused
 from ciliate.datapath.layout import MAP_SHAPES
 from ciliate.datapath.map_set import UnknownMapError, wanted_shapes
-from ciliate.datapath.metrics import reason_text
 from ciliate.datapath.settings import DatapathSettings
 
 ROOT = Path("/sys/fs/bpf")
@@ -73,8 +72,3 @@ def test_errors_name_object_numbers_and_remedy() -> None:
     assert "all 4 entries" in str(full)
     denied = refused(function="bpf_obj_get", subject="/sys/fs/bpf/x", code=1)
     assert "/sys/fs/bpf/x: bpf_obj_get: Operation not permitted: run as root" in str(denied)
-
-
-def test_a_reason_that_has_no_words_is_shown_as_its_number() -> None:
-    assert reason_text(132) == "Invalid source ip"
-    assert reason_text(201) == "reason 201"

@@ -44,9 +44,5 @@ class UnknownImageError(KubeletError):
         )
 
 
-class ContainerStartError(KubeletError):
-    """A container's process could not be started."""
-
-
 class ContainerNotFoundError(KubeletError):
     """A request names a pod or container that does not run on this node."""
