@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ciliate.lab.kubelet import cni, sandbox
-from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.mounts import MountFlag, mount
 from ciliate.lab.namespaces import in_namespaces, make_namespaces, set_hostname
 from ciliate.lab.tear_down import remove_folder
@@ -246,7 +246,7 @@ def test_failing_plugin_ends_the_chain_with_its_own_words(node: Node) -> None:
     network = recorders(node)
     node.run("touch /run/fail-one")
 
-    with pytest.raises(CniError, match="told to fail") as caught:
+    with pytest.raises(PluginFailedError, match="told to fail") as caught:
         cni.Plugins(node.pins).add(network, node.attachment("web"))
 
     assert (caught.value.code, caught.value.plugin) == (7, "one")
@@ -257,7 +257,9 @@ def test_missing_plugin_is_named_with_where_it_was_looked_for(node: Node) -> Non
     node.configure({"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "no-such-plugin"}]})
     network = cni.load_network_list(node.pins)
 
-    with pytest.raises(CniError, match=r'find plugin "no-such-plugin" in path \[/opt/cni/bin'):
+    with pytest.raises(
+        PluginFailedError, match=r'find plugin "no-such-plugin" in path \[/opt/cni/bin'
+    ):
         cni.Plugins(node.pins).add(network, node.attachment("web"))
 
 

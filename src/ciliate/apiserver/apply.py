@@ -41,7 +41,7 @@ def applied(
     """Return the object after `manager` applied `config`, with its managedFields.
 
     Raises:
-        ApiError: Another manager applied one of the fields with another value (409).
+        StatusError: Another manager applied one of the fields with another value (409).
     """
     node = resource.node
     fields = managed(config, node)

@@ -28,7 +28,7 @@ async def read_body(request: web.BaseRequest) -> bytes:
     """Return the body.
 
     Raises:
-        ApiError: It is larger than `BODY_BYTES_MAX` (413).
+        StatusError: It is larger than `BODY_BYTES_MAX` (413).
     """
     if (request.content_length or 0) > BODY_BYTES_MAX:
         raise errors.body_too_large(BODY_BYTES_MAX)
@@ -45,7 +45,7 @@ async def read_object(target: Target, request: web.BaseRequest) -> JsonObject:
     """Return the object of a POST or PUT, as the path's kind and in its namespace.
 
     Raises:
-        ApiError: It is none, of another kind, or says otherwise than the path (400).
+        StatusError: It is none, of another kind, or says otherwise than the path (400).
     """
     body = await read_body(request)
     content_type = request.headers.get("Content-Type", "")
@@ -72,7 +72,7 @@ def checked_object(target: Target, obj: JsonObject, *, validation: str) -> JsonO
     `validation` is what happens to unknown fields: Strict refuses, Warn and Ignore drop them.
 
     Raises:
-        ApiError: It does not fit (400).
+        StatusError: It does not fit (400).
     """
     resource = target.resource
     _check_kind(resource, obj)
@@ -86,7 +86,7 @@ def normalize(resource: Resource, obj: JsonObject, *, validation: str) -> None:
     """Bring an object into its kind's shape: no nulls, no unknown fields, the right types.
 
     Raises:
-        ApiError: A field has the wrong type, or is unknown under Strict (400).
+        StatusError: A field has the wrong type, or is unknown under Strict (400).
     """
     if resource.node is None:
         return
@@ -165,7 +165,7 @@ async def read_patch(target: Target, request: web.BaseRequest) -> tuple[str, Any
     """Return the format and the content of a patch.
 
     Raises:
-        ApiError: The format is unknown, or not for this kind (415); the body is malformed (400).
+        StatusError: The format is unknown, or not for this kind (415); the body is malformed (400).
     """
     media = media_type(request.headers.get("Content-Type", ""))
     supported = [p for p in _PATCHES if p != STRATEGIC_PATCH or not target.resource.is_custom]
@@ -180,7 +180,7 @@ async def read_options(request: web.BaseRequest) -> DeleteOptions:
     """Return the options of a deletion, from its body and its query.
 
     Raises:
-        ApiError: They are malformed (400).
+        StatusError: They are malformed (400).
     """
     body = await read_body(request)
     given: Any = {}

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ciliate.apiserver.crds import CLEANUP, DEFINITIONS
-from ciliate.apiserver.errors import ApiError
+from ciliate.apiserver.errors import StatusError
 from ciliate.apiserver.history import EventType, Stored
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.store import Change, JsonObject, Key, Store, decode
@@ -111,7 +111,7 @@ class Collector:
                 self._finish(resource_id, stored, obj)
             elif stored.owners:
                 self._check_owners(resource_id, stored, obj)
-        except ApiError as error:
+        except StatusError as error:
             # A dependent that is invalid by today's rules stays, as with a real collector.
             _log.warning("collecting %s %s/%s: %s", resource_id, *key, error)
 

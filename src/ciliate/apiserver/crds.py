@@ -270,7 +270,7 @@ def _compiles(obj: JsonObject) -> Resource:
     """Return the resource of a definition.
 
     Raises:
-        ApiError: Its schema cannot be compiled (422).
+        StatusError: Its schema cannot be compiled (422).
     """
     try:
         return custom_resource(obj)

@@ -43,7 +43,7 @@ class Dispatcher:
         """Answer one request."""
         try:
             return await self._route(request)
-        except errors.ApiError as error:
+        except errors.StatusError as error:
             if error.code >= 500:
                 _log.warning("%s %s: %s", request.method, request.path, error)
             return json_response(_encode(error.status()), status=error.code)

@@ -28,7 +28,7 @@ class Cause:
     message: str
 
 
-class ApiError(CiliateError):
+class StatusError(CiliateError):
     """A request that fails: code, reason and details as the client sees them."""
 
     def __init__(
@@ -70,9 +70,9 @@ def _qualified(resource: str, group: str) -> str:
     return f"{resource}.{group}" if group else resource
 
 
-def not_found(*, resource: str, group: str, name: str) -> ApiError:
+def not_found(*, resource: str, group: str, name: str) -> StatusError:
     """The object does not exist."""
-    return ApiError(
+    return StatusError(
         code=404,
         reason="NotFound",
         message=f'{_qualified(resource, group)} "{name}" not found',
@@ -80,9 +80,9 @@ def not_found(*, resource: str, group: str, name: str) -> ApiError:
     )
 
 
-def path_not_found() -> ApiError:
+def path_not_found() -> StatusError:
     """Nothing is served at this path: an unknown group, version or resource."""
-    return ApiError(
+    return StatusError(
         code=404,
         reason="NotFound",
         message="the server could not find the requested resource",
@@ -90,9 +90,9 @@ def path_not_found() -> ApiError:
     )
 
 
-def already_exists(*, resource: str, group: str, name: str) -> ApiError:
+def already_exists(*, resource: str, group: str, name: str) -> StatusError:
     """An object of that name exists."""
-    return ApiError(
+    return StatusError(
         code=409,
         reason="AlreadyExists",
         message=f'{_qualified(resource, group)} "{name}" already exists',
@@ -100,13 +100,13 @@ def already_exists(*, resource: str, group: str, name: str) -> ApiError:
     )
 
 
-def conflict(*, resource: str, group: str, name: str, problem: str = "") -> ApiError:
+def conflict(*, resource: str, group: str, name: str, problem: str = "") -> StatusError:
     """The object changed since the client read it, or a precondition does not hold."""
     problem = problem or (
         "the object has been modified; please apply your changes to the latest version and "
         "try again"
     )
-    return ApiError(
+    return StatusError(
         code=409,
         reason="Conflict",
         message=(
@@ -116,7 +116,7 @@ def conflict(*, resource: str, group: str, name: str, problem: str = "") -> ApiE
     )
 
 
-def apply_conflict(causes: Sequence[Cause]) -> ApiError:
+def apply_conflict(causes: Sequence[Cause]) -> StatusError:
     """Server-side apply would take fields that another manager applied."""
     count = f"{len(causes)} conflict" + ("s" if len(causes) > 1 else "")
     listed = "".join(f"\n- {c.field}" for c in causes)
@@ -124,7 +124,7 @@ def apply_conflict(causes: Sequence[Cause]) -> ApiError:
     message = f"Apply failed with {count}: {by}: {causes[0].field}"
     if len(causes) > 1:
         message = f"Apply failed with {count}: {by}:{listed}"
-    return ApiError(
+    return StatusError(
         code=409, reason="Conflict", message=message, details={"causes": _causes(causes)}
     )
 
@@ -133,14 +133,14 @@ def _causes(causes: Sequence[Cause]) -> list[dict[str, str]]:
     return [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes]
 
 
-def invalid(*, kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
+def invalid(*, kind: str, group: str, name: str, causes: Sequence[Cause]) -> StatusError:
     """The object breaks its type's rules; every broken field is a cause."""
     lines = list(dict.fromkeys(f"{c.field}: {c.message}" for c in causes))
     problem = lines[0] if len(lines) == 1 else "[" + ", ".join(lines) + "]"
     details = {"name": name}
     if group:
         details["group"] = group
-    return ApiError(
+    return StatusError(
         code=422,
         reason="Invalid",
         message=f'{_qualified(kind, group)} "{name}" is invalid: {problem}',
@@ -148,14 +148,14 @@ def invalid(*, kind: str, group: str, name: str, causes: Sequence[Cause]) -> Api
     )
 
 
-def bad_request(message: str) -> ApiError:
+def bad_request(message: str) -> StatusError:
     """The request cannot be understood."""
-    return ApiError(code=400, reason="BadRequest", message=message)
+    return StatusError(code=400, reason="BadRequest", message=message)
 
 
-def forbidden(*, resource: str, group: str, name: str, problem: str) -> ApiError:
+def forbidden(*, resource: str, group: str, name: str, problem: str) -> StatusError:
     """An admission rule refuses the request."""
-    return ApiError(
+    return StatusError(
         code=403,
         reason="Forbidden",
         message=f'{_qualified(resource, group)} "{name}" is forbidden: {problem}',
@@ -163,9 +163,9 @@ def forbidden(*, resource: str, group: str, name: str, problem: str) -> ApiError
     )
 
 
-def method_not_allowed() -> ApiError:
+def method_not_allowed() -> StatusError:
     """The resource exists, the verb does not."""
-    return ApiError(
+    return StatusError(
         code=405,
         reason="MethodNotAllowed",
         message="the server does not allow this method on the requested resource",
@@ -173,19 +173,19 @@ def method_not_allowed() -> ApiError:
     )
 
 
-def expired(message: str) -> ApiError:
+def expired(message: str) -> StatusError:
     """The resourceVersion asked for has been compacted: list again."""
-    return ApiError(code=410, reason="Expired", message=message)
+    return StatusError(code=410, reason="Expired", message=message)
 
 
-def gone(*, asked: int, oldest: int) -> ApiError:
+def gone(*, asked: int, oldest: int) -> StatusError:
     """A watch starts, or fell, before the history that is kept."""
     return expired(f"too old resource version: {asked} ({oldest})")
 
 
-def too_large_version(*, asked: int, current: int) -> ApiError:
+def too_large_version(*, asked: int, current: int) -> StatusError:
     """A resourceVersion that was not given out yet."""
-    return ApiError(
+    return StatusError(
         code=504,
         reason="Timeout",
         message=f"Too large resource version: {asked}, current: {current}",
@@ -198,18 +198,18 @@ def too_large_version(*, asked: int, current: int) -> ApiError:
     )
 
 
-def body_too_large(limit_bytes: int) -> ApiError:
+def body_too_large(limit_bytes: int) -> StatusError:
     """The body exceeds what the server reads."""
-    return ApiError(
+    return StatusError(
         code=413,
         reason="RequestEntityTooLarge",
         message=f"Request entity too large: limit is {limit_bytes}",
     )
 
 
-def unsupported_media_type(got: str, supported: Sequence[str]) -> ApiError:
+def unsupported_media_type(got: str, supported: Sequence[str]) -> StatusError:
     """The body is in a format this verb does not take."""
-    return ApiError(
+    return StatusError(
         code=415,
         reason="UnsupportedMediaType",
         message=(
@@ -221,9 +221,9 @@ def unsupported_media_type(got: str, supported: Sequence[str]) -> ApiError:
     )
 
 
-def internal(message: str) -> ApiError:
+def internal(message: str) -> StatusError:
     """Something the server depends on failed; the message says what."""
-    return ApiError(
+    return StatusError(
         code=500,
         reason="InternalError",
         message=f"Internal error occurred: {message}",
@@ -231,9 +231,9 @@ def internal(message: str) -> ApiError:
     )
 
 
-def unavailable(message: str) -> ApiError:
+def unavailable(message: str) -> StatusError:
     """Not now: the client may try again."""
-    return ApiError(
+    return StatusError(
         code=503,
         reason="ServiceUnavailable",
         message=message,

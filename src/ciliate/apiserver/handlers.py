@@ -84,7 +84,7 @@ class Verbs:
         """Return the object a path names.
 
         Raises:
-            ApiError: There is none (404).
+            StatusError: There is none (404).
         """
         resource = target.resource
         found = self.store.get(resource.id, (target.namespace, target.name))

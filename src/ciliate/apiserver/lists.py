@@ -58,7 +58,7 @@ def page(store: Store, collection: Collection, query: ListQuery) -> Page:
     """Return the chunk that `query` asks for.
 
     Raises:
-        ApiError: The revision is compacted (410), not reached (504), or the token is none (400).
+        StatusError: The revision is compacted (410), not reached (504), or the token is none (400).
     """
     after: Key | None = None
     revision = store.committed

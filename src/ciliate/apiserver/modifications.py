@@ -37,7 +37,7 @@ class Modifications:
         """Apply a patch and return whether it made the object, and what is stored.
 
         Raises:
-            ApiError: There is no such object, or the patch or its result is invalid.
+            StatusError: There is no such object, or the patch or its result is invalid.
         """
         current = self.store.get(target.resource.id, (target.namespace, target.name))
         if media == APPLY_PATCH:
@@ -73,7 +73,7 @@ class Modifications:
         """Store the replicas a Scale asks for and return it as it is then.
 
         Raises:
-            ApiError: The number is invalid, or the object changed since (409).
+            StatusError: The number is invalid, or the object changed since (409).
         """
         new = scaled(target.resource, decode(current), scale)
         written = self.writer.update(target.resource, current, new, dry_run=dry_run)

@@ -42,7 +42,7 @@ class OpenApi:
         """Answer a path below /openapi/, in protobuf where version 2 is asked for in it.
 
         Raises:
-            ApiError: There is no such document (404).
+            StatusError: There is no such document (404).
         """
         if self._generation != self.registry.generation:
             self._documents.clear()

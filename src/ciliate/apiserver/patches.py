@@ -28,7 +28,7 @@ def patched(obj: JsonObject, patch: Any, media: str, node: Node | None) -> JsonO
     """Return `obj` after the patch, as a value of its own.
 
     Raises:
-        ApiError: The patch is malformed (400), or does not fit the object (422).
+        StatusError: The patch is malformed (400), or does not fit the object (422).
     """
     if media == JSON_PATCH:
         return _json_patched(obj, patch)
@@ -59,7 +59,7 @@ def _json_patched(obj: JsonObject, patch: Any) -> JsonObject:
         raise errors.bad_request("a JSON patch must be a list of operations")
     if len(patch) > _OPERATIONS_MAX:
         problem = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_MAX}, got {len(patch)}"
-        raise errors.ApiError(code=413, reason="RequestEntityTooLarge", message=problem)
+        raise errors.StatusError(code=413, reason="RequestEntityTooLarge", message=problem)
     try:
         result = jsonpatch.JsonPatch(patch).apply(obj)
     except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed) as error:
@@ -74,8 +74,8 @@ def _json_patched(obj: JsonObject, patch: Any) -> JsonObject:
     return result
 
 
-def _unprocessable(problem: str) -> errors.ApiError:
-    return errors.ApiError(
+def _unprocessable(problem: str) -> errors.StatusError:
+    return errors.StatusError(
         code=422,
         reason="Invalid",
         message=f"the server rejected our request due to an error in our request: {problem}",

@@ -38,7 +38,7 @@ class Pods:
         """Return who answers; None when the verbs do.
 
         Raises:
-            ApiError: The method is not served there (405).
+            StatusError: The method is not served there (405).
         """
         if target.resource.id != "pods":
             return None

@@ -105,7 +105,7 @@ def decode_protobuf(body: bytes, type_name: str) -> JsonObject:
     """Return the object of a body as its JSON would have it, with apiVersion and kind.
 
     Raises:
-        ApiError: It is no such object, or of a type that is not read from protobuf (400).
+        StatusError: It is no such object, or of a type that is not read from protobuf (400).
     """
     try:
         envelope = dict(_split(_unmarked(body)))

@@ -42,7 +42,7 @@ def parse_target(registry: Registry, path: str) -> Target:
     """Return what an API path names.
 
     Raises:
-        ApiError: Nothing is served there (404).
+        StatusError: Nothing is served there (404).
     """
     parts = [part for part in path.split("/") if part]
     if len(parts) >= 3 and parts[0] == "api":
@@ -104,7 +104,7 @@ def parse_list_query(target: Target, query: Mapping[str, str]) -> ListQuery:
     """Return the query of a list or watch.
 
     Raises:
-        ApiError: A selector or number cannot be parsed (400).
+        StatusError: A selector or number cannot be parsed (400).
     """
     fields = parse_fields(query.get("fieldSelector", ""), target.resource.selectable)
     if target.name:  # A watch on one object's path.
@@ -135,7 +135,7 @@ def is_dry_run(query: Mapping[str, str]) -> bool:
     """Return whether nothing may be stored.
 
     Raises:
-        ApiError: The parameter has another value than All (400).
+        StatusError: The parameter has another value than All (400).
     """
     value = query.get("dryRun", "")
     if value not in {"", "All"}:
@@ -174,7 +174,7 @@ def decode_body(body: bytes, content_type: str) -> Any:
     """Return the value of a JSON or YAML body.
 
     Raises:
-        ApiError: It is neither, or another format is named (400, 415).
+        StatusError: It is neither, or another format is named (400, 415).
     """
     kind = media_type(content_type)
     if kind.endswith("yaml"):
@@ -219,7 +219,7 @@ def as_object(value: Any) -> JsonObject:
     """Return a body that must be an object with metadata of the right shape.
 
     Raises:
-        ApiError: It is something else (400).
+        StatusError: It is something else (400).
     """
     if not isinstance(value, dict):
         raise errors.bad_request("the object provided is unrecognized (must be of type object)")
@@ -262,7 +262,7 @@ def check_depth(value: Any) -> None:
     """Refuse nesting that only exists to exhaust whoever walks it.
 
     Raises:
-        ApiError: The value is nested too deeply (400).
+        StatusError: The value is nested too deeply (400).
     """
     level: list[Any] = [value]
     for _ in range(_DEPTH_MAX):

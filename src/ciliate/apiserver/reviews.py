@@ -36,7 +36,7 @@ async def answer_review(path: str, request: web.BaseRequest) -> web.Response:
     """Answer a review.
 
     Raises:
-        ApiError: There is no such review (404), or it is not asked by POST (405).
+        StatusError: There is no such review (404), or it is not asked by POST (405).
     """
     plural = path.rstrip("/").rpartition("/")[2]
     if request.method != "POST":

@@ -28,7 +28,7 @@ def scaled(resource: Resource, obj: JsonObject, scale: JsonObject) -> JsonObject
     """Return `obj` with the replicas a Scale asks for, changing it in place.
 
     Raises:
-        ApiError: The number is none, or negative (422).
+        StatusError: The number is none, or negative (422).
     """
     spec = scale.get("spec")
     replicas = spec.get("replicas", 0) if isinstance(spec, dict) else None

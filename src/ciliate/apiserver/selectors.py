@@ -60,7 +60,7 @@ def parse_labels(selector: str) -> tuple[Requirement, ...]:
     """Return the requirements of a label selector.
 
     Raises:
-        ApiError: It cannot be parsed (400).
+        StatusError: It cannot be parsed (400).
     """
     requirements, position = [], 0
     while position < len(selector):
@@ -103,7 +103,7 @@ def parse_fields(selector: str, supported: frozenset[str]) -> tuple[tuple[str, b
     """Return (field, is wanted, value) of each term of a field selector.
 
     Raises:
-        ApiError: It cannot be parsed, or names a field that the resource does not index (400).
+        StatusError: It cannot be parsed, or names a field that the resource does not index (400).
     """
     terms = []
     for term in filter(None, selector.split(",")):

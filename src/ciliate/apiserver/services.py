@@ -199,6 +199,6 @@ def _parsed(obj: JsonObject, text: Any) -> IPv4Address | IPv6Address:
         raise _invalid(obj, "spec.clusterIPs[0]", text, problem) from error
 
 
-def _invalid(obj: JsonObject, field_name: str, value: Any, problem: str) -> errors.ApiError:
+def _invalid(obj: JsonObject, field_name: str, value: Any, problem: str) -> errors.StatusError:
     cause: Cause = invalid_value(field_name, value, problem)
     return errors.invalid(kind="Service", group="", name=obj["metadata"]["name"], causes=[cause])

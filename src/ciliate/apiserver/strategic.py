@@ -20,7 +20,7 @@ def merge_strategic(target: JsonObject, patch: JsonObject, node: Node | None) ->
     """Return `target` after the patch, changing it in place.
 
     Raises:
-        ApiError: A directive is unknown, or a list's element lacks its key (400).
+        StatusError: A directive is unknown, or a list's element lacks its key (400).
     """
     directive = patch.get(_DIRECTIVE)
     if directive == "replace":

@@ -105,7 +105,7 @@ class Kubelets:
         """Answer with a container's log, as it comes with `follow`.
 
         Raises:
-            ApiError: The pod has no node or no such container (400), or its kubelet is away (500).
+            StatusError: The pod has no node or no such container (400), or its kubelet is away (500).
         """
         path = self._path("containerLogs", pod, request.query)
         query = {k: v for k, v in request.query.items() if k != "container"}
@@ -133,7 +133,7 @@ class Kubelets:
         """Carry an upgraded connection until either side ends it.
 
         Raises:
-            ApiError: No upgrade is asked for, the pod has no node or no such container (400), or
+            StatusError: No upgrade is asked for, the pod has no node or no such container (400), or
                 its kubelet is away (500).
         """
         if "upgrade" not in request.headers.get("Connection", "").lower():
@@ -247,7 +247,7 @@ def _container(pod: JsonObject, wanted: str) -> str:
     )
 
 
-def _unreachable(pod: JsonObject, error: BaseException) -> errors.ApiError:
+def _unreachable(pod: JsonObject, error: BaseException) -> errors.StatusError:
     node = pod["spec"].get("nodeName")
     return errors.internal(
         f"error dialing backend: kubelet of node {node} does not answer: {error}"

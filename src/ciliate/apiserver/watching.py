@@ -37,7 +37,7 @@ def render_plain(event_type: EventType, raw: bytes) -> bytes:
     return b'{"type":"%b","object":%b}\n' % (event_type.value, raw)
 
 
-def render_error(error: errors.ApiError) -> bytes:
+def render_error(error: errors.StatusError) -> bytes:
     """Return the line that ends a watch."""
     return _encode({"type": "ERROR", "object": error.status()}) + b"\n"
 

@@ -38,10 +38,10 @@ class Admission(Protocol):
     """What a kind does beyond its own object: allocate addresses, serve a new resource."""
 
     def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
-        """Complete `obj`, which is valid but for what this sets; may refuse with ApiError."""
+        """Complete `obj`, which is valid but for what this sets; may refuse with StatusError."""
 
     def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
-        """Complete `new`; may refuse with ApiError."""
+        """Complete `new`; may refuse with StatusError."""
 
     def written(self, obj: JsonObject) -> None:
         """Take note of what was stored."""
@@ -83,7 +83,7 @@ class Writer:
         """Store a new object.
 
         Raises:
-            ApiError: It exists, is invalid, or may not be made here.
+            StatusError: It exists, is invalid, or may not be made here.
         """
         self._check_namespace(resource, namespace, obj)
         self._prepare_metadata(resource, namespace, obj)
@@ -176,7 +176,7 @@ class Writer:
         """Store the next version of an object; the same content again changes nothing.
 
         Raises:
-            ApiError: The object changed since (409), or `new` is invalid.
+            StatusError: The object changed since (409), or `new` is invalid.
         """
         old = decode(current)
         self._check_preconditions(resource, current, new["metadata"])
@@ -233,7 +233,7 @@ class Writer:
         """Delete an object: at once, or by asking those who hold its finalizers.
 
         Raises:
-            ApiError: A precondition does not hold (409).
+            StatusError: A precondition does not hold (409).
         """
         obj = decode(current)
         metadata = obj["metadata"]

@@ -18,7 +18,7 @@ from ciliate.ipam.claims import ClaimIndex
 from ciliate.ipam.pod_places import PodPlaces
 from ciliate.ipam.pool_errors import (
     ClaimConflict,
-    PoolExhaustedError,
+    PoolBlocksExhaustedError,
     PoolMissingError,
     PoolRangeError,
 )
@@ -171,7 +171,7 @@ class ClusterAllocator:
 
         Raises:
             PoolMissingError: There is no such pool, or none with this family.
-            PoolExhaustedError: It has no block left.
+            PoolBlocksExhaustedError: It has no block left.
         """
         if self._fresh:
             self._settle()
@@ -195,7 +195,7 @@ class ClusterAllocator:
                     self._held[node] = {block: _GRANTED}
                 self._index.add(block, node)
                 return block
-        raise PoolExhaustedError(
+        raise PoolBlocksExhaustedError(
             pool,
             version,
             block_length=family.block_length,

@@ -30,7 +30,7 @@ class PoolMissingError(IPAMError):
         super().__init__(problem)
 
 
-class PoolExhaustedError(IPAMError):
+class PoolBlocksExhaustedError(IPAMError):
     """Every block of the family is in use or must not be given."""
 
     def __init__(

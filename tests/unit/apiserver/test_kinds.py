@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ciliate.apiserver.bodies import checked_object
 from ciliate.apiserver.bootstrap import bootstrap
-from ciliate.apiserver.errors import ApiError
+from ciliate.apiserver.errors import StatusError
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.requests import Target, as_object
 from ciliate.apiserver.resources import Resource
@@ -92,7 +92,7 @@ def test_what_the_schema_allows_is_stored_and_shown_or_refused(
     try:
         new = checked_object(target, as_object(deepcopy(obj)), validation="Strict")
         parts.writer.create(resource, target.namespace, new)
-    except ApiError as error:
+    except StatusError as error:
         refused = error.code
         assert refused < 500
         return

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliate.apiserver.apply import applied
-from ciliate.apiserver.errors import ApiError
+from ciliate.apiserver.errors import StatusError
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.patches import JSON_PATCH, MERGE_PATCH, merge, patched
 from ciliate.apiserver.schemas import node_of
@@ -111,7 +111,7 @@ def test_strategic_merge(
 
 
 def test_an_element_without_its_key_is_refused() -> None:
-    with pytest.raises(ApiError, match="does not contain declared merge key: name"):
+    with pytest.raises(StatusError, match="does not contain declared merge key: name"):
         merge_strategic(containers({"name": "a"}), containers({"image": "x"}), POD)
 
 
@@ -137,7 +137,7 @@ def test_the_examples_of_rfc_7386() -> None:
     "patch", [{}, [5], [{"op": "what", "path": "/a"}], [{"op": "remove", "path": "/none"}], [{}]]
 )
 def test_malformed_json_patches_are_refused(patch: Any) -> None:
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(StatusError) as refused:
         patched({"a": 1}, patch, JSON_PATCH, None)
 
     assert refused.value.code in {400, 422}
@@ -174,7 +174,7 @@ def test_what_two_managers_apply_stays_until_both_leave_it_out() -> None:
 def test_another_value_is_a_conflict_unless_forced() -> None:
     live = apply(None, pod(hostname="h"), "one")
 
-    with pytest.raises(ApiError, match=r'conflict with "one": .spec.hostname') as refused:
+    with pytest.raises(StatusError, match=r'conflict with "one": .spec.hostname') as refused:
         apply(live, pod(hostname="other"), "two")
     forced = apply(live, pod(hostname="other"), "two", force=True)
 

@@ -7,7 +7,7 @@ import pytest
 from kubernetes.client import models
 
 from ciliate.apiserver.crds import definition_resource
-from ciliate.apiserver.errors import ApiError
+from ciliate.apiserver.errors import StatusError
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.openapi_v2 import encode_v2, render_v2
 from ciliate.apiserver.protobuf import _split, decode_protobuf
@@ -123,7 +123,7 @@ def test_protobuf_bodies_become_the_json_they_stand_for() -> None:
     "data", [b"", b"k8s", b"k8s\x00\xff", b"k8s\x00\x12\x05ab", b"k8s\x00\x12\x02\x0b\x00", b"{}"]
 )
 def test_malformed_protobuf_is_refused(data: bytes) -> None:
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(StatusError) as refused:
         decode_protobuf(data, "Pod")
 
     assert refused.value.code == 400

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ciliate.apiserver.errors import ApiError
+from ciliate.apiserver.errors import StatusError
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.schema import fill_defaults, prune
 from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
@@ -150,7 +150,7 @@ def test_label_selectors(selector: str, holds: bool) -> None:  # noqa: FBT001 - 
 
 @pytest.mark.parametrize("selector", ["a in", "a b", "=a", "a=(b)", "a,,b"])
 def test_label_selectors_that_are_none_are_refused(selector: str) -> None:
-    with pytest.raises(ApiError, match="unable to parse requirement"):
+    with pytest.raises(StatusError, match="unable to parse requirement"):
         parse_labels(selector)
 
 
@@ -162,7 +162,7 @@ def test_field_selectors() -> None:
 
     assert holds("metadata.name=x,spec.nodeName=n1")
     assert not holds("metadata.name!=x")
-    with pytest.raises(ApiError, match=r"field label not supported: spec\.other"):
+    with pytest.raises(StatusError, match=r"field label not supported: spec\.other"):
         parse_fields("spec.other=1", supported)
 
 

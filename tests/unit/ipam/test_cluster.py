@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
+from ciliate.ipam.pool_errors import PoolBlocksExhaustedError, PoolMissingError
 
 LONG = bool(os.environ.get("CILIATE_LONG_TESTS"))
 
@@ -202,7 +202,7 @@ class AnyOrder(RuleBasedStateMachine):
             block = str(self.allocator.grant(node, pool, version, listed=listed))
         except PoolMissingError:
             assert not truth.ranges.get((pool, version))
-        except PoolExhaustedError:
+        except PoolBlocksExhaustedError:
             # A block that the node uses in part is not looked for; nothing else may be left.
             untouched = [
                 block
@@ -308,7 +308,7 @@ def test_blocks_come_in_order_and_the_next_range_when_one_is_full() -> None:
     given = [str(allocator.grant(f"n{number}", "default", 4)) for number in range(3)]
 
     assert given == ["10.0.0.0/24", "10.0.1.0/24", "10.9.0.0/24"]
-    with pytest.raises(PoolExhaustedError, match="allocator full: all 3 IPv4 blocks /24"):
+    with pytest.raises(PoolBlocksExhaustedError, match="allocator full: all 3 IPv4 blocks /24"):
         allocator.grant("n3", "default", 4)
 
 
@@ -332,7 +332,7 @@ def test_releasing_one_of_two_overlapping_claims_does_not_free_the_block() -> No
 
     assert allocator.conflicts_of("b") == ()
     assert str(allocator.grant("c", "default", 4)) == "10.0.1.0/24"
-    with pytest.raises(PoolExhaustedError):
+    with pytest.raises(PoolBlocksExhaustedError):
         allocator.grant("d", "default", 4)
 
 
@@ -350,7 +350,9 @@ def test_a_pool_inside_the_service_range_is_exhausted_and_says_why() -> None:
     allocator = cluster("10.96.0.0/22")
     allocator.reserve(Cidr.parse("10.96.0.0/16"), "Services in 10.96.0.0/16")
 
-    with pytest.raises(PoolExhaustedError, match="4 of them by nodes' own addresses or Services"):
+    with pytest.raises(
+        PoolBlocksExhaustedError, match="4 of them by nodes' own addresses or Services"
+    ):
         allocator.grant("a", "default", 4)
     assert "overlaps 10.96.0.0/16" in str(allocator.reservation_problems())
 
@@ -399,7 +401,7 @@ def test_two_nodes_that_say_they_have_one_address_free_it_when_both_are_gone() -
     allocator.place("b", ["10.0.0.7"])
     allocator.place("a", [])
     assert allocator.node_at("10.0.0.7") == "b"
-    with pytest.raises(PoolExhaustedError):
+    with pytest.raises(PoolBlocksExhaustedError):
         allocator.grant("c", "default", 4)
 
     allocator.place("b", [])

@@ -14,6 +14,7 @@ from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.operator.settings import CLUSTER_POOL
 from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
+from ciliate.ipam.pool_errors import PoolBlocksExhaustedError, PoolMissingError
 
 #: Blocks that one decision adds for a node and pool; the rest comes with the next one.
 BLOCKS_AT_ONCE_MAX: Final = 64
@@ -77,7 +78,7 @@ def fill_pod_cidrs(
         for version in missing:
             try:
                 given.append(allocator.grant(name, CLUSTER_POOL, version, listed=present))
-            except PoolExhaustedError as error:
+            except PoolBlocksExhaustedError as error:
                 short_of.add((CLUSTER_POOL, version))
                 problems.append(str(error))
             except PoolMissingError as error:
@@ -131,8 +132,8 @@ def satisfy_demand(
     for pool, version, count in _demand(node):
         try:
             _satisfy(allocator, name, holdings, (pool, version, count), usable)
-        except (PoolExhaustedError, PoolMissingError, DemandTooLargeError) as error:
-            if isinstance(error, PoolExhaustedError):
+        except (PoolBlocksExhaustedError, PoolMissingError, DemandTooLargeError) as error:
+            if isinstance(error, PoolBlocksExhaustedError):
                 short_of.add((pool, version))
             problems.append(
                 f'failed to allocate ipv{version} address for node "{name}" from pool "{pool}":'

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ciliate.lab.errors import KernelCallError
-from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.objects import Pod
 
@@ -150,7 +150,7 @@ class Plugins:
         """Attach a container: every plugin in order, each given the result before it.
 
         Raises:
-            CniError: A plugin failed; the caller then calls `delete` (CNI 1.1, section 3).
+            PluginFailedError: A plugin failed; the caller then calls `delete` (CNI 1.1, section 3).
         """
         result: dict[str, Any] = {}
         previous: Mapping[str, Any] | None = None
@@ -169,7 +169,7 @@ class Plugins:
         """Detach a container: every plugin in reverse order, each given the ADD's final result.
 
         Raises:
-            CniError: A plugin failed; DEL is repeated until it succeeds.
+            PluginFailedError: A plugin failed; DEL is repeated until it succeeds.
         """
         # Lists older than 0.4.0 have no prevResult in DEL (libcni, DelNetworkList).
         given = previous if _version(network.cni_version) >= (0, 4, 0) else None
@@ -181,7 +181,7 @@ class Plugins:
         """Tell every plugin which attachments still exist (CNI 1.1, GC); older lists have no GC.
 
         Raises:
-            CniError: A plugin failed.
+            PluginFailedError: A plugin failed.
         """
         if _version(network.cni_version) < (1, 1, 0):
             return
@@ -216,7 +216,7 @@ class Plugins:
         try:
             done = in_namespaces(self.node_pins, call)
         except (OSError, subprocess.TimeoutExpired, KernelCallError) as error:
-            raise CniError(
+            raise PluginFailedError(
                 plugin=kind, command=command, code=_CODE_IO, message=str(error)
             ) from error
         if done.returncode != 0:
@@ -284,7 +284,7 @@ def _find_plugin(kind: str, command: Command) -> str:
         path = Path(directory) / kind
         if path.is_file():
             return str(path)
-    raise CniError(
+    raise PluginFailedError(
         plugin=kind,
         command=command,
         code=_CODE_IO,
@@ -292,7 +292,9 @@ def _find_plugin(kind: str, command: Command) -> str:
     )
 
 
-def _failure(kind: str, command: Command, done: subprocess.CompletedProcess[bytes]) -> CniError:
+def _failure(
+    kind: str, command: Command, done: subprocess.CompletedProcess[bytes]
+) -> PluginFailedError:
     """Return what the plugin said: error JSON on stdout, or else whatever it printed."""
     try:
         document = json.loads(done.stdout)
@@ -302,9 +304,9 @@ def _failure(kind: str, command: Command, done: subprocess.CompletedProcess[byte
     except (ValueError, KeyError, TypeError):
         printed = (done.stderr or done.stdout).decode(errors="replace").strip()
         message = f"exit status {done.returncode}: {printed[-500:] or 'nothing printed'}"
-        return CniError(plugin=kind, command=command, code=_CODE_IO, message=message)
+        return PluginFailedError(plugin=kind, command=command, code=_CODE_IO, message=message)
     text = f"{message}; {details}" if details else message
-    return CniError(plugin=kind, command=command, code=code, message=text)
+    return PluginFailedError(plugin=kind, command=command, code=code, message=text)
 
 
 def _result(kind: str, command: Command, stdout: bytes) -> dict[str, Any]:
@@ -313,14 +315,14 @@ def _result(kind: str, command: Command, stdout: bytes) -> dict[str, Any]:
     try:
         document = json.loads(stdout)
     except ValueError as error:
-        raise CniError(
+        raise PluginFailedError(
             plugin=kind,
             command=command,
             code=_CODE_DECODING,
             message=f"result is not JSON: {error}",
         ) from error
     if not isinstance(document, dict):
-        raise CniError(
+        raise PluginFailedError(
             plugin=kind, command=command, code=_CODE_DECODING, message="result is no JSON object"
         )
     return document

@@ -7,7 +7,7 @@ class KubeletError(LabError):
     """Anything the kubelet reports about a pod or its node."""
 
 
-class CniError(KubeletError):
+class PluginFailedError(KubeletError):
     """A CNI plugin answered with an error, or not at all (CNI 1.1, section 5, Error)."""
 
     def __init__(self, *, plugin: str, command: str, code: int, message: str) -> None:

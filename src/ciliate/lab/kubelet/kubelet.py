@@ -20,7 +20,11 @@ from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet import cni, sandbox
 from ciliate.lab.kubelet.conf_watch import ConfWatch
-from ciliate.lab.kubelet.errors import CniError, ContainerNotFoundError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import (
+    ContainerNotFoundError,
+    NetworkNotReadyError,
+    PluginFailedError,
+)
 from ciliate.lab.kubelet.node import Node, NodeIdentity
 from ciliate.lab.kubelet.node_status import NodeStatus
 from ciliate.lab.kubelet.pod_files import ClusterNames
@@ -163,7 +167,7 @@ class Kubelet:
         await self._node.blocking(lambda: _remove_strays(self._identity, records))
         try:
             await PodNetwork(self._node).collect_garbage(records)
-        except (CniError, KernelCallError) as error:
+        except (PluginFailedError, KernelCallError) as error:
             _log.warning("node %s: CNI GC: %s", self.name, error)
         for record in records:
             key = (record.namespace, record.name)

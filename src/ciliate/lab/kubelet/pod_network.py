@@ -15,7 +15,7 @@ from ciliate.api.core import CONFIG_MAPS
 from ciliate.kube.errors import NotFoundError
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet import cni, sandbox
-from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.kubelet.node import Node
 from ciliate.lab.kubelet.pod_files import (
     ConfigData,
@@ -59,7 +59,7 @@ class PodNetwork:
 
         Raises:
             NetworkNotReadyError: The node has no CNI configuration.
-            CniError: A plugin failed; what it left was removed, or will be at the next try.
+            PluginFailedError: A plugin failed; what it left was removed, or will be at the next try.
             KernelCallError: A namespace could not be made.
             KubeError: A ConfigMap of the pod could not be read.
         """
@@ -97,14 +97,14 @@ class PodNetwork:
         """Undo a failed ADD; what remains is undone before the next one."""
         try:
             await self.detach(record)
-        except (CniError, KernelCallError) as error:
+        except (PluginFailedError, KernelCallError) as error:
             _log.warning("pod %s: clean-up after a failed ADD: %s", record.folder_name, error)
 
     async def detach(self, record: PodRecord) -> None:
         """Have the plugins disconnect the pod and remove its sandbox; none is a success.
 
         Raises:
-            CniError: A plugin failed: call again until it succeeds.
+            PluginFailedError: A plugin failed: call again until it succeeds.
             KernelCallError: A namespace could not be removed.
         """
         made = record.sandbox
@@ -129,7 +129,7 @@ class PodNetwork:
         """Tell the plugins which pods there are; without a configuration there is nobody to tell.
 
         Raises:
-            CniError: A plugin failed: what it keeps for gone pods stays for now.
+            PluginFailedError: A plugin failed: what it keeps for gone pods stays for now.
         """
         valid = [
             _attachment(record, record.sandbox, self._paths(record, record.sandbox))

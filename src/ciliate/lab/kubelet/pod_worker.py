@@ -19,7 +19,7 @@ from ciliate.kube.errors import ConflictError, InvalidError, KubeError, NotFound
 from ciliate.kube.events import Severity
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.errors import KernelCallError
-from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.kubelet.node import Node
 from ciliate.lab.kubelet.pod_containers import PodContainers
 from ciliate.lab.kubelet.pod_files import ConfigData
@@ -116,14 +116,14 @@ class PodWorker:
         except NetworkNotReadyError as error:
             self._tell(warning=True, reason="NetworkNotReady", message=str(error))
             return self._try_later(_NO_NETWORK_S)
-        except (CniError, KernelCallError) as error:
+        except (PluginFailedError, KernelCallError) as error:
             self._tell(
                 warning=True,
                 reason="FailedCreatePodSandBox",
                 message="Failed to create pod sandbox: rpc error: code = Unknown desc = failed to "
                 f"setup network for sandbox: {error}",
             )
-            later = isinstance(error, CniError) and error.try_again_later
+            later = isinstance(error, PluginFailedError) and error.try_again_later
             return self._try_later(_TRY_AGAIN_S if later else self._network_backoff.next())
         except KubeError as error:
             self._tell(warning=True, reason="FailedMount", message=str(error))
@@ -149,7 +149,7 @@ class PodWorker:
         """A pod that has finished keeps its object, but no address."""
         try:
             await self._network.detach(self.record)
-        except (CniError, KernelCallError) as error:
+        except (PluginFailedError, KernelCallError) as error:
             _log.warning("pod %s: %s; trying again", self.record.folder_name, error)
             return self._network_backoff.next()
         self._node.store.save(self.record)
@@ -201,7 +201,7 @@ class PodWorker:
                 )
                 await self._network.detach(self.record)
                 break
-            except (CniError, KernelCallError, CgroupBusyError, OSError) as error:
+            except (PluginFailedError, KernelCallError, CgroupBusyError, OSError) as error:
                 self._tell(
                     warning=True,
                     reason="FailedKillPod",

@@ -11,7 +11,7 @@ from ciliate.lab.kubelet.cni import (
     capabilities,
     parse_network_list,
 )
-from ciliate.lab.kubelet.errors import CniError, NetworkNotReadyError
+from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.objects import Container, Pod, PodSpec
 
 
@@ -94,8 +94,8 @@ def test_addresses_without_interfaces_are_the_pods() -> None:
 
 
 def test_only_error_11_asks_for_another_try() -> None:
-    def error(code: int) -> CniError:
-        return CniError(plugin="p", command="ADD", code=code, message="m")
+    def error(code: int) -> PluginFailedError:
+        return PluginFailedError(plugin="p", command="ADD", code=code, message="m")
 
     assert error(11).try_again_later
     assert not error(7).try_again_later
