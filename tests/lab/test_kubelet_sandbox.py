@@ -75,8 +75,8 @@ class Node:
             netns_name=f"cni-{pod}",
         )
 
-    def attachment(self, pod: str) -> cni.Attachment:
-        return cni.Attachment(
+    def attachment(self, pod: str) -> cni.SandboxAttachment:
+        return cni.SandboxAttachment(
             container_id=f"id-{pod}",
             netns=self.paths(pod).netns_in_node,
             namespace="default",

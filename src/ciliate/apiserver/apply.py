@@ -21,8 +21,8 @@ from ciliate.apiserver.field_sets import (
     managed,
     remove,
 )
-from ciliate.apiserver.resources import Resource
-from ciliate.apiserver.schema import Node
+from ciliate.apiserver.resources import ServedResource
+from ciliate.apiserver.schema import SchemaNode
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.timestamps import now
 
@@ -30,7 +30,7 @@ _FIELDS_TYPE: Final = "FieldsV1"
 
 
 def applied(
-    resource: Resource,
+    resource: ServedResource,
     live: JsonObject | None,
     config: JsonObject,
     *,
@@ -76,7 +76,11 @@ def _is_of(entry: JsonObject, manager: str, subresource: str) -> bool:
 
 
 def _entry(
-    resource: Resource, manager: str, subresource: str, fields: FieldSet, own: JsonObject | None
+    resource: ServedResource,
+    manager: str,
+    subresource: str,
+    fields: FieldSet,
+    own: JsonObject | None,
 ) -> JsonObject:
     """Return the manager's record; an unchanged one keeps its time, so that nothing changes."""
     same = own is not None and own.get("fieldsV1") == fields
@@ -98,7 +102,7 @@ def _settle_conflicts(
     config: JsonObject,
     fields: FieldSet,
     others: list[JsonObject],
-    node: Node | None,
+    node: SchemaNode | None,
     *,
     force: bool,
 ) -> None:
@@ -124,7 +128,7 @@ def _drop_abandoned(
     before: FieldSet,
     fields: FieldSet,
     others: list[JsonObject],
-    node: Node | None,
+    node: SchemaNode | None,
 ) -> None:
     """Remove what the manager no longer applies and no other one does."""
     # Deepest last: an element goes whole when its own mark goes.
@@ -136,7 +140,7 @@ def _drop_abandoned(
         remove(merged, node, path)
 
 
-def _merged(live: Any, config: Any, node: Node | None) -> Any:
+def _merged(live: Any, config: Any, node: SchemaNode | None) -> Any:
     if isinstance(config, dict) and isinstance(live, dict):
         if node is not None and node.list_type == "atomic-map":
             return deepcopy(config)
@@ -157,7 +161,7 @@ def _merged(live: Any, config: Any, node: Node | None) -> Any:
     return deepcopy(config)
 
 
-def _merged_elements(live: list[Any], config: list[Any], node: Node) -> list[Any]:
+def _merged_elements(live: list[Any], config: list[Any], node: SchemaNode) -> list[Any]:
     elements = list(live)
     places = {repr(element_keys(node, e)): i for i, e in enumerate(elements)}
     for element in config:

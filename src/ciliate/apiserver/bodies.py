@@ -8,14 +8,14 @@ from ciliate.apiserver import errors, protobuf
 from ciliate.apiserver.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from ciliate.apiserver.requests import (
     BODY_BYTES_MAX,
-    Target,
+    RequestTarget,
     as_object,
     check_depth,
     decode_body,
     is_dry_run,
     media_type,
 )
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.schema import holds, prune, type_name
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.writes import DeleteOptions
@@ -41,7 +41,7 @@ async def read_body(request: web.BaseRequest) -> bytes:
     return b"".join(chunks)
 
 
-async def read_object(target: Target, request: web.BaseRequest) -> JsonObject:
+async def read_object(target: RequestTarget, request: web.BaseRequest) -> JsonObject:
     """Return the object of a POST or PUT, as the path's kind and in its namespace.
 
     Raises:
@@ -60,13 +60,13 @@ async def read_object(target: Target, request: web.BaseRequest) -> JsonObject:
     return checked_object(target, obj, validation=request.query.get("fieldValidation", "Warn"))
 
 
-def _type_name(target: Target) -> str:
+def _type_name(target: RequestTarget) -> str:
     """Return the type of a body's object, as the tables call it."""
     subresource_types = {"scale": "Scale", "binding": "Binding", "eviction": "Eviction"}
     return subresource_types.get(target.subresource, target.resource.kind)
 
 
-def checked_object(target: Target, obj: JsonObject, *, validation: str) -> JsonObject:
+def checked_object(target: RequestTarget, obj: JsonObject, *, validation: str) -> JsonObject:
     """Return `obj` once it fits the path and the kind's shape.
 
     `validation` is what happens to unknown fields: Strict refuses, Warn and Ignore drop them.
@@ -82,7 +82,7 @@ def checked_object(target: Target, obj: JsonObject, *, validation: str) -> JsonO
     return obj
 
 
-def normalize(resource: Resource, obj: JsonObject, *, validation: str) -> None:
+def normalize(resource: ServedResource, obj: JsonObject, *, validation: str) -> None:
     """Bring an object into its kind's shape: no nulls, no unknown fields, the right types.
 
     Raises:
@@ -102,7 +102,7 @@ def normalize(resource: Resource, obj: JsonObject, *, validation: str) -> None:
         )
 
 
-def _check_kind(resource: Resource, obj: JsonObject) -> None:
+def _check_kind(resource: ServedResource, obj: JsonObject) -> None:
     version = obj.setdefault("apiVersion", resource.api_version)
     kind = obj.setdefault("kind", resource.kind)
     if (version, kind) != (resource.api_version, resource.kind):
@@ -112,7 +112,7 @@ def _check_kind(resource: Resource, obj: JsonObject) -> None:
         )
 
 
-def _check_place(target: Target, obj: JsonObject) -> None:
+def _check_place(target: RequestTarget, obj: JsonObject) -> None:
     metadata = obj["metadata"]
     namespace = metadata.get("namespace", "")
     if target.resource.namespaced and namespace and namespace != target.namespace:
@@ -141,7 +141,7 @@ def _drop_nulls(value: Any) -> None:
             _drop_nulls(child)
 
 
-def _check_types(resource: Resource, obj: JsonObject) -> None:
+def _check_types(resource: ServedResource, obj: JsonObject) -> None:
     assert resource.node is not None
     pending: list[tuple[Any, Any, str]] = [(resource.node, obj, "")]
     while pending:
@@ -161,7 +161,7 @@ def _check_types(resource: Resource, obj: JsonObject) -> None:
             pending += [(node.items, item, f"{path}[{i}]") for i, item in enumerate(value)]
 
 
-async def read_patch(target: Target, request: web.BaseRequest) -> tuple[str, Any]:
+async def read_patch(target: RequestTarget, request: web.BaseRequest) -> tuple[str, Any]:
     """Return the format and the content of a patch.
 
     Raises:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ciliate.apiserver.crds import DEFINITIONS, Definitions
-from ciliate.apiserver.services import ServiceAddresses
+from ciliate.apiserver.services import ServiceAllocator
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.writes import Writer
@@ -99,11 +99,11 @@ def _service_range(writer: Writer, settings: ApiServerSettings) -> None:
     )
 
 
-def _addresses(store: Store, settings: ApiServerSettings) -> ServiceAddresses:
+def _addresses(store: Store, settings: ApiServerSettings) -> ServiceAllocator:
     networks: dict[str, Any] = {"IPv4": settings.service_cidr_v4}
     if settings.service_cidr_v6 is not None:
         networks["IPv6"] = settings.service_cidr_v6
-    addresses = ServiceAddresses(networks)
+    addresses = ServiceAllocator(networks)
     addresses.load(store)
     return addresses
 

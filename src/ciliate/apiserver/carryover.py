@@ -5,7 +5,7 @@ Source: the strategies of k8s.io/kubernetes `pkg/registry` (PrepareForCreate, Pr
 
 from typing import Final
 
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import JsonObject
 
 #: Metadata that only the server writes.
@@ -30,7 +30,7 @@ def drop_empty_metadata(obj: JsonObject) -> None:
             del metadata[name]
 
 
-def reset_status(resource: Resource, obj: JsonObject) -> None:
+def reset_status(resource: ServedResource, obj: JsonObject) -> None:
     """Status is its own path's alone; nodes register with theirs, as kubelets do."""
     if resource.id == "nodes":
         obj.setdefault("status", {})
@@ -72,7 +72,7 @@ def carry_metadata(new: JsonObject, old: JsonObject) -> None:
 
 
 def merge_subresource(
-    resource: Resource, new: JsonObject, old: JsonObject, subresource: str
+    resource: ServedResource, new: JsonObject, old: JsonObject, subresource: str
 ) -> None:
     """Keep what the path written to does not own: status, or everything else."""
     if subresource == "status":

@@ -15,9 +15,9 @@ from typing import Final
 
 from ciliate.apiserver.crds import CLEANUP, DEFINITIONS
 from ciliate.apiserver.errors import StatusError
-from ciliate.apiserver.history import EventType, Stored
+from ciliate.apiserver.history import Stored, StoreEventType
 from ciliate.apiserver.resources import Registry
-from ciliate.apiserver.store import Change, JsonObject, Key, Store, decode
+from ciliate.apiserver.store import JsonObject, Key, Store, StoreChange, decode
 from ciliate.apiserver.timestamps import parse
 from ciliate.apiserver.writes import FOREGROUND, ORPHAN, DeleteOptions, Writer
 
@@ -33,7 +33,7 @@ _BACKGROUND: Final = DeleteOptions(propagation="Background")
 
 
 @dataclass(slots=True)
-class Collector:
+class GarbageCollector:
     """Deletes what nothing holds any more."""
 
     store: Store
@@ -54,11 +54,11 @@ class Collector:
         self._pending[resource, key] = None
         self._wake.set()
 
-    def _note(self, changes: Iterable[Change]) -> None:
+    def _note(self, changes: Iterable[StoreChange]) -> None:
         for change in changes:
             event = change.event
             key = (event.after.namespace, event.after.name)
-            if event.type is EventType.DELETED:
+            if event.type is StoreEventType.DELETED:
                 self._note_deleted(change.resource, event.after)
             elif event.after.owners or b'"deletionTimestamp"' in event.after.raw:
                 self._add(change.resource, key)

@@ -15,8 +15,8 @@ from ciliate.apiserver import errors
 from ciliate.apiserver.columns import DEFINITION, NAME, created_age
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import invalid_value, required_value
-from ciliate.apiserver.resources import Column, Printing, Registry, Resource, Validate
-from ciliate.apiserver.schema import Node, Shape, fill_defaults
+from ciliate.apiserver.resources import Column, Printing, Registry, ServedResource, Validate
+from ciliate.apiserver.schema import SchemaNode, Shape, fill_defaults
 from ciliate.apiserver.schemas import METADATA, definition_name, node_of
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.structural import check, check_transition, compile_schema
@@ -90,9 +90,9 @@ def _version_causes(versions: list[JsonObject]) -> list[Cause]:
     return causes
 
 
-def definition_resource() -> Resource:
+def definition_resource() -> ServedResource:
     """Return the resource of definitions themselves."""
-    return Resource(
+    return ServedResource(
         group=GROUP,
         version="v1",
         plural="customresourcedefinitions",
@@ -111,7 +111,7 @@ def definition_resource() -> Resource:
     )
 
 
-def custom_resource(definition: JsonObject) -> Resource:
+def custom_resource(definition: JsonObject) -> ServedResource:
     """Return the resource a definition describes."""
     spec = definition["spec"]
     names = spec["names"]
@@ -120,7 +120,7 @@ def custom_resource(definition: JsonObject) -> Resource:
     node = compile_schema(schema)
     _add_object_fields(node)
     subresources = version.get("subresources") or {}
-    return Resource(
+    return ServedResource(
         group=spec["group"],
         version=version["name"],
         plural=names["plural"],
@@ -146,16 +146,16 @@ def _schema_name(group: str, version: str, kind: str) -> str:
     return ".".join([*reversed(group.split(".")), version, kind])
 
 
-def _add_object_fields(node: Node) -> None:
+def _add_object_fields(node: SchemaNode) -> None:
     """Every object has these, whatever its schema says of them."""
     for name in ("apiVersion", "kind"):
-        node.properties[name] = Node(Shape.STRING)
+        node.properties[name] = SchemaNode(Shape.STRING)
     node.properties["metadata"] = METADATA
     if node.shape in {Shape.ANY, Shape.MAP}:
         node.shape = Shape.OBJECT
 
 
-def _validator(node: Node, schema: Mapping[str, Any]) -> Validate:
+def _validator(node: SchemaNode, schema: Mapping[str, Any]) -> Validate:
     def validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
         causes = list(check(node, new))
         if old is not None:
@@ -266,7 +266,7 @@ class Definitions:
             )
 
 
-def _compiles(obj: JsonObject) -> Resource:
+def _compiles(obj: JsonObject) -> ServedResource:
     """Return the resource of a definition.
 
     Raises:

@@ -6,7 +6,7 @@ older ones, one per group version.
 
 from typing import Any, Final
 
-from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.store import JsonObject
 
 _READ_WRITE: Final = ("get", "patch", "update")
@@ -22,7 +22,7 @@ _SUBRESOURCE_KINDS: Final[dict[str, tuple[str, str, str, tuple[str, ...]]]] = {
 }
 
 
-def _subresource(resource: Resource, name: str) -> tuple[str, str, str, tuple[str, ...]]:
+def _subresource(resource: ServedResource, name: str) -> tuple[str, str, str, tuple[str, ...]]:
     if name in _SUBRESOURCE_KINDS:
         return _SUBRESOURCE_KINDS[name]
     verbs = ("update",) if name == "finalize" else _READ_WRITE
@@ -59,7 +59,7 @@ def aggregated(registry: Registry, *, core: bool, version: str) -> JsonObject:
     }
 
 
-def _aggregated_resource(resource: Resource) -> JsonObject:
+def _aggregated_resource(resource: ServedResource) -> JsonObject:
     document: JsonObject = {
         "resource": resource.plural,
         "responseKind": _kind(resource.group, resource.version, resource.kind),
@@ -78,7 +78,7 @@ def _aggregated_resource(resource: Resource) -> JsonObject:
     return document
 
 
-def _aggregated_subresource(resource: Resource, name: str) -> JsonObject:
+def _aggregated_subresource(resource: ServedResource, name: str) -> JsonObject:
     group, version, kind, verbs = _subresource(resource, name)
     return {
         "subresource": name,
@@ -139,7 +139,7 @@ def resource_list(registry: Registry, group: str, version: str) -> JsonObject | 
     }
 
 
-def _listed(resource: Resource) -> JsonObject:
+def _listed(resource: ServedResource) -> JsonObject:
     entry: dict[str, Any] = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -154,7 +154,7 @@ def _listed(resource: Resource) -> JsonObject:
     return entry
 
 
-def _listed_subresource(resource: Resource, name: str) -> JsonObject:
+def _listed_subresource(resource: ServedResource, name: str) -> JsonObject:
     group, version, kind, verbs = _subresource(resource, name)
     entry = {
         "name": f"{resource.plural}/{name}",

@@ -11,8 +11,8 @@ from aiohttp import web
 from ciliate.apiserver import discovery, errors
 from ciliate.apiserver.handlers import Verbs, json_response
 from ciliate.apiserver.openapi import OpenApi
-from ciliate.apiserver.pods import Pods
-from ciliate.apiserver.requests import Target, parse_target
+from ciliate.apiserver.pods import PodSubresources
+from ciliate.apiserver.requests import RequestTarget, parse_target
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.reviews import answer_review, is_review
 from ciliate.apiserver.store import JsonObject
@@ -20,7 +20,7 @@ from ciliate.apiserver.store import JsonObject
 _log: Final = logging.getLogger(__name__)
 _encode: Final = msgspec.json.Encoder().encode
 
-Answer = Callable[[Target, web.BaseRequest], Awaitable[web.StreamResponse]]
+Answer = Callable[[RequestTarget, web.BaseRequest], Awaitable[web.StreamResponse]]
 
 #: What kubectl asks for since 1.27.
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
@@ -32,7 +32,7 @@ class Dispatcher:
 
     registry: Registry
     verbs: Verbs
-    pods: Pods
+    pods: PodSubresources
     openapi: OpenApi
     version: JsonObject
     advertise_url: str
@@ -69,7 +69,7 @@ class Dispatcher:
         answer = special if special is not None else self._verb(target, request)
         return await answer(target, request)
 
-    def _verb(self, target: Target, request: web.BaseRequest) -> Answer:
+    def _verb(self, target: RequestTarget, request: web.BaseRequest) -> Answer:
         verbs = self.verbs
         if request.method in {"GET", "HEAD"}:
             return verbs.read

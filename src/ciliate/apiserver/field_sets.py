@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.schema import MISSING, Node
+from ciliate.apiserver.schema import MISSING, SchemaNode
 from ciliate.apiserver.store import JsonObject
 
 FieldSet = dict[str, Any]
@@ -36,7 +36,7 @@ _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def element_keys(node: Node, element: Any) -> dict[str, Any] | None:
+def element_keys(node: SchemaNode, element: Any) -> dict[str, Any] | None:
     """Return the values that identify a list's element; None when it has none of them."""
     if not isinstance(element, dict):
         return None
@@ -50,7 +50,7 @@ def element_keys(node: Node, element: Any) -> dict[str, Any] | None:
     return keys or None
 
 
-def fields_of(value: Any, node: Node | None) -> FieldSet:
+def fields_of(value: Any, node: SchemaNode | None) -> FieldSet:
     """Return the fields a value sets; an atomic value is one field whatever it contains."""
     if isinstance(value, dict) and value and not _is_atomic(node):
         return {
@@ -71,11 +71,11 @@ def fields_of(value: Any, node: Node | None) -> FieldSet:
     return {}
 
 
-def _is_atomic(node: Node | None) -> bool:
+def _is_atomic(node: SchemaNode | None) -> bool:
     return node is not None and node.list_type == "atomic-map"
 
 
-def managed(value: JsonObject, node: Node | None) -> FieldSet:
+def managed(value: JsonObject, node: SchemaNode | None) -> FieldSet:
     """Return the fields of an applied object that can have a manager."""
     fields = fields_of(value, node)
     for path in _UNMANAGED:
@@ -119,7 +119,7 @@ def _discard(fields: FieldSet, path: Path) -> None:
         del fields[step]
 
 
-def lookup(value: Any, node: Node | None, path: Path) -> Any:
+def lookup(value: Any, node: SchemaNode | None, path: Path) -> Any:
     """Return what is at a path; `MISSING` when nothing is."""
     for step in path:
         if step == SELF:
@@ -130,7 +130,7 @@ def lookup(value: Any, node: Node | None, path: Path) -> Any:
     return value
 
 
-def _step(value: Any, node: Node | None, step: str) -> tuple[Any, Node | None]:
+def _step(value: Any, node: SchemaNode | None, step: str) -> tuple[Any, SchemaNode | None]:
     kind, text = step[:2], step[2:]
     if kind == "f:":
         if not isinstance(value, dict) or text not in value:
@@ -146,7 +146,7 @@ def _step(value: Any, node: Node | None, step: str) -> tuple[Any, Node | None]:
     return MISSING, None
 
 
-def remove(value: Any, node: Node | None, path: Path) -> None:
+def remove(value: Any, node: SchemaNode | None, path: Path) -> None:
     """Remove what is at a path, in place; an element's mark removes the element."""
     target = path[:-1] if path[-1] == SELF else path
     parent, at = value, node

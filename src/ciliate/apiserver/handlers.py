@@ -13,17 +13,17 @@ from aiohttp import web
 
 from ciliate.apiserver import errors, lists, tables
 from ciliate.apiserver.bodies import read_object, read_options, read_patch
-from ciliate.apiserver.history import EventType, Stored
+from ciliate.apiserver.history import Stored, StoreEventType
 from ciliate.apiserver.modifications import Modifications
 from ciliate.apiserver.requests import (
     ListQuery,
     Representation,
-    Target,
+    RequestTarget,
     is_dry_run,
     parse_accept,
     parse_list_query,
 )
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.watching import Render, Watch, render_plain
 from ciliate.apiserver.writes import DeleteOptions, Writer, Written
@@ -44,7 +44,7 @@ def json_response(body: bytes, *, status: int = 200) -> web.Response:
     return web.Response(body=body, status=status, content_type=_JSON)
 
 
-def render_object(resource: Resource, raw: bytes, request: web.BaseRequest) -> bytes:
+def render_object(resource: ServedResource, raw: bytes, request: web.BaseRequest) -> bytes:
     """Return one object in the representation the client takes."""
     form = parse_accept(request.headers.get("Accept", ""))
     if form.kind == "":
@@ -66,7 +66,7 @@ class Verbs:
     modifications: Modifications
     bookmark_interval_s: float
 
-    async def read(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def read(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer GET: one object, a list or a watch."""
         self.store.settle()
         if target.name and request.query.get("watch") is None:
@@ -80,7 +80,7 @@ class Verbs:
             return await self._watch(target, query, form, request)
         return self._list(target, query, form, request)
 
-    def find(self, target: Target) -> Stored:
+    def find(self, target: RequestTarget) -> Stored:
         """Return the object a path names.
 
         Raises:
@@ -95,7 +95,11 @@ class Verbs:
         return found
 
     def _list(
-        self, target: Target, query: ListQuery, form: Representation, request: web.BaseRequest
+        self,
+        target: RequestTarget,
+        query: ListQuery,
+        form: Representation,
+        request: web.BaseRequest,
     ) -> web.Response:
         resource = target.resource
         page = lists.page(self.store, self.store.collection(resource.id), query)
@@ -116,7 +120,11 @@ class Verbs:
         return json_response(_encode(document))
 
     async def _watch(
-        self, target: Target, query: ListQuery, form: Representation, request: web.BaseRequest
+        self,
+        target: RequestTarget,
+        query: ListQuery,
+        form: Representation,
+        request: web.BaseRequest,
     ) -> web.StreamResponse:
         watch = Watch(
             store=self.store,
@@ -135,7 +143,7 @@ class Verbs:
         await response.write_eof()
         return response
 
-    async def create(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def create(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer POST on a collection."""
         obj = await read_object(target, request)
         written = self.writer.create(
@@ -143,7 +151,7 @@ class Verbs:
         )
         return await self._answer(target, written, request, status=201)
 
-    async def replace(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def replace(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer PUT: the whole object, made when it is absent and its kind allows that."""
         obj = await read_object(target, request)
         dry_run = is_dry_run(request.query)
@@ -167,13 +175,13 @@ class Verbs:
         )
         return await self._answer(target, written, request)
 
-    async def patch(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def patch(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer PATCH, in any of its four formats."""
         media, patch = await read_patch(target, request)
         created, written = self.modifications.patch(target, media, patch, request.query)
         return await self._answer(target, written, request, status=201 if created else 200)
 
-    async def delete(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def delete(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer DELETE of one object."""
         options = await read_options(request)
         resource = target.resource
@@ -195,7 +203,7 @@ class Verbs:
         return json_response(_encode(status))
 
     async def delete_collection(
-        self, target: Target, request: web.BaseRequest
+        self, target: RequestTarget, request: web.BaseRequest
     ) -> web.StreamResponse:
         """Answer DELETE of all objects that selectors name."""
         options = await read_options(request)
@@ -207,7 +215,9 @@ class Verbs:
         listed = lists.Page([g for g in gone if g is not None], self.store.committed)
         return json_response(listed.render(target.resource))
 
-    def _deleted(self, resource: Resource, item: Stored, options: DeleteOptions) -> Stored | None:
+    def _deleted(
+        self, resource: ServedResource, item: Stored, options: DeleteOptions
+    ) -> Stored | None:
         # Deleting one object may have removed another: an admission's doing.
         current = self.store.get(resource.id, (item.namespace, item.name))
         if current is None:
@@ -216,14 +226,19 @@ class Verbs:
         return current
 
     async def _answer(
-        self, target: Target, written: Written, request: web.BaseRequest, *, status: int = 200
+        self,
+        target: RequestTarget,
+        written: Written,
+        request: web.BaseRequest,
+        *,
+        status: int = 200,
     ) -> web.StreamResponse:
         await self.store.durable()
         body = render_object(target.resource, written.raw, request)
         return json_response(body, status=status)
 
 
-def _renderer(resource: Resource, form: Representation, query: Mapping[str, str]) -> Render:
+def _renderer(resource: ServedResource, form: Representation, query: Mapping[str, str]) -> Render:
     if form.kind == "":
         return render_plain
     include = query.get("includeObject", "Metadata")
@@ -231,11 +246,11 @@ def _renderer(resource: Resource, form: Representation, query: Mapping[str, str]
 
 
 def _transforming(
-    resource: Resource, kind: str, include: str
-) -> Callable[[EventType, bytes], bytes]:
+    resource: ServedResource, kind: str, include: str
+) -> Callable[[StoreEventType, bytes], bytes]:
     first = True
 
-    def render(event_type: EventType, raw: bytes) -> bytes:
+    def render(event_type: StoreEventType, raw: bytes) -> bytes:
         nonlocal first
         obj: JsonObject = _decode(raw)
         shown: Any

@@ -16,7 +16,7 @@ from typing import Final
 _CUT_AT: Final = 4096
 
 
-class EventType(Enum):
+class StoreEventType(Enum):
     """A watch event's word, as JSON bytes."""
 
     ADDED = b"ADDED"
@@ -41,10 +41,10 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StoreEvent:
     """One change; `after` is the object's last state in a deletion."""
 
-    type: EventType
+    type: StoreEventType
     revision: int
     after: Stored
     before: Stored | None
@@ -58,17 +58,17 @@ class History:
     bytes_max: int
     #: The newest revision that is not told any more; 0 while everything is.
     floor: int = 0
-    _events: list[Event] = field(default_factory=list)
+    _events: list[StoreEvent] = field(default_factory=list)
     _revisions: list[int] = field(default_factory=list)
     _first: int = 0  # Index of the oldest event that is told.
     _size_bytes: int = 0
 
-    def append(self, event: Event) -> list[Event]:
+    def append(self, event: StoreEvent) -> list[StoreEvent]:
         """Add the newest event and return those that fell out for it."""
         self._events.append(event)
         self._revisions.append(event.revision)
         self._size_bytes += len(event.after.raw)
-        dropped: list[Event] = []
+        dropped: list[StoreEvent] = []
         while self._is_over():
             oldest = self._events[self._first]
             self._first += 1
@@ -86,7 +86,7 @@ class History:
         # The newest event always stays: a resource's last revision is told by it.
         return count > 1 and (count > self.entries_max or self._size_bytes > self.bytes_max)
 
-    def since(self, revision: int) -> Sequence[Event] | None:
+    def since(self, revision: int) -> Sequence[StoreEvent] | None:
         """Return the events after `revision`, oldest first; None when some of them are gone."""
         if revision < self.floor:
             return None

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ciliate.apiserver import columns, defaults, validation, workload_columns
 from ciliate.apiserver.names import label_1035_problems, label_problems
-from ciliate.apiserver.resources import Printing, Resource
+from ciliate.apiserver.resources import Printing, ServedResource
 from ciliate.apiserver.schemas import definition_name, node_of
 from ciliate.apiserver.store import JsonObject
 
@@ -72,9 +72,9 @@ def _node_fields(obj: JsonObject) -> dict[str, str]:
 
 def _resource(
     kind: str, plural: str, printing: Printing, *, namespaced: bool = True, **rest: Any
-) -> Resource:
+) -> ServedResource:
     group, version = rest.pop("group", ""), rest.pop("version", "v1")
-    return Resource(
+    return ServedResource(
         group=group,
         version=version,
         plural=plural,
@@ -90,7 +90,7 @@ def _resource(
 
 def _workload(
     kind: str, printing: Printing, short: str, default: Callable[[JsonObject], None], *more: str
-) -> Resource:
+) -> ServedResource:
     return _resource(
         kind,
         f"{kind.lower()}s",
@@ -106,7 +106,7 @@ def _workload(
     )
 
 
-def _core() -> list[Resource]:
+def _core() -> list[ServedResource]:
     status = frozenset({"status"})
     return [
         _resource(
@@ -180,7 +180,7 @@ def _core() -> list[Resource]:
     ]
 
 
-def _others() -> list[Resource]:
+def _others() -> list[ServedResource]:
     scale = "scale"
     return [
         _workload("DaemonSet", workload_columns.DAEMON_SET, "ds", defaults.default_daemon_set),
@@ -226,6 +226,6 @@ def _others() -> list[Resource]:
     ]
 
 
-def built_in() -> list[Resource]:
+def built_in() -> list[ServedResource]:
     """Return every built-in kind but CustomResourceDefinition, which its own module makes."""
     return [*_core(), *_others()]

@@ -14,7 +14,7 @@ import msgspec
 from ciliate.apiserver import errors
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.requests import ListQuery
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import Collection, Key, Store
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -47,7 +47,7 @@ class Page:
                 metadata["remainingItemCount"] = self.remaining
         return _encode(metadata)
 
-    def render(self, resource: Resource) -> bytes:
+    def render(self, resource: ServedResource) -> bytes:
         """Return the list object as JSON."""
         head = _encode({"kind": resource.list_kind, "apiVersion": resource.api_version})
         items = b",".join([item.raw for item in self.items])

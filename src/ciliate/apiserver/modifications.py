@@ -15,7 +15,7 @@ from ciliate.apiserver.apply import applied
 from ciliate.apiserver.bodies import checked_object
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.patches import APPLY_PATCH, patched
-from ciliate.apiserver.requests import Target, as_object, is_dry_run, is_true
+from ciliate.apiserver.requests import RequestTarget, as_object, is_dry_run, is_true
 from ciliate.apiserver.scales import render_scale, scaled
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.writes import Writer, Written
@@ -32,7 +32,7 @@ class Modifications:
     writer: Writer
 
     def patch(
-        self, target: Target, media: str, patch: Any, query: Mapping[str, str]
+        self, target: RequestTarget, media: str, patch: Any, query: Mapping[str, str]
     ) -> tuple[bool, Written]:
         """Apply a patch and return whether it made the object, and what is stored.
 
@@ -63,12 +63,12 @@ class Modifications:
         )
         return False, written
 
-    def scale_of(self, target: Target, current: Stored) -> JsonObject:
+    def scale_of(self, target: RequestTarget, current: Stored) -> JsonObject:
         """Return the Scale of an object."""
         return render_scale(target.resource, decode(current))
 
     def set_scale(
-        self, target: Target, current: Stored, scale: JsonObject, *, dry_run: bool
+        self, target: RequestTarget, current: Stored, scale: JsonObject, *, dry_run: bool
     ) -> JsonObject:
         """Store the replicas a Scale asks for and return it as it is then.
 
@@ -80,7 +80,7 @@ class Modifications:
         return render_scale(target.resource, _decode(written.raw))
 
     def _apply(
-        self, target: Target, current: Stored | None, patch: Any, query: Mapping[str, str]
+        self, target: RequestTarget, current: Stored | None, patch: Any, query: Mapping[str, str]
     ) -> tuple[bool, Written]:
         manager = query.get("fieldManager", "")
         if not manager:

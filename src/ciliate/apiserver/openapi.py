@@ -15,7 +15,7 @@ from aiohttp import web
 
 from ciliate.apiserver import errors
 from ciliate.apiserver.openapi_v2 import PROTOBUF_TYPES, encode_v2, render_v2
-from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.schemas import METADATA_NAME, definitions
 from ciliate.apiserver.store import JsonObject
 
@@ -107,11 +107,11 @@ class OpenApi:
         }
 
 
-def _kind_of(resource: Resource) -> JsonObject:
+def _kind_of(resource: ServedResource) -> JsonObject:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 
-def _schemas(resource: Resource) -> dict[str, JsonObject]:
+def _schemas(resource: ServedResource) -> dict[str, JsonObject]:
     """Return a kind's schema and all it refers to."""
     if resource.schema is None:
         kind = resource.schema_name.rpartition(".")[2]
@@ -131,7 +131,7 @@ def _schemas(resource: Resource) -> dict[str, JsonObject]:
     return {**definitions("ObjectMeta", prefix=_PREFIX), resource.schema_name: schema}
 
 
-def _paths(prefix: str, resource: Resource) -> dict[str, JsonObject]:
+def _paths(prefix: str, resource: ServedResource) -> dict[str, JsonObject]:
     base = f"{prefix}/namespaces/{{namespace}}" if resource.namespaced else prefix
     collection = f"{base}/{resource.plural}"
     return {
@@ -148,7 +148,7 @@ def _paths(prefix: str, resource: Resource) -> dict[str, JsonObject]:
     }
 
 
-def _operation(resource: Resource, action: str) -> JsonObject:
+def _operation(resource: ServedResource, action: str) -> JsonObject:
     reference = {"$ref": f"{_PREFIX}{resource.schema_name}"}
     answer: JsonObject = {"description": "OK"}
     if action in {"get", "post", "put", "patch"}:

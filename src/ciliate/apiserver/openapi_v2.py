@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.schemas import definitions
 from ciliate.apiserver.store import JsonObject
 
@@ -45,11 +45,11 @@ def render_v2(registry: Registry) -> JsonObject:
     }
 
 
-def _kind_of(resource: Resource) -> JsonObject:
+def _kind_of(resource: ServedResource) -> JsonObject:
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 
-def _schemas(resource: Resource) -> dict[str, JsonObject]:
+def _schemas(resource: ServedResource) -> dict[str, JsonObject]:
     if resource.schema is None:
         return definitions(resource.schema_name.rpartition(".")[2], prefix=_PREFIX)
     shared = definitions("ObjectMeta", prefix=_PREFIX)
@@ -83,7 +83,7 @@ def _plain(schema: JsonObject) -> JsonObject:
     return plain
 
 
-def _paths(resource: Resource) -> dict[str, JsonObject]:
+def _paths(resource: ServedResource) -> dict[str, JsonObject]:
     prefix = f"/apis/{resource.api_version}" if resource.group else f"/api/{resource.version}"
     if resource.namespaced:
         prefix += "/namespaces/{namespace}"

@@ -11,7 +11,7 @@ import jsonpatch
 import jsonpointer
 
 from ciliate.apiserver import errors
-from ciliate.apiserver.schema import Node
+from ciliate.apiserver.schema import SchemaNode
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.strategic import merge_strategic
 
@@ -24,7 +24,7 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 _OPERATIONS_MAX: Final = 10_000
 
 
-def patched(obj: JsonObject, patch: Any, media: str, node: Node | None) -> JsonObject:
+def patched(obj: JsonObject, patch: Any, media: str, node: SchemaNode | None) -> JsonObject:
     """Return `obj` after the patch, as a value of its own.
 
     Raises:

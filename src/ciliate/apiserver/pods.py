@@ -10,13 +10,13 @@ from aiohttp import web
 from ciliate.apiserver import errors
 from ciliate.apiserver.bodies import read_object
 from ciliate.apiserver.handlers import Verbs, json_response
-from ciliate.apiserver.requests import Target, is_dry_run
+from ciliate.apiserver.requests import RequestTarget, is_dry_run
 from ciliate.apiserver.store import JsonObject, decode
 from ciliate.apiserver.streams import Kubelets, StreamKind
 from ciliate.apiserver.timestamps import now
 from ciliate.apiserver.writes import DeleteOptions
 
-Answer = Callable[[Target, web.BaseRequest], Awaitable[web.StreamResponse]]
+Answer = Callable[[RequestTarget, web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _encode: Final = msgspec.json.Encoder().encode
 _CREATED: Final = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -28,13 +28,13 @@ _STREAMS: Final = {
 
 
 @dataclass(slots=True)
-class Pods:
+class PodSubresources:
     """The subresources of pods that are no part of the object."""
 
     verbs: Verbs
     kubelets: Kubelets
 
-    def answer_for(self, target: Target, method: str) -> Answer | None:
+    def answer_for(self, target: RequestTarget, method: str) -> Answer | None:
         """Return who answers; None when the verbs do.
 
         Raises:
@@ -55,19 +55,19 @@ class Pods:
             target.subresource
         ]
 
-    def _pod(self, target: Target) -> JsonObject:
+    def _pod(self, target: RequestTarget) -> JsonObject:
         self.verbs.store.settle()
         return decode(self.verbs.find(target))
 
-    async def _stream(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def _stream(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         pod = self._pod(target)
         kind = _STREAMS[target.subresource]
         return await self.kubelets.tunnel(kind, pod, request)
 
-    async def _log(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def _log(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         return await self.kubelets.logs(self._pod(target), request)
 
-    async def _bind(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def _bind(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         binding = await read_object(target, request)
         node = binding.get("target")
         name = node.get("name") if isinstance(node, dict) else None
@@ -93,7 +93,7 @@ class Pods:
         await self.verbs.store.durable()
         return json_response(_encode({**_CREATED, "code": 201}), status=201)
 
-    async def _evict(self, target: Target, request: web.BaseRequest) -> web.StreamResponse:
+    async def _evict(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         eviction = await read_object(target, request)
         given: Any = eviction.get("deleteOptions") or {}
         if not isinstance(given, dict):

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from ciliate.apiserver import errors
-from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
 from ciliate.apiserver.store import JsonObject
 
@@ -27,10 +27,10 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """The resource, object and subresource a path names."""
 
-    resource: Resource
+    resource: ServedResource
     namespace: str
     name: str
     subresource: str
@@ -38,7 +38,7 @@ class Target:
     in_namespace: bool
 
 
-def parse_target(registry: Registry, path: str) -> Target:
+def parse_target(registry: Registry, path: str) -> RequestTarget:
     """Return what an API path names.
 
     Raises:
@@ -63,7 +63,7 @@ def parse_target(registry: Registry, path: str) -> Target:
         raise errors.path_not_found()
     if name and resource.namespaced and not in_namespace:
         raise errors.path_not_found()
-    return Target(resource, namespace, name, subresource, in_namespace)
+    return RequestTarget(resource, namespace, name, subresource, in_namespace)
 
 
 def _is_namespace_subresource(group: str, rest: list[str]) -> bool:
@@ -100,7 +100,7 @@ def _integer(query: Mapping[str, str], name: str) -> int | None:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
-def parse_list_query(target: Target, query: Mapping[str, str]) -> ListQuery:
+def parse_list_query(target: RequestTarget, query: Mapping[str, str]) -> ListQuery:
     """Return the query of a list or watch.
 
     Raises:

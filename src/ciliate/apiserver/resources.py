@@ -11,7 +11,7 @@ from typing import Any
 
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import NameCheck, subdomain_problems
-from ciliate.apiserver.schema import Node
+from ciliate.apiserver.schema import SchemaNode
 from ciliate.apiserver.store import JsonObject
 
 Default = Callable[[JsonObject], None]
@@ -60,7 +60,7 @@ class Printing:
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ServedResource:
     """A kind as the API serves it, and the rules of its objects."""
 
     group: str
@@ -84,7 +84,7 @@ class Resource:
     fields_of: Callable[[JsonObject], dict[str, str]] | None = None
     selectable: frozenset[str] = frozenset()
     #: The shape of its objects.
-    node: Node | None = None
+    node: SchemaNode | None = None
     #: Its definition's name in OpenAPI documents, "io.k8s.api.core.v1.Pod".
     schema_name: str = ""
     #: Of a custom resource: its OpenAPI schema as served, and the scale subresource's paths.
@@ -118,31 +118,31 @@ class Registry:
     """Every resource served now."""
 
     generation: int = 0
-    _by_path: dict[tuple[str, str, str], Resource] = field(default_factory=dict)
-    _by_id: dict[str, Resource] = field(default_factory=dict)
+    _by_path: dict[tuple[str, str, str], ServedResource] = field(default_factory=dict)
+    _by_id: dict[str, ServedResource] = field(default_factory=dict)
 
-    def add(self, resources: Sequence[Resource]) -> None:
+    def add(self, resources: Sequence[ServedResource]) -> None:
         """Serve resources, in place of others with their names."""
         for resource in resources:
             self._by_path[resource.group, resource.version, resource.plural] = resource
             self._by_id[resource.id] = resource
         self.generation += 1
 
-    def remove(self, resource: Resource) -> None:
+    def remove(self, resource: ServedResource) -> None:
         """Serve `resource` no more."""
         self._by_path.pop((resource.group, resource.version, resource.plural), None)
         self._by_id.pop(resource.id, None)
         self.generation += 1
 
-    def find(self, group: str, version: str, plural: str) -> Resource | None:
+    def find(self, group: str, version: str, plural: str) -> ServedResource | None:
         """Return the resource at a path."""
         return self._by_path.get((group, version, plural))
 
-    def by_id(self, resource_id: str) -> Resource | None:
+    def by_id(self, resource_id: str) -> ServedResource | None:
         """Return the resource with a store name."""
         return self._by_id.get(resource_id)
 
-    def all(self) -> list[Resource]:
+    def all(self) -> list[ServedResource]:
         """Every resource, in the order they were added."""
         return list(self._by_path.values())
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from ciliate.apiserver import errors
 from ciliate.apiserver.columns import format_selector
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import JsonObject
 
 
-def render_scale(resource: Resource, obj: JsonObject) -> JsonObject:
+def render_scale(resource: ServedResource, obj: JsonObject) -> JsonObject:
     """Return an object's Scale (autoscaling/v1)."""
     metadata = obj["metadata"]
     kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -24,7 +24,7 @@ def render_scale(resource: Resource, obj: JsonObject) -> JsonObject:
     }
 
 
-def scaled(resource: Resource, obj: JsonObject, scale: JsonObject) -> JsonObject:
+def scaled(resource: ServedResource, obj: JsonObject, scale: JsonObject) -> JsonObject:
     """Return `obj` with the replicas a Scale asks for, changing it in place.
 
     Raises:
@@ -48,7 +48,7 @@ def scaled(resource: Resource, obj: JsonObject, scale: JsonObject) -> JsonObject
     return obj
 
 
-def _path(resource: Resource, name: str, otherwise: str) -> str:
+def _path(resource: ServedResource, name: str, otherwise: str) -> str:
     return otherwise if resource.scale is None else resource.scale.get(name, otherwise)
 
 
@@ -59,7 +59,7 @@ def _at(obj: JsonObject, path: str) -> Any:
     return value
 
 
-def _selector(resource: Resource, obj: JsonObject) -> str:
+def _selector(resource: ServedResource, obj: JsonObject) -> str:
     if resource.scale is not None:
         path = resource.scale.get("labelSelectorPath")
         return str(_at(obj, path) or "") if path else ""

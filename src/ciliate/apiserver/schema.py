@@ -42,13 +42,13 @@ MISSING: Final = Missing.MISSING
 
 
 @dataclass(slots=True, repr=False)
-class Node:
+class SchemaNode:
     """The shape of one value; types may contain themselves, so it is filled in after it is made."""
 
     shape: Shape
-    properties: dict[str, "Node"] = field(default_factory=dict)
+    properties: dict[str, "SchemaNode"] = field(default_factory=dict)
     #: Of an array its elements, of a map its values.
-    items: "Node | None" = None
+    items: "SchemaNode | None" = None
     #: How an array merges: empty is atomic; "set" by value; else keys of its elements.
     list_type: str = "atomic"
     list_keys: tuple[str, ...] = ()
@@ -65,14 +65,14 @@ class Node:
     #: Whether anything below has a default: most objects need no walk.
     has_defaults: bool = False
 
-    def child(self, name: str) -> "Node | None":
+    def child(self, name: str) -> "SchemaNode | None":
         """Return the shape of a field or of a map's values; None when it is not known."""
         if self.shape is Shape.MAP:
             return self.items
         return self.properties.get(name)
 
 
-ANY: Final = Node(Shape.ANY, is_open=True)
+ANY: Final = SchemaNode(Shape.ANY, is_open=True)
 
 #: Shapes that hold a JSON value of a Python type; booleans are no numbers here.
 _HOLDS: Final[Mapping[Shape, Callable[[Any], bool]]] = {
@@ -92,7 +92,7 @@ _HOLDS: Final[Mapping[Shape, Callable[[Any], bool]]] = {
 }
 
 
-def holds(node: Node, value: Any) -> bool:
+def holds(node: SchemaNode, value: Any) -> bool:
     """Return whether a value has the node's type."""
     return _HOLDS[node.shape](value)
 
@@ -116,7 +116,7 @@ def type_name(value: Any) -> str:
             return "object"
 
 
-def prune(node: Node, value: Any, path: str = "") -> list[str]:
+def prune(node: SchemaNode, value: Any, path: str = "") -> list[str]:
     """Remove fields that the shape does not know, in place, and return their paths."""
     unknown: list[str] = []
     if isinstance(value, dict):
@@ -136,7 +136,7 @@ def prune(node: Node, value: Any, path: str = "") -> list[str]:
     return unknown
 
 
-def fill_defaults(node: Node, value: Any) -> None:
+def fill_defaults(node: SchemaNode, value: Any) -> None:
     """Give absent fields, and nulls that may not be, their defaults, in place."""
     if not node.has_defaults:
         return
@@ -147,7 +147,7 @@ def fill_defaults(node: Node, value: Any) -> None:
         _fill_fields(node, value)
 
 
-def _fill_fields(node: Node, value: JsonObject) -> None:
+def _fill_fields(node: SchemaNode, value: JsonObject) -> None:
     for name, child in node.properties.items():
         if child.default is not MISSING and (
             name not in value or (value[name] is None and not child.nullable)
@@ -166,7 +166,7 @@ def _copied(value: Any) -> Any:
     return [_copied(v) for v in value] if isinstance(value, list) else value
 
 
-def note_defaults(node: Node, seen: set[int] | None = None) -> bool:
+def note_defaults(node: SchemaNode, seen: set[int] | None = None) -> bool:
     """Set `has_defaults` throughout and return it."""
     seen = set() if seen is None else seen
     if id(node) in seen:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from ciliate.apiserver.bootstrap import bootstrap
-from ciliate.apiserver.collector import Collector
+from ciliate.apiserver.collector import GarbageCollector
 from ciliate.apiserver.crds import definition_resource
 from ciliate.apiserver.dispatch import Dispatcher
 from ciliate.apiserver.errors import StoreError
@@ -20,7 +20,7 @@ from ciliate.apiserver.journal import Journal
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.modifications import Modifications
 from ciliate.apiserver.openapi import OpenApi
-from ciliate.apiserver.pods import Pods
+from ciliate.apiserver.pods import PodSubresources
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import FieldsOf, Store, no_fields
@@ -64,7 +64,7 @@ def assemble(settings: ApiServerSettings) -> Parts:
     dispatcher = Dispatcher(
         registry=registry,
         verbs=verbs,
-        pods=Pods(verbs, Kubelets(settings.kubelet_sockets)),
+        pods=PodSubresources(verbs, Kubelets(settings.kubelet_sockets)),
         openapi=OpenApi(registry),
         version=_version(settings.kubernetes_version),
         advertise_url=settings.advertise_url,
@@ -92,7 +92,7 @@ async def serve(
     context = _tls(settings)
     parts = assemble(settings)
     bootstrap(parts.writer, settings)
-    collector = Collector(parts.store, parts.registry, parts.writer)
+    collector = GarbageCollector(parts.store, parts.registry, parts.writer)
     collector.start()
     await parts.store.durable()
     server = web.Server(parts.dispatcher.handle, handler_cancellation=True, access_log=None)

@@ -25,7 +25,7 @@ _FAMILIES: Final = {4: "IPv4", 6: "IPv6"}
 
 
 @dataclass(slots=True)
-class ServiceAddresses:
+class ServiceAllocator:
     """Gives Services their addresses and node ports (an Admission of theirs)."""
 
     networks: dict[str, Network]

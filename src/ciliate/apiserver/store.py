@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ciliate.apiserver.errors import StoreError
-from ciliate.apiserver.history import Event, EventType, History, Stored
+from ciliate.apiserver.history import History, Stored, StoreEvent, StoreEventType
 from ciliate.apiserver.journal import Journal, Version
 
 JsonObject = dict[str, Any]
@@ -94,16 +94,16 @@ class Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StoreChange:
     """An event with the resource it belongs to, as subscribers of the whole store see it."""
 
     resource: str
-    event: Event
+    event: StoreEvent
 
 
 @dataclass(slots=True)
 class _Batch:
-    changes: list[Change] = field(default_factory=list)
+    changes: list[StoreChange] = field(default_factory=list)
     done: asyncio.Future[None] | None = None
 
 
@@ -131,7 +131,7 @@ class Store:
         #: UIDs of all objects: an owner that is not here is gone.
         self.uids: dict[str, tuple[str, Key]] = {}
         #: Called with every committed batch.
-        self.subscribers: list[Callable[[list[Change]], None]] = []
+        self.subscribers: list[Callable[[list[StoreChange]], None]] = []
 
     @property
     def failure(self) -> StoreError | None:
@@ -175,16 +175,16 @@ class Store:
         obj = _decode(version.raw)
         after = self._index(collection, obj, version.revision, version.raw)
         if version.deleted:
-            event_type = EventType.DELETED
+            event_type = StoreEventType.DELETED
             if before is not None:
                 collection.drop(key)
                 self._unlink(collection.resource, before)
         else:
-            event_type = EventType.ADDED if before is None else EventType.MODIFIED
+            event_type = StoreEventType.ADDED if before is None else StoreEventType.MODIFIED
             self._relink(collection.resource, before, after)
             collection.put(after)
         if version.revision > collection.history.floor:
-            event = Event(event_type, version.revision, after, before)
+            event = StoreEvent(event_type, version.revision, after, before)
             self._retire(collection, collection.history.append(event))
 
     def get(self, resource: str, key: Key) -> Stored | None:
@@ -206,8 +206,8 @@ class Store:
         after = self._index(collection, obj, revision, raw)
         self._relink(resource, before, after)
         collection.put(after)
-        event_type = EventType.ADDED if before is None else EventType.MODIFIED
-        self._queue(resource, Event(event_type, revision, after, before))
+        event_type = StoreEventType.ADDED if before is None else StoreEventType.MODIFIED
+        self._queue(resource, StoreEvent(event_type, revision, after, before))
         return after
 
     def delete(self, resource: str, namespace: str, obj: JsonObject) -> Stored:
@@ -219,7 +219,7 @@ class Store:
         after = self._index(collection, obj, revision, raw)
         collection.drop(key)
         self._unlink(resource, before)
-        self._queue(resource, Event(EventType.DELETED, revision, after, before))
+        self._queue(resource, StoreEvent(StoreEventType.DELETED, revision, after, before))
         return after
 
     def _encode_next(self, obj: JsonObject) -> tuple[int, bytes]:
@@ -259,8 +259,8 @@ class Store:
             if not self.dependents[owner]:
                 del self.dependents[owner]
 
-    def _queue(self, resource: str, event: Event) -> None:
-        self._batch.changes.append(Change(resource, event))
+    def _queue(self, resource: str, event: StoreEvent) -> None:
+        self._batch.changes.append(StoreChange(resource, event))
         if not self._flush_due:
             self._flush_due = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -302,7 +302,7 @@ class Store:
                 resource=change.resource,
                 namespace=change.event.after.namespace,
                 name=change.event.after.name,
-                deleted=change.event.type is EventType.DELETED,
+                deleted=change.event.type is StoreEventType.DELETED,
                 raw=change.event.after.raw,
             )
             for change in batch.changes
@@ -339,13 +339,13 @@ class Store:
         for subscriber in self.subscribers:
             subscriber(batch.changes)
 
-    def _retire(self, collection: Collection, dropped: Iterable[Event]) -> None:
+    def _retire(self, collection: Collection, dropped: Iterable[StoreEvent]) -> None:
         """Note which rows nothing needs any more, once events left the history."""
         for event in dropped:
             self._floors[collection.resource] = event.revision
             if event.before is not None:
                 self._obsolete.append(event.before.revision)
-            if event.type is EventType.DELETED:
+            if event.type is StoreEventType.DELETED:
                 self._obsolete.append(event.revision)
 
     def checkpoint(self) -> None:

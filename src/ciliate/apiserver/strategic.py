@@ -7,7 +7,7 @@ merge), `$retainKeys`, `$deleteFromPrimitiveList/FIELD`, `$setElementOrder/FIELD
 from typing import Any, Final
 
 from ciliate.apiserver import errors
-from ciliate.apiserver.schema import Node
+from ciliate.apiserver.schema import SchemaNode
 from ciliate.apiserver.store import JsonObject
 
 _DIRECTIVE: Final = "$patch"
@@ -16,7 +16,7 @@ _DELETE_VALUES: Final = "$deleteFromPrimitiveList/"
 _ORDER: Final = "$setElementOrder/"
 
 
-def merge_strategic(target: JsonObject, patch: JsonObject, node: Node | None) -> JsonObject:
+def merge_strategic(target: JsonObject, patch: JsonObject, node: SchemaNode | None) -> JsonObject:
     """Return `target` after the patch, changing it in place.
 
     Raises:
@@ -50,7 +50,7 @@ def _retain(target: JsonObject, names: Any) -> None:
             del target[name]
 
 
-def _child(node: Node | None, name: str) -> Node | None:
+def _child(node: SchemaNode | None, name: str) -> SchemaNode | None:
     return node.child(name) if node is not None else None
 
 
@@ -59,7 +59,7 @@ def _delete_values(target: JsonObject, field: str, values: Any) -> None:
         target[field] = [v for v in target[field] if v not in values]
 
 
-def _merge_field(target: JsonObject, name: str, value: Any, child: Node | None) -> None:
+def _merge_field(target: JsonObject, name: str, value: Any, child: SchemaNode | None) -> None:
     current = target.get(name)
     if value is None:
         target.pop(name, None)
@@ -75,7 +75,7 @@ def _merge_field(target: JsonObject, name: str, value: Any, child: Node | None) 
         target[name] = value
 
 
-def _merge_list(current: list[Any], patch: list[Any], node: Node | None) -> list[Any]:
+def _merge_list(current: list[Any], patch: list[Any], node: SchemaNode | None) -> list[Any]:
     if node is not None and node.patch_set:
         return current + [v for v in patch if v not in current]
     if node is None or not node.patch_key:
@@ -89,7 +89,7 @@ def _is_directive(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {_DIRECTIVE}
 
 
-def _merge_keyed(current: list[Any], patch: list[Any], node: Node) -> list[Any]:
+def _merge_keyed(current: list[Any], patch: list[Any], node: SchemaNode) -> list[Any]:
     key, merged = node.patch_key, list(current)
     for element in patch:
         if not isinstance(element, dict) or key not in element:
@@ -106,7 +106,7 @@ def _merge_keyed(current: list[Any], patch: list[Any], node: Node) -> list[Any]:
     return merged
 
 
-def _reorder(target: JsonObject, field: str, order: Any, node: Node | None) -> None:
+def _reorder(target: JsonObject, field: str, order: Any, node: SchemaNode | None) -> None:
     """Put a list's elements in the order the client has them; those it does not name go last."""
     elements = target.get(field)
     if not isinstance(elements, list) or not isinstance(order, list):

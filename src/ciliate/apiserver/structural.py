@@ -20,7 +20,7 @@ from ciliate.apiserver.schema import (
     ANY,
     MISSING,
     Check,
-    Node,
+    SchemaNode,
     Shape,
     holds,
     note_defaults,
@@ -40,15 +40,15 @@ _SHAPES: Final = {
 _PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
 
 
-def compile_schema(schema: Schema) -> Node:
+def compile_schema(schema: Schema) -> SchemaNode:
     """Return the shape of a structural schema."""
     node = _compiled(schema)
     note_defaults(node)
     return node
 
 
-def _compiled(schema: Schema) -> Node:
-    node = Node(_shape(schema))
+def _compiled(schema: Schema) -> SchemaNode:
+    node = SchemaNode(_shape(schema))
     node.is_open = bool(schema.get(_PRESERVE)) or node.shape is Shape.ANY
     node.is_embedded = bool(schema.get("x-kubernetes-embedded-resource"))
     node.nullable = bool(schema.get("nullable"))
@@ -82,7 +82,7 @@ def _shape(schema: Schema) -> Shape:
     return _SHAPES.get(kind, Shape.ANY) if isinstance(kind, str) else Shape.ANY
 
 
-def check(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
+def check(node: SchemaNode, value: Any, path: str = "") -> Iterator[Cause]:
     """Yield what is wrong with a value, all the way down."""
     if value is None and node.nullable:
         return
@@ -97,7 +97,7 @@ def check(node: Node, value: Any, path: str = "") -> Iterator[Cause]:
     yield from _check_below(node, value, path)
 
 
-def _check_below(node: Node, value: Any, path: str) -> Iterator[Cause]:
+def _check_below(node: SchemaNode, value: Any, path: str) -> Iterator[Cause]:
     if isinstance(value, dict):
         for name in node.required:
             if name not in value:
@@ -127,7 +127,7 @@ def check_transition(schema: Schema, new: Any, old: Any, path: str = "") -> Iter
                 yield from check_transition(below, new[name], old[name], _join(path, name))
 
 
-def _checks(schema: Schema, node: Node) -> Iterator[Check]:
+def _checks(schema: Schema, node: SchemaNode) -> Iterator[Check]:
     """Yield the limits a schema sets beyond its type."""
     if schema.get("enum"):
         yield _enumerated(schema["enum"])
@@ -274,7 +274,7 @@ def _composed(schema: Schema) -> Iterator[Check]:
         )
 
 
-def _counted(parts: list[Node], text: str, *, exactly_one: bool) -> Check:
+def _counted(parts: list[SchemaNode], text: str, *, exactly_one: bool) -> Check:
     def checked(value: Any, path: str) -> Iterator[Cause]:
         valid = sum(next(check(part, value, path), None) is None for part in parts)
         if valid == 0 or (exactly_one and valid != 1):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import JsonObject
 
 
@@ -17,7 +17,7 @@ def partial_metadata(obj: JsonObject) -> JsonObject:
 
 
 def table(
-    resource: Resource,
+    resource: ServedResource,
     objects: Iterable[JsonObject],
     metadata: Any,
     *,
@@ -39,7 +39,7 @@ def table(
     }
 
 
-def _row(resource: Resource, obj: JsonObject, include_object: str) -> JsonObject:
+def _row(resource: ServedResource, obj: JsonObject, include_object: str) -> JsonObject:
     row: JsonObject = {"cells": resource.printing.cells(obj)}
     if include_object == "Object":
         row["object"] = obj

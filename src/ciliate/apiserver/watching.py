@@ -14,14 +14,14 @@ from typing import Final
 import msgspec
 
 from ciliate.apiserver import errors
-from ciliate.apiserver.history import Event, EventType, Stored
+from ciliate.apiserver.history import Stored, StoreEvent, StoreEventType
 from ciliate.apiserver.requests import ListQuery
-from ciliate.apiserver.resources import Resource
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.selectors import Selection
 from ciliate.apiserver.store import Collection, JsonObject, Store
 
 #: Renders one change for the client's representation; None stands for the object's own JSON.
-Render = Callable[[EventType, bytes], bytes]
+Render = Callable[[StoreEventType, bytes], bytes]
 
 #: Marks the bookmark that ends the initial events of a watch-list (KEP-3157).
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
@@ -32,7 +32,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
 
 
-def render_plain(event_type: EventType, raw: bytes) -> bytes:
+def render_plain(event_type: StoreEventType, raw: bytes) -> bytes:
     """Return one line of a watch stream with the stored JSON."""
     return b'{"type":"%b","object":%b}\n' % (event_type.value, raw)
 
@@ -48,7 +48,7 @@ class Watch:
 
     store: Store
     collection: Collection
-    resource: Resource
+    resource: ServedResource
     query: ListQuery
     render: Render
     bookmark_interval_s: float
@@ -75,7 +75,7 @@ class Watch:
             told = self.store.committed
             items = self.collection.select(self.query.selection.namespace)
             lines = [
-                self.render(EventType.ADDED, item.raw)
+                self.render(StoreEventType.ADDED, item.raw)
                 for item in items
                 if self.query.selection.holds(item)
             ]
@@ -118,7 +118,7 @@ class Watch:
             async with asyncio.timeout(max(timeout_s, 0)):
                 await self._wake.wait()
 
-    def _lines(self, events: Sequence[Event]) -> list[bytes]:
+    def _lines(self, events: Sequence[StoreEvent]) -> list[bytes]:
         selection = self.query.selection
         if not selection:
             return [self.render(event.type, event.after.raw) for event in events]
@@ -129,17 +129,19 @@ class Watch:
                 lines.append(line)
         return lines
 
-    def _selected(self, event: Event, selection: Selection) -> bytes | None:
+    def _selected(self, event: StoreEvent, selection: Selection) -> bytes | None:
         """Return what a change is in the selector's view: an object may move in or out of it."""
         was = event.before is not None and selection.holds(event.before)
-        deleted = event.type is EventType.DELETED
+        deleted = event.type is StoreEventType.DELETED
         if not deleted and selection.holds(event.after):
-            return self.render(EventType.MODIFIED if was else EventType.ADDED, event.after.raw)
+            return self.render(
+                StoreEventType.MODIFIED if was else StoreEventType.ADDED, event.after.raw
+            )
         if not was:
             return None
         assert event.before is not None
         gone = event.after.raw if deleted else _at_revision(event.before, event.revision)
-        return self.render(EventType.DELETED, gone)
+        return self.render(StoreEventType.DELETED, gone)
 
     def _bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         metadata: JsonObject = {"resourceVersion": str(revision), "creationTimestamp": None}

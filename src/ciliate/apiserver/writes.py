@@ -23,7 +23,7 @@ from ciliate.apiserver.carryover import (
 )
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.names import generate_name, metadata_causes
-from ciliate.apiserver.resources import Registry, Resource
+from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.timestamps import now
 
@@ -78,7 +78,7 @@ class Writer:
     admissions: dict[str, Admission] = field(default_factory=dict)
 
     def create(
-        self, resource: Resource, namespace: str, obj: JsonObject, *, dry_run: bool = False
+        self, resource: ServedResource, namespace: str, obj: JsonObject, *, dry_run: bool = False
     ) -> Written:
         """Store a new object.
 
@@ -106,7 +106,7 @@ class Writer:
             admission.written(obj)
         return Written(stored.raw)
 
-    def _check_namespace(self, resource: Resource, namespace: str, obj: JsonObject) -> None:
+    def _check_namespace(self, resource: ServedResource, namespace: str, obj: JsonObject) -> None:
         if not resource.namespaced:
             return
         found = self.store.get("namespaces", ("", namespace))
@@ -123,7 +123,7 @@ class Writer:
             )
 
     @staticmethod
-    def _prepare_metadata(resource: Resource, namespace: str, obj: JsonObject) -> None:
+    def _prepare_metadata(resource: ServedResource, namespace: str, obj: JsonObject) -> None:
         drop_empty_metadata(obj)
         metadata = obj["metadata"]
         if metadata.pop("resourceVersion", None):
@@ -153,7 +153,7 @@ class Writer:
         obj["apiVersion"], obj["kind"] = resource.api_version, resource.kind
 
     @staticmethod
-    def _check(resource: Resource, new: JsonObject, old: JsonObject | None) -> None:
+    def _check(resource: ServedResource, new: JsonObject, old: JsonObject | None) -> None:
         causes = metadata_causes(new["metadata"], name_problems=resource.name_problems)
         causes += resource.validate(new, old)
         if causes:
@@ -166,7 +166,7 @@ class Writer:
 
     def update(
         self,
-        resource: Resource,
+        resource: ServedResource,
         current: Stored,
         new: JsonObject,
         *,
@@ -205,7 +205,7 @@ class Writer:
 
     @staticmethod
     def _check_preconditions(
-        resource: Resource, current: Stored, metadata: Mapping[str, Any]
+        resource: ServedResource, current: Stored, metadata: Mapping[str, Any]
     ) -> None:
         uid, version = metadata.get("uid"), metadata.get("resourceVersion")
         problem = ""
@@ -220,7 +220,7 @@ class Writer:
             resource=resource.plural, group=resource.group, name=current.name, problem=problem
         )
 
-    def _remove(self, resource: Resource, obj: JsonObject, *, dry_run: bool) -> Written:
+    def _remove(self, resource: ServedResource, obj: JsonObject, *, dry_run: bool) -> Written:
         if dry_run:
             return Written(_encode(obj), removed=True)
         stored = self.store.delete(resource.id, obj["metadata"].get("namespace", ""), obj)
@@ -229,7 +229,7 @@ class Writer:
             admission.deleted(obj)
         return Written(stored.raw, removed=True)
 
-    def delete(self, resource: Resource, current: Stored, options: DeleteOptions) -> Written:
+    def delete(self, resource: ServedResource, current: Stored, options: DeleteOptions) -> Written:
         """Delete an object: at once, or by asking those who hold its finalizers.
 
         Raises:
@@ -261,7 +261,9 @@ class Writer:
             return Written(current.raw)
         return Written(self.store.put(resource.id, current.namespace, obj).raw)
 
-    def _check_delete(self, resource: Resource, current: Stored, options: DeleteOptions) -> None:
+    def _check_delete(
+        self, resource: ServedResource, current: Stored, options: DeleteOptions
+    ) -> None:
         if resource.id == "namespaces" and current.name in {
             "default",
             "kube-system",
@@ -319,7 +321,7 @@ def _apply_propagation(metadata: JsonObject, propagation: str) -> None:
         metadata.pop("finalizers", None)
 
 
-def _grace_period_s(resource: Resource, obj: JsonObject, options: DeleteOptions) -> int:
+def _grace_period_s(resource: ServedResource, obj: JsonObject, options: DeleteOptions) -> int:
     """Return how long the object may go on: only a pod on a node has something to finish."""
     if resource.id != "pods":
         return 0

@@ -39,7 +39,7 @@ class UnansweredError(CiliateError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers(Generic[T]):
+class AgentAnswers(Generic[T]):
     """What each node's agent answered, and why some did not."""
 
     by_node: Mapping[str, T]
@@ -68,7 +68,7 @@ async def ask_agents(
     answer: type[T],
     *,
     timeout_s: float = ANSWER_S,
-) -> Answers[T]:
+) -> AgentAnswers[T]:
     """Run `cilium-dbg WORDS -o json` in the agents' pods of `nodes`.
 
     Raises:
@@ -93,7 +93,7 @@ async def ask_agents(
     async with asyncio.TaskGroup() as tasks:
         for node in sorted(set(nodes)):
             tasks.create_task(ask(node))
-    return Answers(found, problems)
+    return AgentAnswers(found, problems)
 
 
 async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T]) -> T:

@@ -18,8 +18,8 @@ from ciliate.datapath.programs import Programs
 from ciliate.datapath.uplink import (
     FROM_UPLINK,
     TO_UPLINK,
-    Attachment,
     AttachMode,
+    UplinkAttachment,
     pinned_devices,
     remove_device,
 )
@@ -101,7 +101,7 @@ class ClsactAttacher:
                 raise AttachError(function="bpf_tc_detach", subject=subject, code=code)
         remove_device(self._bpf_root, device)
 
-    def attached(self, programs: Programs) -> dict[str, Attachment]:
+    def attached(self, programs: Programs) -> dict[str, UplinkAttachment]:
         """See `UplinkAttacher`."""
         ids = {
             FROM_UPLINK: libbpf.program_info(programs.from_uplink_fd).id,
@@ -112,7 +112,9 @@ class ClsactAttacher:
             ifindex = _ifindex(device)
             running = {name: self._program_id(ifindex, name) for name in _POINTS}
             if ifindex and any(running.values()):
-                found[device] = Attachment(device, ifindex, AttachMode.CLSACT, running == ids)
+                found[device] = UplinkAttachment(
+                    device, ifindex, AttachMode.CLSACT, running == ids
+                )
         return found
 
     def _program_id(self, ifindex: int, program: str) -> int:

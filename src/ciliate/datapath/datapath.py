@@ -20,7 +20,7 @@ from ciliate.datapath.map_set import MapSet, wanted_shapes
 from ciliate.datapath.probes import Support
 from ciliate.datapath.programs import Loaded, Programs, Recipe
 from ciliate.datapath.settings import DatapathSettings
-from ciliate.datapath.uplink import Attachment, AttachMode, TcxAttacher, UplinkAttacher
+from ciliate.datapath.uplink import AttachMode, TcxAttacher, UplinkAttacher, UplinkAttachment
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -110,7 +110,7 @@ class Datapath:
         """Make a device run no program; an absent one is a success."""
         self._attacher.detach(device)
 
-    def attached(self) -> Mapping[str, Attachment]:
+    def attached(self) -> Mapping[str, UplinkAttachment]:
         """Return the devices that run programs of ours, as the kernel tells."""
         return self._attacher.attached(self.programs)
 

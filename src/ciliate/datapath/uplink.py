@@ -33,7 +33,7 @@ class AttachMode(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class UplinkAttachment:
     """A device with programs; `current`: both are those of this datapath."""
 
     device: str
@@ -51,7 +51,7 @@ class UplinkAttacher(Protocol):
     def detach(self, device: str) -> None:
         """Make the device run none; an absent one is a success."""
 
-    def attached(self, programs: Programs) -> dict[str, Attachment]:
+    def attached(self, programs: Programs) -> dict[str, UplinkAttachment]:
         """Return what the kernel says is attached, by device."""
 
 
@@ -80,7 +80,7 @@ class TcxAttacher:
             pins.remove_pin(path)
         remove_device(self._bpf_root, device)
 
-    def attached(self, programs: Programs) -> dict[str, Attachment]:
+    def attached(self, programs: Programs) -> dict[str, UplinkAttachment]:
         """See `UplinkAttacher`."""
         ids = {
             FROM_UPLINK: libbpf.program_info(programs.from_uplink_fd).id,
@@ -91,7 +91,7 @@ class TcxAttacher:
             links = {name: self._link(device, name) for name in ids}
             alive = {name: link for name, link in links.items() if link and link.ifindex}
             if alive:
-                found[device] = Attachment(
+                found[device] = UplinkAttachment(
                     device,
                     next(iter(alive.values())).ifindex,
                     AttachMode.TCX,

@@ -44,7 +44,7 @@ class GrowthUnit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SizingRequest:
     """What has to fit; `pre_allocation` is what a node keeps ready in multi-pool mode."""
 
     mode: Mode
@@ -106,7 +106,7 @@ class Overlap(Struct, frozen=True, rename="camel"):
     consequence: str
 
 
-class Plan(Struct, frozen=True, rename="camel"):
+class SizingPlan(Struct, frozen=True, rename="camel"):
     """The answer for both families; it fits when each does and nothing overlaps."""
 
     mode: str
@@ -126,20 +126,20 @@ class Plan(Struct, frozen=True, rename="camel"):
 
 
 def plan(
-    wanted: Wanted,
+    wanted: SizingRequest,
     pools: Sequence[IPNetwork],
     mask_sizes: dict[int, int],
     *,
     service_cidrs: Sequence[IPNetwork] = (),
     node_cidrs: Sequence[IPNetwork] = (),
-) -> Plan:
+) -> SizingPlan:
     """Return how `wanted` fits into `pools`; `mask_sizes` is by IP version of the pools."""
     families = tuple(
         _family(wanted, [p for p in pools if p.version == version], mask_sizes[version])
         for version in sorted({pool.version for pool in pools})
     )
     overlaps = find_overlaps(pools, service_cidrs=service_cidrs, node_cidrs=node_cidrs)
-    return Plan(
+    return SizingPlan(
         mode=wanted.mode,
         nodes=wanted.nodes,
         pods_per_node=wanted.pods_per_node,
@@ -156,7 +156,7 @@ def usable_addresses(mask_size: int, version: int) -> int:
     return size if size <= 2 else size - 2  # So small a block has no first and last to spare.
 
 
-def evaluate(wanted: Wanted, pools: Sequence[IPNetwork], mask_size: int) -> MaskSize:
+def evaluate(wanted: SizingRequest, pools: Sequence[IPNetwork], mask_size: int) -> MaskSize:
     """Return what `pools`, all of one family, give with blocks of `mask_size`."""
     version = pools[0].version
     blocks = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(p, mask_size))
@@ -221,7 +221,7 @@ def _pods_in(addresses: int, pre_allocation: int) -> int:
     return max(addresses - _ROUTER, 0)
 
 
-def _family(wanted: Wanted, pools: Sequence[IPNetwork], mask_size: int) -> FamilyPlan:
+def _family(wanted: SizingRequest, pools: Sequence[IPNetwork], mask_size: int) -> FamilyPlan:
     chosen = evaluate(wanted, pools, mask_size)
     shortest = min(pool.prefixlen for pool in pools)
     every = [
@@ -249,7 +249,7 @@ def _family(wanted: Wanted, pools: Sequence[IPNetwork], mask_size: int) -> Famil
     )
 
 
-def _best(wanted: Wanted, rows: Iterable[MaskSize]) -> MaskSize | None:
+def _best(wanted: SizingRequest, rows: Iterable[MaskSize]) -> MaskSize | None:
     """Return the row with the most room in what it has least room in; then that for more nodes.
 
     Twice the pods that a kubelet runs are room enough: what a node cannot use is no advantage.
@@ -263,7 +263,7 @@ def _best(wanted: Wanted, rows: Iterable[MaskSize]) -> MaskSize | None:
     return max(rows, key=room, default=None)
 
 
-def _growth(wanted: Wanted, chosen: MaskSize) -> Growth:
+def _growth(wanted: SizingRequest, chosen: MaskSize) -> Growth:
     unit, rate = wanted.growth_unit, wanted.growth_per_day
     if not chosen.fits:
         return Growth(unit, rate, 0.0)
@@ -280,7 +280,7 @@ def _growth(wanted: Wanted, chosen: MaskSize) -> Growth:
 
 
 def _remedy(
-    wanted: Wanted, pools: Sequence[IPNetwork], chosen: MaskSize, best: MaskSize | None
+    wanted: SizingRequest, pools: Sequence[IPNetwork], chosen: MaskSize, best: MaskSize | None
 ) -> str:
     family = f"IPv{pools[0].version}"
     problem = (
@@ -296,7 +296,7 @@ def _remedy(
     return f"{problem}: {_larger_pool(wanted, pools)}"
 
 
-def _larger_pool(wanted: Wanted, pools: Sequence[IPNetwork]) -> str:
+def _larger_pool(wanted: SizingRequest, pools: Sequence[IPNetwork]) -> str:
     """Return which range to add, or to take instead, so that it fits."""
     bits = pools[0].max_prefixlen
     mask_size = next(
@@ -316,7 +316,7 @@ def _larger_pool(wanted: Wanted, pools: Sequence[IPNetwork]) -> str:
     return f"no mask size is: {verb} at least /{prefix}, with mask size {mask_size}"
 
 
-def _pods_of_one(wanted: Wanted, mask_size: int, version: int) -> bool:
+def _pods_of_one(wanted: SizingRequest, mask_size: int, version: int) -> bool:
     """Whether one block of `mask_size` holds a node's pods."""
     usable = usable_addresses(mask_size, version)
     if wanted.mode is Mode.MULTI_POOL:
@@ -325,7 +325,7 @@ def _pods_of_one(wanted: Wanted, mask_size: int, version: int) -> bool:
 
 
 def _notes(
-    wanted: Wanted, families: Sequence[FamilyPlan], pools: Sequence[IPNetwork]
+    wanted: SizingRequest, families: Sequence[FamilyPlan], pools: Sequence[IPNetwork]
 ) -> tuple[str, ...]:
     notes = []
     if wanted.pods_per_node > KUBELET_PODS_MAX:

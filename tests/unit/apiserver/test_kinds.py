@@ -14,9 +14,9 @@ from ciliate.apiserver.bodies import checked_object
 from ciliate.apiserver.bootstrap import bootstrap
 from ciliate.apiserver.errors import StatusError
 from ciliate.apiserver.kinds import built_in
-from ciliate.apiserver.requests import Target, as_object
-from ciliate.apiserver.resources import Resource
-from ciliate.apiserver.schema import Node, Shape
+from ciliate.apiserver.requests import RequestTarget, as_object
+from ciliate.apiserver.resources import ServedResource
+from ciliate.apiserver.schema import SchemaNode, Shape
 from ciliate.apiserver.server import Parts, assemble
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import decode
@@ -34,7 +34,7 @@ SCALARS: dict[Shape, st.SearchStrategy[Any]] = {
 }
 
 
-def values(node: Node, depth: int = 0) -> st.SearchStrategy[Any]:
+def values(node: SchemaNode, depth: int = 0) -> st.SearchStrategy[Any]:
     """Values of a shape, with any of its fields left out."""
     if node.shape in SCALARS:
         return SCALARS[node.shape]
@@ -70,9 +70,9 @@ def parts() -> Iterator[Parts]:
         wired.store.close()
 
 
-def target_of(resource: Resource) -> Target:
+def target_of(resource: ServedResource) -> RequestTarget:
     namespace = "default" if resource.namespaced else ""
-    return Target(resource, namespace, "", "", in_namespace=resource.namespaced)
+    return RequestTarget(resource, namespace, "", "", in_namespace=resource.namespaced)
 
 
 @pytest.mark.parametrize("resource", built_in(), ids=lambda r: r.id)
@@ -81,7 +81,7 @@ def target_of(resource: Resource) -> Target:
 )
 @given(data=st.data())
 def test_what_the_schema_allows_is_stored_and_shown_or_refused(
-    parts: Parts, resource: Resource, data: st.DataObject
+    parts: Parts, resource: ServedResource, data: st.DataObject
 ) -> None:
     assert resource.node is not None
     obj = data.draw(values(resource.node))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ciliate.apiserver.errors import StoreError
-from ciliate.apiserver.history import EventType
+from ciliate.apiserver.history import StoreEventType
 from ciliate.apiserver.journal import Journal
 from ciliate.apiserver.store import Store, decode, no_fields
 
@@ -71,7 +71,7 @@ async def test_history_tells_what_came_after_a_revision(tmp_path: Path) -> None:
     events = store.collection("maps").history.since(first.revision)
 
     assert events is not None
-    assert [e.type for e in events] == [EventType.MODIFIED, EventType.DELETED]
+    assert [e.type for e in events] == [StoreEventType.MODIFIED, StoreEventType.DELETED]
     assert events[0].before is not None
     assert decode(events[0].before)["v"] == 1
     store.close()
@@ -136,7 +136,7 @@ async def test_a_reopened_store_knows_objects_history_and_floor(tmp_path: Path) 
     assert list(collection.objects) == [("ns", "a")]
     events = collection.history.since(floor)
     assert events is not None
-    assert [e.type for e in events][-2:] == [EventType.ADDED, EventType.DELETED]
+    assert [e.type for e in events][-2:] == [StoreEventType.ADDED, StoreEventType.DELETED]
     assert all(e.before is not None for e in events[:-2])
     again.close()
 

@@ -11,7 +11,7 @@ from ciliate.cli.ipam.group import command as group
 from ciliate.cli.ipam.plan import DoesNotFitError, command, render_plan
 from ciliate.cli.main import run
 from ciliate.errors import SettingError
-from ciliate.ipam.sizing import Mode, Wanted, plan
+from ciliate.ipam.sizing import Mode, SizingRequest, plan
 
 
 def _run(*words: str) -> Result:
@@ -102,7 +102,7 @@ def test_mask_sizes_find_their_family() -> None:
 
 
 def test_growth_ends_in_a_date() -> None:
-    wanted = Wanted(Mode.CLUSTER_POOL, 100, 110, growth_per_day=2.0)
+    wanted = SizingRequest(Mode.CLUSTER_POOL, 100, 110, growth_per_day=2.0)
     text = render_plan(plan(wanted, (ip_network("10.0.0.0/16"),), {4: 24}), date(2027, 1, 1))
 
     assert "full in 78 days (2027-03-20) at 2 nodes a day" in text

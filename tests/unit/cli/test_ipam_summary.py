@@ -29,7 +29,7 @@ from ciliate.cli.ipam.check import ClusterFindings, merge, summary
 from ciliate.cli.ipam.finding_list import render_findings, render_repair, render_repairs
 from ciliate.cli.ipam.picture import render_ipam
 from ciliate.cli.ipam.status import NothingSuchError, select
-from ciliate.cli.ipam.summary import Inventory, summarize
+from ciliate.cli.ipam.summary import IpamInventory, summarize
 
 CLUSTER_POOL = {
     "ipam": "cluster-pool",
@@ -63,7 +63,7 @@ def endpoint(name: str, node_ip: str, ip: str) -> CiliumEndpoint:
     )
 
 
-BY_API = Inventory(
+BY_API = IpamInventory(
     config=CLUSTER_POOL,
     cilium_nodes=(
         node("b", "192.168.0.2", "10.0.1.0/24"),
@@ -136,7 +136,7 @@ def test_columns_stand_under_their_heads_with_colours_and_without() -> None:
 
 def test_agent_that_answers_is_believed_about_its_addresses() -> None:
     found = summarize(
-        Inventory(
+        IpamInventory(
             config=CLUSTER_POOL,
             cilium_nodes=BY_API.cilium_nodes,
             endpoints=BY_API.endpoints,
@@ -170,7 +170,7 @@ def test_operator_is_believed_about_blocks_and_time() -> None:
         seconds_to_exhaustion=7200.0,
     )
     found = summarize(
-        Inventory(
+        IpamInventory(
             config=CLUSTER_POOL,
             cilium_nodes=BY_API.cilium_nodes,
             endpoints=(),
@@ -187,7 +187,7 @@ def test_operator_is_believed_about_blocks_and_time() -> None:
 def test_full_pool_is_told() -> None:
     config = CLUSTER_POOL | {"cluster-pool-ipv4-cidr": "10.0.0.0/23"}
     found = summarize(
-        Inventory(config=config, cilium_nodes=BY_API.cilium_nodes, endpoints=(), pools=())
+        IpamInventory(config=config, cilium_nodes=BY_API.cilium_nodes, endpoints=(), pools=())
     )
 
     assert found.pools[0].exhausted
@@ -196,7 +196,7 @@ def test_full_pool_is_told() -> None:
 
 def test_lists_that_cannot_be_used_stop_nothing() -> None:
     found = summarize(
-        Inventory(
+        IpamInventory(
             config=CLUSTER_POOL | {"cluster-pool-ipv4-cidr": "nonsense"},
             cilium_nodes=BY_API.cilium_nodes,
             endpoints=(),
@@ -217,7 +217,7 @@ def test_multi_pool_has_a_line_per_pool_and_family() -> None:
     )
 
     found = summarize(
-        Inventory(
+        IpamInventory(
             config={"ipam": "multi-pool", "enable-ipv4": "true"},
             cilium_nodes=(),
             endpoints=(),
@@ -233,7 +233,7 @@ def test_multi_pool_has_a_line_per_pool_and_family() -> None:
 
 def test_kubernetes_gives_blocks_that_nobody_counts() -> None:
     found = summarize(
-        Inventory(
+        IpamInventory(
             config={"ipam": "kubernetes", "enable-ipv4": "true"},
             cilium_nodes=BY_API.cilium_nodes,
             endpoints=(),

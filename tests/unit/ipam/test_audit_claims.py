@@ -19,7 +19,7 @@ from tests.unit.ipam.audited_cluster import (
 from ciliate.api import cilium_node as cn
 from ciliate.api.ipam_audit import Severity
 from ciliate.ipam.audit.cluster_witnesses import PoolRange
-from ciliate.ipam.audit.overlaps import Claim, overlaps
+from ciliate.ipam.audit.overlaps import NodeClaim, overlaps
 from ciliate.ipam.carving import Cidr
 
 
@@ -145,9 +145,9 @@ def test_what_a_node_drains_is_given_to_nobody() -> None:
 def test_overlaps_are_exactly_the_pairs_that_share_an_address(
     drawn: list[tuple[int, int, str]],
 ) -> None:
-    claims = [Claim(Cidr.parse(f"10.0.0.{low}/{length}"), name) for low, length, name in drawn]
+    claims = [NodeClaim(Cidr.parse(f"10.0.0.{low}/{length}"), name) for low, length, name in drawn]
     claims = [
-        Claim(
+        NodeClaim(
             Cidr(4, c.cidr.first >> (32 - c.cidr.length) << (32 - c.cidr.length), c.cidr.length),
             c.node,
         )

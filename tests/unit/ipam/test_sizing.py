@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ciliate.ipam.allocator import Block
 from ciliate.ipam.demand import needed
 from ciliate.ipam.node import NodeAddresses
-from ciliate.ipam.sizing import GrowthUnit, Mode, Wanted, evaluate, find_overlaps, plan
+from ciliate.ipam.sizing import GrowthUnit, Mode, SizingRequest, evaluate, find_overlaps, plan
 from ciliate.net.address import IPNetwork
 
 
@@ -25,8 +25,8 @@ def _wanted(
     *,
     growth: float = 0.0,
     unit: GrowthUnit = GrowthUnit.NODES,
-) -> Wanted:
-    return Wanted(mode, nodes, pods, growth_per_day=growth, growth_unit=unit)
+) -> SizingRequest:
+    return SizingRequest(mode, nodes, pods, growth_per_day=growth, growth_unit=unit)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.schema import ANY, Node, Shape
+from ciliate.apiserver.schema import ANY, SchemaNode, Shape
 from ciliate.apiserver.store import JsonObject
 
 _TABLES: Final = ("meta", "core", "pods", "apps", "others")
@@ -107,34 +107,34 @@ def type_names() -> list[str]:
 
 
 @cache
-def node_of(type_name: str) -> Node:
+def node_of(type_name: str) -> SchemaNode:
     """Return the shape of a type; the same one each time."""
     about = _types()[type_name].fields.get("", "")
-    node = Node(Shape.OBJECT, list_type="atomic-map" if about.startswith("@atomic") else "")
+    node = SchemaNode(Shape.OBJECT, list_type="atomic-map" if about.startswith("@atomic") else "")
     for one in fields_of(type_name):
         node.properties[one.name] = _node(one.type)
     for name, value in _KEY_DEFAULTS.get(type_name, {}).items():
         # Only identifies elements: `defaults` fills objects in.
-        node.properties[name] = Node(Shape.STRING, default=value)
+        node.properties[name] = SchemaNode(Shape.STRING, default=value)
     return node
 
 
-def _node(kind: str) -> Node:
+def _node(kind: str) -> SchemaNode:
     if kind.startswith("[]"):
         return _list_node(kind[2:])
     if kind.startswith("{}"):
-        return Node(Shape.MAP, items=_node(kind[2:]), list_type="")
+        return SchemaNode(Shape.MAP, items=_node(kind[2:]), list_type="")
     if kind == "open":
         return ANY
     if kind in _SCALARS:
-        return Node(_SCALARS[kind][0])
+        return SchemaNode(_SCALARS[kind][0])
     return node_of(kind)
 
 
-def _list_node(text: str) -> Node:
+def _list_node(text: str) -> SchemaNode:
     parts = _LIST.fullmatch(text)
     assert parts is not None
-    node = Node(Shape.ARRAY, items=_node(parts["of"]))
+    node = SchemaNode(Shape.ARRAY, items=_node(parts["of"]))
     if parts["set"]:
         node.list_type, node.patch_set = "set", True
     elif parts["keys"]:
@@ -200,7 +200,7 @@ def _schema(kind: str, prefix: str, pending: list[str]) -> JsonObject:
     return {"$ref": f"{prefix}{definition_name(kind)}"}
 
 
-def _list_words(node: Node) -> dict[str, Any]:
+def _list_words(node: SchemaNode) -> dict[str, Any]:
     if node.patch_set:
         return {"x-kubernetes-list-type": "set", "x-kubernetes-patch-strategy": "merge"}
     if node.list_keys:

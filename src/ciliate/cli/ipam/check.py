@@ -139,7 +139,7 @@ async def check(
     """
     # Here, since whoever asks for help does not wait for the API client's imports.
     from ciliate.cli.cluster_addresses import read_witnesses  # noqa: PLC0415
-    from ciliate.cli.cluster_agents import ANSWER_S, Answers, ask_agents  # noqa: PLC0415
+    from ciliate.cli.cluster_agents import ANSWER_S, AgentAnswers, ask_agents  # noqa: PLC0415
     from ciliate.ipam.audit.cluster import audit_cluster  # noqa: PLC0415
 
     async with client:
@@ -151,7 +151,7 @@ async def check(
         # What is only a CiliumNode has no machine behind it: that is a finding of its own.
         machines = names & {each.metadata.name for each in first.nodes}
         asked = machines & {node} if node else machines
-        answers: Answers[CheckReport] = Answers({}, {})
+        answers: AgentAnswers[CheckReport] = AgentAnswers({}, {})
         if with_agents:
             words = ("ipam", "check", "--grace", f"{grace_s * 1000:.0f}ms")
             answers = await ask_agents(

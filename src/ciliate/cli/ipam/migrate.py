@@ -19,7 +19,13 @@ from ciliate.cli.ipam.migration.errors import (
     UnderWayError,
 )
 from ciliate.cli.ipam.migration.executor import Executor
-from ciliate.cli.ipam.migration.model import MODES, ClusterState, Phase, Plan, Record
+from ciliate.cli.ipam.migration.model import (
+    MODES,
+    ClusterState,
+    MigrationPhase,
+    MigrationPlan,
+    Record,
+)
 from ciliate.cli.ipam.migration.plan import changed_config, plan_migration
 from ciliate.cli.ipam.migration.problems import refused_settings
 from ciliate.cli.ipam.migration.text import render_plan
@@ -171,7 +177,7 @@ class _Migration:
                     record,
                     changes={**record.changes, **self._changes},
                     former={**former, **record.former},
-                    phase=Phase.SETTINGS.value,
+                    phase=MigrationPhase.SETTINGS.value,
                     agents={},  # Everybody reads them: nodes that were through restart again.
                     nodes=tuple(node.name for node in state.nodes),
                 )
@@ -203,7 +209,7 @@ class _Migration:
                     changes=record.former,
                     former=record.changes,
                     nodes=record.nodes[::-1],
-                    phase=Phase.SETTINGS.value,
+                    phase=MigrationPhase.SETTINGS.value,
                     taking_back=True,
                 )
             if self._dry_run:
@@ -226,7 +232,7 @@ class _Migration:
             " what drains meanwhile: `ciliate ipam status`."
         )
 
-    def _show(self, plan: Plan) -> None:
+    def _show(self, plan: MigrationPlan) -> None:
         if self._output is not None:
             click.echo(render(plan, self._output), nl=False)
         else:

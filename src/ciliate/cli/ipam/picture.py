@@ -6,13 +6,13 @@ import click
 
 from ciliate.cli.dbg_ipam import short_count
 from ciliate.cli.duration import render_duration
-from ciliate.cli.ipam.summary import CIDRStatus, IpamStatus, NodeStatus, PoolStatus
+from ciliate.cli.ipam.summary import CIDRStatus, IpamSummary, NodeSummary, PoolStatus
 from ciliate.cli.table import align
 
 _DAY_S = 86_400
 
 
-def render_ipam(found: IpamStatus) -> str:
+def render_ipam(found: IpamSummary) -> str:
     """Return the tables."""
     text = f"Mode: {found.mode}; {_asked(found)}\n"
     if found.pools:
@@ -30,7 +30,7 @@ def render_ipam(found: IpamStatus) -> str:
     return text + ("\n" + "".join(f"{note}\n" for note in notes) if notes else "")
 
 
-def _asked(found: IpamStatus) -> str:
+def _asked(found: IpamSummary) -> str:
     if not found.agents_asked:
         agents = "agents not asked: addresses by CiliumEndpoints"
     else:
@@ -78,7 +78,7 @@ def _end(pool: PoolStatus) -> str:
     return click.style(render_duration(pool.seconds_to_exhaustion), fg="yellow")
 
 
-def _node_rows(node: NodeStatus) -> Iterator[str]:
+def _node_rows(node: NodeSummary) -> Iterator[str]:
     if not node.cidrs:
         yield f"{node.node}\t-\t-\t-\t-\t-\t-"
     for place, each in enumerate(node.cidrs):
@@ -91,7 +91,7 @@ def _cidr_row(node: str, each: CIDRStatus) -> str:
     return f"{node}\t{each.cidr}\t{each.pool}\t{each.state}\t{used}\t{usable}\t{each.pods}"
 
 
-def _notes(node: NodeStatus, mode: str) -> Iterator[str]:
+def _notes(node: NodeSummary, mode: str) -> Iterator[str]:
     if node.unanswered:
         yield click.style(f"{node.node}: its agent does not answer: {node.unanswered}", fg="red")
     if node.mode and node.mode != mode:

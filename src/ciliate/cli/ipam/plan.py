@@ -22,8 +22,8 @@ from ciliate.ipam.sizing import (
     GrowthUnit,
     MaskSize,
     Mode,
-    Plan,
-    Wanted,
+    SizingPlan,
+    SizingRequest,
     plan,
 )
 from ciliate.net.address import IPNetwork
@@ -123,7 +123,7 @@ def command(
         _check_one_per_family(ranges)
     per_day, unit = _growth(growth)
     answer = plan(
-        Wanted(chosen_mode, nodes, pods_per_node, pre_allocation, per_day, unit),
+        SizingRequest(chosen_mode, nodes, pods_per_node, pre_allocation, per_day, unit),
         ranges,
         _MASK_SIZES[chosen_mode] | _mask_sizes(mask_sizes, {each.version for each in ranges}),
         service_cidrs=_cidrs("--service-cidr", services),
@@ -137,7 +137,7 @@ def command(
         raise DoesNotFitError(answer.remedy)
 
 
-def render_plan(answer: Plan, today: date) -> str:
+def render_plan(answer: SizingPlan, today: date) -> str:
     """Return the plan for people; growth ends in a date counted from `today`."""
     lines = [f"{answer.mode}: {answer.nodes:,} nodes, {answer.pods_per_node:,} pods on each"]
     for family in answer.families:
@@ -151,7 +151,7 @@ def render_plan(answer: Plan, today: date) -> str:
     return "\n".join([*lines, "", _verdict(answer), ""])
 
 
-def _verdict(answer: Plan) -> str:
+def _verdict(answer: SizingPlan) -> str:
     if answer.fits:
         return click.style("It fits.", fg="green")
     fitting = all(family.fits for family in answer.families)
@@ -160,7 +160,7 @@ def _verdict(answer: Plan) -> str:
     )
 
 
-def _family_lines(answer: Plan, family: FamilyPlan, today: date) -> Iterator[str]:
+def _family_lines(answer: SizingPlan, family: FamilyPlan, today: date) -> Iterator[str]:
     chosen = family.chosen
     yield (
         f"{family.family.replace('ip', 'IP')}  {' '.join(family.pools)}"

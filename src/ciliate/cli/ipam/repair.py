@@ -17,7 +17,7 @@ from ciliate.cli.output import output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
-    from ciliate.cli.cluster_agents import Answers
+    from ciliate.cli.cluster_agents import AgentAnswers
     from ciliate.kube.client import ApiClient
 
 
@@ -125,7 +125,7 @@ async def _repair(
 
 async def _act(
     client: "ApiClient", names: list[str], words: tuple[str, ...]
-) -> "Answers[RepairReport]":
+) -> "AgentAnswers[RepairReport]":
     from ciliate.cli.cluster_agents import ask_agents  # noqa: PLC0415 - imports aiohttp.
 
     return await ask_agents(client, names, ("ipam", "repair", *words), RepairReport)
@@ -144,7 +144,7 @@ async def _nodes(client: "ApiClient", wanted: str) -> list[str]:
     return [wanted] if wanted else names
 
 
-async def _records(client: "ApiClient", names: list[str]) -> "Answers[list[RepairRecord]]":
+async def _records(client: "ApiClient", names: list[str]) -> "AgentAnswers[list[RepairRecord]]":
     from ciliate.cli.cluster_agents import ask_agents  # noqa: PLC0415 - as above.
 
     return await ask_agents(client, names, ("ipam", "repairs"), list[RepairRecord])
@@ -167,6 +167,8 @@ async def _list(client: "ApiClient", *, node: str, output: str | None) -> None:
     _raise_problems(answers)
 
 
-def _raise_problems(answers: "Answers[RepairReport] | Answers[list[RepairRecord]]") -> None:
+def _raise_problems(
+    answers: "AgentAnswers[RepairReport] | AgentAnswers[list[RepairRecord]]",
+) -> None:
     if answers.problems:
         raise RepairUnansweredError(problems=dict(answers.problems))

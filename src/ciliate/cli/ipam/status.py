@@ -8,7 +8,7 @@ import click
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.ipam.finding_list import counted
 from ciliate.cli.ipam.picture import render_ipam
-from ciliate.cli.ipam.summary import Inventory, IpamStatus, summarize
+from ciliate.cli.ipam.summary import IpamInventory, IpamSummary, summarize
 from ciliate.cli.name_completion import complete_nodes, complete_pools
 from ciliate.cli.output import output_option, render
 from ciliate.errors import CiliateError
@@ -102,7 +102,7 @@ async def _show(
         raise AgentsSilentError(unanswered=unanswered)
 
 
-async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventory:
+async def read(client: "ApiClient", *, node: str, with_agents: bool) -> IpamInventory:
     """Return what API, agents and operator say; with `node`, only that node's agent is asked.
 
     Raises:
@@ -121,7 +121,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventor
         read_config,
     )
     from ciliate.cli.cluster_agents import (  # noqa: PLC0415
-        Answers,
+        AgentAnswers,
         UnansweredError,
         ask_agents,
         ask_operator,
@@ -133,7 +133,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventor
         list_if_defined(client, CILIUM_ENDPOINTS),
         list_if_defined(client, CILIUM_POD_IP_POOLS),
     )
-    answers: Answers[IpamReport] = Answers({}, {})
+    answers: AgentAnswers[IpamReport] = AgentAnswers({}, {})
     operator, problem = None, "not asked"
     if with_agents:
         machines = {each.metadata.name for each in (await client.list(NODES)).items}
@@ -145,7 +145,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventor
                 operator = await ask_operator(client, ("ipam",), OperatorIpam)
             except UnansweredError as error:
                 problem = error.problem
-    return Inventory(
+    return IpamInventory(
         config=config,
         cilium_nodes=nodes,
         endpoints=endpoints,
@@ -157,7 +157,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> Inventor
     )
 
 
-def select(found: IpamStatus, pool: str, node: str) -> IpamStatus:
+def select(found: IpamSummary, pool: str, node: str) -> IpamSummary:
     """Return the part of the status that was asked for.
 
     Raises:

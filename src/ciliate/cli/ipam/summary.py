@@ -61,7 +61,7 @@ class CIDRStatus(Struct, frozen=True, kw_only=True):
     pods: int
 
 
-class NodeStatus(Struct, frozen=True, kw_only=True):
+class NodeSummary(Struct, frozen=True, kw_only=True):
     """A node; `mode` is the one its agent runs in, empty when it was not asked."""
 
     node: str
@@ -73,19 +73,19 @@ class NodeStatus(Struct, frozen=True, kw_only=True):
     unanswered: str = ""  # Why its agent gave no answer.
 
 
-class IpamStatus(Struct, frozen=True, kw_only=True):
+class IpamSummary(Struct, frozen=True, kw_only=True):
     """Everything that `ciliate ipam status` shows."""
 
     mode: str
     pools: tuple[PoolStatus, ...]
-    nodes: tuple[NodeStatus, ...]
+    nodes: tuple[NodeSummary, ...]
     agents_asked: int
     agents_answered: int
     operator: str  # "answers", "not asked", or why there is no answer.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inventory:
+class IpamInventory:
     """What was read."""
 
     config: Mapping[str, str]
@@ -98,14 +98,14 @@ class Inventory:
     operator_problem: str = "not asked"
 
 
-def summarize(seen: Inventory) -> IpamStatus:
+def summarize(seen: IpamInventory) -> IpamSummary:
     """Return pools and nodes, each by name."""
     mode, lived_in = ipam_mode(seen.config), _addresses_by_node(seen)
     nodes = tuple(
         _node(seen, node, lived_in.get(node.metadata.name, []))
         for node in sorted(seen.cilium_nodes, key=lambda node: node.metadata.name)
     )
-    return IpamStatus(
+    return IpamSummary(
         mode=mode,
         pools=_pools(seen, mode, nodes),
         nodes=nodes,
@@ -127,7 +127,7 @@ def pool_names(config: Mapping[str, str], nodes: Sequence[CiliumNode]) -> set[st
 # Nodes
 
 
-def _addresses_by_node(seen: Inventory) -> dict[str, list[Cidr]]:
+def _addresses_by_node(seen: IpamInventory) -> dict[str, list[Cidr]]:
     names = {
         address.ip: node.metadata.name
         for node in seen.cilium_nodes
@@ -141,12 +141,12 @@ def _addresses_by_node(seen: Inventory) -> dict[str, list[Cidr]]:
     return found
 
 
-def _node(seen: Inventory, node: CiliumNode, pods: list[Cidr]) -> NodeStatus:
+def _node(seen: IpamInventory, node: CiliumNode, pods: list[Cidr]) -> NodeSummary:
     name = node.metadata.name
     report = seen.reports.get(name)
     error = node.status.ipam.operator_status.error
     if report is None:
-        return NodeStatus(
+        return NodeSummary(
             node=name,
             cidrs=tuple(_cidrs_by_api(node, pods)),
             operator_error=error,
@@ -155,7 +155,7 @@ def _node(seen: Inventory, node: CiliumNode, pods: list[Cidr]) -> NodeStatus:
     lived_in = Counter(
         each.cidr for each in report.allocations if not each.reserved and "/" in each.owner
     )
-    return NodeStatus(
+    return NodeSummary(
         node=name,
         mode=report.mode,
         cidrs=tuple(
@@ -203,7 +203,9 @@ def _usable(cidr: Cidr) -> int:
 # Pools
 
 
-def _pools(seen: Inventory, mode: str, nodes: tuple[NodeStatus, ...]) -> tuple[PoolStatus, ...]:
+def _pools(
+    seen: IpamInventory, mode: str, nodes: tuple[NodeSummary, ...]
+) -> tuple[PoolStatus, ...]:
     families = pool_families(seen.config, seen.pools)
     blocks = (
         {(each.pool, each.family): each for each in seen.operator.pools}
@@ -220,7 +222,7 @@ def _pools(seen: Inventory, mode: str, nodes: tuple[NodeStatus, ...]) -> tuple[P
 
 
 def _pool(
-    pool: str, family: Family, blocks: PoolBlocks | None, nodes: tuple[NodeStatus, ...]
+    pool: str, family: Family, blocks: PoolBlocks | None, nodes: tuple[NodeSummary, ...]
 ) -> PoolStatus:
     wanted = 4 if family == "ipv4" else 6
     mine = [
@@ -248,7 +250,9 @@ def _pool(
     )
 
 
-def _blocks_by_api(seen: Inventory, families: Families) -> dict[tuple[str, Family], PoolBlocks]:
+def _blocks_by_api(
+    seen: IpamInventory, families: Families
+) -> dict[tuple[str, Family], PoolBlocks]:
     """Count blocks as the operator does, by what nodes claim and where their pods live."""
     allocator = ClusterAllocator()
     for pool, of in families.items():

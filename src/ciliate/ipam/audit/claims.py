@@ -7,7 +7,7 @@ from typing import Final
 from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, parsed
 from ciliate.ipam.audit.evidence import evidence, finding
-from ciliate.ipam.audit.overlaps import Claim, overlaps
+from ciliate.ipam.audit.overlaps import NodeClaim, overlaps
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import SURROUNDINGS
 from ciliate.net.address import ip_network
@@ -61,7 +61,7 @@ def claims_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
             yield finding("cidr-claimed-twice", younger.cidr, said, remedy, node=younger.node)
 
 
-def _how(claim: Claim) -> str:
+def _how(claim: NodeClaim) -> str:
     return "drains" if claim.draining else "has"
 
 
@@ -161,11 +161,11 @@ def claims_of_others(seen: ClusterWitnesses) -> Iterator[Finding]:
     The operator gives no such CIDR; it may have been there before the node or the Services.
     """
     taken = {
-        Claim(host, f"address {host.network.network_address} of node {name}"): "cidr-over-node"
+        NodeClaim(host, f"address {host.network.network_address} of node {name}"): "cidr-over-node"
         for host, name in _hosts(seen)
     }
     taken |= {
-        Claim(service.cidr, f"addresses of {service.label}"): "cidr-over-services"
+        NodeClaim(service.cidr, f"addresses of {service.label}"): "cidr-over-services"
         for service in seen.services
     }
     current = [claim for claim in seen.claims if not claim.draining]

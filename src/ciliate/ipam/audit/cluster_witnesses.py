@@ -12,7 +12,7 @@ from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node, Pod
 from ciliate.api.ipam_audit import CheckReport
-from ciliate.ipam.audit.overlaps import Claim
+from ciliate.ipam.audit.overlaps import NodeClaim
 from ciliate.ipam.carving import Cidr
 
 _OWN_ADDRESSES = ("InternalIP", "ExternalIP")
@@ -51,19 +51,19 @@ class ClusterWitnesses:
     reports: Mapping[str, CheckReport] = field(default_factory=dict)
 
     @cached_property
-    def claims(self) -> list[Claim]:
+    def claims(self) -> list[NodeClaim]:
         """Every CIDR that a node has or drains."""
         return [
-            Claim(cidr, node.metadata.name, draining=draining)
+            NodeClaim(cidr, node.metadata.name, draining=draining)
             for node in self.cilium_nodes
             for texts, draining in ((node.current_cidrs, False), (node.draining_cidrs, True))
             for cidr in parsed(texts)
         ]
 
     @cached_property
-    def claims_of(self) -> dict[str, list[Claim]]:
+    def claims_of(self) -> dict[str, list[NodeClaim]]:
         """The claims by node."""
-        found: dict[str, list[Claim]] = defaultdict(list)
+        found: dict[str, list[NodeClaim]] = defaultdict(list)
         for claim in self.claims:
             found[claim.node].append(claim)
         return found

@@ -7,7 +7,7 @@ from ciliate.ipam.carving import Cidr
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class NodeClaim:
     """A CIDR that a node has, or drains."""
 
     cidr: Cidr
@@ -15,12 +15,12 @@ class Claim:
     draining: bool = False
 
 
-def overlaps(claims: Iterable[Claim]) -> Iterator[tuple[Claim, Claim]]:
+def overlaps(claims: Iterable[NodeClaim]) -> Iterator[tuple[NodeClaim, NodeClaim]]:
     """Yield each pair of claims that share an address.
 
     CIDRs nest or are disjoint: sorted, those that a claim lies in are the ones still open.
     """
-    around: list[Claim] = []
+    around: list[NodeClaim] = []
     for claim in sorted(claims, key=lambda c: (c.cidr, c.node)):
         while around and not around[-1].cidr.contains(claim.cidr):
             around.pop()

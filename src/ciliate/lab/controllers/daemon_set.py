@@ -51,7 +51,7 @@ _TOLERATIONS: Final[tuple[Json, ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DaemonPodChange:
     """Nodes that need a pod, and pods to delete."""
 
     create: tuple[str, ...]
@@ -77,7 +77,7 @@ def suits(template: Mapping[str, Any], node: Node) -> bool:
 
 def decide(
     daemon_set: DaemonSet, nodes: Iterable[Node], pods: Sequence[Pod], *, now: float
-) -> Change:
+) -> DaemonPodChange:
     """Return what to create and delete now; pods being deleted still hold their node."""
     template = template_of(daemon_set)
     wanted = {node.metadata.name for node in nodes if suits(template, node)}
@@ -96,7 +96,7 @@ def decide(
         gone = {pod.metadata.uid for pod in delete}
         keep = [pod for pod in pods if pod.metadata.uid not in gone]
         delete += outdated(daemon_set, keep, len(wanted), now=now)
-    return Change(create, tuple(delete))
+    return DaemonPodChange(create, tuple(delete))
 
 
 def outdated(daemon_set: DaemonSet, pods: Sequence[Pod], desired: int, *, now: float) -> list[Pod]:

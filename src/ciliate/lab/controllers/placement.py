@@ -83,7 +83,7 @@ def selects(node_selector: Mapping[str, str], affinity: Mapping[str, Any], node:
     )
 
 
-class Cluster:
+class Placements:
     """Nodes and who runs on them, as one decision sees them."""
 
     def __init__(self, nodes: Iterable[Node], pods: Iterable[Pod]) -> None:

@@ -28,20 +28,20 @@ _BURST_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ReplicaChange:
     """How many pods are missing, or which are too many."""
 
     create: int
     delete: tuple[Pod, ...]
 
 
-def decide(wanted: int, pods: Sequence[Pod]) -> Change:
+def decide(wanted: int, pods: Sequence[Pod]) -> ReplicaChange:
     """Return what brings the active pods to the wanted number."""
     active = [pod for pod in pods if is_active(pod)]
     missing = wanted - len(active)
     if missing >= 0:
-        return Change(min(missing, _BURST_MAX), ())
-    return Change(0, tuple(deletion_order(active)[: min(-missing, _BURST_MAX)]))
+        return ReplicaChange(min(missing, _BURST_MAX), ())
+    return ReplicaChange(0, tuple(deletion_order(active)[: min(-missing, _BURST_MAX)]))
 
 
 def deletion_order(pods: Iterable[Pod]) -> list[Pod]:

@@ -15,7 +15,7 @@ from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
 from ciliate.lab.controllers.failures import log_failures
-from ciliate.lab.controllers.placement import Cluster
+from ciliate.lab.controllers.placement import Placements
 from ciliate.lab.objects import PODS, Json, Node, Pod
 from ciliate.reconcile.work_queue import WorkQueue
 
@@ -79,7 +79,7 @@ class Scheduler:
             return None
         if pod.metadata.uid in self._assumed:
             return None
-        cluster = Cluster(self._nodes.objects.values(), self._pods.objects.values())
+        cluster = Placements(self._nodes.objects.values(), self._pods.objects.values())
         for assumed, node in self._assumed.values():
             cluster.assume(assumed, node)
         placement = cluster.place(pod)

@@ -30,7 +30,7 @@ _CODE_IO: Final = 5  # Likewise: I/O failure.
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class Command(StrEnum):
+class CniCommand(StrEnum):
     """Operations of CNI 1.1."""
 
     ADD = "ADD"
@@ -57,7 +57,7 @@ class NetworkList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment:
+class SandboxAttachment:
     """Which container an operation is about: the CNI_* variables.
 
     `capabilities` holds, by capability, what the pod asks for: a plugin that declares one is given
@@ -71,7 +71,7 @@ class Attachment:
     uid: str
     capabilities: Mapping[str, Any] = field(default_factory=dict)
 
-    def environment(self, command: Command) -> dict[str, str]:
+    def environment(self, command: CniCommand) -> dict[str, str]:
         """Return the plugin's whole environment."""
         arguments = {
             "IgnoreUnknown": "1",
@@ -146,7 +146,7 @@ class Plugins:
 
     node_pins: Path
 
-    def add(self, network: NetworkList, attachment: Attachment) -> dict[str, Any]:
+    def add(self, network: NetworkList, attachment: SandboxAttachment) -> dict[str, Any]:
         """Attach a container: every plugin in order, each given the result before it.
 
         Raises:
@@ -156,14 +156,14 @@ class Plugins:
         previous: Mapping[str, Any] | None = None
         for plugin in network.plugins:
             conf = _plugin_conf(network, plugin, previous, attachment.capabilities)
-            result = self._execute(Command.ADD, conf, attachment)
+            result = self._execute(CniCommand.ADD, conf, attachment)
             previous = result
         return result
 
     def delete(
         self,
         network: NetworkList,
-        attachment: Attachment,
+        attachment: SandboxAttachment,
         previous: Mapping[str, Any] | None,
     ) -> None:
         """Detach a container: every plugin in reverse order, each given the ADD's final result.
@@ -175,9 +175,9 @@ class Plugins:
         given = previous if _version(network.cni_version) >= (0, 4, 0) else None
         for plugin in reversed(network.plugins):
             conf = _plugin_conf(network, plugin, given, attachment.capabilities)
-            self._execute(Command.DEL, conf, attachment)
+            self._execute(CniCommand.DEL, conf, attachment)
 
-    def collect_garbage(self, network: NetworkList, valid: Iterable[Attachment]) -> None:
+    def collect_garbage(self, network: NetworkList, valid: Iterable[SandboxAttachment]) -> None:
         """Tell every plugin which attachments still exist (CNI 1.1, GC); older lists have no GC.
 
         Raises:
@@ -188,17 +188,17 @@ class Plugins:
         attachments = [
             {"containerID": attachment.container_id, "ifname": INTERFACE} for attachment in valid
         ]
-        nobody = Attachment(container_id="", netns="", namespace="", pod="", uid="")
+        nobody = SandboxAttachment(container_id="", netns="", namespace="", pod="", uid="")
         for plugin in network.plugins:
             conf = {
                 **_plugin_conf(network, plugin, None, {}),
                 "cni.dev/valid-attachments": attachments,
                 "cni.dev/attachments": attachments,
             }
-            self._execute(Command.GC, conf, nobody)
+            self._execute(CniCommand.GC, conf, nobody)
 
     def _execute(
-        self, command: Command, conf: Mapping[str, Any], attachment: Attachment
+        self, command: CniCommand, conf: Mapping[str, Any], attachment: SandboxAttachment
     ) -> dict[str, Any]:
         kind = str(conf["type"])
 
@@ -279,7 +279,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdecimal())
 
 
-def _find_plugin(kind: str, command: Command) -> str:
+def _find_plugin(kind: str, command: CniCommand) -> str:
     for directory in PLUGIN_DIRECTORIES:
         path = Path(directory) / kind
         if path.is_file():
@@ -293,7 +293,7 @@ def _find_plugin(kind: str, command: Command) -> str:
 
 
 def _failure(
-    kind: str, command: Command, done: subprocess.CompletedProcess[bytes]
+    kind: str, command: CniCommand, done: subprocess.CompletedProcess[bytes]
 ) -> PluginFailedError:
     """Return what the plugin said: error JSON on stdout, or else whatever it printed."""
     try:
@@ -309,8 +309,8 @@ def _failure(
     return PluginFailedError(plugin=kind, command=command, code=code, message=text)
 
 
-def _result(kind: str, command: Command, stdout: bytes) -> dict[str, Any]:
-    if command is not Command.ADD:
+def _result(kind: str, command: CniCommand, stdout: bytes) -> dict[str, Any]:
+    if command is not CniCommand.ADD:
         return {}
     try:
         document = json.loads(stdout)

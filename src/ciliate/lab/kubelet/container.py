@@ -15,7 +15,7 @@ from typing import Final
 
 from ciliate.lab.cgroup import CgroupBusyError, LabCgroup
 from ciliate.lab.errors import ZygoteGoneError
-from ciliate.lab.kubelet.images import Program
+from ciliate.lab.kubelet.images import ContainerProgram
 from ciliate.lab.kubelet.logs import ContainerLog
 from ciliate.lab.kubelet.process import (
     UNKNOWN_EXIT_CODE,
@@ -65,7 +65,7 @@ class ContainerLife:
         zygote: ZygoteClient,
         lab: LabCgroup,
         place: ContainerPlace,
-        program: Program,
+        program: ContainerProgram,
         *,
         environment: Mapping[str, str],
         working_dir: str,
@@ -172,7 +172,11 @@ class ContainerLife:
 
 
 def _request(
-    place: ContainerPlace, program: Program, *, environment: Mapping[str, str], working_dir: str
+    place: ContainerPlace,
+    program: ContainerProgram,
+    *,
+    environment: Mapping[str, str],
+    working_dir: str,
 ) -> SpawnRequest:
     return SpawnRequest(
         argv=list(program.argv),

@@ -28,7 +28,7 @@ _READ_BYTES: Final = 32 * 1024
 _DRAIN_S: Final = 1.0
 
 
-class Channel(IntEnum):
+class StreamChannel(IntEnum):
     """The channels of the subprotocol."""
 
     STDIN = 0
@@ -39,7 +39,7 @@ class Channel(IntEnum):
     CLOSE = 255
 
 
-class Command(Protocol):
+class RunningCommand(Protocol):
     """A command that runs: `zygote_client.Child`."""
 
     async def wait(self) -> int:
@@ -57,22 +57,22 @@ class Starter(Protocol):
 
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
-    ) -> Command:
+    ) -> RunningCommand:
         """Start a command. Raises SpawnError or ZygoteGoneError."""
 
 
 class Peer(Protocol):
     """The client's side: `streaming` has it as a WebSocket."""
 
-    async def send(self, channel: Channel, data: bytes) -> None:
+    async def send(self, channel: StreamChannel, data: bytes) -> None:
         """Send one message; ConnectionError: the client is gone."""
 
-    async def receive(self) -> tuple[Channel, bytes] | None:
+    async def receive(self) -> tuple[StreamChannel, bytes] | None:
         """Return the next message, or None when the client has closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ExecRequest:
     """What the client asks for."""
 
     command: tuple[str, ...]
@@ -109,7 +109,7 @@ def failure_status(message: str) -> bytes:
     return json.dumps(document).encode()
 
 
-async def run_session(execution: Starter, wanted: Wanted, peer: Peer) -> None:
+async def run_session(execution: Starter, wanted: ExecRequest, peer: Peer) -> None:
     """Run the command and carry its streams until it ends or the client leaves."""
     streams = _Terminal() if wanted.tty else _Pipes(wanted)
     try:
@@ -117,12 +117,12 @@ async def run_session(execution: Starter, wanted: Wanted, peer: Peer) -> None:
     except (SpawnError, ZygoteGoneError) as error:
         streams.close()
         with contextlib.suppress(ConnectionError):
-            await peer.send(Channel.ERROR, _not_run(error))
+            await peer.send(StreamChannel.ERROR, _not_run(error))
         return
     try:
         # Tells the client that the connection stands, as kubelets do.
         with contextlib.suppress(ConnectionError):
-            await peer.send(Channel.STDOUT, b"")
+            await peer.send(StreamChannel.STDOUT, b"")
         await _carry(streams, child, peer)
     finally:
         streams.close()
@@ -142,7 +142,7 @@ def _not_run(error: SpawnError | ZygoteGoneError) -> bytes:
     return failure_status(str(error))
 
 
-async def _carry(streams: "_Streams", child: Command, peer: Peer) -> None:
+async def _carry(streams: "_Streams", child: RunningCommand, peer: Peer) -> None:
     """Move data both ways; the first of command's end and client's leaving ends it."""
     outputs = [
         asyncio.ensure_future(_pump(descriptor, channel, peer))
@@ -159,7 +159,7 @@ async def _carry(streams: "_Streams", child: Command, peer: Peer) -> None:
         if outputs:
             await asyncio.wait(outputs, timeout=_DRAIN_S)
         with contextlib.suppress(ConnectionError):
-            await peer.send(Channel.ERROR, _end_of(ended))
+            await peer.send(StreamChannel.ERROR, _end_of(ended))
     finally:
         for task in (*outputs, inputs, ended):
             task.cancel()
@@ -173,7 +173,7 @@ def _end_of(ended: "asyncio.Future[int]") -> bytes:
         return failure_status(str(error))
 
 
-async def _pump(descriptor: int, channel: Channel, peer: Peer) -> None:
+async def _pump(descriptor: int, channel: StreamChannel, peer: Peer) -> None:
     """Send what the command prints until nobody holds the other end."""
     while data := await _read(descriptor):
         try:
@@ -226,19 +226,19 @@ async def _feed(streams: "_Streams", peer: Peer) -> None:
     """Pass on what the client sends; back when it has left."""
     while (message := await peer.receive()) is not None:
         channel, data = message
-        if channel is Channel.STDIN:
+        if channel is StreamChannel.STDIN:
             await streams.write(data)
-        elif channel is Channel.RESIZE:
+        elif channel is StreamChannel.RESIZE:
             streams.resize(data)
-        elif channel is Channel.CLOSE and data[:1] == bytes([Channel.STDIN]):
+        elif channel is StreamChannel.CLOSE and data[:1] == bytes([StreamChannel.STDIN]):
             streams.end_input()
 
 
 class _Streams(Protocol):
     """The descriptors of one command."""
 
-    async def start(self, execution: Starter, command: Sequence[str]) -> Command: ...
-    def outputs(self) -> list[tuple[int, Channel]]: ...
+    async def start(self, execution: Starter, command: Sequence[str]) -> RunningCommand: ...
+    def outputs(self) -> list[tuple[int, StreamChannel]]: ...
     async def write(self, data: bytes) -> None: ...
     def end_input(self) -> None: ...
     def resize(self, data: bytes) -> None: ...
@@ -248,21 +248,24 @@ class _Streams(Protocol):
 class _Pipes:
     """Three pipes, or what of them the client asked for."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: ExecRequest) -> None:
         self._nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._input: int | None = None
         self._theirs = [self._nothing] * 3
-        self._outputs: list[tuple[int, Channel]] = []
+        self._outputs: list[tuple[int, StreamChannel]] = []
         if wanted.stdin:
             self._theirs[0], self._input = os.pipe2(os.O_CLOEXEC)
             os.set_blocking(self._input, False)
-        for channel, asked in ((Channel.STDOUT, wanted.stdout), (Channel.STDERR, wanted.stderr)):
+        for channel, asked in (
+            (StreamChannel.STDOUT, wanted.stdout),
+            (StreamChannel.STDERR, wanted.stderr),
+        ):
             if asked:
                 ours, self._theirs[channel] = os.pipe2(os.O_CLOEXEC)
                 os.set_blocking(ours, False)
                 self._outputs.append((ours, channel))
 
-    async def start(self, execution: Starter, command: Sequence[str]) -> Command:
+    async def start(self, execution: Starter, command: Sequence[str]) -> RunningCommand:
         stdin, stdout, stderr = self._theirs
         try:
             return await execution.start(command, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -270,7 +273,7 @@ class _Pipes:
             for descriptor in {*self._theirs, self._nothing}:
                 os.close(descriptor)
 
-    def outputs(self) -> list[tuple[int, Channel]]:
+    def outputs(self) -> list[tuple[int, StreamChannel]]:
         return self._outputs
 
     async def write(self, data: bytes) -> None:
@@ -299,7 +302,7 @@ class _Terminal:
         self._ours, self._theirs = os.openpty()
         os.set_blocking(self._ours, False)
 
-    async def start(self, execution: Starter, command: Sequence[str]) -> Command:
+    async def start(self, execution: Starter, command: Sequence[str]) -> RunningCommand:
         try:
             return await execution.start(
                 command, stdin=self._theirs, stdout=self._theirs, stderr=self._theirs, tty=True
@@ -307,8 +310,8 @@ class _Terminal:
         finally:
             os.close(self._theirs)
 
-    def outputs(self) -> list[tuple[int, Channel]]:
-        return [(self._ours, Channel.STDOUT)]
+    def outputs(self) -> list[tuple[int, StreamChannel]]:
+        return [(self._ours, StreamChannel.STDOUT)]
 
     async def write(self, data: bytes) -> None:
         await _write(self._ours, data)

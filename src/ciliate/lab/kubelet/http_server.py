@@ -23,7 +23,7 @@ BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One request; header names as they came."""
 
     method: str
@@ -40,7 +40,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """One answer."""
 
     body: bytes
@@ -49,7 +49,7 @@ class Response:
     server: str = ""
 
 
-Answer = Callable[[Request], Response]
+Answer = Callable[[HttpRequest], HttpResponse]
 
 
 class _Conversation(BaseHTTPRequestHandler):
@@ -67,7 +67,7 @@ class _Conversation(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.BAD_REQUEST)
             self.close_connection = True
             return
-        request = Request(
+        request = HttpRequest(
             method=self.command,
             target=self.path,
             version=self.request_version,
@@ -77,7 +77,7 @@ class _Conversation(BaseHTTPRequestHandler):
         )
         self._send(self.server.answer(request))
 
-    def _send(self, response: Response) -> None:
+    def _send(self, response: HttpResponse) -> None:
         self.send_response_only(response.status)
         if response.server:
             self.send_header("Server", response.server)

@@ -17,7 +17,7 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ContainerProgram:
     """What to start for a container."""
 
     entry: Entry
@@ -91,7 +91,7 @@ def find_image(reference: str) -> Image:
 
 def container_program(
     reference: str, command: Sequence[str] = (), arguments: Sequence[str] = ()
-) -> Program:
+) -> ContainerProgram:
     """Return what a container runs: `command` and `arguments` replace the image's own.
 
     As in Kubernetes, a given command also drops the image's default arguments.
@@ -105,15 +105,15 @@ def container_program(
     return program_of((*entrypoint, *(tuple(arguments) or default)))
 
 
-def program_of(words: Sequence[str]) -> Program:
+def program_of(words: Sequence[str]) -> ContainerProgram:
     """Return the program that a command line means: built-in, our own, or a file to execute."""
     name = os.path.basename(words[0]) if words else ""
     title = " ".join(words)
     if name in _FUNCTIONS:
-        return Program(Entry.CALL, (_FUNCTIONS[name], *words[1:]), title)
+        return ContainerProgram(Entry.CALL, (_FUNCTIONS[name], *words[1:]), title)
     if name in _OWN_COMMANDS:
-        return Program(Entry.CILIATE, (*_OWN_COMMANDS[name], *words[1:]), title)
-    return Program(Entry.EXEC, tuple(words), title)
+        return ContainerProgram(Entry.CILIATE, (*_OWN_COMMANDS[name], *words[1:]), title)
+    return ContainerProgram(Entry.EXEC, tuple(words), title)
 
 
 def default_environment(hostname: str) -> dict[str, str]:

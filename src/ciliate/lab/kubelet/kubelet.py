@@ -25,10 +25,10 @@ from ciliate.lab.kubelet.errors import (
     NetworkNotReadyError,
     PluginFailedError,
 )
-from ciliate.lab.kubelet.node import Node, NodeIdentity
-from ciliate.lab.kubelet.node_status import NodeStatus
+from ciliate.lab.kubelet.node import KubeletNode, NodeIdentity
+from ciliate.lab.kubelet.node_status import NodeReporter
 from ciliate.lab.kubelet.pod_files import ClusterNames
-from ciliate.lab.kubelet.pod_network import PodNetwork
+from ciliate.lab.kubelet.pod_network import SandboxNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
 from ciliate.lab.kubelet.pod_worker import PodWorker
 from ciliate.lab.kubelet.streaming import StreamServer
@@ -62,9 +62,9 @@ class Kubelet:
         self._around = surroundings
         self._pods: dict[ObjectKey, Pod] = {}
         self._workers: dict[ObjectKey, PodWorker] = {}
-        self._node: Node | None = None
+        self._node: KubeletNode | None = None
         self._open = False  # Whether pods may be given workers: not before the take-over.
-        self._status = NodeStatus(identity, surroundings.client)
+        self._status = NodeReporter(identity, surroundings.client)
 
     @property
     def name(self) -> str:
@@ -135,7 +135,7 @@ class Kubelet:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             around = self._around
-            self._node = Node(
+            self._node = KubeletNode(
                 identity=self._identity,
                 lab=around.lab,
                 zygote=around.zygote,
@@ -166,7 +166,7 @@ class Kubelet:
         records = self._node.store.load()
         await self._node.blocking(lambda: _remove_strays(self._identity, records))
         try:
-            await PodNetwork(self._node).collect_garbage(records)
+            await SandboxNetwork(self._node).collect_garbage(records)
         except (PluginFailedError, KernelCallError) as error:
             _log.warning("node %s: CNI GC: %s", self.name, error)
         for record in records:

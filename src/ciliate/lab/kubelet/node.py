@@ -33,7 +33,7 @@ class NodeIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class KubeletNode:
     """A node, its places, and the services all its pods use."""
 
     identity: NodeIdentity

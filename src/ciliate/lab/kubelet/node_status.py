@@ -122,7 +122,7 @@ def conditions(
     return found
 
 
-class NodeStatus:
+class NodeReporter:
     """Keeps one Node object and its Lease; one task executes `run`."""
 
     def __init__(self, identity: NodeIdentity, client: ApiClient) -> None:

@@ -15,9 +15,9 @@ from ciliate.lab.errors import SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet.container import ContainerLife
 from ciliate.lab.kubelet.errors import ContainerNotFoundError, UnknownImageError
 from ciliate.lab.kubelet.execution import Execution
-from ciliate.lab.kubelet.images import Program, container_program
+from ciliate.lab.kubelet.images import ContainerProgram, container_program
 from ciliate.lab.kubelet.logs import remove_log
-from ciliate.lab.kubelet.node import Node
+from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_files import ConfigData, environment_of, expand, hostname_of
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.kubelet.pod_status import Waiting
@@ -39,7 +39,7 @@ class PodContainers:
 
     def __init__(
         self,
-        node: Node,
+        node: KubeletNode,
         record: PodRecord,
         *,
         wake: Callable[[], None],
@@ -167,7 +167,7 @@ class PodContainers:
         self._note_start(container, life, lives)
         self._probe(pod, container, life, program, ips)
 
-    def _program(self, container: Container, environment: dict[str, str]) -> Program:
+    def _program(self, container: Container, environment: dict[str, str]) -> ContainerProgram:
         return container_program(
             container.image,
             [expand(word, environment) for word in container.command],
@@ -234,7 +234,7 @@ class PodContainers:
         pod: Pod,
         container: Container,
         life: ContainerLife,
-        program: Program,
+        program: ContainerProgram,
         ips: tuple[str, ...],
     ) -> None:
         state = self._record.container(container.name)

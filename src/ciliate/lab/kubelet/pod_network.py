@@ -16,7 +16,7 @@ from ciliate.kube.errors import NotFoundError
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet import cni, sandbox
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
-from ciliate.lab.kubelet.node import Node
+from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_files import (
     ConfigData,
     config_names,
@@ -30,10 +30,10 @@ from ciliate.lab.objects import Pod
 _log = logging.getLogger(__name__)
 
 
-class PodNetwork:
+class SandboxNetwork:
     """Attaches and detaches the pods of one node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: KubeletNode) -> None:
         self._node = node
         self._plugins = cni.Plugins(node.identity.pins)
 
@@ -164,8 +164,8 @@ def _call_error(action: str, paths: sandbox.SandboxPaths, error: OSError) -> Ker
 
 def _attachment(
     record: PodRecord, made: SandboxRecord, paths: sandbox.SandboxPaths
-) -> cni.Attachment:
-    return cni.Attachment(
+) -> cni.SandboxAttachment:
+    return cni.SandboxAttachment(
         container_id=made.container_id,
         netns=paths.netns_in_node,
         namespace=record.namespace,

@@ -20,10 +20,10 @@ from ciliate.kube.events import Severity
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
-from ciliate.lab.kubelet.node import Node
+from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_containers import PodContainers
 from ciliate.lab.kubelet.pod_files import ConfigData
-from ciliate.lab.kubelet.pod_network import PodNetwork
+from ciliate.lab.kubelet.pod_network import SandboxNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord
 from ciliate.lab.kubelet.pod_status import Observation, compute_status, phase_of, pod_ips
 from ciliate.lab.objects import PODS, Json, Pod
@@ -43,12 +43,12 @@ _log = logging.getLogger(__name__)
 class PodWorker:
     """Drives one pod; one task executes `run`."""
 
-    def __init__(self, node: Node, record: PodRecord, pod: Pod | None) -> None:
+    def __init__(self, node: KubeletNode, record: PodRecord, pod: Pod | None) -> None:
         self._node = node
         self.record = record
         self._pod = pod
         self._changed = asyncio.Event()
-        self._network = PodNetwork(node)
+        self._network = SandboxNetwork(node)
         self.containers = PodContainers(node, record, wake=self._changed.set, tell=self._tell)
         self._network_backoff = Backoff(first_s=1.0, limit_s=30.0)
         self._network_due = 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ciliate.lab.errors import KernelCallError
-from ciliate.lab.kubelet.images import Program
+from ciliate.lab.kubelet.images import ContainerProgram
 from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.objects import Container, Json, Probe
 from ciliate.lab.spawn import Entry
@@ -71,7 +71,7 @@ class Readiness:
 
 def readiness_of(
     container: Container,
-    program: Program,
+    program: ContainerProgram,
     *,
     pid: int,
     pins: Path,

@@ -19,8 +19,8 @@ from aiohttp import WSMsgType, web
 from ciliate.lab.kubelet.errors import ContainerNotFoundError
 from ciliate.lab.kubelet.exec_session import (
     PROTOCOLS,
-    Channel,
-    Wanted,
+    ExecRequest,
+    StreamChannel,
     exit_status,
     run_session,
 )
@@ -35,7 +35,7 @@ _MESSAGE_BYTES_MAX: Final = 1024 * 1024
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
-class Pods(Protocol):
+class PodFinder(Protocol):
     """Where the server finds pods: the kubelet."""
 
     def worker_of(self, namespace: str, pod: str) -> PodWorker:
@@ -52,17 +52,17 @@ class _WebSocketPeer:
         self._socket = socket
         self._sending = asyncio.Lock()  # stdout and stderr send at once.
 
-    async def send(self, channel: Channel, data: bytes) -> None:
+    async def send(self, channel: StreamChannel, data: bytes) -> None:
         async with self._sending:
             await self._socket.send_bytes(bytes([channel]) + data)
 
-    async def receive(self) -> tuple[Channel, bytes] | None:
+    async def receive(self) -> tuple[StreamChannel, bytes] | None:
         while True:
             message = await self._socket.receive()
             if message.type is WSMsgType.BINARY and message.data:
-                known = message.data[0] in set(Channel)
+                known = message.data[0] in set(StreamChannel)
                 if known:
-                    return Channel(message.data[0]), message.data[1:]
+                    return StreamChannel(message.data[0]), message.data[1:]
             elif message.type in (
                 WSMsgType.CLOSE,
                 WSMsgType.CLOSING,
@@ -75,7 +75,7 @@ class _WebSocketPeer:
 class StreamServer:
     """Serves one node's containers."""
 
-    def __init__(self, pods: Pods) -> None:
+    def __init__(self, pods: PodFinder) -> None:
         self._pods = pods
 
     async def run(self, socket: Path) -> None:
@@ -115,7 +115,7 @@ class StreamServer:
         except ContainerNotFoundError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
         tty = _flag(query, "tty")
-        wanted = Wanted(
+        wanted = ExecRequest(
             command=command,
             stdin=_flag(query, "stdin", "input"),
             stdout=_flag(query, "stdout", "output"),
@@ -146,9 +146,11 @@ class StreamServer:
                         break
                     line = next_line.result()
                     if line is None:
-                        await peer.send(Channel.ERROR, exit_status(0))
+                        await peer.send(StreamChannel.ERROR, exit_status(0))
                         break
-                    await peer.send(Channel.STDOUT, line.text + (b"\n" if line.whole else b""))
+                    await peer.send(
+                        StreamChannel.STDOUT, line.text + (b"\n" if line.whole else b"")
+                    )
         except ConnectionError:
             pass  # The client left between two lines.
         finally:

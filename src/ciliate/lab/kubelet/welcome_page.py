@@ -3,7 +3,7 @@
 import sys
 from typing import Final
 
-from ciliate.lab.kubelet.http_server import Request, Response, serve
+from ciliate.lab.kubelet.http_server import HttpRequest, HttpResponse, serve
 
 _PORT: Final = 80
 _PAGE: Final = b"""<!DOCTYPE html>
@@ -20,7 +20,7 @@ _PAGE: Final = b"""<!DOCTYPE html>
 _MISSING: Final = b"<html>\n<head><title>404 Not Found</title></head>\n</html>\n"
 
 
-def answer(request: Request) -> Response:
+def answer(request: HttpRequest) -> HttpResponse:
     """Answer one request, with an access log line as nginx writes it."""
     found = request.target.partition("?")[0] in ("/", "/index.html")
     page = _PAGE if found else _MISSING
@@ -29,7 +29,7 @@ def answer(request: Request) -> Response:
     print(
         f'{remote} - - "{request.method} {request.target} {request.version}" {status} {len(page)}'
     )
-    return Response(page, status, content_type="text/html", server="nginx")
+    return HttpResponse(page, status, content_type="text/html", server="nginx")
 
 
 def run(argv: list[str]) -> int:  # noqa: ARG001 - every program is called so; nginx takes none.

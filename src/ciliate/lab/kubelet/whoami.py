@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from ciliate.lab.kubelet.http_server import Request, Response, serve
+from ciliate.lab.kubelet.http_server import HttpRequest, HttpResponse, serve
 
 _SIOCGIFADDR: Final = 0x8915
 
@@ -43,7 +43,7 @@ def addresses() -> list[str]:
     return [address for index in sorted(by_interface) for address in by_interface[index]]
 
 
-def render_text(request: Request, *, hostname: str, ips: Iterable[str], name: str = "") -> str:
+def render_text(request: HttpRequest, *, hostname: str, ips: Iterable[str], name: str = "") -> str:
     """Return what whoami prints: itself, then the request as Go's `Request.Write` writes it."""
     lines = [f"Name: {name}"] if name else []
     lines.append(f"Hostname: {hostname}")
@@ -52,7 +52,7 @@ def render_text(request: Request, *, hostname: str, ips: Iterable[str], name: st
     return "\n".join(lines) + "\n" + "\r\n".join([*_request_lines(request), "", ""])
 
 
-def _request_lines(request: Request) -> list[str]:
+def _request_lines(request: HttpRequest) -> list[str]:
     """Host and User-Agent come first, the others by name."""
     first = ("host", "user-agent")
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.header('host')}"]
@@ -62,7 +62,7 @@ def _request_lines(request: Request) -> list[str]:
     return lines + [f"{key}: {value}" for key, value in rest]
 
 
-def render_json(request: Request, *, hostname: str, ips: Iterable[str], name: str = "") -> str:
+def render_json(request: HttpRequest, *, hostname: str, ips: Iterable[str], name: str = "") -> str:
     """Return the same as JSON, with the original's names."""
     headers: dict[str, list[str]] = defaultdict(list)
     for key, value in request.headers:
@@ -86,19 +86,19 @@ def _canonical(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def answer(request: Request, *, name: str = "") -> Response:
+def answer(request: HttpRequest, *, name: str = "") -> HttpResponse:
     """Answer one request."""
     path = request.target.partition("?")[0]
     if path == "/health":
-        return Response(b"")
+        return HttpResponse(b"")
     if path == "/bench":
-        return Response(b"1")
+        return HttpResponse(b"1")
     hostname = socket.gethostname()
     if path == "/api":
         text = render_json(request, hostname=hostname, ips=addresses(), name=name)
-        return Response(text.encode(), content_type="application/json")
+        return HttpResponse(text.encode(), content_type="application/json")
     text = render_text(request, hostname=hostname, ips=addresses(), name=name)
-    return Response(text.encode())
+    return HttpResponse(text.encode())
 
 
 def settings(argv: Iterable[str], environment: Mapping[str, str]) -> tuple[int, str]:

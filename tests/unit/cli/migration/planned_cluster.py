@@ -13,7 +13,7 @@ from ciliate.api.cilium_node import (
 from ciliate.api.core import Node, NodeAddress, NodeSpec, NodeStatus
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
-from ciliate.cli.ipam.migration.model import Agent, ClusterState, NodeState, Plan
+from ciliate.cli.ipam.migration.model import ClusterState, MigratingAgent, MigrationPlan, NodeState
 from ciliate.cli.ipam.migration.plan import plan_migration
 
 CONFIG = {
@@ -55,7 +55,9 @@ def node(
             ),
             spec=CiliumNodeSpec(ipam=NodeIPAM(pod_cidrs=pod_cidrs, pools=pools)),
         ),
-        agent=Agent(f"cilium-{number}", f"uid-{number}", ready, "" if ready else "CrashLoop"),
+        agent=MigratingAgent(
+            f"cilium-{number}", f"uid-{number}", ready, "" if ready else "CrashLoop"
+        ),
         endpoints=pods or {},
     )
 
@@ -71,7 +73,7 @@ def state(
     )
 
 
-def plan(cluster: ClusterState, target: str, **changes: str) -> Plan:
+def plan(cluster: ClusterState, target: str, **changes: str) -> MigrationPlan:
     words = {key.replace("_", "-"): value for key, value in changes.items()}
     return plan_migration(cluster, target, {**words, "ipam": target})
 
@@ -81,5 +83,5 @@ def pool(name: str, *cidrs: str, mask_size: int = 26) -> CiliumPodIPPool:
     return CiliumPodIPPool(ObjectMeta(name=name), spec)
 
 
-def refusals(found: Plan) -> list[str]:
+def refusals(found: MigrationPlan) -> list[str]:
     return [str(problem) for problem in found.refused]

@@ -1,7 +1,7 @@
 from tests.unit.lab.controllers.pod_samples import node, pod
 
 from ciliate.api.core import Taint
-from ciliate.lab.controllers.placement import Cluster
+from ciliate.lab.controllers.placement import Placements
 from ciliate.lab.objects import Json, Pod
 
 HOSTNAME = "kubernetes.io/hostname"
@@ -25,23 +25,23 @@ def web(name: str, where: str = "") -> Pod:
 
 
 def test_least_loaded_node_is_chosen() -> None:
-    cluster = Cluster([node("n1"), node("n2")], [pod("a", "n1")])
+    cluster = Placements([node("n1"), node("n2")], [pod("a", "n1")])
 
     assert cluster.place(pod("new")).node == "n2"
 
 
 def test_first_node_by_name_breaks_ties() -> None:
-    assert Cluster([node("n2"), node("n1")], []).place(pod("new")).node == "n1"
+    assert Placements([node("n2"), node("n1")], []).place(pod("new")).node == "n1"
 
 
 def test_replicas_spread_before_load_counts() -> None:
     placed = [pod("x", "n1"), pod("y", "n1"), pod("r1", "n2", owner="rs")]
 
-    assert Cluster([node("n1"), node("n2")], placed).place(pod("r2", owner="rs")).node == "n1"
+    assert Placements([node("n1"), node("n2")], placed).place(pod("r2", owner="rs")).node == "n1"
 
 
 def test_assumed_pods_count() -> None:
-    cluster = Cluster([node("n1"), node("n2")], [])
+    cluster = Placements([node("n1"), node("n2")], [])
 
     cluster.assume(pod("a"), "n1")
 
@@ -50,7 +50,7 @@ def test_assumed_pods_count() -> None:
 
 def test_unready_node_is_skipped_but_for_the_hosts_network() -> None:
     taint = Taint("node.kubernetes.io/not-ready", "NoSchedule")
-    cluster = Cluster([node("n1", ready=False, taints=(taint,))], [])
+    cluster = Placements([node("n1", ready=False, taints=(taint,))], [])
 
     placement = cluster.place(pod("a"))
 
@@ -63,7 +63,7 @@ def test_unready_node_is_skipped_but_for_the_hosts_network() -> None:
 
 
 def test_tolerated_taint_is_no_obstacle() -> None:
-    cluster = Cluster([node("n1", taints=(Taint("dedicated", "NoSchedule", "db"),))], [])
+    cluster = Placements([node("n1", taints=(Taint("dedicated", "NoSchedule", "db"),))], [])
     right = {"key": "dedicated", "operator": "Equal", "value": "db", "effect": "NoSchedule"}
 
     assert cluster.place(pod("a")).node == ""
@@ -73,19 +73,19 @@ def test_tolerated_taint_is_no_obstacle() -> None:
 
 
 def test_cordoned_node_takes_nothing() -> None:
-    placement = Cluster([node("n1", cordoned=True)], []).place(pod("a"))
+    placement = Placements([node("n1", cordoned=True)], []).place(pod("a"))
 
     assert placement.problem == "0/1 nodes are available: 1 node(s) were unschedulable."
 
 
 def test_full_node_takes_nothing() -> None:
-    placement = Cluster([node("n1", pods_max=1)], [pod("a", "n1")]).place(pod("b"))
+    placement = Placements([node("n1", pods_max=1)], [pod("a", "n1")]).place(pod("b"))
 
     assert placement.problem == "0/1 nodes are available: 1 Too many pods."
 
 
 def test_node_selector_and_affinity_choose() -> None:
-    cluster = Cluster([node("n1"), node("n2", labels={"disk": "ssd"})], [])
+    cluster = Placements([node("n1"), node("n2", labels={"disk": "ssd"})], [])
     wish = {
         "nodeAffinity": {
             "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -102,15 +102,17 @@ def test_node_selector_and_affinity_choose() -> None:
 
 
 def test_anti_affinity_puts_replicas_on_different_nodes() -> None:
-    cluster = Cluster([node("n1"), node("n2")], [web("a", "n1")])
+    cluster = Placements([node("n1"), node("n2")], [web("a", "n1")])
 
     assert cluster.place(web("b")).node == "n2"
-    full = Cluster([node("n1")], [web("a", "n1")]).place(web("b"))
+    full = Placements([node("n1")], [web("a", "n1")]).place(web("b"))
     assert "anti-affinity" in full.problem
 
 
 def test_anti_affinity_of_those_there_holds_too() -> None:
-    cluster = Cluster([node("n1"), node("n2")], [web("a", "n1"), pod("x", "n2"), pod("y", "n2")])
+    cluster = Placements(
+        [node("n1"), node("n2")], [web("a", "n1"), pod("x", "n2"), pod("y", "n2")]
+    )
 
     assert cluster.place(pod("plain", labels={"app": "web"})).node == "n2"
 
@@ -119,10 +121,10 @@ def test_affinity_puts_pods_together_and_the_first_anywhere() -> None:
     first = pod("a", labels={"app": "db"}, affinity=together("db"))
     nodes = [node("n1"), node("n2")]
 
-    assert Cluster(nodes, []).place(first).node == "n1"
+    assert Placements(nodes, []).place(first).node == "n1"
     there = [pod("z", "n2", labels={"app": "db"})]
-    assert Cluster(nodes, there).place(first).node == "n2"
+    assert Placements(nodes, there).place(first).node == "n2"
 
 
 def test_no_nodes_is_told() -> None:
-    assert Cluster([], []).place(pod("a")).problem == "no nodes available to schedule pods"
+    assert Placements([], []).place(pod("a")).problem == "no nodes available to schedule pods"

@@ -4,8 +4,8 @@ import pytest
 
 from ciliate.api.core import ContainerPort
 from ciliate.lab.kubelet.cni import (
-    Attachment,
-    Command,
+    CniCommand,
+    SandboxAttachment,
     _plugin_conf,
     addresses,
     capabilities,
@@ -59,9 +59,9 @@ def test_unusable_configuration_is_refused_by_file_name(text: str) -> None:
 
 
 def test_plugin_is_told_the_pod_in_its_arguments() -> None:
-    attachment = Attachment(container_id="c1", netns="/n", namespace="ns", pod="p", uid="u")
+    attachment = SandboxAttachment(container_id="c1", netns="/n", namespace="ns", pod="p", uid="u")
 
-    environment = attachment.environment(Command.ADD)
+    environment = attachment.environment(CniCommand.ADD)
 
     assert environment["CNI_COMMAND"] == "ADD"
     assert environment["CNI_CONTAINERID"] == "c1"

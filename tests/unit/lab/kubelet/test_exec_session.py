@@ -8,9 +8,9 @@ from typing import Any
 
 from ciliate.lab.errors import SpawnError
 from ciliate.lab.kubelet.exec_session import (
-    Channel,
-    Command,
-    Wanted,
+    ExecRequest,
+    RunningCommand,
+    StreamChannel,
     exit_status,
     run_session,
 )
@@ -48,7 +48,7 @@ class LocalStarter:
 
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
-    ) -> Command:
+    ) -> RunningCommand:
         del tty
         try:
             process = _popen(command, stdin, stdout, stderr)
@@ -62,19 +62,19 @@ class LocalStarter:
 class Client:
     """A client that has prepared what it sends, and leaves when told."""
 
-    def __init__(self, *messages: tuple[Channel, bytes]) -> None:
-        self.received: dict[Channel, bytes] = {}
-        self.messages: asyncio.Queue[tuple[Channel, bytes] | None] = asyncio.Queue()
+    def __init__(self, *messages: tuple[StreamChannel, bytes]) -> None:
+        self.received: dict[StreamChannel, bytes] = {}
+        self.messages: asyncio.Queue[tuple[StreamChannel, bytes] | None] = asyncio.Queue()
         self.heard = asyncio.Event()
         for message in messages:
             self.messages.put_nowait(message)
 
-    async def send(self, channel: Channel, data: bytes) -> None:
+    async def send(self, channel: StreamChannel, data: bytes) -> None:
         self.received[channel] = self.received.get(channel, b"") + data
         if data:
             self.heard.set()
 
-    async def receive(self) -> tuple[Channel, bytes] | None:
+    async def receive(self) -> tuple[StreamChannel, bytes] | None:
         return await self.messages.get()
 
     def leave(self) -> None:
@@ -82,14 +82,14 @@ class Client:
 
     @property
     def status(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.received[Channel.ERROR])
+        document: dict[str, Any] = json.loads(self.received[StreamChannel.ERROR])
         return document
 
 
 async def session(client: Client, *command: str, **wanted: bool) -> LocalStarter:
     starter = LocalStarter()
     async with asyncio.timeout(20):
-        await run_session(starter, Wanted(command=command, **wanted), client)
+        await run_session(starter, ExecRequest(command=command, **wanted), client)
     return starter
 
 
@@ -98,8 +98,8 @@ async def test_output_comes_on_its_channels_and_the_end_as_a_status() -> None:
 
     await session(client, "sh", "-c", "echo out; echo err >&2; exit 3")
 
-    assert client.received[Channel.STDOUT] == b"out\n"
-    assert client.received[Channel.STDERR] == b"err\n"
+    assert client.received[StreamChannel.STDOUT] == b"out\n"
+    assert client.received[StreamChannel.STDERR] == b"err\n"
     assert client.status["reason"] == "NonZeroExitCode"
     assert client.status["details"]["causes"] == [{"reason": "ExitCode", "message": "3"}]
 
@@ -114,11 +114,13 @@ async def test_success_is_a_success() -> None:
 
 async def test_closed_input_ends_a_reader() -> None:
     """Version 5 of the protocol: channel 255 closes channel 0."""
-    client = Client((Channel.STDIN, b"a" * 300_000), (Channel.CLOSE, bytes([Channel.STDIN])))
+    client = Client(
+        (StreamChannel.STDIN, b"a" * 300_000), (StreamChannel.CLOSE, bytes([StreamChannel.STDIN]))
+    )
 
     await session(client, "wc", "-c", stdin=True)
 
-    assert client.received[Channel.STDOUT].strip() == b"300000"
+    assert client.received[StreamChannel.STDOUT].strip() == b"300000"
 
 
 async def test_large_output_arrives_whole() -> None:
@@ -126,7 +128,7 @@ async def test_large_output_arrives_whole() -> None:
 
     await session(client, "head", "-c", "3000000", "/dev/zero")
 
-    assert len(client.received[Channel.STDOUT]) == 3_000_000
+    assert len(client.received[StreamChannel.STDOUT]) == 3_000_000
 
 
 async def test_command_ends_when_its_client_leaves() -> None:
@@ -137,7 +139,7 @@ async def test_command_ends_when_its_client_leaves() -> None:
 
     assert starter.started is not None
     assert await starter.started.wait() in (-signal.SIGHUP, -signal.SIGTERM)
-    assert Channel.ERROR not in client.received
+    assert StreamChannel.ERROR not in client.received
 
 
 async def test_unknown_command_is_told_with_shells_code() -> None:
@@ -150,19 +152,23 @@ async def test_unknown_command_is_told_with_shells_code() -> None:
 
 
 async def test_terminal_has_the_clients_size() -> None:
-    client = Client((Channel.RESIZE, b'{"Width":101,"Height":37}'), (Channel.STDIN, b"\n"))
+    client = Client(
+        (StreamChannel.RESIZE, b'{"Width":101,"Height":37}'), (StreamChannel.STDIN, b"\n")
+    )
 
     await session(client, "sh", "-c", "read line; stty size", stdin=True, tty=True)
 
-    assert b"37 101" in client.received[Channel.STDOUT]
+    assert b"37 101" in client.received[StreamChannel.STDOUT]
 
 
 async def test_nonsense_size_is_ignored() -> None:
-    client = Client((Channel.RESIZE, b"{"), (Channel.RESIZE, b"[]"), (Channel.STDIN, b"x\n"))
+    client = Client(
+        (StreamChannel.RESIZE, b"{"), (StreamChannel.RESIZE, b"[]"), (StreamChannel.STDIN, b"x\n")
+    )
 
     await session(client, "sh", "-c", "read line; echo got $line", stdin=True, tty=True)
 
-    assert b"got x" in client.received[Channel.STDOUT]
+    assert b"got x" in client.received[StreamChannel.STDOUT]
 
 
 async def test_child_that_holds_the_output_does_not_hold_the_client() -> None:
@@ -170,7 +176,7 @@ async def test_child_that_holds_the_output_does_not_hold_the_client() -> None:
 
     starter = await session(client, "sh", "-c", "sleep 1000 & echo done")
 
-    assert client.received[Channel.STDOUT] == b"done\n"
+    assert client.received[StreamChannel.STDOUT] == b"done\n"
     assert client.status["status"] == "Success"
     assert starter.started is not None
     starter.started.kill(signal.SIGKILL)

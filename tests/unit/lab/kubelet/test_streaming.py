@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from ciliate.lab.kubelet.errors import ContainerNotFoundError
-from ciliate.lab.kubelet.exec_session import Command
+from ciliate.lab.kubelet.exec_session import RunningCommand
 from ciliate.lab.kubelet.logs import ContainerLog
 from ciliate.lab.kubelet.pod_state import ContainerRecord, PodRecord
 from ciliate.lab.kubelet.pod_worker import PodWorker
@@ -34,7 +34,7 @@ class LocalCommand:
 class LocalExecution:
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
-    ) -> Command:
+    ) -> RunningCommand:
         del tty
         return LocalCommand(_popen(command, stdin, stdout, stderr))
 

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from ciliate.lab.kubelet import whoami
-from ciliate.lab.kubelet.http_server import Request
+from ciliate.lab.kubelet.http_server import HttpRequest
 
-REQUEST = Request(
+REQUEST = HttpRequest(
     method="GET",
     target="/",
     version="HTTP/1.1",

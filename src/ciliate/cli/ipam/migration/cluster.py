@@ -17,6 +17,7 @@ from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.cli.ipam.migration.model import Agent, ClusterState, NodeState, Record
 from ciliate.ipam.operator.service_range import SERVICE_CIDRS
+from ciliate.cli.ipam.migration.model import ClusterState, MigratingAgent, NodeState, Record
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from ciliate.net.address import IPNetwork, ip_network
@@ -112,14 +113,14 @@ class MigrationCluster:
         except NotFoundError:
             return None
 
-    async def _agents(self, pods: Sequence[Pod]) -> dict[str, Agent]:
-        found: dict[str, Agent] = {}
+    async def _agents(self, pods: Sequence[Pod]) -> dict[str, MigratingAgent]:
+        found: dict[str, MigratingAgent] = {}
         for pod in pods:
             is_agent = pod.metadata.namespace == NAMESPACE and _is_selected(pod, _AGENTS)
             if is_agent and pod.metadata.deletion_timestamp is None:
                 ready = _is_ready(pod)
                 trouble = "" if ready else await self._trouble(pod)
-                found[pod.spec.node_name] = Agent(
+                found[pod.spec.node_name] = MigratingAgent(
                     pod.metadata.name, pod.metadata.uid, ready, trouble
                 )
         return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from ciliate.cli.ipam.migration.model import Agent, Problem
+from ciliate.cli.ipam.migration.model import MigratingAgent, Problem
 from ciliate.errors import CiliateError
 
 _NEXT = (
@@ -35,7 +35,7 @@ class OperatorNotReadyError(StoppedError):
 class AgentNotReadyError(StoppedError):
     """A node's new agent did not become ready; its pods go on with what the old one left."""
 
-    def __init__(self, node: str, agent: Agent | None, timeout_s: float) -> None:
+    def __init__(self, node: str, agent: MigratingAgent | None, timeout_s: float) -> None:
         self.node = node
         self.agent = agent
         pod = f"agent {agent.pod}" if agent is not None else "agent"

@@ -23,7 +23,7 @@ from ciliate.cli.ipam.migration.errors import (
     OperatorNotReadyError,
     StoppedError,
 )
-from ciliate.cli.ipam.migration.model import Endpoints, NodeState, Phase, Record
+from ciliate.cli.ipam.migration.model import Endpoints, MigrationPhase, NodeState, Record
 from ciliate.cli.ipam.migration.plan import awaited, to_empty
 from ciliate.errors import CiliateError
 from ciliate.kube.errors import KubeError, UnavailableError
@@ -69,15 +69,15 @@ class Executor:
 
     async def _run(self, record: Record) -> Record:
         record = msgspec.structs.replace(record, failure="")
-        if record.phase == Phase.SETTINGS.value:
+        if record.phase == MigrationPhase.SETTINGS.value:
             record = await self._settings(record)
-        if record.phase == Phase.OPERATOR.value:
+        if record.phase == MigrationPhase.OPERATOR.value:
             record = await self._operator(record)
         for number, name in enumerate(record.nodes, 1):
             await self._node(record, name, f"{name} ({number} of {len(record.nodes)})")
-        return await self._at(record, Phase.DONE)
+        return await self._at(record, MigrationPhase.DONE)
 
-    async def _at(self, record: Record, phase: Phase) -> Record:
+    async def _at(self, record: Record, phase: MigrationPhase) -> Record:
         record = msgspec.structs.replace(record, phase=phase.value)
         await self.cluster.write_record(record)
         return record
@@ -96,7 +96,7 @@ class Executor:
             operators=tuple(await self.cluster.operators()),
             nodes=(*record.nodes, *sorted(agents.keys() - set(record.nodes))),
         )
-        return await self._at(record, Phase.OPERATOR)
+        return await self._at(record, MigrationPhase.OPERATOR)
 
     async def _operator(self, record: Record) -> Record:
         self.teller.doing("cilium-operator restarts")
@@ -109,7 +109,7 @@ class Executor:
         if not await self._until(is_ready):
             raise OperatorNotReadyError(self.node_timeout_s)
         self.teller.done("cilium-operator restarted")
-        return await self._at(record, Phase.NODES)
+        return await self._at(record, MigrationPhase.NODES)
 
     async def _node(self, record: Record, name: str, title: str) -> None:
         before = await self.cluster.look_at(name, endpoints=True)

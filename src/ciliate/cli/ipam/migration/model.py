@@ -19,7 +19,7 @@ MODES: Final = ("kubernetes", "cluster-pool", "multi-pool")
 Endpoints = Mapping[str, tuple[str, ...]]
 
 
-class Phase(Enum):
+class MigrationPhase(Enum):
     """How far a migration is."""
 
     SETTINGS = "settings"  # The ConfigMap is being written.
@@ -40,7 +40,7 @@ class Record(Struct, frozen=True, kw_only=True):
     target: str
     changes: dict[str, str | None]
     former: dict[str, str | None]
-    phase: str = Phase.SETTINGS.value
+    phase: str = MigrationPhase.SETTINGS.value
     agents: dict[str, str] = {}
     operators: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()  # In the order in which they are, or were, taken.
@@ -50,11 +50,11 @@ class Record(Struct, frozen=True, kw_only=True):
     @property
     def is_under_way(self) -> bool:
         """Whether it was begun and has not ended."""
-        return self.phase != Phase.DONE.value
+        return self.phase != MigrationPhase.DONE.value
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
+class MigratingAgent:
     """The agent's pod on a node; `trouble` tells why it is not ready, in the kubelet's words."""
 
     pod: str
@@ -70,7 +70,7 @@ class NodeState:
     name: str
     node: Node
     cilium_node: CiliumNode | None
-    agent: Agent | None
+    agent: MigratingAgent | None
     endpoints: Endpoints  # By the CiliumEndpoints of pods that exist.
 
     @property
@@ -129,7 +129,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class MigrationPlan:
     """What a migration would do, in order: the keys, the operator, then each node."""
 
     source: str

@@ -12,9 +12,9 @@ from ciliate.cli.ipam.migration.model import (
     ClusterState,
     Endpoints,
     KeyChange,
+    MigrationPlan,
     NodeState,
     NodeStep,
-    Plan,
 )
 from ciliate.cli.ipam.migration.problems import find_problems, refused_settings
 from ciliate.errors import CiliateError
@@ -23,7 +23,9 @@ from ciliate.ipam.operator.settings import read_ranges
 from ciliate.net.address import IPAddress, ip_address
 
 
-def plan_migration(state: ClusterState, target: str, changes: Mapping[str, str | None]) -> Plan:
+def plan_migration(
+    state: ClusterState, target: str, changes: Mapping[str, str | None]
+) -> MigrationPlan:
     """Return what moving the cluster to `target` with these keys changed would do."""
     config = changed_config(state.config, changes)
     keys = tuple(
@@ -33,10 +35,10 @@ def plan_migration(state: ClusterState, target: str, changes: Mapping[str, str |
     )
     refused = tuple(refused_settings(config))
     if refused:  # Nobody can tell what they would do.
-        return Plan(state.mode, target, keys, (), refused)
+        return MigrationPlan(state.mode, target, keys, (), refused)
     steps = tuple(plan_node(state, config, node) for node in state.nodes)
     problems = find_problems(state, config)
-    return Plan(state.mode, target, keys, steps, problems)
+    return MigrationPlan(state.mode, target, keys, steps, problems)
 
 
 def changed_config(config: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import click
 
-from ciliate.cli.ipam.migration.model import KeyChange, NodeStep, Plan
+from ciliate.cli.ipam.migration.model import KeyChange, MigrationPlan, NodeStep
 
 #: Pods that are named; of more, the number is told.
 _PODS_MAX = 5
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: MigrationPlan) -> str:
     """Return what would be done, in its order, and what stands in the way."""
     nodes = f", {_counted(len(plan.steps), 'node')}" if plan.steps else ""
     lines = [f"{plan.source} -> {plan.target}{nodes}", ""]
