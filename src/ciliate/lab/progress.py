@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 @dataclass(slots=True)
-class Progress:
+class StepProgress:
     """Steps of a command, on standard error.
 
     A step is said when it begins (terminal only, in place) and when it is done, with its time.

@@ -30,7 +30,7 @@ from ciliate.lab.mounts import MountFlag, mount
 from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.processes import Processes, log_tail
-from ciliate.lab.progress import Progress
+from ciliate.lab.progress import StepProgress
 from ciliate.lab.state import Checkout, LabState, Phase, machine_state, write_state
 from ciliate.lab.topology import ROUTER, counted, default_machines
 
@@ -112,7 +112,7 @@ class LabStart:
 
     paths: LabPaths
     request: LabRequest
-    progress: Progress
+    progress: StepProgress
     checkout: Checkout = field(default_factory=Checkout.own)
     _api: socket.socket = field(init=False)
 
@@ -248,7 +248,7 @@ def write_hosts(paths: LabPaths, state: LabState) -> None:
 
 
 async def wait_ready(
-    client: "ApiClient", paths: LabPaths, state: LabState, progress: Progress
+    client: "ApiClient", paths: LabPaths, state: LabState, progress: StepProgress
 ) -> None:
     """Wait until every node, agent and the operator is ready.
 

@@ -8,7 +8,7 @@ from ciliate.lab.errors import LabError
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.preflight import check_machine
 from ciliate.lab.processes import alive
-from ciliate.lab.progress import Progress
+from ciliate.lab.progress import StepProgress
 from ciliate.lab.start import LabRequest, LabStart
 from ciliate.lab.state import Checkout, LabState, Phase, locked, read_state
 from ciliate.lab.tear_down import tear_down
@@ -59,7 +59,7 @@ def ensure_up(
         ip_masq_agent=changes.ip_masq_agent,
     )
     check_machine()
-    with Progress(quiet=quiet) as progress, locked(paths):
+    with StepProgress(quiet=quiet) as progress, locked(paths):
         present = _present(paths)
         if present is not None:
             _compare(paths, present, request)

@@ -33,7 +33,7 @@ from ciliate.cli.output import output_option, render
 from ciliate.config.helm import read_changes
 from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
-from ciliate.lab.progress import Progress
+from ciliate.lab.progress import StepProgress
 
 
 @click.command("migrate")
@@ -220,7 +220,7 @@ class _Migration:
             await self._run(record)
 
     async def _run(self, record: Record) -> None:
-        with Progress(quiet=self._output is not None) as progress:
+        with StepProgress(quiet=self._output is not None) as progress:
             executor = Executor(self._cluster, progress, self._node_timeout_s)
             ended = await executor.run(record)
         if self._output is not None:
