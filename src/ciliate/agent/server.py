@@ -4,7 +4,6 @@ It answers from the first moment: while the agent starts, every path says what i
 """
 
 import contextlib
-import os
 import socket
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ from ciliate.api.agent import ApiError
 from ciliate.errors import CiliateError
 from ciliate.metrics.server import Metrics
 from ciliate.node.progress import Progress
+from ciliate.system.unix_socket import listen_unix
 
 
 class Answers(Protocol):
@@ -53,7 +53,7 @@ class AgentServer:
         application.router.add_post("/v1/{path:.+}", self._serve)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
-        await web.SockSite(self._runner, _bind(self._path)).start()
+        await web.SockSite(self._runner, _listen(self._path)).start()
         return self
 
     async def __aexit__(
@@ -98,25 +98,8 @@ def _response(status: int, body: object) -> web.Response:
     )
 
 
-def _bind(path: Path) -> socket.socket:
-    """Return a listening socket that was never open to anyone else.
-
-    A socket left by a killed agent is replaced in one step: the new one is bound beside it.
-    """
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _listen(path: Path) -> socket.socket:
     try:
-        before = os.umask(0o177)
-        try:
-            server.bind(str(draft))
-        finally:
-            os.umask(before)
-        server.listen(64)
-        draft.replace(path)
+        return listen_unix(path)
     except OSError as error:
-        server.close()
         raise CiliateError(f"{path}: cannot listen: {error}: is another agent running?") from error
-    return server

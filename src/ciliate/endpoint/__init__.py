@@ -1,13 +1,13 @@
 """Pods of this node: attached when the runtime asks, taken over at a start, published.
 
-    plan                    entries of the maps `interfaces` and `endpoints`; pure
-    entries                 both maps as they should be, live
-    attachments, chained    CNI: pods come and go
-    records                 maps, file and table of an endpoint, changed together
-    restoration             what a previous life left
-    publication             CiliumEndpoints
-    runtime_config          the CNI configuration file: how the runtime learns of the node
-    status, report          lines of `dbg status`; `dbg endpoint list`
-    feature                 all of it in the agent
-    operator/               CiliumEndpoints of pods that are gone
+plan                    entries of the maps `interfaces` and `endpoints`; pure
+entries                 both maps as they should be, live
+attachments, chained    CNI: pods come and go
+records                 maps, file and table of an endpoint, changed together
+restoration             what a previous life left
+publication             CiliumEndpoints
+runtime_config          the CNI configuration file: how the runtime learns of the node
+status, report          lines of `dbg status`; `dbg endpoint list`
+feature                 all of it in the agent
+operator/               CiliumEndpoints of pods that are gone
 """

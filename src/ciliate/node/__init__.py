@@ -1,11 +1,11 @@
 """What the features of the agent share while they run. Knows no feature.
 
-    feature                           what the agent knows of a feature: the protocol
-    context, own_node, progress       the facts and connections that every feature stands on
-    cluster                           the watches
-    known_node(s), known_pod(s)       what they tell of nodes and of pods, indexed
-    device_selection, devices         which devices lead out of the node
-    device_programs, device_status    ... and run the programs
-    endpoint, endpoint_table, endpoint_store    the pods of this node: value, index, files
-    address_source                    what attaching a pod asks of address management
+feature                           what the agent knows of a feature: the protocol
+context, own_node, progress       the facts and connections that every feature stands on
+cluster                           the watches
+known_node(s), known_pod(s)       what they tell of nodes and of pods, indexed
+device_selection, devices         which devices lead out of the node
+device_programs, device_status    ... and run the programs
+endpoint, endpoint_table, endpoint_store    the pods of this node: value, index, files
+address_source                    what attaching a pod asks of address management
 """

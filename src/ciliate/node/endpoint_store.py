@@ -8,10 +8,7 @@ file belongs to an ADD that was never answered. The directory is root's alone.
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator, Mapping
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_type_hints
 
@@ -21,15 +18,15 @@ from ciliate.net.address import IPAddress, ip_address
 from ciliate.net.pod_interface import PodInterface
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.errors import EndpointStateError
-from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.endpoint.errors import EndpointStateError
-from ciliate.net.address import Mac, ip_address
 from ciliate.system.atomic_file import DRAFT_SUFFIX, replace_file
 
 _log = logging.getLogger(__name__)
 
 
 T = TypeVar("T")
+
+#: What a killed agent may leave; earlier versions called their drafts so.
+_DRAFTS: Final = (f"*{DRAFT_SUFFIX}", "*.tmp")
 
 #: Names of fields that the file has under another: those of the first version.
 _NAMES_IN_FILE: Final = {"pod_name": "ifname"}

@@ -7,7 +7,6 @@ paths of their own, 404 from one that has nothing to say; `GET /metrics` is for 
 """
 
 import logging
-import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from ciliate.metrics.server import Metrics
+from ciliate.system.unix_socket import is_served, listen_unix
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class HealthServer:
         """
         from aiohttp import web  # noqa: PLC0415 - only the process that serves pays for it
 
-        listener = _bind(self._path)
+        listener = _listen(self._path)
         application = web.Application()
         application.router.add_get("/healthz", self._answer_health)
         application.router.add_get("/readyz", self._answer_ready)
@@ -138,36 +138,10 @@ def _json(document: object, *, status: int) -> "web.Response":
     return web.Response(body=body, status=status, content_type="application/json")
 
 
-def _bind(path: Path) -> socket.socket:
-    """Return a listening socket that only root may connect to."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _listen(path: Path) -> socket.socket:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make_room(path)
-        # The mode must be right from the start: a chmod would leave a moment for others.
-        mask = os.umask(0o177)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(mask)
-        listener.listen()
+        if is_served(path):
+            raise HealthSocketError(path, "another operator on this machine listens there")
+        return listen_unix(path)
     except OSError as error:
-        listener.close()
         raise HealthSocketError(path, str(error)) from error
-    except HealthSocketError:
-        listener.close()
-        raise
-    return listener
-
-
-def _make_room(path: Path) -> None:
-    """Remove the socket file of a killed operator: it refuses connections."""
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise HealthSocketError(path, "another operator on this machine listens there")

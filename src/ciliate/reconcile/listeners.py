@@ -1,6 +1,7 @@
-"""Who is told of a change, in the order in which they asked.
+"""Whom to call when something has changed.
 
-Listeners run inside the loop, between two changes: they record and wake, and nothing else.
+A listener records what it was told and wakes whoever acts on it, nothing else: it is called in the
+middle of the change, by whoever made it, and so must neither wait, fail nor change the same thing.
 """
 
 from collections.abc import Callable
@@ -10,16 +11,18 @@ P = ParamSpec("P")
 
 
 class Listeners(Generic[P]):
-    """Callbacks of one event; call the object to tell them."""
+    """The listeners to one thing; calling the object calls them in the order they were added."""
+
+    __slots__ = ("_listeners",)
 
     def __init__(self) -> None:
-        self._all: list[Callable[P, object]] = []
+        self._listeners: list[Callable[P, object]] = []
 
     def add(self, listener: Callable[P, object]) -> None:
-        """Call `listener` on every event from now on."""
-        self._all.append(listener)
+        """Have `listener` called from now on."""
+        self._listeners.append(listener)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Tell every listener of an event."""
-        for listener in self._all:
+        """Tell every listener of a change."""
+        for listener in self._listeners:
             listener(*args, **kwargs)

@@ -1,11 +1,11 @@
 """How packets reach pods: routes to this node's pods, to other nodes' CIDRs and pods.
 
-    plan              which way packets to a node go; pure
-    claims            which node each pod CIDR is of; pure
-    displaced_pods    pods that live elsewhere than their CIDR says
-    reachability      what the kernel answers about each node
-    routes            all routes as they should be, live
-    target            the kernel's table
-    status            the line of `dbg status`
-    feature           all of it in the agent: which change touches which route
+plan              which way packets to a node go; pure
+claims            which node each pod CIDR is of; pure
+displaced_pods    pods that live elsewhere than their CIDR says
+reachability      what the kernel answers about each node
+routes            all routes as they should be, live
+target            the kernel's table
+status            the line of `dbg status`
+feature           all of it in the agent: which change touches which route
 """

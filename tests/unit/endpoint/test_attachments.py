@@ -149,7 +149,7 @@ async def test_file_that_cannot_be_written_leaves_nothing_of_the_add(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("ciliate.node.endpoint_store.os.replace", no_space)
+        patched.setattr("ciliate.system.atomic_file.os.rename", no_space)
         with pytest.raises(Exception, match="make room"):
             await node.add(add("a"))
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+from ciliate.reconcile.plan import plan
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliate.errors import CiliateError
-from ciliate.reconcile.plan import plan
 from ciliate.reconcile.reconciler import Reconciler, reconcile_once
 
 TABLES = st.dictionaries(st.integers(0, 20), st.integers(0, 3))

@@ -13,7 +13,6 @@ in it.
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -28,6 +27,7 @@ from ciliate.net.address import IPNetwork, ip_network
 from ciliate.node.cluster import Cluster
 from ciliate.node.own_node import OwnNode, latest_own_node
 from ciliate.node.progress import Progress
+from ciliate.system.atomic_file import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -75,13 +75,9 @@ class CIDRFile:
 
     def save(self, held: Iterable[HeldCIDR]) -> None:
         """Replace the file; a full disk is told and costs nothing else."""
-        draft = self._path.with_suffix(".new")
+        content = msgspec.json.encode(tuple(held)) + b"\n"
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)  # A draft of an earlier version may lie there.
-                file.write(msgspec.json.encode(tuple(held)) + b"\n")
-            os.replace(draft, self._path)
+            replace_file(self._path, content, mode=0o600, durable=False)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path, error)
 

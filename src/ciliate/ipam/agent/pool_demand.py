@@ -14,6 +14,7 @@ from ciliate.ipam.agent.pod_cidrs import PodCIDRs
 from ciliate.ipam.demand import HeldCIDR, Pending, needed, releasable
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPNetwork
+from ciliate.reconcile.listeners import Listeners
 
 
 class PoolDemand:
@@ -34,7 +35,7 @@ class PoolDemand:
         self._pending = Pending()
         self._idle_since: dict[IPNetwork, float] = {}
         self._told: tuple[RequestedPool, ...] = ()
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[[]] = Listeners()
 
     @property
     def pending(self) -> dict[tuple[str, int], int]:
@@ -43,7 +44,7 @@ class PoolDemand:
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` when more or less is needed, or a CIDR became idle."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     def unmet(self, pool: str, version: int, owner: str) -> None:
         """A pod found no address."""
@@ -118,5 +119,4 @@ class PoolDemand:
         wanted = self.requested()
         if wanted != self._told or self._idle():
             self._told = wanted
-            for listener in self._listeners:
-                listener()
+            self._listeners()

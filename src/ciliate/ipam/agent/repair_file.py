@@ -13,6 +13,7 @@ import msgspec
 
 from ciliate.api.ipam_audit import RepairRecord
 from ciliate.errors import CiliateError
+from ciliate.system.atomic_file import replace_file
 
 #: Beyond this the oldest half is forgotten: some 2 MiB.
 LINES_MAX: Final = 4096
@@ -77,10 +78,8 @@ class RepairFile:
             raise RepairFileError(self._path, f"cannot be read: {error}") from error
 
     def _cut(self, lines: list[bytes]) -> None:
-        draft = self._path.with_suffix(".new")
-        with open(draft, "wb", opener=_open_private) as file:
-            file.writelines(lines[-LINES_MAX // 2 :])
-        os.replace(draft, self._path)
+        kept = b"".join(lines[-LINES_MAX // 2 :])
+        replace_file(self._path, kept, mode=0o600, durable=True)
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -18,6 +18,7 @@ from ciliate.net.address import IPAddress, ip_address
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
 from ciliate.node.cluster import Cluster
+from ciliate.reconcile.listeners import Listeners
 from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Router:
         self._told: tuple[IPAddress, ...] = ()
         self._unset: set[int] = set()  # Families that wait for the node's first CIDR.
         self._woken = asyncio.Event()
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: Listeners[[]] = Listeners()
         addresses.listen(self._cidrs_changed)
 
     @property
@@ -52,7 +53,7 @@ class Router:
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever `current` changed."""
-        self._listeners.append(listener)
+        self._listeners.add(listener)
 
     async def choose(self, node_name: str) -> None:
         """Take the addresses: as set, as they were, as published, or new ones.
@@ -166,8 +167,7 @@ class Router:
         await self.ensure_link(mtu)
         if self.current != self._told:
             self._told = self.current
-            for listener in self._listeners:
-                listener()
+            self._listeners()
 
     def _move(self) -> None:
         """Leave addresses whose CIDR is not current any more, where another one is.

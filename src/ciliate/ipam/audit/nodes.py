@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
-from ciliate.api.ipam_audit import Finding
-from ciliate.api.node_cidrs import NodeCIDRError, node_cidrs
 from ciliate.api.ipam_audit import Finding, Severity
+from ciliate.api.node_cidrs import NodeCIDRError, node_cidrs
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
 from ciliate.ipam.audit.evidence import evidence, finding, joined
 from ciliate.ipam.carving import Cidr

@@ -15,11 +15,11 @@ from ciliate.api.core import ObjectReference
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.cidr_writer import CidrWriter, Outcome
 from ciliate.ipam.operator.node_cidrs import Decision, displaced_error
-from ciliate.ipam.operator.node_queue import NodeQueue
 from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.kube.errors import KubeError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
+from ciliate.reconcile.work_queue import WorkQueue
 
 #: Nodes served at once: writes under way to the API server.
 WORKERS: Final = 16
@@ -61,7 +61,7 @@ class Granting:
         self._decide = decide
         self._writer = writer
         self._events = events
-        self._queue = NodeQueue()
+        self._queue: WorkQueue[str] = WorkQueue()
         #: The version that the last write of a node was based on, while the table shows it.
         self._written: dict[str, tuple[str, Outcome]] = {}
         self._displaced_since: dict[str, float] = {}

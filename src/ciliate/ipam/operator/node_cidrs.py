@@ -13,7 +13,6 @@ from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.operator.settings import CLUSTER_POOL
-from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
 from ciliate.ipam.pool_errors import PoolBlocksExhaustedError, PoolMissingError
 
 #: Blocks that one decision adds for a node and pool; the rest comes with the next one.

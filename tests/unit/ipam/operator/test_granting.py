@@ -41,7 +41,7 @@ from ciliate.ipam.operator.granting import Granting
 from ciliate.ipam.operator.node_cidrs import Decision
 from ciliate.ipam.operator.ranges import NodeRanges
 from ciliate.ipam.operator.settings import parse_ipam_settings
-from ciliate.ipam.pool_errors import PoolExhaustedError
+from ciliate.ipam.pool_errors import PoolBlocksExhaustedError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import UnavailableError
 from ciliate.kube.events import EventRecorder
@@ -361,7 +361,7 @@ def test_asking_a_full_pool_costs_the_same_however_many_nodes_there_are() -> Non
             allocator.place(f"n{number}", [str(ip_address("172.16.0.0") + number)])
         began_s = process_time()
         for _ in range(50):
-            with pytest.raises(PoolExhaustedError):
+            with pytest.raises(PoolBlocksExhaustedError):
                 allocator.grant("late", *FULL)
         return process_time() - began_s
 
