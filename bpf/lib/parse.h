@@ -77,7 +77,6 @@ struct packet {
 	__u16 fragment_offset; /* nonzero: not the first piece, no transport header here */
 	__u8 ttl; /* or hop limit */
 	__u8 tcp_flags;
-	__u8 icmp_type;
 	__u8 l4_kind; /* enum l4_kind */
 	bool is_v6;
 	bool more_fragments;
@@ -222,7 +221,6 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *pack
 
 	if (bpf_skb_load_bytes(skb, packet->l4_offset, &icmp, sizeof(icmp)))
 		return DROP_INVALID_PACKET;
-	packet->icmp_type = icmp.type;
 	packet->l4_kind = icmp_kind(icmp.type, packet->is_v6);
 	/* The identifier is the port of who asked; the side that answers has none. */
 	if (packet->l4_kind == L4_ECHO_REQUEST)

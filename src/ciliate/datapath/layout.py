@@ -64,7 +64,6 @@ class DropReason(IntEnum):
     DROP_STALE_OR_UNROUTABLE_IP = 151
     DROP_L3_CHECKSUM = 153
     DROP_L4_CHECKSUM = 154
-    DROP_CT_INSERT_FAILED = 155
     DROP_INVALID_IPV6_EXTENSION = 156
     DROP_UNKNOWN_ENDPOINT = 165
     DROP_UNSUPPORTED_L2_PROTOCOL = 166
@@ -73,7 +72,6 @@ class DropReason(IntEnum):
     DROP_FRAGMENT_NOT_FOUND = 175
     DROP_FORBIDDEN_ICMPV6 = 176
     DROP_VLAN_NOT_ALLOWED = 182
-    DROP_TTL_EXCEEDED = 196
     DROP_REASON_COUNT = 256
 
 
@@ -134,7 +132,6 @@ DROP_TEXT: Final[dict[int, str]] = {
     151: "Stale or unroutable IP",
     153: "Error while correcting L3 checksum",
     154: "Error while correcting L4 checksum",
-    155: "CT: Map insertion failed",
     156: "Invalid IPv6 extension header",
     165: "No configuration available to perform policy decision",
     166: "Unsupported L2 protocol",
@@ -143,7 +140,6 @@ DROP_TEXT: Final[dict[int, str]] = {
     175: "First logical datagram fragment not found",
     176: "Forbidden ICMPv6 message",
     182: "VLAN traffic disallowed by VLAN filter",
-    196: "TTL exceeded",
 }
 
 

@@ -1,11 +1,14 @@
 """src/ciliate/datapath/layout.py, which is generated: sizes, byte order, what numpy sees."""
 
+import re
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tools import generate_layout
 
 from ciliate.datapath import layout
 from ciliate.datapath.codec import IP_ADDRESS, U32
@@ -20,6 +23,8 @@ from ciliate.datapath.layout import (
     Tuple,
 )
 from ciliate.datapath.maps import ALL
+
+ROOT = Path(__file__).parents[3]
 
 RECORDS = [
     each
@@ -81,10 +86,29 @@ def test_every_map_has_a_name_here_and_types_of_its_size() -> None:
         assert which.shape[1:3] == (which.key.SIZE, which.value.SIZE)
 
 
-def test_every_reason_has_words() -> None:
-    counted = {int(each) for each in DropReason} - {DropReason.DROP_REASON_COUNT}
-    assert set(DROP_TEXT) == counted
+REASONS = [each for each in DropReason if each is not DropReason.DROP_REASON_COUNT]
+
+
+def test_every_reason_has_words_and_no_words_are_without_a_reason() -> None:
+    assert set(DROP_TEXT) == set(REASONS)
+    assert set(generate_layout.DROP_TEXT) == {each.name for each in REASONS}
     assert DROP_TEXT[132] == "Invalid source ip"
+
+
+def test_every_reason_is_given_by_some_program() -> None:
+    """A reason that no C file but the enum names is a dead one."""
+    sources = [*(ROOT / "bpf").glob("*.bpf.c"), *(ROOT / "bpf/lib").glob("*.h")]
+    given = set(
+        re.findall(r"\b(?:DROP_[A-Z0-9_]+|FORWARDED)\b", "".join(map(Path.read_text, sources)))
+    )
+    assert given == {each.name for each in REASONS}
+
+
+def test_the_documents_table_of_drops_is_that_of_the_enum() -> None:
+    section = (ROOT / "docs/DATAPATH.md").read_text().partition("\n## Drops\n")[2]
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| .+ \|$", section, re.MULTILINE)
+    drops = {each: DROP_TEXT[each] for each in REASONS if each is not DropReason.FORWARDED}
+    assert [(int(number), words) for number, words in rows] == list(drops.items())
 
 
 def test_a_record_is_shown_with_its_fields() -> None:
