@@ -5,9 +5,9 @@
  */
 #include "lib/arp.h"
 #include "lib/discovery.h"
-#include "lib/drop.h"
 #include "lib/parse.h"
 #include "lib/route.h"
+#include "lib/verdict.h"
 
 static __always_inline bool source_is_own(const struct packet *packet,
 					  const struct interface *interface)

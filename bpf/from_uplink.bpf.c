@@ -3,11 +3,12 @@
  * from_uplink: what arrives at a device of the node (tcx or tc ingress).
  * docs/DATAPATH.md, section "from_uplink".
  */
-#include "lib/drop.h"
+#include "lib/conntrack.h"
 #include "lib/ipcache.h"
 #include "lib/nat.h"
 #include "lib/parse.h"
 #include "lib/route.h"
+#include "lib/verdict.h"
 
 /* A packet to the node: is it the answer to a flow that a pod opened behind the node's address? */
 static __always_inline int undo_masquerade(struct __sk_buff *skb, struct packet *packet,

@@ -5,8 +5,8 @@
  * pod's end. docs/DATAPATH.md, section "to_pod".
  */
 #include "lib/discovery.h"
-#include "lib/drop.h"
 #include "lib/parse.h"
+#include "lib/verdict.h"
 
 static __always_inline bool destination_is_pod(const struct packet *packet,
 					       const struct interface *interface)

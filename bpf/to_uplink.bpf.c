@@ -3,10 +3,11 @@
  * to_uplink: what leaves by a device of the node (tcx or tc egress); here pods are masqueraded.
  * docs/DATAPATH.md, section "to_uplink".
  */
-#include "lib/drop.h"
+#include "lib/conntrack.h"
 #include "lib/ipcache.h"
 #include "lib/nat.h"
 #include "lib/parse.h"
+#include "lib/verdict.h"
 
 /* The address pods get behind this device; NULL when masquerading of the family is off. */
 static __always_inline const struct ip_address *masquerade_address(struct __sk_buff *skb,

@@ -3,11 +3,14 @@
 #ifndef CILIATE_ADDRESS_H
 #define CILIATE_ADDRESS_H
 
-#include "../config.h"
+#include <linux/bpf.h>
 #include <linux/in6.h>
+#include <stdbool.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+
+#include "../config.h"
 
 static __always_inline bool address_equal(const struct ip_address *a, const struct ip_address *b)
 {

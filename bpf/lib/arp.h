@@ -6,8 +6,8 @@
 #ifndef CILIATE_ARP_H
 #define CILIATE_ARP_H
 
-#include "drop.h"
 #include "parse.h"
+#include "verdict.h"
 
 enum { ARP_REQUEST = 1, ARP_REPLY = 2 };
 

@@ -10,7 +10,11 @@
 #ifndef CILIATE_NAT_H
 #define CILIATE_NAT_H
 
-#include "conntrack.h"
+#include "../config.h"
+#include "../maps.h"
+#include "address.h"
+#include "flow_state.h"
+#include "icmp.h"
 #include "rewrite.h"
 
 /* Tries for a free port before a packet is dropped with DROP_NAT_NO_MAPPING. */
@@ -56,25 +60,24 @@ static __always_inline void nat_touch(struct nat_entry *entry, const struct pack
 				      bool reply, const struct tuple *partner_key,
 				      const struct nat_entry *partner)
 {
-	__u32 flags = flags_after(entry->flags, packet, reply);
-	__u64 expires_ns = now_ns() + lifetime_ns(packet->tuple.protocol, flags);
+	struct flow_state state = flow_state_after(entry->flags, packet, reply, now_ns());
 	struct nat_entry *other, fresh;
 
-	if (flags == entry->flags && expires_ns <= entry->expires_ns + REFRESH_NS)
+	if (!flow_state_moved(&state, entry->flags, entry->expires_ns))
 		return;
-	entry->flags = flags;
-	entry->expires_ns = expires_ns;
+	entry->flags = state.flags;
+	entry->expires_ns = state.expires_ns;
 	other = bpf_map_lookup_elem(&nat, partner_key);
 	if (other) {
 		if (nat_maps_alike(other, partner)) { /* else another flow has taken its place */
-			other->flags = flags;
-			other->expires_ns = expires_ns;
+			other->flags = state.flags;
+			other->expires_ns = state.expires_ns;
 		}
 		return;
 	}
 	fresh = *partner;
-	fresh.flags = flags;
-	fresh.expires_ns = expires_ns;
+	fresh.flags = state.flags;
+	fresh.expires_ns = state.expires_ns;
 	fresh.created_ns = entry->created_ns;
 	bpf_map_update_elem(&nat, partner_key, &fresh, BPF_NOEXIST);
 }
@@ -120,13 +123,14 @@ static __always_inline int nat_create(const struct packet *packet, const struct 
 				      const struct ip_address *address, struct nat_entry *mapped)
 {
 	struct nat_entry reverse = {};
+	struct flow_state state;
 
 	reverse.to_address = out->source;
 	reverse.to_port = out->source_port;
-	reverse.flags = flags_after(0, packet, false);
 	reverse.created_ns = now_ns();
-	reverse.expires_ns =
-		reverse.created_ns + lifetime_ns(packet->tuple.protocol, reverse.flags);
+	state = flow_state_after(0, packet, false, reverse.created_ns);
+	reverse.flags = state.flags;
+	reverse.expires_ns = state.expires_ns;
 	*mapped = reverse;
 	mapped->to_address = *address;
 	if (!nat_take_port(out, mapped, &reverse))
@@ -144,7 +148,7 @@ static __always_inline bool nat_is_live(const struct packet *packet)
 
 	out.direction = TUPLE_OUT;
 	entry = bpf_map_lookup_elem(&nat, &out);
-	return entry && entry->expires_ns >= now_ns();
+	return entry && !flow_is_over(entry->expires_ns);
 }
 
 /* Where the flow of this outgoing packet is mapped to; the flow is made when it is new. */
@@ -156,8 +160,7 @@ static __always_inline int nat_map_out(const struct packet *packet,
 
 	out.direction = TUPLE_OUT;
 	entry = bpf_map_lookup_elem(&nat, &out);
-	if (!entry ||
-	    entry->expires_ns < now_ns()) /* over: its port may be another flow's by now */
+	if (!entry || flow_is_over(entry->expires_ns)) /* its port may be another flow's by now */
 		return nat_create(packet, &out, address, mapped);
 	*mapped = *entry;
 	in_key = nat_in_key(&out, mapped);
@@ -173,118 +176,6 @@ static __always_inline int nat_map_out(const struct packet *packet,
 	return 0;
 }
 
-/* Header of the packet that an ICMP error is about, as far as errors must carry it. */
-struct inner {
-	struct packet packet; /* l4_offset counts from the outer Ethernet header */
-	__u32 ip_offset;
-	__u32 port_offset[2]; /* source, destination; equal for echo */
-};
-
-static __always_inline int parse_inner_ip(struct __sk_buff *skb, struct inner *inner)
-{
-	struct packet *packet = &inner->packet;
-
-	if (packet->is_v6) {
-		struct ipv6hdr ip;
-
-		if (bpf_skb_load_bytes(skb, inner->ip_offset, &ip, sizeof(ip)))
-			return DROP_INVALID_PACKET;
-		packet->tuple.source = address_from_v6(&ip.saddr);
-		packet->tuple.destination = address_from_v6(&ip.daddr);
-		packet->tuple.protocol = ip.nexthdr;
-		packet->l4_offset = inner->ip_offset + sizeof(ip);
-	} else {
-		struct iphdr ip;
-
-		if (bpf_skb_load_bytes(skb, inner->ip_offset, &ip, sizeof(ip)) || ip.ihl < 5 ||
-		    bpf_ntohs(ip.frag_off) & IPV4_FRAGMENT_OFFSET_MASK) /* no ports quoted */
-			return DROP_INVALID_PACKET;
-		packet->tuple.source = address_from_v4(ip.saddr);
-		packet->tuple.destination = address_from_v4(ip.daddr);
-		packet->tuple.protocol = ip.protocol;
-		packet->l4_offset = inner->ip_offset + ip.ihl * 4;
-	}
-	return 0;
-}
-
-/* Fills `inner`; only 8 bytes of the inner transport header are guaranteed (RFC 792). */
-static __always_inline int parse_inner(struct __sk_buff *skb, const struct packet *outer,
-				       struct inner *inner)
-{
-	struct packet *packet = &inner->packet;
-	__be16 words[4];
-	int error;
-
-	packet->is_v6 = outer->is_v6;
-	inner->ip_offset = outer->l4_offset + sizeof(struct icmp_header);
-	error = parse_inner_ip(skb, inner);
-	if (error)
-		return error;
-	if (bpf_skb_load_bytes(skb, packet->l4_offset, words, sizeof(words)))
-		return DROP_INVALID_PACKET;
-	switch (packet->tuple.protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-		packet->tuple.source_port = words[0];
-		packet->tuple.destination_port = words[1];
-		inner->port_offset[0] = packet->l4_offset;
-		inner->port_offset[1] = packet->l4_offset + 2;
-		return 0;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6: /* only echo has a flow; its identifier is the third word */
-		inner->port_offset[0] = packet->l4_offset + offsetof(struct icmp_header, echo_id);
-		inner->port_offset[1] = inner->port_offset[0];
-		switch (icmp_kind(bpf_ntohs(words[0]) >> 8, packet->is_v6)) {
-		case L4_ECHO_REQUEST:
-			packet->tuple.source_port = words[2];
-			return 0;
-		case L4_ECHO_REPLY:
-			packet->tuple.destination_port = words[2];
-			return 0;
-		}
-	}
-	return DROP_NAT_UNSUPPORTED_PROTOCOL;
-}
-
-/*
- * Rewrite an ICMP error together with the header it quotes. `end` is the outer end: an error that
- * comes in gets the pod as destination and quotes the pod as source; one that goes out, the
- * reverse. The quoted transport checksum is left alone: it may be cut off, and nobody verifies it.
- */
-static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struct packet *outer,
-					      const struct inner *inner, enum rewrite_end end,
-					      const struct nat_entry *to)
-{
-	bool quoted_source = end == REWRITE_DESTINATION;
-	enum rewrite_end inner_end = quoted_source ? REWRITE_SOURCE : REWRITE_DESTINATION;
-	const struct ip_address *from =
-		quoted_source ? &inner->packet.tuple.source : &inner->packet.tuple.destination;
-	const struct ip_address *outer_from =
-		end == REWRITE_SOURCE ? &outer->tuple.source : &outer->tuple.destination;
-	__be16 from_port = quoted_source ? inner->packet.tuple.source_port
-					 : inner->packet.tuple.destination_port;
-	__u32 checksum = outer->l4_offset + offsetof(struct icmp_header, checksum);
-	int error;
-
-	if (bpf_skb_store_bytes(skb, inner->port_offset[quoted_source ? 0 : 1], &to->to_port,
-				sizeof(to->to_port), 0) ||
-	    bpf_l4_csum_replace(skb, checksum, from_port, to->to_port, sizeof(to->to_port)))
-		return DROP_L4_CHECKSUM;
-	/*
-	 * ICMPv6 covers the outer addresses (pseudo header) and the quoted ones; for ICMPv4 the
-	 * quoted header's own checksum makes up for its address.
-	 */
-	if (outer->is_v6 &&
-	    (bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, &to->to_address), 0) ||
-	     bpf_l4_csum_replace(skb, checksum, 0, address_difference(outer_from, &to->to_address),
-				 BPF_F_PSEUDO_HDR)))
-		return DROP_L4_CHECKSUM;
-	error = rewrite_ip(skb, inner->ip_offset, outer->is_v6, inner_end, from, &to->to_address);
-	if (error)
-		return error;
-	return rewrite_ip(skb, ETH_HLEN, outer->is_v6, end, outer_from, &to->to_address);
-}
-
 /*
  * An ICMP error about a packet of a masqueraded flow. TUPLE_OUT: a pod complains about an answer it
  * got, and is hidden as the flow is. TUPLE_IN: a router complains about what the pod sent, and is
@@ -297,20 +188,20 @@ static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct pa
 {
 	enum rewrite_end end = direction == TUPLE_OUT ? REWRITE_SOURCE : REWRITE_DESTINATION;
 	struct nat_entry *entry, mapped;
-	struct inner inner = {};
+	struct quoted quoted = {};
 	struct tuple key;
 
-	if (parse_inner(skb, packet, &inner))
+	if (!parse_quoted(skb, packet, &quoted))
 		return 0;
-	key = tuple_reversed(&inner.packet.tuple);
+	key = tuple_reversed(&quoted.packet.tuple);
 	key.direction = direction;
 	entry = bpf_map_lookup_elem(&nat, &key);
-	if (!entry || entry->expires_ns < now_ns())
+	if (!entry || flow_is_over(entry->expires_ns))
 		return 0;
 	mapped = *entry;
 	*hit = true;
 	*to = mapped.to_address;
-	return rewrite_icmp_error(skb, packet, &inner, end, &mapped);
+	return rewrite_icmp_error(skb, packet, &quoted, end, &mapped.to_address, mapped.to_port);
 }
 
 /* Hide the source of an outgoing packet behind `address`. Returns 0 or a drop reason. */
@@ -340,7 +231,7 @@ static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *pa
 
 	key.direction = TUPLE_IN;
 	entry = bpf_map_lookup_elem(&nat, &key);
-	if (!entry || entry->expires_ns < now_ns())
+	if (!entry || flow_is_over(entry->expires_ns))
 		return 0;
 	to = *entry;
 	forward.to_address = key.destination;

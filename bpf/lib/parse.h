@@ -4,23 +4,16 @@
  * that need ports, because most packets between pods do not.
  *
  * Contract: both return 0, NOT_IP, or a positive enum drop_reason; addresses and ports are in
- * network byte order; offsets count from the Ethernet header and were valid when read.
+ * network byte order; offsets count from the Ethernet header and were valid when read. What was
+ * read is a copy: a step that wants packet pointers checks its own bounds.
  */
 #ifndef CILIATE_PARSE_H
 #define CILIATE_PARSE_H
 
-#include <linux/icmpv6.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "../maps.h"
 #include "address.h"
+#include "fragments.h"
+#include "icmp.h"
+#include "packet.h"
 
 enum parse_result {
 	PARSE_OK = 0,
@@ -30,59 +23,7 @@ enum parse_result {
 /* Bounds of the walk over IPv6 extension headers (RFC 8200, section 4.1 names six). */
 enum { EXTENSION_HEADERS_MAX = 6 };
 
-enum {
-	IPV4_FRAGMENT_OFFSET_MASK = 0x1fff,
-	IPV4_MORE_FRAGMENTS = 0x2000,
-	IPV6_FRAGMENT_OFFSET_MASK = 0xfff8,
-	IPV6_MORE_FRAGMENTS = 0x0001,
-	EXTENSION_FRAGMENT = 44,
-	TCP_FLAGS_OFFSET = 13,
-	TCP_FLAG_FIN_BIT = 0x01,
-	TCP_FLAG_SYN_BIT = 0x02,
-	TCP_FLAG_RST_BIT = 0x04,
-	TCP_FLAG_ACK_BIT = 0x10,
-};
-
-/* ICMP and ICMPv6 begin alike; <linux/icmp.h> needs headers of the C library. */
-struct icmp_header {
-	__u8 type;
-	__u8 code;
-	__be16 checksum;
-	__be16 echo_id;
-	__be16 echo_sequence;
-};
-
-enum icmp_type { /* RFC 792 */
-		 ICMP_ECHO_REPLY = 0,
-		 ICMP_UNREACHABLE = 3,
-		 ICMP_ECHO_REQUEST = 8,
-		 ICMP_TIME_EXCEEDED = 11,
-		 ICMP_PARAMETER_PROBLEM = 12,
-};
-
-/* What parse_l4 found in the transport header. */
-enum l4_kind {
-	L4_OTHER = 0, /* a protocol without ports we know: GRE, ESP, SCTP, … */
-	L4_PORTS, /* TCP, UDP */
-	L4_ECHO_REQUEST, /* the identifier stands for the source port */
-	L4_ECHO_REPLY, /* the identifier stands for the destination port */
-	L4_ICMP_ERROR, /* carries the header of the packet it is about */
-	L4_ICMP_OTHER,
-};
-
-struct packet {
-	struct tuple tuple; /* direction is the caller's to set */
-	__u32 l4_offset;
-	__be32 fragment_id;
-	__u16 fragment_offset; /* nonzero: not the first piece, no transport header here */
-	__u8 ttl; /* or hop limit */
-	__u8 tcp_flags;
-	__u8 l4_kind; /* enum l4_kind */
-	bool is_v6;
-	bool more_fragments;
-};
-
-/* Make `length` bytes of the packet directly readable. */
+/* Make the first `length` bytes readable through packet pointers; false: it has fewer. */
 static __always_inline bool linear(struct __sk_buff *skb, __u32 length)
 {
 	if ((void *)(long)skb->data + length <= (void *)(long)skb->data_end)
@@ -91,6 +32,7 @@ static __always_inline bool linear(struct __sk_buff *skb, __u32 length)
 	       (void *)(long)skb->data + length <= (void *)(long)skb->data_end;
 }
 
+/* Reads the fixed IPv4 header; options are passed over by l4_offset, not looked at. */
 static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
 	struct iphdr *ip;
@@ -145,6 +87,7 @@ static __always_inline bool is_extension(__u8 protocol)
 	       protocol == IPPROTO_DSTOPTS || protocol == EXTENSION_FRAGMENT;
 }
 
+/* Reads the fixed IPv6 header and walks its extensions up to the transport header. */
 static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6hdr *ip;
@@ -176,7 +119,7 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	return PARSE_OK;
 }
 
-/* Addresses, protocol, TTL and fragment fields. */
+/* Addresses, protocol, TTL and fragment fields, from a validated IP header. */
 static __always_inline int parse_l3(struct __sk_buff *skb, struct packet *packet)
 {
 	if (skb->protocol == bpf_htons(ETH_P_IP))
@@ -186,50 +129,7 @@ static __always_inline int parse_l3(struct __sk_buff *skb, struct packet *packet
 	return NOT_IP;
 }
 
-static __always_inline __u8 icmp_kind(__u8 type, bool is_v6)
-{
-	if (is_v6) {
-		switch (type) {
-		case ICMPV6_ECHO_REQUEST:
-			return L4_ECHO_REQUEST;
-		case ICMPV6_ECHO_REPLY:
-			return L4_ECHO_REPLY;
-		case ICMPV6_DEST_UNREACH:
-		case ICMPV6_PKT_TOOBIG:
-		case ICMPV6_TIME_EXCEED:
-		case ICMPV6_PARAMPROB:
-			return L4_ICMP_ERROR;
-		}
-		return L4_ICMP_OTHER;
-	}
-	switch (type) {
-	case ICMP_ECHO_REQUEST:
-		return L4_ECHO_REQUEST;
-	case ICMP_ECHO_REPLY:
-		return L4_ECHO_REPLY;
-	case ICMP_UNREACHABLE:
-	case ICMP_TIME_EXCEEDED:
-	case ICMP_PARAMETER_PROBLEM:
-		return L4_ICMP_ERROR;
-	}
-	return L4_ICMP_OTHER;
-}
-
-static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *packet)
-{
-	struct icmp_header icmp;
-
-	if (bpf_skb_load_bytes(skb, packet->l4_offset, &icmp, sizeof(icmp)))
-		return DROP_INVALID_PACKET;
-	packet->l4_kind = icmp_kind(icmp.type, packet->is_v6);
-	/* The identifier is the port of who asked; the side that answers has none. */
-	if (packet->l4_kind == L4_ECHO_REQUEST)
-		packet->tuple.source_port = icmp.echo_id;
-	else if (packet->l4_kind == L4_ECHO_REPLY)
-		packet->tuple.destination_port = icmp.echo_id;
-	return PARSE_OK;
-}
-
+/* Reads the ports, and of TCP the flags; a UDP header need not be whole. */
 static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *packet)
 {
 	struct fragment_ports ports;
@@ -246,45 +146,6 @@ static __always_inline int parse_ports(struct __sk_buff *skb, struct packet *pac
 	return PARSE_OK;
 }
 
-static __always_inline struct fragment_key fragment_key_of(const struct packet *packet)
-{
-	struct fragment_key key = {
-		.source = packet->tuple.source,
-		.destination = packet->tuple.destination,
-		.id = packet->fragment_id,
-		.protocol = packet->tuple.protocol,
-	};
-
-	return key;
-}
-
-/* A later piece has no ports: they were kept when the first one passed. */
-static __always_inline int recall_fragment(struct packet *packet)
-{
-	struct fragment_key key = fragment_key_of(packet);
-	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
-
-	if (!ports)
-		return DROP_FRAGMENT_NOT_FOUND;
-	packet->tuple.source_port = ports->source_port;
-	packet->tuple.destination_port = ports->destination_port;
-	packet->l4_kind = L4_PORTS;
-	if (packet->tuple.protocol == IPPROTO_ICMP || packet->tuple.protocol == IPPROTO_ICMPV6)
-		packet->l4_kind = L4_ECHO_REQUEST;
-	return PARSE_OK;
-}
-
-static __always_inline void remember_fragment(const struct packet *packet)
-{
-	struct fragment_key key = fragment_key_of(packet);
-	struct fragment_ports ports = {
-		.source_port = packet->tuple.source_port,
-		.destination_port = packet->tuple.destination_port,
-	};
-
-	bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
-}
-
 /* Ports, or what stands for them, and TCP flags; needs parse_l3 before. */
 static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *packet)
 {
@@ -294,13 +155,13 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *packet
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 		if (packet->fragment_offset)
-			return recall_fragment(packet);
+			return load_fragment_ports(packet);
 		error = parse_ports(skb, packet);
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		if (packet->fragment_offset)
-			return recall_fragment(packet);
+			return load_fragment_ports(packet);
 		error = parse_icmp(skb, packet);
 		break;
 	default:
@@ -308,7 +169,7 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *packet
 		return PARSE_OK;
 	}
 	if (!error && packet->more_fragments)
-		remember_fragment(packet);
+		store_fragment_ports(packet);
 	return error;
 }
 

@@ -7,7 +7,11 @@
 #ifndef CILIATE_REWRITE_H
 #define CILIATE_REWRITE_H
 
-#include "parse.h"
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "packet.h"
 
 enum rewrite_end {
 	REWRITE_SOURCE,

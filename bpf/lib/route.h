@@ -7,8 +7,8 @@
 #ifndef CILIATE_ROUTE_H
 #define CILIATE_ROUTE_H
 
-#include "drop.h"
 #include "parse.h"
+#include "verdict.h"
 
 enum { ADDRESS_FAMILY_INET = 2, ADDRESS_FAMILY_INET6 = 10 };
 

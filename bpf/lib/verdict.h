@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Verdicts: every packet that ends or goes on is counted here, with its reason. */
-#ifndef CILIATE_DROP_H
-#define CILIATE_DROP_H
+#ifndef CILIATE_VERDICT_H
+#define CILIATE_VERDICT_H
+
+#include <linux/pkt_cls.h>
 
 #include "../maps.h"
-#include <linux/pkt_cls.h>
 
 static __always_inline void count(struct __sk_buff *skb, enum drop_reason reason,
 				  enum attach_point point)
