@@ -1,62 +1,55 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * from_pod: what a pod sends, seen at the host side of its veth (tc ingress).
- * docs/DATAPATH.md, section "from_pod".
+ * docs/DATAPATH.md, section "from_pod"; the numbers are its steps.
  */
+#include "lib/admit.h"
 #include "lib/arp.h"
 #include "lib/discovery.h"
+#include "lib/interface.h"
 #include "lib/parse.h"
 #include "lib/route.h"
 #include "lib/verdict.h"
 
-static __always_inline bool source_is_own(const struct packet *packet,
-					  const struct interface *interface)
-{
-	if (packet->is_v6)
-		return address_equal(&packet->tuple.source, &interface->ipv6);
-	return address_equal(&packet->tuple.source, &interface->ipv4);
-}
-
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-	__u32 ifindex = skb->ifindex;
-	struct interface *interface = bpf_map_lookup_elem(&interfaces, &ifindex);
-	struct endpoint *endpoint;
 	struct packet packet = {};
-	bool chained;
+	struct flow flow = {.point = FROM_POD, .packet = &packet};
 	int error;
 
-	if (!interface)
-		return drop(skb, DROP_UNKNOWN_ENDPOINT, FROM_POD);
-	if (skb->vlan_present) /* the tag would leave with the packet, into a network of the node's
-				*/
-		return drop(skb, DROP_VLAN_NOT_ALLOWED, FROM_POD);
-	chained = interface->flags & INTERFACE_CHAINED;
+	flow.interface = interface_of(skb); /* 1 */
+	if (!flow.interface)
+		return drop(skb, &flow, DROP_UNKNOWN_ENDPOINT);
+
+	if (skb->vlan_present) /* 2: the tag would leave with it, into a network of the node's */
+		return drop(skb, &flow, DROP_VLAN_NOT_ALLOWED);
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
-		return chained ? pass(skb, FROM_POD) : answer_arp(skb, interface);
+		return is_chained(&flow) ? pass(skb, &flow) : answer_arp(skb, &flow);
 
-	error = parse_l3(skb, &packet);
+	error = parse_l3(skb, &packet); /* 3 */
 	if (error)
-		return drop(skb, error == NOT_IP ? DROP_UNSUPPORTED_L3_PROTOCOL : error, FROM_POD);
-	if (chained && stays_on_link(skb, &packet))
-		return pass(skb, FROM_POD);
+		return drop(skb, &flow, error == NOT_IP ? DROP_UNSUPPORTED_L3_PROTOCOL : error);
+	if (is_chained(&flow) && stays_on_link(skb, &packet))
+		return pass(skb, &flow);
 	if (is_neighbour_discovery(skb, &packet))
-		return drop(skb, DROP_FORBIDDEN_ICMPV6, FROM_POD);
-	if (verify_source && !source_is_own(&packet, interface))
-		return drop(skb, DROP_INVALID_SOURCE_IP, FROM_POD);
+		return drop(skb, &flow, DROP_FORBIDDEN_ICMPV6);
 
-	if (address_is_multicast(&packet.tuple.destination, packet.is_v6))
-		return drop(skb, DROP_UNKNOWN_L3_TARGET, FROM_POD);
+	if (verify_source && !is_own_address(&flow, &packet.tuple.source)) /* 4 */
+		return drop(skb, &flow, DROP_INVALID_SOURCE_IP);
 
-	if (interface->flags & INTERFACE_STACK_ROUTED)
-		return pass(skb, FROM_POD);
-	endpoint = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination);
-	if (!endpoint)
-		return forward_by_fib(skb, &packet, FROM_POD);
-	if (endpoint->flags & ENDPOINT_HOST)
-		return pass(skb, FROM_POD);
-	return deliver_to_pod(skb, &packet, endpoint, FROM_POD);
+	if (address_is_multicast(&packet.tuple.destination, packet.is_v6)) /* 5 */
+		return drop(skb, &flow, DROP_UNKNOWN_L3_TARGET);
+
+	if (flow.interface->flags & INTERFACE_STACK_ROUTED) /* the stack sends what it sends */
+		return pass(skb, &flow);
+
+	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 10 */
+	if (!flow.receiver)
+		return send_to_next_hop(skb, &flow); /* 13 */
+	if (flow.receiver->flags & ENDPOINT_HOST)
+		return pass(skb, &flow);
+	return admit(skb, &flow); /* 13 */
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,43 +1,58 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * from_uplink: what arrives at a device of the node (tcx or tc ingress).
- * docs/DATAPATH.md, section "from_uplink".
+ * docs/DATAPATH.md, section "from_uplink"; the numbers are its steps.
  */
+#include "lib/admit.h"
 #include "lib/conntrack.h"
 #include "lib/ipcache.h"
 #include "lib/nat.h"
 #include "lib/parse.h"
-#include "lib/route.h"
 #include "lib/verdict.h"
 
-/* A packet to the node: is it the answer to a flow that a pod opened behind the node's address? */
-static __always_inline int undo_masquerade(struct __sk_buff *skb, struct packet *packet,
-					   struct ip_address *pod, bool *hit)
+/* Asks `nat` where it can hold an answer; results are those of nat_in. */
+static __always_inline int give_back(struct __sk_buff *skb, struct packet *packet,
+				     struct ip_address *owner)
 {
-	int error = parse_l4(skb, packet);
-
-	if (error)
-		return 0; /* the stack may know better what to do with it */
+	if (parse_l4(skb, packet))
+		return NAT_MISS; /* the stack may know better what to do with it */
 	switch (packet->l4_kind) {
 	case L4_PORTS:
 		if (!nat_port_in_range(packet->tuple.destination_port))
-			return 0;
-		return nat_in(skb, packet, pod, hit);
-	case L4_ECHO_REQUEST:
+			return NAT_MISS;
+		return nat_in(skb, packet, owner);
+	case L4_ECHO_REQUEST: /* a later piece of an echo reply looks like one */
 		if (!packet->fragment_offset)
-			return 0;
-		return nat_in(skb, packet, pod, hit);
+			return NAT_MISS;
+		return nat_in(skb, packet, owner);
 	case L4_ECHO_REPLY:
-		return nat_in(skb, packet, pod, hit);
+		return nat_in(skb, packet, owner);
 	case L4_ICMP_ERROR:
-		return nat_icmp_error(skb, packet, TUPLE_IN, pod, hit);
+		return nat_icmp_error(skb, packet, TUPLE_IN, owner);
 	}
-	return 0;
+	return NAT_MISS;
+}
+
+/*
+ * A packet to the node that answers a flow which a pod opened behind the node's address: its
+ * destination becomes the pod again, and `flow->receiver` is that pod. 0, also when it is no such
+ * answer and the node remains the receiver, or a drop reason.
+ */
+static __always_inline int undo_masquerade(struct __sk_buff *skb, struct flow *flow)
+{
+	struct ip_address owner;
+	int result = give_back(skb, flow->packet, &owner);
+
+	if (result)
+		return result == NAT_MISS ? 0 : result;
+	flow->receiver = bpf_map_lookup_elem(&endpoints, &owner);
+	return flow->receiver ? 0 : DROP_STALE_OR_UNROUTABLE_IP; /* the pod is gone */
 }
 
 /* Remember who opened a connection from outside, so that its replies are not masqueraded. */
-static __always_inline void note_connection(struct __sk_buff *skb, struct packet *packet)
+static __always_inline void note_connection(struct __sk_buff *skb, struct flow *flow)
 {
+	struct packet *packet = flow->packet;
 	struct ipcache_entry *source;
 
 	if (in_native_prefix(&packet->tuple.source, packet->is_v6))
@@ -54,35 +69,31 @@ static __always_inline void note_connection(struct __sk_buff *skb, struct packet
 SEC("tc")
 int from_uplink(struct __sk_buff *skb)
 {
-	struct endpoint *endpoint;
 	struct packet packet = {};
+	struct flow flow = {.point = FROM_UPLINK, .packet = &packet};
+	int error;
 
-	if (skb->vlan_present) /* for a VLAN device above this one */
-		return pass(skb, FROM_UPLINK);
-	if (parse_l3(skb, &packet))
-		return pass(skb, FROM_UPLINK); /* not IP, or not sound: the stack's to judge */
+	if (skb->vlan_present) /* 1: for a VLAN device above this one */
+		return pass(skb, &flow);
 
-	endpoint = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination);
-	if (!endpoint)
-		return pass(skb, FROM_UPLINK);
-	if (endpoint->flags & ENDPOINT_HOST) {
-		struct ip_address pod = {};
-		bool hit = false;
-		int error = undo_masquerade(skb, &packet, &pod, &hit);
+	if (parse_l3(skb, &packet)) /* 3: not IP, or not sound: the stack's to judge */
+		return pass(skb, &flow);
 
+	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 4 */
+	if (!flow.receiver)
+		return pass(skb, &flow);
+
+	if (flow.receiver->flags & ENDPOINT_HOST) {
+		error = undo_masquerade(skb, &flow); /* 5, 6 */
 		if (error)
-			return drop(skb, error, FROM_UPLINK);
-		if (!hit)
-			return pass(skb, FROM_UPLINK);
-		endpoint = bpf_map_lookup_elem(&endpoints, &pod);
-		if (!endpoint)
-			return drop(skb, DROP_STALE_OR_UNROUTABLE_IP, FROM_UPLINK);
-		if (endpoint->flags & ENDPOINT_HOST) /* the node's own flow, on another port */
-			return pass(skb, FROM_UPLINK);
-		return deliver_to_pod(skb, &packet, endpoint, FROM_UPLINK);
+			return drop(skb, &flow, error);
+		if (flow.receiver->flags & ENDPOINT_HOST) /* no answer, or the node's own flow */
+			return pass(skb, &flow);
+	} else {
+		note_connection(skb, &flow); /* 5, 8, 9 */
 	}
-	note_connection(skb, &packet);
-	return deliver_to_pod(skb, &packet, endpoint, FROM_UPLINK);
+
+	return admit(skb, &flow); /* 10 */
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * to_uplink: what leaves by a device of the node (tcx or tc egress); here pods are masqueraded.
- * docs/DATAPATH.md, section "to_uplink".
+ * docs/DATAPATH.md, section "to_uplink"; the numbers are the rows of its table.
  */
 #include "lib/conntrack.h"
 #include "lib/ipcache.h"
@@ -33,7 +33,7 @@ static __always_inline bool is_local_pod(const struct ip_address *address)
 	return endpoint && !(endpoint->flags & ENDPOINT_HOST);
 }
 
-/* Is the destination a node or a pod of this cluster? (routing-masquerading.md, 2.4, row 8) */
+/* A node or a pod of this cluster, which know the way to every pod? */
 static __always_inline bool is_cluster(const struct ip_address *destination)
 {
 	struct ipcache_entry *entry = ipcache_lookup(destination);
@@ -41,58 +41,78 @@ static __always_inline bool is_cluster(const struct ip_address *destination)
 	return entry && is_never_masqueraded(entry);
 }
 
-/* The node's own packets take part only where their port could meet one of a pod's flows. */
-static __always_inline int reserve_node_port(struct __sk_buff *skb, const struct packet *packet,
-					     const struct ip_address *own)
+/* Does a packet that is of no masqueraded flow leave with its own address? */
+static __always_inline bool keeps_address(struct __sk_buff *skb, const struct flow *flow)
 {
-	if (packet->l4_kind != L4_PORTS || !nat_port_in_range(packet->tuple.source_port))
-		return 0;
-	return nat_out(skb, packet, own);
+	return is_cluster(&flow->packet->tuple.destination) || /* 7 */
+	       (!flow->from_node && connection_is_reply(skb, flow->packet)); /* 8 */
 }
 
-static __always_inline int masquerade(struct __sk_buff *skb, const struct packet *packet,
-				      const struct ip_address *own)
+/* The node's own packets take part only where their port could meet one of a pod's flows. */
+static __always_inline int reserve_node_port(struct __sk_buff *skb, const struct flow *flow)
+{
+	if (flow->packet->l4_kind != L4_PORTS ||
+	    !nat_port_in_range(flow->packet->tuple.source_port))
+		return 0;
+	return nat_out(skb, flow);
+}
+
+/* What a pod sends: 0, or a drop reason. */
+static __always_inline int hide_pod(struct __sk_buff *skb, const struct flow *flow)
 {
 	struct ip_address node;
-	bool hit;
+	int result;
 
-	switch (packet->l4_kind) {
+	switch (flow->packet->l4_kind) {
 	case L4_PORTS:
 	case L4_ECHO_REQUEST:
-		return nat_out(skb, packet, own);
+		return nat_out(skb, flow);
 	case L4_ICMP_ERROR: /* about an unknown flow: it leaves as it is */
-		return nat_icmp_error(skb, packet, TUPLE_OUT, &node, &hit);
+		result = nat_icmp_error(skb, flow->packet, TUPLE_OUT, &node);
+		return result == NAT_MISS ? 0 : result;
 	case L4_ICMP_OTHER:
 		return DROP_NAT_UNSUPPORTED_PROTOCOL;
 	}
 	return 0; /* echo replies, and protocols without ports: they leave as they are */
 }
 
+/* All rows 9: 0, or a drop reason. */
+static __always_inline int masquerade(struct __sk_buff *skb, const struct flow *flow)
+{
+	return flow->from_node ? reserve_node_port(skb, flow) : hide_pod(skb, flow);
+}
+
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
 {
-	const struct ip_address *own;
 	struct packet packet = {};
-	bool from_node;
+	struct flow flow = {.point = TO_UPLINK, .packet = &packet};
 	int error;
 
-	if (skb->vlan_present || parse_l3(skb, &packet))
-		return pass(skb, TO_UPLINK);
-	own = masquerade_address(skb, &packet);
-	if (!own || in_native_prefix(&packet.tuple.destination, packet.is_v6))
-		return pass(skb, TO_UPLINK);
-	from_node = address_equal(&packet.tuple.source, own);
-	if (!from_node && !is_local_pod(&packet.tuple.source))
-		return pass(skb, TO_UPLINK);
+	if (skb->vlan_present || parse_l3(skb, &packet)) /* 1 */
+		return pass(skb, &flow);
 
-	error = parse_l4(skb, &packet);
+	flow.masquerade_address = masquerade_address(skb, &packet); /* 2 */
+	if (!flow.masquerade_address)
+		return pass(skb, &flow);
+
+	if (in_native_prefix(&packet.tuple.destination, packet.is_v6)) /* 3 */
+		return pass(skb, &flow);
+
+	flow.from_node = address_equal(&packet.tuple.source, flow.masquerade_address);
+	if (!flow.from_node && !is_local_pod(&packet.tuple.source)) /* 4 */
+		return pass(skb, &flow);
+
+	error = parse_l4(skb, &packet); /* 5 */
 	if (error)
-		return from_node ? pass(skb, TO_UPLINK) : drop(skb, error, TO_UPLINK);
-	if (!nat_is_live(&packet) && (is_cluster(&packet.tuple.destination) ||
-				      (!from_node && connection_is_reply(skb, &packet))))
-		return pass(skb, TO_UPLINK);
-	error = from_node ? reserve_node_port(skb, &packet, own) : masquerade(skb, &packet, own);
-	return error ? drop(skb, error, TO_UPLINK) : pass(skb, TO_UPLINK);
+		return flow.from_node ? pass(skb, &flow) : drop(skb, &flow, error);
+
+	flow.nat_entry = nat_find(&packet); /* 6 */
+	if (!flow.nat_entry && keeps_address(skb, &flow)) /* 7, 8 */
+		return pass(skb, &flow);
+
+	error = masquerade(skb, &flow); /* 9 */
+	return error ? drop(skb, &flow, error) : pass(skb, &flow);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

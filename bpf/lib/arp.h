@@ -24,23 +24,27 @@ struct arp_ipv4 {
 	__be32 target_ip;
 } __attribute__((packed));
 
-/* Answer in place; the packet goes back by the interface it came from. */
-static __always_inline int answer_arp(struct __sk_buff *skb, const struct interface *interface)
+/*
+ * Answer a request in place, after checking that all of it is there; it goes back by the device it
+ * came from. Returns the verdict: what is no request for another's address is dropped (166).
+ */
+static __always_inline int answer_arp(struct __sk_buff *skb, const struct flow *flow)
 {
+	const struct interface *interface = flow->interface;
 	struct ethhdr *ethernet;
 	struct arp_ipv4 *arp;
 	__be32 asked;
 
 	if (!linear(skb, ETH_HLEN + sizeof(*arp)))
-		return drop(skb, DROP_INVALID_PACKET, FROM_POD);
+		return drop(skb, flow, DROP_INVALID_PACKET);
 	ethernet = (void *)(long)skb->data;
 	arp = (void *)(ethernet + 1);
 	if ((void *)(arp + 1) > (void *)(long)skb->data_end)
-		return drop(skb, DROP_INVALID_PACKET, FROM_POD);
+		return drop(skb, flow, DROP_INVALID_PACKET);
 	asked = arp->target_ip;
 	if (arp->operation != bpf_htons(ARP_REQUEST) || arp->hardware_length != ETH_ALEN ||
 	    arp->protocol_type != bpf_htons(ETH_P_IP) || asked == interface->ipv4.words[3])
-		return drop(skb, DROP_UNSUPPORTED_L2_PROTOCOL, FROM_POD);
+		return drop(skb, flow, DROP_UNSUPPORTED_L2_PROTOCOL);
 	__builtin_memcpy(ethernet->h_dest, arp->sender_mac, ETH_ALEN);
 	__builtin_memcpy(ethernet->h_source, interface->node_mac, ETH_ALEN);
 	arp->operation = bpf_htons(ARP_REPLY);
@@ -48,8 +52,7 @@ static __always_inline int answer_arp(struct __sk_buff *skb, const struct interf
 	arp->target_ip = arp->sender_ip;
 	__builtin_memcpy(arp->sender_mac, interface->node_mac, ETH_ALEN);
 	arp->sender_ip = asked;
-	count(skb, FORWARDED, FROM_POD);
-	return bpf_redirect(skb->ifindex, 0);
+	return forward(skb, flow, bpf_redirect(skb->ifindex, 0));
 }
 
 #endif

@@ -13,6 +13,7 @@
 #include "../config.h"
 #include "../maps.h"
 #include "address.h"
+#include "flow.h"
 #include "flow_state.h"
 #include "icmp.h"
 #include "rewrite.h"
@@ -20,6 +21,10 @@
 /* Tries for a free port before a packet is dropped with DROP_NAT_NO_MAPPING. */
 enum { NAT_PORT_TRIES_MAX = 32 };
 
+/* Result of what looks for the flow of an answer or an error: it is of no flow of ours. */
+enum { NAT_MISS = -1 };
+
+/* May `port` (network order) be one that a masqueraded flow was given? */
 static __always_inline bool nat_port_in_range(__be16 port)
 {
 	__u16 host = bpf_ntohs(port);
@@ -27,7 +32,7 @@ static __always_inline bool nat_port_in_range(__be16 port)
 	return host >= snat_port_min && host <= snat_port_max;
 }
 
-/* Key of the OUT entry of the flow that an OUT or IN tuple belongs to, and of its partner. */
+/* Key of the IN entry, from the OUT entry and its key. */
 static __always_inline struct tuple nat_in_key(const struct tuple *out,
 					       const struct nat_entry *entry)
 {
@@ -39,6 +44,7 @@ static __always_inline struct tuple nat_in_key(const struct tuple *out,
 	return key;
 }
 
+/* Key of the OUT entry, from the IN entry and its key. */
 static __always_inline struct tuple nat_out_key(const struct tuple *in,
 						const struct nat_entry *entry)
 {
@@ -50,6 +56,7 @@ static __always_inline struct tuple nat_out_key(const struct tuple *in,
 	return key;
 }
 
+/* Do both say the same of their flow, whatever its state? */
 static __always_inline bool nat_maps_alike(const struct nat_entry *a, const struct nat_entry *b)
 {
 	return a->to_port == b->to_port && address_equal(&a->to_address, &b->to_address);
@@ -119,8 +126,8 @@ static __always_inline bool nat_take_port(const struct tuple *out, struct nat_en
 }
 
 /* Make both entries of a new flow; returns 0 and fills `mapped`, or a drop reason. */
-static __always_inline int nat_create(const struct packet *packet, const struct tuple *out,
-				      const struct ip_address *address, struct nat_entry *mapped)
+static __always_inline int nat_create(const struct flow *flow, const struct tuple *out,
+				      struct nat_entry *mapped)
 {
 	struct nat_entry reverse = {};
 	struct flow_state state;
@@ -128,11 +135,11 @@ static __always_inline int nat_create(const struct packet *packet, const struct 
 	reverse.to_address = out->source;
 	reverse.to_port = out->source_port;
 	reverse.created_ns = now_ns();
-	state = flow_state_after(0, packet, false, reverse.created_ns);
+	state = flow_state_after(0, flow->packet, false, reverse.created_ns);
 	reverse.flags = state.flags;
 	reverse.expires_ns = state.expires_ns;
 	*mapped = reverse;
-	mapped->to_address = *address;
+	mapped->to_address = *flow->masquerade_address;
 	if (!nat_take_port(out, mapped, &reverse))
 		return DROP_NAT_NO_MAPPING;
 	if (bpf_map_update_elem(&nat, out, mapped, BPF_ANY))
@@ -140,51 +147,51 @@ static __always_inline int nat_create(const struct packet *packet, const struct 
 	return 0;
 }
 
-/* Is this packet of a flow that is being masqueraded? Then no other rule is asked. */
-static __always_inline bool nat_is_live(const struct packet *packet)
+/* The OUT entry of the flow that this outgoing packet belongs to, while it lives; else NULL. */
+static __always_inline struct nat_entry *nat_find(const struct packet *packet)
 {
 	struct tuple out = packet->tuple;
 	struct nat_entry *entry;
 
 	out.direction = TUPLE_OUT;
 	entry = bpf_map_lookup_elem(&nat, &out);
-	return entry && !flow_is_over(entry->expires_ns);
+	return entry && !flow_is_over(entry->expires_ns) ? entry : NULL;
 }
 
-/* Where the flow of this outgoing packet is mapped to; the flow is made when it is new. */
-static __always_inline int nat_map_out(const struct packet *packet,
-				       const struct ip_address *address, struct nat_entry *mapped)
+/*
+ * Where the flow of this outgoing packet is mapped to; the flow is made when it is new, or when it
+ * is over: its port may be another flow's by now. Returns 0 and fills `mapped`, or a drop reason.
+ */
+static __always_inline int nat_map_out(const struct flow *flow, struct nat_entry *mapped)
 {
-	struct tuple in_key, out = packet->tuple;
-	struct nat_entry *entry, reverse = {};
+	struct tuple in_key, out = flow->packet->tuple;
+	struct nat_entry reverse = {};
 
 	out.direction = TUPLE_OUT;
-	entry = bpf_map_lookup_elem(&nat, &out);
-	if (!entry || flow_is_over(entry->expires_ns)) /* its port may be another flow's by now */
-		return nat_create(packet, &out, address, mapped);
-	*mapped = *entry;
+	if (!flow->nat_entry)
+		return nat_create(flow, &out, mapped);
+	*mapped = *flow->nat_entry;
 	in_key = nat_in_key(&out, mapped);
-	if (!address_equal(&mapped->to_address, address)) {
+	if (!address_equal(&mapped->to_address, flow->masquerade_address)) {
 		/* The device has another address by now: the old one gets no answers. */
 		bpf_map_delete_elem(&nat, &in_key);
 		bpf_map_delete_elem(&nat, &out);
-		return nat_create(packet, &out, address, mapped);
+		return nat_create(flow, &out, mapped);
 	}
 	reverse.to_address = out.source;
 	reverse.to_port = out.source_port;
-	nat_touch(entry, packet, false, &in_key, &reverse);
+	nat_touch(flow->nat_entry, flow->packet, false, &in_key, &reverse);
 	return 0;
 }
 
 /*
  * An ICMP error about a packet of a masqueraded flow. TUPLE_OUT: a pod complains about an answer it
  * got, and is hidden as the flow is. TUPLE_IN: a router complains about what the pod sent, and is
- * heard by the pod. Returns 0 with `to` filled and *hit set, 0 without a hit when it is about no
- * flow of ours, or a drop reason.
+ * heard by the pod. Returns 0 with `to` filled, NAT_MISS when it is about no flow of ours, or a
+ * drop reason.
  */
 static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct packet *packet,
-					  enum tuple_direction direction, struct ip_address *to,
-					  bool *hit)
+					  enum tuple_direction direction, struct ip_address *to)
 {
 	enum rewrite_end end = direction == TUPLE_OUT ? REWRITE_SOURCE : REWRITE_DESTINATION;
 	struct nat_entry *entry, mapped;
@@ -192,24 +199,23 @@ static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct pa
 	struct tuple key;
 
 	if (!parse_quoted(skb, packet, &quoted))
-		return 0;
+		return NAT_MISS;
 	key = tuple_reversed(&quoted.packet.tuple);
 	key.direction = direction;
 	entry = bpf_map_lookup_elem(&nat, &key);
 	if (!entry || flow_is_over(entry->expires_ns))
-		return 0;
+		return NAT_MISS;
 	mapped = *entry;
-	*hit = true;
 	*to = mapped.to_address;
 	return rewrite_icmp_error(skb, packet, &quoted, end, &mapped.to_address, mapped.to_port);
 }
 
-/* Hide the source of an outgoing packet behind `address`. Returns 0 or a drop reason. */
-static __always_inline int nat_out(struct __sk_buff *skb, const struct packet *packet,
-				   const struct ip_address *address)
+/* Hide the source of an outgoing packet behind `flow->masquerade_address`. 0 or a drop reason. */
+static __always_inline int nat_out(struct __sk_buff *skb, const struct flow *flow)
 {
+	const struct packet *packet = flow->packet;
 	struct nat_entry mapped = {};
-	int error = nat_map_out(packet, address, &mapped);
+	int error = nat_map_out(flow, &mapped);
 
 	if (error)
 		return error;
@@ -220,11 +226,11 @@ static __always_inline int nat_out(struct __sk_buff *skb, const struct packet *p
 }
 
 /*
- * Give an answer back to whose flow it belongs to: a pod, or the node when its own port had to be
- * changed. Returns 0 with `pod` filled and *hit set, 0 without a hit, or a drop reason.
+ * Give an answer back to the owner of its flow: a pod, or the node when its own port had to be
+ * changed. Returns 0 with `owner` filled, NAT_MISS when nothing is to be changed, or a drop reason.
  */
 static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *packet,
-				  struct ip_address *pod, bool *hit)
+				  struct ip_address *owner)
 {
 	struct nat_entry *entry, to, forward = {};
 	struct tuple out_key, key = packet->tuple;
@@ -232,7 +238,7 @@ static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *pa
 	key.direction = TUPLE_IN;
 	entry = bpf_map_lookup_elem(&nat, &key);
 	if (!entry || flow_is_over(entry->expires_ns))
-		return 0;
+		return NAT_MISS;
 	to = *entry;
 	forward.to_address = key.destination;
 	forward.to_port = key.destination_port;
@@ -240,9 +246,8 @@ static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *pa
 	nat_touch(entry, packet, true, &out_key, &forward);
 	if (to.to_port == key.destination_port &&
 	    address_equal(&to.to_address, &packet->tuple.destination))
-		return 0; /* the node's own flow */
-	*hit = true;
-	*pod = to.to_address;
+		return NAT_MISS; /* the node's own flow, on its own port */
+	*owner = to.to_address;
 	return rewrite(skb, packet, REWRITE_DESTINATION, &to.to_address, to.to_port);
 }
 

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where a packet goes: into a local pod, or to the next hop of the kernel's routing table. Both
- * skip the host's stack. What they cannot decide (no route, too big, TTL at its end) is left to
- * the stack, which answers with the right ICMP error.
+ * The two manners of sending that skip the host's stack: to a local pod, and to the next hop of the
+ * kernel's routing table. What they cannot do (no route, too big, TTL at its end) is left to the
+ * stack, which answers with the right ICMP error. admit.h says whether a pod gets a packet at all.
  */
 #ifndef CILIATE_ROUTE_H
 #define CILIATE_ROUTE_H
 
-#include "parse.h"
+#include <bpf/bpf_endian.h>
+
+#include "../config.h"
+#include "packet.h"
 #include "verdict.h"
 
 enum { ADDRESS_FAMILY_INET = 2, ADDRESS_FAMILY_INET6 = 10 };
 
-/* One hop less. False: the TTL is at its end and the stack must say so. */
+/*
+ * One hop less, in the IP header that it checks to be there. False: the TTL is at its end and the
+ * stack must say so.
+ */
 static __always_inline bool decrement_ttl(struct __sk_buff *skb, const struct packet *packet)
 {
 	void *ip = (void *)(long)skb->data + ETH_HLEN;
@@ -39,6 +45,7 @@ static __always_inline bool decrement_ttl(struct __sk_buff *skb, const struct pa
 	return true;
 }
 
+/* Write both MACs of the Ethernet header, which it checks to be there. */
 static __always_inline bool set_macs(struct __sk_buff *skb, const __u8 destination[ETH_ALEN],
 				     const __u8 source[ETH_ALEN])
 {
@@ -51,23 +58,17 @@ static __always_inline bool set_macs(struct __sk_buff *skb, const __u8 destinati
 	return true;
 }
 
-/*
- * Into a pod of this node: straight to the far end of its veth, or by the stack where rules of
- * others (portmap's, another plugin's) follow the pod's connections.
- */
-static __always_inline int deliver_to_pod(struct __sk_buff *skb, const struct packet *packet,
-					  const struct endpoint *endpoint, enum attach_point point)
+/* To the pod `flow->receiver`, straight to the far end of its veth. Returns the verdict. */
+static __always_inline int send_to_peer(struct __sk_buff *skb, const struct flow *flow)
 {
-	if (endpoint->flags & ENDPOINT_STACK_ROUTED)
-		return pass(skb, point);
-	if (!decrement_ttl(skb, packet))
-		return pass(skb, point);
-	if (!set_macs(skb, endpoint->mac, endpoint->node_mac))
-		return drop(skb, DROP_INVALID_PACKET, point);
-	count(skb, FORWARDED, point);
-	return bpf_redirect_peer(endpoint->ifindex, 0);
+	if (!decrement_ttl(skb, flow->packet))
+		return pass(skb, flow);
+	if (!set_macs(skb, flow->receiver->mac, flow->receiver->node_mac))
+		return drop(skb, flow, DROP_INVALID_PACKET);
+	return forward(skb, flow, bpf_redirect_peer(flow->receiver->ifindex, 0));
 }
 
+/* What the kernel's table is asked: addresses in network order, and the device it came in by. */
 static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet *packet,
 				     struct bpf_fib_lookup *fib)
 {
@@ -84,24 +85,25 @@ static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet 
 	}
 }
 
-/* To the next hop the kernel's table names, resolved and sent by the neighbour layer. */
-static __always_inline int forward_by_fib(struct __sk_buff *skb, const struct packet *packet,
-					  enum attach_point point)
+/*
+ * To the next hop the kernel's table names, resolved and sent by the neighbour layer. Returns the
+ * verdict.
+ */
+static __always_inline int send_to_next_hop(struct __sk_buff *skb, const struct flow *flow)
 {
 	struct bpf_redir_neigh next_hop = {};
 	struct bpf_fib_lookup fib = {};
 	long found;
 
-	fib_fill(skb, packet, &fib);
+	fib_fill(skb, flow->packet, &fib);
 	found = bpf_fib_lookup(skb, &fib, sizeof(fib), fib_flags);
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return pass(skb, point);
-	if (!decrement_ttl(skb, packet))
-		return pass(skb, point);
+		return pass(skb, flow);
+	if (!decrement_ttl(skb, flow->packet))
+		return pass(skb, flow);
 	next_hop.nh_family = fib.family; /* the gateway's, which may differ from the packet's */
 	__builtin_memcpy(next_hop.ipv6_nh, fib.ipv6_dst, sizeof(next_hop.ipv6_nh));
-	count(skb, FORWARDED, point);
-	return bpf_redirect_neigh(fib.ifindex, &next_hop, sizeof(next_hop), 0);
+	return forward(skb, flow, bpf_redirect_neigh(fib.ifindex, &next_hop, sizeof(next_hop), 0));
 }
 
 #endif

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Verdicts: every packet that ends or goes on is counted here, with its reason. */
+/*
+ * Verdicts: the only ways out of a program. Each counts the packet once, under its reason and
+ * attach point; no program returns a bare TC_ACT_*.
+ */
 #ifndef CILIATE_VERDICT_H
 #define CILIATE_VERDICT_H
 
 #include <linux/pkt_cls.h>
 
 #include "../maps.h"
+#include "flow.h"
 
-static __always_inline void count(struct __sk_buff *skb, enum drop_reason reason,
-				  enum attach_point point)
+static __always_inline void count(struct __sk_buff *skb, const struct flow *flow,
+				  enum drop_reason reason)
 {
-	__u32 key = reason * ATTACH_POINT_COUNT + point;
+	__u32 key = reason * ATTACH_POINT_COUNT + flow->point;
 	struct metric *metric = bpf_map_lookup_elem(&metrics, &key);
 
 	if (metric) {
@@ -19,18 +23,26 @@ static __always_inline void count(struct __sk_buff *skb, enum drop_reason reason
 	}
 }
 
-static __always_inline int drop(struct __sk_buff *skb, enum drop_reason reason,
-				enum attach_point point)
+/* The packet ends here. */
+static __always_inline int drop(struct __sk_buff *skb, const struct flow *flow,
+				enum drop_reason reason)
 {
-	count(skb, reason, point);
+	count(skb, flow, reason);
 	return TC_ACT_SHOT;
 }
 
 /* Leave the packet to the kernel's stack, or to the device it was leaving by. */
-static __always_inline int pass(struct __sk_buff *skb, enum attach_point point)
+static __always_inline int pass(struct __sk_buff *skb, const struct flow *flow)
 {
-	count(skb, FORWARDED, point);
+	count(skb, flow, FORWARDED);
 	return TC_ACT_OK;
+}
+
+/* The packet goes where a redirecting helper said; `action` is what that helper returned. */
+static __always_inline int forward(struct __sk_buff *skb, const struct flow *flow, int action)
+{
+	count(skb, flow, FORWARDED);
+	return action;
 }
 
 #endif

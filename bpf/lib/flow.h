@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * struct flow: what is being decided at one attach point, and what the steps so far have found.
+ * A step that decides takes it; one that only reads or writes headers takes struct packet.
+ */
+#ifndef CILIATE_FLOW_H
+#define CILIATE_FLOW_H
+
+#include "packet.h"
+
+/*
+ * Pointers are into maps, and NULL until the step that looks up has found something. The packet is
+ * apart: helpers are given addresses within it, and the compiler must assume that they change all
+ * of the object; so the rest stays in registers, and `point` a constant.
+ */
+struct flow {
+	struct packet *packet;
+	enum attach_point point;
+	bool from_node; /* to_uplink: its source is the node's own address, no pod's */
+	const struct interface *interface; /* from_pod, to_pod: the pod this device belongs to */
+	const struct endpoint *receiver; /* who on this node has the destination */
+	const struct ip_address *masquerade_address; /* what its source would be hidden behind */
+	struct nat_entry *nat_entry; /* live, of direction OUT: it is hidden already */
+};
+
+#endif
