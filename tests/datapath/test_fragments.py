@@ -52,7 +52,7 @@ def test_pieces_of_an_answer_find_the_pod(node: Node) -> None:
 
 
 def test_a_ping_in_pieces_works_both_ways(node: Node) -> None:
-    """Cilium drops these (issues 22624, 25085, 45339)."""
+    """They too are masqueraded: the first piece's ports hold for all."""
     question = IP(src=POD1_4, dst=WORLD_4, id=79) / ICMP(id=24) / Raw(b"p" * 3000)
     left = [node.sent_out(piece) for piece in fragment(IP(bytes(question)), fragsize=1200)]
     assert {each[IP].src for each in left} == {NODE_4}

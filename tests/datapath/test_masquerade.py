@@ -50,7 +50,7 @@ BODY = Raw(b"x" * 40)
 
 
 class Row(NamedTuple):
-    """One row of the decision table: reference section 2.4."""
+    """A packet and the row of docs/DATAPATH.md, to_uplink, that decides it."""
 
     name: str
     packet: Any
@@ -58,19 +58,19 @@ class Row(NamedTuple):
 
 
 ROWS = [
-    Row("5: inside the native routing prefix", IP(src=POD1_4, dst="10.244.9.9") / UDP(), False),
-    Row("5: a remote pod", IP(src=POD1_4, dst=REMOTE_POD_4) / TCP(), False),
-    Row("8: another node", IP(src=POD1_4, dst=OTHER_NODE_4) / ICMP(id=30), False),
+    Row("3: inside the native routing prefix", IP(src=POD1_4, dst="10.244.9.9") / UDP(), False),
+    Row("3: a remote pod", IP(src=POD1_4, dst=REMOTE_POD_4) / TCP(), False),
+    Row("7: another node", IP(src=POD1_4, dst=OTHER_NODE_4) / ICMP(id=30), False),
     Row("9: the router beside the nodes", IP(src=POD1_4, dst=ROUTER_4) / ICMP(id=31), True),
     Row("9: the world by TCP", IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1024), True),
     Row("9: the world by UDP", IP(src=POD1_4, dst=WORLD_4) / UDP(sport=1024), True),
-    Row("10: forwarded for somebody else", IP(src="172.16.0.9", dst=WORLD_4) / UDP(), False),
-    Row("10: a remote pod's packet in transit", IP(src=REMOTE_POD_4, dst=WORLD_4) / TCP(), False),
-    Row("6: the node, from another address", IP(src="10.0.2.15", dst=WORLD_4) / TCP(), False),
-    Row("an echo reply", IP(src=POD1_4, dst=WORLD_4) / ICMP(type=0, id=5), False),
-    Row("a protocol without ports", IP(src=POD1_4, dst=WORLD_4) / GRE(), False),
-    Row("v6 5: a remote pod", IPv6(src=POD1_6, dst=REMOTE_POD_6) / TCP(), False),
-    Row("v6 8: another node", IPv6(src=POD1_6, dst=OTHER_NODE_6) / ICMPv6EchoRequest(), False),
+    Row("4: forwarded for somebody else", IP(src="172.16.0.9", dst=WORLD_4) / UDP(), False),
+    Row("4: a remote pod's packet in transit", IP(src=REMOTE_POD_4, dst=WORLD_4) / TCP(), False),
+    Row("4: the node, from another address", IP(src="10.0.2.15", dst=WORLD_4) / TCP(), False),
+    Row("9: an echo reply", IP(src=POD1_4, dst=WORLD_4) / ICMP(type=0, id=5), False),
+    Row("9: a protocol without ports", IP(src=POD1_4, dst=WORLD_4) / GRE(), False),
+    Row("v6 3: a remote pod", IPv6(src=POD1_6, dst=REMOTE_POD_6) / TCP(), False),
+    Row("v6 7: another node", IPv6(src=POD1_6, dst=OTHER_NODE_6) / ICMPv6EchoRequest(), False),
     Row("v6 9: the world by TCP", IPv6(src=POD1_6, dst=WORLD_6) / TCP(sport=1024), True),
     Row("v6 9: the world by UDP", IPv6(src=POD1_6, dst=WORLD_6) / UDP(sport=1024), True),
     Row("v6 9: by ping", IPv6(src=POD1_6, dst=WORLD_6) / ICMPv6EchoRequest(id=3), True),
@@ -344,7 +344,7 @@ def test_a_device_without_an_address_leaves_packets_alone(node: Node) -> None:
 
 
 def test_the_reply_of_an_inbound_connection_keeps_the_pods_address(node: Node) -> None:
-    """Row 3: whoever came to the pod's own address is answered from it."""
+    """Row 8: whoever came to the pod's own address is answered from it."""
     syn = IP(src=WORLD_4, dst=POD1_4) / TCP(sport=4000, dport=80)
     reply = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=80, dport=4000, flags="SA")
     assert node.from_uplink(IN / syn).verdict == REDIRECT

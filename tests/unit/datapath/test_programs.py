@@ -1,0 +1,38 @@
+"""src/ciliate/datapath/programs.py: its four programs read as docs/DATAPATH.md describes them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ciliate.datapath.programs import NAMES
+
+ROOT = Path(__file__).parents[3]
+
+
+def documented(program: str) -> tuple[list[int], set[int]]:
+    """Return the steps of the program's section that exist, and those that are slots."""
+    section = (ROOT / "docs/DATAPATH.md").read_text().partition(f"\n## {program}\n")[2]
+    steps = re.findall(
+        r"^(?:(\d+)\. (\*\*Slot\*\*)?|\| (\d+) \|)", section.partition("\n## ")[0], re.MULTILINE
+    )
+    slots = {int(number) for number, slot, _ in steps if slot}
+    return [int(number or row) for number, slot, row in steps if not slot], slots
+
+
+def written(program: str) -> list[list[int]]:
+    """Return the numbers that comments of the program's main function begin with."""
+    body = (ROOT / f"bpf/{program}.bpf.c").read_text().partition('\nSEC("tc")\n')[2]
+    comments = re.findall(r"/\* (\d+(?:, \d+)*)(?::| \*/)", body)
+    return [[int(number) for number in comment.split(", ")] for comment in comments]
+
+
+@pytest.mark.parametrize("program", NAMES)
+def test_a_program_takes_the_documented_steps_in_their_order(program: str) -> None:
+    steps, slots = documented(program)
+    taken = written(program)
+
+    assert {number for comment in taken for number in comment} == set(steps)
+    assert [comment[0] for comment in taken] == sorted(comment[0] for comment in taken)
+    assert not slots & set(steps)
+    assert sorted(slots | set(steps)) == list(range(1, max(steps) + 1))
