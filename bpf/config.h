@@ -23,8 +23,12 @@ const volatile __u8 masquerade_v6;
 const volatile __u8 verify_source = 1;
 
 /* Ports given to masqueraded flows, host byte order, both inclusive. */
-const volatile __u16 snat_port_min = 32768;
-const volatile __u16 snat_port_max = 65535;
+enum snat_port {
+	SNAT_PORT_MIN = 32768, /* behind Kubernetes' default NodePorts */
+	SNAT_PORT_MAX = 65535,
+};
+const volatile __u16 snat_port_min = SNAT_PORT_MIN;
+const volatile __u16 snat_port_max = SNAT_PORT_MAX;
 
 /* Flags of bpf_fib_lookup; SKIP_NEIGH (8) where the kernel knows it (6.3). */
 const volatile __u32 fib_flags;

@@ -4,6 +4,7 @@
  * uses it, and an enum that no program happens to name as a type would be lost; one pointer to
  * each keeps it.
  */
+#include "../bpf/config.h"
 #include "../bpf/maps.h"
 
 enum reserved_identity *reserved_identity;
@@ -14,3 +15,4 @@ enum endpoint_flag *endpoint_flag;
 enum ipcache_flag *ipcache_flag;
 enum tuple_direction *tuple_direction;
 enum connection_flag *connection_flag;
+enum snat_port *snat_port;

@@ -31,6 +31,7 @@ from tests.datapath.node_rig import (
 )
 from tests.datapath.soundness import ethernet, sound
 
+from ciliate.config.datapath_defaults import SNAT_PORT_MAX, SNAT_PORT_MIN
 from ciliate.datapath.layout import (
     AttachPoint,
     DropReason,
@@ -44,7 +45,6 @@ from ciliate.datapath.maps import CONNTRACK, MASQUERADE_ADDRESSES, NAT
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4 = "10.244.0.2"
 FROM_POD = Ether(src=POD1_MAC, dst="ee:0b:00:00:00:01")
-PORT_MIN = 32768
 SECOND_NS = 1_000_000_000
 BODY = Raw(b"x" * 40)
 
@@ -168,7 +168,7 @@ def test_a_pod_talks_to_the_world_behind_the_nodes_address(node: Node, flow: Flo
     )
     assert seen is not None
     assert seen[version].src in {NODE_4, NODE_6}
-    assert port_of(seen) >= PORT_MIN
+    assert port_of(seen) >= SNAT_PORT_MIN
     assert sound(seen)
 
     node.wire.send(IN / flow.answer(seen[version]))
@@ -211,7 +211,7 @@ def test_two_pods_with_the_same_port_get_different_ones(node: Node) -> None:
     elsewhere = node.sent_out(IP(src=POD2_4, dst=ROUTER_4) / TCP(sport=50000, dport=80))
 
     assert (first[TCP].sport, elsewhere[TCP].sport) == (50000, 50000)
-    assert second[TCP].sport >= PORT_MIN
+    assert second[TCP].sport >= SNAT_PORT_MIN
     assert second[TCP].sport != 50000
 
 
@@ -253,7 +253,12 @@ def test_no_free_port_is_a_counted_drop(node: Node) -> None:
     key = Tuple(octets(WORLD_4), octets(NODE_4), 80, 0, 6, TupleDirection.TUPLE_IN)
     held = NatEntry(octets(POD2_4), 1, 0, now, now)
     with node.datapath.opened(NAT) as nat:
-        nat.put_many({key._replace(destination_port=p): held for p in range(PORT_MIN, 65536)})
+        nat.put_many(
+            {
+                key._replace(destination_port=p): held
+                for p in range(SNAT_PORT_MIN, SNAT_PORT_MAX + 1)
+            }
+        )
 
         with node.counted() as counted:
             run = node.to_uplink(OUT / IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1000, dport=80))

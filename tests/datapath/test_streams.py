@@ -14,6 +14,7 @@ import pytest
 from tests.datapath.harness import Namespace
 from tests.datapath.node_rig import NODE_4, NODE_6, NODE_MAC, WORLD_4, WORLD_6, Node, Pod, silence
 
+from ciliate.config.datapath_defaults import SNAT_PORT_MIN
 from ciliate.datapath.layout import DropReason
 
 STREAM_BYTES = 4 << 20
@@ -105,7 +106,7 @@ def test_a_masqueraded_stream_comes_back_whole(node: Node, address: str, seen_as
         there_and_back(node.pod1, address)
 
     ((host, port),) = seen
-    assert (host, port >= 32768) == (seen_as, True)
+    assert (host, port >= SNAT_PORT_MIN) == (seen_as, True)
     assert {reason for reason, _ in counted} == {DropReason.FORWARDED}
 
 

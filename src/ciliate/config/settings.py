@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final, cast
 
 from ciliate.config import values
+from ciliate.config.datapath_defaults import SNAT_PORT_MAX
 from ciliate.config.keys import KEYS
 from ciliate.config.label_filter import LabelFilter
 from ciliate.errors import SettingError
@@ -18,10 +19,6 @@ from ciliate.net.address import IPAddress, IPNetwork
 
 #: Addresses kept ready where the setting names no pool: Cilium's default.
 _PRE_ALLOCATION: Final = {"default": 8}
-
-#: Below the first masqueraded port lie NodePorts and listening sockets (RFC 6335: 49152 is the
-#: IANA range; Cilium and we begin behind the NodePorts).
-_PORT_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +222,7 @@ def _masquerade(texts: _Texts) -> MasqueradeSettings:
         ipv4=texts.flag("enable-ipv4") and texts.flag("enable-ipv4-masquerade"),
         ipv6=texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade"),
         port_min=node_ports[1] + 1,
-        port_max=_PORT_MAX,
+        port_max=SNAT_PORT_MAX,
     )
 
 

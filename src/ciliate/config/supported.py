@@ -6,6 +6,7 @@ docs/CONFIGURATION.md to this table.
 
 from typing import Final
 
+from ciliate.config.datapath_defaults import MAP_ENTRIES
 from ciliate.config.key import Key, Kind, Scope
 
 _ADDRESSES: Final = (
@@ -241,14 +242,14 @@ _DATAPATH: Final = (
     Key(
         name="bpf-nat-global-max",
         kind=Kind.INT,
-        default="131072",
+        default=str(MAP_ENTRIES["nat"]),
         helm="bpf.natMax",
         meaning="Entries of the NAT map; two for each masqueraded flow.",
     ),
     Key(
         name="bpf-ct-global-tcp-max",
         kind=Kind.INT,
-        default="65536",
+        default=str(MAP_ENTRIES["conntrack"]),
         helm="bpf.ctTcpMax",
         meaning="Entries of the connection tracking map, which holds all protocols here.",
     ),

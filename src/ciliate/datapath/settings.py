@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ciliate.config.datapath_defaults import SNAT_PORT_MAX, SNAT_PORT_MIN
 from ciliate.net.address import IPNetwork, IPv4Network, IPv6Network, prefix_bits, to_octets
 
 _ADDRESS_BITS: Final = 128
@@ -26,8 +27,8 @@ class DatapathSettings:
     verify_source: bool = True
 
     #: Ports for masqueraded flows, both inclusive: what lies above the NodePort range.
-    snat_port_min: int = 32768
-    snat_port_max: int = 65535
+    snat_port_min: int = SNAT_PORT_MIN
+    snat_port_max: int = SNAT_PORT_MAX
 
     def constants(self, *, fib_flags: int) -> Mapping[str, bytes]:
         """Return the octets of each variable of bpf/config.h; `fib_flags` is the kernel's part."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ciliate.lab
+from ciliate.config.datapath_defaults import SNAT_PORT_MAX, SNAT_PORT_MIN
 from ciliate.config.settings import parse_agent_settings
 from ciliate.errors import SettingError
 
@@ -22,7 +23,10 @@ def test_walk_through_settings_are_understood() -> None:
     assert settings.routing.native_v4 == IPv4Network("10.244.0.0/16")
     assert settings.masquerade.ipv4
     assert not settings.masquerade.ipv6  # IPv6 is off, whatever its masquerading says.
-    assert (settings.masquerade.port_min, settings.masquerade.port_max) == (32768, 65535)
+    assert (settings.masquerade.port_min, settings.masquerade.port_max) == (
+        SNAT_PORT_MIN,
+        SNAT_PORT_MAX,
+    )
 
 
 @pytest.mark.parametrize(

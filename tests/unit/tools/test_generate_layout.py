@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 from tests.unit.tools.btf_writer import BtfWriter
-from tools.generate_layout import DROP_TEXT, ENUMS, UnsupportedLayoutError, render
+from tools.generate_layout import (
+    DROP_TEXT,
+    ENUMS,
+    UnsupportedLayoutError,
+    render,
+    render_defaults,
+)
 
 
 class Abi(BtfWriter):
@@ -112,3 +118,17 @@ def test_flags_are_sets_and_other_enums_are_not(tmp_path: Path) -> None:
     text = rendered(tmp_path, Abi())
     assert "class EndpointFlag(IntFlag):" in text
     assert "class DropReason(IntEnum):" in text
+
+
+def test_defaults_are_those_of_the_enum_and_of_the_maps(tmp_path: Path) -> None:
+    abi = Abi()
+    abi.enum("snat_port", SNAT_PORT_MIN=40000, SNAT_PORT_MAX=50000)
+    abi.map("flows", abi.u32, abi.u32)
+    path = tmp_path / "abi.o"
+    path.write_bytes(abi.elf())
+
+    text = render_defaults([path])
+
+    assert "SNAT_PORT_MIN: Final = 40000\nSNAT_PORT_MAX: Final = 50000\n" in text
+    assert '    "flows": 99,\n' in text
+    compile(text, "datapath_defaults.py", "exec")
