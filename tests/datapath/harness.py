@@ -114,6 +114,10 @@ class Port:
         """Send a frame, given as bytes or as a packet of scapy's."""
         self._socket.send(bytes(frame))
 
+    def mark(self, mark: int) -> None:
+        """Let everything sent from here on carry `mark` (SO_MARK)."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+
     def receive(self, wanted: Callable[[Any], bool], *, deadline_s: float = DEADLINE_S) -> Any:
         """Return the first frame that is `wanted`, None when none comes in time.
 

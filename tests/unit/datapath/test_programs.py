@@ -36,3 +36,21 @@ def test_a_program_takes_the_documented_steps_in_their_order(program: str) -> No
     assert [comment[0] for comment in taken] == sorted(comment[0] for comment in taken)
     assert not slots & set(steps)
     assert sorted(slots | set(steps)) == list(range(1, max(steps) + 1))
+
+
+def test_packets_leave_the_programs_by_verdict_h_alone() -> None:
+    """So that each is counted, with its reason, and will be seen by whoever watches flows."""
+    sources = {path.name: path.read_text() for path in (ROOT / "bpf").rglob("*.[ch]")}
+    assert {name for name, text in sources.items() if "TC_ACT_" in text} == {"verdict.h"}
+    redirects = "".join(sources.values())
+    assert len(re.findall(r"\bbpf_redirect\w*\(", redirects)) == len(
+        re.findall(r"forward\(skb, flow,\s+bpf_redirect\w*\(", redirects)
+    )
+
+
+def test_a_packet_is_sent_into_a_pod_by_admit_alone() -> None:
+    """Policy stands there: another way in would pass it by."""
+    callers = [
+        path.name for path in (ROOT / "bpf").rglob("*.[ch]") if "send_to_peer(" in path.read_text()
+    ]
+    assert sorted(callers) == ["admit.h", "route.h"]
