@@ -29,6 +29,8 @@ enum reserved_identity {
 	IDENTITY_REMOTE_NODE = 6,
 	IDENTITY_KUBE_APISERVER = 7,
 	IDENTITY_INGRESS = 8,
+	IDENTITY_WORLD_IPV4 = 9,
+	IDENTITY_WORLD_IPV6 = 10,
 };
 
 /* Why a packet went no further; FORWARDED counts those that did. Cilium's numbers. */

@@ -33,7 +33,6 @@ from ciliate.datapath.layout import (
     IpcacheKey,
     MasqueradeAddress,
     Metric,
-    ReservedIdentity,
 )
 from ciliate.datapath.maps import (
     CONNTRACK,
@@ -48,6 +47,7 @@ from ciliate.datapath.maps import (
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.test_run import Run
 from ciliate.net.address import Mac, host_network, ip_network, mac_octets, prefix_bits, to_octets
+from ciliate.net.identity import ReservedIdentity
 
 NODE_4, NODE_6 = "192.168.10.100", "fd00:10::100"
 OTHER_NODE_4, OTHER_NODE_6 = "192.168.10.101", "fd00:10::101"
@@ -275,14 +275,14 @@ def _fill_maps(datapath: Datapath, pods: list[Pod], uplink: int) -> None:
 
 
 def _ipcache() -> dict[IpcacheKey, IpcacheEntry]:
-    host, remote = ReservedIdentity.IDENTITY_HOST, ReservedIdentity.IDENTITY_REMOTE_NODE
+    host, remote = ReservedIdentity.HOST, ReservedIdentity.REMOTE_NODE
     entries = {
         NODE_4: (host, 0),
         NODE_6: (host, 0),
         OTHER_NODE_4: (remote, 0),
         OTHER_NODE_6: (remote, 0),
-        "10.244.1.0/24": (ReservedIdentity.IDENTITY_WORLD, IpcacheFlag.IPCACHE_CLUSTER),
-        "fd00:244:1::/64": (ReservedIdentity.IDENTITY_WORLD, IpcacheFlag.IPCACHE_CLUSTER),
+        "10.244.1.0/24": (ReservedIdentity.WORLD, IpcacheFlag.IPCACHE_CLUSTER),
+        "fd00:244:1::/64": (ReservedIdentity.WORLD, IpcacheFlag.IPCACHE_CLUSTER),
     }
     networks = {
         ip_network(text) if "/" in text else host_network(ip_address(text)): value

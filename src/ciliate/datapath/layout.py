@@ -30,26 +30,11 @@ __all__ = [
     "MasqueradeAddress",
     "Metric",
     "NatEntry",
-    "ReservedIdentity",
     "Tuple",
     "TupleDirection",
 ]
 _ = htonl, ntohl  # Imported for layouts with a __be32; there may be none.
 Octets = bytes  # A field may be called `bytes` and would hide the type.
-
-
-class ReservedIdentity(IntEnum):
-    """enum reserved_identity."""
-
-    IDENTITY_UNKNOWN = 0
-    IDENTITY_HOST = 1
-    IDENTITY_WORLD = 2
-    IDENTITY_UNMANAGED = 3
-    IDENTITY_HEALTH = 4
-    IDENTITY_INIT = 5
-    IDENTITY_REMOTE_NODE = 6
-    IDENTITY_KUBE_APISERVER = 7
-    IDENTITY_INGRESS = 8
 
 
 class DropReason(IntEnum):

@@ -10,6 +10,7 @@ from tools.generate_layout import (
     UnsupportedLayoutError,
     render,
     render_defaults,
+    render_identities,
 )
 
 
@@ -132,3 +133,16 @@ def test_defaults_are_those_of_the_enum_and_of_the_maps(tmp_path: Path) -> None:
     assert "SNAT_PORT_MIN: Final = 40000\nSNAT_PORT_MAX: Final = 50000\n" in text
     assert '    "flows": 99,\n' in text
     compile(text, "datapath_defaults.py", "exec")
+
+
+def test_an_identitys_name_is_that_of_its_label(tmp_path: Path) -> None:
+    abi = Abi()
+    abi.enum("reserved_identity", IDENTITY_WORLD=2, IDENTITY_REMOTE_NODE=6)
+    path = tmp_path / "abi.o"
+    path.write_bytes(abi.elf())
+
+    text = render_identities([path])
+
+    assert "class ReservedIdentity(IntEnum):" in text
+    assert "    WORLD = 2\n    REMOTE_NODE = 6\n" in text
+    compile(text, "identity.py", "exec")
