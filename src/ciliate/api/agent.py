@@ -21,11 +21,12 @@ JSON: absence is the honest answer, never a made-up value.
 Times are RFC 3339 in UTC. Nothing here does I/O.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
 
 from msgspec import Struct, field
+
+from ciliate.net.identity import ReservedIdentity
 
 #: Where the agent listens unless CILIUM_SOCK says otherwise.
 AGENT_SOCKET: Final = "/var/run/cilium/cilium.sock"
@@ -244,23 +245,9 @@ class MetricSample(AgentModel, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
-#: Identities every cluster knows, by number (bpf/abi.h, enum reserved_identity).
-RESERVED_IDENTITIES: Final[Mapping[int, str]] = {
-    0: "unknown",
-    1: "host",
-    2: "world",
-    3: "unmanaged",
-    4: "health",
-    5: "init",
-    6: "remote-node",
-    7: "kube-apiserver",
-    8: "ingress",
-    9: "world-ipv4",
-    10: "world-ipv6",
-}
-
-
 def reserved_label(identity: int) -> str | None:
     """Return "reserved:host" and its like, or None when `identity` is not a reserved one."""
-    name = RESERVED_IDENTITIES.get(identity)
-    return None if name is None else f"reserved:{name}"
+    try:
+        return ReservedIdentity(identity).label
+    except ValueError:
+        return None

@@ -22,11 +22,12 @@ from ciliate.endpoint.keyed_locks import KeyedLocks
 from ciliate.endpoint.records import EndpointRecords
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress
+from ciliate.net.identity import ReservedIdentity
 from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.pod_link import PodLink, PodLinkState, host_name, new_mac
 from ciliate.node.address_source import AddressSource
-from ciliate.node.endpoint import IDENTITY_INIT, Endpoint
+from ciliate.node.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
 
@@ -288,7 +289,7 @@ class PodAttachments:
         network = self._network()
         pod = request.pod
         known = self._wiring.identity(pod.namespace, pod.name, pod.uid)
-        identity, labels = known or (IDENTITY_INIT, ("reserved:init",))
+        identity, labels = known or (ReservedIdentity.INIT, (ReservedIdentity.INIT.label,))
         versions = {address.version for address in addresses}
         return Endpoint(
             id=endpoint_id,

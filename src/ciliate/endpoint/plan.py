@@ -4,18 +4,16 @@ from typing import Final
 
 from ciliate.datapath import layout
 from ciliate.net.address import mac_octets, to_octets
+from ciliate.net.identity import ReservedIdentity
 from ciliate.node.endpoint import Endpoint
 
 _NO_ADDRESS: Final = bytes(16)
 _NO_MAC: Final = bytes(6)
 
-#: Identity of the node itself.
-_IDENTITY_HOST: Final = 1
-
 #: Where packets to an address of the node itself are delivered: to its stack.
 HOST_ENTRY: Final = layout.Endpoint(
     ifindex=0,
-    identity=_IDENTITY_HOST,
+    identity=ReservedIdentity.HOST,
     endpoint_id=0,
     flags=layout.EndpointFlag.ENDPOINT_HOST,
     mac=_NO_MAC,

@@ -1,10 +1,9 @@
 """What `dbg endpoint list` and `dbg endpoint get` are answered. Pure."""
 
 from ciliate.api import agent
+from ciliate.net.identity import ReservedIdentity
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_table import EndpointTable
-
-_HOST_IDENTITY = 1
 
 
 def endpoint_list(table: EndpointTable) -> list[agent.EndpointModel]:
@@ -18,8 +17,10 @@ def _host(table: EndpointTable) -> agent.EndpointModel:
         id=_host_id(table),
         status=agent.EndpointStatus(
             state="ready",
-            identity=agent.IdentityModel(id=_HOST_IDENTITY, labels=("reserved:host",)),
-            labels=agent.EndpointLabels(security_relevant=("reserved:host",)),
+            identity=agent.IdentityModel(
+                id=ReservedIdentity.HOST, labels=(ReservedIdentity.HOST.label,)
+            ),
+            labels=agent.EndpointLabels(security_relevant=(ReservedIdentity.HOST.label,)),
             networking=agent.EndpointNetworking(addressing=(agent.AddressPair(),)),
             policy=agent.POLICY_NOT_ENFORCED,
         ),

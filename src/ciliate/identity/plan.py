@@ -1,24 +1,14 @@
 """What the map `ipcache` should hold for a node, a pod, an address of this node. Pure."""
 
 from collections.abc import Mapping
-from enum import IntEnum
 from functools import lru_cache
 from typing import Final
 
 from ciliate.datapath import layout
 from ciliate.net.address import IPAddress, IPNetwork, host_network, prefix_bits, to_octets
+from ciliate.net.identity import ReservedIdentity
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_pod import NO_NODE, KnownPod
-
-
-class Reserved(IntEnum):
-    """Identities that every cluster knows (Cilium's numbers; bpf/abi.h)."""
-
-    HOST = 1
-    WORLD = 2
-    INIT = 5
-    REMOTE_NODE = 6
-
 
 Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
 
@@ -26,7 +16,7 @@ _HOST_BITS: Final = 128
 
 #: This node's addresses, also those that no CiliumNode names.
 OWN_ADDRESS: Final = layout.IpcacheEntry(
-    identity=Reserved.HOST, flags=layout.IpcacheFlag(0), node=NO_NODE
+    identity=ReservedIdentity.HOST, flags=layout.IpcacheFlag(0), node=NO_NODE
 )
 
 
@@ -46,10 +36,10 @@ def node_entries(node: KnownNode) -> Entries:
     A pod whose identity is not known yet has no entry of its own; its node's CIDR speaks for it.
     """
     entries = {
-        _key(cidr): pod_entry(Reserved.WORLD, _octets(node.node_ip(cidr.version)))
+        _key(cidr): pod_entry(ReservedIdentity.WORLD, _octets(node.node_ip(cidr.version)))
         for cidr in (*node.draining_cidrs, *node.pod_cidrs)
     }
-    identity = Reserved.HOST if node.is_local else Reserved.REMOTE_NODE
+    identity = ReservedIdentity.HOST if node.is_local else ReservedIdentity.REMOTE_NODE
     for address in (*node.internal_ips, *node.other_addresses):
         entries[_key(host_network(address))] = layout.IpcacheEntry(
             identity=identity,

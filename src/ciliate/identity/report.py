@@ -6,8 +6,9 @@ from ciliate.api import agent
 from ciliate.api.cilium_identity import CiliumIdentity
 from ciliate.datapath import layout
 from ciliate.identity.labels import label_texts
-from ciliate.identity.plan import Entries, Reserved
+from ciliate.identity.plan import Entries
 from ciliate.net.address import from_octets, network_of
+from ciliate.net.identity import ReservedIdentity
 from ciliate.node.known_pod import NO_NODE
 
 
@@ -19,7 +20,7 @@ def address_list(ipcache: Entries) -> list[agent.IpListEntry]:
 
 
 def _entry(key: layout.IpcacheKey, entry: layout.IpcacheEntry) -> agent.IpListEntry:
-    source = "reserved" if entry.identity == Reserved.HOST else "custom-resource"
+    source = "reserved" if entry.identity == ReservedIdentity.HOST else "custom-resource"
     return agent.IpListEntry(
         cidr=str(network_of(key.address, key.prefix_length)),
         identity=entry.identity,
@@ -31,9 +32,9 @@ def _entry(key: layout.IpcacheKey, entry: layout.IpcacheEntry) -> agent.IpListEn
 def identity_list(identities: Iterable[CiliumIdentity]) -> list[agent.IdentityModel]:
     """Return the identities of the cluster, the reserved ones before them."""
     reserved = [
-        agent.IdentityModel(id=number, labels=(f"reserved:{name}",))
-        for number, name in agent.RESERVED_IDENTITIES.items()
-        if number
+        agent.IdentityModel(id=each, labels=(each.label,))
+        for each in ReservedIdentity
+        if each is not ReservedIdentity.UNKNOWN
     ]
     allocated = [
         agent.IdentityModel(

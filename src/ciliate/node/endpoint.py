@@ -6,10 +6,8 @@ from datetime import datetime
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.identity import ReservedIdentity
 from ciliate.net.pod_interface import PodInterface
-
-#: Identity of an endpoint whose labels are not known yet (Cilium's reserved number for "init").
-IDENTITY_INIT = 5
 
 #: Numbers of endpoints on a node, both inclusive: they fit the datapath's 16 bits.
 ENDPOINT_ID_MIN = 1
@@ -37,8 +35,8 @@ class Endpoint:
     interface: PodInterface
     ifindex: int
     created: datetime
-    identity: int = IDENTITY_INIT
-    labels: tuple[str, ...] = ("reserved:init",)
+    identity: int = ReservedIdentity.INIT  # Its labels are not known yet.
+    labels: tuple[str, ...] = (ReservedIdentity.INIT.label,)
     state: EndpointState = EndpointState.WAITING_FOR_IDENTITY
     restored: bool = False
     external_ipam: bool = False

@@ -5,7 +5,6 @@ from ipaddress import ip_address, ip_network
 from ciliate.datapath.layout import IpcacheEntry, IpcacheFlag, IpcacheKey
 from ciliate.identity.plan import (
     OWN_ADDRESS,
-    Reserved,
     host_key,
     is_host_key,
     known_pod_entry,
@@ -13,6 +12,7 @@ from ciliate.identity.plan import (
     pod_entry,
 )
 from ciliate.net.address import prefix_bits, to_octets
+from ciliate.net.identity import ReservedIdentity
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_pod import NO_NODE, KnownPod
 
@@ -33,17 +33,17 @@ def node(name: str, ip: str, cidr: str, *, is_local: bool = False) -> KnownNode:
 
 def test_remote_node_its_router_and_its_pods_are_told_apart() -> None:
     assert node_entries(node("k8s-w1", "192.168.10.101", "10.244.1.0/24")) == {
-        key("10.244.1.0/24"): IpcacheEntry(Reserved.WORLD, OWN_POD, W1),
-        key("192.168.10.101/32"): IpcacheEntry(Reserved.REMOTE_NODE, PLAIN, W1),
-        key("10.244.1.93/32"): IpcacheEntry(Reserved.REMOTE_NODE, PLAIN, W1),
+        key("10.244.1.0/24"): IpcacheEntry(ReservedIdentity.WORLD, OWN_POD, W1),
+        key("192.168.10.101/32"): IpcacheEntry(ReservedIdentity.REMOTE_NODE, PLAIN, W1),
+        key("10.244.1.93/32"): IpcacheEntry(ReservedIdentity.REMOTE_NODE, PLAIN, W1),
     }
 
 
 def test_own_node_is_the_host() -> None:
     entries = node_entries(node("k8s-ctr", "192.168.10.100", "10.244.0.0/24", is_local=True))
 
-    assert entries[key("192.168.10.100/32")].identity == Reserved.HOST
-    assert IpcacheEntry(Reserved.HOST, PLAIN, NO_NODE) == OWN_ADDRESS
+    assert entries[key("192.168.10.100/32")].identity == ReservedIdentity.HOST
+    assert IpcacheEntry(ReservedIdentity.HOST, PLAIN, NO_NODE) == OWN_ADDRESS
 
 
 def test_former_cidrs_of_a_node_are_its_pods_too() -> None:
