@@ -2,8 +2,10 @@
 
 from ipaddress import ip_address
 
+import pytest
+
 from ciliate.masquerade.plan import DeviceAddresses, masquerade_addresses
-from ciliate.net.link import Link, LinkAddress, LinkFlag
+from ciliate.net.link import Link, LinkAddress, LinkFlag, RouteScope
 
 SECONDARY = 0x01
 LINK_SCOPE = 253
@@ -27,8 +29,28 @@ def test_primary_wins_over_a_lower_secondary() -> None:
     assert both.ipv4 == ip_address("192.168.10.100")
 
 
-def test_public_wins_over_private() -> None:
-    assert chosen(held("10.0.2.15"), held("8.8.8.8")).ipv4 == ip_address("8.8.8.8")
+@pytest.mark.parametrize("public", ["8.8.8.8", "93.184.216.34"])
+def test_public_wins_over_private_whichever_number_is_lower(public: str) -> None:
+    assert chosen(held("10.0.2.15"), held(public)).ipv4 == ip_address(public)
+
+
+def test_wider_scope_wins_over_public() -> None:
+    both = chosen(held("93.184.216.34", scope=RouteScope.SITE), held("10.0.2.15"))
+
+    assert both.ipv4 == ip_address("10.0.2.15")
+
+
+def test_lowest_number_wins_among_equals() -> None:
+    both = chosen(held("192.168.10.100"), held("192.168.10.5"), held("192.168.10.7"))
+
+    assert both.ipv4 == ip_address("192.168.10.5")
+
+
+def test_ipv6_knows_no_secondary() -> None:
+    """The kernel sets the same bit there for a temporary address, which `ip` shows as such."""
+    both = chosen(held("fd00::5", flags=SECONDARY), held("fd00::100"))
+
+    assert both.ipv6 == ip_address("fd00::5")
 
 
 def test_link_local_is_never_chosen() -> None:
