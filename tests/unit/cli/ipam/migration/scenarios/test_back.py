@@ -1,6 +1,6 @@
 """`ciliate ipam migrate --back`: whatever happened before, every agent runs the former mode again."""
 
-from tests.unit.cli.migration.living_cluster import TO_MULTI_POOL, LivingCluster
+from tests.unit.cli.ipam.migration.living_cluster import TO_MULTI_POOL, LivingCluster
 
 FORMER = {"a": "cluster-pool", "b": "cluster-pool"}
 

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from tests.unit.ipam.audited_cluster import (
+from tests.unit.ipam.audit.audited_cluster import (
     GOOD,
     IPS,
     NOBODY,

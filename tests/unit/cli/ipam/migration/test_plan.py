@@ -1,7 +1,7 @@
 """`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode would do, decided beforehand."""
 
 import pytest
-from tests.unit.cli.migration.planned_cluster import (
+from tests.unit.cli.ipam.migration.planned_cluster import (
     AUTO,
     CONFIG,
     DUAL,

@@ -1,6 +1,6 @@
 """`ciliate ipam migrate --to kubernetes`: by podCIDRs or annotations, of the families that are on."""
 
-from tests.unit.cli.migration.planned_cluster import (
+from tests.unit.cli.ipam.migration.planned_cluster import (
     CONFIG,
     DUAL,
     node,

@@ -1,8 +1,8 @@
 """`ciliate ipam migrate` on what cannot be read: told by object, field, value and remedy."""
 
 import pytest
-from tests.unit.cli.migration.living_cluster import TO_MULTI_POOL, LivingCluster
-from tests.unit.cli.migration.planned_cluster import (
+from tests.unit.cli.ipam.migration.living_cluster import TO_MULTI_POOL, LivingCluster
+from tests.unit.cli.ipam.migration.planned_cluster import (
     AUTO,
     CONFIG,
     POOL,

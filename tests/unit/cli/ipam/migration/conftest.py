@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.migration.living_cluster import LivingCluster
+from tests.unit.cli.ipam.migration.living_cluster import LivingCluster
 from tests.unit.kube.embedded_server import embedded_server
 
 from ciliate.api.definitions import definition_files

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.ipam.audited_cluster import (
+from tests.unit.ipam.audit.audited_cluster import (
     GOOD,
     NOBODY,
     audit,
