@@ -27,6 +27,9 @@ from ciliate.errors import SettingError
         ("devices={eth0,eth1}", "devices", "eth0 eth1"),
         ("ipMasqAgent.enabled=true", "enable-ip-masq-agent", "true"),
         ("auto-direct-node-routes=false", "auto-direct-node-routes", "false"),
+        ('devices=["eth0","eth1"]', "devices", "eth0 eth1"),
+        ("labels=k8s:app=web", "labels", "k8s:app=web"),
+        ("debug.enabled = true", "debug", " true"),
     ],
 )
 def test_value_becomes_its_key_of_the_config_map(word: str, key: str, value: str) -> None:
@@ -57,8 +60,37 @@ def test_ranges_of_ip_masq_agent_go_to_its_own_config_map() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_a_remedy(word: str, message: str) -> None:
-    with pytest.raises(SettingError, match=message.replace("(", r"\(")):
+    with pytest.raises(SettingError, match=message.replace("(", r"\(")) as caught:
         read_changes([word])
+
+    name, equals, value = word.partition("=")
+    assert (caught.value.key, caught.value.value) == (name, value)
+    assert caught.value.problem == ("is not a known setting" if equals else "has no value")
+
+
+def test_what_follows_a_setting_of_ip_masq_agent_is_read_as_well() -> None:
+    changes = read_changes(
+        ["ipMasqAgent.config.masqLinkLocal=true,devices={eth0,eth1},debug.enabled=true"]
+    )
+
+    assert changes.ip_masq_agent == {"masqLinkLocal": True}
+    assert changes.config == {"devices": "eth0 eth1", "debug": "true"}
+
+
+def test_switches_of_ip_masq_agent_are_booleans() -> None:
+    changes = read_changes(
+        [
+            "ipMasqAgent.config.masqLinkLocal=false",
+            "ipMasqAgent.config.masqLinkLocalIPv6=true",
+            'ipMasqAgent.config.nonMasqueradeCIDRs=["10.0.0.0/8","10.1.0.0/16"]',
+        ]
+    )
+
+    assert changes.ip_masq_agent == {
+        "masqLinkLocal": False,
+        "masqLinkLocalIPv6": True,
+        "nonMasqueradeCIDRs": ["10.0.0.0/8", "10.1.0.0/16"],
+    }
 
 
 def test_every_helm_name_leads_to_a_known_key() -> None:
@@ -97,5 +129,7 @@ def test_map_of_pools_becomes_the_one_key_that_carries_them() -> None:
 
 
 def test_unknown_field_of_a_pool_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"did you mean .*maskSize"):
+    with pytest.raises(SettingError, match=r"did you mean .*maskSize") as caught:
         read_changes(["ipam.operator.autoCreateCiliumPodIPPools.default.ipv4.masksize=27"])
+
+    assert caught.value.value == "27"

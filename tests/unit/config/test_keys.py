@@ -76,8 +76,28 @@ def test_empty_value_means_unset() -> None:
 
 
 def test_unknown_key_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(SettingError, match="did you mean routing-mode"):
+    with pytest.raises(SettingError, match="did you mean routing-mode") as caught:
         keys.check("routing-mod", "native")
+
+    assert (caught.value.key, caught.value.value) == ("routing-mod", "native")
+    assert caught.value.problem == "is set for a key that is not known"
+
+
+def test_unknown_key_that_resembles_none_is_refused_with_where_to_look() -> None:
+    with pytest.raises(SettingError, match=r"see docs/CONFIGURATION\.md"):
+        keys.check("zzzzzzzz", "1")
+
+
+def test_choice_that_is_not_taken_is_answered_with_those_that_are() -> None:
+    with pytest.raises(SettingError) as caught:
+        keys.check("ipam", "kubernets")
+
+    assert caught.value.remedy.startswith('choose "')
+    assert '" or "' in caught.value.remedy
+
+
+def test_switch_whose_text_is_unreadable_asks_for_something() -> None:
+    assert keys.review({"enable-hubble": "perhaps"}).unsupported == {"enable-hubble": "perhaps"}
 
 
 def test_review_finds_unknown_keys_and_switches_without_effect() -> None:

@@ -20,6 +20,13 @@ def test_the_comma_stands_between_cidrs_and_between_pools() -> None:
     }
 
 
+@pytest.mark.parametrize(("version", "cidr", "mask"), [(4, "0.0.0.0/0", 1), (4, "10.0.0.0/8", 32)])
+def test_mask_may_be_anything_from_one_bit_to_all(version: int, cidr: str, mask: int) -> None:
+    pools = read_pools(f"default=ipv{version}-cidrs:{cidr};ipv{version}-mask-size:{mask}")
+
+    assert pools == {"default": {version: PoolWords((cidr,), mask)}}
+
+
 def test_nothing_is_no_pool() -> None:
     assert read_pools(" ") == {}
 
@@ -33,6 +40,8 @@ def test_nothing_is_no_pool() -> None:
         ("default=ipv4-mask-size:24", "no CIDR"),
         ("default=ipv4-cidrs:fd00::/64;ipv4-mask-size:24", "is an IPv6 prefix"),
         ("default=ipv4-cidrs:10.0.0.0/8;ipv4-mask-size:33", "mask size of 33"),
+        ("default=ipv4-cidrs:10.0.0.0/8;ipv4-mask-size:0", "mask size of 0"),
+        ("default=ipv6-cidrs:fd00::/8;ipv6-mask-size:129", "mask size of 129: choose 1 to 128"),
         ("default=ipv4-cidrs:10.0.0.0/8;ipv4-mask-size:x", "is no whole number"),
         ("default=colour:red", "no attribute of pool default"),
         (

@@ -40,6 +40,13 @@ def test_wider_scope_wins_over_public() -> None:
     assert both.ipv4 == ip_address("10.0.2.15")
 
 
+def test_address_of_a_site_is_better_than_none() -> None:
+    address = held("10.0.2.15", scope=RouteScope.SITE)
+
+    assert chosen(address).ipv4 == ip_address("10.0.2.15")
+    assert chosen(held("10.0.2.15", scope=RouteScope.SITE + 1)).ipv4 is None
+
+
 def test_lowest_number_wins_among_equals() -> None:
     both = chosen(held("192.168.10.100"), held("192.168.10.5"), held("192.168.10.7"))
 

@@ -1,5 +1,6 @@
 """Device selection: Cilium's tests in Cilium's order, with its words (reference 1.15)."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ciliate.net.address import Mac
 from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteScope
 from ciliate.node.device_selection import select_devices, selected_names
+from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteKind, RouteScope
 
 _UP = LinkFlag.UP | LinkFlag.BROADCAST | LinkFlag.LOWER_UP
 
@@ -131,3 +133,37 @@ def test_device_that_no_pattern_names_says_so() -> None:
     (verdict,) = select_devices([_link(3, "eth1")], _ROUTES, patterns=["eth0", "br+"])
 
     assert verdict.reason == "not matching user filter [eth0 br+]"
+
+
+@pytest.mark.parametrize(
+    "destination", ["0.0.0.0/0", "::/0", "10.0.0.0/8", "128.0.0.0/1", "2001:db8::/32"]
+)
+def test_route_to_where_others_are_makes_a_device(destination: str) -> None:
+    (verdict,) = select_devices([_link(9, "eth9")], [_route(destination, 9)])
+
+    assert (verdict.selected, verdict.reason) == (True, "")
+
+
+def test_route_that_sends_nothing_makes_no_device() -> None:
+    unreachable = replace(_route("10.0.0.0/8", 9), kind=RouteKind.UNREACHABLE)
+
+    (verdict,) = select_devices([_link(9, "eth9")], [unreachable])
+
+    assert verdict.reason == "no global unicast routes"
+
+
+def test_veth_is_detected_beside_named_devices_without_a_default_route() -> None:
+    links = [_link(3, "eth1"), _link(9, "veth9", kind="veth")]
+    routes = [*_ROUTES, _route("10.1.0.0/16", 9)]
+
+    verdicts = select_devices(links, routes, patterns=["eth1"], force=True)
+
+    assert selected_names(verdicts) == ("eth1", "veth9")
+
+
+def test_beginning_of_a_name_must_be_the_whole_beginning() -> None:
+    links = [_link(3, "eth1"), _link(4, "ens1"), _link(5, "et")]
+
+    verdicts = select_devices(links, _ROUTES, patterns=["eth+"])
+
+    assert selected_names(verdicts) == ("eth1",)

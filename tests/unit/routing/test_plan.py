@@ -104,6 +104,26 @@ def test_node_is_left_out_once_with_its_address_and_the_remedy() -> None:
     [left] = plan.unreachable
     assert left.node == "far"
     assert "172.16.0.1 does not exist" in left.reason
+
+
+def test_every_node_that_is_left_out_is_named() -> None:
+    nodes = [
+        remote("a", "172.16.0.1", "10.244.9.0/24"),
+        remote("b", "172.16.0.2", "10.244.8.0/24"),
+    ]
+    nodes.append(remote("c", "192.168.10.101", "10.244.1.0/24"))
+
+    plan = direct_node_routes(nodes, answer("192.168.10.101"), skip_unreachable=False)
+
+    assert [left.node for left in plan.unreachable] == ["a", "b"]
+    assert list(plan.routes) == [ip_network("10.244.1.0/24")]
+
+
+def test_remedy_is_the_setting_that_lets_such_nodes_be() -> None:
+    node = remote("far", "172.16.0.1", "10.244.9.0/24")
+
+    [left] = direct_node_routes([node], {}, skip_unreachable=False).unreachable
+
     assert "direct-routing-skip-unreachable" in left.reason
 
 
@@ -123,6 +143,7 @@ def test_who_has_a_cidr_now_goes_before_who_drains_it() -> None:
 
 
 def test_own_cidrs_and_families_without_a_node_address_are_passed_over_in_silence() -> None:
+    """Whatever order they come in."""
     own, ipv6, routed = (ip_network(t) for t in ("10.244.0.0/24", "fd00:1::/64", "10.244.1.0/24"))
     node = RemoteNode("k8s-w1", (ip_address("192.168.10.101"),), (own, ipv6, routed))
 
@@ -142,14 +163,15 @@ def test_node_is_reached_at_its_first_address_of_the_family() -> None:
     assert node.node_ip(6) == ip_address("fd00::1")
 
 
-def test_pod_outside_its_nodes_cidrs_has_a_route_of_its_own() -> None:
+@pytest.mark.parametrize("gateway", [None, "192.168.10.101"])
+def test_pod_outside_its_nodes_cidrs_has_a_route_of_its_own(gateway: str | None) -> None:
     pod, node_ip = ip_address("10.244.7.7"), ip_address("192.168.10.101")
     far, far_node = ip_address("10.244.8.8"), ip_address("172.16.0.1")
     unknown = ip_address("10.244.9.9"), ip_address("192.168.10.109")
 
     routes = stray_routes(
         {pod: node_ip, far: far_node, unknown[0]: unknown[1]},
-        answer(str(node_ip)) | answer(str(far_node), gateway="192.168.10.200"),
+        answer(str(node_ip), gateway=gateway) | answer(str(far_node), gateway="192.168.10.200"),
     )
 
     destination = ip_network("10.244.7.7/32")
