@@ -62,6 +62,7 @@ check: bpf plugin generate-check names documents
 	.venv/bin/ruff format --check $(PYTHON_SOURCES)
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PYTHON) tools/purity.py
 	clang-format --dry-run --Werror $(C_SOURCES)
 	$(PYTEST) tests/unit
 

@@ -1,0 +1,166 @@
+"""Refuse I/O, clocks and chance in modules that only decide; `make check` runs it.
+
+A module is pure by its name wherever it stands, or by its package, or because it is listed here.
+A pure module imports what is allowed here and other pure modules, nothing else: so no chain of
+imports leads from it to an adapter, and a module of the standard library that nobody thought of is
+refused rather than overlooked. What no import shows (`open`, `datetime.now`, `await`) is refused by
+its use.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+#: Pure wherever they stand: `ciliate.<anything>.plan`.
+NAMES: Final = frozenset({"model", "plan", "allocator", "decode", "filter"})
+
+#: Pure packages and modules, whatever is in them: one line each. The rest of a feature has its hands
+#: beside its names.
+PURE: Final = (
+    "ciliate.errors",
+    "ciliate.net",
+    "ciliate.api",
+    "ciliate.config",
+    "ciliate.ipam",
+    "ciliate.identity.errors",
+    "ciliate.identity.ipcache",
+    "ciliate.identity.labels",
+    "ciliate.identity.numbers",
+    "ciliate.routing.devices",
+    "ciliate.masquerade.expiry",
+    "ciliate.endpoint.errors",
+    "ciliate.metrics.family",
+    "ciliate.cli.ipam.migration.pools",
+    "ciliate.cli.ipam.migration.problems",
+    "ciliate.operator.ipam.node_cidrs",
+    "ciliate.operator.ipam.settings",
+)
+
+#: Folders of a pure package that hold a feature's part of a process, which acts.
+PROCESSES: Final = frozenset({"agent", "operator"})
+
+#: Modules that a rule above takes for pure, and why they are not.
+NOT_PURE: Final = {
+    "ciliate.api.definitions": "reads the YAML files beside it",
+    "ciliate.cli.ipam.plan": "the command `ciliate ipam plan` asks the API and prints",
+}
+
+#: Imported by pure modules without being one, and why that does no harm.
+TRUSTED: Final = {
+    "ciliate.datapath.layout": "generated values of bpf/abi.h; takes byte order from socket",
+}
+
+#: Modules of others that compute and do nothing else.
+ALLOWED: Final = frozenset(
+    """
+    __future__ abc base64 binascii bisect collections contextlib copy dataclasses datetime difflib
+    enum functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
+    struct textwrap types typing typing_extensions urllib.parse
+    """.split()  # noqa: SIM905 - thirty lines say no more.
+)
+
+_IO_FUNCTIONS: Final = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
+#: Of datetime.datetime and datetime.date.
+_CLOCKS: Final = frozenset({"now", "utcnow", "today"})
+_COROUTINES: Final = (ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Await)
+
+
+def main() -> None:
+    """Print each breach as file, line and reason; end with 1 when there is any."""
+    found = list(breaches(Path("src")))
+    for line in found:
+        print(line)
+    if found:
+        sys.exit(f"{len(found)} breaches of purity: decide here, act elsewhere (tools/purity.py)")
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a path below `src`."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def is_pure(path: Path) -> bool:
+    """Whether the module at a path below `src` must be pure."""
+    return is_pure_module(module_name(path))
+
+
+def is_pure_module(module: str) -> bool:
+    """Whether `module` must be pure: by its name, its package or its entry in the list."""
+    if module in NOT_PURE:
+        return False
+    if module.rpartition(".")[2] in NAMES:
+        return True
+    return any(_covers(entry, module) for entry in PURE)
+
+
+def _covers(entry: str, module: str) -> bool:
+    """Whether `module` is the entry or stands in it, and not in a process's part of it."""
+    if module == entry:
+        return True
+    folders = module.removeprefix(f"{entry}.").split(".")[:-1]
+    return module.startswith(f"{entry}.") and PROCESSES.isdisjoint(folders)
+
+
+def breaches(source: Path) -> Iterator[str]:
+    """Yield every breach in the tree below `source`, the folder that holds `ciliate`."""
+    paths = sorted(source.rglob("*.py"))
+    pure = {path for path in paths if is_pure(path.relative_to(source))}
+    # Importing a module runs the packages around it.
+    around = {folder / "__init__.py" for path in pure for folder in path.parents}
+    for path in paths:
+        if path in pure or path in around:
+            yield from breaches_in(path, source)
+
+
+def breaches_in(path: Path, source: Path) -> Iterator[str]:
+    """Yield the breaches in one module that must be pure."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for reason in _reasons(node, source):
+            yield f"{path}:{getattr(node, 'lineno', 1)}: {reason}"
+
+
+def _reasons(node: ast.AST, source: Path) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (_refusal(alias.name) for alias in names if not _may_import(alias.name))
+        case ast.ImportFrom(level=level) if level:
+            yield "imports by a relative name, which tells no reader what"
+        case ast.ImportFrom(module=str(module), names=names):
+            for name in _imported(module, names, source):
+                if not _may_import(name):
+                    yield _refusal(name)
+        case ast.Call(func=ast.Name(id=name)) if name in _IO_FUNCTIONS:
+            yield f"calls {name}()"
+        case ast.Attribute(attr=name) if name in _CLOCKS:
+            yield f"reads a clock: {ast.unparse(node)}"
+        case _ if isinstance(node, _COROUTINES):
+            yield "waits for something: no coroutine is pure"
+
+
+def _imported(module: str, names: list[ast.alias], source: Path) -> Iterator[str]:
+    """Yield the modules that `from module import names` brings in: submodules, or `module`."""
+    folder = source.joinpath(*module.split("."))
+    for alias in names:
+        is_module = (folder / f"{alias.name}.py").exists() or (folder / alias.name).is_dir()
+        yield (
+            f"{module}.{alias.name}"
+            if is_module or f"{module}.{alias.name}" in ALLOWED
+            else module
+        )
+
+
+def _may_import(module: str) -> bool:
+    if module.partition(".")[0] == "ciliate":
+        return module in TRUSTED or is_pure_module(module)
+    return module in ALLOWED or module.partition(".")[0] in ALLOWED
+
+
+def _refusal(module: str) -> str:
+    return f"imports {module}, which is not pure"
+
+
+if __name__ == "__main__":
+    main()
