@@ -1,6 +1,6 @@
 """`ipam/allocator.py`: exact under any order of operations."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import settings
@@ -69,14 +69,37 @@ def test_address_of_another_owner_is_refused_by_name() -> None:
     block = Block(IPv4Network("10.0.3.0/24"))
     block.take(IPv4Address("10.0.3.7"), "default/a")
 
-    with pytest.raises(AddressTakenError, match="default/a"):
+    with pytest.raises(AddressTakenError, match="default/a") as caught:
         block.take(IPv4Address("10.0.3.7"), "default/b")
+
+    assert caught.value.address == IPv4Address("10.0.3.7")
+    assert block.owner(IPv4Address("10.0.3.7")) == "default/a"
 
 
 @pytest.mark.parametrize("text", ["10.0.3.0", "10.0.3.255", "10.0.4.1"])
 def test_unusable_address_is_refused(text: str) -> None:
-    with pytest.raises(AddressOutOfRangeError):
+    with pytest.raises(AddressOutOfRangeError) as caught:
         Block(IPv4Network("10.0.3.0/24")).take(IPv4Address(text), "default/a")
+
+    assert caught.value.address == IPv4Address(text)
+    assert caught.value.cidrs == (IPv4Network("10.0.3.0/24"),)
+
+
+def test_block_begins_where_it_is_told_to_and_goes_around() -> None:
+    block = Block(IPv4Network("10.0.3.0/29"), start=4)
+
+    given = [str(block.allocate(name)) for name in "abcdef"]
+
+    assert given == [f"10.0.3.{n}" for n in (5, 6, 1, 2, 3, 4)]
+
+
+def test_address_of_the_other_family_is_nobodys_and_frees_nothing() -> None:
+    block = Block(IPv4Network("10.0.3.0/24"))
+    block.take(IPv4Address("10.0.3.1"), "default/a")
+
+    assert block.owner(IPv6Address(int(IPv4Address("10.0.3.1")))) is None
+    assert not block.release(IPv6Address(int(IPv4Address("10.0.3.1"))))
+    assert block.used == 1
 
 
 def test_large_block_remembers_a_bounded_number_of_freed_addresses() -> None:

@@ -191,3 +191,21 @@ def test_what_is_left_covers_the_demand_and_nothing_more_could_go(
     else:
         assert released == ()
     assert releasable(left, asked) == ()
+
+
+def test_addresses_in_use_are_no_spare_ones() -> None:
+    """Ten are needed and ten in use: the empty CIDR is not needed for them."""
+    busy = HeldCIDR(IPv4Network("10.0.0.0/28"), used=10, usable=10)
+    empty = HeldCIDR(IPv4Network("10.0.1.0/28"), used=0, usable=14)
+
+    assert releasable([busy, empty], 10) == (empty.cidr,)
+    assert releasable([busy, empty], 11) == ()
+
+
+def test_expiry_says_whether_anybody_was_silent_for_long() -> None:
+    pending = Pending()
+    assert pending.expire(1_000.0) is False
+    pending.add("blue", 4, "default/a", 1_000.0)
+
+    assert pending.expire(1_000.0) is False
+    assert pending.expire(10_000.0) is True

@@ -12,7 +12,7 @@ from ciliate.ipam.errors import (
     PoolExhaustedError,
     PoolNotReadyError,
 )
-from ciliate.ipam.node import NodeAddresses
+from ciliate.ipam.node import NodeAddresses, Usage
 from ciliate.net.address import IPAddress
 
 
@@ -240,3 +240,115 @@ def test_address_kept_by_several_is_free_when_the_last_of_them_is_gone() -> None
     assert owners(addresses) == {its_own: "node-ip (excluded)"}
     addresses.unreserve(its_own, "node-ip (excluded)")
     assert owners(addresses) == {}
+
+
+def test_addresses_given_and_freed_are_counted_by_family() -> None:
+    addresses = node("10.0.0.0/29", "fd00::/64", versions=(4, 6))
+    assert (addresses.given, addresses.freed) == ({4: 0, 6: 0}, {4: 0, 6: 0})
+    first = addresses.allocate("default/a")
+    addresses.allocate("default/b")
+    addresses.take([IPv4Address("10.0.0.6")], "default/c")
+    addresses.take([IPv4Address("10.0.0.6")], "default/c")  # It had it already.
+
+    addresses.release(first)
+    addresses.release(first)  # Nobody's any more.
+    addresses.release([IPv4Address("10.0.0.6")])
+
+    assert addresses.given == {4: 3, 6: 2}
+    assert addresses.freed == {4: 2, 6: 1}
+
+
+def test_listener_hears_of_blocks_that_come_drain_and_go_and_of_nothing_else() -> None:
+    addresses = NodeAddresses((4,))
+    heard: list[int] = []
+    addresses.listen(lambda: heard.append(len(addresses.held)))
+    cidr = ip_network("10.0.0.0/29")
+
+    assert addresses.set_current({"default": [cidr]})
+    assert heard == [1]
+    assert addresses.is_current(cidr)
+    assert not addresses.is_current(ip_network("10.0.1.0/29"))
+
+    assert not addresses.set_current({"default": [cidr]})
+    given = addresses.allocate("default/a")
+    assert heard == [1]
+
+    assert addresses.set_current({})
+    assert heard == [1, 1]
+    assert not addresses.is_current(cidr)
+
+    addresses.release(given)
+    assert heard == [1, 1, 0]
+
+
+def test_block_that_moves_to_another_pool_is_a_change() -> None:
+    addresses = node("10.0.0.0/29")
+    given = addresses.allocate("default/a")
+
+    assert addresses.set_current({"mars": [ip_network("10.0.0.0/29")]})
+
+    assert addresses.usage("default", 4) == Usage(0, 0)
+    assert addresses.usage("mars", 4) == Usage(1, 6)
+    assert addresses.owner(given[0]) == "default/a"
+
+
+def test_pool_says_whether_its_blocks_give_their_edges_and_where_they_begin() -> None:
+    asked: list[str] = []
+
+    def edges(pool: str) -> tuple[bool, bool]:
+        asked.append(pool)
+        return (pool == "first", pool == "last")
+
+    addresses = NodeAddresses((4,), edges=edges, start=lambda: 1)
+    addresses.set_current(
+        {"first": [ip_network("10.0.0.0/30")], "last": [ip_network("10.0.1.0/30")]}
+    )
+
+    first = [str(addresses.allocate_one("default/a", "first", 4)) for _ in range(3)]
+    last = [str(addresses.allocate_one("default/a", "last", 4)) for _ in range(3)]
+
+    assert asked == ["first", "last"]
+    assert first == ["10.0.0.1", "10.0.0.2", "10.0.0.0"]
+    assert last == ["10.0.1.2", "10.0.1.3", "10.0.1.1"]
+
+
+def test_refusals_carry_what_was_asked_for() -> None:
+    addresses = node("10.0.0.0/30")
+    addresses.take([IPv4Address("10.0.0.1")], "default/a")
+    addresses.take([IPv4Address("10.0.0.2")], "default/b")
+
+    with pytest.raises(BlockExhaustedError) as full:
+        addresses.allocate("default/c")
+    with pytest.raises(AddressTakenError) as taken:
+        addresses.take([IPv4Address("10.0.0.1")], "default/c")
+    with pytest.raises(PoolNotReadyError) as missing:
+        addresses.allocate_one("default/c", "mars", 4)
+
+    assert (full.value.cidr, full.value.usable) == (ip_network("10.0.0.0/30"), 2)
+    assert (taken.value.address, taken.value.owner) == (IPv4Address("10.0.0.1"), "default/a")
+    assert (missing.value.pool, missing.value.version) == ("mars", 4)
+
+
+def test_release_of_an_address_that_is_kept_frees_nothing_and_counts_nothing() -> None:
+    addresses = node("10.0.0.0/29")
+    addresses.reserve(IPv4Address("10.0.0.3"), "node-ip")
+
+    addresses.release([IPv4Address("10.0.0.3")])
+
+    assert addresses.owner(IPv4Address("10.0.0.3")) == "node-ip"
+    assert addresses.is_reserved(IPv4Address("10.0.0.3"))
+    assert addresses.freed[4] == 0
+
+
+def test_release_of_the_last_kept_address_of_a_former_block_lets_it_go() -> None:
+    addresses = node("10.0.0.0/29")
+    addresses.reserve(IPv4Address("10.0.0.3"), "node-ip")
+    pod = addresses.allocate("default/a")
+    addresses.set_current({"default": [ip_network("10.0.1.0/29")]})
+    assert addresses.draining == (ip_network("10.0.0.0/29"),)
+
+    addresses.release(pod)
+
+    assert addresses.draining == ()
+    addresses.unreserve(IPv4Address("10.0.0.3"), "node-ip")
+    assert not addresses.is_reserved(IPv4Address("10.0.0.3"))

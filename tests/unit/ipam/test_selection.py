@@ -246,3 +246,32 @@ def test_any_annotation_is_a_pool_or_one_short_line(value: str, version: int) ->
         message = str(error)
         assert len(message) < 1100
         assert message.replace("…", "").isprintable()
+
+
+def test_refusal_of_a_name_says_where_it_stands_and_what_may_be_meant() -> None:
+    with pytest.raises(PoolNameError) as wrong:
+        _select(pod={IP_POOL: "Blue"})
+    with pytest.raises(PoolUnknownError) as unknown:
+        _select(namespace={IP_POOL: "blu"}, pools={"blue": _pool(), "blub": _pool()})
+
+    assert (wrong.value.owner, wrong.value.where) == ("shop/web-1", "the pod")
+    assert (wrong.value.key, wrong.value.value) == (IP_POOL, "Blue")
+    assert wrong.value.nearest == "blue"
+    assert (unknown.value.owner, unknown.value.where) == ("shop/web-1", "namespace shop")
+    assert (unknown.value.pool, unknown.value.nearest) == ("blu", "blue")
+
+
+@pytest.mark.parametrize("annotations", [{}, {IP_POOL: "blue"}])
+def test_pod_that_meets_pools_not_listed_yet_is_named(annotations: dict[str, str]) -> None:
+    with pytest.raises(PoolsNotSyncedError) as caught:
+        _select(pod=annotations, pools={}, synced=False)
+
+    assert caught.value.owner == "shop/web-1"
+
+
+def test_pod_of_a_name_with_a_slash_is_no_other_namespaces() -> None:
+    only = LabelSelector(match_labels={"io.kubernetes.pod.namespace": "shop"})
+
+    assert (
+        _select(owner="shop/a/b", pools={"default": _pool(), "shop": _pool(pods=only)}) == "shop"
+    )

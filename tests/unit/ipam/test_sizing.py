@@ -122,6 +122,61 @@ def test_growth_of_pods_ends_on_these_nodes_and_with_more_nodes() -> None:
     assert growth.days_with_more_nodes == (256 * 253 - 100 * 110) / 100
 
 
+def test_growth_says_in_which_unit_and_how_fast() -> None:
+    fitting = plan(_wanted(growth=2.0, unit=GrowthUnit.PODS), _nets("10.0.0.0/16"), {4: 24})
+    full = plan(_wanted(nodes=300, growth=2.0), _nets("10.0.0.0/16"), {4: 24})
+
+    found = [each.families[0].growth for each in (fitting, full)]
+
+    assert [(growth.unit, growth.per_day) for growth in found if growth] == [
+        (GrowthUnit.PODS, 2.0),
+        (GrowthUnit.NODES, 2.0),
+    ]
+
+
+def test_growth_of_pods_in_multi_pool_ends_with_the_last_block_of_the_pool() -> None:
+    """Nodes that are added hold as many pods as is wanted of each."""
+    wanted = Wanted(Mode.MULTI_POOL, 10, 30, growth_per_day=10.0, growth_unit=GrowthUnit.PODS)
+
+    [family] = plan(wanted, _nets("10.0.0.0/20"), {4: 26}).families
+
+    assert family.growth is not None
+    assert family.chosen.nodes_max == 64
+    here = 10 * family.chosen.pods_per_node_max
+    assert family.growth.days == (here - 300) / 10
+    assert family.growth.days_with_more_nodes == (max(here, 64 * 30) - 300) / 10
+
+
+def test_exactly_enough_is_enough() -> None:
+    found = evaluate(_wanted(nodes=256, pods=253), _nets("10.0.0.0/16"), 24)
+
+    assert (found.nodes_max, found.pods_per_node_max) == (256, 253)
+    assert found.fits
+    assert not evaluate(_wanted(nodes=257, pods=253), _nets("10.0.0.0/16"), 24).fits
+    assert not evaluate(_wanted(nodes=256, pods=254), _nets("10.0.0.0/16"), 24).fits
+
+
+def test_multi_pools_blocks_are_shared_out_whole() -> None:
+    """Of 16 blocks each of three nodes gets five, and the reserve of eight is kept."""
+    found = evaluate(_wanted(3, 10, Mode.MULTI_POOL), _nets("10.0.0.0/24"), 28)
+
+    assert found.pods_per_node_max == 5 * 14 // 8 * 8 - 8 - 1
+
+
+def test_larger_range_is_asked_for_by_what_is_missing() -> None:
+    extended = plan(_wanted(nodes=300), _nets("10.0.0.0/24"), {4: 24})
+    replaced = plan(_wanted(nodes=300, mode=Mode.KUBERNETES), _nets("10.0.0.0/24"), {4: 24})
+
+    assert extended.remedy.endswith("add a pool of at least /16, with mask size 25")
+    assert replaced.remedy.endswith("use a cluster CIDR of at least /16, with mask size 25")
+
+
+def test_overlap_says_what_would_come_of_it() -> None:
+    [with_nodes] = find_overlaps(_nets("10.0.0.0/8"), node_cidrs=_nets("10.1.0.0/24"))
+
+    assert "traffic to nodes" in with_nodes.consequence
+
+
 def test_what_does_not_fit_has_no_time_left() -> None:
     answer = plan(_wanted(nodes=300, growth=1.0), _nets("10.0.0.0/16"), {4: 24})
 

@@ -49,3 +49,20 @@ def test_old_growth_is_forgotten() -> None:
         trend.add(100 + number, 1000)
 
     assert trend.seconds_to_exhaustion(10) is None
+
+
+def test_second_sample_of_one_moment_is_left_out() -> None:
+    trend = Trend()
+    for time_s, used in ((0, 0), (100, 10), (100, 1000)):
+        trend.add(time_s, used)
+
+    assert trend.growth_per_s == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("free", "seconds"), [(1, 10), (0.5, 5), (0, 0), (-1, 0)])
+def test_last_free_one_counts(free: float, seconds: float) -> None:
+    trend = Trend()
+    trend.add(0, 0)
+    trend.add(100, 10)
+
+    assert trend.seconds_to_exhaustion(free) == pytest.approx(seconds)
