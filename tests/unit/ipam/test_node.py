@@ -349,6 +349,6 @@ def test_release_of_the_last_kept_address_of_a_former_block_lets_it_go() -> None
 
     addresses.release(pod)
 
-    assert addresses.draining == ()
+    assert list(addresses.draining) == []
     addresses.unreserve(IPv4Address("10.0.0.3"), "node-ip")
     assert not addresses.is_reserved(IPv4Address("10.0.0.3"))
