@@ -81,6 +81,11 @@ unit:
 	$(PYTEST) tests/unit
 endif
 
+# Faults planted one by one in the pure modules that differ from main, or in MODULES, and whether
+# the unit tests of their packages notice (docs/TESTING.md).
+mutants:
+	nice -n 15 $(PYTHON) -m tools.mutants $(MODULES)
+
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
 	$(PYTEST) --dist=loadfile tests
