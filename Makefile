@@ -17,7 +17,7 @@ PYTEST := $(PYTHON) -m pytest -q --numprocesses=auto --maxprocesses=4
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
 C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
 
-.PHONY: all bpf plugin generate generate-check names documents check format unit test lab bench clean
+.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test lab bench clean
 
 all: bpf plugin
 

@@ -16,29 +16,6 @@ SCENARIOS = "scenarios"
 #: These watch over the tree itself.
 OF_THE_TREE = {"test_mirror.py"}
 
-#: Their modules are being moved, and they with them: this set only ever shrinks.
-NOT_YET = {
-    "agent/test_address_source.py",
-    "agent/test_attachment_races.py",
-    "agent/test_delegated.py",
-    "agent/test_foreign_pods.py",
-    "agent/test_ipam_check.py",
-    "agent/test_ipam_model.py",
-    "agent/test_ipam_repair.py",
-    "agent/test_pod_cidrs.py",
-    "agent/test_router.py",
-    "agent/test_shutdown.py",
-    "operator/test_cluster_pool.py",
-    "operator/test_granting.py",
-    "operator/test_granting_faults.py",
-    "operator/test_multi_pool.py",
-    "operator/test_node_cidrs.py",
-    "operator/test_node_queue.py",
-    "operator/test_pool_lists.py",
-    "operator/test_pool_trends.py",
-    "operator/test_service_range.py",
-}
-
 
 def without_a_module() -> Iterator[str]:
     """Yield the test files that no module's path leads to."""
@@ -54,11 +31,7 @@ def without_a_module() -> Iterator[str]:
 
 
 def test_every_test_file_has_the_module_of_its_path_or_is_a_scenario() -> None:
-    assert set(without_a_module()) - NOT_YET == set()
-
-
-def test_exceptions_are_still_needed() -> None:
-    assert NOT_YET - set(without_a_module()) == set()
+    assert list(without_a_module()) == []
 
 
 def test_scenarios_stand_beside_the_tests_of_a_package() -> None:

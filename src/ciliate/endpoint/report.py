@@ -1,20 +1,22 @@
 """What `dbg endpoint list` and `dbg endpoint get` are answered. Pure."""
 
+from collections.abc import Container, Iterable
+
 from ciliate.api import agent
 from ciliate.net.identity import ReservedIdentity
-from ciliate.node.endpoint import Endpoint
-from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.endpoint import ENDPOINT_ID_MAX, Endpoint
 
 
-def endpoint_list(table: EndpointTable) -> list[agent.EndpointModel]:
+def endpoint_list(endpoints: Iterable[Endpoint]) -> list[agent.EndpointModel]:
     """Return the endpoints of this node by number, the host among them."""
-    models = [_host(table), *map(endpoint_model, table)]
+    models = list(map(endpoint_model, endpoints))
+    models.append(_host(_host_id({model.id for model in models})))
     return sorted(models, key=lambda model: model.id)
 
 
-def _host(table: EndpointTable) -> agent.EndpointModel:
+def _host(number: int) -> agent.EndpointModel:
     return agent.EndpointModel(
-        id=_host_id(table),
+        id=number,
         status=agent.EndpointStatus(
             state="ready",
             identity=agent.IdentityModel(
@@ -27,10 +29,10 @@ def _host(table: EndpointTable) -> agent.EndpointModel:
     )
 
 
-def _host_id(table: EndpointTable) -> int:
+def _host_id(taken: Container[int]) -> int:
     """Return a number for the host that no pod has: the highest free one stays the same."""
-    number = 65535
-    while table.get(number) is not None:
+    number = ENDPOINT_ID_MAX
+    while number in taken:
         number -= 1
     return number
 

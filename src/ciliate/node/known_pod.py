@@ -1,14 +1,15 @@
 """A pod of the cluster as its CiliumEndpoint tells of it: whose each address is, and where. Pure."""
 
-import sys
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointStatus
 from ciliate.api.metadata import ObjectMeta
 from ciliate.net.address import ip_address, to_octets
+
+T = TypeVar("T", str, bytes)
 
 #: Stands for the node of a pod that says none.
 NO_NODE: Final = bytes(16)
@@ -35,9 +36,9 @@ class TrimmedEndpoint(CiliumEndpoint, frozen=True, gc=False, kw_only=True):
 
 
 @lru_cache(maxsize=16384)
-def _shared(octets: bytes) -> bytes:
-    """Return the same octets as last time: a node has many pods."""
-    return octets
+def _shared(value: T) -> T:
+    """Return the object of last time: a node has many pods, and so has a namespace."""
+    return value
 
 
 def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
@@ -76,7 +77,7 @@ def trimmed(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
     return TrimmedEndpoint(
         metadata=ObjectMeta(
             name=meta.name,
-            namespace=sys.intern(meta.namespace),
+            namespace=_shared(meta.namespace),
             uid=meta.uid,
             resource_version=meta.resource_version,
         ),

@@ -1,10 +1,10 @@
-"""`agent/farewell.py`: a restart leaves the CNI configuration in place, a deletion takes it along."""
+"""`agent/shutdown.py`: a restart leaves the CNI configuration in place, a deletion takes it along."""
 
 from typing import Any, cast
 
 import pytest
 
-from ciliate.agent.farewell import has_daemon_set, is_for_good
+from ciliate.agent.shutdown import has_daemon_set, is_for_good
 from ciliate.api.apps import DaemonSet
 from ciliate.api.core import Node
 from ciliate.api.metadata import ObjectMeta

@@ -1,4 +1,4 @@
-"""`ipam/node_source.py`: what Kubernetes gives a node, and where it says so."""
+"""`api/node_cidrs.py`: what Kubernetes gives a node, and where it says so."""
 
 import pytest
 
@@ -44,5 +44,8 @@ def test_annotation_serves_for_a_family_without_pod_cidr() -> None:
     ],
 )
 def test_what_is_no_cidr_is_told_by_its_field(bad: Node, field: str) -> None:
-    with pytest.raises(NodeCIDRError, match=f"^Node a: {field} is no CIDR"):
+    with pytest.raises(NodeCIDRError, match=f"^Node a: {field} is no CIDR") as caught:
         node_cidrs(bad)
+
+    assert caught.value.node == "a"
+    assert f"{caught.value.field}: {caught.value.text!r}" == field

@@ -1,4 +1,4 @@
-"""`identity/labels.py`: which of a pod's labels make its identity."""
+"""`identity/labels.py`: which labels of a pod make its identity, and how they are written."""
 
 from ciliate.config.label_filter import LabelFilter
 from ciliate.identity.labels import PodLabels, label_texts, security_labels
@@ -65,3 +65,7 @@ def test_excluding_alone_keeps_the_rest() -> None:
     chosen = LabelFilter.parse(["!k8s:tier"])
 
     assert security_labels(webpod(tier="front"), chosen) == security_labels(webpod(), DEFAULT)
+
+
+def test_label_without_a_value_is_its_key_alone() -> None:
+    assert label_texts({"k8s:b": "", "k8s:a": "1"}) == ("k8s:a=1", "k8s:b")

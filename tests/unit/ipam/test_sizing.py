@@ -136,7 +136,9 @@ def test_growth_says_in_which_unit_and_how_fast() -> None:
 
 def test_growth_of_pods_in_multi_pool_ends_with_the_last_block_of_the_pool() -> None:
     """Nodes that are added hold as many pods as is wanted of each."""
-    wanted = Wanted(Mode.MULTI_POOL, 10, 30, growth_per_day=10.0, growth_unit=GrowthUnit.PODS)
+    wanted = SizingRequest(
+        Mode.MULTI_POOL, 10, 30, growth_per_day=10.0, growth_unit=GrowthUnit.PODS
+    )
 
     [family] = plan(wanted, _nets("10.0.0.0/20"), {4: 26}).families
 

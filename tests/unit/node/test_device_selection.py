@@ -6,9 +6,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from ciliate.net.address import Mac
-from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteScope
-from ciliate.node.device_selection import select_devices, selected_names
 from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteKind, RouteScope
+from ciliate.node.device_selection import select_devices, selected_names
 
 _UP = LinkFlag.UP | LinkFlag.BROADCAST | LinkFlag.LOWER_UP
 

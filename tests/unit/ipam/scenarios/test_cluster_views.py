@@ -6,7 +6,7 @@ import pytest
 
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
-from ciliate.ipam.pool_errors import PoolExhaustedError, PoolMissingError
+from ciliate.ipam.pool_errors import PoolBlocksExhaustedError, PoolMissingError
 
 AT = "192.0.2.1"
 
@@ -185,7 +185,7 @@ def test_exhaustion_says_of_which_pool_how_many_and_how_many_are_kept() -> None:
     allocator.place("a", ["10.0.0.7"])
     allocator.grant("b", "default", 4)
 
-    with pytest.raises(PoolExhaustedError) as caught:
+    with pytest.raises(PoolBlocksExhaustedError) as caught:
         allocator.grant("c", "default", 4)
 
     error = caught.value

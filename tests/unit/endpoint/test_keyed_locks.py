@@ -1,11 +1,11 @@
-"""`agent/keyed_locks.py`: one at a time by key, and a lock lives as long as anybody needs it."""
+"""`endpoint/keyed_locks.py`: one at a time by key, and a lock lives as long as anybody needs it."""
 
 import asyncio
 
 import pytest
 
-from ciliate.agent.keyed_locks import KeyedLocks
 from ciliate.cni.request import Attachment
+from ciliate.endpoint.keyed_locks import KeyedLocks
 
 KEY, OTHER = Attachment("one", "eth0"), Attachment("two", "eth0")
 
