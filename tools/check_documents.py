@@ -23,9 +23,6 @@ _OUTSIDE: Final = re.compile(
     r"|\bDESIGN\.md|\bSTYLE(?:\.md)?\b|\b(?:ipam|walkthrough|routing-masquerading)\.md"
     r"|\.\./shared|(?<![\w.])/work/\w|\b[Ii]ssue #?\d+"
 )
-#: Where features are on the move, and citations go with them.
-_ON_THE_MOVE: Final = ("src/ciliate/agent/", "src/ciliate/operator/", "bpf/")
-
 #: The tests of this file are made of what it finds.
 _EXAMPLES: Final = "tests/unit/tools/test_check_documents.py"
 
@@ -100,8 +97,7 @@ def check(texts: dict[str, str], files: Iterable[str]) -> Iterator[Finding]:
     files = tuple(files)
     documents = {path: text for path, text in texts.items() if path.endswith(".md")}
     for path, text in texts.items():
-        if not path.startswith(_ON_THE_MOVE):
-            yield from outside_citations(path, text)
+        yield from outside_citations(path, text)
         yield from unknown_sections(path, text, documents)
     for path, text in documents.items():
         yield from broken_tables(path, text)

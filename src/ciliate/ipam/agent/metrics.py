@@ -1,6 +1,6 @@
 """What the agent measures of its node's addresses: read from the tables when somebody asks.
 
-The names `cilium_…` are Cilium's (reference/ipam.md, 4.8); those of pools are ours, since it has
+The names `cilium_…` are Cilium's (docs/CILIUM.md, "Addresses"); those of pools are ours, since it has
 none. Only events are counted as they happen, by the addresses themselves.
 """
 

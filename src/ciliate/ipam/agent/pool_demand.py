@@ -1,7 +1,7 @@
 """What this node asks of the pools, and which CIDRs it gives back (multi-pool).
 
 More is asked for at once; less only after a CIDR was unused for a while, so that a pod that is
-replaced does not cost a CIDR (reference/ipam.md, 5.3 and 5.5).
+replaced does not cost a CIDR (docs/CILIUM.md, "Pools").
 """
 
 import time

@@ -12,7 +12,7 @@ _FAMILIES: Final[dict[int, Literal["ipv4", "ipv6"]]] = {4: "ipv4", 6: "ipv6"}
 
 
 def ipam_status(ipam: NodeIPAM) -> status_line.IpamStatus:
-    """Return the part of `dbg status` (reference/ipam.md, 4.6)."""
+    """Return the part of `dbg status` (docs/CILIUM.md, "Addresses")."""
     found = list(ipam.addresses.allocations())
     return status_line.IpamStatus(
         status=_line(ipam),

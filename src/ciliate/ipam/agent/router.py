@@ -1,6 +1,6 @@
 """The router's addresses: one of each family on `cilium_host`, the gateway of every pod.
 
-A restart keeps them (reference/ipam.md, 4.2). When the node's CIDR changes the router moves to the
+A restart keeps them (docs/CILIUM.md, "Addresses"). When the node's CIDR changes the router moves to the
 new one, so that the old one can drain; pods keep the gateway they were given, and the old address
 stays on `cilium_host` as long as its CIDR, for connections that began with it.
 """
