@@ -11,8 +11,8 @@ from benchmarks.agent_process import ProcessId
 
 from ciliate.datapath.bpf_map import OpenMap, open_pinned
 from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
-from ciliate.datapath.maps import IPCACHE
 from ciliate.errors import CiliateError
+from ciliate.identity.maps import IPCACHE
 
 IpcacheMap = OpenMap[IpcacheKey, IpcacheEntry]
 

@@ -34,20 +34,14 @@ from ciliate.datapath.layout import (
     MasqueradeAddress,
     Metric,
 )
-from ciliate.datapath.maps import (
-    CONNTRACK,
-    ENDPOINTS,
-    FRAGMENTS,
-    INTERFACES,
-    IPCACHE,
-    MASQUERADE_ADDRESSES,
-    METRICS,
-    NAT,
-)
+from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.test_run import Run
+from ciliate.identity.maps import IPCACHE
+from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
 from ciliate.net.address import Mac, host_network, ip_network, mac_octets, prefix_bits, to_octets
 from ciliate.net.identity import ReservedIdentity
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 NODE_4, NODE_6 = "192.168.10.100", "fd00:10::100"
 OTHER_NODE_4, OTHER_NODE_6 = "192.168.10.101", "fd00:10::101"

@@ -27,17 +27,13 @@ from ciliate.datapath.layout import (
     Tuple,
     TupleDirection,
 )
-from ciliate.datapath.maps import (
-    ENDPOINTS,
-    INTERFACES,
-    IPCACHE,
-    MASQUERADE_ADDRESSES,
-    METRICS,
-    NAT,
-)
+from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.target import MapTarget
+from ciliate.identity.maps import IPCACHE
+from ciliate.masquerade.maps import MASQUERADE_ADDRESSES, NAT
 from ciliate.net.address import IPv4Address, prefix_bits, to_octets
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 MAC = bytes.fromhex("ee0a00000001")
 NOBODY = 65534

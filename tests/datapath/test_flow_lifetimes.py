@@ -8,7 +8,7 @@ from scapy.layers.inet import IP, TCP
 from tests.datapath.node_rig import IN, NODE_4, OK, REDIRECT, WORLD_4, Node
 
 from ciliate.datapath.layout import ConnectionFlag, NatEntry, Tuple, TupleDirection
-from ciliate.datapath.maps import CONNTRACK, NAT
+from ciliate.masquerade.maps import CONNTRACK, NAT
 
 POD1_4, POD2_4 = "10.244.0.1", "10.244.0.2"
 SECOND_NS = 1_000_000_000

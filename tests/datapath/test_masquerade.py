@@ -40,7 +40,7 @@ from ciliate.datapath.layout import (
     Tuple,
     TupleDirection,
 )
-from ciliate.datapath.maps import CONNTRACK, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES, NAT
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4 = "10.244.0.2"

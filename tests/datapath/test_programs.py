@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
+from tests.datapath.all_maps import ALL
 from tests.datapath.conftest import ROOT
 from tests.datapath.harness import Compiler, Namespace
 
@@ -17,9 +18,11 @@ from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import DatapathError, LoadError
 from ciliate.datapath.layout import AttachPoint, Interface, NatEntry, Tuple
 from ciliate.datapath.map_set import UnknownMapError
-from ciliate.datapath.maps import ALL, INTERFACES, METRICS, NAT
+from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.programs import NAMES
 from ciliate.datapath.settings import DatapathSettings
+from ciliate.masquerade.maps import NAT
+from ciliate.node.maps import INTERFACES
 
 FRAME = bytes(12) + b"\x08\x00" + bytes(50)
 OK, SHOT, PIPE, STOLEN = 0, 2, 3, 4

@@ -24,7 +24,7 @@ from tests.datapath.node_rig import (
 )
 
 from ciliate.datapath.layout import AttachPoint, DropReason, EndpointFlag, InterfaceFlag
-from ciliate.datapath.maps import ENDPOINTS, INTERFACES
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4, POD2_6 = "10.244.0.2", "fd00:244::2"

@@ -9,7 +9,7 @@ from ciliate.datapath import metrics, pins
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import AttachError
 from ciliate.datapath.layout import AttachPoint
-from ciliate.datapath.maps import METRICS
+from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.probes import Support, tcx
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.uplink import AttachMode

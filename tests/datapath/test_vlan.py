@@ -25,7 +25,7 @@ from tests.datapath.node_rig import (
 )
 
 from ciliate.datapath.layout import AttachPoint, DropReason
-from ciliate.datapath.maps import NAT
+from ciliate.masquerade.maps import NAT
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4 = "10.244.0.2"

@@ -24,17 +24,10 @@ from ciliate.cli.map_list import (
 from ciliate.cli.output import output_option, render
 from ciliate.cli.table import align
 from ciliate.datapath.bpf_map import BpfMap, open_pinned
-from ciliate.datapath.maps import (
-    CONNTRACK,
-    ENDPOINTS,
-    FRAGMENTS,
-    INTERFACES,
-    IPCACHE,
-    MASQUERADE_ADDRESSES,
-    METRICS,
-    NAT,
-)
-from ciliate.datapath.metrics import counters
+from ciliate.datapath.metrics import METRICS, counters
+from ciliate.identity.maps import IPCACHE
+from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -4,7 +4,7 @@ The classes of `layout.py` are codecs themselves (the class object is); here are
 """
 
 import sys
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -41,23 +41,28 @@ class _U32:
         return memoryview(octets).cast("I").tolist()
 
 
-class _IpAddress:
-    """The 16 octets of `struct ip_address` as they are: see ciliate.net.address."""
+class Octets:
+    """Octets of a size as they are: for who moves entries without knowing what they mean."""
 
-    SIZE = 16
+    def __init__(self, size: int) -> None:
+        self.SIZE: Final = size
 
     def pack(self, value: bytes, /) -> bytes:
-        if len(value) != 16:
-            raise ValueError(f"an address has 16 octets, not {len(value)}")
+        """Return the octets of `value`."""
+        if len(value) != self.SIZE:
+            raise ValueError(f"{self.SIZE} octets are wanted, not {len(value)}")
         return value
 
     def unpack(self, octets: bytes, /) -> bytes:
+        """Return the value that `octets` hold."""
         return octets
 
     def unpack_many(self, octets: bytes | memoryview, /) -> list[bytes]:
+        """Return the values that lie one after another in `octets`."""
         whole = bytes(octets)
-        return [whole[at : at + 16] for at in range(0, len(whole), 16)]
+        return [whole[at : at + self.SIZE] for at in range(0, len(whole), self.SIZE)]
 
 
 U32: Codec[int] = _U32()
-IP_ADDRESS: Codec[bytes] = _IpAddress()
+#: The 16 octets of `struct ip_address` as they are: see ciliate.net.address.
+IP_ADDRESS: Codec[bytes] = Octets(16)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ciliate.datapath import libbpf, pins
-from ciliate.datapath.bpf_map import OpenMap, shape_of
+from ciliate.datapath.bpf_map import BpfMap, OpenMap, shape_of
+from ciliate.datapath.codec import Octets
 from ciliate.datapath.errors import DatapathError, MapFullError
 from ciliate.datapath.layout import MAP_SHAPES
-from ciliate.datapath.maps import ALL
 from ciliate.datapath.shape import ARRAYS, MapShape
 
 _log: Final = logging.getLogger(__name__)
@@ -104,7 +104,9 @@ class MapSet:
                 "map %s: replaced, its entries are lost: was %s, is %s", name, found, wanted
             )
             return
-        which = next(each for each in ALL if each.name == name)
+        # Octets stay what they are: what they mean is the feature's to know.
+        key, value = Octets(wanted.key_bytes), Octets(wanted.value_bytes)
+        which = BpfMap(name, key=key, value=value)
         with OpenMap(which, os.dup(old)) as source, OpenMap(which, os.dup(self.fds[name])) as new:
             copied = _copy(source, new)
         _log.warning(

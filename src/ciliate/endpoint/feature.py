@@ -16,7 +16,6 @@ from ciliate.api.agent_status import ComponentStatus, FeatureMode
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.server import CniServer
-from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.endpoint.attachments import KnownIdentity, PodAttachments, PodNetwork, Wiring
@@ -34,6 +33,7 @@ from ciliate.node.context import Context
 from ciliate.node.devices import NodeDevices
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
 
@@ -92,12 +92,12 @@ class EndpointFeature(Feature):
         table, devices = self._context.endpoints, self._context.devices
         self._attachments = self._make_attachments(datapath)
         interfaces: AnyReconciler = Reconciler(
-            MapTarget("sync-interfaces", datapath.opened(maps.INTERFACES)),
+            MapTarget("sync-interfaces", datapath.opened(INTERFACES)),
             lambda: InterfaceEntries(table, stack_routed=self._stack_routed),
             settle_s=_REPAIR_SETTLE_S,
         )
         endpoints: AnyReconciler = Reconciler(
-            MapTarget("sync-endpoints", datapath.opened(maps.ENDPOINTS)),
+            MapTarget("sync-endpoints", datapath.opened(ENDPOINTS)),
             lambda: EndpointEntries(table, devices, stack_routed=self._stack_routed),
             settle_s=_REPAIR_SETTLE_S,
         )
@@ -129,8 +129,8 @@ class EndpointFeature(Feature):
             records=EndpointRecords(
                 table=context.endpoints,
                 store=context.endpoint_store,
-                interfaces=datapath.opened(maps.INTERFACES),
-                endpoints=datapath.opened(maps.ENDPOINTS),
+                interfaces=datapath.opened(INTERFACES),
+                endpoints=datapath.opened(ENDPOINTS),
                 stack_routed=self._stack_routed,
             ),
             links=context.links,

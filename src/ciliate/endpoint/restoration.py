@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.datapath import layout, maps
+from ciliate.datapath import layout
 from ciliate.datapath.bpf_map import open_pinned
 from ciliate.datapath.errors import DatapathError
 from ciliate.errors import CiliateError
@@ -26,6 +26,7 @@ from ciliate.node.address_source import AddressSource
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.errors import EndpointStateError
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 _log = logging.getLogger(__name__)
 
@@ -176,8 +177,8 @@ def _remembered(context: Context) -> _Memory:
     root = Path(context.settings.kernel.bpf_root)
     try:
         with (
-            open_pinned(root, maps.INTERFACES) as interfaces,
-            open_pinned(root, maps.ENDPOINTS) as endpoints,
+            open_pinned(root, INTERFACES) as interfaces,
+            open_pinned(root, ENDPOINTS) as endpoints,
         ):
             return _Memory(dict(interfaces.items()), dict(endpoints.items()))
     except DatapathError as error:  # The first life on this node, or maps of another layout.

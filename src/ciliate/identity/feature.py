@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.identity.ipcache import Ipcache
+from ciliate.identity.maps import IPCACHE
 from ciliate.identity.numbers import IDENTITY_MAX, IDENTITY_MIN
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.identity.report import address_list, identity_list
@@ -44,7 +44,7 @@ class IdentityFeature(Feature):
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the keeper of the ipcache."""
         sync = Reconciler(
-            MapTarget("sync-ipcache", datapath.opened(maps.IPCACHE)),
+            MapTarget("sync-ipcache", datapath.opened(IPCACHE)),
             lambda: self._ipcache.desired,
             settle_s=_SETTLE_S,
         )

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ciliate.datapath import maps
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.masquerade.conntrack_gc import ConntrackGC
 from ciliate.masquerade.entries import address_entries
+from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES, NAT
 from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
 from ciliate.node.context import Context
 from ciliate.node.feature import AnyReconciler, Feature, Task
@@ -27,9 +27,9 @@ class MasqueradeFeature(Feature):
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the keeper of the devices' masquerade addresses."""
         devices, own_ips = self._context.devices, self._context.own.internal_ips
-        self._gc.watch(datapath.opened(maps.NAT), datapath.opened(maps.CONNTRACK))
+        self._gc.watch(datapath.opened(NAT), datapath.opened(CONNTRACK))
         addresses = Reconciler(
-            MapTarget("sync-masquerade-addresses", datapath.opened(maps.MASQUERADE_ADDRESSES)),
+            MapTarget("sync-masquerade-addresses", datapath.opened(MASQUERADE_ADDRESSES)),
             lambda: address_entries(devices.current, own_ips),
         )
         devices.listen(

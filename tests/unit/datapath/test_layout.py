@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.datapath.all_maps import ALL
 from tools import generate_layout
 
 from ciliate.datapath import layout
@@ -22,7 +23,6 @@ from ciliate.datapath.layout import (
     NatEntry,
     Tuple,
 )
-from ciliate.datapath.maps import ALL
 
 ROOT = Path(__file__).parents[3]
 
@@ -127,5 +127,5 @@ def test_numbers_are_the_hosts(numbers: list[int]) -> None:
 
 def test_an_address_of_another_length_is_a_bug() -> None:
     assert IP_ADDRESS.unpack_many(bytes(range(32))) == [bytes(range(16)), bytes(range(16, 32))]
-    with pytest.raises(ValueError, match="16 octets, not 4"):
+    with pytest.raises(ValueError, match="16 octets are wanted, not 4"):
         IP_ADDRESS.pack(bytes(4))

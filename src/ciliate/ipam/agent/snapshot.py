@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.api.core import Pod
-from ciliate.datapath import layout, maps
+from ciliate.datapath import layout
 from ciliate.datapath.datapath import Datapath
 from ciliate.errors import CiliateError
 from ciliate.ipam.agent.node_ipam import NodeIPAM
@@ -27,6 +27,7 @@ from ciliate.net.address import IPAddress, from_octets, ip_address
 from ciliate.netlink.router import observe_router_addresses
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -97,8 +98,8 @@ class Snapshots:
     def _maps(self) -> Maps:
         """Read the pinned maps; blocking."""
         with (
-            self.datapath.opened(maps.ENDPOINTS) as endpoints,
-            self.datapath.opened(maps.INTERFACES) as interfaces,
+            self.datapath.opened(ENDPOINTS) as endpoints,
+            self.datapath.opened(INTERFACES) as interfaces,
         ):
             return dict(endpoints.items()), dict(interfaces.items())
 

@@ -1,0 +1,20 @@
+"""Every map that Python names, whichever feature it is of."""
+
+from typing import Any, Final
+
+from ciliate.datapath.bpf_map import BpfMap
+from ciliate.datapath.metrics import METRICS
+from ciliate.identity.maps import IPCACHE
+from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
+from ciliate.node.maps import ENDPOINTS, INTERFACES
+
+ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
+    INTERFACES,
+    ENDPOINTS,
+    IPCACHE,
+    MASQUERADE_ADDRESSES,
+    CONNTRACK,
+    NAT,
+    FRAGMENTS,
+    METRICS,
+)
