@@ -87,6 +87,14 @@ class PrefixIndex(Generic[V]):
                 return value
         return None
 
+    def find_holder(self, first: int, open_bits: int) -> V | None:
+        """Return the value of the longest CIDR that holds all of one, or None."""
+        for length, same in self._lengths.items():
+            value = same.values.get(first >> length) if length >= open_bits else None
+            if value is not None:
+                return value
+        return None
+
     def overlapping(self, first: int, open_bits: int) -> Iterator[V]:
         """Yield the value of each CIDR that shares an address with one.
 
@@ -132,6 +140,10 @@ class CIDRIndex(Generic[V]):
     def find(self, address: bytes) -> V | None:
         """Return the value of the longest CIDR that holds an address (16 octets), or None."""
         return self._index.find(int.from_bytes(address, "big"))
+
+    def find_holder(self, cidr: IPNetwork) -> V | None:
+        """Return the value of the longest CIDR that holds all of a CIDR, or None."""
+        return self._index.find_holder(*_numbers(cidr))
 
 
 def _numbers(cidr: IPNetwork) -> tuple[int, int]:

@@ -105,7 +105,7 @@ class EndpointStore:
         for path in sorted(self._directory.glob("*.json")):
             try:
                 yield _decode(path.read_bytes())
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+            except (OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
                 _log.warning("%s: not an endpoint, set aside as .broken: %s", path, error)
                 try:
                     path.rename(path.with_suffix(".broken"))

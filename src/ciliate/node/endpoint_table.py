@@ -25,7 +25,7 @@ class EndpointTable:
         self._by_attachment: dict[tuple[str, str], int] = {}
         self._by_ifindex: OwnerIndex[int, int] = OwnerIndex()
         self._by_address: OwnerIndex[bytes, int] = OwnerIndex()
-        self._by_pod: OwnerIndex[tuple[str, str], int] = OwnerIndex()
+        self._by_pod: dict[tuple[str, str], set[int]] = {}
         #: Numbers of endpoints that are being made, and the addresses they will have.
         self._promised: dict[int, tuple[IPAddress, ...]] = {}
         self._listeners: Listeners[Endpoint | None, Endpoint | None] = Listeners()
@@ -63,7 +63,8 @@ class EndpointTable:
 
     def of_pod(self, key: tuple[str, str]) -> Endpoint | None:
         """Return the latest endpoint of a pod: a new sandbox may overlap the old one."""
-        return self.get(self._by_pod.get(key))
+        found = (self._by_id[number] for number in self._by_pod.get(key, ()))
+        return max(found, key=lambda each: (each.created, each.id), default=None)
 
     def pods(self) -> Iterator[tuple[str, str]]:
         """Return the namespace and name of every pod that has an endpoint."""
@@ -129,10 +130,7 @@ class EndpointTable:
         self._by_ifindex.add(endpoint.ifindex, endpoint.id)
         for octets in endpoint.octets:
             self._by_address.add(octets, endpoint.id)
-        latest = self.of_pod(endpoint.pod_key)
-        self._by_pod.add(endpoint.pod_key, endpoint.id)
-        if latest is not None and latest.created > endpoint.created:
-            self._by_pod.add(endpoint.pod_key, latest.id)  # Of a life before: not the newest.
+        self._by_pod.setdefault(endpoint.pod_key, set()).add(endpoint.id)
 
     def _drop(self, endpoint: Endpoint) -> None:
         if self._by_attachment.get(endpoint.attachment) == endpoint.id:
@@ -140,7 +138,10 @@ class EndpointTable:
         self._by_ifindex.remove(endpoint.ifindex, endpoint.id)
         for octets in endpoint.octets:
             self._by_address.remove(octets, endpoint.id)
-        self._by_pod.remove(endpoint.pod_key, endpoint.id)
+        of_pod = self._by_pod[endpoint.pod_key]
+        of_pod.discard(endpoint.id)
+        if not of_pod:
+            del self._by_pod[endpoint.pod_key]
 
 
 def _places(endpoint: Endpoint) -> tuple[object, ...]:

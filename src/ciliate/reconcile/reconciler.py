@@ -156,8 +156,9 @@ class Reconciler(Generic[K, V]):
     async def _apply(self, keys: set[K]) -> None:
         """Bring these keys to what they should be, whatever the target holds for them."""
         wanted = self._desired()
-        if wanted is None:
-            return  # Whoever completes it wakes us, and everything is looked at.
+        if wanted is None:  # Whoever completes it wakes us, and everything is looked at.
+            self._failing.replace({})
+            return
         self._touched = set()
         puts = {key: value for key in keys if (value := wanted.get(key)) is not None}
         leftovers = keys - puts.keys()

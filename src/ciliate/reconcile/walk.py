@@ -20,8 +20,7 @@ V = TypeVar("V")
 #: Keys between two looks of the loop at its other work: some 2 ms.
 _PIECE: Final = 1024
 
-#: What a target should hold, computed or a live view whose iterator bears changes; None: not
-#: known yet.
+#: What a target should hold, computed or a live view; None: not known yet.
 Desired = Callable[[], Mapping[K, V] | None]
 
 
@@ -51,13 +50,13 @@ async def walk(
     wanted = desired()
     if wanted is None:
         return None
-    outcome: Outcome[K] = Outcome()
+    keys, outcome = list(wanted), Outcome[K]()
     if puts_first:
-        await _put(wanted, observed, desired, target, outcome)
+        await _put(keys, observed, desired, target, outcome)
         await _remove(observed, desired, target, outcome)
     else:
         await _remove(observed, desired, target, outcome)
-        await _put(desired() or wanted, observed, desired, target, outcome)
+        await _put(keys, observed, desired, target, outcome)
     return outcome
 
 
@@ -78,7 +77,7 @@ async def _remove(
 
 
 async def _put(
-    keys: Iterable[K],
+    keys: list[K],
     observed: Mapping[K, V],
     desired: Desired[K, V],
     target: Target[K, V],

@@ -7,7 +7,7 @@ hand. This node goes before the others, then the first by name.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ciliate.net.address import IPNetwork, to_octets
+from ciliate.net.address import IPNetwork
 from ciliate.net.cidr_index import CIDRIndex
 from ciliate.node.known_node import KnownNode
 
@@ -67,7 +67,7 @@ class CIDRClaims:
         self._note_owner(cidr, change)
 
     def _note_owner(self, cidr: IPNetwork, change: ClaimChange) -> None:
-        owner = self._owners.find(to_octets(cidr.network_address))
+        owner = self._owners.find_holder(cidr)
         if owner is not None:
             change.nodes.add(owner)
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from ciliate.api.resource import ObjectKey
 from ciliate.net.address import IPAddress, from_octets, to_octets
+from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.cluster import Cluster
 from ciliate.node.known_pod import NO_NODE, KnownPod
 from ciliate.routing.claims import CIDRClaims
@@ -27,6 +28,7 @@ class DisplacedPods:
         self._claims = claims
         self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # Ours, or nobody's.
         self._by_pod: dict[ObjectKey, dict[bytes, IPAddress]] = {}
+        self._owners: OwnerIndex[bytes, ObjectKey] = OwnerIndex()
         self._routes: dict[bytes, IPAddress] = {}
         self._unresolved: dict[ObjectKey, tuple[bytes, ...]] = {}
 
@@ -52,11 +54,18 @@ class DisplacedPods:
         """Look at one pod, None: it is gone; return the addresses whose way may have changed."""
         displaced, unresolved = self._judge(pod) if pod is not None else ({}, ())
         before, unresolved_before = self._by_pod.pop(key, {}), self._unresolved.pop(key, ())
-        for address in before:
-            self._routes.pop(address, None)
-        self._routes.update(displaced)
         if displaced:
             self._by_pod[key] = displaced
+        for address in before.keys() - displaced.keys():
+            self._owners.remove(address, key)
+        for address in displaced:
+            self._owners.add(address, key)
+        for address in before.keys() | displaced.keys():
+            owner = self._owners.get(address)
+            if owner is None:
+                self._routes.pop(address, None)
+            else:
+                self._routes[address] = self._by_pod[owner][address]
         if unresolved:
             self._unresolved[key] = unresolved
         if (before, unresolved_before) == (displaced, unresolved):

@@ -23,7 +23,7 @@ from ciliate.routing.plan import NextHop, why_unreachable
 from ciliate.routing.reachability import NodeReachability
 from ciliate.routing.routes import Routes
 from ciliate.routing.status import Routing
-from ciliate.routing.target import RouteTarget
+from ciliate.routing.target import RouteTarget, is_to_node
 
 _log = logging.getLogger(__name__)
 
@@ -139,19 +139,19 @@ class RoutingFeature(Feature):
 
     def _answers_changed(self, node_ips: frozenset[IPAddress]) -> None:
         routes = self._displaced.routes
-        for node_ip in node_ips:
-            node = self._context.cluster.known_nodes.at(to_octets(node_ip))
-            self._touch(_cidrs(node))
-            self._report(node_ip, node)
+        for node in self._context.cluster.known_nodes:  # Two may have one address.
+            for node_ip in node_ips.intersection(node.internal_ips):
+                self._touch(_cidrs(node))
+                self._report(node_ip, node)
         self._touch(
             network_of(octets, _HOST_BITS)
             for octets, node_ip in routes.items()
             if node_ip in node_ips
         )
 
-    def _report(self, node_ip: IPAddress, node: KnownNode | None) -> None:
+    def _report(self, node_ip: IPAddress, node: KnownNode) -> None:
         reason = why_unreachable(node_ip, self._reachability.answers.get(node_ip))
-        if node is None or reason == self._unreachable.get(node_ip, ""):
+        if reason == self._unreachable.get(node_ip, ""):
             return
         self._unreachable[node_ip] = reason
         if reason:
@@ -171,6 +171,8 @@ class RoutingFeature(Feature):
             hop = NextHop(route.link_index or 0, route.gateway)
             if self._routes.get(route.destination) == hop:
                 return
+        elif route is not None and is_to_node(route) and route.destination not in self._routes:
+            return  # A leftover, most often removed by us.
         self._reachability.ask_anew()
         self._sync.wake()
 

@@ -76,6 +76,16 @@ class RouteTarget:
         )
 
 
+def is_to_node(route: Route) -> bool:
+    """Whether a route is one that we make to other nodes' pods."""
+    return (
+        route.protocol == RouteProtocol.KERNEL
+        and route.kind is RouteKind.UNICAST
+        and route.gateway is not None
+        and not route.is_default
+    )
+
+
 def _route(destination: IPNetwork, next_hop: NextHop) -> Route:
     on_link = next_hop.gateway is None and destination.version == 4
     return Route(

@@ -3,7 +3,7 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliate.net.address import IPNetwork, to_octets
+from ciliate.net.address import IPAddress, IPNetwork, to_octets
 from ciliate.net.cidr_index import CIDRIndex, PrefixIndex
 
 CIDRS = st.builds(
@@ -102,3 +102,47 @@ def test_the_index_finds_what_looking_at_all_finds(
         around = [cidr for cidr in left if address in cidr]
         longest = max(around, key=lambda cidr: cidr.prefixlen, default=None)
         assert index.find(int(address)) == longest
+
+
+#: Few addresses and many lengths, so that prefixes of either family hold each other.
+ADDRESSES: st.SearchStrategy[IPAddress] = st.builds(
+    lambda base, offset: ip_address(base) + offset,
+    st.sampled_from(["10.0.0.0", "fd00::", "11.0.0.0"]),
+    st.integers(0, 31),
+)
+BOTH_FAMILIES: st.SearchStrategy[IPNetwork] = st.builds(
+    lambda address, open_bits: ip_network(
+        (address, address.max_prefixlen - open_bits), strict=False
+    ),
+    ADDRESSES,
+    st.sampled_from([0, 1, 2, 3, 4, 5, 24, 31, 32]),
+)
+
+
+@given(
+    changes=st.lists(st.tuples(BOTH_FAMILIES, st.none() | st.integers(0, 9)), max_size=30),
+    asked=st.lists(ADDRESSES, min_size=1, max_size=8),
+    held=BOTH_FAMILIES,
+)
+def test_longest_of_the_cidrs_around_an_address_or_a_cidr_is_found(
+    changes: list[tuple[IPNetwork, int | None]], asked: list[IPAddress], held: IPNetwork
+) -> None:
+    index: CIDRIndex[int] = CIDRIndex()
+    entered: dict[IPNetwork, int] = {}
+
+    for cidr, value in changes:
+        if value is None:
+            entered.pop(cidr, None)
+            index.remove(cidr)
+        else:
+            entered[cidr] = value
+            index.put(cidr, value)
+
+    def longest(around: list[IPNetwork]) -> int | None:
+        found = max(around, key=lambda cidr: cidr.prefixlen, default=None)
+        return entered[found] if found is not None else None
+
+    for address in asked:
+        assert index.find(to_octets(address)) == longest([c for c in entered if address in c])
+    around = [c for c in entered if c.version == held.version and held.subnet_of(c)]  # type: ignore[arg-type]
+    assert index.find_holder(held) == longest(around)

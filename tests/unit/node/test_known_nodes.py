@@ -5,17 +5,12 @@ from ipaddress import ip_address, ip_network
 import pytest
 from tests.unit.identity.identity_api import tell, withdraw
 from tests.unit.node.cluster_tables import (
-    NODE_IP,
     Kubernetes,
-    all_listed,
-    cilium_endpoint,
     cilium_node,
     new_cluster,
 )
 
 from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
-from ciliate.identity.ipcache import Ipcache
-from ciliate.routing.displaced_pods import Strays
 
 W1, W2 = ip_address("192.168.10.101"), ip_address("192.168.10.102")
 
@@ -112,70 +107,3 @@ def test_node_first_seen_with_an_unreadable_cidr_is_known_by_the_rest() -> None:
     (known,) = cluster.known_nodes
     assert known.internal_ips == (W1,)
     assert known.draining_cidrs == (ip_network("10.244.1.0/24"),)
-
-
-def test_pod_in_its_nodes_cidr_is_no_stray() -> None:
-    cluster = new_cluster()
-    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
-    all_listed(cluster)
-    tell(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "172.20.0.0/24"), "10.244.1.0/24"))
-    tell(cluster.endpoints, cilium_endpoint("old", "10.244.1.7"))
-    tell(cluster.endpoints, cilium_endpoint("new", "172.20.0.7"))
-
-    assert strays.routes == {}
-
-
-def test_pod_in_a_cidr_that_another_node_has_now_is_a_stray() -> None:
-    cluster = new_cluster()
-    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
-    all_listed(cluster)
-    tell(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24"))
-    tell(cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
-    tell(cluster.endpoints, cilium_endpoint("old", "10.244.1.7"))
-
-    assert strays.routes == {ip_address("10.244.1.7"): W1}
-
-    withdraw(cluster.endpoints, "old", "default")
-    assert strays.routes == {}
-
-
-def test_pod_of_no_cidr_is_found_by_its_endpoint() -> None:
-    """A CiliumNode deleted while its agent was away: no CIDR, no annotation, pods that live."""
-    cluster = new_cluster()
-    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
-    all_listed(cluster)
-    tell(cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
-    assert strays.routes == {}
-
-    tell(cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
-
-    assert strays.routes == {ip_address("10.244.1.7"): W1}
-
-
-def test_pods_of_this_node_are_no_strays() -> None:
-    cluster = new_cluster()
-    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
-    all_listed(cluster)
-    tell(cluster.endpoints, cilium_endpoint("mine", "10.99.1.7", node=str(NODE_IP)))
-
-    assert strays.routes == {}
-
-
-async def test_strays_tell_when_a_pod_changes_the_routes_and_only_then() -> None:
-    """Every endpoint of the cluster asks: an answer must not cost a look at all strays."""
-    cluster = new_cluster()
-    all_listed(cluster)
-    strays = Strays(cluster, Ipcache(cluster, node_ip=NODE_IP), node_ip=NODE_IP)
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
-    assert strays.routes == {}
-    before = strays.changes_by_pods
-
-    tell(cluster.endpoints, cilium_endpoint("at-home", "10.244.1.7", node=str(W1)))
-    assert strays.changes_by_pods == before
-    stray = cilium_endpoint("stray", "10.244.9.7", node=str(W1))
-    tell(cluster.endpoints, stray)
-    assert strays.changes_by_pods == before + 1
-    tell(cluster.endpoints, stray)
-    assert strays.changes_by_pods == before + 1
-    withdraw(cluster.endpoints, "stray", "default")
-    assert strays.changes_by_pods == before + 2

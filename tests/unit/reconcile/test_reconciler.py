@@ -1,110 +1,234 @@
-"""`reconcile/`: desired against observed, failures apart, nothing done twice."""
+"""`reconcile/reconciler.py`: key by key as changes come, as a whole now and then."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 import pytest
-from ciliate.reconcile.plan import plan
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, keeper, running, until
 
-from ciliate.errors import CiliateError
-from ciliate.reconcile.reconciler import Reconciler, reconcile_once
-
-TABLES = st.dictionaries(st.integers(0, 20), st.integers(0, 3))
+from ciliate.reconcile.reconciler import Reconciler
 
 
-class Table:
-    """A target in memory; keys in `broken` fail."""
+async def test_start_brings_the_whole_target_to_what_it_should_be() -> None:
+    target = MemoryTarget({1: 1, 2: 2})
+    reconciler = keeper(target, {1: 9, 3: 3})
 
-    name = "table"
+    assert await reconciler.run_once()
 
-    def __init__(self, held: Mapping[int, int], broken: frozenset[int] = frozenset()) -> None:
-        self.held = dict(held)
-        self.broken = broken
-        self.writes = 0
-
-    async def observe(self) -> Mapping[int, int]:
-        return dict(self.held)
-
-    async def put(self, key: int, value: int) -> None:
-        self._touch(key)
-        self.held[key] = value
-
-    async def remove(self, key: int) -> None:
-        self._touch(key)
-        self.held.pop(key, None)
-
-    def _touch(self, key: int) -> None:
-        if key in self.broken:
-            raise CiliateError(f"key {key} is broken")
-        self.writes += 1
+    assert target.held == {1: 9, 3: 3}
+    assert reconciler.status.successes == 1
+    assert reconciler.status.name == "memory"
 
 
-@given(desired=TABLES, observed=TABLES)
-def test_plan_leads_to_the_desired_state_and_a_second_one_is_empty(
-    desired: dict[int, int], observed: dict[int, int]
+async def test_touched_key_costs_one_change_and_no_look_at_the_target() -> None:
+    desired = {1: 1, 2: 2}
+    target = MemoryTarget(desired)
+    reconciler = keeper(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+
+        desired[3] = 3
+        reconciler.touch([3])
+        await until(lambda: target.held == {1: 1, 2: 2, 3: 3})
+        del desired[1]
+        reconciler.touch([1])
+        await until(lambda: target.held == {2: 2, 3: 3})
+
+    assert target.puts == [{3: 3}]
+    assert target.removals == [[1]]
+    assert target.observes == 1
+
+
+async def test_many_touches_within_the_settle_time_are_one_batch() -> None:
+    desired = {100: 0, 101: 0}
+    target = MemoryTarget(desired)
+    reconciler = keeper(target, desired, settle_s=0.05)
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+
+        for key in range(10):
+            desired[key] = key
+            reconciler.touch([key])
+            await asyncio.sleep(0)
+        del desired[100]
+        reconciler.touch([100])
+        await until(lambda: target.held == desired)
+
+    assert target.puts == [{key: key for key in range(10)}]
+    assert target.removals == [[100]]
+
+
+async def test_touching_no_key_does_nothing() -> None:
+    desired = {1: 1}
+    target = MemoryTarget()
+    reconciler = keeper(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.held == {1: 1})
+        runs = reconciler.status.successes
+
+        reconciler.touch([])
+        desired[2] = 2
+        reconciler.touch([2])
+        await until(lambda: reconciler.status.successes > runs)
+
+    assert target.held == {1: 1, 2: 2}
+    assert reconciler.status.successes == runs + 1
+
+
+async def test_touch_that_comes_while_a_batch_goes_out_is_not_lost() -> None:
+    desired = {1: 1}
+    target = MemoryTarget(desired)
+    reconciler = keeper(target, desired)
+
+    def next_comes() -> None:
+        if len(desired) < 5:
+            key = len(desired) + 1
+            desired[key] = key
+            reconciler.touch([key])
+
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        target.while_changing = next_comes
+        next_comes()
+        await until(lambda: target.held == {key: key for key in range(1, 6)})
+
+    assert target.puts == [{2: 2}, {3: 3}, {4: 4}, {5: 5}]
+
+
+@pytest.mark.parametrize("puts_first", [False, True])
+async def test_touch_that_comes_while_the_target_is_walked_is_not_lost(
+    *, puts_first: bool
 ) -> None:
-    todo = plan(desired, observed)
-    after = {key: value for key, value in observed.items() if key not in todo.remove} | dict(
-        todo.put
-    )
+    """The walk may have passed the key already."""
+    desired = {1: 1, 2: 2}
+    target = MemoryTarget({1: 0})
+    reconciler = keeper(target, desired, puts_first=puts_first)
 
-    assert after == desired
-    assert plan(desired, after).is_empty
+    def changes_behind_the_walk() -> None:
+        target.while_changing = nothing_more
+        desired[1] = 7
+        del desired[2]
+        reconciler.touch([1, 2])
 
+    def nothing_more() -> None:
+        pass
 
-async def test_failing_key_does_not_stop_the_others() -> None:
-    table = Table({1: 1, 2: 2}, broken=frozenset({3, 2}))
+    target.while_changing = changes_behind_the_walk
+    async with running(reconciler):
+        await until(lambda: target.held == {1: 7})
 
-    failures = await reconcile_once(lambda: {1: 9, 3: 3, 4: 4}, table)
-
-    assert table.held == {1: 9, 2: 2, 4: 4}
-    assert failures.keys() == {2, 3}
-
-
-async def test_nothing_is_touched_while_the_desired_state_is_not_known() -> None:
-    table = Table({1: 1})
-
-    await reconcile_once(lambda: None, table)
-
-    assert table.held == {1: 1}
+    assert target.observes == 1
 
 
-async def test_entry_added_while_observing_is_not_taken_for_a_leftover() -> None:
-    desired = {1: 1}
-    table = Table(desired)
+async def test_resync_heals_what_was_changed_by_hand() -> None:
+    desired = {1: 1, 2: 2}
+    target = MemoryTarget()
+    async with running(keeper(target, desired, resync_s=0.02)):
+        await until(lambda: target.held == desired)
 
-    class Slow(Table):
-        async def observe(self) -> Mapping[int, int]:
-            observed = await super().observe()
-            self.held[2] = desired[2] = 2  # A pod comes in between.
-            return observed
-
-    slow = Slow(table.held)
-    await reconcile_once(lambda: desired, slow)
-
-    assert slow.held == {1: 1, 2: 2}
+        target.held = {1: 9, 3: 3}
+        await until(lambda: target.held == {1: 1, 2: 2})
 
 
-async def test_reconciler_runs_again_when_woken_and_after_failure() -> None:
-    table = Table({}, broken=frozenset({1}))
-    desired = {1: 1}
-    reconciler = Reconciler(table, lambda: desired, resync_s=3600, settle_s=0)
-    task = asyncio.create_task(reconciler.run())
+async def test_resync_comes_although_keys_are_touched_all_the_time() -> None:
+    desired = {1: 1, 2: 2}
+    target = MemoryTarget()
+    reconciler = keeper(target, desired, resync_s=0.02, settle_s=0.001)
+
+    async def touch_on() -> None:
+        while True:
+            reconciler.touch([1])
+            await asyncio.sleep(0)
+
+    busy = asyncio.create_task(touch_on())
     try:
-        async with asyncio.timeout(10):
-            while not reconciler.status.consecutive_failures:
-                await asyncio.sleep(0)
-            table.broken = frozenset()
-            while table.held != {1: 1}:  # By the retry alone.
-                await asyncio.sleep(0.01)
-            desired[2] = 2
-            reconciler.wake()
-            while table.held != {1: 1, 2: 2}:
-                await asyncio.sleep(0)
+        async with running(reconciler):
+            await until(lambda: target.held == desired)
+            for _ in range(3):
+                target.held = {1: 1, 3: 3}
+                await until(lambda: target.held == {1: 1, 2: 2})
     finally:
-        task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert reconciler.status.last_failure == ""
+        busy.cancel()
+
+
+async def test_walk_that_takes_long_comes_less_often() -> None:
+    """At most one part in a hundred of the time is spent on it, give or take a quarter."""
+    target = MemoryTarget()
+    began: list[float] = []
+
+    def five_milliseconds() -> None:
+        began.append(time.monotonic())
+        while time.monotonic() < began[-1] + 0.005:
+            pass
+
+    target.while_observing = five_milliseconds
+    async with running(keeper(target, {1: 1}, resync_s=0.01)):
+        await until(lambda: len(began) == 2)
+
+    assert began[1] - began[0] >= 0.75 * 100 * 0.005
+
+
+async def test_wake_makes_the_reconciler_look_at_everything() -> None:
+    desired = {1: 1}
+    target = MemoryTarget()
+    reconciler = keeper(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.held == {1: 1})
+
+        target.held[5] = 5
+        desired[2] = 2
+        reconciler.wake()
+        await until(lambda: target.held == {1: 1, 2: 2})
+
+
+async def test_wake_during_a_walk_is_followed_by_another() -> None:
+    target = MemoryTarget()
+    reconciler = keeper(target, {1: 1})
+
+    def wake_once() -> None:
+        if target.observes == 1:
+            reconciler.wake()
+
+    target.while_observing = wake_once
+    async with running(reconciler):
+        await until(lambda: target.observes == 2)
+
+
+@pytest.mark.parametrize("puts_first", [False, True])
+async def test_batch_goes_out_in_the_order_of_the_walk(*, puts_first: bool) -> None:
+    desired = {1: 1}
+    target = MemoryTarget(desired)
+    reconciler = keeper(target, desired, puts_first=puts_first)
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        del desired[1]
+        desired[2] = 2
+        reconciler.touch([1, 2])
+        await until(lambda: target.held == {2: 2})
+
+    assert target.calls == (["put", "remove"] if puts_first else ["remove", "put"])
+
+
+async def test_nothing_is_touched_before_it_is_known_and_nothing_is_lost_after() -> None:
+    known: dict[int, int] | None = None
+    target = MemoryTarget({7: 7, 8: 8})
+    asked = 0
+
+    def desired() -> Mapping[int, int] | None:
+        nonlocal asked
+        asked += 1
+        return known
+
+    reconciler = Reconciler(target, desired, resync_s=NEVER_S, settle_s=0)
+    async with running(reconciler):
+        await until(lambda: asked == 1)
+        reconciler.touch([1, 7])
+        await until(lambda: asked == 2)
+        assert target.calls == []
+
+        known = {1: 1, 8: 8}
+        reconciler.wake()
+        await until(lambda: target.held == {1: 1, 8: 8})
+
+    assert reconciler.status.consecutive_failures == 0

@@ -1,0 +1,37 @@
+"""`masquerade/entries.py`: what pods look like behind each device, as the map has it."""
+
+from ipaddress import ip_address
+
+from ciliate.masquerade.entries import address_entries
+from ciliate.net.address import to_octets
+from ciliate.net.link import Link, LinkAddress, LinkFlag
+from ciliate.node.devices import NodeDevices
+
+OWN_IPS = (ip_address("192.168.10.100"), ip_address("fd00:10::100"))
+
+
+def test_device_without_an_address_of_a_family_lends_the_nodes() -> None:
+    bare = Link(7, "eth2", LinkFlag.UP, 1500)
+
+    lent = address_entries(NodeDevices((bare,), ()), OWN_IPS)[7]
+
+    assert lent.ipv4 == to_octets(OWN_IPS[0])
+    assert lent.ipv6 == OWN_IPS[1].packed
+
+
+def test_device_with_an_address_shows_its_own() -> None:
+    held = LinkAddress(7, ip_address("10.0.2.15"), 24)
+    device = Link(7, "eth0", LinkFlag.UP, 1500, addresses=(held,))
+
+    (entry,) = address_entries(NodeDevices((device,), (held.address,)), OWN_IPS).values()
+
+    assert entry.ipv4 == to_octets(held.address)
+    assert entry.ipv6 == OWN_IPS[1].packed
+
+
+def test_family_that_nobody_has_an_address_of_is_empty() -> None:
+    bare = Link(7, "eth2", LinkFlag.UP, 1500)
+
+    entries = address_entries(NodeDevices((bare,), ()), OWN_IPS[:1])
+
+    assert entries[7].ipv6 == bytes(16)

@@ -1,0 +1,165 @@
+"""`reconcile/reconciler.py`: what fails is tried again, and does not stop the rest."""
+
+import logging
+import time
+from collections.abc import Mapping
+
+import pytest
+from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, keeper, running, until
+
+from ciliate.reconcile.reconciler import Reconciler
+
+
+async def test_failing_key_is_not_asked_for_in_a_busy_loop_while_nothing_is_known() -> None:
+    known: dict[int, int] | None = {1: 1}
+    target = MemoryTarget(broken={1})
+    asked = 0
+
+    def desired() -> Mapping[int, int] | None:
+        nonlocal asked
+        asked += 1
+        return known
+
+    reconciler = Reconciler(target, desired, resync_s=NEVER_S, settle_s=0)
+    async with running(reconciler):
+        await until(lambda: reconciler.status.failing_keys)
+        known, asked = None, 0
+
+        with pytest.raises(TimeoutError):
+            await until(lambda: asked > 20, deadline_s=0.5)
+
+
+async def test_failing_key_does_not_stop_the_others() -> None:
+    desired = {1: 1, 5: 5}
+    target = MemoryTarget(desired, broken={2, 5})
+    reconciler = keeper(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        desired.update({2: 2, 3: 3})
+        del desired[5]
+        reconciler.touch([2, 3, 5])
+        await until(lambda: len(reconciler.status.failing_keys) == 2)
+
+        assert target.held == {1: 1, 3: 3, 5: 5}
+        assert reconciler.status.failing_keys.keys() == {"2", "5"}
+        assert reconciler.status.last_failure.startswith("2 failed; first ")
+
+
+async def test_failing_key_is_tried_again_by_itself_with_growing_pauses() -> None:
+    desired = {1: 1}
+    target = MemoryTarget(desired, broken={2})
+    reconciler = keeper(target, desired)
+    tries: list[float] = []
+    target.while_changing = lambda: tries.append(time.monotonic())
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        desired[2] = 2
+        reconciler.touch([2])
+        await until(lambda: len(tries) == 3)
+        failure = reconciler.status.failing_keys["2"]
+
+        assert target.puts == [{2: 2}] * 3, "it alone is tried"
+        assert (failure.message, failure.attempts) == ("key 2 is broken", 3)
+        assert failure.since < failure.next_try
+        assert tries[1] - tries[0] >= 0.75 * 0.2
+        assert tries[2] - tries[1] >= 0.75 * 0.4
+
+        target.broken.clear()
+        await until(lambda: not reconciler.status.failing_keys)
+
+    assert target.held == {1: 1, 2: 2}
+    assert reconciler.status.last_failure == ""
+    assert reconciler.status.consecutive_failures == 0
+    assert target.observes == 1
+
+
+async def test_failing_key_that_is_no_longer_wanted_fails_no_more() -> None:
+    desired = {1: 1}
+    target = MemoryTarget(desired)
+    reconciler = keeper(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        target.broken = {2}
+        desired[2] = 2
+        reconciler.touch([2])
+        await until(lambda: reconciler.status.failing_keys)
+
+        target.broken = set()
+        del desired[2]
+        reconciler.touch([2])
+        await until(lambda: not reconciler.status.failing_keys)
+
+    assert target.held == {1: 1}
+    assert reconciler.status.last_failure == ""
+
+
+async def test_walk_that_finds_a_failing_key_well_takes_its_failure_back() -> None:
+    """Somebody made the entry by hand."""
+    target = MemoryTarget(broken={1})
+    reconciler = keeper(target, {1: 1})
+    assert not await reconciler.run_once()
+    assert reconciler.status.failing_keys.keys() == {"1"}
+
+    target.held[1] = 1
+    assert await reconciler.run_once()
+
+    assert reconciler.status.failing_keys == {}
+
+
+async def test_key_that_fails_in_a_walk_is_tried_again_without_another_walk() -> None:
+    target = MemoryTarget(broken={1})
+    reconciler = keeper(target, {1: 1})
+    async with running(reconciler):
+        await until(lambda: reconciler.status.failing_keys)
+        target.broken.clear()
+        await until(lambda: target.held == {1: 1})
+
+    assert target.observes == 1
+
+
+async def test_walk_is_tried_again_while_the_target_cannot_be_observed() -> None:
+    target = MemoryTarget({9: 9})
+    target.unreadable = "no answer"
+    reconciler = keeper(target, {1: 1})
+    async with running(reconciler):
+        await until(lambda: reconciler.status.consecutive_failures == 2)
+        assert reconciler.status.last_failure == "no answer"
+        assert target.held == {9: 9}
+
+        target.unreadable = ""
+        await until(lambda: target.held == {1: 1})
+
+    assert reconciler.status.last_failure == ""
+
+
+async def test_touch_that_came_before_a_walk_that_failed_is_not_lost() -> None:
+    desired = {1: 1}
+    target = MemoryTarget()
+    reconciler = keeper(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.held == {1: 1})
+        target.unreadable = "no answer"
+        desired[2] = 2
+        reconciler.touch([2])
+        reconciler.wake()
+        await until(lambda: reconciler.status.consecutive_failures)
+
+        target.unreadable = ""
+        await until(lambda: target.held == {1: 1, 2: 2})
+
+
+async def test_one_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    target = MemoryTarget()
+    target.unreadable = "no answer"
+    reconciler = keeper(target, {1: 1})
+
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            await reconciler.run_once()
+        target.unreadable = ""
+        await reconciler.run_once()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "memory: no answer",
+        "memory: recovered",
+    ]

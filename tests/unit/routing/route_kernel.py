@@ -1,0 +1,206 @@
+"""Routing on a node whose kernel is in memory."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from ipaddress import ip_address, ip_network
+from typing import Any, cast
+
+import pytest
+from tests.unit.node.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node, new_cluster
+from tests.unit.reconcile.memory_target import nothing
+
+from ciliate.api.cilium_node import CiliumNode
+from ciliate.config.settings import parse_agent_settings
+from ciliate.datapath.datapath import Datapath
+from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.net.link import Route, RouteAnswer, RouteKind
+from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.errors import NetlinkError
+from ciliate.netlink.monitor import Change, ChangeKind
+from ciliate.node.context import Context
+from ciliate.node.devices import DeviceWatch, NodeDevices
+from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.feature import AnyReconciler
+from ciliate.node.own_node import OwnNode
+from ciliate.node.progress import Progress
+from ciliate.routing import feature, reachability, target
+from ciliate.routing.feature import RoutingFeature
+
+ETH1 = 3
+SETTINGS = {
+    "routing-mode": "native",
+    "auto-direct-node-routes": "true",
+    "ipv4-native-routing-cidr": "10.244.0.0/16",
+    "enable-bpf-masquerade": "true",
+    "enable-endpoint-routes": "true",
+    "ipam": "kubernetes",
+}
+
+
+def worker(number: int, *cidrs: str, ip: str = "") -> CiliumNode:
+    """Return the CiliumNode of worker `number`."""
+    address = ip or f"192.168.10.10{number}"
+    return cilium_node(f"k8s-w{number}", address, *(cidrs or (f"10.244.{number}.0/24",)))
+
+
+class RouteKernel:
+    """A route table in memory behind the functions that ask the real one.
+
+    `while_observing` and `while_asking` are what happens elsewhere during a call; `announced` is
+    told of every route that is written, as the monitor would be.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.routes: dict[IPNetwork, Route] = {}
+        self.asked: list[str] = []
+        self.observes = 0
+        self.unreachable: set[str] = set()
+        self.gateways: dict[str, str] = {}
+        self.written: list[str] = []
+        self.sysctls: dict[str, str] = {}
+        self.while_observing: Callable[[], object] = nothing
+        self.while_asking: Callable[[], object] = nothing
+        self.announced: Callable[[Change], object] = lambda _change: None
+        monkeypatch.setattr(reachability, "lookup_route", self._lookup)
+        monkeypatch.setattr(target, "observe_routes", self._observe)
+        monkeypatch.setattr(target, "replace_route", self._replace)
+        monkeypatch.setattr(target, "delete_route", self._delete)
+        monkeypatch.setattr(feature, "write_sysctls", self.sysctls.update)
+
+    @property
+    def as_rtnl(self) -> Rtnetlink:
+        """A connection to it; the functions above ask nothing of that."""
+        return cast("Rtnetlink", self)
+
+    async def _lookup(self, _rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
+        self.asked.append(str(destination))
+        await asyncio.sleep(0)
+        self.while_asking()
+        if str(destination) in self.unreachable:
+            raise NetlinkError(
+                step="look up route", subject=str(destination), errno=errno.ENETUNREACH
+            )
+        via = self.gateways.get(str(destination))
+        gateway = ip_address(via) if via else None
+        return RouteAnswer(destination, ETH1, gateway, None, RouteKind.UNICAST, 254)
+
+    async def _observe(self, _rtnl: Rtnetlink) -> tuple[Route, ...]:
+        self.observes += 1
+        self.while_observing()
+        return tuple(self.routes.values())
+
+    async def _replace(self, _rtnl: Rtnetlink, route: Route) -> None:
+        await asyncio.sleep(0)
+        name = "eth1" if route.gateway is not None else f"lxc{route.link_index}"
+        self.routes[route.destination] = replace(route, link_name=name)
+        self.written.append(f"put {route.destination}")
+        self.announced(Change(ChangeKind.ROUTE, route=route))
+
+    async def _delete(self, _rtnl: Rtnetlink, route: Route) -> None:
+        await asyncio.sleep(0)
+        self.written.append(f"remove {route.destination}")
+        former = self.routes.pop(route.destination, None)
+        if former is not None:
+            self.announced(Change(ChangeKind.ROUTE, removed=True, route=former))
+
+    def has(self, prefix: str, *, via: str = "", device: str = "eth1", index: int = ETH1) -> None:
+        """Let the kernel have a route already."""
+        network = ip_network(prefix)
+        gateway = ip_address(via) if via else None
+        self.routes[network] = Route(network, index, gateway, link_name=device)
+
+    def loses(self, prefix: str) -> None:
+        """Let somebody delete a route by hand."""
+        route = self.routes.pop(ip_network(prefix))
+        self.announced(Change(ChangeKind.ROUTE, removed=True, route=route))
+
+    def held(self) -> Mapping[str, tuple[int | None, str]]:
+        """Return the routes: where to, by which device and gateway."""
+        return {
+            str(prefix): (route.link_index, str(route.gateway or ""))
+            for prefix, route in self.routes.items()
+        }
+
+
+class RoutingNode:
+    """The routing feature of node k8s-ctr on such a kernel."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+        self.feature: RoutingFeature
+        self.sync: AnyReconciler
+        self.kernel = RouteKernel(monkeypatch)
+        self.cluster = new_cluster(Kubernetes())
+        self.table = EndpointTable()
+        parsed = parse_agent_settings(SETTINGS | settings)
+        rtnl = self.kernel.as_rtnl
+        self.devices = DeviceWatch(rtnl, parsed, NodeDevices((), ()))
+        own = OwnNode(
+            name=NODE,
+            uid="",
+            labels={},
+            internal_ips=(NODE_IP, ip_address("fd00:10::100")),
+            external_ips=(),
+            pod_cidrs=(),
+        )
+        unused: Any = None
+        self._context = Context(
+            settings=parsed,
+            own=own,
+            paths=unused,
+            client=unused,
+            cluster=self.cluster,
+            devices=self.devices,
+            endpoints=self.table,
+            endpoint_store=unused,
+            rtnl=rtnl,
+            links=unused,
+            tasks=unused,
+        )
+        self.kernel.announced = self._announced
+        self._begin()
+
+    def _begin(self) -> None:
+        self.feature = RoutingFeature(self._context)
+        (self.sync,) = self.feature.reconcilers(cast("Datapath", None))
+
+    async def restart(self) -> None:
+        """Let the agent begin anew: it knows what the cluster tells and what the kernel has."""
+        self._begin()
+        await self.start()
+
+    def _announced(self, change: Change) -> None:
+        """Tell what `DeviceWatch.follow` would: host routes are pods'."""
+        if not self.devices._is_pods(change):
+            self.devices._route_listeners(change)
+
+    async def start(self) -> None:
+        """Start, as the agent does once the watches run."""
+        await self.feature.start(Progress())
+
+    async def pass_all(self) -> None:
+        """Let the kernel answer what it was asked, and go the whole way once."""
+        await self.feature._reachability.ask()
+        assert await self.sync.run_once()
+
+    async def pass_touched(self) -> None:
+        """Let the kernel answer, and look at what was touched alone, until nothing is."""
+        reachability_ = self.feature._reachability
+        while reachability_._unasked or self.sync._touched:
+            await reachability_.ask()
+            await self.sync._apply(self.sync._touched)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run everything as tasks until the block ends."""
+        runs = (self.sync.run, *self.feature.tasks())
+        tasks = [asyncio.create_task(run()) for run in runs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task

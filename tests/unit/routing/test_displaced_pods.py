@@ -1,0 +1,292 @@
+"""`routing/displaced_pods.py`: pods that are not where the CIDR of their address says."""
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.node.cluster_tables import (
+    NODE_IP,
+    Kubernetes,
+    cilium_endpoint,
+    cilium_node,
+    new_cluster,
+)
+
+from ciliate.api.cilium_endpoint import CiliumEndpoint
+from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
+from ciliate.api.resource import ObjectKey
+from ciliate.net.address import IPAddress, from_octets, to_octets
+from ciliate.node.known_node import KnownNode
+from ciliate.node.known_pod import KnownPod
+from ciliate.routing.claims import CIDRClaims
+from ciliate.routing.displaced_pods import DisplacedPods
+
+W1, W2 = ip_address("192.168.10.101"), ip_address("192.168.10.102")
+W1_6 = ip_address("fd00:10::101")
+
+
+def draining(node: CiliumNode, cidrs: str) -> CiliumNode:
+    node.metadata.annotations[DRAINING_ANNOTATION] = cidrs
+    return node
+
+
+def with_ipv6(node: CiliumNode, address: IPAddress) -> CiliumNode:
+    """Return a CiliumNode with another InternalIP."""
+    internal = replace(node.spec.addresses[0], ip=str(address))
+    spec = replace(node.spec, addresses=(*node.spec.addresses, internal))
+    return replace(node, spec=spec)
+
+
+class CountingClaims(CIDRClaims):
+    """Claims that count how often they are asked for an address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def owner_of(self, address: bytes) -> str | None:
+        self.asked += 1
+        return super().owner_of(address)
+
+
+class Watched:
+    """Displaced pods of a cluster whose changes are looked at as they come."""
+
+    def __init__(self) -> None:
+        self.cluster = new_cluster(Kubernetes())
+        self.claims = CountingClaims()
+        self.pods = DisplacedPods(self.cluster, self.claims, node_ip=NODE_IP)
+        self.touched: list[set[str]] = []
+        self.cluster.known_nodes.add_listener(self._node_changed)
+        self.cluster.known_pods.add_listener(self._pod_changed)
+
+    def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
+        told = self.claims.update(old, new).nodes
+        known = (self.cluster.known_nodes.get(name) for name in told)
+        concerned = [node for node in (old, new, *known) if node is not None]
+        self._touch(self.pods.look_on_nodes({ip for n in concerned for ip in n.internal_ips}))
+
+    def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
+        self._touch(self.pods.look(key, new))
+
+    def _touch(self, addresses: set[bytes]) -> None:
+        if addresses:
+            self.touched.append({str(from_octets(each)) for each in addresses})
+
+    @property
+    def routes(self) -> dict[str, str]:
+        return {str(from_octets(each)): str(ip) for each, ip in self.pods.routes.items()}
+
+    @property
+    def unresolved(self) -> list[str]:
+        return [str(from_octets(each)) for each in self.pods.unresolved]
+
+
+@pytest.fixture
+def watched() -> Watched:
+    return Watched()
+
+
+def test_pod_in_its_nodes_cidr_is_not_displaced_also_where_that_drains(watched: Watched) -> None:
+    nodes, endpoints = watched.cluster.nodes, watched.cluster.endpoints
+    tell(nodes, draining(cilium_node("k8s-w1", str(W1), "172.20.0.0/24"), "10.244.1.0/24"))
+
+    tell(endpoints, cilium_endpoint("old", "10.244.1.7"))
+    tell(endpoints, cilium_endpoint("new", "172.20.0.7"))
+
+    assert watched.routes == {}
+    assert watched.unresolved == []
+    assert watched.touched == []
+
+
+def test_pod_in_a_cidr_that_another_node_has_now_is_displaced(watched: Watched) -> None:
+    nodes, endpoints = watched.cluster.nodes, watched.cluster.endpoints
+    tell(nodes, draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24"))
+    tell(nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
+
+    tell(endpoints, cilium_endpoint("old", "10.244.1.7"))
+    assert watched.routes == {"10.244.1.7": str(W1)}
+
+    withdraw(endpoints, "old", "default")
+    assert watched.routes == {}
+
+
+def test_pod_becomes_displaced_when_its_cidr_is_given_to_another_node(watched: Watched) -> None:
+    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    tell(watched.cluster.endpoints, cilium_endpoint("old", "10.244.1.7"))
+
+    taken = draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24")
+    tell(watched.cluster.nodes, taken)
+    assert watched.routes == {}
+    tell(watched.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
+
+    assert watched.routes == {"10.244.1.7": str(W1)}
+    assert watched.touched == [{"10.244.1.7"}]
+
+
+def test_pod_of_no_cidr_is_found_by_its_endpoint(watched: Watched) -> None:
+    """A CiliumNode deleted while its agent was away: no CIDR, no annotation, pods that live."""
+    tell(watched.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
+
+    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
+
+    assert watched.routes == {"10.244.1.7": str(W1)}
+
+
+def test_pod_is_displaced_no_more_when_its_node_claims_its_cidr(watched: Watched) -> None:
+    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
+
+    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+
+    assert watched.routes == {}
+    assert watched.touched == [{"10.244.1.7"}, {"10.244.1.7"}]
+
+
+@pytest.mark.parametrize("node", [str(NODE_IP), ""])
+def test_pods_of_this_node_and_of_none_are_not_displaced(watched: Watched, node: str) -> None:
+    tell(watched.cluster.endpoints, cilium_endpoint("mine", "10.99.1.7", node=node))
+
+    assert watched.routes == {}
+    assert watched.unresolved == []
+
+
+def test_way_to_the_other_family_is_unresolved_until_somebody_describes_the_node(
+    watched: Watched,
+) -> None:
+    """An endpoint names its node by one address."""
+    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
+    assert watched.routes == {"10.244.1.7": str(W1)}
+    assert watched.unresolved == ["fd00:1::7"]
+    watched.touched.clear()
+
+    tell(watched.cluster.nodes, with_ipv6(cilium_node("k8s-w1", str(W1)), W1_6))
+
+    assert watched.routes == {"10.244.1.7": str(W1), "fd00:1::7": str(W1_6)}
+    assert watched.unresolved == []
+    assert watched.touched == [{"10.244.1.7", "fd00:1::7"}]
+
+
+def test_family_that_a_known_node_has_no_address_of_has_no_way(watched: Watched) -> None:
+    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1)))
+
+    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
+
+    assert watched.routes == {"10.244.1.7": str(W1)}
+    assert watched.unresolved == []
+
+
+def test_addresses_are_touched_when_a_pod_changes_their_way_and_only_then(
+    watched: Watched,
+) -> None:
+    """Every endpoint of the cluster is written again and again."""
+    nodes, endpoints = watched.cluster.nodes, watched.cluster.endpoints
+    tell(nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+
+    tell(endpoints, cilium_endpoint("at-home", "10.244.1.7"))
+    assert watched.touched == []
+    tell(endpoints, cilium_endpoint("away", "10.244.9.7"))
+    assert watched.touched == [{"10.244.9.7"}]
+    tell(endpoints, cilium_endpoint("away", "10.244.9.7", number=9000))
+    assert watched.touched == [{"10.244.9.7"}]
+    tell(endpoints, cilium_endpoint("away", "10.244.9.8"))
+    assert watched.touched == [{"10.244.9.7"}, {"10.244.9.7", "10.244.9.8"}]
+    withdraw(endpoints, "away", "default")
+    assert watched.touched[2:] == [{"10.244.9.8"}]
+
+
+def test_displaced_pod_that_changes_its_node_is_routed_there(watched: Watched) -> None:
+    tell(watched.cluster.endpoints, cilium_endpoint("away", "10.244.9.7", node=str(W1)))
+
+    tell(watched.cluster.endpoints, cilium_endpoint("away", "10.244.9.7", node=str(W2)))
+
+    assert watched.routes == {"10.244.9.7": str(W2)}
+
+
+def test_displaced_pod_keeps_its_way_when_another_with_its_address_goes(
+    watched: Watched,
+) -> None:
+    """An endpoint that is told to be gone late, after its address was given anew."""
+    endpoints = watched.cluster.endpoints
+    tell(endpoints, cilium_endpoint("former", "10.244.9.7", node=str(W1)))
+    tell(endpoints, cilium_endpoint("latter", "10.244.9.7", node=str(W2)))
+    assert watched.routes == {"10.244.9.7": str(W2)}
+
+    withdraw(endpoints, "former", "default")
+
+    assert watched.routes == {"10.244.9.7": str(W2)}
+
+
+def test_one_pods_change_looks_at_that_pod_alone(watched: Watched) -> None:
+    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.0.0/16"))
+    for number in range(10_000):
+        address = f"10.244.{number // 250}.{number % 250}"
+        tell(watched.cluster.endpoints, cilium_endpoint(f"pod-{number}", address))
+    watched.claims.asked = 0
+
+    tell(watched.cluster.endpoints, cilium_endpoint("pod-7", "10.99.0.7"))
+
+    assert watched.claims.asked == 1
+    assert watched.routes == {"10.99.0.7": str(W1)}
+
+
+def test_one_nodes_change_looks_at_its_pods_alone(watched: Watched) -> None:
+    for number, ip in ((1, W1), (2, W2)):
+        tell(
+            watched.cluster.nodes, cilium_node(f"k8s-w{number}", str(ip), f"10.244.{number}.0/24")
+        )
+        for pod in range(100):
+            told = cilium_endpoint(f"p{number}-{pod}", f"10.244.{number}.{pod}", node=str(ip))
+            tell(watched.cluster.endpoints, told)
+    watched.claims.asked = 0
+
+    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "172.20.0.0/24"))
+
+    assert watched.claims.asked == 100
+    assert len(watched.routes) == 100
+
+
+#: A pod and where it is, or nowhere; a node and what it claims.
+PODS = st.builds(
+    lambda name, address, ip: cilium_endpoint(name, address, node=str(ip)),
+    st.sampled_from("abc"),
+    st.sampled_from(("10.244.0.7", "10.244.0.70", "10.9.0.7")),
+    st.sampled_from((W1, W2)),
+)
+NODES = st.builds(
+    lambda node, blocks: cilium_node(node[0], str(node[1]), *blocks),
+    st.sampled_from((("k8s-w1", W1), ("k8s-w2", W2))),
+    st.lists(
+        st.sampled_from(("10.244.0.0/24", "10.244.0.0/26", "10.244.0.64/26")),
+        unique=True,
+        max_size=2,
+    ),
+)
+
+
+@settings(deadline=None)
+@given(changes=st.lists(PODS | NODES | st.sampled_from("abc"), max_size=15))
+def test_looking_at_what_changed_finds_what_looking_at_everything_would(
+    changes: list[CiliumEndpoint | CiliumNode | str],
+) -> None:
+    watched = Watched()
+    for change in changes:
+        if isinstance(change, str):
+            withdraw(watched.cluster.endpoints, change, "default")
+        elif isinstance(change, CiliumNode):
+            tell(watched.cluster.nodes, change)
+        else:
+            tell(watched.cluster.endpoints, change)
+
+    anew = DisplacedPods(watched.cluster, watched.claims, node_ip=NODE_IP)
+    pods = watched.cluster.known_pods.pods
+    for key, pod in pods.items():
+        anew.look(key, pod)
+
+    assert watched.pods.routes.keys() == anew.routes.keys()
+    assert sorted(watched.pods.unresolved) == sorted(anew.unresolved)
+    for address, node_ip in watched.pods.routes.items():
+        owners = [pod for pod in pods.values() if address in pod.addresses]
+        assert to_octets(node_ip) in {pod.node for pod in owners}

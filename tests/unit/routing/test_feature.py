@@ -1,0 +1,395 @@
+"""`routing/feature.py`: which routes of the kernel are ours to keep, and what changes them."""
+
+import logging
+from ipaddress import ip_address, ip_network
+
+import pytest
+from msgspec.structs import replace
+from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, cilium_endpoint, cilium_node
+from tests.unit.node.endpoint_samples import endpoint
+from tests.unit.reconcile.memory_target import until
+from tests.unit.routing.route_kernel import ETH1, RoutingNode, worker
+
+from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.net.link import Route, RouteProtocol
+from ciliate.netlink.monitor import Change, ChangeKind
+from ciliate.node.devices import NodeDevices
+
+
+@pytest.fixture
+async def node(monkeypatch: pytest.MonkeyPatch) -> RoutingNode:
+    """A node whose watches have listed; nobody else is there."""
+    node = RoutingNode(monkeypatch)
+    all_listed(node.cluster)
+    await node.start()
+    return node
+
+
+@pytest.mark.parametrize("listed", ["nothing", "nodes", "endpoints"])
+async def test_nothing_is_touched_before_both_watches_have_listed(
+    monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    """Routes to displaced pods are known by the endpoints alone."""
+    node = RoutingNode(monkeypatch)
+    if listed != "nothing":
+        getattr(node.cluster, listed)._synced.set()
+    node.kernel.has("10.244.9.7/32", via="192.168.10.109")
+    await node.start()
+
+    await node.pass_all()
+
+    assert node.kernel.held().keys() == {"10.244.9.7/32"}
+
+
+async def test_node_forwards_before_anything_is_routed(node: RoutingNode) -> None:
+    assert node.kernel.sysctls["net.ipv4.ip_forward"] == "1"
+
+
+async def test_route_of_a_pod_whose_endpoint_is_not_known_yet_stays(node: RoutingNode) -> None:
+    """Its ADD is under way: the interface comes first, the endpoint is known after."""
+    node.kernel.has("10.244.0.7/32", device="lxc7", index=17)
+
+    await node.pass_all()
+
+    assert node.kernel.held() == {"10.244.0.7/32": (17, "")}
+
+
+async def test_lost_route_of_a_pod_comes_back_and_a_wrong_one_is_corrected(
+    node: RoutingNode,
+) -> None:
+    node.table.put(endpoint(1, ifindex=11))
+    node.table.put(endpoint(2, ifindex=12))
+    node.kernel.has("10.244.0.2/32", device="lxcold", index=99)
+
+    await node.pass_all()
+
+    assert node.kernel.held() == {"10.244.0.1/32": (11, ""), "10.244.0.2/32": (12, "")}
+
+
+async def test_route_of_a_pod_comes_with_its_endpoint_and_goes_with_it(node: RoutingNode) -> None:
+    await node.pass_all()
+
+    node.table.put(endpoint(1, ifindex=11))
+    await node.pass_touched()
+    assert node.kernel.held() == {"10.244.0.1/32": (11, "")}
+
+    node.table.put(endpoint(1, ifindex=11, state=EndpointState.DISCONNECTING))
+    await node.pass_touched()
+    assert node.kernel.held() == {}
+
+
+async def test_change_of_a_pods_identity_touches_no_route(node: RoutingNode) -> None:
+    node.table.put(endpoint(1, ifindex=11))
+    await node.pass_all()
+    node.kernel.written.clear()
+
+    node.table.put(endpoint(1, ifindex=11, identity=9000))
+    await node.pass_touched()
+
+    assert node.kernel.written == []
+
+
+async def test_kernel_remembers_the_way_to_pods_of_a_node_that_nobody_describes(
+    node: RoutingNode,
+) -> None:
+    """A CiliumNode was deleted while we were away; its pods tell its IPv4 address alone."""
+    node.kernel.has("10.244.1.0/24", via="192.168.10.101")
+    node.kernel.has("fd00:10:1::/64", via="fd00:10::101")
+    node.kernel.has("fd00:10:2::/64", via="fd00:10::102")
+    tell(
+        node.cluster.endpoints,
+        cilium_endpoint("web", "10.244.1.7", ipv6="fd00:10:1::7", node="192.168.10.101"),
+    )
+
+    await node.pass_all()
+
+    assert node.kernel.held() == {
+        "10.244.1.7/32": (ETH1, "192.168.10.101"),
+        "fd00:10:1::/64": (ETH1, "fd00:10::101"),
+    }
+
+    withdraw(node.cluster.endpoints, "web", "default")
+    await node.pass_touched()
+    assert node.kernel.held() == {}
+
+
+async def test_pod_of_another_plugin_gets_no_route_of_ours(node: RoutingNode) -> None:
+    node.table.put(endpoint(1, host_name="veth1", external_ipam=True, chained=True))
+
+    await node.pass_all()
+
+    assert node.kernel.held() == {}
+
+
+async def test_pod_on_its_way_out_gets_no_route_again(node: RoutingNode) -> None:
+    node.table.put(endpoint(1, state=EndpointState.DISCONNECTING))
+
+    await node.pass_all()
+
+    assert node.kernel.held() == {}
+
+
+async def test_routes_to_other_nodes_come_and_go(node: RoutingNode) -> None:
+    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    tell(node.cluster.nodes, worker(1))
+    node.kernel.has("10.244.9.0/24", via="192.168.10.109")
+
+    await node.pass_all()
+    assert node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")}
+
+    tell(node.cluster.nodes, worker(1, "10.244.8.0/24"))
+    await node.pass_touched()
+    assert node.kernel.held() == {"10.244.8.0/24": (ETH1, "192.168.10.101")}
+
+
+async def test_routes_that_are_not_ours_stay(node: RoutingNode) -> None:
+    node.kernel.has("0.0.0.0/0", via="10.0.2.2")
+    node.kernel.has("192.168.10.0/24")
+    static = Route(
+        ip_network("10.10.0.0/16"),
+        ETH1,
+        ip_address("192.168.10.200"),
+        protocol=RouteProtocol.STATIC,
+    )
+    node.kernel.routes[static.destination] = static
+    before = dict(node.kernel.held())
+
+    await node.pass_all()
+
+    assert node.kernel.held() == before
+
+
+async def test_kernel_is_asked_once_until_something_changed_in_it(node: RoutingNode) -> None:
+    node.kernel.unreachable.add("192.168.10.102")
+    tell(node.cluster.nodes, worker(1))
+    tell(node.cluster.nodes, worker(2))
+
+    for _ in range(3):
+        await node.pass_all()
+    assert sorted(node.kernel.asked) == ["192.168.10.101", "192.168.10.102"]
+    assert node.kernel.held().keys() == {"10.244.1.0/24"}
+
+    node.kernel.unreachable.clear()
+    node.devices._listeners(node.devices.current, NodeDevices((), (NODE_IP,)))
+    await node.pass_touched()
+    assert len(node.kernel.asked) == 4
+    assert node.kernel.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
+
+
+async def test_routes_stay_when_an_address_changes_while_the_kernel_is_read(
+    node: RoutingNode,
+) -> None:
+    """What leads to the nodes is asked anew then; not knowing it is no reason to remove."""
+    tell(node.cluster.nodes, worker(1))
+    await node.pass_all()
+    node.kernel.written.clear()
+
+    def address_changes() -> None:
+        node.devices._listeners(node.devices.current, NodeDevices((), (NODE_IP,)))
+
+    node.kernel.while_observing = address_changes
+    await node.pass_all()
+
+    assert node.kernel.written == []
+
+
+async def test_nodes_that_come_while_the_kernel_is_read_and_asked_have_routes_at_once(
+    node: RoutingNode,
+) -> None:
+    """Else a cluster that grows node by node would have none before it ceases to grow."""
+    tell(node.cluster.nodes, worker(1))
+    node.kernel.has("10.244.2.0/24", via="192.168.10.102")
+    coming = [worker(4), worker(3)]
+
+    def next_comes() -> None:
+        if coming:
+            node.feature._reachability.ask_anew()
+            tell(node.cluster.nodes, coming.pop())
+
+    newcomer = worker(2)
+    node.kernel.while_observing = lambda: tell(node.cluster.nodes, newcomer)
+    node.kernel.while_asking = next_comes
+    await node.pass_all()
+    await node.pass_touched()
+
+    assert node.kernel.held().keys() == {f"10.244.{n}.0/24" for n in (1, 2, 3, 4)}
+    assert "remove 10.244.2.0/24" not in node.kernel.written, "its route is no leftover"
+
+
+@pytest.mark.parametrize("other", ["k8s-a", "k8s-w1"])
+@pytest.mark.parametrize("whole", [True, False], ids=["walk", "touched"])
+async def test_cidr_with_another_nodes_pods_becomes_ours_and_their_routes_come_first(
+    node: RoutingNode, other: str, *, whole: bool
+) -> None:
+    """Kubernetes gives this node the CIDR in which pods of another one live.
+
+    The other one still claims it, and has a name before ours, or behind.
+    """
+    tell(node.cluster.nodes, cilium_node(other, "192.168.10.101", "10.244.0.0/24"))
+    tell(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
+    await node.pass_all()
+    assert node.kernel.held().keys() == {"10.244.0.0/24"}
+    node.kernel.written.clear()
+
+    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    await (node.pass_all() if whole else node.pass_touched())
+
+    assert node.kernel.written == ["put 10.244.0.9/32", "remove 10.244.0.0/24"]
+
+
+async def test_node_that_changes_its_internal_ip_keeps_its_routes_until_the_kernel_answered(
+    node: RoutingNode,
+) -> None:
+    tell(node.cluster.nodes, worker(1))
+    await node.pass_all()
+    node.kernel.written.clear()
+
+    tell(node.cluster.nodes, worker(1, ip="192.168.10.151"))
+    await node.sync._apply(node.sync._touched)
+    await node.sync.run_once()
+    assert node.kernel.written == []
+
+    await node.pass_touched()
+    assert node.kernel.written == ["put 10.244.1.0/24"]
+    assert node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.151")}
+
+
+async def test_nodes_that_have_one_internal_ip_both_have_their_routes_once_it_is_answered(
+    node: RoutingNode,
+) -> None:
+    """A node was made anew under another name, and the former object is still there."""
+    await node.pass_all()
+
+    tell(node.cluster.nodes, worker(1, ip="192.168.10.101"))
+    tell(node.cluster.nodes, worker(2, ip="192.168.10.101"))
+    await node.pass_touched()
+
+    assert node.kernel.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
+
+
+async def test_change_of_a_nodes_labels_touches_nothing(node: RoutingNode) -> None:
+    tell(node.cluster.nodes, worker(1))
+    await node.pass_all()
+    node.kernel.written.clear()
+
+    labelled = worker(1)
+    meta = replace(labelled.metadata, labels={"topology.kubernetes.io/zone": "a"})
+    tell(node.cluster.nodes, replace(labelled, metadata=meta))
+
+    assert node.sync._touched == set()
+    assert not node.feature._reachability._unasked
+    await node.pass_touched()
+    assert node.kernel.written == []
+
+
+async def test_pod_in_its_nodes_cidr_touches_nothing(node: RoutingNode) -> None:
+    tell(node.cluster.nodes, worker(1))
+    await node.pass_all()
+
+    tell(node.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+
+    assert node.sync._touched == set()
+
+
+async def test_change_of_a_node_costs_its_routes_and_no_walk(node: RoutingNode) -> None:
+    for number in (1, 2, 3):
+        tell(node.cluster.nodes, worker(number))
+    async with node.running():
+        await until(lambda: len(node.kernel.routes) == 3)
+        written = len(node.kernel.written)
+
+        tell(node.cluster.nodes, worker(4))
+        await until(lambda: "10.244.4.0/24" in node.kernel.held())
+
+    assert node.kernel.written[written:] == ["put 10.244.4.0/24"]
+    assert node.kernel.observes == 1
+    assert len(node.kernel.asked) == 4
+
+
+async def test_routes_of_ours_that_the_monitor_announces_cause_no_walk(node: RoutingNode) -> None:
+    async with node.running():
+        await until(lambda: node.kernel.observes == 1)
+        for number in (1, 2, 3):
+            tell(node.cluster.nodes, worker(number))
+            await until(lambda: len(node.kernel.routes) == number)  # noqa: B023 - awaited here.
+
+    assert node.kernel.observes == 1
+    assert len(node.kernel.asked) == 3
+
+
+async def test_removals_of_ours_that_the_monitor_announces_cause_no_walk(
+    node: RoutingNode,
+) -> None:
+    tell(node.cluster.nodes, worker(1))
+    await node.pass_all()
+
+    tell(node.cluster.nodes, worker(1, "10.244.8.0/24"))
+    await node.pass_touched()
+
+    assert node.kernel.held().keys() == {"10.244.8.0/24"}
+    assert not node.sync._is_walk_due
+
+
+async def test_route_that_somebody_deletes_comes_back(node: RoutingNode) -> None:
+    tell(node.cluster.nodes, worker(1))
+    async with node.running():
+        await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
+
+        node.kernel.loses("10.244.1.0/24")
+        await until(lambda: node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")})
+
+
+async def test_route_that_somebody_redirects_is_corrected(node: RoutingNode) -> None:
+    tell(node.cluster.nodes, worker(1))
+    async with node.running():
+        await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
+
+        node.kernel.has("10.244.1.0/24", via="192.168.10.66")
+        redirected = node.kernel.routes[ip_network("10.244.1.0/24")]
+        node.kernel.announced(Change(ChangeKind.ROUTE, route=redirected))
+        await until(lambda: node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")})
+
+
+async def test_monitor_that_lost_announcements_causes_a_walk(node: RoutingNode) -> None:
+    tell(node.cluster.nodes, worker(1))
+    async with node.running():
+        await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
+
+        node.kernel.routes.clear()
+        node.kernel.announced(Change(ChangeKind.RESYNC))
+        await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
+
+
+async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(
+    node: RoutingNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.kernel.gateways["192.168.10.101"] = "192.168.10.200"
+    tell(node.cluster.nodes, worker(1))
+    for _ in range(3):
+        node.feature._reachability.ask_anew()
+        await node.pass_all()
+
+    messages = [record for record in caplog.records if "k8s-w1" in record.getMessage()]
+    assert [record.levelno for record in messages] == [logging.ERROR]
+    assert "contains gateway 192.168.10.200" in messages[0].getMessage()
+
+    node.kernel.unreachable.add("192.168.10.101")
+    node.feature._reachability.ask_anew()
+    await node.pass_all()
+    assert "192.168.10.101 does not exist" in caplog.records[-1].getMessage()
+
+
+async def test_skipping_unreachable_nodes_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = RoutingNode(monkeypatch, **{"direct-routing-skip-unreachable": "true"})
+    all_listed(node.cluster)
+    node.kernel.unreachable.add("192.168.10.101")
+    tell(node.cluster.nodes, worker(1))
+
+    with caplog.at_level(logging.INFO):
+        await node.start()
+
+    levels = {r.levelno for r in caplog.records if "k8s-w1" in r.getMessage()}
+    assert levels == {logging.INFO}

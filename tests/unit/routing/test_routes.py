@@ -1,0 +1,153 @@
+"""`routing/routes.py`: the routes as they should be, asked for one destination or for all."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from tests.unit.identity.identity_api import tell
+from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, cilium_endpoint, cilium_node
+from tests.unit.node.endpoint_samples import endpoint
+from tests.unit.routing.route_kernel import ETH1, RoutingNode
+
+from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.net.address import IPNetwork
+from ciliate.routing.plan import NextHop
+from ciliate.routing.routes import Routes
+
+W1 = ip_address("192.168.10.101")
+W2 = ip_address("192.168.10.102")
+
+
+@pytest.fixture
+async def node(monkeypatch: pytest.MonkeyPatch) -> RoutingNode:
+    """A node of a cluster with two others, each with a CIDR; the kernel has answered."""
+    node = RoutingNode(monkeypatch)
+    all_listed(node.cluster)
+    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    tell(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    tell(node.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
+    await node.start()
+    return node
+
+
+def routes_of(node: RoutingNode) -> Routes:
+    return node.feature._routes
+
+
+def of(*texts: str) -> set[IPNetwork]:
+    return set(map(ip_network, texts))
+
+
+async def test_every_other_nodes_cidr_and_every_pod_of_ours_has_a_route(node: RoutingNode) -> None:
+    node.table.put(endpoint(7, ifindex=17))
+
+    assert dict(routes_of(node)) == {
+        ip_network("10.244.0.7/32"): NextHop(17),
+        ip_network("10.244.1.0/24"): NextHop(ETH1, W1),
+        ip_network("10.244.2.0/24"): NextHop(ETH1, W2),
+    }
+
+
+async def test_what_is_listed_is_what_is_found_one_by_one(node: RoutingNode) -> None:
+    node.table.put(endpoint(7, ifindex=17))
+    tell(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.9", node=str(W1)))
+    node.feature._reachability.watch([W1])
+    routes = routes_of(node)
+
+    listed = list(routes)
+
+    assert len(routes) == len(listed) == len(set(listed)) == 4
+    assert all(destination in routes for destination in listed)
+    assert ip_network("10.244.0.0/24") not in routes
+    assert routes.get(ip_network("10.99.0.0/24")) is None
+
+
+async def test_displaced_pod_has_a_route_of_its_own_within_anothers_cidr(
+    node: RoutingNode,
+) -> None:
+    tell(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.9", node=str(W1)))
+
+    assert routes_of(node)[ip_network("10.244.2.9/32")] == NextHop(ETH1, W1)
+    assert routes_of(node)[ip_network("10.244.2.0/24")] == NextHop(ETH1, W2)
+
+
+async def test_pod_of_ours_goes_before_the_endpoint_that_says_otherwise(
+    node: RoutingNode,
+) -> None:
+    tell(node.cluster.endpoints, cilium_endpoint("former", "10.244.0.7", node=str(W1)))
+
+    node.table.put(endpoint(7, ifindex=17))
+
+    assert routes_of(node)[ip_network("10.244.0.7/32")] == NextHop(17)
+
+
+async def test_pods_of_another_plugin_and_those_on_their_way_out_have_none(
+    node: RoutingNode,
+) -> None:
+    node.table.put(endpoint(7, ifindex=17, chained=True, external_ipam=True))
+    node.table.put(endpoint(8, ifindex=18, state=EndpointState.DISCONNECTING))
+
+    assert set(routes_of(node)) == of("10.244.1.0/24", "10.244.2.0/24")
+
+
+async def test_node_that_cannot_be_reached_directly_is_no_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = RoutingNode(monkeypatch)
+    node.kernel.unreachable.add(str(W1))
+    node.kernel.gateways[str(W2)] = "192.168.10.200"
+    tell(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    tell(node.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
+    await node.start()
+
+    assert dict(routes_of(node)) == {}
+
+
+async def test_without_routes_to_nodes_only_pods_of_ours_have_routes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = RoutingNode(monkeypatch, **{"auto-direct-node-routes": "false"})
+    tell(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    tell(node.cluster.endpoints, cilium_endpoint("away", "10.244.9.9", ipv6="fd00::9"))
+    node.table.put(endpoint(7, ifindex=17))
+    await node.start()
+    routes_of(node).note_kernel({ip_network("fd00::/64"): NextHop(ETH1, W1)})
+
+    assert set(routes_of(node)) == of("10.244.0.7/32")
+
+
+async def test_way_that_is_not_decided_is_what_the_kernel_has(node: RoutingNode) -> None:
+    """A node was never asked about: that is no reason to change its routes."""
+    old = NextHop(ETH1, W1)
+    routes_of(node).note_kernel({ip_network("10.244.3.0/24"): old})
+
+    tell(node.cluster.nodes, cilium_node("k8s-w3", "192.168.10.103", "10.244.3.0/24"))
+    assert not routes_of(node).is_decided(ip_network("10.244.3.0/24"))
+    assert routes_of(node)[ip_network("10.244.3.0/24")] == old
+
+    await node.feature._reachability.ask()
+    assert routes_of(node).is_decided(ip_network("10.244.3.0/24"))
+    new = NextHop(ETH1, ip_address("192.168.10.103"))
+    assert routes_of(node)[ip_network("10.244.3.0/24")] == new
+
+
+async def test_kernels_route_holds_while_an_unresolved_pod_lives_in_it(node: RoutingNode) -> None:
+    inside, outside = ip_network("fd00:10:9::/64"), ip_network("fd00:10:8::/64")
+    hop = NextHop(ETH1, ip_address("fd00:10::109"))
+    told = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
+    tell(node.cluster.endpoints, told)
+
+    routes_of(node).note_kernel({inside: hop, outside: hop})
+
+    assert routes_of(node).remembered == {inside}
+    assert routes_of(node)[inside] == hop
+    assert outside not in routes_of(node)
+
+
+async def test_routes_without_a_gateway_are_not_remembered(node: RoutingNode) -> None:
+    """They lead to pods of this node, and go with them."""
+    told = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
+    tell(node.cluster.endpoints, told)
+
+    routes_of(node).note_kernel({ip_network("fd00:10:9::7/128"): NextHop(17)})
+
+    assert routes_of(node).remembered == frozenset()
