@@ -1,6 +1,7 @@
 """`node/endpoint_store.py`: a restarted agent knows its pods, also those of earlier versions."""
 
 import json
+import resource
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -208,7 +209,7 @@ def test_directory_that_lets_nothing_be_moved_costs_no_endpoint(tmp_path: Path) 
     store.save(endpoint(1))
     (tmp_path / "2.json").write_bytes(b"{")
     (tmp_path / "2.broken").mkdir()
-    (tmp_path / "3.tmp").mkdir()
+    (tmp_path / "3.json.new").mkdir()
 
     assert [each.id for each in store.load()] == [1]
     with pytest.raises(EndpointStateError, match=r"3\.json: endpoint of pod"):
@@ -225,12 +226,17 @@ def test_endpoint_that_cannot_be_kept_says_so_and_leaves_no_draft(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["361.json"]
 
 
-def test_full_disk_keeps_the_former_value(tmp_path: Path) -> None:
+def test_disk_that_takes_no_more_keeps_the_former_value(tmp_path: Path) -> None:
     store = EndpointStore(tmp_path)
     store.save(endpoint())
-    (tmp_path / "361.tmp").symlink_to("/dev/full")  # Every write answers ENOSPC.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))  # Files may not grow any more.
 
-    with pytest.raises(EndpointStateError, match="No space left on device"):
-        store.save(replace(endpoint(), identity=9000))
+    try:
+        with pytest.raises(EndpointStateError, match="File too large"):
+            store.save(replace(endpoint(), identity=9000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
+    assert [path.name for path in tmp_path.iterdir()] == ["361.json"]
     assert [each.identity for each in store.load()] == [8066]
