@@ -187,7 +187,7 @@ def test_agent_without_its_state_file_loses_no_address(
         if (
             fault == "missing, no room"
         ):  # A folder stands in the way of the draft, as a full disk would.
-            node.run("mkdir", STATE_FILE.replace(".json", ".new"))
+            node.run("mkdir", f"{STATE_FILE}.new")
         if fault == "missing, no CiliumNode":
             lab.kubectl("delete", "ciliumnode", NODE)
         os.kill(pid, signal.SIGKILL)
@@ -198,7 +198,7 @@ def test_agent_without_its_state_file_loses_no_address(
     eventually(lambda: not cidrs_of(lab, NODE).draining, what="nothing held one by one")
     assert audit(lab) == before
     assert_mesh(lab, before)
-    node.run("rm", "-rf", STATE_FILE.replace(".json", ".new"))
+    node.run("rm", "-rf", f"{STATE_FILE}.new")
     assert all(found.current for found in all_cidrs(lab).values())
 
 

@@ -78,7 +78,7 @@ class RoutingFeature(Feature):
         """Return the keeper of the routes."""
         devices = self._context.devices
         self._context.endpoints.listen(self._endpoint_changed)
-        devices.listen(lambda _old, _new: self._reachability.ask_anew())
+        devices.listen(lambda _old, _new: self._ask_anew())
         devices.listen_routes(self._kernel_changed)
         return (self._sync,)
 
@@ -159,10 +159,12 @@ class RoutingFeature(Feature):
             _log.log(logging.INFO if skip else logging.ERROR, "node %s: %s", node.name, reason)
 
     def _endpoint_changed(self, old: Endpoint | None, new: Endpoint | None) -> None:
-        # Where it stays connected its routes stay too: most changes are of its identity.
+        # Where it stays connected its routes stay too: most changes are of its identity. The route
+        # of a pod that goes leaves with its interface.
         if old is None or new is None or old.is_connected != new.is_connected:
-            known: Iterable[Endpoint] = (each for each in (old, new) if each is not None)
-            self._sync.touch(host_network(a) for each in known for a in each.addresses)
+            known = (each for each in (old, new) if each is not None)
+            destinations = {host_network(a) for each in known for a in each.addresses}
+            self._sync.touch(each for each in destinations if each in self._routes)
 
     def _kernel_changed(self, change: Change) -> None:
         """A route came or went, perhaps one of ours by somebody's hand; most often it was us."""
@@ -173,8 +175,13 @@ class RoutingFeature(Feature):
                 return
         elif route is not None and is_to_node(route) and route.destination not in self._routes:
             return  # A leftover, most often removed by us.
-        self._reachability.ask_anew()
+        self._ask_anew()
         self._sync.wake()
+
+    def _ask_anew(self) -> None:
+        nodes = self._context.cluster.known_nodes
+        ips = {ip for node in nodes if not node.is_local for ip in node.internal_ips}
+        self._reachability.ask_anew(ips.union(self._displaced.routes.values()))
 
 
 def _cidrs(node: KnownNode | None) -> tuple[IPNetwork, ...]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -43,8 +43,9 @@ class NodeReachability:
             self._unasked.update(missing)
             self._woken.set()
 
-    def ask_anew(self) -> None:
-        """Ask about every address again: a device, an address or a route changed."""
+    def ask_anew(self, known: Container[IPAddress]) -> None:
+        """Ask again about every address that is `known` still; forget the others."""
+        self._answers = {ip: answer for ip, answer in self._answers.items() if ip in known}
         self._unasked.update(self._answers)
         self._woken.set()
 

@@ -7,7 +7,7 @@ that tells ours apart, also those of a previous life.
 
 from collections.abc import Callable, Collection, Mapping
 
-from ciliate.net.address import IPNetwork
+from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import Route, RouteKind, RouteProtocol, RouteScope
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.routes import delete_route, observe_routes, replace_route
@@ -41,13 +41,16 @@ class RouteTarget:
 
     async def observe(self) -> Mapping[IPNetwork, NextHop]:
         """Return our routes as the kernel has them."""
-        found = {
+        found = await self._read()
+        self._observed(found)
+        return found
+
+    async def _read(self) -> dict[IPNetwork, NextHop]:
+        return {
             route.destination: NextHop(route.link_index or 0, route.gateway)
             for route in await observe_routes(self._rtnl)
             if self._is_ours(route)
         }
-        self._observed(found)
-        return found
 
     def _is_ours(self, route: Route) -> bool:
         if route.protocol != RouteProtocol.KERNEL or route.kind is not RouteKind.UNICAST:
@@ -67,13 +70,22 @@ class RouteTarget:
         )
 
     async def remove(self, keys: Collection[IPNetwork]) -> Failures[IPNetwork]:
-        """Remove routes; an absent one is a success."""
-        return await one_by_one(
-            keys,
-            lambda key: delete_route(
-                self._rtnl, Route(destination=key, protocol=RouteProtocol.KERNEL)
-            ),
-        )
+        """Remove routes to other nodes; an absent one is a success.
+
+        A pod that is being attached may have a route to the same address by now, which must stay:
+        the gateway tells the two apart.
+        """
+        gateways: dict[IPNetwork, IPAddress | None] = dict.fromkeys(keys)
+        if any(key.prefixlen == key.max_prefixlen for key in keys):
+            standing = await self._read()
+            gateways = {key: standing[key].gateway for key in keys if key in standing}
+            gateways = {key: gateway for key, gateway in gateways.items() if gateway is not None}
+
+        async def delete(key: IPNetwork) -> None:
+            route = Route(destination=key, gateway=gateways[key], protocol=RouteProtocol.KERNEL)
+            await delete_route(self._rtnl, route)
+
+        return await one_by_one(gateways, delete)
 
 
 def is_to_node(route: Route) -> bool:

@@ -67,7 +67,10 @@ async def test_lost_route_of_a_pod_comes_back_and_a_wrong_one_is_corrected(
     assert node.kernel.held() == {"10.244.0.1/32": (11, ""), "10.244.0.2/32": (12, "")}
 
 
-async def test_route_of_a_pod_comes_with_its_endpoint_and_goes_with_it(node: RoutingNode) -> None:
+async def test_route_of_a_pod_comes_with_its_endpoint_and_goes_with_its_interface(
+    node: RoutingNode,
+) -> None:
+    """Without it, packets to the pod would leave by the default route until the interface goes."""
     await node.pass_all()
 
     node.table.put(endpoint(1, ifindex=11))
@@ -76,7 +79,25 @@ async def test_route_of_a_pod_comes_with_its_endpoint_and_goes_with_it(node: Rou
 
     node.table.put(endpoint(1, ifindex=11, state=EndpointState.DISCONNECTING))
     await node.pass_touched()
-    assert node.kernel.held() == {}
+    await node.pass_all()
+    assert node.kernel.held() == {"10.244.0.1/32": (11, "")}
+
+
+async def test_way_to_a_pod_elsewhere_is_removed_and_not_the_route_of_a_pod_that_has_its_address(
+    node: RoutingNode,
+) -> None:
+    """The route of a pod that is being attached stands before its endpoint is known."""
+    await node.pass_all()
+    tell(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
+    await node.pass_touched()
+    await node.pass_touched()
+    assert node.kernel.held().keys() == {"10.244.0.9/32"}
+
+    withdraw(node.cluster.endpoints, "old", "default")
+    node.kernel.has("10.244.0.9/32", device="lxc9", index=19)
+    await node.pass_touched()
+
+    assert node.kernel.held() == {"10.244.0.9/32": (19, "")}
 
 
 async def test_change_of_a_pods_identity_touches_no_route(node: RoutingNode) -> None:
@@ -204,7 +225,7 @@ async def test_nodes_that_come_while_the_kernel_is_read_and_asked_have_routes_at
 
     def next_comes() -> None:
         if coming:
-            node.feature._reachability.ask_anew()
+            node.feature._ask_anew()
             tell(node.cluster.nodes, coming.pop())
 
     newcomer = worker(2)
@@ -367,7 +388,7 @@ async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(
     node.kernel.gateways["192.168.10.101"] = "192.168.10.200"
     tell(node.cluster.nodes, worker(1))
     for _ in range(3):
-        node.feature._reachability.ask_anew()
+        node.feature._ask_anew()
         await node.pass_all()
 
     messages = [record for record in caplog.records if "k8s-w1" in record.getMessage()]
@@ -375,7 +396,7 @@ async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(
     assert "contains gateway 192.168.10.200" in messages[0].getMessage()
 
     node.kernel.unreachable.add("192.168.10.101")
-    node.feature._reachability.ask_anew()
+    node.feature._ask_anew()
     await node.pass_all()
     assert "192.168.10.101 does not exist" in caplog.records[-1].getMessage()
 

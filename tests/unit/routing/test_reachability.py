@@ -66,7 +66,7 @@ async def test_old_answer_holds_until_the_new_one_is_there(asking: Asking) -> No
     await asking.nodes.ask()
     asking.kernel.gateways[str(W1)] = "192.168.10.200"
 
-    asking.nodes.ask_anew()
+    asking.nodes.ask_anew({W1, W2, W3})
     assert asking.gateway_of(W1) == ""
     held_while_asking: list[str] = []
     asking.kernel.while_asking = lambda: held_while_asking.append(asking.gateway_of(W1))
@@ -83,12 +83,12 @@ async def test_those_that_are_reached_otherwise_are_told_and_no_others(asking: A
     asking.kernel.gateways[str(W1)] = "192.168.10.200"
     asking.kernel.unreachable.add(str(W2))
 
-    asking.nodes.ask_anew()
+    asking.nodes.ask_anew({W1, W2, W3})
     await asking.nodes.ask()
     assert len(asking.kernel.asked) == 6
     assert asking.told == [{W1, W2}]
 
-    asking.nodes.ask_anew()
+    asking.nodes.ask_anew({W1, W2, W3})
     await asking.nodes.ask()
     assert asking.told == [{W1, W2}]
 
@@ -117,10 +117,10 @@ async def test_change_while_the_kernel_is_asked_is_asked_about_again(asking: Ask
 
     def changes_once() -> None:
         asking.kernel.while_asking = lambda: None
-        asking.nodes.ask_anew()
+        asking.nodes.ask_anew({W1, W2, W3})
 
     asking.kernel.while_asking = changes_once
-    asking.nodes.ask_anew()
+    asking.nodes.ask_anew({W1, W2, W3})
     await asking.nodes.ask()
 
     assert asking.kernel.asked == [str(W1)] * 3
@@ -134,7 +134,7 @@ async def test_task_asks_whenever_there_is_something_to_ask(asking: Asking) -> N
         asking.nodes.watch([W2])
         await until(lambda: asking.told == [{W1}, {W2}])
         asking.kernel.unreachable.add(str(W1))
-        asking.nodes.ask_anew()
+        asking.nodes.ask_anew({W1, W2, W3})
         await until(lambda: asking.told == [{W1}, {W2}, {W1}])
     finally:
         task.cancel()
