@@ -30,6 +30,9 @@ RESYNC_S: Final = 60.0
 #: A walk takes at most this part of the time: where it is long, it comes less often.
 _WALKING_SHARE: Final = 0.01
 
+#: After a key failed everything is compared so soon: a leftover may take the room it needs.
+_AFTER_FAILURE_S: Final = 5.0
+
 #: Between tries of one key, and of a walk that failed.
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LIMIT_S: Final = 10.0
@@ -52,6 +55,7 @@ class Reconciler(Generic[K, V]):
         *,
         resync_s: float = RESYNC_S,
         settle_s: float = 0.02,
+        after_failure_s: float = _AFTER_FAILURE_S,
         puts_first: bool = False,
     ) -> None:
         self.status = RunStatus(target.name)
@@ -59,6 +63,7 @@ class Reconciler(Generic[K, V]):
         self._desired = desired
         self._resync_s = resync_s
         self._settle_s = settle_s
+        self._after_failure_s = after_failure_s
         self._puts_first = puts_first
         self._woken = asyncio.Event()
         self._touched: set[K] = set()
@@ -66,6 +71,7 @@ class Reconciler(Generic[K, V]):
         self._walk_backoff = self._new_backoff()
         self._failing: FailingKeys[K] = FailingKeys(self._new_backoff)
         self._resync_at_s = 0.0
+        self._walking_s = 0.0  # What the last walk took.
 
     @staticmethod
     def _new_backoff() -> Backoff:
@@ -93,7 +99,8 @@ class Reconciler(Generic[K, V]):
             self._is_walk_due = True
             self._failed(str(error))
             return False
-        self._plan_resync(time.monotonic() - began_s)
+        self._walking_s = time.monotonic() - began_s
+        self._resync_at_s = time.monotonic() + self._spread(self._resync_s)
         if outcome is None:
             return True
         if outcome.tried:
@@ -107,9 +114,9 @@ class Reconciler(Generic[K, V]):
         self._failing.replace(outcome.failures)
         return self._report()
 
-    def _plan_resync(self, spent_s: float) -> None:
-        pause_s = max(self._resync_s, spent_s / _WALKING_SHARE) * random.uniform(0.75, 1.25)
-        self._resync_at_s = time.monotonic() + pause_s
+    def _spread(self, pause_s: float) -> float:
+        """Return a pause before a walk, longer where walks are long, and not the same everywhere."""
+        return max(pause_s, self._walking_s / _WALKING_SHARE) * random.uniform(0.75, 1.25)
 
     def _report(self) -> bool:
         """Note how it went; return whether every key is as it should be."""
@@ -170,4 +177,7 @@ class Reconciler(Generic[K, V]):
         if puts and not self._puts_first:
             failures.update(await self._target.put(puts))
         self._failing.note(keys, failures)
+        if failures:
+            soon_s = time.monotonic() + self._spread(self._after_failure_s)
+            self._resync_at_s = min(self._resync_at_s, soon_s)
         self._report()

@@ -31,6 +31,7 @@ class MemoryTarget:
         self.held = dict(held or {})
         self.broken = set(broken)
         self.unreadable = ""
+        self.capacity = 1 << 16
         self.observes = 0
         self.puts: list[Mapping[int, int]] = []
         self.removals: list[Collection[int]] = []
@@ -49,7 +50,7 @@ class MemoryTarget:
     async def put(self, entries: Mapping[int, int]) -> Failures[int]:
         self.calls.append("put")
         self.puts.append(dict(entries))
-        failures = self._failures(entries)
+        failures = {**self._failures(entries), **self._without_room(entries)}
         self.held.update({key: each for key, each in entries.items() if key not in failures})
         self.while_changing()
         return failures
@@ -63,6 +64,10 @@ class MemoryTarget:
                 self.held.pop(key, None)
         self.while_changing()
         return failures
+
+    def _without_room(self, entries: Mapping[int, int]) -> Failures[int]:
+        new = [key for key in entries if key not in self.held]
+        return {key: CiliateError("full") for key in new[self.capacity - len(self.held) :]}
 
     def _failures(self, keys: Collection[int]) -> Failures[int]:
         return {key: CiliateError(f"key {key} is broken") for key in keys if key in self.broken}

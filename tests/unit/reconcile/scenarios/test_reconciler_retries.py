@@ -163,3 +163,22 @@ async def test_one_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> Non
         "memory: no answer",
         "memory: recovered",
     ]
+
+
+async def test_failure_is_followed_by_a_walk_which_makes_room() -> None:
+    """A map edited by hand is full of what nobody wants: trying the key alone would never help."""
+    desired = {1: 1}
+    target = MemoryTarget(desired)
+    reconciler = Reconciler(
+        target, lambda: desired, resync_s=NEVER_S, settle_s=0, after_failure_s=0.05
+    )
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        target.held[9] = 9
+        target.capacity = 2
+        desired[2] = 2
+        reconciler.touch([2])
+
+        await until(lambda: target.held == {1: 1, 2: 2})
+
+    assert reconciler.status.failures > 0
