@@ -96,3 +96,64 @@ def test_the_index_finds_what_looking_at_all_finds(
 
     left = [claim for claim in claims if claim not in gone]
     assert found == sorted((node, cidr) for cidr, node in left if cidr.overlaps(sought))
+
+
+def test_block_is_its_users_until_each_use_of_each_has_ended() -> None:
+    blocks = carving("10.0.0.0/24", 24)
+    block = Cidr.parse("10.0.0.0/24")
+    for holder in ("a", "b", "b", "c"):
+        blocks.occupy(block, holder)
+
+    assert not blocks.vacate(block, "b")
+    assert blocks.holders(0) == {"a", "b", "c"}
+    assert not blocks.vacate(block, "b")
+    assert blocks.holders(0) == {"a", "c"}
+    assert not blocks.vacate(block, "a")
+    assert blocks.holders(0) == {"c"}
+    assert blocks.vacate(block, "c")
+    assert blocks.holders(0) == set()
+
+
+@pytest.mark.parametrize("kept", ["10.0.7.0/24", "10.0.0.0/8"], ids=["a block", "the range"])
+def test_block_that_is_kept_for_two_reasons_is_free_when_neither_counts(kept: str) -> None:
+    blocks = carving("10.0.0.0/12", 24)
+    count = 1 if kept == "10.0.7.0/24" else blocks.blocks
+    blocks.reserve(Cidr.parse(kept), "address of a")
+    blocks.reserve(Cidr.parse(kept), "address of b")
+    assert blocks.reserved == blocks.used == count
+
+    assert not blocks.unreserve(Cidr.parse(kept), "address of b")
+    assert blocks.holders(7) == {"address of a"}
+    assert blocks.reserved == count
+
+    assert blocks.unreserve(Cidr.parse(kept), "address of a")
+    assert blocks.reserved == blocks.used == 0
+
+
+WIDE = st.builds(
+    lambda address, length: Cidr(4, address >> (32 - length) << (32 - length), length),
+    st.integers(0x0A000000, 0x0A07FFFF),
+    st.integers(10, 32),
+)
+
+
+@given(st.lists(WIDE, max_size=6), st.integers(0, 5))
+def test_blocks_in_use_are_those_that_looking_at_all_finds(uses: list[Cidr], ended: int) -> None:
+    """Of 2^19 blocks, in many segments: uses of a few and of all of them, the first ones ended."""
+    blocks = carving("10.0.0.0/13", 32)
+    for number, use in enumerate(uses):
+        blocks.occupy(use, f"n{number}")
+    for number, use in enumerate(uses[:ended]):
+        blocks.vacate(use, f"n{number}")
+
+    left = [(f"n{number}", use) for number, use in enumerate(uses)][ended:]
+    spans = sorted((max(u.first, blocks.cidr.first), min(u.last, blocks.last)) for _, u in left)
+    count, reached = 0, blocks.cidr.first - 1
+    for first, last in spans:
+        count += max(0, last - max(first - 1, reached))
+        reached = max(reached, last)
+    assert blocks.used == count
+    for _, use in left:
+        at = max(use.first, blocks.cidr.first)
+        expected = {name for name, each in left if each.first <= at <= each.last}
+        assert blocks.holders(blocks.number(at)) == expected

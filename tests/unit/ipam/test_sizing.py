@@ -123,15 +123,19 @@ def test_growth_of_pods_ends_on_these_nodes_and_with_more_nodes() -> None:
 
 
 def test_growth_says_in_which_unit_and_how_fast() -> None:
-    fitting = plan(_wanted(growth=2.0, unit=GrowthUnit.PODS), _nets("10.0.0.0/16"), {4: 24})
+    nets = _nets("10.0.0.0/16")
+    pods = plan(_wanted(growth=2.0, unit=GrowthUnit.PODS), nets, {4: 24})
+    nodes = plan(_wanted(growth=2.0), nets, {4: 24})
     full = plan(_wanted(nodes=300, growth=2.0), _nets("10.0.0.0/16"), {4: 24})
 
-    found = [each.families[0].growth for each in (fitting, full)]
+    found = [each.families[0].growth for each in (pods, nodes, full)]
 
     assert [(growth.unit, growth.per_day) for growth in found if growth] == [
         (GrowthUnit.PODS, 2.0),
         (GrowthUnit.NODES, 2.0),
+        (GrowthUnit.NODES, 2.0),
     ]
+    assert pods.families[0].pools == ("10.0.0.0/16",)
 
 
 def test_growth_of_pods_in_multi_pool_ends_with_the_last_block_of_the_pool() -> None:
@@ -152,7 +156,7 @@ def test_growth_of_pods_in_multi_pool_ends_with_the_last_block_of_the_pool() -> 
 def test_exactly_enough_is_enough() -> None:
     found = evaluate(_wanted(nodes=256, pods=253), _nets("10.0.0.0/16"), 24)
 
-    assert (found.nodes_max, found.pods_per_node_max) == (256, 253)
+    assert (found.nodes_max, found.pods_per_node_max, found.blocks_per_node) == (256, 253, 1)
     assert found.fits
     assert not evaluate(_wanted(nodes=257, pods=253), _nets("10.0.0.0/16"), 24).fits
     assert not evaluate(_wanted(nodes=256, pods=254), _nets("10.0.0.0/16"), 24).fits

@@ -199,14 +199,14 @@ def test_exhaustion_says_of_which_pool_how_many_and_how_many_are_kept() -> None:
 def test_block_in_which_most_pods_live_is_given_first() -> None:
     allocator = cluster("10.0.0.0/22")
     allocator.place("a", [AT])
-    for address in ("10.0.1.7", "10.0.2.7", "10.0.2.8"):
+    for address in ("10.0.0.7", "10.0.1.7", "10.0.1.8", "10.0.2.7", "10.0.1.9", "10.0.2.8"):
         allocator.pod_appeared(AT, address)
 
     first = allocator.grant("a", "default", 4)
     again = allocator.grant("a", "default", 4)
     second = allocator.grant("a", "default", 4, listed=[first])
 
-    assert list(map(str, (first, again, second))) == ["10.0.2.0/24", "10.0.2.0/24", "10.0.1.0/24"]
+    assert list(map(str, (first, again, second))) == ["10.0.1.0/24", "10.0.1.0/24", "10.0.2.0/24"]
     assert allocator.granted("a") == [first, second]
 
 
