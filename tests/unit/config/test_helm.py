@@ -29,6 +29,7 @@ from ciliate.errors import SettingError
         ("auto-direct-node-routes=false", "auto-direct-node-routes", "false"),
         ('devices=["eth0","eth1"]', "devices", "eth0 eth1"),
         ("labels=k8s:app=web", "labels", "k8s:app=web"),
+        ("labels={k8s:app=web,k8s:tier=front}", "labels", "k8s:app=web k8s:tier=front"),
         ("debug.enabled = true", "debug", " true"),
     ],
 )

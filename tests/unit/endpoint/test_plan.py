@@ -32,6 +32,11 @@ def test_interface_says_who_may_send_from_it_and_under_which_name() -> None:
     )
 
 
+def test_pod_is_delivered_to_directly_unless_the_stack_is_asked_for() -> None:
+    assert interface_entry(endpoint()).flags == layout.InterfaceFlag(0)
+    assert endpoint_entry(endpoint()).flags == layout.EndpointFlag(0)
+
+
 def test_family_that_a_pod_has_not_is_no_address() -> None:
     only_ipv4 = interface_entry(endpoint(addresses=POD[1:]))
     only_ipv6 = interface_entry(endpoint(addresses=POD[:1]))

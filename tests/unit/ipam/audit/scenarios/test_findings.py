@@ -83,6 +83,7 @@ def node_cases() -> dict[str, NodeWitnesses]:
         ),
         "two endpoints with one address": replace(seen, endpoints=(ENDPOINT, second)),
         "the router has no address": replace(seen, router_link=()),
+        "the router's address is nobody's": replace(seen, allocator=seen.allocator[1:]),
         "the router's address is a pod's": replace(
             seen, allocator=(held(ROUTER, "default/c"), *seen.allocator[1:])
         ),
@@ -116,6 +117,13 @@ def node_cases() -> dict[str, NodeWitnesses]:
         "map entries that are missing": replace(seen, delivered={V6: MapEntry(17, 7)}),
         "map entries to another interface": replace(
             seen, delivered={V4: MapEntry(17, 70), V6: MapEntry(17, 7)}
+        ),
+        "map entries of another plugin's pod that are missing": replace(
+            seen,
+            endpoints=(replace(ENDPOINT, ours=False, external_ipam=True),),
+            allocator=seen.allocator[:1],
+            interfaces=(),
+            delivered={},
         ),
         "a pod may not send": replace(seen, sources={7: (V6,)}),
         "no source at all": replace(seen, sources={}),
@@ -158,15 +166,14 @@ def cluster_cases() -> dict[str, dict[str, Any]]:
         "CIDRs that nobody can read": {
             "cilium_nodes": (
                 *GOOD["cilium_nodes"],
-                cilium_node("c", "10.0.2.1/24", "ten", "10.0.2.0/24", draining="10.0.3.0/99"),
+                cilium_node("c", "10.0.2.1/24", "ten", "10.9.0.0/24", draining="10.0.3.0/99"),
             ),
             "nodes": (*GOOD["nodes"], node("c")),
         },
         "two nodes with one CIDR": {
-            "cilium_nodes": with_node(
-                other=cilium_node(
-                    "b", "10.0.0.0/25", "10.0.1.0/24", created="2026-02-01T00:00:00Z"
-                )
+            "cilium_nodes": (
+                cilium_node("a", "10.0.0.0/24", "10.0.0.0/26"),
+                cilium_node("b", "10.0.0.0/25", "10.0.1.0/24", created="2026-02-01T00:00:00Z"),
             )
         },
         "a CIDR that another still drains": {
