@@ -352,3 +352,16 @@ def test_release_of_the_last_kept_address_of_a_former_block_lets_it_go() -> None
     assert list(addresses.draining) == []
     addresses.unreserve(IPv4Address("10.0.0.3"), "node-ip")
     assert not addresses.is_reserved(IPv4Address("10.0.0.3"))
+
+
+def test_address_given_while_two_ranges_overlap_is_known_to_both() -> None:
+    addresses = node("10.0.0.0/28")
+    outside = IPv4Address("10.0.0.9")
+    addresses.take([outside], "default/a")
+    addresses.set_current({"default": [ip_network("10.0.0.0/29")]})
+
+    second = addresses.allocate("default/b")
+
+    assert {held.block.owner(second[0]) for held in addresses.held} == {"default/b"}
+    assert len(addresses.held) == 2
+    assert addresses.owner(outside) == "default/a"

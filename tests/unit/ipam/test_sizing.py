@@ -177,6 +177,15 @@ def test_larger_range_is_asked_for_by_what_is_missing() -> None:
     assert replaced.remedy.endswith("use a cluster CIDR of at least /16, with mask size 25")
 
 
+@pytest.mark.parametrize(("pods", "mask_size"), [(125, 25), (126, 24), (61, 26), (62, 25)])
+def test_range_that_is_asked_for_has_the_smallest_blocks_that_are_enough(
+    pods: int, mask_size: int
+) -> None:
+    answer = plan(_wanted(nodes=300, pods=pods), _nets("10.0.0.0/28"), {4: 28})
+
+    assert answer.remedy.endswith(f"with mask size {mask_size}")
+
+
 def test_overlap_says_what_would_come_of_it() -> None:
     [with_nodes] = find_overlaps(_nets("10.0.0.0/8"), node_cidrs=_nets("10.1.0.0/24"))
 
