@@ -1,5 +1,7 @@
 """`ipam/errors.py`: each error carries its facts, and names them to whoever reads it."""
 
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address, ip_network
 from typing import Any
 
@@ -10,74 +12,81 @@ from ciliate.ipam import errors
 BLOCK, NEXT = ip_network("10.0.0.0/24"), ip_network("10.0.1.0/24")
 CHOICE = {"where": "the pod", "key": "ipam.cilium.io/ip-pool"}
 
-FACTS: list[tuple[errors.IPAMError, dict[str, Any], list[str]]] = [
-    (errors.BlockExhaustedError(BLOCK, 254), {"cidr": BLOCK, "usable": 254}, []),
+FACTS: list[tuple[Callable[[], errors.IPAMError], dict[str, Any], list[str]]] = [
+    (partial(errors.BlockExhaustedError, BLOCK, 254), {"cidr": BLOCK, "usable": 254}, []),
     (
-        errors.AddressTakenError(IPv4Address("10.0.0.7"), "default/a"),
+        partial(errors.AddressTakenError, IPv4Address("10.0.0.7"), "default/a"),
         {"address": IPv4Address("10.0.0.7"), "owner": "default/a"},
         [],
     ),
     (
-        errors.AddressOutOfRangeError(IPv4Address("10.0.9.7"), BLOCK, NEXT),
+        partial(errors.AddressOutOfRangeError, IPv4Address("10.0.9.7"), BLOCK, NEXT),
         {"address": IPv4Address("10.0.9.7"), "cidrs": (BLOCK, NEXT)},
         ["10.0.0.0/24 10.0.1.0/24"],
     ),
     (
-        errors.AddressOutOfRangeError(IPv4Address("10.0.9.7")),
+        partial(errors.AddressOutOfRangeError, IPv4Address("10.0.9.7")),
         {"address": IPv4Address("10.0.9.7"), "cidrs": ()},
         ["is empty"],
     ),
-    (errors.PoolNotReadyError("blue", 6), {"pool": "blue", "version": 6}, ["ipv6"]),
+    (partial(errors.PoolNotReadyError, "blue", 6), {"pool": "blue", "version": 6}, ["ipv6"]),
     (
-        errors.PoolExhaustedError("blue", 4, (BLOCK, NEXT)),
+        partial(errors.PoolExhaustedError, "blue", 4, (BLOCK, NEXT)),
         {"pool": "blue", "version": 4},
         ["ipv4", "10.0.0.0/24, 10.0.1.0/24"],
     ),
     (
-        errors.ObjectUnknownError("shop/web-1", "Pod", "shop/web-1"),
+        partial(errors.ObjectUnknownError, "shop/web-1", "Pod", "shop/web-1"),
         {"owner": "shop/web-1", "kind": "Pod", "name": "shop/web-1"},
         ['resource Pod "shop/web-1" not found'],
     ),
-    (errors.PoolsNotSyncedError("shop/web-1"), {"owner": "shop/web-1"}, []),
+    (partial(errors.PoolsNotSyncedError, "shop/web-1"), {"owner": "shop/web-1"}, []),
     (
-        errors.PoolNameError(
-            "shop/web-1", **CHOICE, value="Blue", problem="is no name", nearest="blue"
+        partial(
+            errors.PoolNameError,
+            "shop/web-1",
+            **CHOICE,
+            value="Blue",
+            problem="is no name",
+            nearest="blue",
         ),
         CHOICE | {"owner": "shop/web-1", "value": "Blue", "nearest": "blue"},
         ["'Blue', which is no name; nearest: 'blue': "],
     ),
     (
-        errors.PoolUnknownError("shop/web-1", **CHOICE, pool="blu", nearest="blue"),
+        partial(errors.PoolUnknownError, "shop/web-1", **CHOICE, pool="blu", nearest="blue"),
         CHOICE | {"owner": "shop/web-1", "pool": "blu", "nearest": "blue"},
         ["nearest: 'blue': "],
     ),
     (
-        errors.PoolUnknownError("shop/web-1", **CHOICE, pool="blu", nearest=None),
+        partial(errors.PoolUnknownError, "shop/web-1", **CHOICE, pool="blu", nearest=None),
         CHOICE | {"owner": "shop/web-1", "pool": "blu", "nearest": None},
         ["does not exist (yet): create"],
     ),
     (
-        errors.PoolFamilyError("shop/web-1", **CHOICE, pool="blue", version=6),
+        partial(errors.PoolFamilyError, "shop/web-1", **CHOICE, pool="blue", version=6),
         CHOICE | {"owner": "shop/web-1", "pool": "blue", "version": 6},
         ["ipam.cilium.io/ipv6-pool", "spec.ipv6"],
     ),
     (
-        errors.PoolAmbiguousError("shop/web-1", 4, ["blue", "red"]),
+        partial(errors.PoolAmbiguousError, "shop/web-1", 4, ["blue", "red"]),
         {"owner": "shop/web-1", "version": 4, "pools": ("blue", "red")},
         ["[blue red]", "family=ipv4", "ipam.cilium.io/ipv4-pool"],
     ),
     (
-        errors.PoolRequiredError("shop/web-1", 6, "namespace"),
+        partial(errors.PoolRequiredError, "shop/web-1", 6, "namespace"),
         {"owner": "shop/web-1", "version": 6, "where": "namespace"},
         ["set on namespace: ", "family=ipv6", "ipam.cilium.io/ipv6-pool"],
     ),
 ]
 
 
-@pytest.mark.parametrize(("error", "facts", "words"), FACTS)
+@pytest.mark.parametrize(("make", "facts", "words"), FACTS)
 def test_error_carries_its_facts_and_names_them(
-    error: errors.IPAMError, facts: dict[str, Any], words: list[str]
+    make: Callable[[], errors.IPAMError], facts: dict[str, Any], words: list[str]
 ) -> None:
+    error = make()
+
     assert {name: getattr(error, name) for name in facts} == facts
     for fact in facts.values():
         if isinstance(fact, str | int | IPv4Address):
