@@ -186,6 +186,13 @@ def test_range_that_is_asked_for_has_the_smallest_blocks_that_are_enough(
     assert answer.remedy.endswith(f"with mask size {mask_size}")
 
 
+def test_block_that_is_just_enough_for_a_demand_is_enough() -> None:
+    wanted = Wanted(Mode.MULTI_POOL, 300, 10, pre_allocation=2)
+    assert needed(10 + 1, 2) == 14
+
+    assert plan(wanted, _nets("10.0.0.0/28"), {4: 28}).remedy.endswith("with mask size 28")
+
+
 def test_overlap_says_what_would_come_of_it() -> None:
     [with_nodes] = find_overlaps(_nets("10.0.0.0/8"), node_cidrs=_nets("10.1.0.0/24"))
 
