@@ -175,3 +175,17 @@ def test_blocks_in_use_are_those_that_looking_at_all_finds(uses: list[Cidr], end
 )
 def test_whole_block_is_one_of_the_ranges_blocks(*, text: str, whole: bool) -> None:
     assert carving("10.0.0.0/22", 24).whole(Cidr.parse(text)) is whole
+
+
+def test_claim_of_a_second_node_is_found_once_also_when_it_comes_late() -> None:
+    index = ClaimIndex()
+    inside, around = Cidr.parse("10.0.0.0/25"), Cidr.parse("10.0.0.0/24")
+    index.add(inside, "a")
+    list(index.overlapping(around))  # From now on the order is kept.
+    index.add(inside, "b")
+
+    assert [node for _rank, node, _cidr in index.overlapping(around)] == ["a", "b"]
+
+    index.remove(inside, "a")
+    index.remove(inside, "b")
+    assert list(index.overlapping(around)) == []
