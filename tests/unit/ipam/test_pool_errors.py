@@ -3,7 +3,7 @@
 from ciliate.ipam.carving import Cidr
 from ciliate.ipam.pool_errors import (
     ClaimConflict,
-    PoolExhaustedError,
+    PoolBlocksExhaustedError,
     PoolMissingError,
     PoolRangeError,
 )
@@ -19,8 +19,8 @@ def test_missing_pool_and_missing_family_read_differently() -> None:
 
 
 def test_exhaustion_tells_of_kept_blocks_only_when_there_are_any() -> None:
-    free = PoolExhaustedError("blue", 4, block_length=24, blocks=256, reserved=0)
-    kept = PoolExhaustedError("blue", 4, block_length=24, blocks=256, reserved=3)
+    free = PoolBlocksExhaustedError("blue", 4, block_length=24, blocks=256, reserved=0)
+    kept = PoolBlocksExhaustedError("blue", 4, block_length=24, blocks=256, reserved=3)
 
     assert "all 256 IPv4 blocks /24 of pool blue are in use: add" in str(free)
     assert "are in use, 3 of them by" in str(kept)

@@ -187,7 +187,7 @@ def test_range_that_is_asked_for_has_the_smallest_blocks_that_are_enough(
 
 
 def test_block_that_is_just_enough_for_a_demand_is_enough() -> None:
-    wanted = Wanted(Mode.MULTI_POOL, 300, 10, pre_allocation=2)
+    wanted = SizingRequest(Mode.MULTI_POOL, 300, 10, pre_allocation=2)
     assert needed(10 + 1, 2) == 14
 
     assert plan(wanted, _nets("10.0.0.0/28"), {4: 28}).remedy.endswith("with mask size 28")
