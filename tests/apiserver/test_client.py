@@ -82,7 +82,7 @@ def test_chunks_show_one_revision(core: Any, namespace: str) -> None:
     assert rest.metadata.resource_version == first.metadata.resource_version
 
 
-def test_watch_tells_every_change_in_order(core: Any, namespace: str) -> None:
+def test_watch_sends_every_change_in_order(core: Any, namespace: str) -> None:
     start = core.list_namespaced_config_map(namespace).metadata.resource_version
     core.create_namespaced_config_map(namespace, config_map("c"))
     core.patch_namespaced_config_map("c", namespace, {"data": {"a": "x"}})

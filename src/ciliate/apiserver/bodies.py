@@ -183,37 +183,37 @@ async def read_options(request: web.BaseRequest) -> DeleteOptions:
         StatusError: They are malformed (400).
     """
     body = await read_body(request)
-    given: Any = {}
+    content: Any = {}
     content_type = request.headers.get("Content-Type", "")
     if media_type(content_type) == protobuf.MEDIA_TYPE and body:
-        given = protobuf.decode_protobuf(body, "DeleteOptions")
+        content = protobuf.decode_protobuf(body, "DeleteOptions")
     elif body:
-        given = decode_body(body, content_type)
-        if not isinstance(given, dict):
+        content = decode_body(body, content_type)
+        if not isinstance(content, dict):
             raise errors.bad_request("DeleteOptions must be an object")
     query = request.query
-    propagation = query.get("propagationPolicy") or given.get("propagationPolicy") or ""
+    propagation = query.get("propagationPolicy") or content.get("propagationPolicy") or ""
     if propagation not in {"", *_PROPAGATIONS}:
         raise errors.bad_request(
             f'Invalid value: "{propagation}": DeleteOptions.meta.k8s.io "" is invalid: '
             f"propagationPolicy: Unsupported value, supported values: {', '.join(_PROPAGATIONS)}"
         )
-    if not propagation and given.get("orphanDependents") is not None:
-        propagation = "Orphan" if given["orphanDependents"] else "Background"
-    preconditions = given.get("preconditions") or {}
+    if not propagation and content.get("orphanDependents") is not None:
+        propagation = "Orphan" if content["orphanDependents"] else "Background"
+    preconditions = content.get("preconditions") or {}
     if not isinstance(preconditions, dict):
         raise errors.bad_request("DeleteOptions.preconditions must be an object")
     return DeleteOptions(
-        grace_period_s=_grace_period_s(query.get("gracePeriodSeconds"), given),
+        grace_period_s=_grace_period_s(query.get("gracePeriodSeconds"), content),
         uid=str(preconditions.get("uid") or ""),
         resource_version=str(preconditions.get("resourceVersion") or ""),
         propagation=propagation,
-        dry_run=is_dry_run(query) or "All" in (given.get("dryRun") or ()),
+        dry_run=is_dry_run(query) or "All" in (content.get("dryRun") or ()),
     )
 
 
-def _grace_period_s(queried: str | None, given: JsonObject) -> int | None:
-    value = queried if queried is not None else given.get("gracePeriodSeconds")
+def _grace_period_s(queried: str | None, content: JsonObject) -> int | None:
+    value = queried if queried is not None else content.get("gracePeriodSeconds")
     if value is None:
         return None
     try:

@@ -96,12 +96,12 @@ class GarbageCollector:
         while self._pending:
             resource, key = next(iter(self._pending))
             del self._pending[resource, key]
-            self._look_at(resource, key)
+            self._inspect(resource, key)
             count += 1
             if count % _TURN_ENTRIES == 0:
                 await asyncio.sleep(0)
 
-    def _look_at(self, resource_id: str, key: Key) -> None:
+    def _inspect(self, resource_id: str, key: Key) -> None:
         stored, resource = self.store.get(resource_id, key), self.registry.by_id(resource_id)
         if stored is None or resource is None:
             return

@@ -95,12 +95,12 @@ class PodSubresources:
 
     async def _evict(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         eviction = await read_object(target, request)
-        given: Any = eviction.get("deleteOptions") or {}
-        if not isinstance(given, dict):
+        content: Any = eviction.get("deleteOptions") or {}
+        if not isinstance(content, dict):
             raise errors.bad_request("Eviction.deleteOptions must be an object")
         options = DeleteOptions(
-            grace_period_s=given.get("gracePeriodSeconds"),
-            dry_run=is_dry_run(request.query) or "All" in (given.get("dryRun") or ()),
+            grace_period_s=content.get("gracePeriodSeconds"),
+            dry_run=is_dry_run(request.query) or "All" in (content.get("dryRun") or ()),
         )
         self.verbs.writer.delete(target.resource, self.verbs.find(target), options)
         await self.verbs.store.durable()

@@ -38,10 +38,10 @@ def scaled(resource: ServedResource, obj: JsonObject, scale: JsonObject) -> Json
         name = obj["metadata"]["name"]
         raise errors.invalid(kind="Scale", group="autoscaling", name=name, causes=[cause])
     *parents, last = _path(resource, "specReplicasPath", ".spec.replicas").strip(".").split(".")
-    holder = obj
+    parent = obj
     for name in parents:
-        holder = holder.setdefault(name, {})
-    holder[last] = replicas
+        parent = parent.setdefault(name, {})
+    parent[last] = replicas
     version = (scale.get("metadata") or {}).get("resourceVersion")
     if version:
         obj["metadata"]["resourceVersion"] = version

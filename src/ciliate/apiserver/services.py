@@ -67,7 +67,7 @@ class ServiceAllocator:
     def deleted(self, obj: JsonObject) -> None:
         """Release what a Service held."""
         uid = obj["metadata"]["uid"]
-        for held in [h for h, holder in self._held.items() if holder == uid]:
+        for held in [h for h, owner in self._held.items() if owner == uid]:
             del self._held[held]
 
     def _give(self, obj: JsonObject) -> None:

@@ -60,10 +60,10 @@ class Watch:
         self.collection.wakers.add(self._wake.set)
         try:
             self.store.settle()
-            told, initial = self._start()
+            sent, initial = self._start()
             for chunk in initial:
                 yield chunk
-            async for chunk in self._follow(told, deadline):
+            async for chunk in self._follow(sent, deadline):
                 yield chunk
         finally:
             self.collection.wakers.discard(self._wake.set)
@@ -72,7 +72,7 @@ class Watch:
         """Return the revision to go on from, and what comes before it."""
         asked = self.query.resource_version
         if self.query.initial_events or asked in {"", "0"}:
-            told = self.store.committed
+            sent = self.store.committed
             items = self.collection.select(self.query.selection.namespace)
             lines = [
                 self.render(StoreEventType.ADDED, item.raw)
@@ -80,36 +80,36 @@ class Watch:
                 if self.query.selection.holds(item)
             ]
             if self.query.initial_events:
-                lines.append(self._bookmark(told, initial_end=True))
-            return told, [b"".join(lines)] if lines else []
+                lines.append(self._bookmark(sent, initial_end=True))
+            return sent, [b"".join(lines)] if lines else []
         return int(asked), []
 
-    async def _follow(self, told: int, deadline: float) -> AsyncIterator[bytes]:
+    async def _follow(self, sent: int, deadline: float) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         bookmark_at = loop.time() + self.bookmark_interval_s
         while True:
             self._wake.clear()
             seen = self.store.committed
-            events = self.collection.history.since(told)
+            events = self.collection.history.since(sent)
             if events is None:
                 oldest = self.collection.history.floor
-                yield render_error(errors.gone(asked=told, oldest=oldest))
+                yield render_error(errors.gone(asked=sent, oldest=oldest))
                 return
             for start in range(0, len(events), _CHUNK_EVENTS_MAX):
                 lines = self._lines(events[start : start + _CHUNK_EVENTS_MAX])
                 if lines:
                     yield b"".join(lines)
             # The history had everything up to `seen`: it is told, or not selected.
-            told = max(told, seen)
+            sent = max(sent, seen)
             now = loop.time()
             if now >= deadline:
                 if self.query.bookmarks:
-                    yield self._bookmark(told)
+                    yield self._bookmark(sent)
                 return
             if now >= bookmark_at:
                 bookmark_at = now + self.bookmark_interval_s
                 if self.query.bookmarks:
-                    yield self._bookmark(told)
+                    yield self._bookmark(sent)
             if not self._wake.is_set():
                 await self._sleep(min(deadline, bookmark_at) - now)
 

@@ -53,14 +53,14 @@ def main(argv: list[str]) -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
-        asyncio.run(_until_told(argv[0]))
+        asyncio.run(_run_until_signal(argv[0]))
     except CiliateError as error:
         _log.error("%s", error)
         return 1
     return 0
 
 
-async def _until_told(lab_dir: str) -> None:
+async def _run_until_signal(lab_dir: str) -> None:
     task = asyncio.ensure_future(run(lab_dir))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -39,10 +39,10 @@ class LabAbsentError(LabError):
 class LabBusyError(LabError):
     """Somebody else is changing the lab."""
 
-    def __init__(self, *, name: str, holder: str) -> None:
+    def __init__(self, *, name: str, owner_pid: str) -> None:
         self.name = name
         super().__init__(
-            f"lab {name!r} is being changed by another command (pid {holder or '?'}): "
+            f"lab {name!r} is being changed by another command (pid {owner_pid or '?'}): "
             "wait for its end"
         )
 
@@ -178,14 +178,14 @@ class Checkout:
 
         return f"{_DEFAULT_NAME}-{sha256(str(self.path).encode()).hexdigest()[:4]}"
 
-    def lab_name(self, given: str | None, environment: Mapping[str, str]) -> str:
+    def lab_name(self, option: str | None, environment: Mapping[str, str]) -> str:
         """The lab meant by an option, a variable, or nothing.
 
         Without either it is `lab`, unless another checkout has a lab of that name, or had one
         when this checkout's was started: two checkouts run their labs side by side with no word
         said.
         """
-        name = given or environment.get(NAME_VARIABLE)
+        name = option or environment.get(NAME_VARIABLE)
         if name:
             return name
         if self._owner(self.own_lab_name) == str(self.path):
@@ -229,18 +229,18 @@ def locked(paths: LabPaths) -> Iterator[None]:
 
 def _open_lock(paths: LabPaths) -> int:
     """A descriptor that holds the lock of the file that has the name now."""
-    holder = ""
+    owner_pid = ""
     for _ in range(_LOCK_TRIES):
         descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            owner_pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
-            raise LabBusyError(name=paths.name, holder=holder) from error
+            raise LabBusyError(name=paths.name, owner_pid=owner_pid) from error
         # Between the two calls the file may have been removed, with the lab it belonged to.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), os.stat(paths.lock)):
                 return descriptor
         os.close(descriptor)
-    raise LabBusyError(name=paths.name, holder=holder)
+    raise LabBusyError(name=paths.name, owner_pid=owner_pid)

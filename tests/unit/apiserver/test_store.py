@@ -61,7 +61,7 @@ async def test_settle_brings_changes_to_disk_before_a_read(tmp_path: Path) -> No
     store.close()
 
 
-async def test_history_tells_what_came_after_a_revision(tmp_path: Path) -> None:
+async def test_history_returns_what_came_after_a_revision(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     first = store.put("maps", "ns", obj("a", v=1))
     store.put("maps", "ns", obj("a", v=2))

@@ -125,13 +125,13 @@ async def test_command_that_cannot_be_started_says_why(
         await execute(client, "x")
 
 
-async def test_pod_that_is_not_there_is_told(client: ApiClient, kubelet: Kubelet) -> None:
+async def test_pod_that_is_not_there_is_reported(client: ApiClient, kubelet: Kubelet) -> None:
     del kubelet
     with pytest.raises(NotFoundError, match="default/gone"):
         await execute(client, "x", pod="gone")
 
 
-async def test_node_that_does_not_answer_is_told(client: ApiClient, kubelet: Kubelet) -> None:
+async def test_node_that_does_not_answer_is_reported(client: ApiClient, kubelet: Kubelet) -> None:
     del kubelet
     with pytest.raises(KubeError, match="exec"):
         await execute(client, "x", pod="lost")

@@ -96,7 +96,7 @@ async def test_a_relist_removes_what_vanished_unseen(api: FakeApi, watcher: Watc
     assert watcher.changes[2:] == [("removed", "k8s-w1"), ("changed", "k8s-w2")]
 
 
-async def test_an_object_made_anew_unseen_is_told_as_removed_and_added(
+async def test_an_object_made_anew_unseen_is_reported_as_removed_and_added(
     api: FakeApi, watcher: Watcher
 ) -> None:
     await api.put(W1, {})
@@ -185,14 +185,14 @@ async def test_a_transform_decides_what_is_kept(api: FakeApi, client: ApiClient)
     task.cancel()
 
 
-async def test_a_late_listener_is_told_what_is_known(api: FakeApi, watcher: Watcher) -> None:
+async def test_a_late_listener_hears_what_is_known(api: FakeApi, watcher: Watcher) -> None:
     await api.put(W1, {})
     await eventually(lambda: watcher.names == {"k8s-w1"})
-    told: list[str] = []
+    heard: list[str] = []
 
-    watcher.informer.add_listener(lambda _old, new: told.append(new.metadata.name if new else ""))
+    watcher.informer.add_listener(lambda _old, new: heard.append(new.metadata.name if new else ""))
 
-    assert told == ["k8s-w1"]
+    assert heard == ["k8s-w1"]
 
 
 async def test_a_server_that_accepts_and_closes_watches_is_not_asked_in_a_busy_loop(

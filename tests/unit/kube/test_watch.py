@@ -29,7 +29,7 @@ def test_events_are_the_same_however_the_stream_is_cut(cuts: list[int]) -> None:
     assert [event.object.metadata.name for event in events] == ["n0", "n1", "n2", "n3", "n4"]
 
 
-def test_a_bookmark_tells_only_a_version() -> None:
+def test_a_bookmark_carries_only_a_version() -> None:
     (event,) = EventDecoder(NODES).feed(
         b'{"type":"BOOKMARK","object":{"kind":"Node","metadata":{"resourceVersion":"7",'
         b'"creationTimestamp":null}}}\n'

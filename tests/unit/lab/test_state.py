@@ -43,7 +43,7 @@ def test_state_survives_its_file(tmp_path: Path) -> None:
     assert [machine.name for machine in read_state(paths).nodes] == ["k8s-ctr", "k8s-w1"]
 
 
-def test_absent_lab_is_told_from_a_broken_one(tmp_path: Path) -> None:
+def test_absent_lab_is_distinguished_from_a_broken_one(tmp_path: Path) -> None:
     paths = LabPaths("x", root=tmp_path)
 
     with pytest.raises(LabAbsentError, match="ciliate lab up --name x"):
@@ -74,14 +74,14 @@ def test_lock_of_a_running_command_names_its_pid(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    ) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
 
-        with pytest.raises(LabBusyError, match=f"pid {holder.pid}"), locked(paths):
+        with pytest.raises(LabBusyError, match=f"pid {owner.pid}"), locked(paths):
             pass
 
-        holder.kill()
+        owner.kill()
     with locked(paths):
         assert paths.lock.exists()
     assert not paths.lock.exists(), "no lab, no lock"

@@ -62,8 +62,8 @@ def template_of(daemon_set: DaemonSet) -> Json:
     """Return the pod template with the tolerations every daemon pod has."""
     template = daemon_set.spec.template
     spec = dict(template.get("spec") or {})
-    given = list(spec.get("tolerations") or [])
-    spec["tolerations"] = given + [each for each in _TOLERATIONS if each not in given]
+    declared = list(spec.get("tolerations") or [])
+    spec["tolerations"] = declared + [each for each in _TOLERATIONS if each not in declared]
     return {**template, "spec": spec}
 
 

@@ -76,18 +76,18 @@ class NodeCidrController:
         self._nodes = nodes
         self._events = events
         self._clusters = [ip_network(cidr) for cidr in cluster_cidrs]
-        self._given: dict[str, tuple[str, ...]] = {}  # node uid -> not yet seen in the cache
+        self._assigned: dict[str, tuple[str, ...]] = {}  # node uid -> not yet seen in the cache
         self._queue: WorkQueue[str] = WorkQueue()
         nodes.add_listener(self._changed)
 
     def _changed(self, old: Node | None, new: Node | None) -> None:
         if new is None:
             assert old is not None
-            self._given.pop(old.metadata.uid, None)
+            self._assigned.pop(old.metadata.uid, None)
         elif not new.spec.pod_cidrs:
             self._queue.put(new.metadata.name)
         else:
-            self._given.pop(new.metadata.uid, None)
+            self._assigned.pop(new.metadata.uid, None)
 
     async def run(self) -> None:
         """Give out CIDRs until cancelled, once all nodes are known."""
@@ -96,10 +96,10 @@ class NodeCidrController:
 
     async def _reconcile(self, name: str) -> float | None:
         node = self._nodes.get(name)
-        if node is None or node.spec.pod_cidrs or node.metadata.uid in self._given:
+        if node is None or node.spec.pod_cidrs or node.metadata.uid in self._assigned:
             return None
         taken = [cidr for each in self._nodes.objects.values() for cidr in each.spec.pod_cidrs]
-        taken += [cidr for cidrs in self._given.values() for cidr in cidrs]
+        taken += [cidr for cidrs in self._assigned.values() for cidr in cidrs]
         cidrs = choose(self._clusters, name, taken)
         if cidrs is None:
             about = ObjectReference(kind="Node", name=name, uid=node.metadata.uid)
@@ -111,13 +111,13 @@ class NodeCidrController:
                 about, severity=Severity.WARNING, reason="CIDRNotAvailable", message=message
             )
             return _EXHAUSTED_RETRY_S
-        self._given[node.metadata.uid] = cidrs
+        self._assigned[node.metadata.uid] = cidrs
         try:
             await self._client.patch(
                 NODES, name, {"spec": {"podCIDR": cidrs[0], "podCIDRs": list(cidrs)}}
             )
         except BaseException as error:
-            self._given.pop(node.metadata.uid, None)
+            self._assigned.pop(node.metadata.uid, None)
             if isinstance(error, NotFoundError):
                 return None
             raise

@@ -108,14 +108,14 @@ class Scheduler:
             self._assumed.pop(meta.uid, None)
             raise
         message = f"Successfully assigned {meta.namespace}/{meta.name} to {node}"
-        self._tell(pod, Severity.NORMAL, "Scheduled", message)
+        self._record_event(pod, Severity.NORMAL, "Scheduled", message)
 
     async def _report(self, pod: Pod, problem: str) -> None:
         """Say on the pod why it is pending, unless it says so already."""
         known = next((c for c in pod.status.conditions if c.type == "PodScheduled"), None)
         if known is not None and known.status == "False" and known.message == problem:
             return
-        self._tell(pod, Severity.WARNING, "FailedScheduling", problem)
+        self._record_event(pod, Severity.WARNING, "FailedScheduling", problem)
         condition: Json = {
             "type": "PodScheduled",
             "status": "False",
@@ -133,7 +133,7 @@ class Scheduler:
                 subresource="status",
             )
 
-    def _tell(self, pod: Pod, severity: Severity, reason: str, message: str) -> None:
+    def _record_event(self, pod: Pod, severity: Severity, reason: str, message: str) -> None:
         meta = pod.metadata
         about = ObjectReference(kind="Pod", name=meta.name, namespace=meta.namespace, uid=meta.uid)
         self._events.record(about, severity=severity, reason=reason, message=message)

@@ -172,9 +172,9 @@ class Plugins:
             PluginFailedError: A plugin failed; DEL is repeated until it succeeds.
         """
         # Lists older than 0.4.0 have no prevResult in DEL (libcni, DelNetworkList).
-        given = previous if _version(network.cni_version) >= (0, 4, 0) else None
+        result = previous if _version(network.cni_version) >= (0, 4, 0) else None
         for plugin in reversed(network.plugins):
-            conf = _plugin_conf(network, plugin, given, attachment.capabilities)
+            conf = _plugin_conf(network, plugin, result, attachment.capabilities)
             self._execute(CniCommand.DEL, conf, attachment)
 
     def collect_garbage(self, network: NetworkList, valid: Iterable[SandboxAttachment]) -> None:
@@ -188,14 +188,14 @@ class Plugins:
         attachments = [
             {"containerID": attachment.container_id, "ifname": INTERFACE} for attachment in valid
         ]
-        nobody = SandboxAttachment(container_id="", netns="", namespace="", pod="", uid="")
+        no_attachment = SandboxAttachment(container_id="", netns="", namespace="", pod="", uid="")
         for plugin in network.plugins:
             conf = {
                 **_plugin_conf(network, plugin, None, {}),
                 "cni.dev/valid-attachments": attachments,
                 "cni.dev/attachments": attachments,
             }
-            self._execute(CniCommand.GC, conf, nobody)
+            self._execute(CniCommand.GC, conf, no_attachment)
 
     def _execute(
         self, command: CniCommand, conf: Mapping[str, Any], attachment: SandboxAttachment
@@ -267,9 +267,11 @@ def _plugin_conf(
     conf = {key: value for key, value in plugin.items() if key != "capabilities"}
     conf |= {"name": network.name, "cniVersion": network.cni_version}
     if isinstance(declared, dict):
-        given = {name: capabilities[name] for name in capabilities if declared.get(name) is True}
-        if given:
-            conf["runtimeConfig"] = given
+        supported = {
+            name: capabilities[name] for name in capabilities if declared.get(name) is True
+        }
+        if supported:
+            conf["runtimeConfig"] = supported
     if previous is not None:
         conf["prevResult"] = previous
     return conf

@@ -164,7 +164,7 @@ class Kubelet:
         """Adopt or remove what an earlier life of this kubelet left."""
         assert self._node is not None
         records = self._node.store.load()
-        await self._node.blocking(lambda: _remove_strays(self._identity, records))
+        await self._node.blocking(lambda: _remove_unrecorded(self._identity, records))
         try:
             await SandboxNetwork(self._node).collect_garbage(records)
         except (PluginFailedError, KernelCallError) as error:
@@ -231,7 +231,7 @@ def _start_time(pod: Pod) -> str:
     return pod.status.start_time or format_time(datetime.now(UTC))
 
 
-def _remove_strays(identity: NodeIdentity, records: list[PodRecord]) -> None:
+def _remove_unrecorded(identity: NodeIdentity, records: list[PodRecord]) -> None:
     """Remove sandboxes that no record knows: made, and killed before they were written down."""
     known = {record.sandbox.netns_name for record in records if record.sandbox}
     sandbox.hide_netns(identity.pins, sandbox.netns_names(identity.pins) - known)

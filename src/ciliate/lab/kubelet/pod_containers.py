@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 class PodContainers:
     """Drives one pod's containers; `wake` is called when something changed by itself.
 
-    `tell` records an event about the pod: severity is a warning or not, reason, message.
+    `record_event` records an event about the pod: severity is a warning or not, reason, message.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class PodContainers:
         record: PodRecord,
         *,
         wake: Callable[[], None],
-        tell: Callable[..., None],
+        record_event: Callable[..., None],
     ) -> None:
         self._node = node
         self._record = record
         self._wake = wake
-        self._tell = tell
+        self._record_event = record_event
         self._lives: dict[str, ContainerLife] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, RestartBackoff] = {}
@@ -123,7 +123,7 @@ class PodContainers:
         whole = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
         message = f"back-off {left_s:.0f}s restarting failed container={name} pod={whole}"
         self.waiting[name] = Waiting("CrashLoopBackOff", message)
-        self._tell(
+        self._record_event(
             warning=True,
             reason="BackOff",
             message=f"Back-off restarting failed container {name} in pod {whole}",
@@ -177,7 +177,7 @@ class PodContainers:
     def _refuse(self, name: str, reason: str, message: str) -> None:
         """The container cannot be started now: say why, come again later."""
         self.waiting[name] = Waiting(reason, message)
-        self._tell(warning=True, reason="Failed", message=message)
+        self._record_event(warning=True, reason="Failed", message=message)
         backoff = self._backoff(name)
         backoff.note_exit(_now())
         backoff.due = max(backoff.due, _now() + 1.0)
@@ -197,7 +197,9 @@ class PodContainers:
         self._backoff(container.name).note_start(_now())
         self._node.store.save(self._record)
         self._follow(container.name, life)
-        self._tell(warning=False, reason="Started", message=f"Started container {container.name}")
+        self._record_event(
+            warning=False, reason="Started", message=f"Started container {container.name}"
+        )
 
     def _follow(self, name: str, life: ContainerLife) -> None:
         self._lives[name] = life
@@ -250,12 +252,12 @@ class PodContainers:
             state.ready = True
             return
 
-        def tell(ready: bool) -> None:  # noqa: FBT001 - the one thing a probe tells.
+        def report(ready: bool) -> None:  # noqa: FBT001 - the one thing a probe reports.
             state.ready = ready and state.running
             self._node.store.save(self._record)  # A later kubelet must not begin with unready.
             self._wake()
 
-        task = self._node.tasks.create_task(readiness.run(tell), name=f"probe {container.name}")
+        task = self._node.tasks.create_task(readiness.run(report), name=f"probe {container.name}")
         self._probes[container.name] = task
 
     def execution(self, name: str) -> Execution:
@@ -284,7 +286,9 @@ class PodContainers:
         began = _now()
         lives = list(self._lives.values())
         for name, life in self._lives.items():
-            self._tell(warning=False, reason="Killing", message=f"Stopping container {name}")
+            self._record_event(
+                warning=False, reason="Killing", message=f"Stopping container {name}"
+            )
             life.process.kill(signal.SIGTERM)
         waiting = {asyncio.ensure_future(life.ended.wait()) for life in lives}
         try:

@@ -49,7 +49,9 @@ class PodWorker:
         self._pod = pod
         self._changed = asyncio.Event()
         self._network = SandboxNetwork(node)
-        self.containers = PodContainers(node, record, wake=self._changed.set, tell=self._tell)
+        self.containers = PodContainers(
+            node, record, wake=self._changed.set, record_event=self._record_event
+        )
         self._network_backoff = Backoff(first_s=1.0, limit_s=30.0)
         self._network_due = 0.0
         self._report_backoff = Backoff()
@@ -112,12 +114,12 @@ class PodWorker:
             return self._network_due - now
         try:
             self._config = await self._network.config_of(pod)
-            await self._attach_telling(pod)
+            await self._attach_and_report(pod)
         except NetworkNotReadyError as error:
-            self._tell(warning=True, reason="NetworkNotReady", message=str(error))
+            self._record_event(warning=True, reason="NetworkNotReady", message=str(error))
             return self._try_later(_NO_NETWORK_S)
         except (PluginFailedError, KernelCallError) as error:
-            self._tell(
+            self._record_event(
                 warning=True,
                 reason="FailedCreatePodSandBox",
                 message="Failed to create pod sandbox: rpc error: code = Unknown desc = failed to "
@@ -126,7 +128,7 @@ class PodWorker:
             later = isinstance(error, PluginFailedError) and error.try_again_later
             return self._try_later(_TRY_AGAIN_S if later else self._network_backoff.next())
         except KubeError as error:
-            self._tell(warning=True, reason="FailedMount", message=str(error))
+            self._record_event(warning=True, reason="FailedMount", message=str(error))
             return self._try_later(self._network_backoff.next())
         self._network_backoff.reset()
         return None
@@ -135,7 +137,7 @@ class PodWorker:
         self._network_due = asyncio.get_running_loop().time() + pause_s
         return pause_s
 
-    async def _attach_telling(self, pod: Pod) -> None:
+    async def _attach_and_report(self, pod: Pod) -> None:
         """Attach; meanwhile, if it takes long, report that the pod is being created."""
         attaching = asyncio.ensure_future(self._network.attach(pod, self.record))
         try:
@@ -202,7 +204,7 @@ class PodWorker:
                 await self._network.detach(self.record)
                 break
             except (PluginFailedError, KernelCallError, CgroupBusyError, OSError) as error:
-                self._tell(
+                self._record_event(
                     warning=True,
                     reason="FailedKillPod",
                     message=f"error killing pod: failed to remove its sandbox: {error}",
@@ -215,8 +217,10 @@ class PodWorker:
     def _grace_s(self) -> float:
         if self._pod is None:
             return 0.0
-        given = self._pod.metadata.deletion_grace_period_seconds
-        return float(self._pod.spec.termination_grace_period_seconds if given is None else given)
+        requested = self._pod.metadata.deletion_grace_period_seconds
+        return float(
+            self._pod.spec.termination_grace_period_seconds if requested is None else requested
+        )
 
     async def _delete_object(self) -> None:
         backoff = Backoff()
@@ -237,7 +241,7 @@ class PodWorker:
             else:
                 return
 
-    def _tell(self, *, warning: bool, reason: str, message: str) -> None:
+    def _record_event(self, *, warning: bool, reason: str, message: str) -> None:
         """Record an event about the pod."""
         self._node.events.record(
             ObjectReference(

@@ -45,8 +45,8 @@ class Readiness:
     timeout_s: float = 1
     failures_max: int = 3
 
-    async def run(self, tell: Callable[[bool], None]) -> None:
-        """Ask until cancelled; `tell` hears of every change."""
+    async def run(self, report: Callable[[bool], None]) -> None:
+        """Ask until cancelled; `report` hears of every change."""
         await asyncio.sleep(self.initial_delay_s)
         ready = False
         failures = 0
@@ -57,7 +57,7 @@ class Readiness:
             now = answered or (ready and failures < self.failures_max)
             if now != ready:
                 ready = now
-                tell(ready)
+                report(ready)
             pause_s = self.period_s if ready else min(pause_s * 2, self.period_s)
             await asyncio.sleep(pause_s)
 

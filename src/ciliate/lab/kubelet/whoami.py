@@ -109,7 +109,7 @@ def settings(argv: Iterable[str], environment: Mapping[str, str]) -> tuple[int, 
     """
     port = environment.get("WHOAMI_PORT_NUMBER", "80")
     name = environment.get("WHOAMI_NAME", "")
-    words = [word for given in argv for word in given.split("=", 1)]
+    words = [word for argument in argv for word in argument.split("=", 1)]
     for flag, value in pairwise(words):
         if flag in ("--port", "-port"):
             port = value

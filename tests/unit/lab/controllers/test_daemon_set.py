@@ -61,7 +61,7 @@ def test_old_pods_are_replaced_one_by_one() -> None:
     assert [p.metadata.name for p in decide(daemon_set(), NODES, ready, now=0).delete] == ["b"]
 
 
-def test_old_pods_that_serve_nobody_go_at_once() -> None:
+def test_old_pods_that_are_not_ready_go_at_once() -> None:
     pods = [pod("a", "n1", ready=False), pod("b", "n2", ready=False), pod("c", "n3")]
 
     gone = decide(daemon_set(), NODES, pods, now=0).delete

@@ -58,7 +58,7 @@ def replica_set(name: str, total: int, available: int) -> ReplicaSet:
     )
 
 
-def test_status_tells_rollout_status_what_it_waits_for() -> None:
+def test_status_shows_rollout_status_what_it_waits_for() -> None:
     new, old = replica_set("new", 1, 1), replica_set("old", 2, 2)
 
     status = deployment_status(deployment(), new, [old, new], now=NOW)
@@ -83,7 +83,7 @@ def test_finished_rollout_says_so_and_stays_the_same() -> None:
     assert status["conditions"][1]["reason"] == "NewReplicaSetAvailable"
 
 
-def test_too_few_available_pods_are_told() -> None:
+def test_too_few_available_pods_are_reported() -> None:
     new = replica_set("new", 2, 0)
 
     status = deployment_status(deployment(), new, [new], now=NOW)

@@ -126,5 +126,5 @@ def test_affinity_puts_pods_together_and_the_first_anywhere() -> None:
     assert Placements(nodes, there).place(first).node == "n2"
 
 
-def test_no_nodes_is_told() -> None:
+def test_no_nodes_is_reported() -> None:
     assert Placements([], []).place(pod("a")).problem == "no nodes available to schedule pods"

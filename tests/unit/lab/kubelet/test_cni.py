@@ -58,7 +58,7 @@ def test_unusable_configuration_is_refused_by_file_name(text: str) -> None:
         parse_network_list(text, source="10-x.conflist")
 
 
-def test_plugin_is_told_the_pod_in_its_arguments() -> None:
+def test_plugin_gets_the_pod_in_its_arguments() -> None:
     attachment = SandboxAttachment(container_id="c1", netns="/n", namespace="ns", pod="p", uid="u")
 
     environment = attachment.environment(CniCommand.ADD)

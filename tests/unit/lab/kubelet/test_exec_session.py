@@ -142,7 +142,7 @@ async def test_command_ends_when_its_client_leaves() -> None:
     assert StreamChannel.ERROR not in client.received
 
 
-async def test_unknown_command_is_told_with_shells_code() -> None:
+async def test_unknown_command_is_reported_with_shells_code() -> None:
     client = Client()
 
     await session(client, "no-such-command-here")

@@ -66,7 +66,7 @@ def test_body_is_read_and_every_method_is_answered() -> None:
 @pytest.mark.parametrize(
     "head", [b"GET /bench HTTP/1.0", b"GET /bench HTTP/1.1\r\nConnection: close"]
 )
-def test_client_that_wants_no_more_is_told_of_the_end(head: bytes) -> None:
+def test_client_that_wants_no_more_sees_the_end_announced(head: bytes) -> None:
     with served() as port, socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(head + b"\r\n\r\n")
         with client.makefile("rb") as reader:

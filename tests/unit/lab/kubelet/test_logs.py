@@ -117,9 +117,9 @@ async def test_follower_far_behind_is_cut_off(path: Path, monkeypatch: pytest.Mo
 
     with log.follower() as (_, queue):
         log.write(b"1\n2\n3\n4\n5\n6\n")
-        told = [queue.get_nowait() for _ in range(queue.qsize())]
+        queued = [queue.get_nowait() for _ in range(queue.qsize())]
 
-    assert told[-1] is None
+    assert queued[-1] is None
 
 
 async def test_log_goes_on_in_the_same_file_after_a_restart(path: Path) -> None:

@@ -44,7 +44,7 @@ def test_control_plane_carries_its_role() -> None:
     assert "node-role.kubernetes.io/control-plane" in labels
 
 
-def test_capacity_tells_how_many_pods() -> None:
+def test_capacity_reports_how_many_pods() -> None:
     assert capacity_of(IDENTITY)["pods"] == "250"
 
 

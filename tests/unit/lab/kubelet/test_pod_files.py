@@ -42,7 +42,7 @@ def test_pod_on_the_hosts_network_has_the_nodes_hostname() -> None:
     assert hostname_of(pod_of(host_network=True), "n1") == "n1"
 
 
-def test_environment_tells_fields_labels_and_configuration() -> None:
+def test_environment_has_fields_labels_and_configuration() -> None:
     container = Container(
         "c",
         ports=(ContainerPort(80),),

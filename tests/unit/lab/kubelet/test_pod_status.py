@@ -29,8 +29,8 @@ def pod_of(*names: str, policy: str = "Always", init: tuple[str, ...] = ()) -> P
 
 
 def status_of(pod: Pod, record: PodRecord, **rest: Any) -> Json:
-    given: dict[str, Any] = {"host_ips": ("192.168.10.100",), "now": NOW, **rest}
-    return compute_status(pod, Observation(record=record, **given))
+    facts: dict[str, Any] = {"host_ips": ("192.168.10.100",), "now": NOW, **rest}
+    return compute_status(pod, Observation(record=record, **facts))
 
 
 def running(name: str, *, ready: bool = True) -> ContainerRecord:

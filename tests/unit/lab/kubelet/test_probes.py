@@ -7,7 +7,7 @@ from ciliate.lab.kubelet.probes import Readiness, readiness_of
 from ciliate.lab.objects import Container, Probe
 
 
-class Told:
+class Reported:
     """Collects what a probe tells, until it has told enough."""
 
     def __init__(self, enough: int) -> None:
@@ -21,7 +21,7 @@ class Told:
             self.done.set()
 
 
-async def told_by(
+async def reported_by(
     answers: list[bool | Exception], *, enough: int, failures_max: int
 ) -> list[bool]:
     """Return the changes told for a series of answers; the last one repeats."""
@@ -33,27 +33,27 @@ async def told_by(
             raise answer
         return answer
 
-    told = Told(enough)
+    reported = Reported(enough)
     readiness = Readiness(
         attempt=attempt, period_s=0.001, eager_period_s=0.001, failures_max=failures_max
     )
-    task = asyncio.ensure_future(readiness.run(told))
+    task = asyncio.ensure_future(readiness.run(reported))
     async with asyncio.timeout(10):
-        await told.done.wait()
+        await reported.done.wait()
     task.cancel()
-    return told.changes
+    return reported.changes
 
 
 async def test_first_success_makes_ready() -> None:
     answers: list[bool | Exception] = [False, ConnectionRefusedError(), FileNotFoundError(), True]
 
-    assert await told_by(answers, enough=1, failures_max=3) == [True]
+    assert await reported_by(answers, enough=1, failures_max=3) == [True]
 
 
 async def test_only_failures_in_a_row_make_unready() -> None:
     answers: list[bool | Exception] = [True, False, False, True, False, False, False]
 
-    assert await told_by(answers, enough=2, failures_max=3) == [True, False]
+    assert await reported_by(answers, enough=2, failures_max=3) == [True, False]
 
 
 async def never(command: tuple[str, ...]) -> bool:
