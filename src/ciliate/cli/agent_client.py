@@ -27,16 +27,16 @@ ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 class AgentUnreachableError(CiliateError):
     """No agent (or other process of ours) answers on the socket."""
 
-    def __init__(self, *, path: str, problem: str, whose: str = "agent") -> None:
+    def __init__(self, *, path: str, problem: str, process: str = "agent") -> None:
         self.path = path
         self.problem = problem
         where = (
             "on a node whose cilium pod is ready, or set CILIUM_SOCK"
-            if whose == "agent"
-            else f"where the {whose} runs"
+            if process == "agent"
+            else f"where the {process} runs"
         )
         super().__init__(
-            f"cannot reach the {whose}: dial unix {path}: {problem}. Is the {whose} running? "
+            f"cannot reach the {process}: dial unix {path}: {problem}. Is the {process} running? "
             f"Run this as root {where}"
         )
 
@@ -44,11 +44,11 @@ class AgentUnreachableError(CiliateError):
 class AgentAnswerError(CiliateError):
     """The agent (or other process) answered, but not with what was asked for."""
 
-    def __init__(self, *, request: str, status: int, problem: str, whose: str = "agent") -> None:
+    def __init__(self, *, request: str, status: int, problem: str, process: str = "agent") -> None:
         self.request = request
         self.status = status
         self.problem = problem
-        super().__init__(f"{request}: the {whose} answered {status}: {problem}")
+        super().__init__(f"{request}: the {process} answered {status}: {problem}")
 
 
 class _UnixConnection(HTTPConnection):
@@ -127,7 +127,7 @@ def exchange(
     target: str,
     content: bytes | None = None,
     *,
-    whose: str = "agent",
+    process: str = "agent",
     timeout_s: float = TIMEOUT_S,
 ) -> tuple[int, bytes]:
     """Return status and body of a request on the socket at `path`.
@@ -142,13 +142,13 @@ def exchange(
         return response.status, response.read(ANSWER_BYTES_MAX)
     except TimeoutError as error:
         problem = f"no answer within {timeout_s:.0f} s"
-        raise AgentUnreachableError(path=path, problem=problem, whose=whose) from error
+        raise AgentUnreachableError(path=path, problem=problem, process=process) from error
     except OSError as error:
         problem = (error.strerror or str(error)).lower()
-        raise AgentUnreachableError(path=path, problem=problem, whose=whose) from error
+        raise AgentUnreachableError(path=path, problem=problem, process=process) from error
     except HTTPException as error:
         problem = f"this is no HTTP: {error!r}"
-        raise AgentUnreachableError(path=path, problem=problem, whose=whose) from error
+        raise AgentUnreachableError(path=path, problem=problem, process=process) from error
     finally:
         connection.close()
 
@@ -161,17 +161,17 @@ def _read_or(body: bytes, answer: type[T], text: Callable[[T], str]) -> str:
         return body[:200].decode(errors="replace")
 
 
-def ask_socket(path: str, target: str, *, whose: str) -> bytes:
+def ask_socket(path: str, target: str, *, process: str) -> bytes:
     """Return what GET `target` answers on a socket of another process of ours.
 
     Raises:
         AgentUnreachableError: Nothing listens, or it does not answer in time.
         AgentAnswerError: The status is not 200.
     """
-    status, body = exchange(path, "GET", target, whose=whose)
+    status, body = exchange(path, "GET", target, process=process)
     if status != 200:
         problem = body[:200].decode(errors="replace")
         raise AgentAnswerError(
-            request=f"GET {target}", status=status, problem=problem, whose=whose
+            request=f"GET {target}", status=status, problem=problem, process=process
         )
     return body

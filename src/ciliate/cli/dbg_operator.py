@@ -23,5 +23,5 @@ def ipam(output: str | None) -> None:
     """
     from ciliate.cli.agent_client import ask_socket  # noqa: PLC0415 - http.client: 25 ms.
 
-    answer = msgspec.json.decode(ask_socket(_SOCKET, "/ipam", whose="operator"))
+    answer = msgspec.json.decode(ask_socket(_SOCKET, "/ipam", process="operator"))
     click.echo(render(answer, output or "json"), nl=False)

@@ -27,7 +27,7 @@ def execute(command: click.Command, argv: Sequence[str], name: str) -> int:
     try:
         result = command.main(list(argv), prog_name=name, standalone_mode=False)
     except CiliateError as error:
-        _complain(str(error))
+        _show_problem(str(error))
         return 1
     except click.ClickException as error:
         error.show()
@@ -43,7 +43,7 @@ def execute(command: click.Command, argv: Sequence[str], name: str) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _complain(message: str) -> None:
+def _show_problem(message: str) -> None:
     # click drops the colour where standard error is no terminal.
     click.secho(message, err=True, fg="red")
 

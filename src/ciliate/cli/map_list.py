@@ -32,7 +32,7 @@ from ciliate.datapath.layout import (
 from ciliate.net.address import from_octets, mac_from_octets
 
 _PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
-_NOBODY: Final = bytes(16)
+_NO_ADDRESS: Final = bytes(16)
 
 #: Our flags of a connection as Cilium numbers and names them; "Rx" is toward the pod.
 _FLAGS: Final = (
@@ -52,7 +52,7 @@ _DIRECTIONS: Final = {
 
 def address(octets: bytes) -> str:
     """Return the address as text; all zero octets, which mean "none", as ""."""
-    return "" if octets == _NOBODY else str(from_octets(octets))
+    return "" if octets == _NO_ADDRESS else str(from_octets(octets))
 
 
 def _socket(ip: str, port: int) -> str:

@@ -106,12 +106,12 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[st
     """What the agent on CILIUM_SOCK answers; may be changed."""
     path = tmp_path / "cilium.sock"
     with _Server(str(path), _Agent) as server:
-        given = dict(ANSWERS)
-        server.answers = given
+        current = dict(ANSWERS)
+        server.answers = current
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         monkeypatch.setenv("CILIUM_SOCK", str(path))
-        yield given
+        yield current
         server.shutdown()
         thread.join()
 

@@ -74,7 +74,7 @@ def test_headers_can_be_left_out() -> None:
     assert "ENDPOINT" not in render_endpoints([WEBPOD, HOST], headers=False)
 
 
-def test_enforcement_is_told_by_direction() -> None:
+def test_enforcement_is_shown_by_direction() -> None:
     policy = EndpointPolicy(realized=EndpointPolicyRealized(policy_enabled="ingress"))
     enforced = EndpointModel(id=7, status=EndpointStatus(state="ready", policy=policy))
 

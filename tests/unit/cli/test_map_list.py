@@ -34,7 +34,7 @@ from ciliate.datapath.layout import (
 from ciliate.net.address import Mac, mac_octets, to_octets
 
 SECOND = 1_000_000_000
-NOBODY = bytes(16)
+NO_ADDRESS = bytes(16)
 POD_MAC = mac_octets(Mac("ee:0a:00:00:00:01"))
 NODE_MAC = mac_octets(Mac("96:eb:00:00:00:02"))
 
@@ -114,12 +114,12 @@ def test_endpoint_rows_tell_pods_from_the_host() -> None:
 def test_ipcache_rows_print_ipv4_prefixes_with_their_own_lengths() -> None:
     rows = ipcache_rows(
         [
-            (IpcacheKey(96, octets("0.0.0.0")), IpcacheEntry(2, 0, NOBODY)),
+            (IpcacheKey(96, octets("0.0.0.0")), IpcacheEntry(2, 0, NO_ADDRESS)),
             (
                 IpcacheKey(120, octets("10.244.1.0")),
                 IpcacheEntry(2, 1, octets("192.168.10.101")),
             ),
-            (IpcacheKey(128, octets("fd00::5")), IpcacheEntry(8066, 1, NOBODY)),
+            (IpcacheKey(128, octets("fd00::5")), IpcacheEntry(8066, 1, NO_ADDRESS)),
         ]
     )
 
@@ -148,8 +148,8 @@ def test_metrics_name_reason_and_direction_and_leave_zeros_out() -> None:
 
 
 def test_every_other_map_has_rows() -> None:
-    interface = Interface(octets("10.244.0.5"), NOBODY, 8066, 361, NODE_MAC, 0)
-    masquerade = MasqueradeAddress(octets("192.168.10.100"), NOBODY)
+    interface = Interface(octets("10.244.0.5"), NO_ADDRESS, 8066, 361, NODE_MAC, 0)
+    masquerade = MasqueradeAddress(octets("192.168.10.100"), NO_ADDRESS)
     datagram = FragmentKey(octets("10.0.0.1"), octets("10.0.0.2"), 77, 17)
 
     assert interface_rows([(12, interface)]) == {
