@@ -23,7 +23,7 @@ ProcessId = NewType("ProcessId", int)
 _READY_TIMEOUT_S: Final = 30.0
 
 #: Between two looks, in seconds: the error of a measured start, at most.
-_LOOK_EVERY_S: Final = 0.004
+_POLL_EVERY_S: Final = 0.004
 
 #: pid, uid, gid (unix(7), SO_PEERCRED).
 _CREDENTIALS: Final = struct.Struct("iII")
@@ -92,7 +92,7 @@ def forked_start(running: Cluster, node: Node) -> Start:
         while not (new := agents_of(node) - old):
             if time.monotonic() > deadline:
                 raise AgentNotReadyError(node.name)
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_EVERY_S)
         return _await_ready(node, min(new))
 
 
@@ -137,7 +137,7 @@ def _await_ready(node: Node, process: ProcessId, log: IO[str] | None = None) -> 
     while not _takes_requests(process):
         if time.clock_gettime(time.CLOCK_BOOTTIME) > deadline_s:
             raise AgentNotReadyError(node.name, _end_of(log))
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_EVERY_S)
     ready_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
     return Start(process=process, ready_s=ready_s, memory=observe_memory(process))
 

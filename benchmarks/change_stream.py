@@ -43,7 +43,7 @@ from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 
 #: Between two looks at the map, in seconds: with the looks themselves, the error of a latency.
-_LOOK_EVERY_S: Final = 0.001
+_POLL_EVERY_S: Final = 0.001
 
 #: A change that takes longer to arrive ends the measurement, in seconds.
 ARRIVAL_TIMEOUT_S: Final = 60.0
@@ -74,13 +74,13 @@ class Changes:
 
     `arrival_s` has one for each change. `written_s` is how long the writes took from the first one's
     begin to the last one's acknowledgement, `arrived_s` the same to the last one's arrival.
-    `look_gaps_s` are the times between looks at the map.
+    `poll_gaps_s` are the times between looks at the map.
     """
 
     arrival_s: tuple[float, ...]
     written_s: float
     arrived_s: float
-    look_gaps_s: tuple[float, ...]
+    poll_gaps_s: tuple[float, ...]
 
     @property
     def rate(self) -> float:
@@ -99,7 +99,7 @@ class Stream:
 
     def start(self) -> None:
         """Have changes made from now on."""
-        self._tell("start")
+        self._send("start")
 
     def stop(self) -> Changes:
         """End the changes, wait until all have arrived, and return what became of them.
@@ -107,16 +107,16 @@ class Stream:
         Raises:
             StreamError: A write was refused, or a change does not arrive.
         """
-        self._tell("stop")
+        self._send("stop")
         answer = json.loads(self.hear())
         return Changes(
             arrival_s=tuple(answer["arrival_s"]),
             written_s=answer["written_s"],
             arrived_s=answer["arrived_s"],
-            look_gaps_s=tuple(answer["look_gaps_s"]),
+            poll_gaps_s=tuple(answer["poll_gaps_s"]),
         )
 
-    def _tell(self, word: str) -> None:
+    def _send(self, word: str) -> None:
         with contextlib.suppress(BrokenPipeError):  # What it died of, `hear` raises.
             self.stdin.write(f"{word}\n")
             self.stdin.flush()
@@ -170,7 +170,7 @@ class Arrivals:
     def __init__(self, ipcache: IpcacheMap) -> None:
         self._ipcache = ipcache
         self._awaited: dict[IpcacheKey, tuple[int | None, asyncio.Future[float]]] = {}
-        self.look_gaps_s: list[float] = []
+        self.poll_gaps_s: list[float] = []
 
     def of(self, pod: SimulatedPod, number: int | None) -> asyncio.Future[float]:
         """Return when, by the performance counter, the address is of identity `number`, or free.
@@ -183,7 +183,7 @@ class Arrivals:
         self._awaited[key] = number, arrival
         return arrival
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Look until cancelled."""
         before = time.perf_counter()
         while True:
@@ -195,9 +195,9 @@ class Arrivals:
                     arrival.set_result(time.perf_counter())
                     del self._awaited[key]
             now = time.perf_counter()
-            self.look_gaps_s.append(now - before)
+            self.poll_gaps_s.append(now - before)
             before = now
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_EVERY_S)
 
 
 class Population:
@@ -225,7 +225,7 @@ class Population:
     async def change_until(self, stopping: asyncio.Future[bytes], *, rate: int) -> Changes:
         """Make `rate` changes a second until `stopping` is done, and wait for all of them."""
         self._arrival_s.clear()
-        self._arrivals.look_gaps_s.clear()
+        self._arrivals.poll_gaps_s.clear()
         begin = time.perf_counter()
         async with asyncio.TaskGroup() as tasks:
             for number, change in enumerate(self._kinds):
@@ -237,7 +237,7 @@ class Population:
             arrival_s=tuple(self._arrival_s),
             written_s=self._acknowledged - begin,
             arrived_s=time.perf_counter() - begin,
-            look_gaps_s=tuple(self._arrivals.look_gaps_s),
+            poll_gaps_s=tuple(self._arrivals.poll_gaps_s),
         )
 
     async def _relabel(self) -> None:
@@ -288,14 +288,14 @@ async def _serve(kubeconfig: Path, agent: ProcessId, *, pods: int, rate: int) ->
     with open_ipcache(agent) as ipcache:
         arrivals = Arrivals(ipcache)
         async with ApiClient.from_kubeconfig(kubeconfig) as client, asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(arrivals.look())
+            polling = tasks.create_task(arrivals.poll())
             population = Population(client, arrivals, pods=pods)
             print("ready", flush=True)
             while await lines.readline():
                 stopping = asyncio.ensure_future(lines.readline())
                 changes = await population.change_until(stopping, rate=rate)
                 print(json.dumps(asdict(changes)), flush=True)
-            looking.cancel()
+            polling.cancel()
 
 
 if __name__ == "__main__":

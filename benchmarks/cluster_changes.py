@@ -248,7 +248,7 @@ def _figures_of_changes(runs: tuple[_Run, ...]) -> Iterator[Measurement]:
         {name: tuple(map(part, arrivals)) for name, part in parts.items()},
         budgets=(Budget("p99", None, 0.3),),
     )
-    gaps = tuple(sorted(run.changes.look_gaps_s) for run in runs)
+    gaps = tuple(sorted(run.changes.poll_gaps_s) for run in runs)
     yield Measurement(
         Metric("between looks at the ipcache, p99", "ms", Better.LOWER),
         {"simulation": tuple(gap[len(gap) * 99 // 100] * 1e3 for gap in gaps)},

@@ -24,7 +24,7 @@ from ciliate.errors import CiliateError
 _CILIATE: Final = str(Path(sys.executable).with_name("ciliate"))
 
 _START_TIMEOUT_S: Final = 30.0
-_LOOK_EVERY_S: Final = 0.005
+_POLL_EVERY_S: Final = 0.005
 
 
 class NotReadyError(CiliateError):
@@ -96,7 +96,7 @@ class Operator:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 if self.ask("/readyz")["leader"] and self.ask("/ipam")["mode"]:
                     return
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_EVERY_S)
         raise NotReadyError("operator", self.log.read_text(encoding="utf-8"))
 
     def ask(self, path: str) -> Any:
@@ -156,7 +156,7 @@ def _await_port(port: int, log: Path) -> None:
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_EVERY_S)
     raise NotReadyError("API server", log.read_text(encoding="utf-8"))
 
 

@@ -18,7 +18,7 @@ IpcacheMap = OpenMap[IpcacheKey, IpcacheEntry]
 
 #: Longest wait without any progress, in seconds; and between looks.
 _LEARN_TIMEOUT_S: Final = 60.0
-_LOOK_EVERY_S: Final = 0.25
+_POLL_EVERY_S: Final = 0.25
 
 
 class PodsUnknownError(CiliateError):
@@ -51,4 +51,4 @@ def await_entries(ipcache: IpcacheMap, wanted: int) -> None:
             most, deadline = known, now + _LEARN_TIMEOUT_S
         if now > deadline:
             raise PodsUnknownError(known=known, wanted=wanted)
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_EVERY_S)

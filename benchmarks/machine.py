@@ -130,11 +130,11 @@ class Machine:
 def fresh_machine() -> Iterator[Machine]:
     """Make an empty machine with its loopback up; it goes at the end, or with this process."""
     script = "ip link set lo up && echo ready && exec sleep infinity"
-    with running(["unshare", "--net", "sh", "-c", script], ready="ready") as holder:
-        yield Machine(netns=f"/proc/{holder}/ns/net")
+    with running(["unshare", "--net", "sh", "-c", script], ready="ready") as sleeper:
+        yield Machine(netns=f"/proc/{sleeper}/ns/net")
 
 
-def holder_of(machine: Machine) -> str:
+def pid_of(machine: Machine) -> str:
     """Return the process id that `ip link … netns` takes for a machine made here."""
     return machine.netns.split("/")[2]
 
@@ -143,7 +143,7 @@ def join(machine: Machine, device: str, bridge: Machine, port: str) -> None:
     """Give `machine` the device `device`, whose other end is `port` of the bridge br0."""
     machine.run(
         *("ip", "link", "add", device, "type", "veth"),
-        *("peer", "name", port, "netns", holder_of(bridge)),
+        *("peer", "name", port, "netns", pid_of(bridge)),
     )
     machine.run("ip", "link", "set", device, "up")
     bridge.run("ip", "link", "set", port, "master", "br0", "up")

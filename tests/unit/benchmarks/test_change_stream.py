@@ -74,9 +74,9 @@ class Cluster:
 @contextlib.asynccontextmanager
 async def population(cluster: Cluster, *, timeout_s: float = 10.0) -> AsyncIterator[Population]:
     arrivals = Arrivals(cast("IpcacheMap", cluster))
-    looking = asyncio.create_task(arrivals.look())
+    polling = asyncio.create_task(arrivals.poll())
     yield Population(cast("ApiClient", cluster), arrivals, pods=PODS, arrival_timeout_s=timeout_s)
-    looking.cancel()
+    polling.cancel()
 
 
 async def stop_after(cluster: Cluster, changes: int) -> bytes:
