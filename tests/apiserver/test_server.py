@@ -108,7 +108,7 @@ async def test_two_sockets_show_one_cluster_and_definitions_of_files(made: Serve
             assert answer.status == 200
 
 
-async def test_a_watch_from_before_the_history_is_told_to_list_again(made: ServerProcess) -> None:
+async def test_a_watch_from_before_the_history_has_to_list_again(made: ServerProcess) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     few = replace(settings_of(made), history_entries_max=3)
 

@@ -214,11 +214,11 @@ class FaultyNode:
         path = f"/sys/fs/bpf/tc/globals/{name}"
         return len(self.json("bpftool", "-j", "map", "dump", "pinned", path))
 
-    def books(self) -> "Books":
+    def endpoint_records(self) -> "EndpointRecords":
         """Everything that must agree about this node's pods."""
         endpoints = self.endpoint_addresses()
         owned = (self.asked("healthz") or {"ipam": {"allocations": {}}})["ipam"]["allocations"]
-        return Books(
+        return EndpointRecords(
             endpoints=endpoints,
             allocated={_address(key) for key, owner in owned.items() if owner != "router"},
             links=len(self.pod_links()),
@@ -231,12 +231,14 @@ class FaultyNode:
             },
         )
 
-    def wait_settled(self, *, endpoints: int | None = None, within_s: float = 15.0) -> "Books":
+    def wait_settled(
+        self, *, endpoints: int | None = None, within_s: float = 15.0
+    ) -> "EndpointRecords":
         """Wait until all books agree, about so many endpoints if told; return them."""
-        last: list[Books] = []
+        last: list[EndpointRecords] = []
 
         def agree() -> bool:
-            last[:] = [self.books()]
+            last[:] = [self.endpoint_records()]
             count = endpoints in (None, len(last[0].endpoints))
             return count and not last[0].disagreement()
 
@@ -249,7 +251,7 @@ class FaultyNode:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class EndpointRecords:
     """Who says what about a node's pods."""
 
     endpoints: dict[str, str]  # Container -> IPv4 address.
@@ -262,19 +264,19 @@ class Books:
     def disagreement(self) -> str:
         """What does not fit, in words; empty when all agree."""
         addresses = list(self.endpoints.values())
-        given = set(addresses)
+        distinct = set(addresses)
         found = []
-        if len(given) != len(addresses):
+        if len(distinct) != len(addresses):
             found.append(f"an address was given twice: {sorted(addresses)}")
-        if self.allocated != given:
-            found.append(f"allocated {self.allocated - given}, not {given - self.allocated}")
-        if self.links != len(given):
-            found.append(f"{self.links} interfaces for {len(given)} endpoints")
-        if len(self.files) != len(given) or any(not f.endswith(".json") for f in self.files):
-            found.append(f"files {self.files} for {len(given)} endpoints")
-        if self.interfaces != len(given):
-            found.append(f"{self.interfaces} map entries for {len(given)} endpoints")
-        if self.routes != given:
+        if self.allocated != distinct:
+            found.append(f"allocated {self.allocated - distinct}, not {distinct - self.allocated}")
+        if self.links != len(distinct):
+            found.append(f"{self.links} interfaces for {len(distinct)} endpoints")
+        if len(self.files) != len(distinct) or any(not f.endswith(".json") for f in self.files):
+            found.append(f"files {self.files} for {len(distinct)} endpoints")
+        if self.interfaces != len(distinct):
+            found.append(f"{self.interfaces} map entries for {len(distinct)} endpoints")
+        if self.routes != distinct:
             found.append(f"routes {sorted(self.routes)}")
         return "; ".join(found)
 

@@ -272,7 +272,9 @@ class View:
             wanted = (self.cidrs(other) | self.draining(other)) - self.cidrs(node)
             missing = {cidr for cidr in wanted if hops.get(cidr) not in ips}
             extra = {
-                cidr for cidr in hops.keys() - wanted if not self._is_stray(cidr, other, wanted)
+                cidr
+                for cidr in hops.keys() - wanted
+                if not self._is_displaced_pod(cidr, other, wanted)
             }
             if missing or extra:
                 problems.append(f"{node}: no route to {missing}, needless ones to {extra}: {hops}")
@@ -282,7 +284,7 @@ class View:
         """What of former CIDRs is still there: annotations, routes, ipcache, router addresses."""
         found = self.route_problems()
         current = set().union(*map(self.cidrs, NODES))
-        known = set().union(*map(self._bearers, NODES), *map(self._own_addresses, NODES))
+        known = set().union(*map(self._pod_addresses, NODES), *map(self._own_addresses, NODES))
         for node in NODES:
             if self.draining(node):
                 found.append(f"{node} drains {self.draining(node)}")
@@ -296,12 +298,12 @@ class View:
                     found.append(f"{node}: {prefix} in the ipcache")
         return found
 
-    def _is_stray(self, destination: str, node: str, covered: set[str]) -> bool:
+    def _is_displaced_pod(self, destination: str, node: str, covered: set[str]) -> bool:
         """Whether this is a pod of the node that its routed CIDRs do not cover."""
         address = destination.partition("/")[0]
-        return address in self._bearers(node) and not any(_in(address, c) for c in covered)
+        return address in self._pod_addresses(node) and not any(_in(address, c) for c in covered)
 
-    def _bearers(self, node: str) -> set[str]:
+    def _pod_addresses(self, node: str) -> set[str]:
         """The addresses of the node's pods."""
         ips = self._node_ips(node)
         return {
@@ -364,9 +366,9 @@ def migrating(lab: Cluster, *, dual_stack: bool) -> Iterator[Migrating]:
 @contextlib.contextmanager
 def never_double(lab: Cluster) -> Iterator[None]:
     """No address may be two pods' at any moment of the block."""
-    with watched_endpoints(lab) as complaints:
+    with watched_endpoints(lab) as problems:
         yield
-    assert not complaints
+    assert not problems
 
 
 def _in(address: str, cidr: str) -> bool:

@@ -74,12 +74,12 @@ def _node_cidrs(item: Any) -> NodeCIDRs:
 def wait_error(lab: Cluster, node: str, text: str, *, within_s: float = 10.0) -> None:
     """Wait until the operator says that of a node in its CiliumNode's status; "" is no error."""
 
-    def is_told() -> bool:
+    def is_reported() -> bool:
         error = cidrs_of(lab, node).error
         return text in error if text else not error
 
     try:
-        eventually(is_told, within_s=within_s)
+        eventually(is_reported, within_s=within_s)
     except AssertionError as error:
         raise AssertionError(f"{node}, not {text!r}: {cidrs_of(lab, node)}") from error
 
@@ -224,11 +224,15 @@ def audit(lab: Cluster) -> dict[str, str]:
     addresses = [address for _node, address in pods.values()]
     assert len(set(addresses)) == len(addresses), f"an address was given twice: {pods}"
     for place in {node for node, _address in pods.values()}:
-        given = FaultyNode(lab, place).allocations()
+        allocated = FaultyNode(lab, place).allocations()
         for name, (node, address) in pods.items():
             if node != place:
                 continue
-            assert given.get(address, "").startswith(f"default/{name}"), (name, address, given)
+            assert allocated.get(address, "").startswith(f"default/{name}"), (
+                name,
+                address,
+                allocated,
+            )
             held = nodes[node].networks
             assert any(ip_address(address) in cidr for cidr in held), (name, address, held)
     return {name: address for name, (_node, address) in pods.items()}

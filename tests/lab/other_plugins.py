@@ -13,7 +13,7 @@ from tests.lab.faulty_node import FaultyNode
 PLUGINS: Final = Path("/usr/lib/cni")
 CONFLIST: Final = "/etc/cni/net.d/05-cilium.conflist"
 #: Where host-local keeps its books in these tests: a node's own folder, gone with the lab.
-BOOKS: Final = "/run/host-local"
+HOST_LOCAL_FOLDER: Final = "/run/host-local"
 
 #: The newest version that Debian's plugins speak.
 VERSION: Final = "1.0.0"
@@ -48,7 +48,7 @@ def a_list(*plugins: Mapping[str, Any], name: str = "test") -> str:
 def host_local(*subnets: str, **more: Any) -> dict[str, Any]:
     """The IPAM section of host-local."""
     ranges = [[{"subnet": subnet}] for subnet in subnets]
-    return {"type": "host-local", "dataDir": BOOKS, "ranges": ranges, **more}
+    return {"type": "host-local", "dataDir": HOST_LOCAL_FOLDER, "ranges": ranges, **more}
 
 
 def reconfigure(
@@ -74,7 +74,7 @@ def booked(node: FaultyNode, network: str = "test") -> dict[str, str]:
     """What host-local has given on the node: address -> container id."""
 
     def read() -> dict[str, str]:
-        folder = Path(BOOKS) / network
+        folder = Path(HOST_LOCAL_FOLDER) / network
         found = {}
         for name in os.listdir(folder) if folder.is_dir() else ():
             if name[0].isdigit():

@@ -163,12 +163,12 @@ def _program(lab: Cluster, place: str, text: str, *words: str) -> Iterator[subpr
             running.kill()
 
 
-def _ended(running: subprocess.Popen[str], *, tell: bool = True) -> dict[str, Any]:
+def _ended(running: subprocess.Popen[str], *, ask: bool = True) -> dict[str, Any]:
     """Ask a program to end; its last line."""
-    printed, complaints = running.communicate("end\n" if tell else "", timeout=30)
+    printed, errors = running.communicate("end\n" if ask else "", timeout=30)
     if not printed.strip():
-        raise AssertionError(f"no report: {complaints}")
-    return {**json.loads(printed.splitlines()[-1]), "stderr": complaints[:400]}
+        raise AssertionError(f"no report: {errors}")
+    return {**json.loads(printed.splitlines()[-1]), "stderr": errors[:400]}
 
 
 @contextlib.contextmanager
@@ -181,7 +181,7 @@ def udp_stream(lab: Cluster, source: str, target: str, address: str) -> Iterator
     ):
         yield report
         sent = _ended(sender)
-        report.facts = {**sent, **_ended(receiver), "complaints": sent["stderr"]}
+        report.facts = {**sent, **_ended(receiver), "stderr": sent["stderr"]}
 
 
 @contextlib.contextmanager
@@ -195,7 +195,7 @@ def tcp_stream(lab: Cluster, source: str) -> Iterator[Report]:
         yield report
         received = _ended(client)
         client.wait(timeout=30)
-        report.facts = {**_ended(server, tell=False), **received}
+        report.facts = {**_ended(server, ask=False), **received}
 
 
 def assert_unbroken(udp: Report) -> None:

@@ -118,7 +118,7 @@ def test_pods_reach_each_other_and_the_world(
     assert len(programs(node, link["ifname"])) == 2
 
 
-def test_pods_are_endpoints_of_the_cluster_in_no_books_of_ours(
+def test_pods_are_endpoints_of_the_cluster_without_addresses_of_ours(
     lab: Cluster, node: FaultyNode, addresses: dict[str, str]
 ) -> None:
     for name in PODS:
@@ -251,15 +251,15 @@ def test_result_before_ours_is_passed_on_unchanged_and_check_and_del_behave(
     assert not call(sandbox, "CHECK", previous).ok
 
 
-def test_failures_are_told_in_the_fields_words(sandbox: Sandbox) -> None:
+def test_failures_are_reported_in_the_fields_words(sandbox: Sandbox) -> None:
     previous = a_result(sandbox, "10.71.0.5")
 
-    def told(called: Any) -> tuple[int, str]:
+    def problem(called: Any) -> tuple[int, str]:
         return called.answer["code"], called.answer["msg"]
 
-    assert told(call(sandbox, "ADD", previous)) == (7, "no link found inside container")
+    assert problem(call(sandbox, "ADD", previous)) == (7, "no link found inside container")
     without = {**previous, "ips": []}
-    assert told(call(sandbox, "ADD", without)) == (
+    assert problem(call(sandbox, "ADD", without)) == (
         7,
         "unable to determine IP address of the container",
     )

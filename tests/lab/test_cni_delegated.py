@@ -111,8 +111,8 @@ def test_pods_of_two_nodes_reach_each_other_and_the_world(lab: Cluster) -> None:
 
 def await_freed(node: FaultyNode, *addresses: str) -> None:
     """Wait until host-local has them back: a DEL may come after the pod's object went."""
-    given = set(addresses)
-    eventually(lambda: not given & booked(node).keys(), what=f"{addresses} freed by host-local")
+    freed = set(addresses)
+    eventually(lambda: not freed & booked(node).keys(), what=f"{addresses} freed by host-local")
 
 
 def internet_view(lab: Cluster, machine: str) -> str:
@@ -194,7 +194,7 @@ def test_same_address_for_a_second_pod_is_refused(node: FaultyNode) -> None:
     remove_sandboxes(sandboxes)
 
 
-def test_full_range_is_told_in_the_plugins_words(node: FaultyNode) -> None:
+def test_full_range_is_reported_in_the_plugins_words(node: FaultyNode) -> None:
     sandboxes = make_sandboxes(node, 2, "full")
     section = host_local("10.60.8.0/30")  # One address besides the gateway's.
     assert call(sandboxes[0], "ADD", ipam=section).ok
@@ -209,7 +209,7 @@ def test_full_range_is_told_in_the_plugins_words(node: FaultyNode) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ipam", "code", "told"),
+    ("ipam", "code", "problem"),
     [
         ({}, 7, "ipam.type is missing in the CNI configuration"),
         ({"type": "no-such-plugin"}, 5, 'failed to find IPAM plugin "no-such-plugin"'),
@@ -217,12 +217,12 @@ def test_full_range_is_told_in_the_plugins_words(node: FaultyNode) -> None:
     ],
 )
 def test_plugin_that_cannot_work_is_a_clear_error(
-    sandbox: Sandbox, ipam: dict[str, Any], code: int | None, told: str
+    sandbox: Sandbox, ipam: dict[str, Any], code: int | None, problem: str
 ) -> None:
     added = call(sandbox, "ADD", ipam=ipam)
 
     assert added.code == 1
-    assert told in added.answer["msg"], added
+    assert problem in added.answer["msg"], added
     assert code is None or added.answer["code"] == code
     assert sandbox.container_id not in sandbox.node.endpoint_addresses()
 
@@ -279,7 +279,7 @@ def test_agent_killed_in_the_middle_of_an_add_leaks_no_address(
     assert sandbox.container_id not in node.endpoint_addresses()
 
 
-def test_pod_whose_plugin_fails_is_told_so_and_starts_when_it_works_again(
+def test_pod_whose_plugin_fails_says_so_and_starts_when_it_works_again(
     lab: Cluster, node: FaultyNode
 ) -> None:
     section = moody(node, "ADD", 'echo \'{"code":100,"msg":"back end is away"}\'; exit 1')

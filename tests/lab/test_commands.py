@@ -239,7 +239,7 @@ def test_two_labs_run_side_by_side(new_cluster: Callable[..., Cluster]) -> None:
     assert two.status()["healthy"]
 
 
-def test_command_waits_for_nobody_when_the_lab_is_being_changed(cluster: Cluster) -> None:
+def test_command_does_not_wait_while_the_lab_is_being_changed(cluster: Cluster) -> None:
     program = (
         "import sys; from ciliate.lab.paths import LabPaths; from ciliate.lab.state import locked\n"
         f"with locked(LabPaths('{cluster.name}')):\n"
@@ -247,15 +247,15 @@ def test_command_waits_for_nobody_when_the_lab_is_being_changed(cluster: Cluster
     )
     with subprocess.Popen(
         [str(BIN / "python"), "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    ) as owner:
+        assert owner.stdout is not None
+        owner.stdout.readline()
 
         done = cluster.lab("down", check=False)
 
-        holder.kill()
+        owner.kill()
     assert done.returncode == 1
-    assert f"pid {holder.pid}" in done.stderr
+    assert f"pid {owner.pid}" in done.stderr
 
 
 def test_dual_stack_lab_has_both_families(new_cluster: Callable[..., Cluster]) -> None:

@@ -59,7 +59,7 @@ def kill_in_the_midst(node: FaultyNode, attached: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
-def test_agent_killed_during_direct_adds_keeps_its_books_in_order(
+def test_agent_killed_during_direct_adds_keeps_its_records_in_order(
     node: FaultyNode, number: int
 ) -> None:
     moment_s, attached = random.uniform(0, ADDS_S), random.randrange(1, PODS)
@@ -73,7 +73,7 @@ def test_agent_killed_during_direct_adds_keeps_its_books_in_order(
         else:
             kill_in_the_midst(node, attached)
         answers = adding.result()
-    given = {
+    answered = {
         sandbox.container_id: called.address
         for sandbox, called in zip(sandboxes, answers, strict=True)
         if called.ok
@@ -85,12 +85,12 @@ def test_agent_killed_during_direct_adds_keeps_its_books_in_order(
 
     # What was answered holds; what was not is asked for anew, or taken back, as runtimes do.
     known = node.endpoint_addresses()
-    assert {name: known.get(name) for name in given} == given, when
+    assert {name: known.get(name) for name in answered} == answered, when
     again, given_up = failed[::2], failed[1::2]
     assert all(called.ok for called in call_all(again, "ADD"))
     assert all(called.ok for called in call_all(given_up, "DEL"))
-    books = node.wait_settled(endpoints=PODS - len(given_up))
-    assert set(books.endpoints) == {
+    records = node.wait_settled(endpoints=PODS - len(given_up))
+    assert set(records.endpoints) == {
         sandbox.container_id for sandbox in sandboxes if sandbox not in given_up
     }
 
@@ -158,9 +158,9 @@ def test_agent_killed_while_a_deployment_starts_brings_every_pod_up(
         return bool(status.get("readyReplicas", 0) == PODS)
 
     eventually(ready, within_s=90, what=f"{PODS} pods ready, agent killed at {moment_s:.2f} s")
-    books = node.wait_settled(endpoints=PODS)
+    records = node.wait_settled(endpoints=PODS)
     pods = lab.object("pods", "-l", "app=many")["items"]
-    assert sorted(pod["status"]["podIP"] for pod in pods) == sorted(books.endpoints.values())
+    assert sorted(pod["status"]["podIP"] for pod in pods) == sorted(records.endpoints.values())
 
     lab.kubectl("delete", "deployment", "many", "--cascade=foreground", "--wait=false")
     kill_after(node, random.uniform(0, 0.5))

@@ -64,8 +64,8 @@ def test_some_adds_succeed_until_the_space_ends(
 
     good = [s for s, called in zip(sandboxes, answers, strict=True) if called.ok]
     assert 0 < len(good) < len(sandboxes), "eight pages, twelve files"
-    books = node.wait_settled(endpoints=len(good))
-    assert set(books.endpoints) == {sandbox.container_id for sandbox in good}
+    records = node.wait_settled(endpoints=len(good))
+    assert set(records.endpoints) == {sandbox.container_id for sandbox in good}
 
 
 def test_del_needs_no_space(node: FaultyNode, sandboxes: list[Sandbox]) -> None:

@@ -46,8 +46,8 @@ def test_add_to_a_full_pool_names_it_and_succeeds_after_a_del(
 
     refused = one_too_many.add()
     status = one_too_many.call("STATUS")
-    books = node.wait_settled(endpoints=FOR_PODS)
-    freed = books.endpoints[full[0].container_id]
+    records = node.wait_settled(endpoints=FOR_PODS)
+    freed = records.endpoints[full[0].container_id]
     assert full[0].delete().ok
     eventually(lambda: one_too_many.add().ok, what="an ADD after the DEL")
 
@@ -108,17 +108,17 @@ def test_two_hundred_pods_on_a_node_work_and_too_many_wait_for_room(
     lab.kubectl("apply", "-f", "-", text=many(node.name, 200))
     eventually(lambda: ready_pods(lab) == 200, within_s=90, what="200 pods ready")
     print(f"200 pods ready after {time.monotonic() - began:.1f} s")
-    books = node.wait_settled(endpoints=200)
-    sample = " ".join(sorted(books.endpoints.values())[::20])
+    records = node.wait_settled(endpoints=200)
+    sample = " ".join(sorted(records.endpoints.values())[::20])
     node.run("sh", "-c", f"for ip in {sample}; do ping -c1 -W2 $ip || exit 1; done")
 
     lab.kubectl("scale", "deployment", "many", f"--replicas={FOR_PODS + 2}")
     eventually(lambda: ready_pods(lab) == FOR_PODS, within_s=60, what="a full node")
 
-    def told() -> bool:
+    def problem() -> bool:
         return POOL in lab.kubectl("get", "events", "--field-selector", "type=Warning")
 
-    eventually(told, within_s=20, what="an event that names the pool")
+    eventually(problem, within_s=20, what="an event that names the pool")
     lab.kubectl("delete", "deployment", "many", "--cascade=foreground", "--wait=false")
     eventually(
         lambda: not lab.object("pods", "-l", "app=many")["items"], within_s=90, what="pods gone"

@@ -154,8 +154,8 @@ def test_gc_removes_what_the_runtime_does_not_know(node: FaultyNode) -> None:
     done = kept.call("GC", extra={"cni.dev/valid-attachments": valid})
 
     assert done.ok, done
-    books = node.wait_settled(endpoints=1)
-    assert set(books.endpoints) == {kept.container_id}
+    records = node.wait_settled(endpoints=1)
+    assert set(records.endpoints) == {kept.container_id}
     assert kept.call("GC", extra={"cni.dev/valid-attachments": []}).ok
     node.wait_settled(endpoints=0)
     remove_sandboxes([kept, stale])
@@ -178,7 +178,7 @@ def test_conflist_stays_through_restarts_of_every_kind(node: FaultyNode) -> None
     assert all(seen)
 
 
-def test_conflist_that_somebody_removed_comes_back_and_others_are_set_aside(
+def test_conflist_removed_by_hand_comes_back_and_others_are_set_aside(
     node: FaultyNode,
 ) -> None:
     text = conflist(node)

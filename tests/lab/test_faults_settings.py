@@ -117,7 +117,7 @@ def test_every_wrong_setting_stops_the_agent_before_it_touches_anything(
         assert not missing, f"{flag}: {lines[0]}"
 
 
-def test_wrong_config_map_is_told_in_the_pods_log_and_put_right_without_loss(
+def test_wrong_config_map_is_reported_in_the_pods_log_and_put_right_without_loss(
     lab: Cluster, node: FaultyNode
 ) -> None:
     def patch(value: str) -> None:

@@ -78,7 +78,7 @@ def test_status_counts_blocks_addresses_and_pods(lab: Cluster) -> None:
         )
 
 
-def test_api_alone_tells_nearly_the_same(lab: Cluster) -> None:
+def test_api_alone_reports_nearly_the_same(lab: Cluster) -> None:
     found = status(lab, "--no-agents")
 
     assert found["agents_asked"] == 0
@@ -143,14 +143,14 @@ def test_interface_removed_by_hand_is_found_until_the_pod_is_replaced(
 
 
 def test_address_taken_away_inside_the_pod_is_found(lab: Cluster) -> None:
-    apply_pod(lab, "bare", "k8s-w1")
-    lab.exec("bare", "ip", "address", "flush", "dev", "eth0", "scope", "global")
+    apply_pod(lab, "flushed", "k8s-w1")
+    lab.exec("flushed", "ip", "address", "flush", "dev", "eth0", "scope", "global")
 
     found = check(lab)
 
-    assert "default/bare" in found["pod-side-differs"]["object"]
-    assert pod_ip(lab, "bare") in found["pod-side-differs"]["evidence"][1]["says"]
-    lab.kubectl("delete", "pod", "bare")
+    assert "default/flushed" in found["pod-side-differs"]["object"]
+    assert pod_ip(lab, "flushed") in found["pod-side-differs"]["evidence"][1]["says"]
+    lab.kubectl("delete", "pod", "flushed")
     assert_clean(lab)
 
 

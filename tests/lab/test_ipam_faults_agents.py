@@ -95,8 +95,8 @@ def test_agent_killed_while_50_adds_wait_for_cidrs_gives_no_address_twice(
     second = call_all(made, "ADD")
 
     assert [called.stdout for called in second if not called.ok] == []
-    books = node.wait_settled(endpoints=51)
-    assert {called.address for called in second} < set(books.endpoints.values())
+    records = node.wait_settled(endpoints=51)
+    assert {called.address for called in second} < set(records.endpoints.values())
     for before, after in zip(first, second, strict=True):
         assert not before.ok or before.address == after.address, "what was answered holds"
     audit(lab)
@@ -143,8 +143,8 @@ def test_two_hundred_pods_grow_by_many_cidrs_in_seconds(
     took_s = time.monotonic() - began
 
     print(f"200 ADDs with {len(cidrs_of(lab, NODE).current)} CIDRs in {took_s:.1f} s")
-    books = node.wait_settled(endpoints=201)
-    assert len(set(books.endpoints.values())) == 201
+    records = node.wait_settled(endpoints=201)
+    assert len(set(records.endpoints.values())) == 201
     audit(lab)
 
 

@@ -81,12 +81,12 @@ BAD_LISTS: Final = {
 }
 
 
-def test_lists_edited_wrongly_are_told_and_change_nothing(lab: Cluster, ghost: str) -> None:
+def test_lists_edited_wrongly_are_reported_and_change_nothing(lab: Cluster, ghost: str) -> None:
     before = cidrs_of(lab, NODE)
 
-    for text, (reason, told) in BAD_LISTS.items():
+    for text, (reason, reported) in BAD_LISTS.items():
         set_config(lab, cluster_pool_ipv4_cidr=text)
-        wait_warning(lab, "cilium-config", reason, told)
+        wait_warning(lab, "cilium-config", reason, reported)
         assert cidrs_of(lab, ghost).current == (), text
         assert cidrs_of(lab, NODE) == before, text
     set_config(lab, cluster_pool_ipv4_cidr=RANGE)
@@ -103,7 +103,7 @@ def test_node_without_a_block_says_so_everywhere_and_starts_when_a_range_is_appe
         "-o", "jsonpath={.items[*].spec.nodeName}",
     )  # fmt: skip
 
-    def told(value: str) -> bool:
+    def reported(value: str) -> bool:
         return f"{exhausted} {value}" in lab.exec(where, "curl", "-s", "localhost:9963/metrics")
 
     def operator_logs() -> str:
@@ -112,14 +112,14 @@ def test_node_without_a_block_says_so_everywhere_and_starts_when_a_range_is_appe
     def agent_says() -> str:
         return lab.lab("exec", name, "--", "cilium-dbg", "status", check=False).stderr
 
-    eventually(lambda: told("0.0"), what="a metric of a pool with room")
+    eventually(lambda: reported("0.0"), what="a metric of a pool with room")
 
     with ThreadPoolExecutor() as pool:
         adding = pool.submit(lab.lab, "add-node")
         eventually(lambda: "allocator full" in _error(lab, name), within_s=30, what="a status")
         wait_warning(lab, name, "CIDRPoolExhausted: allocator full", "add a CIDR to the pool")
         eventually(lambda: f"node {name}: allocator full" in operator_logs(), what="a log line")
-        eventually(lambda: told("1.0"), what="a metric of a full pool")
+        eventually(lambda: reported("1.0"), what="a metric of a full pool")
         eventually(
             lambda: "the operator says: allocator full" in agent_says(), what="the agent's status"
         )
@@ -131,7 +131,7 @@ def test_node_without_a_block_says_so_everywhere_and_starts_when_a_range_is_appe
 
     addresses = audit(lab)
     assert addresses["waits"].startswith("10.83.0.")
-    eventually(lambda: told("0.0"), what="the metric of a pool with room again")
+    eventually(lambda: reported("0.0"), what="the metric of a pool with room again")
     assert_mesh(lab, addresses)
     delete_pods(lab, "waits")
     lab.lab("remove-node", name)
@@ -189,7 +189,7 @@ def test_cidr_edited_by_hand_serves_new_pods_and_the_former_drains(lab: Cluster)
         FaultyNode(lab, NODE).wait_settled(endpoints=1)
 
 
-def test_garbage_in_a_cilium_node_is_told_and_believed_by_nobody(lab: Cluster) -> None:
+def test_garbage_in_a_cilium_node_is_reported_and_not_used(lab: Cluster) -> None:
     """Also not by an agent elsewhere that starts while it stands there."""
     (mine,) = cidrs_of(lab, NODE).current
     other = FaultyNode(lab, OTHER)
@@ -205,7 +205,7 @@ def test_garbage_in_a_cilium_node_is_told_and_believed_by_nobody(lab: Cluster) -
         assert_mesh(lab, audit(lab))
 
 
-def test_deleted_cilium_node_of_a_dead_agent_loses_its_cidr_to_nobody(
+def test_cidr_of_a_deleted_cilium_node_goes_to_no_other_node_while_its_agent_is_dead(
     lab: Cluster, ghost: str
 ) -> None:
     node = FaultyNode(lab, NODE)

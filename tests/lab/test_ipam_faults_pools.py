@@ -41,9 +41,9 @@ def lab() -> Iterator[Cluster]:
         "--set", f"{DEFAULT}.cidrs={{10.50.0.0/16}}",
         "--set", f"{DEFAULT}.maskSize=28",
     ) as started:  # fmt: skip
-        apply_pool_pods(started, ["witness-a"], NODE)
-        apply_pool_pods(started, ["witness-b"], OTHER)
-        wait_ready(started, "witness-a", "witness-b")
+        apply_pool_pods(started, ["lasting-a"], NODE)
+        apply_pool_pods(started, ["lasting-b"], OTHER)
+        wait_ready(started, "lasting-a", "lasting-b")
         yield started
 
 
@@ -52,7 +52,7 @@ def clean(lab: Cluster) -> Iterator[None]:
     """A test leaves no pool and no pod of its own, and all that it held is given back."""
     yield
     pods = [name.partition("/")[2] for name in lab.kubectl("get", "pods", "-o", "name").split()]
-    delete_pods(lab, *(name for name in pods if "witness" not in name))
+    delete_pods(lab, *(name for name in pods if "lasting" not in name))
     pools = lab.kubectl("get", "ciliumpodippools", "-o", "name").split()
     for pool in pools:
         if not pool.endswith("/default"):
@@ -65,7 +65,7 @@ def clean(lab: Cluster) -> Iterator[None]:
         )
 
     eventually(is_clean, within_s=30, what="everything given back")
-    assert audit(lab).keys() == {"witness-a", "witness-b"}
+    assert audit(lab).keys() == {"lasting-a", "lasting-b"}
 
 
 #: Name of a pool that cannot be -> its range, mask size, family, and what is told of it.
@@ -77,23 +77,23 @@ BAD_POOLS: Final = {
 }
 
 
-def test_pools_that_cannot_be_are_told_and_give_nothing(lab: Cluster) -> None:
-    for name, (cidr, mask, family, _told) in BAD_POOLS.items():
+def test_pools_that_cannot_be_are_reported_and_give_nothing(lab: Cluster) -> None:
+    for name, (cidr, mask, family, _reported) in BAD_POOLS.items():
         assert apply_pool(lab, name, cidr, mask=mask, family=family).returncode == 0
         apply_pool_pods(lab, [f"wants-{name}"], NODE, name)
 
-    for name, (_cidr, _mask, family, told) in BAD_POOLS.items():
-        wait_warning(lab, name, f"PoolRangeRefused: pool {name}: ", told)
+    for name, (_cidr, _mask, family, reported) in BAD_POOLS.items():
+        wait_warning(lab, name, f"PoolRangeRefused: pool {name}: ", reported)
         if family == "ipv4":
             wait_error(lab, NODE, f"in pool {name}")
         else:
             wait_warning(lab, f"wants-{name}", name, "IPv4")
     assert all(c.startswith("10.50.0.") for n in all_cidrs(lab).values() for c in n.current)
     assert "CIDRPoolExhausted" not in warnings_of(lab, NODE), "it is no lack of blocks"
-    assert audit(lab).keys() == {"witness-a", "witness-b"}
+    assert audit(lab).keys() == {"lasting-a", "lasting-b"}
 
 
-def test_pools_over_services_or_nodes_are_told_and_give_no_such_address(lab: Cluster) -> None:
+def test_pools_over_services_or_nodes_are_reported_and_give_no_such_address(lab: Cluster) -> None:
     ranges = {"services": "10.96.0.0/24", "nodes": "192.168.10.0/24"}
     for name, cidr in ranges.items():
         assert apply_pool(lab, name, cidr, mask=28).returncode == 0
@@ -114,18 +114,20 @@ BAD_NAMES: Final = {
 }
 
 
-def test_annotations_that_name_no_pool_are_told_at_the_pods(lab: Cluster) -> None:
+def test_annotations_that_name_no_pool_are_reported_at_the_pods(lab: Cluster) -> None:
     for number, pool in enumerate(BAD_NAMES):
         apply_pool_pods(lab, [f"lost-{number}"], NODE, pool)
 
-    for number, told in enumerate(BAD_NAMES.values()):
+    for number, reported in enumerate(BAD_NAMES.values()):
         pod = f"lost-{number}"
-        wait_warning(lab, pod, "FailedCreatePodSandBox", "ipam.cilium.io/ip-pool of the pod", told)
+        wait_warning(
+            lab, pod, "FailedCreatePodSandBox", "ipam.cilium.io/ip-pool of the pod", reported
+        )
         assert len(warnings_of(lab, pod)) < 2000
     assert cidrs_of(lab, NODE).requested.keys() == {"default"}
 
 
-def test_full_pool_is_told_a_freed_address_serves_and_so_does_growth(lab: Cluster) -> None:
+def test_full_pool_is_reported_and_a_freed_address_serves_and_so_does_growth(lab: Cluster) -> None:
     full = [f"full-{number}" for number in range(4)]
     apply_pool(lab, "tiny", "10.70.0.0/29", mask=30)  # Two blocks of two addresses.
     apply_pool_pods(lab, full, NODE, "tiny")
@@ -145,11 +147,11 @@ def test_full_pool_is_told_a_freed_address_serves_and_so_does_growth(lab: Cluste
     addresses = audit(lab)
     assert addresses["elsewhere"].startswith("10.70.1.")
     wait_error(lab, OTHER, "")
-    assert_mesh(lab, {name: addresses[name] for name in ("witness-b", "fifth", "elsewhere")})
+    assert_mesh(lab, {name: addresses[name] for name in ("lasting-b", "fifth", "elsewhere")})
 
 
 @pytest.mark.parametrize("edit", ["range removed", "pool deleted"])
-def test_range_that_is_taken_away_while_in_use_drains_and_is_nobody_elses(
+def test_range_that_is_taken_away_while_in_use_drains_and_goes_to_no_other_node(
     lab: Cluster, edit: str
 ) -> None:
     apply_pool(lab, "ends", "10.71.0.0/28", "10.71.1.0/28")

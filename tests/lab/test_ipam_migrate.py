@@ -60,7 +60,7 @@ def agents(rig: Migrating) -> dict[str, str]:
     return {pod["spec"]["nodeName"]: pod["metadata"]["name"] for pod in pods}
 
 
-def test_dry_run_tells_all_and_changes_nothing(rig: Migrating) -> None:
+def test_dry_run_shows_all_and_changes_nothing(rig: Migrating) -> None:
     before, ran = settings(rig), agents(rig)
 
     shown = migrate(rig, *TO_CLUSTER_POOL, "--dry-run").stdout

@@ -82,7 +82,9 @@ def test_nodes_of_a_cluster_pool_get_keep_and_get_back_their_cidrs(
     assert cidrs(lab) == {**first, "ghost": ["172.21.0.0/24"]}
 
 
-def test_a_pool_that_shrinks_tells_who_still_holds_blocks_of_it(new_cluster: NewCluster) -> None:
+def test_event_on_a_pool_that_shrinks_names_the_nodes_with_blocks_of_it(
+    new_cluster: NewCluster,
+) -> None:
     pool = "ipam.operator.autoCreateCiliumPodIPPools.default.ipv4"
     lab = new_cluster(
         "--set", "ipam.mode=multi-pool",
@@ -97,7 +99,7 @@ def test_a_pool_that_shrinks_tells_who_still_holds_blocks_of_it(new_cluster: New
 
     eventually(
         lambda: "no longer in the pool's CIDRs" in lab.kubectl("get", "events", "-A"),
-        what="an Event that names the holders",
+        what="an Event that names the owners",
     )
     for node in lab.object("ciliumnodes")["items"]:
         held = [c for p in node["spec"]["ipam"]["pools"]["allocated"] for c in p["cidrs"]]

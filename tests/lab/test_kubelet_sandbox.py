@@ -177,8 +177,8 @@ def test_reference_plugin_connects_fifty_pods_at_once(node: Node) -> None:
 
     with ThreadPoolExecutor(50) as threads:
         results = dict(zip(names, threads.map(add, names), strict=True))
-        given = [cni.addresses(result) for result in results.values()]
-        assert len({ip for ips in given for ip in ips}) == 100
+        addresses = [cni.addresses(result) for result in results.values()]
+        assert len({ip for ips in addresses for ip in ips}) == 100
         v4 = cni.addresses(results["p7"])[0]
         node.run(f"ping -c1 -W2 {v4}")
 

@@ -69,12 +69,12 @@ def test_cilium_dbg_lists_the_same_series(cluster: Cluster) -> None:
     }
 
 
-def test_port_in_use_is_told_and_taken_later(new_cluster: Callable[..., Cluster]) -> None:
+def test_port_in_use_is_reported_and_taken_later(new_cluster: Callable[..., Cluster]) -> None:
     """The agent works on, and serves as soon as the port is free."""
     cluster = new_cluster("--nodes", "1")
     node = "k8s-ctr"
 
-    with cluster.background(node, "python3", "-m", "http.server", "9999") as holder:
+    with cluster.background(node, "python3", "-m", "http.server", "9999") as listener:
         eventually(
             lambda: cluster.exec(node, "ss", "-Hltn", "sport", "=", ":9999"), what="it listens"
         )
@@ -82,7 +82,7 @@ def test_port_in_use_is_told_and_taken_later(new_cluster: Callable[..., Cluster]
         cluster.lab("restart", "agent", node)
         controller = serving(cluster, node)
         apply_pod(cluster, "alive", node)
-        holder.kill()
+        listener.kill()
 
     assert "address already in use" in controller["last-failure-msg"]
     assert "prometheus-serve-addr" in controller["last-failure-msg"]

@@ -323,7 +323,7 @@ def watched_endpoints(lab: Cluster) -> Iterator[list[str]]:
     """Yields complaints about addresses that two pods bore at once; complete after the block."""
     environment = {**os.environ, "KUBECONFIG": str(lab.folder / "kubeconfig")}
     words = ["kubectl", "get", "ciliumendpoints", "-A", "--watch", "--output-watch-events"]
-    complaints: list[str] = []
+    problems: list[str] = []
     with (
         tempfile.TemporaryFile("w+") as seen,
         subprocess.Popen(
@@ -331,15 +331,15 @@ def watched_endpoints(lab: Cluster) -> Iterator[list[str]]:
         ) as watching,
     ):
         try:
-            yield complaints
+            yield problems
             # The watch has told all once it tells of an object that comes last.
             last = _mark(lab)
             eventually(lambda: any(e[1] == last for e in _events(seen)), what="the watch's end")
         finally:
             watching.kill()
-        bearers: dict[str, str] = {}
+        owners: dict[str, str] = {}
         for event, _name in _events(seen):
-            complaints += _double(event, bearers)
+            problems += _double(event, owners)
     lab.kubectl("delete", "ciliumendpoint", last)
 
 
@@ -369,16 +369,16 @@ def _mark(lab: Cluster) -> str:
     return name
 
 
-def _double(event: Mapping[str, Any], bearers: dict[str, str]) -> Iterator[str]:
+def _double(event: Mapping[str, Any], owners: dict[str, str]) -> Iterator[str]:
     metadata = event["object"]["metadata"]
     pod = f"{metadata['namespace']}/{metadata['name']}"
-    for address in [a for a, bearer in bearers.items() if bearer == pod]:
-        del bearers[address]
+    for address in [a for a, owner in owners.items() if owner == pod]:
+        del owners[address]
     if event["type"] == "DELETED":
         return
     networking = event["object"].get("status", {}).get("networking") or {}
     for pair in networking.get("addressing") or []:
         for address in pair.values():
-            other = bearers.setdefault(address, pod)
+            other = owners.setdefault(address, pod)
             if other != pod:
                 yield f"{address} was borne by {other} and {pod} at once"

@@ -31,7 +31,7 @@ AGENT: Final = "kubectl exec -n kube-system ds/cilium -c cilium-agent --"
 
 _LABS: Final = Path("/run/ciliate/labs")
 _OWN_NAME: Final = re.compile(r"walk-(?P<pid>\d+)(-[a-z0-9]+)?")
-_MANIFESTS: Final = ("application.yaml", "witnesses.yaml")
+_MANIFESTS: Final = ("application.yaml", "node-web-servers.yaml")
 #: nsenter's word for a namespace, and the file that pins it.
 _NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")

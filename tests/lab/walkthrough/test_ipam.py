@@ -168,7 +168,7 @@ def test_step_2_each_node_routes_to_the_others_new_and_former_cidr(moving: Place
         eventually(is_routed, what=f"routes of {node}")
 
 
-def test_step_2_masquerading_is_told_with_the_new_range(moving: Place) -> None:
+def test_step_2_masquerading_is_reported_with_the_new_range(moving: Place) -> None:
     shown = moving.on(CONTROL_PLANE, "cilium-dbg status")
 
     assert "172.20.0.0/16 [IPv4: Enabled, IPv6: Disabled]" in " ".join(shown.split())

@@ -102,13 +102,13 @@ def test_defaults_fill_what_is_absent_below_what_is_there() -> None:
         }
     )
     empty: dict[str, Any] = {}
-    given: dict[str, Any] = {"spec": {"size": None, "items": [{}, {"on": False}]}}
+    value: dict[str, Any] = {"spec": {"size": None, "items": [{}, {"on": False}]}}
 
     fill_defaults(node, empty)
-    fill_defaults(node, given)
+    fill_defaults(node, value)
 
     assert empty == {"spec": {"size": 3}}
-    assert given == {"spec": {"size": 3, "items": [{"on": True}, {"on": False}]}}
+    assert value == {"spec": {"size": 3, "items": [{"on": True}, {"on": False}]}}
 
 
 def test_immutable_fields_stay() -> None:

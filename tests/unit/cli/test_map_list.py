@@ -96,7 +96,7 @@ def test_connection_shows_cilium_s_flag_numbers_and_what_is_left() -> None:
     assert msgspec.to_builtins(row)["Key"]["SourceAddr"] == "10.4.166.193"
 
 
-def test_endpoint_rows_tell_pods_from_the_host() -> None:
+def test_endpoint_rows_distinguish_pods_from_the_host() -> None:
     pod = Endpoint(
         ifindex=12, identity=8066, endpoint_id=361, flags=0, mac=POD_MAC, node_mac=NODE_MAC
     )

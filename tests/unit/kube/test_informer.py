@@ -17,7 +17,7 @@ W2 = "/api/v1/nodes/k8s-w2"
 
 
 class Watcher:
-    """An informer that runs, and what it told."""
+    """An informer that runs, and the changes it reported."""
 
     def __init__(self, client: ApiClient) -> None:
         self.changes: list[Change] = []
@@ -185,14 +185,16 @@ async def test_a_transform_decides_what_is_kept(api: FakeApi, client: ApiClient)
     task.cancel()
 
 
-async def test_a_late_listener_hears_what_is_known(api: FakeApi, watcher: Watcher) -> None:
+async def test_a_late_listener_is_called_with_what_is_known(
+    api: FakeApi, watcher: Watcher
+) -> None:
     await api.put(W1, {})
     await eventually(lambda: watcher.names == {"k8s-w1"})
-    heard: list[str] = []
+    calls: list[str] = []
 
-    watcher.informer.add_listener(lambda _old, new: heard.append(new.metadata.name if new else ""))
+    watcher.informer.add_listener(lambda _old, new: calls.append(new.metadata.name if new else ""))
 
-    assert heard == ["k8s-w1"]
+    assert calls == ["k8s-w1"]
 
 
 async def test_a_server_that_accepts_and_closes_watches_is_not_asked_in_a_busy_loop(

@@ -9,7 +9,7 @@ V4 = ip_network("10.244.0.0/16")
 V6 = ip_network("fd00:10:244::/56")
 
 
-def test_walk_through_comes_out_whoever_registers_first() -> None:
+def test_walk_through_comes_out_whichever_node_registers_first() -> None:
     worker = choose([V4], "k8s-w1", [])
     assert worker == ("10.244.1.0/24",)
 
