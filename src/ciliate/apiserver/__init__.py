@@ -1,9 +1,9 @@
 """The embedded Kubernetes API server of the lab: stores, orders and watches like the real one.
 
-A request's journey: `server` (TLS, identity) -> `routes` (what is asked) -> `handlers` (verbs) ->
-`strategies` (defaults, validation, admission of the kind) -> `store` (order, indexes, history) ->
-`journal` (SQLite) -> the answer, and `watching` (every watcher). `collector` follows owner
-references; `streams` carries exec and logs to the kubelets.
+A request's journey: `server` (TLS, identity) -> `dispatch` (which part answers, by `requests`) ->
+`handlers` (verbs) -> `writes` (defaults, validation, admission of the kind) -> `store` (order,
+indexes, history) -> `journal` (SQLite) -> the answer, and `watching` (every watcher). `collector`
+follows owner references; `streams` carries exec and logs to the kubelets.
 """
 
 from ciliate.apiserver.settings import ApiServerSettings

@@ -1,4 +1,4 @@
-"""Bodies of requests: read within a bound, decoded, held against the kind's shape."""
+"""Request bodies: read up to a bound, decoded, checked against the kind's schema."""
 
 from typing import Any, Final
 
@@ -45,7 +45,7 @@ async def read_object(target: RequestTarget, request: web.BaseRequest) -> JsonOb
     """Return the object of a POST or PUT, as the path's kind and in its namespace.
 
     Raises:
-        StatusError: It is none, of another kind, or says otherwise than the path (400).
+        StatusError: It is no object, of another kind, or contradicts the path (400).
     """
     body = await read_body(request)
     content_type = request.headers.get("Content-Type", "")
@@ -69,7 +69,7 @@ def _type_name(target: RequestTarget) -> str:
 def checked_object(target: RequestTarget, obj: JsonObject, *, validation: str) -> JsonObject:
     """Return `obj` once it fits the path and the kind's shape.
 
-    `validation` is what happens to unknown fields: Strict refuses, Warn and Ignore drop them.
+    `validation` decides about unknown fields: Strict refuses, Warn and Ignore drop them.
 
     Raises:
         StatusError: It does not fit (400).

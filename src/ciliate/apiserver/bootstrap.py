@@ -84,7 +84,7 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
 
 
 def _service_range(writer: Writer, settings: ApiServerSettings) -> None:
-    """Tell the ranges of Services, as API servers do since Kubernetes 1.33."""
+    """Publish the ranges of Services as a ServiceCIDR, as API servers do since Kubernetes 1.33."""
     networks = [settings.service_cidr_v4, settings.service_cidr_v6]
     cidrs = [str(network) for network in networks if network is not None]
     ready = {"type": "Ready", "status": "True", "reason": "", "message": ""}

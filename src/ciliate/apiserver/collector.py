@@ -26,7 +26,7 @@ _log: Final = logging.getLogger(__name__)
 #: How long an Event is kept: kube-apiserver's --event-ttl.
 _EVENT_LIFETIME: Final = timedelta(hours=1)
 _SWEEP_INTERVAL_S: Final = 60.0
-#: Objects looked at before others get the event loop.
+#: Objects inspected before other tasks get the event loop.
 _TURN_ENTRIES: Final = 100
 
 _BACKGROUND: Final = DeleteOptions(propagation="Background")
@@ -39,12 +39,12 @@ class GarbageCollector:
     store: Store
     registry: Registry
     writer: Writer
-    #: Objects to look at, in order, each once: bounded by the number of objects.
+    #: Objects to inspect, in order, each once: bounded by the number of objects.
     _pending: dict[tuple[str, Key], None] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self) -> None:
-        """Look at everything once: whoever died before may have left something half done."""
+        """Queue what a killed server may have left: owned objects, and those being deleted."""
         self.store.subscribers.append(self._note)
         for resource, stored in list(self.store.all_objects()):
             if stored.owners or b'"deletionTimestamp"' in stored.raw:
@@ -66,7 +66,7 @@ class GarbageCollector:
     def _note_deleted(self, resource: str, gone: Stored) -> None:
         for dependent, key in self.store.dependents.get(gone.uid, ()):
             self._add(dependent, key)
-        # Whoever waits for this one to go: its owners, its namespace, its definition.
+        # What may wait until this object is gone: its owners, its namespace, its definition.
         for uid in gone.owners:
             if uid in self.store.uids:
                 self._add(*self.store.uids[uid])

@@ -1,7 +1,7 @@
 """CustomResourceDefinitions: a definition becomes a resource the moment it is stored.
 
 The version that is stored is the only one served. Established and NamesAccepted are conditions in
-the definition's status, written with it: whoever waits for them waits for no controller. Deleting
+the definition's status, written with it: a client that waits for them needs no controller. Deleting
 a definition waits for its objects (finalizer, see `collector`).
 """
 

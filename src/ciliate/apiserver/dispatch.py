@@ -28,7 +28,7 @@ _AGGREGATED: Final = "as=APIGroupDiscoveryList"
 
 @dataclass(slots=True)
 class Dispatcher:
-    """Finds who answers a request, and turns errors into Status objects."""
+    """Finds the handler of a request, and turns errors into Status objects."""
 
     registry: Registry
     verbs: Verbs

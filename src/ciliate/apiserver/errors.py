@@ -184,7 +184,7 @@ def gone(*, asked: int, oldest: int) -> StatusError:
 
 
 def too_large_version(*, asked: int, current: int) -> StatusError:
-    """A resourceVersion that was not given out yet."""
+    """A resourceVersion that no object has had yet."""
     return StatusError(
         code=504,
         reason="Timeout",

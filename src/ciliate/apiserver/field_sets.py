@@ -17,7 +17,7 @@ FieldSet = dict[str, Any]
 Path = tuple[str, ...]
 
 SELF: Final = "."
-#: What identifies an object is nobody's field.
+#: Fields that identify an object have no manager.
 _UNMANAGED: Final = frozenset(
     {
         ("f:apiVersion",),

@@ -1,9 +1,9 @@
 """What happened to the objects of one resource, in order: the source of watches.
 
-A bounded run of events. `floor` is the newest revision that is no longer told: a watch that asks
+A bounded run of events. `floor` is the newest revision whose event is dropped: a watch that asks
 for what came after an older one gets 410 Gone and lists again. Every event keeps the object
 before and after, so that a selector's view (an object that moves out of it is deleted for that
-watcher) and lists of an earlier revision can be told.
+watcher) and lists of an earlier revision can be computed.
 """
 
 from bisect import bisect_right
@@ -26,7 +26,7 @@ class StoreEventType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One version of an object: its JSON, and what is looked at without decoding it."""
+    """One version of an object: its JSON, and what is read of it without decoding it."""
 
     namespace: str
     name: str
@@ -56,11 +56,11 @@ class History:
 
     entries_max: int
     bytes_max: int
-    #: The newest revision that is not told any more; 0 while everything is.
+    #: The newest revision whose event is dropped; 0 while all are kept.
     floor: int = 0
     _events: list[StoreEvent] = field(default_factory=list)
     _revisions: list[int] = field(default_factory=list)
-    _first: int = 0  # Index of the oldest event that is told.
+    _first: int = 0  # Index of the oldest event that is kept.
     _size_bytes: int = 0
 
     def append(self, event: StoreEvent) -> list[StoreEvent]:
@@ -83,7 +83,7 @@ class History:
 
     def _is_over(self) -> bool:
         count = len(self._events) - self._first
-        # The newest event always stays: a resource's last revision is told by it.
+        # The newest event always stays: a resource's last revision is known by it.
         return count > 1 and (count > self.entries_max or self._size_bytes > self.bytes_max)
 
     def since(self, revision: int) -> Sequence[StoreEvent] | None:

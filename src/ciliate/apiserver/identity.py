@@ -1,4 +1,4 @@
-"""Who asks: the names in the client's certificate (Kubernetes' X.509 authentication)."""
+"""The client of a request: the names in its certificate (Kubernetes' X.509 authentication)."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -100,7 +100,7 @@ class Journal:
             raise StoreError(str(self._path), str(error)) from error
 
     def floors(self) -> dict[str, int]:
-        """Per resource the newest revision that its history no longer tells."""
+        """Return the newest revision whose event each resource's history has dropped."""
         rows = self._connection.execute("SELECT resource, revision FROM floors")
         return dict(rows.fetchall())
 

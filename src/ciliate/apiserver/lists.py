@@ -81,7 +81,7 @@ def page(store: Store, collection: Collection, query: ListQuery) -> Page:
         items=items[: query.limit],
         revision=revision,
         continue_token=_render_token(_Token(revision, last.namespace, last.name)),
-        # As kube-apiserver: not told where a selector would make it a guess.
+        # As kube-apiserver: left out with a selector, where it would be a guess.
         remaining=0 if _filters(query) else len(items) - query.limit,
     )
 

@@ -131,7 +131,7 @@ def issue(
 ) -> Issued:
     """Return a certificate signed by `ca`, for a server (with its names) or for a client.
 
-    `sans` are DNS names and addresses, told apart by their form. A server's certificate serves as
+    `sans` are DNS names and addresses, distinguished by their form. A server's certificate serves as
     a client's too: the API server is a client of the kubelets.
     """
     key = ec.generate_private_key(ec.SECP256R1())

@@ -35,7 +35,7 @@ class PodSubresources:
     kubelets: Kubelets
 
     def answer_for(self, target: RequestTarget, method: str) -> Answer | None:
-        """Return who answers; None when the verbs do.
+        """Return the handler of a subresource; None where `Verbs` answers.
 
         Raises:
             StatusError: The method is not served there (405).

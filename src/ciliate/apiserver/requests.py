@@ -259,7 +259,7 @@ _METADATA_SHAPES: Final[dict[str, type]] = {
 
 
 def check_depth(value: Any) -> None:
-    """Refuse nesting that only exists to exhaust whoever walks it.
+    """Refuse nesting so deep that recursive code would exhaust its stack.
 
     Raises:
         StatusError: The value is nested too deeply (400).

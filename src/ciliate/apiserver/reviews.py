@@ -1,6 +1,6 @@
 """Reviews: questions that are asked by creating an object and answered in its status.
 
-Who holds a certificate of the lab's authority may do everything, so every access review allows.
+A client with a certificate of the lab's authority may do everything: every access review allows.
 """
 
 from typing import Any, Final

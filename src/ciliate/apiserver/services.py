@@ -29,11 +29,11 @@ class ServiceAllocator:
     """Gives Services their addresses and node ports (an Admission of theirs)."""
 
     networks: dict[str, Network]
-    #: Who holds which address and node port: the UID of a Service.
+    #: Owner of each address and node port: the UID of a Service.
     _held: dict[str | int, str] = field(default_factory=dict)
 
     def load(self, store: Store) -> None:
-        """Take note of what stored Services hold."""
+        """Take note of what stored Services have."""
         for stored in store.collection("services").objects.values():
             self.written(decode(stored))
 

@@ -1,4 +1,4 @@
-"""What the embedded API server is told at its start; parsed once, at the process's edge."""
+"""Settings of the embedded API server, parsed once when the process starts."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network

@@ -1,4 +1,4 @@
-"""Rules of the built-in kinds that a schema cannot tell, in kube-apiserver's words.
+"""Rules of the built-in kinds that a schema cannot express, in kube-apiserver's words.
 
 Only what the lab's users and controllers can run into; source: kubernetes
 `pkg/apis/core/validation`, `pkg/apis/apps/validation`. Objects have passed their schema and have

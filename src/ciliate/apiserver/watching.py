@@ -1,6 +1,6 @@
-"""Watches: the changes of one resource to each who asked, in order, none left out.
+"""Watches: each client that watches a resource gets its changes in order, none left out.
 
-A watcher has no queue of its own: it remembers the revision it has told and reads on in the
+A watcher has no queue of its own: it remembers the revision it has sent and reads on in the
 resource's history. One that reads too slowly finds the history gone and ends with 410 Gone, as a
 client that was away too long does; the server's memory does not grow with its watchers.
 """
@@ -99,7 +99,7 @@ class Watch:
                 lines = self._lines(events[start : start + _CHUNK_EVENTS_MAX])
                 if lines:
                     yield b"".join(lines)
-            # The history had everything up to `seen`: it is told, or not selected.
+            # The history had everything up to `seen`: it is sent, or not selected.
             sent = max(sent, seen)
             now = loop.time()
             if now >= deadline:

@@ -230,7 +230,7 @@ class Writer:
         return Written(stored.raw, removed=True)
 
     def delete(self, resource: ServedResource, current: Stored, options: DeleteOptions) -> Written:
-        """Delete an object: at once, or by asking those who hold its finalizers.
+        """Delete an object: at once, or marked until its finalizers are removed.
 
         Raises:
             StatusError: A precondition does not hold (409).
@@ -299,7 +299,7 @@ def _is_finished(obj: JsonObject) -> bool:
 
 
 def _namespace_finalizers(obj: JsonObject) -> list[str]:
-    """Return who must still let a namespace go: namespaces have finalizers in their spec too."""
+    """Return the finalizers that keep a namespace, those in its spec included."""
     if obj["kind"] != "Namespace" or obj["apiVersion"] != "v1":
         return []
     finalizers: list[str] = (obj.get("spec") or {}).get("finalizers") or []

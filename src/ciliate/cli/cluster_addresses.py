@@ -93,7 +93,7 @@ def versions(config: Mapping[str, str]) -> tuple[int, ...]:
 
 
 def pool_families(config: Mapping[str, str], pools: tuple[CiliumPodIPPool, ...]) -> Families:
-    """Return the pools of the mode; lists that cannot be used are left out, the operator tells."""
+    """Return the pools of the mode; lists that cannot be used are left out: the operator reports them."""
     mode = ipam_mode(config)
     if mode == "cluster-pool":
         ranges = {}

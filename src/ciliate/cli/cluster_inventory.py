@@ -16,7 +16,7 @@ from ciliate.kube.errors import NotFoundError, UnavailableError
 
 T = TypeVar("T", bound=KubeObject)
 
-#: Between two looks.
+#: Between two observations.
 _LOOK_S: Final = 1.0
 
 

@@ -1,7 +1,7 @@
 """`ciliate config`, which is `cilium config`: the ConfigMap that every process reads at its start.
 
 `set` knows the keys: a text of the wrong form is refused before it can stop an agent, and a name
-that no one reads is refused with the nearest one that is.
+that no process reads is refused with the nearest one that is.
 """
 
 from collections.abc import Mapping

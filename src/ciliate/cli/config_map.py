@@ -1,4 +1,4 @@
-"""Reading and changing the ConfigMap `cilium-config`, and restarting those who read it."""
+"""Reading and changing the ConfigMap `cilium-config`, and restarting the agents that read it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -40,4 +40,4 @@ async def write(client: ApiClient, changes: Mapping[str, str | None], *, restart
             try:
                 await client.delete(PODS, pod.metadata.name, namespace=NAMESPACE)
             except NotFoundError:
-                continue  # Somebody else has restarted it meanwhile.
+                continue  # Another command has deleted it meanwhile.

@@ -24,7 +24,7 @@ from ciliate.cli.table import align
 if TYPE_CHECKING:
     from ciliate.cli.agent_client import AgentClient
 
-#: Beyond what is asked for, the agent looks twice and waits for a quiet moment.
+#: The agent's time for an answer, beyond a wait that was asked for: it reads everything twice.
 _AGENT_WORKS_S: Final = 10.0
 
 

@@ -5,7 +5,7 @@ import msgspec
 
 from ciliate.cli.output import output_option, render
 
-#: Where `ciliate operator` listens unless told otherwise.
+#: Where `ciliate operator` listens by default.
 _SOCKET = "/var/run/cilium/operator.sock"
 
 

@@ -1,7 +1,7 @@
 """The texts of `dbg endpoint list`, `dbg ip list` and `dbg node list`.
 
-Columns, words and the order of rows are Cilium's (reference, routing and masquerading, 6.5; IPAM,
-section 8). An endpoint's labels stand one a line, the first beside the endpoint. Pure.
+Columns, words and the order of rows are Cilium's. An endpoint's labels stand one a line, the first
+beside the endpoint. Pure.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -23,7 +23,7 @@ def run(argv: Sequence[str], name: str = "ciliate") -> int:
 
 
 def execute(command: click.Command, argv: Sequence[str], name: str) -> int:
-    """Execute a command and return its exit code, with its errors told."""
+    """Execute a command and return its exit code, with its errors printed."""
     try:
         result = command.main(list(argv), prog_name=name, standalone_mode=False)
     except CiliateError as error:

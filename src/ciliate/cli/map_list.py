@@ -1,9 +1,8 @@
 """What the datapath's maps hold, as `dbg bpf … list` shows them: rows for people, values for JSON.
 
 One class per map, made from the map's entries by `read`: a row prints itself as Cilium prints it
-(reference, routing and masquerading, 6.5) and is a Struct for `-o json`. Facts that our maps do
-not hold (TCP flags seen, sizes of reports) are left out, never made up. Pure: entries and the
-time are arguments.
+and is a Struct for `-o json`. Facts that our maps do not hold (TCP flags seen, sizes of reports)
+are left out, never made up. Pure: entries and the time are arguments.
 """
 
 from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from ciliate.errors import CiliateError
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
 
-#: Whoever pressed the tab key waits no longer.
+#: How long a shell waits after the tab key.
 _PATIENCE_S: Final = 2.0
 
 
@@ -42,7 +42,7 @@ def _complete(
     try:
         names = run(ask())
     except (CiliateError, TimeoutError):
-        return []  # A shell that waits for names is no place for errors.
+        return []  # A shell that waits for names shows no error.
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 

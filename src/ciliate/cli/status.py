@@ -47,7 +47,7 @@ def _read_wait(context: click.Context, parameter: click.Parameter, text: str) ->
 @output_option
 def command(output: str | None, kubeconfig: str, wait_s: float, *, wait: bool) -> None:
     """Show whether Ciliate is well in the cluster. Exit code 1 when it is not."""
-    # Behind the options: whoever asks for help does not wait for the API client's imports.
+    # After the options are parsed: `--help` does not wait for the API client's imports.
     from ciliate.cli.cluster_inventory import observe  # noqa: PLC0415
 
     found = run(observe(cluster_client(kubeconfig), wait_s=wait_s if wait else 0.0))

@@ -99,9 +99,9 @@ class LabCgroup:
 
 
 def _kill_and_remove(top: Path) -> bool:
-    """Kill what is in the group, and remove it if that was all; else more is to come.
+    """Kill the group's processes and remove it; False: some have not ended, call again.
 
-    A kubelet that has not been told yet may start a killed container again in between.
+    A kubelet that has not noticed yet may start a killed container again in between.
     """
     if not top.exists():
         return True

@@ -63,7 +63,7 @@ def _complete_place(ctx: click.Context, param: click.Parameter, start: str) -> l
         paths = _paths(ctx.params.get("name"))
         names = place_names(paths, read_state(paths))
     except CiliateError:
-        return []  # A completion has nobody to complain to.
+        return []  # A shell that completes a word shows no error.
     return [name for name in names if name.startswith(start)]
 
 

@@ -25,7 +25,7 @@ _LISTEN_FDS_START: Final = 3
 
 
 def apiserver_settings(paths: LabPaths, state: LabState) -> ApiServerSettings:
-    """What the lab's API server is told."""
+    """Settings of the lab's API server."""
     service_v6 = IPv6Network(topology.SERVICE_CIDR_V6) if state.dual_stack else None
     return ApiServerSettings(
         data_dir=paths.apiserver,

@@ -28,7 +28,7 @@ class SpawnError(LabError):
 
 
 class ZygoteGoneError(LabError):
-    """Nobody answers on the zygote's socket."""
+    """The zygote does not answer on its socket."""
 
     def __init__(self, *, path: str) -> None:
         self.path = path

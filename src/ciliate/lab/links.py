@@ -97,7 +97,7 @@ def machine_words(machine: Machine, *, dual_stack: bool, pins: Path) -> list[str
         far_end = pins / other / "ns" / "net"
         words += [
             # Both ends' numbers are given, and differ: the kernel takes an interface whose peer
-            # has its own number for no veth, and its carrier's news then waits for up to a second
+            # has its own number for no veth, and reports a change of its carrier up to a second late
             # (net/core/link_watch.c, linkwatch_urgent_event).
             f"link add eth{number} index {_FIRST_DEVICE + number} type veth {peer} netns {far_end}",
             f"link set eth{number} up",

@@ -1,8 +1,8 @@
 """The process `ciliate lab kube`: the kubelets of all nodes, and the small controllers.
 
 One process and one event loop for all: a lab of 50 nodes would else spend its time and memory on
-50 interpreters. One watch of pods serves every kubelet. Nodes come and go while it runs: it looks
-at `lab.json` again whenever that changes. Pods go on when it is killed; the next one adopts them.
+50 interpreters. One watch of pods serves every kubelet. Nodes come and go while it runs: it reads
+`lab.json` again whenever that changes. Pods go on when it is killed; the next one adopts them.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from ciliate.reconcile.backoff import Backoff
 
 #: Threads for namespaces and plugins; most wait. 50 ADDs at once fit.
 THREADS_MAX: Final = 64
-#: How often lab.json is looked at: one stat(2).
+#: How often lab.json is checked for changes: one stat(2).
 _STATE_PERIOD_S: Final = 0.25
 #: How many pods a node takes: the variable, or kubelet's own default.
 PODS_MAX_VARIABLE: Final = "CILIATE_LAB_PODS_MAX"
@@ -182,7 +182,7 @@ class _Host:
         )
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        """Tell the kubelet of the pod's node; a pod's node is set once and never changes."""
+        """Pass the pod to the kubelet of its node, which is set once and never changes."""
         pod = new or old
         assert pod is not None
         kubelet = self._kubelets.get(pod.spec.node_name)

@@ -2,7 +2,7 @@
 
 `ciliate.api` declares the few fields the network itself reads; a kubelet needs commands, probes
 and volumes as well, a controller whole pod templates. Templates stay plain JSON: what is copied
-into pods must keep the fields nobody here knows.
+into pods must keep the fields that are not declared here.
 """
 
 from typing import Any, Final

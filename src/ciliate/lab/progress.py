@@ -22,7 +22,7 @@ class StepProgress:
 
     def __enter__(self) -> Self:
         if not self.quiet and sys.stderr.isatty():
-            # Not worth its import time where nobody sees it.
+            # Not worth its import time where no terminal shows it.
             from rich.console import Console  # noqa: PLC0415 - see above.
 
             self._context = Console(stderr=True).status("starting")

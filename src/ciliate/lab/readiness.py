@@ -52,7 +52,7 @@ def is_ready(conditions: Sequence[object], kind: str = "Ready") -> bool:
 
 @dataclass(slots=True)
 class ClusterView:
-    """The cluster as its API server tells, kept right by watches."""
+    """The cluster as its API server has it, kept right by watches."""
 
     nodes: Informer[Node]
     pods: Informer[Pod]

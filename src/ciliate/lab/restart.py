@@ -21,7 +21,7 @@ class UnknownNodeError(LabError):
 
 
 def restart(paths: LabPaths, state: LabState, *, what: str, node: str | None) -> list[str]:
-    """Restart and wait until it is ready again; lines that tell what was done.
+    """Restart and wait until it is ready again; lines that say what was done.
 
     Raises:
         UnknownNodeError: `node` is none.

@@ -6,7 +6,7 @@
               objects; the kubelets start ds/cilium and the operator
               every node Ready
 
-A lab that fails to come up is left for looking at, with its logs in its folder; the next `up`
+A lab that fails to come up is left for inspection, with its logs in its folder; the next `up`
 clears it away first.
 """
 
@@ -130,7 +130,7 @@ class LabStart:
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if work.done() and work.exception() is not None:
-                # What went wrong is often that a process ended, which is about to be told.
+                # What went wrong is often that a process ended, which is about to be reported.
                 await asyncio.wait({ends.first}, timeout=_END_NOTICE_S)
             if ends.first.done():
                 name, code = ends.first.result()
@@ -153,7 +153,7 @@ class LabStart:
         if not plugin.exists():
             raise PluginMissingError(path=plugin)
         machines = default_machines(self.request.nodes)
-        # Kept from here on: nobody else can take the port before the server listens on it.
+        # Kept from here on: no other process can take the port before the server listens on it.
         self._api = processes.bind_api("127.0.0.1", 0)
         paths = self.paths
         paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -234,7 +234,7 @@ def _shortened(state: LabState, shown_max: int = 8) -> list[str]:
 
 
 def machine_maker(paths: LabPaths, state: LabState) -> MachineMaker:
-    """Who makes machines of this lab."""
+    """The maker of this lab's machines."""
     visible = Visible(checkout=Path(state.checkout), environment=Path(sys.prefix))
     return MachineMaker(paths, visible, state.dual_stack)
 

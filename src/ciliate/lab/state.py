@@ -1,4 +1,4 @@
-"""What a lab is, as its folder tells: `lab.json`, written by whoever holds the lab's lock.
+"""The state of a lab: `lab.json` in its folder, written by the command that has the lab's lock.
 
 The kubelets read it too, to learn of machines that were added or removed.
 """
@@ -37,7 +37,7 @@ class LabAbsentError(LabError):
 
 
 class LabBusyError(LabError):
-    """Somebody else is changing the lab."""
+    """Another command is changing the lab."""
 
     def __init__(self, *, name: str, owner_pid: str) -> None:
         self.name = name
@@ -205,7 +205,7 @@ class Checkout:
 def locked(paths: LabPaths) -> Iterator[None]:
     """Hold the lab's lock: one command at a time changes a lab.
 
-    The lock is the kernel's (flock(2)): it goes with its holder, however that ends. Its file goes
+    The lock is the kernel's (flock(2)): it goes with its process, however that ends. Its file goes
     with the lab.
 
     Raises:

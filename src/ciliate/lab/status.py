@@ -1,4 +1,4 @@
-"""What `lab status` tells: the lab, its processes, machines, nodes.
+"""What `lab status` shows: the lab, its processes, machines, nodes.
 
 Reads files and control groups first; the API server is asked for the nodes' state alone, and a lab
 whose API server is away still has a status.
@@ -26,7 +26,7 @@ class MachineStatus(msgspec.Struct, frozen=True, kw_only=True):
     more: list[str]
     processes: int
     ready: bool | None
-    """Whether the node is Ready; None for machines that are no nodes, and when nobody knows."""
+    """Whether the node is Ready; None for machines that are no nodes, and when the API server does not answer."""
 
 
 class LabStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ def remove_folder(folder: Path) -> None:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            # A kubelet that has not been told yet writes a last line of a log in between.
+            # A kubelet that has not noticed yet writes a last line of a log in between.
             if error.errno not in {errno.ENOTEMPTY, errno.ENOENT} or time.monotonic() > deadline:
                 raise LabError(f"{folder}: cannot be removed: {error}: who uses it?") from error
             time.sleep(_REMOVE_RETRY_S)

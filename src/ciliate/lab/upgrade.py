@@ -15,7 +15,7 @@ from ciliate.lab.state import LabState, write_state
 
 
 def upgrade(paths: LabPaths, state: LabState, values: Sequence[str]) -> list[str]:
-    """Write the settings into the cluster; lines that tell what changed.
+    """Write the settings into the cluster; lines that say what changed.
 
     Raises:
         SettingError: A word is not understood; nothing is changed then.

@@ -1,4 +1,4 @@
-"""The web server of the router and of the internet machine: it tells whom it sees.
+"""The web server of the router and of the internet machine: it answers with its client's address.
 
     GET /            text: client=<address>:<port>, server=<machine>, address=<own>:<port>
     GET /bytes/N     N bytes

@@ -222,7 +222,7 @@ def run_zygote(listener: socket.socket, cgroup: LabCgroup, modules: Sequence[str
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    # Without the interpreter's own farewell: it would copy every page shared with the zygote.
+    # Without the interpreter's own clean-up: it would copy every page shared with the zygote.
     os._exit(code)
 
 

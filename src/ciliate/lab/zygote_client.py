@@ -54,7 +54,7 @@ class Child:
             self._socket.send(msgspec.json.encode(Signal(number)), socket.MSG_NOSIGNAL)
 
     def close(self) -> None:
-        """Lose interest: the process goes on, nobody learns its exit code."""
+        """Lose interest: the process goes on, and its exit code is lost."""
         if self._exit is not None:
             self._exit.cancel()
         self._socket.close()

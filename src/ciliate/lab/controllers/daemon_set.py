@@ -100,7 +100,7 @@ def decide(
 
 
 def outdated(daemon_set: DaemonSet, pods: Sequence[Pod], desired: int, *, now: float) -> list[Pod]:
-    """Return pods of an old template that may go now: at most so many nodes are without."""
+    """Return pods of an old template to delete now: at most maxUnavailable nodes lack one."""
     current = hash_of(daemon_set.spec.template)
     rolling = daemon_set.spec.update_strategy.rolling_update
     limit = rolling.max_unavailable if rolling is not None else 1
@@ -115,7 +115,7 @@ def outdated(daemon_set: DaemonSet, pods: Sequence[Pod], desired: int, *, now: f
         if available_in_s(pod, min_ready_s=daemon_set.spec.min_ready_seconds, now=now) == 0
     ]
     room = max(allowed - (desired - len(available)), 0)
-    useless = [pod for pod in old if pod not in available]  # Nobody misses these.
+    useless = [pod for pod in old if pod not in available]  # They serve no traffic.
     useful = sorted((pod for pod in old if pod in available), key=lambda pod: pod.spec.node_name)
     return useless + useful[:room]
 

@@ -196,7 +196,7 @@ class DeploymentController:
         try:
             await self._client.create(REPLICA_SETS, made)
         except AlreadyExistsError:
-            return  # Created a moment ago; the watch is about to tell.
+            return  # Created a moment ago; the watch will show it soon.
 
     async def _number(
         self, deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]

@@ -240,7 +240,7 @@ class EndpointsController:
     async def _reconcile(self, key: ObjectKey) -> None:
         service = self._services.get(key[1], key[0])
         if service is not None and not service.spec.selector:
-            return  # Its endpoints are somebody else's.
+            return  # A user writes the endpoints of a Service without selector.
         if service is None or service.metadata.deletion_timestamp:
             await self._delete(ENDPOINTS, key[0], [key[1]] if self._has_endpoints(key) else [])
             await self._delete(ENDPOINT_SLICES, key[0], list(self._present(key)))

@@ -1,4 +1,4 @@
-"""How a controller's log tells of keys that failed; the work queue tries them again."""
+"""How controllers log keys that failed; the work queue tries them again."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def log_failures(controller: str) -> Callable[[object, CiliateError], None]:
     """Return what a controller of this name reports its failures to."""
 
     def report(key: object, error: CiliateError) -> None:
-        # An ordinary race with another writer or a deletion: the watch will tell who won.
+        # An ordinary race with another writer or a deletion: the watch will show which won.
         ordinary = isinstance(error, ConflictError | NotFoundError)
         level = logging.DEBUG if ordinary else logging.WARNING
         _log.log(level, "%s %s: %s; trying again", controller, key, error)

@@ -1,4 +1,4 @@
-"""Runs all controllers over shared caches: one watch per kind, whoever needs it."""
+"""Runs all controllers over shared caches: one watch per kind for all of them."""
 
 import asyncio
 from collections.abc import Sequence

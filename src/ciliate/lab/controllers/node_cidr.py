@@ -2,7 +2,7 @@
 
 Host-scope IPAM (`ipam: kubernetes`) waits for it. A node keeps what it has; a CIDR is free again
 when its node is deleted. The numbers follow the lab's names where they can, so that the
-walk-through's addresses come out whoever registers first.
+walk-through's addresses come out whichever node registers first.
 """
 
 import logging

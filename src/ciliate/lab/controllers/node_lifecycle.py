@@ -1,4 +1,4 @@
-"""Nodes that are not heard of, and taints that follow a node's readiness."""
+"""Nodes without heartbeat, and taints that follow a node's readiness."""
 
 import asyncio
 import logging
@@ -85,7 +85,7 @@ class NodeLifecycleController:
             taints = wanted_taints(node)
             if taints != node.spec.taints:
                 body: dict[str, Any] = {"spec": {"taints": list(taints) or None}}
-                # The whole list is replaced: only if nobody changed it meanwhile.
+                # The whole list is replaced, so only in the version that was read.
                 body["metadata"] = {"resourceVersion": node.metadata.resource_version}
                 await self._client.patch(NODES, name, body)
         except NotFoundError:

@@ -84,7 +84,7 @@ def selects(node_selector: Mapping[str, str], affinity: Mapping[str, Any], node:
 
 
 class Placements:
-    """Nodes and who runs on them, as one decision sees them."""
+    """Nodes and the pods on them, as one decision sees them."""
 
     def __init__(self, nodes: Iterable[Node], pods: Iterable[Pod]) -> None:
         self.nodes = {node.metadata.name: node for node in nodes}
@@ -152,20 +152,20 @@ class Placements:
         for term in (affinity.get("podAntiAffinity") or {}).get(required) or []:
             if self._met(term, pod, node):
                 return "node(s) didn't match pod anti-affinity rules"
-        for other in self.placed:  # Theirs toward us holds as well.
+        for other in self.placed:  # Their anti-affinity toward this pod counts as well.
             for term in (other.spec.affinity.get("podAntiAffinity") or {}).get(required) or []:
                 there = self.nodes.get(other.spec.node_name)
                 if _covers(term, other, pod) and there and _same(term, there, node):
                     return "node(s) didn't satisfy existing pods anti-affinity rules"
         for term in (affinity.get("podAffinity") or {}).get(required) or []:
             alone = not any(_covers(term, pod, other) for other in self.placed)
-            # The first of a group that wants to be together has nobody to be with yet.
+            # The first pod of a group with affinity to itself finds no other one yet.
             if not (self._met(term, pod, node) or (alone and _covers(term, pod, pod))):
                 return "node(s) didn't match pod affinity rules"
         return ""
 
     def _met(self, term: Json, pod: Pod, node: Node) -> bool:
-        """Whether a pod that the term means runs in the node's domain."""
+        """Whether a pod that the term selects runs in the node's domain."""
         for other in self.placed:
             there = self.nodes.get(other.spec.node_name)
             if there is not None and _covers(term, pod, other) and _same(term, there, node):
@@ -173,7 +173,7 @@ class Placements:
         return False
 
     def assume(self, pod: Pod, node: str) -> None:
-        """Count a pod that was just bound; the watch will tell later."""
+        """Count a pod that was just bound; the watch shows it later."""
         self.load[node] += 1
         self.placed.append(_moved(pod, node))
 

@@ -1,4 +1,4 @@
-"""Pods of nodes that are gone for good: nobody else would ever finish their deletion."""
+"""Pods of nodes that are gone for good: no kubelet will finish their deletion."""
 
 from typing import Final
 

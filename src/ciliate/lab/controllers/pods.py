@@ -1,7 +1,7 @@
 """The pods of each owner, as watched and as just created or deleted by us.
 
 A cache lags behind our own writes. A controller that counted from the cache alone would create
-its pods twice: what it wrote is entered here at once and holds until the watch tells of it.
+its pods twice: what it wrote is entered here at once and holds until the watch shows it.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class OwnedPods:
         """Create a pod and count it from now on.
 
         Raises:
-            KubeError: It was not created, or nobody knows.
+            KubeError: It was not created, or the answer was lost.
         """
         async with self._gate:
             made = await self._client.create(POD_DRAFTS, draft)
@@ -83,14 +83,14 @@ class OwnedPods:
         """Delete a pod and do not count it from now on; one that is gone is a success.
 
         Raises:
-            KubeError: It was not deleted, or nobody knows.
+            KubeError: It was not deleted, or the answer was lost.
         """
         meta = pod.metadata
         try:
             async with self._gate:
                 await self._client.delete(PODS, meta.name, namespace=meta.namespace, uid=meta.uid)
         except (NotFoundError, ConflictError):
-            return  # Gone, or another of that name: the watch tells.
+            return  # Gone, or another of that name: the watch shows it.
         if meta.uid in self._by_owner.get(controller_uid(meta), {}):
             self._deleted.add(meta.uid)
 

@@ -23,7 +23,7 @@ from ciliate.lab.controllers.pods import (
 from ciliate.lab.objects import REPLICA_SETS, Json, Pod, ReplicaSet
 from ciliate.reconcile.work_queue import WorkQueue
 
-#: Pods created or deleted in one look; what is left comes with the next.
+#: Pods created or deleted in one reconciliation; the next one does the rest.
 _BURST_MAX: Final = 500
 
 

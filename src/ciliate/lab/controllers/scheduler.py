@@ -20,7 +20,7 @@ from ciliate.lab.objects import PODS, Json, Node, Pod
 from ciliate.reconcile.work_queue import WorkQueue
 
 _NAME: Final = "default-scheduler"
-#: Pods without a place are looked at again when nodes or pods change, and for safety after this.
+#: Pods without a node are tried again when nodes or pods change, and for safety after this.
 _RETRY_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Scheduler:
         try:
             await self._client.request("POST", path, body=msgspec.json.encode(binding))
         except (NotFoundError, ConflictError):
-            self._assumed.pop(meta.uid, None)  # Deleted, or bound by someone: the watch tells.
+            self._assumed.pop(meta.uid, None)  # Deleted, or bound already: the watch shows it.
             return
         except BaseException:
             self._assumed.pop(meta.uid, None)

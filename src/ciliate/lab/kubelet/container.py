@@ -46,7 +46,7 @@ class ContainerPlace:
 
 
 class ContainerLife:
-    """A running container; `on_exit` is told its exit code, once, when all of it has ended."""
+    """A running container; `on_exit` gets its exit code, once, when all its processes ended."""
 
     def __init__(
         self, place: ContainerPlace, lab: LabCgroup, process: Process, log: ContainerLog
@@ -74,9 +74,9 @@ class ContainerLife:
 
         Raises:
             SpawnError: The command cannot be run.
-            ZygoteGoneError: There is nobody to start it.
+            ZygoteGoneError: The zygote does not answer.
         """
-        # What a life before left behind, which no record knew of, would share the group.
+        # Processes of an earlier life that no record knows would share the group.
         await asyncio.to_thread(lab.remove, place.cgroup)
         log = ContainerLog(place.log)
         reading, writing = _make_fifo(place.fifo)
@@ -110,17 +110,17 @@ class ContainerLife:
 
     @property
     def start_ticks(self) -> int:
-        """With the pid, the name of the process for a later kubelet."""
+        """Identifies the process, together with the pid, for a later kubelet."""
         return start_ticks_of(self.process.pid)
 
     async def watch(self, on_exit: Callable[[int], None]) -> None:
-        """Wait for the end, end whatever else is in the container, then tell `on_exit`."""
+        """Wait for the end, end whatever else is in the container, then call `on_exit`."""
         try:
             code = await self._wait()
         except asyncio.CancelledError:
             self._stop_reading()  # Another kubelet reads on.
             raise
-        # Busy: told by `lab status`, the pod goes on. OSError: the whole node is being removed.
+        # Busy: `lab status` shows it, the pod goes on. OSError: the whole node is being removed.
         with contextlib.suppress(CgroupBusyError, OSError):
             await asyncio.to_thread(self._lab.remove, self.place.cgroup)
         with contextlib.suppress(TimeoutError):

@@ -174,7 +174,7 @@ def _end_of(ended: "asyncio.Future[int]") -> bytes:
 
 
 async def _pump(descriptor: int, channel: StreamChannel, peer: Peer) -> None:
-    """Send what the command prints until nobody holds the other end."""
+    """Send what the command prints until no process has the other end open."""
     while data := await _read(descriptor):
         try:
             await peer.send(channel, data)
@@ -199,7 +199,7 @@ async def _read(descriptor: int) -> bytes:
 
 
 async def _write(descriptor: int, data: bytes) -> bool:
-    """Write all of `data`; False: nobody reads any more."""
+    """Write all of `data`; False: the reader is gone."""
     loop = asyncio.get_running_loop()
     left = memoryview(data)
     while left:

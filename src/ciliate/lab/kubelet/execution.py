@@ -25,7 +25,7 @@ class Execution:
 
         Raises:
             SpawnError: The command is not there or cannot be run.
-            ZygoteGoneError: There is nobody to start it.
+            ZygoteGoneError: The zygote does not answer.
         """
         program = program_of(command)
         environment = dict(self.environment)

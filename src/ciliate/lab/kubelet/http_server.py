@@ -1,7 +1,7 @@
 """HTTP for the programs that stand for images (whoami, nginx): the standard library's server.
 
-A function answers every request, whatever its method; connections are kept alive. What it is not:
-a server for anybody but a lab's own pods. It shares the zygote's pages, so a pod costs 5 MiB.
+A function answers every request, whatever its method; connections are kept alive. It is for pods
+of a lab and no other clients. It shares the zygote's pages, so a pod costs 5 MiB.
 """
 
 import signal

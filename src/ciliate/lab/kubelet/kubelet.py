@@ -1,7 +1,7 @@
 """The kubelet of one node: which pods it has, and the services around them.
 
-It is told of pods by the process that hosts it (`ciliate.lab.kube`: one watch serves all nodes)
-and keeps a `PodWorker` for each, one at a time for a name: a pod made anew under the same name
+Its process reports pods to it (`lab/node_services.py`: one watch serves all nodes). It
+keeps a `PodWorker` for each, one at a time for a name: a pod made anew under the same name
 waits until its predecessor is gone from the node.
 """
 
@@ -36,7 +36,7 @@ from ciliate.lab.namespaces import remove_pins
 from ciliate.lab.objects import Pod
 from ciliate.lab.zygote_client import ZygoteClient
 
-#: Marks the API's picture of a static pod: something else runs it.
+#: Marks the mirror of a static pod: its kubelet runs that from a file.
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Kubelet:
         del self._workers[key]
         pod = self._pods.get(key)
         if pod is not None and pod.metadata.uid == worker.record.uid:
-            # Its deletion is under way in the API server; the watch has not told yet.
+            # Its deletion is under way in the API server; the watch has not shown it yet.
             del self._pods[key]
         self._settle(key)
 
@@ -182,7 +182,7 @@ class Kubelet:
             self._settle(key)
 
     def _conf_changed(self) -> None:
-        """Look at the node's CNI configuration; the status and waiting pods want to know."""
+        """Read the CNI configuration again, for the node's status and for waiting pods."""
         try:
             cni.load_network_list(self._identity.pins)
         except NetworkNotReadyError as error:

@@ -120,7 +120,7 @@ class ContainerLog:
     def follower(self) -> Iterator[tuple[list[Line], "asyncio.Queue[Line | None]"]]:
         """Give what is stored and a queue of what comes; None in the queue is the end.
 
-        Both are taken without an await in between: nothing is missed or told twice.
+        Both are taken without an await in between: no line is missed or sent twice.
         """
         queue: asyncio.Queue[Line | None] = asyncio.Queue(FOLLOWER_LINES_MAX)
         stored = list(stored_lines(self._path))
@@ -134,7 +134,7 @@ class ContainerLog:
 
 
 def _offer(follower: "asyncio.Queue[Line | None]", line: Line | None) -> None:
-    """Tell a follower; one that is too far behind is told the end instead."""
+    """Queue a line for a follower; one that is too far behind gets the end instead."""
     if follower.qsize() >= FOLLOWER_LINES_MAX - 1:
         line = None
     if not follower.full():

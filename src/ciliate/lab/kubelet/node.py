@@ -1,4 +1,4 @@
-"""A node as its kubelet's parts share it: who it is, where it keeps things, whom it asks."""
+"""What the parts of a node's kubelet share: the node's identity, its paths, its clients."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""The node's own object: registered at start, its conditions told, its Lease renewed.
+"""The node's own object: registered at start, its conditions reported, its Lease renewed.
 
 A node is Ready when it has a CNI configuration, and only then, as with containerd: this is how
 the cluster learns that the agent is up for the first time.
@@ -135,7 +135,7 @@ class NodeReporter:
         self._info = node_facts(_os_release())
 
     def set_network(self, problem: str) -> None:
-        """Tell why the node has no network; empty: it has."""
+        """Set why the node has no network; empty: it has one."""
         if problem != self._network_problem:
             self._network_problem = problem
             self._changed.set()

@@ -117,7 +117,7 @@ class PodContainers:
         return self._backoff(container.name).left_s(_now()) or None
 
     def _note_backoff(self, pod: Pod, name: str, left_s: float) -> None:
-        """Say once per pause that the container waits, unless it is said why it cannot start."""
+        """Record one BackOff event per pause, unless a reason to wait is set already."""
         if name in self.waiting:
             return
         whole = f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"

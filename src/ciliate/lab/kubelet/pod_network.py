@@ -41,7 +41,7 @@ class SandboxNetwork:
         """Return the data of the ConfigMaps that a pod uses; one that is missing is empty.
 
         Raises:
-            KubeError: The API server does not tell.
+            KubeError: The API server does not answer.
         """
         found: dict[str, dict[str, str]] = {}
         for name in config_names(pod):
@@ -126,7 +126,7 @@ class SandboxNetwork:
         self._node.store.save(record)
 
     async def collect_garbage(self, records: Iterable[PodRecord]) -> None:
-        """Tell the plugins which pods there are; without a configuration there is nobody to tell.
+        """Call the plugins' GC with the pods there are; nothing without a configuration.
 
         Raises:
             PluginFailedError: A plugin failed: what it keeps for gone pods stays for now.

@@ -30,7 +30,7 @@ from ciliate.lab.objects import PODS, Json, Pod
 from ciliate.reconcile.backoff import Backoff
 
 _FINAL_PHASES: Final = ("Succeeded", "Failed")
-#: An ADD that takes longer is worth telling the API server that the pod is being created.
+#: An ADD that takes longer is worth reporting to the API server: that the pod is being created.
 _SLOW_S: Final = 0.5
 #: How soon a plugin that says "try again later" (CNI error 11) is asked again.
 _TRY_AGAIN_S: Final = 0.5
@@ -181,7 +181,7 @@ class PodWorker:
                 subresource="status",
             )
         except (NotFoundError, ConflictError):
-            return None  # Gone, or another pod by now: the watch tells.
+            return None  # Gone, or another pod by now: the watch shows it.
         except InvalidError as error:
             _log.warning("status of pod %s: %s", self.record.folder_name, error)
             return None

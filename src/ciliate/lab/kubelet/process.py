@@ -1,6 +1,6 @@
 """The process of a container: started through the zygote, or found again after a restart.
 
-A restarted kubelet is no longer told of the end of processes it had started: it watches them by
+A restarted kubelet gets no signal when processes end that it had started: it watches them by
 pidfd, and asks the pidfd for the exit code (Linux 6.15, PIDFD_GET_INFO with PIDFD_INFO_EXIT).
 """
 
@@ -62,7 +62,7 @@ class AdoptedProcess:
         return self._pid
 
     async def wait(self) -> int:
-        """Wait for its end; the code is UNKNOWN_EXIT_CODE where the kernel does not tell."""
+        """Wait for its end; the code is UNKNOWN_EXIT_CODE where the kernel does not report it."""
         if self._exit is None:
             loop = asyncio.get_running_loop()
             self._exit = loop.create_future()
@@ -77,7 +77,7 @@ class AdoptedProcess:
 
     def _ended(self) -> None:
         assert self._exit is not None
-        # Readable means ended, but the kernel tells the code only once the parent, the zygote,
+        # Readable means ended, but the kernel has the code only once the parent, the zygote,
         # has reaped it.
         code = _exit_code(self._descriptor)
         loop = asyncio.get_running_loop()

@@ -108,7 +108,7 @@ def write_files(paths: SandboxPaths, files: PodFiles) -> None:
 
 
 def remove_sandbox(paths: SandboxPaths) -> None:
-    """Undo `make_sandbox`; what is absent is a success. The kernel frees what nobody uses."""
+    """Undo `make_sandbox`; what is absent is a success. The kernel frees what is not used."""
     hide_netns(paths.node_pins, {paths.netns_name})
     _remove_if_there(paths)
     shutil.rmtree(paths.directory, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Stands for the image traefik/whoami: tells who answered, and how the request looked to it.
+"""Stands for the image traefik/whoami: answers with its own name and the request as it came.
 
 The text is the original's, line by line: tests and people read `Hostname:` and `RemoteAddr:` from
 it. Paths: `/` text, `/api` JSON, `/health` status 200, `/bench` a constant.
