@@ -143,7 +143,7 @@ def test_set_restarts_the_agents_by_deleting_their_pods(kubeconfig: str) -> None
 
 
 async def _is_going(kubeconfig: str, name: str) -> bool:
-    """Tell whether a pod is gone, or is told to go and waits for its kubelet."""
+    """Whether a pod is gone, or is being deleted and waits for its kubelet."""
     async with ApiClient.from_kubeconfig(kubeconfig) as client:
         try:
             pod = await client.get(PODS, name, namespace="kube-system")

@@ -1,4 +1,4 @@
-"""The API's protocol, request by request: errors, watches, and input nobody sends by accident."""
+"""The API's protocol, request by request: errors, watches, and input that no client sends by accident."""
 
 import json
 import ssl

@@ -38,7 +38,7 @@ def fault_lab(theme: str, *words: str) -> Iterator[Cluster]:
         ciliate("lab", "up", "--name", lab.name, *words)
         yield lab
     finally:
-        if "CILIATE_KEEP_LABS" not in os.environ:  # For a look at what a failed test left.
+        if "CILIATE_KEEP_LABS" not in os.environ:  # To inspect what a failed test left.
             lab.lab("down", check=False)
 
 
@@ -132,7 +132,7 @@ class FaultyNode:
         return self.agent_pids[0]
 
     def kill_agent(self) -> int:
-        """Kill -9; returns who it was, once it is gone and its sockets are closed."""
+        """Kill -9; returns the pid it had, once it is gone and its sockets are closed."""
         pid = self.agent_pid
         os.kill(pid, signal.SIGKILL)
         # A dying process leaves its control group's list before it closes its sockets.
@@ -234,7 +234,7 @@ class FaultyNode:
     def wait_settled(
         self, *, endpoints: int | None = None, within_s: float = 15.0
     ) -> "EndpointRecords":
-        """Wait until all books agree, about so many endpoints if told; return them."""
+        """Wait until all records agree, on `endpoints` endpoints if given; return them."""
         last: list[EndpointRecords] = []
 
         def agree() -> bool:
@@ -252,7 +252,7 @@ class FaultyNode:
 
 @dataclass(frozen=True, slots=True)
 class EndpointRecords:
-    """Who says what about a node's pods."""
+    """What agent, kernel and disk have of a node's pods."""
 
     endpoints: dict[str, str]  # Container -> IPv4 address.
     allocated: set[str]
@@ -282,7 +282,7 @@ class EndpointRecords:
 
 
 def _address(key: str) -> str:
-    """The address of an allocation, which bears its pool's name unless that is the default's."""
+    """The address of an allocation, whose key begins with its pool, but for the default one."""
     return key.rpartition("/")[2]
 
 

@@ -69,7 +69,7 @@ class Migrating:
         """The IP versions of the lab."""
         return (4, 6) if self.dual_stack else (4,)
 
-    # Pods and who talks to whom.
+    # Pods, and which pairs of them talk.
 
     def start(self) -> None:
         """Let the nodes speak, and make the first generation of pods."""

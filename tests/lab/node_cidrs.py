@@ -1,4 +1,4 @@
-"""Nodes' CIDRs and pools as a test edits and audits them, through the API that everybody reads."""
+"""Nodes' CIDRs and pools as a test edits and audits them, through the API that agents read."""
 
 import contextlib
 import json
@@ -72,7 +72,7 @@ def _node_cidrs(item: Any) -> NodeCIDRs:
 
 
 def wait_error(lab: Cluster, node: str, text: str, *, within_s: float = 10.0) -> None:
-    """Wait until the operator says that of a node in its CiliumNode's status; "" is no error."""
+    """Wait until a CiliumNode's operator-status.error has that text; "" is no error."""
 
     def is_reported() -> bool:
         error = cidrs_of(lab, node).error
@@ -96,7 +96,7 @@ def set_config(lab: Cluster, **data: str) -> None:
 
 
 def apply_pool(lab: Cluster, name: str, *cidrs: str, mask: int = 28, family: str = "ipv4") -> Done:
-    """Create or change a CiliumPodIPPool; what is refused is told by the answer."""
+    """Create or change a CiliumPodIPPool; the answer says what is refused."""
     pool = {
         "apiVersion": "cilium.io/v2alpha1",
         "kind": "CiliumPodIPPool",
@@ -109,7 +109,7 @@ def apply_pool(lab: Cluster, name: str, *cidrs: str, mask: int = 28, family: str
 
 
 def apply_pool_pods(lab: Cluster, names: Sequence[str], node: str = "", pool: str = "") -> None:
-    """Pods with the host's tools that want an address of `pool`; without a node, nobody's yet."""
+    """Pods with the host's tools that want an address of `pool`; without a node, of none yet."""
     pods = [
         {
             "apiVersion": "v1",
@@ -144,7 +144,7 @@ def delete_pods(lab: Cluster, *names: str) -> None:
 
 
 def delete_unbound_pods(lab: Cluster) -> None:
-    """Delete the pods that are nobody's, in one call: kubectl takes a third of a second for each.
+    """Delete the pods without a node, in one call: kubectl takes a third of a second for each.
 
     The API server deletes a pod without a node at once.
     """
@@ -194,7 +194,7 @@ def kill_operators(lab: Cluster) -> None:
 
 
 def leader(lab: Cluster) -> str:
-    """Who holds the operators' lease."""
+    """The holder of the operators' Lease."""
     lease = lab.object("-n", "kube-system", "lease", "cilium-operator-resource-lock")
     return str(lease["spec"].get("holderIdentity", ""))
 

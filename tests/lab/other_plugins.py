@@ -12,7 +12,7 @@ from tests.lab.faulty_node import FaultyNode
 
 PLUGINS: Final = Path("/usr/lib/cni")
 CONFLIST: Final = "/etc/cni/net.d/05-cilium.conflist"
-#: Where host-local keeps its books in these tests: a node's own folder, gone with the lab.
+#: Where host-local records addresses in these tests: a node's own folder, gone with the lab.
 HOST_LOCAL_FOLDER: Final = "/run/host-local"
 
 #: The newest version that Debian's plugins speak.

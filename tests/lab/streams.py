@@ -1,8 +1,8 @@
-"""Traffic that must not notice: numbered datagrams at 1 kHz, and one TCP connection, both counted.
+"""Traffic that no fault may interrupt: datagrams at 1 kHz and one TCP connection, both counted.
 
 The programs run inside pods and machines. Senders keep to an absolute schedule: a machine that is
-busy makes them late, never slower on average. Every byte of the connection tells when it was sent,
-by the clock that all share, and a receiver knows how long it was not let run: what is left is the
+busy makes them late, never slower on average. Every byte of the connection says when it was sent,
+by the clock that all share, and a receiver measures how long it did not run: what is left is the
 network's.
 """
 
@@ -109,7 +109,7 @@ silent_since = asked = time.monotonic()
 while True:
     ready, _, _ = select.select([s, 0], [], [], WAIT_S)
     now = time.monotonic()
-    overslept, asked = max(0.0, now - asked - WAIT_S), now  # Our own slowness is nobody's delay.
+    overslept, asked = max(0.0, now - asked - WAIT_S), now  # Our own slowness is no delay.
     if s in ready:
         try:
             data = s.recv(65536)

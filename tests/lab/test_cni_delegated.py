@@ -60,7 +60,7 @@ def lab() -> Iterator[Cluster]:
 
 @pytest.fixture
 def node(lab: Cluster) -> Iterator[FaultyNode]:
-    """A node that is left as it was: no address is booked for nobody."""
+    """A node that is left as it was: every allocated address has a pod."""
     worker = FaultyNode(lab, "k8s-w1")
     before = booked(worker)
     yield worker
@@ -93,7 +93,7 @@ def test_pods_of_two_nodes_reach_each_other_and_the_world(lab: Cluster) -> None:
     assert [addresses[name].rpartition(".")[0] for name in NODES] == ["10.60.0", "10.60.1"]
     for node in nodes:
         assert addresses[node.name] in booked(node)
-        assert addresses[node.name] not in node.allocations(), "in no books of ours"
+        assert addresses[node.name] not in node.allocations(), "in no allocator of ours"
         cep = lab.object("ciliumendpoint", f"pod-{node.name}")
         assert cep["status"]["networking"]["addressing"][0]["ipv4"] == addresses[node.name]
     await_ping(lab, "pod-k8s-ctr", addresses["k8s-w1"])
@@ -259,7 +259,7 @@ def test_hanging_plugin_is_ended_and_others_go_on(node: FaultyNode) -> None:
 def test_agent_killed_in_the_middle_of_an_add_leaks_no_address(
     node: FaultyNode, sandbox: Sandbox
 ) -> None:
-    """The plugin gives the address, and kills the agent before that hears of it."""
+    """The plugin gives the address, and kills the agent before it answers."""
     pid = node.agent_pid
     section = moody(
         node, "ADD", "/usr/lib/cni/host-local > /run/moody-result; kill -9 $PPID; exit 1"

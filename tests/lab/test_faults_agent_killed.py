@@ -1,4 +1,4 @@
-"""kill -9 of the agent: pods' traffic does not notice death, absence and return."""
+"""kill -9 of the agent: pods' traffic goes on during death, absence and return."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_no_packet_is_lost_while_agents_die_stay_away_and_come_back(lab: Cluster
 
     with udp_stream(lab, "left", "right", address) as udp, tcp_stream(lab, "left") as tcp:
         flow(0.3)
-        with frozen(process(lab, "kube")):  # Nobody starts them anew.
+        with frozen(process(lab, "kube")):  # The kubelet starts none meanwhile.
             killed = [node.kill_agent() for node in nodes]
             flow(ABSENCE_S)
         for node, pid in zip(nodes, killed, strict=True):

@@ -110,7 +110,7 @@ def test_ten_megabytes_are_refused_quickly_and_cost_the_agent_no_memory(sandbox:
 def test_ten_megabytes_sent_past_the_plugin_are_refused_by_their_length(
     sandbox: Sandbox,
 ) -> None:
-    """Whoever speaks to the socket itself gets no memory for what he announces."""
+    """The agent allocates nothing for a length that a client only announces."""
     before = rss_bytes(sandbox.node)
 
     def announce() -> bytes:

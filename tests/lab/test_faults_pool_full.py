@@ -12,7 +12,7 @@ from tests.lab.plugin_calls import Sandbox, call_all, make_sandboxes, remove_san
 
 TRY_AGAIN = 11
 
-#: Of 256 addresses the first and last are nobody's, one the router's.
+#: Of 256 addresses two (first, last) are given to no pod, one is the router's.
 POOL, USABLE, FOR_PODS = "10.244.1.0/24", 254, 253
 
 

@@ -1,4 +1,4 @@
-"""Restarts, repeated and unordered CNI requests, and the file that tells the runtime."""
+"""Restarts, repeated and unordered CNI requests, and the file that configures the runtime."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Routes follow the cluster, come back when somebody removes them, and are no pod's to change."""
+"""Routes follow the cluster, come back when removed by hand, and no pod can change them."""
 
 import time
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def gateways(node: FaultyNode) -> dict[str, str]:
 
 
 def touch_node(lab: Cluster) -> None:
-    """A node changes: an event that makes the others look at their routes."""
+    """A node changes: an event by which the others check their routes."""
     word = f"touched={time.monotonic_ns()}"
     lab.kubectl("annotate", "--overwrite", "ciliumnode", "k8s-w1", word)
 
@@ -68,7 +68,7 @@ def test_routes_follow_nodes_that_come_and_go(lab: Cluster, control: FaultyNode)
 
 def test_route_deleted_by_hand_comes_back(lab: Cluster, control: FaultyNode) -> None:
     control.run("ip", "route", "del", TO_W1)
-    if not LONG:  # Otherwise the regular look of each minute finds it.
+    if not LONG:  # Otherwise the next walk, within 75 s, finds it.
         touch_node(lab)
 
     eventually(

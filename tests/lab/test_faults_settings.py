@@ -79,7 +79,7 @@ def kernel(node: FaultyNode) -> dict[str, str]:
         "conflist": "cat /etc/cni/net.d/*",
     }
     found = {name: node.run("sh", "-c", text).stdout for name, text in commands.items()}
-    # Lifetimes run, whoever is at work.
+    # Lifetimes change meanwhile.
     return {name: re.sub(r"valid_lft \d+sec.*", "", text) for name, text in found.items()}
 
 
@@ -98,7 +98,7 @@ def test_snapshot_of_the_kernel_sees_a_change(node: FaultyNode) -> None:
 def test_every_wrong_setting_stops_the_agent_before_it_touches_anything(
     lab: Cluster, node: FaultyNode
 ) -> None:
-    with frozen(process(lab, "kube")):  # Nobody else starts an agent here.
+    with frozen(process(lab, "kube")):  # The kubelet starts no agent here.
         node.kill_agent()
         before = kernel(node)
         with udp_stream(lab, "left", "right", pod_ip(lab, "right")) as udp:
@@ -152,7 +152,7 @@ def test_wrong_config_map_is_reported_in_the_pods_log_and_put_right_without_loss
 
 
 def test_second_agent_leaves_the_first_in_peace(lab: Cluster, node: FaultyNode) -> None:
-    """Typed by hand beside a running agent: with a setting that is wrong, and with good ones.
+    """An agent started by hand beside a running one: with a wrong setting, and with good ones.
 
     It waits for the first one's end, as a new pod does for the old one; not for ever.
     """

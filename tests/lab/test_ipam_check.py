@@ -197,7 +197,7 @@ def cilium_endpoint(name: str, address: str, node_ip: str) -> str:
 
 
 def test_cilium_endpoint_with_another_pods_address_is_found(lab: Cluster) -> None:
-    """On a node nobody knows: agents remove what is stale on their own."""
+    """On a node that does not exist: an agent would remove a stale one of its node."""
     address = pod_ip(lab, "right")
     lab.kubectl("apply", "-f", "-", text=cilium_endpoint("stale", address, "192.168.10.77"))
 
@@ -251,7 +251,7 @@ def test_node_that_does_not_answer_is_shown_and_stops_no_other(lab: Cluster) -> 
 
 
 def leak(lab: Cluster, node: FaultyNode, address: str, owner: str) -> str:
-    """Make a node hold an address for nobody: what the undo of an old repair does."""
+    """Allocate an address without a pod, by undoing an old repair."""
     number = secrets.token_hex(4)
     record = {
         "id": number,
@@ -270,7 +270,7 @@ def leak(lab: Cluster, node: FaultyNode, address: str, owner: str) -> str:
 
 
 def free_address(lab: Cluster, node: FaultyNode) -> str:
-    """An address that nobody has, and that is not next: agents begin anywhere and go on from there."""
+    """An address in no use that is not the next one: agents begin anywhere and go on from there."""
     prefix = str(lab.object("ciliumnode", node.name)["spec"]["ipam"]["podCIDRs"][0]).rpartition(
         "."
     )
@@ -317,7 +317,7 @@ def test_leaked_address_is_found_freed_and_can_be_taken_back(
 
 
 def test_repair_leaves_alone_what_anybody_else_knows(lab: Cluster, node: FaultyNode) -> None:
-    """Its owner is a Pod of this node, though with another address: somebody may rely on it."""
+    """Its owner is a Pod of this node, though with another address: it may be in use."""
     address = free_address(lab, node)
     leak(lab, node, address, "default/right")
 

@@ -134,7 +134,7 @@ def test_two_hundred_pods_grow_by_many_cidrs_in_seconds(
     began = time.monotonic()
 
     def all_added() -> bool:
-        """As a kubelet does: whoever was told to try again does so."""
+        """As a kubelet does: an ADD that failed with error 11 is repeated."""
         answers = call_all(left, "ADD")
         left[:] = [s for s, called in zip(left, answers, strict=True) if not called.ok]
         return not left

@@ -1,4 +1,4 @@
-"""Lists and CiliumNodes of cluster-pool mode edited wrongly: told, and nobody's address is touched.
+"""Lists and CiliumNodes of cluster-pool mode edited wrongly: reported, and no address changes.
 
 Two nodes have the two blocks there are; a third, of flesh or a mere CiliumNode, finds none.
 """
@@ -68,7 +68,7 @@ def ghost(lab: Cluster) -> Iterator[str]:
     lab.kubectl("delete", "ciliumnode", "ghost")
 
 
-#: A list as somebody wrote it -> the Event's reason, and what is told.
+#: A list as a user wrote it -> the Event's reason, and the reported text.
 BAD_LISTS: Final = {
     f"{RANGE} 10.81.1.0/24": ("PoolListRefused", "collides with clusterCIDR: 10.81.0.0/23"),
     f"{RANGE} 10.96.4.0/22": ("PoolOverlapsReserved", "Services in 10.96.0.0/16"),
@@ -146,7 +146,7 @@ def _error(lab: Cluster, node: str) -> str:
 
 @contextlib.contextmanager
 def edited(lab: Cluster, cidr: str) -> Iterator[None]:
-    """The node's podCIDRs as somebody wrote them; put back afterwards."""
+    """The node's podCIDRs edited by hand; put back afterwards."""
     before = cidrs_of(lab, NODE)
     edit_node(lab, NODE, spec={"ipam": {"podCIDRs": [cidr]}})
     try:
@@ -167,7 +167,7 @@ def test_second_of_two_nodes_with_one_cidr_yields(lab: Cluster) -> None:
         apply_pool_pods(lab, ["late"], NODE)
         apply_pool_pods(lab, ["there"], OTHER)
         wait_ready(lab, "there")
-        assert FaultyNode(lab, NODE).wait_settled(endpoints=1), "nobody has an address of theirs"
+        assert FaultyNode(lab, NODE).wait_settled(endpoints=1), "no pod has an address of theirs"
 
     wait_ready(lab, "late")
     assert audit(lab).keys() == {"left", "right", "late", "there"}

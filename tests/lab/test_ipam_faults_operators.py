@@ -71,7 +71,7 @@ def no_ghosts_stay(lab: Cluster) -> Iterator[None]:
 def replace_operator(lab: Cluster) -> None:
     """Kill -9, and another leader soon: a new pod has no restart pause.
 
-    Nobody holds the lease any more then, so that its time need not be waited for.
+    The Lease is cleared, so that its term need not be waited for.
     """
     before, old = leader(lab), set(operators(lab))
     kill_operators(lab)

@@ -1,6 +1,6 @@
 """CiliumPodIPPools that cannot be, that end, shrink or go while in use, and pods that name none.
 
-Each fault is told where people look, the rest of the cluster goes on, and no address is double or
+Each fault is reported where users look, the rest of the cluster goes on, no address is double or
 lost.
 """
 
@@ -68,7 +68,7 @@ def clean(lab: Cluster) -> Iterator[None]:
     assert audit(lab).keys() == {"lasting-a", "lasting-b"}
 
 
-#: Name of a pool that cannot be -> its range, mask size, family, and what is told of it.
+#: Name of a pool that cannot be -> its range, mask size, family, and the text reported about it.
 BAD_POOLS: Final = {
     "overlaps": ("10.50.4.0/22", 28, "ipv4", "collides with clusterCIDR: 10.50.0.0/16"),
     "mask": ("10.61.0.0/28", 24, "ipv4", "the mask is shorter than the pool's"),
@@ -106,7 +106,7 @@ def test_pools_over_services_or_nodes_are_reported_and_give_no_such_address(lab:
     assert all(c.startswith("10.50.0.") for n in all_cidrs(lab).values() for c in n.current)
 
 
-#: A pod's annotation that names no pool -> what is told at the pod.
+#: A pod's annotation that names no pool -> the text reported at the pod.
 BAD_NAMES: Final = {
     "defualt": "'defualt', a CiliumPodIPPool that does not exist (yet); nearest: 'default'",
     "a" * 5000: "(5000 characters), which is longer than a name's 253 characters",
@@ -189,7 +189,7 @@ def test_pod_deleted_while_it_waits_leaves_no_demand(lab: Cluster) -> None:
 
 
 def test_del_during_a_waiting_add_leaves_nothing(lab: Cluster) -> None:
-    """The runtime gives up: what the ADD is given afterwards goes with the DEL."""
+    """The runtime gives up: an address that the ADD gets later is freed by the DEL."""
     node = FaultyNode(lab, NODE)
     apply_pool(lab, "late", "10.73.0.0/28")
     apply_pool_pods(lab, ["given-up-0"], pool="late")

@@ -19,7 +19,7 @@ TO_CLUSTER_POOL = (
     "--set=ipam.operator.clusterPoolIPv4PodCIDRList={172.20.0.0/16}",
     "--set=ipv4NativeRoutingCIDR=172.20.0.0/16",
 )
-#: Agents find out that there is no such device; nobody can tell beforehand.
+#: Only agents can find out that there is no such device.
 NO_SUCH_DEVICE = "--set=devices=nosuch0"
 
 
@@ -118,7 +118,7 @@ def test_agent_that_does_not_start_stops_it_and_a_corrected_setting_resumes_it(
 
     assert stopped.returncode == 1
     assert f"node {CONTROL_PLANE}: its agent" in stopped.stderr
-    assert "nosuch0" in stopped.stderr, "what the agent says is told"
+    assert "nosuch0" in stopped.stderr, "the agent's message is shown"
     assert "--resume" in stopped.stderr
     assert agents(rig)[WORKER] == ran[WORKER], "the next node was left alone"
     under_way = migrate(rig, *TO_CLUSTER_POOL, check=False)

@@ -54,11 +54,11 @@ def test_nodes_of_a_cluster_pool_get_keep_and_get_back_their_cidrs(
     eventually(lambda: len(endpoints(lab)) == 4, what="endpoints of four pods")
     addresses = endpoints(lab)
 
-    # A node more than there are blocks: told, and given none.
+    # A node more than there are blocks: reported, and given none.
     ghost = {"apiVersion": "cilium.io/v2", "kind": "CiliumNode", "spec": {}}
     ghost["metadata"] = {"name": "ghost"}
     lab.kubectl("create", "-f", "-", text=json.dumps(ghost))
-    eventually(lambda: "allocator full" in error(lab, "ghost"), what="exhaustion told")
+    eventually(lambda: "allocator full" in error(lab, "ghost"), what="exhaustion reported")
     assert report(lab)["pools"][0]["exhausted"]
     eventually(lambda: "CIDRPoolExhausted" in lab.kubectl("get", "events", "-A"), what="an Event")
 
@@ -70,7 +70,7 @@ def test_nodes_of_a_cluster_pool_get_keep_and_get_back_their_cidrs(
     assert not cidrs(lab)["ghost"]
     assert endpoints(lab) == addresses
 
-    # A range appended while the operator runs serves who waits.
+    # A range appended while the operator runs serves the node that waits.
     both = {"data": {"cluster-pool-ipv4-cidr": "172.20.0.0/23 172.21.0.0/24"}}
     patch = ("patch", "configmap", "cilium-config", "-n", "kube-system", "--type=merge")
     lab.kubectl(*patch, "-p", json.dumps(both))

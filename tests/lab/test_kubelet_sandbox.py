@@ -34,7 +34,7 @@ PTP = {
     ],
 }
 
-#: A plugin that writes down how it was called, and fails when told.
+#: A plugin that writes down how it was called, and fails when a file says so.
 RECORDER = """#!/bin/sh
 cat > /run/recorder/$CNI_COMMAND-$(ls /run/recorder | wc -l)-{name}
 test -e /run/fail-{name} && echo '{{"code": 7, "msg": "told to fail"}}' && exit 1

@@ -18,7 +18,7 @@ CAPACITY = ("cilium_ipam_capacity", (FAMILY,))
 
 
 def scrape(cluster: Cluster, node: str, port: int = 9962) -> Series:
-    """What Prometheus reads from a node's port; empty when nobody answers."""
+    """What Prometheus reads from a node's port; empty when the port is closed."""
     url = f"http://127.0.0.1:{port}/metrics"
     text = cluster.exec(node, "curl", "--silent", "--fail", url, check=False)
     return {

@@ -1,4 +1,4 @@
-"""Traffic of a whole cluster that must not notice: one speaker per place, many streams in each.
+"""Traffic of a whole cluster that must not break: one speaker per place, many streams in each.
 
 `streams` has one process per end of a stream; a cluster's pairs are dozens, and so many processes
 would load the machine more than what is tested. A speaker answers what others send, numbered
@@ -249,7 +249,9 @@ class Traffic:
     """The speakers by name, and the streams that run between them."""
 
     speakers: dict[str, Speaker] = field(default_factory=dict)
-    _running: dict[str, set[str]] = field(default_factory=dict)  # Stream -> who is part of it.
+    _running: dict[str, set[str]] = field(
+        default_factory=dict
+    )  # Stream -> the speakers that take part.
     _expected: dict[str, str] = field(default_factory=dict)  # Stream -> the source to be seen.
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -320,7 +322,7 @@ def _problems(name: str, report: Mapping[str, Any], source: str | None) -> list[
 
 @contextlib.contextmanager
 def watched_endpoints(lab: Cluster) -> Iterator[list[str]]:
-    """Yields complaints about addresses that two pods bore at once; complete after the block."""
+    """Yields problems: addresses that two pods had at once; complete after the block."""
     environment = {**os.environ, "KUBECONFIG": str(lab.folder / "kubeconfig")}
     words = ["kubectl", "get", "ciliumendpoints", "-A", "--watch", "--output-watch-events"]
     problems: list[str] = []
@@ -332,7 +334,7 @@ def watched_endpoints(lab: Cluster) -> Iterator[list[str]]:
     ):
         try:
             yield problems
-            # The watch has told all once it tells of an object that comes last.
+            # The watch has shown everything once it shows an object created last.
             last = _mark(lab)
             eventually(lambda: any(e[1] == last for e in _events(seen)), what="the watch's end")
         finally:
@@ -381,4 +383,4 @@ def _double(event: Mapping[str, Any], owners: dict[str, str]) -> Iterator[str]:
         for address in pair.values():
             other = owners.setdefault(address, pod)
             if other != pod:
-                yield f"{address} was borne by {other} and {pod} at once"
+                yield f"{address} was the address of {other} and {pod} at once"

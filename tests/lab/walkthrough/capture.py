@@ -1,4 +1,4 @@
-"""What passed a device, as tcpdump prints it: the far end's witness.
+"""What passed a device, as tcpdump prints it: what the far end saw.
 
 with Capture.on(place, "router", "eth1", "icmp") as seen:
     place.in_pod("ping -c1 192.168.10.200")

@@ -1,4 +1,4 @@
-"""Datagrams of a test's own making: what ping and curl cannot send, or cannot tell.
+"""Datagrams of a test's own making: what ping and curl cannot send, or cannot show.
 
 The programs run in pods and machines by the system's Python; each is one short script.
 """
@@ -77,7 +77,7 @@ def ask(
     Args:
         place: The lab.
         source: The pod or machine that asks.
-        address: Whom to ask.
+        address: The server's address.
         port: Where it listens, or does not.
         ttl: Hops that the datagram may take; 0 for the system's default.
         size: Bytes of payload.
@@ -90,7 +90,7 @@ def ask(
 
 @contextmanager
 def echo(place: Place, pod: str) -> Iterator[list[str]]:
-    """A UDP echo in a pod, on both families; yields whom it saw, complete after the block."""
+    """A UDP echo in a pod, on both families; yields the clients it saw, complete after the block."""
     clients: list[str] = []
     with place.background(pod, *PYTHON, _ECHO) as process:
         assert process.stdout is not None

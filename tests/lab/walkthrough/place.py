@@ -116,7 +116,7 @@ class Place:
         return str(self.pods[self.webpod(node)]["status"]["podIP"])
 
     def client_of(self, address: str, *, asks: str = "curl-pod") -> str:
-        """Whom a web server saw when a pod or a machine asked it, without the port."""
+        """The client address that a web server saw when a pod or machine asked it."""
         url = f"http://{in_url(address)}/"
         return client_in(self.inside(asks, "curl", "-s", "-m", "3", url))
 
@@ -198,7 +198,7 @@ def _apply(found: Place) -> None:
         found.lab.kubectl("apply", "-f", "-", text=text)
     found.typed("kubectl rollout status deployment/webpod --timeout=20s")
     found.typed("kubectl wait pod --all --for=condition=Ready --timeout=20s")
-    # Endpoints' objects follow the pods; tests look at them without waiting.
+    # Endpoints' objects follow the pods; tests read them without waiting.
     eventually(
         lambda: len(found.lab.object("ciliumendpoints")["items"]) == 3,
         what="three CiliumEndpoints",

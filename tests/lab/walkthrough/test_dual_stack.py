@@ -19,7 +19,7 @@ BEHIND_ROUTER6 = "fd00:10:10:1::200"
 INTERNET_IP6 = "2001:db8:113::10"
 UPLINK_IP6 = "fd00:10:0:2::15"
 
-#: Whom each machine of the world sees when curl-pod asks it.
+#: The client that each machine of the world sees when curl-pod asks it.
 WORLD = (
     (ROUTER_IP6, NODE_IP6S["k8s-ctr"]),
     (BEHIND_ROUTER6, NODE_IP6S["k8s-ctr"]),

@@ -70,7 +70,7 @@ class Loop:
         self.seen: list[str] = []
 
     def goes_on(self, rounds: int = 2) -> None:
-        """Read on until both replicas have answered so many times more; nobody was silent."""
+        """Read on until both replicas have answered so many times more; neither was silent."""
         heard: dict[str, int] = {}
         while len(heard) < len(NODE_IPS) or min(heard.values()) < rounds:
             line = next(self._lines).strip()

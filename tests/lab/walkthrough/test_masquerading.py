@@ -19,7 +19,7 @@ from tests.lab.walkthrough.place import (
 #: The address of every machine's eth0.
 UPLINK_IP = "10.0.2.15"
 
-#: The walk-through's table for curl-pod on k8s-ctr: who is asked, where it is, whom it sees. The
+#: The walk-through's table for curl-pod on k8s-ctr: the server, where it is, the client it sees. The
 #: other node sees the pod's own address; test_routing.py shows it over TCP.
 WORLD = (
     (ROUTER_IP, "router", "192.168.10.100"),
@@ -31,7 +31,7 @@ WORLD = (
 ECHO_ID = 4242
 
 
-#: Holds many connections open at once, and prints whom the web server saw on each.
+#: Holds many connections open at once, and prints the client that the web server saw on each.
 MANY = """
 import socket, sys
 held = []

@@ -114,7 +114,7 @@ async def test_rows_nothing_needs_are_forgotten(tmp_path: Path) -> None:
     (count,) = (
         sqlite3.connect(tmp_path / "s.sqlite").execute("SELECT count(*) FROM versions").fetchone()
     )
-    # The object, the events told, and what each of them replaced.
+    # The object, the events kept, and what each of them replaced.
     assert count <= 1 + 2 * (FEW + 3)
     store.close()
 

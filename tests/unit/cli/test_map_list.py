@@ -1,4 +1,4 @@
-"""Rows of the datapath's maps, as Cilium prints them (reference, routing, 6.5)."""
+"""Rows of the datapath's maps, as Cilium prints them."""
 
 from ipaddress import ip_address
 

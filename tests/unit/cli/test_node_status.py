@@ -1,4 +1,4 @@
-"""`dbg status` against the lines of a real cluster (reference: IPAM 4.6, routing 6.3)."""
+"""`dbg status` against the lines of a real cluster (Cilium 1.17.6)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -39,7 +39,7 @@ async def test_of_several_candidates_one_leads(api: FakeApi, client: ApiClient) 
     candidates = [Candidate(client, name) for name in "abcde"]
 
     await eventually(lambda: any(c.working for c in candidates))
-    # Every candidate has looked, some twice.
+    # Every candidate has read the lease, some twice.
     await eventually(lambda: sum("GET" in request for request in api.requests) > 10)
 
     assert sum(c.working for c in candidates) == 1
@@ -76,7 +76,7 @@ async def test_the_lease_of_a_killed_leader_is_taken_when_it_has_run_out(
 
     await eventually(lambda: candidate.working)
 
-    # By its own clock, from its first look: the times in the lease are another machine's.
+    # By its own clock, from its first read: the times in the lease are another machine's.
     assert time.monotonic() - began_at >= 1
     assert api.objects[LEASE]["spec"]["leaseTransitions"] == 5
     await candidate.stop()

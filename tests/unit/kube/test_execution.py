@@ -18,7 +18,7 @@ SUCCESS = json.dumps({"metadata": {}, "status": "Success"}).encode()
 
 
 class Kubelet:
-    """Plays a script to whoever runs a command."""
+    """Plays a script to a client that runs a command."""
 
     def __init__(self) -> None:
         self.script: Script = end_well

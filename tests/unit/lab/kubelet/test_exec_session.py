@@ -60,7 +60,7 @@ class LocalStarter:
 
 
 class Client:
-    """A client that has prepared what it sends, and leaves when told."""
+    """A client that has prepared what it sends, and leaves when the test says so."""
 
     def __init__(self, *messages: tuple[StreamChannel, bytes]) -> None:
         self.received: dict[StreamChannel, bytes] = {}

@@ -8,7 +8,7 @@ from ciliate.lab.objects import Container, Probe
 
 
 class Reported:
-    """Collects what a probe tells, until it has told enough."""
+    """Collects what a probe reports, until that is enough."""
 
     def __init__(self, enough: int) -> None:
         self.changes: list[bool] = []
@@ -24,7 +24,7 @@ class Reported:
 async def reported_by(
     answers: list[bool | Exception], *, enough: int, failures_max: int
 ) -> list[bool]:
-    """Return the changes told for a series of answers; the last one repeats."""
+    """Return the changes reported for a series of answers; the last one repeats."""
     left = list(answers)
 
     async def attempt() -> bool:

@@ -22,7 +22,7 @@ async def test_end_of_an_adopted_process_is_noticed() -> None:
     adopted.kill(signal.SIGCONT)
     await asyncio.to_thread(child.wait)
 
-    # Kernels before 6.15 do not tell who is not the parent.
+    # Kernels before 6.15 give the exit code to the parent alone.
     assert await waiting in (7, UNKNOWN_EXIT_CODE)
 
 
