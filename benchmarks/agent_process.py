@@ -22,7 +22,7 @@ ProcessId = NewType("ProcessId", int)
 #: The budget is 1 s; one that takes so much longer is not measured but broken.
 _READY_TIMEOUT_S: Final = 30.0
 
-#: Between two looks, in seconds: the error of a measured start, at most.
+#: Between two polls, in seconds: the error of a measured start, at most.
 _POLL_EVERY_S: Final = 0.004
 
 #: pid, uid, gid (unix(7), SO_PEERCRED).
@@ -61,7 +61,7 @@ def agents_of(node: Node) -> set[ProcessId]:
     netns = os.stat(node.machine.netns).st_ino
     found = set()
     for process in processes_titled("ciliate agent"):
-        with contextlib.suppress(OSError):  # It ended while we looked.
+        with contextlib.suppress(OSError):  # It ended meanwhile.
             if os.stat(f"/proc/{process}/ns/net").st_ino == netns:
                 found.add(process)
     return found
@@ -72,7 +72,7 @@ def processes_titled(title: str) -> set[ProcessId]:
     wanted = title.encode().split()
     found = set()
     for entry in filter(str.isdecimal, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # It ended while we looked.
+        with contextlib.suppress(OSError):  # It ended meanwhile.
             words = Path("/proc", entry, "cmdline").read_bytes().replace(b"\0", b" ").split()
             if words[: len(wanted)] == wanted:
                 found.add(ProcessId(int(entry)))
@@ -150,7 +150,7 @@ def _end_of(log: IO[str] | None) -> str:
 
 
 def _takes_requests(process: ProcessId) -> bool:
-    """Tell whether a CNI plugin would now reach `process`, and not the agent before it."""
+    """Whether a CNI plugin would now reach `process`, and not the agent before it."""
     with socket.socket(socket.AF_UNIX) as plugin:
         try:
             # Not /var/run: an absolute link would lead out of the agent's root.

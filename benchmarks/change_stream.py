@@ -42,7 +42,7 @@ from ciliate.datapath.layout import IpcacheKey
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 
-#: Between two looks at the map, in seconds: with the looks themselves, the error of a latency.
+#: Between two polls of the map, in seconds: with the polls themselves, the error of a latency.
 _POLL_EVERY_S: Final = 0.001
 
 #: A change that takes longer to arrive ends the measurement, in seconds.
@@ -59,7 +59,7 @@ class StreamError(CiliateError):
 
 
 class NotArrivedError(CiliateError):
-    """The ipcache does not get to show a change."""
+    """A change does not arrive in the ipcache."""
 
     def __init__(self, pod: SimulatedPod, wanted: int | None, *, timeout_s: float) -> None:
         super().__init__(
@@ -74,7 +74,7 @@ class Changes:
 
     `arrival_s` has one for each change. `written_s` is how long the writes took from the first one's
     begin to the last one's acknowledgement, `arrived_s` the same to the last one's arrival.
-    `poll_gaps_s` are the times between looks at the map.
+    `poll_gaps_s` are the times between polls of the map.
     """
 
     arrival_s: tuple[float, ...]
@@ -165,7 +165,7 @@ def stream(kubeconfig: Path, agent: ProcessId, *, pods: int, rate: int) -> Itera
 
 
 class Arrivals:
-    """Looks at the map, again and again, for what is awaited of it."""
+    """Polls the map for the changes that are awaited."""
 
     def __init__(self, ipcache: IpcacheMap) -> None:
         self._ipcache = ipcache
@@ -184,7 +184,7 @@ class Arrivals:
         return arrival
 
     async def poll(self) -> None:
-        """Look until cancelled."""
+        """Poll until cancelled."""
         before = time.perf_counter()
         while True:
             for key, (wanted, arrival) in tuple(self._awaited.items()):
@@ -299,7 +299,7 @@ async def _serve(kubeconfig: Path, agent: ProcessId, *, pods: int, rate: int) ->
 
 
 if __name__ == "__main__":
-    # Ctrl-C is for who started this process, which then ends it.
+    # Ctrl-C is for the parent process, which then ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     config, process_id, pod_count, a_second = sys.argv[1:]
     asyncio.run(

@@ -200,7 +200,7 @@ def _pod(name: str, node: str, *, host_network: bool) -> dict[str, Any]:
 
 
 def fresh_name() -> str:
-    """Return a name for a lab that tells whose it is."""
+    """Return a name for a lab that has our process id in it."""
     return f"bench-{os.getpid()}-{next(_NAMES)}"
 
 

@@ -106,7 +106,7 @@ class _Usage:
     agent: float
     api_server: float
     simulation: float
-    all: float  # Whoever it was, in all processors.
+    all: float  # Of all processes, in all processors.
 
     def since(self, before: "_Usage", *, idle: float, elapsed_s: float) -> dict[str, float]:
         """Return percents of one processor, over a run; `idle` is the agent's share without one.
@@ -127,7 +127,7 @@ class _Usage:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Some seconds of changes: what became of them, and percents of one processor by whose."""
+    """Some seconds of changes: what became of them, and percents of one processor by process."""
 
     changes: Changes
     percents: Mapping[str, float]
@@ -258,7 +258,7 @@ def _figures_of_changes(runs: tuple[_Run, ...]) -> Iterator[Measurement]:
 def _figures_of_adds(adds: Mapping[str, tuple[_Adds, ...]]) -> Iterator[Measurement]:
     """Yield what an ADD takes beside an empty cluster's: waiting for it, and of the agent.
 
-    The median tells nothing of a pass over all pods that some ADDs have to wait for, the mean does.
+    A pass over all pods that some ADDs have to wait for shows in the mean, not in the median.
     """
     baselines = ("empty", "empty, changes")
     budgets = (Budget("full", "empty", 1.25), Budget("full, changes", "empty, changes", 1.25))

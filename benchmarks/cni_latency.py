@@ -5,7 +5,7 @@ then eight at a time, of which also follows how many pods a second a node can st
 agent is warm. `true` is /bin/true in the plugin's place: the harness's own share of each number.
 
 Our DEL answers when the pod is out of the datapath's maps; its interface goes in the background
-and takes its share of the processors from whoever samples next.
+and takes its share of the processors from the sample that follows.
 """
 
 import contextlib

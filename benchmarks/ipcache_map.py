@@ -1,6 +1,6 @@
 """The ipcache of an agent as the kernel has it: the pinned map on the agent's node.
 
-Read through the agent's own view of the file system, so that nobody has to enter its machine.
+Read through the agent's own view of the file system, so that no process has to enter its machine.
 """
 
 import time
@@ -16,7 +16,7 @@ from ciliate.identity.maps import IPCACHE
 
 IpcacheMap = OpenMap[IpcacheKey, IpcacheEntry]
 
-#: Longest wait without any progress, in seconds; and between looks.
+#: Longest wait without any progress, in seconds; and between polls.
 _LEARN_TIMEOUT_S: Final = 60.0
 _POLL_EVERY_S: Final = 0.25
 

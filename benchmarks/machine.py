@@ -1,7 +1,7 @@
 """Machines for measuring: network namespaces that exist as long as a process holds them.
 
-Nothing here has a name in the file system. A namespace lives while its holder does, the holder
-dies with this process (PR_SET_PDEATHSIG), and links, routes and netfilter rules go with their
+Nothing here has a name in the file system. A namespace lives while a process is in it, that process
+dies with this one (PR_SET_PDEATHSIG), and links, routes and netfilter rules go with their
 namespace: after a crash or a kill -9 nothing is left.
 """
 
@@ -78,7 +78,7 @@ def running(command: Sequence[str], *, ready: str) -> Iterator[int]:
         stderr=subprocess.STDOUT,
     ) as process:
         assert process.stdout is not None
-        # What it says later nobody reads: room for a thousand samples' reports of iperf3.
+        # What it says later is not read: room for a thousand samples' reports of iperf3.
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 1 << 20)
         try:
             _await_text(process.stdout, ready, command)

@@ -1,4 +1,4 @@
-"""How long and against whom a question is measured: what the command line decides."""
+"""Settings of a run, from the command line: how long each question is measured, and against what."""
 
 import sys
 from dataclasses import dataclass
@@ -20,5 +20,5 @@ class Options:
     ciliate: bool
 
     def show(self, step: str) -> None:
-        """Tell on standard error what is being measured now; a run takes many minutes."""
+        """Say on standard error what is being measured now; a run takes many minutes."""
         print(f"  {step}", file=sys.stderr, flush=True)

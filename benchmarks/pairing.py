@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Generic, TypeVar
 
-#: What one sample yields: a number, or several that are taken together and told apart later.
+#: What one sample yields: a number, or several that are taken together and separated later.
 T = TypeVar("T")
 
-#: Fewer rounds than these give quartiles that mean nothing (DESIGN, section 8).
+#: Fewer rounds than these give quartiles that mean nothing.
 ROUNDS_MIN: Final = 9
 
 
@@ -101,7 +101,7 @@ class Measurement:
         return Spread.of([value / reference for value, reference in pairs])
 
     def keeps(self, budget: Budget) -> bool | None:
-        """Tell whether the median keeps `budget`; None if a party to it was not measured."""
+        """Whether the median keeps `budget`; None if a party to it was not measured."""
         if budget.candidate not in self.samples:
             return None
         if budget.baseline is None:
@@ -116,7 +116,7 @@ class Measurement:
 
 
 def order(names: Sequence[str], turn: int) -> tuple[str, ...]:
-    """Return who samples when in round `turn`: each place in turn, in both directions.
+    """Return the order of candidates in round `turn`: each place in turn, in both directions.
 
     After as many rounds as there are candidates the direction turns around, so that a candidate
     does not always follow the same one.

@@ -1,4 +1,4 @@
-"""What a question's measurement looks like: a table for people, a document for machines.
+"""The results of a question: a table for people, a document for machines.
 
 No number without the machine, kernel and commit it comes from: it would say nothing.
 """
@@ -109,7 +109,7 @@ def _processor() -> str:
 def _idle_share() -> float:
     """Watch the processors for a second; return the share of it they were idle (proc(5), stat).
 
-    Looks again while they are busy, for ten seconds at most: the kernel goes on taking down the
+    Tries again while they are busy, for ten seconds at most: the kernel goes on taking down the
     namespaces of the question before after its processes have ended.
     """
     idle = 0.0
@@ -124,7 +124,7 @@ def _idle_share() -> float:
 
 
 def busy_s() -> float:
-    """Return the seconds that all processors have worked since boot, for whomever."""
+    """Return the seconds that all processors have worked since boot, for all processes."""
     ticks = _processor_times()
     return (sum(ticks) - sum(ticks[3:5])) / os.sysconf("SC_CLK_TCK")  # idle, iowait
 
@@ -188,7 +188,7 @@ def _ratio_text(taken: Measurement, candidate: str, baseline: str) -> str:
 
 
 def _budget_text(taken: Measurement, budget: Budget) -> str:
-    """Return "at least 0.82 of host: kept", as far as it could be told."""
+    """Return "at least 0.82 of host: kept", as far as it was measured."""
     word = "at least" if taken.metric.better is Better.HIGHER else "at most"
     of = f" of {budget.baseline}" if budget.baseline else ""
     verdict = {True: "kept", False: "MISSED", None: "not measured"}[taken.keeps(budget)]

@@ -54,7 +54,7 @@ _CIDR_ADDRESSES: Final = 1 << (32 - _CIDR_PREFIX)
 #: Addresses that no pod has at first: new pods get these before those of deleted ones.
 SPARE_PLACES: Final = 3000
 
-#: The most pods there may be: each CIDR's first and last address is nobody's.
+#: The most pods there may be: each CIDR's first and last address is given to no pod.
 PODS_MAX: Final = NODES * (_CIDR_ADDRESSES - 2) - SPARE_PLACES
 
 #: Where their identities' numbers begin; smaller ones are reserved or of the lab's own pods.

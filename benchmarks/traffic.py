@@ -22,7 +22,7 @@ from benchmarks.topology import Route
 _SOURCE: Final = Path(__file__).with_name("exchange.c")
 _PROGRAM: Final = Path(__file__).parents[1] / "build" / "exchange"
 
-#: The server's ports on every machine; the namespaces are ours, nobody else listens there.
+#: The server's ports on every machine; the namespaces are ours, no other process listens there.
 _IPERF_PORT: Final = 5201
 _EXCHANGE_PORT: Final = 5202
 

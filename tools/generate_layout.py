@@ -6,7 +6,7 @@
 bpf/abi.h, maps.h and config.h are the only place where a layout, a map's capacity or a default is
 typed. `datapath/layout.py` repeats keys, values and enums. `config/datapath_defaults.py` (what
 settings begin with) and `net/identity.py` (the reserved identities) stand below the datapath,
-because settings and the API know them too. What BTF cannot tell is said here: how a struct is
+because settings and the API know them too. What BTF does not hold is said here: how a struct is
 nested in Python (an address is 16 octets), which enums are sets of flags, and Cilium's wording of
 the drop reasons.
 """

@@ -3,7 +3,7 @@
 mutmut makes the mutants and runs the tests; this chooses what it shall mutate (what a change
 touches, or what is named), which tests are asked (the folder of `tests/unit` of the same package),
 how many mutants of a module (a seeded sample), and prints a score for each module with the
-difference that every survivor makes. docs/TESTING.md tells how to read it.
+difference that every survivor makes. docs/TESTING.md says how to read it.
 
 It works in a copy under `build/mutants`: nothing outside of it is ever a mutant.
 """
@@ -121,7 +121,7 @@ def changed(since: str) -> list[Path]:
 
 
 def prepare(modules: Sequence[Path]) -> None:
-    """Copy the tree into the workspace and tell mutmut there what to do."""
+    """Copy the tree into the workspace and configure mutmut there."""
     shutil.rmtree(WORKSPACE, ignore_errors=True)
     for folder in ("src", "tests/unit", "tools"):
         shutil.copytree(

@@ -2,7 +2,7 @@
 
 A module is pure by its name wherever it stands, or by its package, or because it is listed here.
 A pure module imports what is allowed here and other pure modules, nothing else: so no chain of
-imports leads from it to an adapter, and a module of the standard library that nobody thought of is
+imports leads from it to an adapter, and a module of the standard library that is not listed is
 refused rather than overlooked. What no import shows (`open`, `datetime.now`, `await`) is refused by
 its use.
 """
@@ -16,8 +16,8 @@ from typing import Final
 #: Pure wherever they stand: `ciliate.<anything>.plan`.
 NAMES: Final = frozenset({"model", "plan", "allocator", "decode", "filter"})
 
-#: Pure packages and modules, whatever is in them: one line each. The rest of a feature has its hands
-#: beside its names.
+#: Pure packages and modules, whatever is in them: one line each. The rest of a feature's
+#: package may do I/O.
 PURE: Final = (
     "ciliate.errors",
     "ciliate.net",
