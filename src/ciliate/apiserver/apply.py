@@ -131,7 +131,7 @@ def _drop_abandoned(
     node: SchemaNode | None,
 ) -> None:
     """Remove what the manager no longer applies and no other one does."""
-    # Deepest last: an element goes whole when its own mark goes.
+    # Shortest path first: with an element's own mark the whole element is removed.
     for path in sorted(leaves(before), key=len):
         if contains(fields, path):
             continue

@@ -31,7 +31,7 @@ def drop_empty_metadata(obj: JsonObject) -> None:
 
 
 def reset_status(resource: ServedResource, obj: JsonObject) -> None:
-    """Status is its own path's alone; nodes register with theirs, as kubelets do."""
+    """Begin a new object's status, which only its own path writes; a Node keeps what it has."""
     if resource.id == "nodes":
         obj.setdefault("status", {})
         obj.setdefault("spec", {})

@@ -147,7 +147,7 @@ def _schema_name(group: str, version: str, kind: str) -> str:
 
 
 def _add_object_fields(node: SchemaNode) -> None:
-    """Every object has these, whatever its schema says of them."""
+    """Add apiVersion, kind and metadata as every object has them, whatever the schema says."""
     for name in ("apiVersion", "kind"):
         node.properties[name] = SchemaNode(Shape.STRING)
     node.properties["metadata"] = METADATA

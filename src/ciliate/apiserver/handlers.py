@@ -59,7 +59,7 @@ def render_object(resource: ServedResource, raw: bytes, request: web.BaseRequest
 
 @dataclass(slots=True)
 class Verbs:
-    """What every resource answers to."""
+    """The verbs that every resource has."""
 
     store: Store
     writer: Writer

@@ -64,7 +64,7 @@ class History:
     _size_bytes: int = 0
 
     def append(self, event: StoreEvent) -> list[StoreEvent]:
-        """Add the newest event and return those that fell out for it."""
+        """Add the newest event and return the oldest ones, dropped to make room."""
         self._events.append(event)
         self._revisions.append(event.revision)
         self._size_bytes += len(event.after.raw)

@@ -16,7 +16,7 @@ from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
 from ciliate.apiserver.store import JsonObject
 
-#: What etcd behind a kube-apiserver takes, and what aiohttp need not buffer beyond.
+#: The largest body that is read; etcd behind a kube-apiserver takes no more.
 BODY_BYTES_MAX: Final = 3 * 1024 * 1024
 #: Levels of nesting in a body; deeper ones only exist to exhaust a parser.
 _DEPTH_MAX: Final = 200

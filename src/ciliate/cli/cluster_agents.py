@@ -97,7 +97,7 @@ async def ask_agents(
 
 
 async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T]) -> T:
-    """Run `cilium-dbg operator WORDS -o json` where it leads: the others have no answer.
+    """Run `cilium-dbg operator WORDS -o json` in the pods until one, the leader, answers.
 
     Raises:
         UnansweredError: None has one.

@@ -16,7 +16,7 @@ class _Duration(click.ParamType[float]):
     def convert(
         self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return seconds; what is no duration is the user's mistake."""
+        """Return seconds; a text that is no duration is a usage error."""
         if not isinstance(value, str):
             return value
         try:

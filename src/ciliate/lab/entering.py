@@ -1,6 +1,6 @@
 """Running a command in a machine or a pod: what `lab exec` and `lab shell` do.
 
-No API server and no zygote are asked: the pins suffice, and the terminal stays the user's own.
+Needs neither API server nor zygote, only the pinned namespaces; the terminal stays the user's.
 """
 
 import os

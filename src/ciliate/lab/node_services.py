@@ -113,7 +113,7 @@ class _Host:
             await self._follow_state(tasks)
 
     async def _follow_state(self, tasks: asyncio.TaskGroup) -> None:
-        """Have a kubelet for each node of lab.json, whatever that says by now."""
+        """Keep one kubelet for each node that lab.json lists at the moment."""
         seen: tuple[int, int] | None = None
         while True:
             # The file is replaced by rename: a change is a new inode.

@@ -98,7 +98,7 @@ class LabState(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     """What `--set` changed in cilium-config, by its keys."""
     values: list[str] = []
-    """The words given with `--set` at the start, to tell whether a second `up` asks the same."""
+    """The words given with `--set` at the start, to see whether a second `up` asks for the same."""
     machines: list[MachineState]
 
     @property
@@ -182,8 +182,8 @@ class Checkout:
         """The lab meant by an option, a variable, or nothing.
 
         Without either it is `lab`, unless another checkout has a lab of that name, or had one
-        when this checkout's was started: two checkouts run their labs side by side with no word
-        said.
+        when this checkout's was started: two checkouts run their labs side by side without any
+        option.
         """
         name = option or environment.get(NAME_VARIABLE)
         if name:

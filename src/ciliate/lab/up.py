@@ -1,4 +1,4 @@
-"""`lab up`, whole: the decision whether anything is to be done, then the doing, under the lock."""
+"""`lab up`: decides whether there is anything to do, and does it, under the lab's lock."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ def ensure_up(
     """
     changes = read_changes(values)
     for problem in changes.problems():
-        raise problem  # No agent would start: better said before the lab is made.
+        raise problem  # No agent would start with it: refused before the lab is made.
     request = LabRequest(
         nodes=nodes,
         dual_stack=dual_stack,

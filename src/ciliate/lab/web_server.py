@@ -68,7 +68,7 @@ class Echo:
             self.socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
         else:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-        # On a busy machine we are late, and lose nothing: a datagram without an answer is the path's.
+        # On a busy machine we are late and lose nothing: an unanswered datagram was lost on its way.
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _WAITING_BYTES)
         self.socket.setblocking(False)
         asyncio.get_running_loop().add_reader(self.socket, self._echo)

@@ -31,7 +31,7 @@ from ciliate.lab.objects import (
 class ControllerHost:
     """All controllers of a lab; one task executes `run`.
 
-    `cluster_cidrs` is what node CIDRs come from; without any, the controller of these is off.
+    Node CIDRs come from `cluster_cidrs`; without any, their controller is off.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class ReplicaSetController:
                 self._queue.put((pod.metadata.namespace, owner.name))
 
     async def run(self) -> None:
-        """Reconcile until cancelled, once all pods are known: what is not seen is not missing."""
+        """Reconcile until cancelled, once all pods are listed: until then none counts as missing."""
         await self._pods.synced()
         await self._queue.run(self._reconcile, log_failures("replicaset"))
 

@@ -29,11 +29,11 @@ def resolve(value: int | str, total: int, *, round_up: bool) -> int:
 
 
 def limits(strategy: Strategy, desired: int) -> tuple[int, int]:
-    """Return how many pods may be unavailable, and how many may be too many, meanwhile."""
+    """Return how many pods may be unavailable, and how many beyond `desired`, meanwhile."""
     rolling = strategy.rolling_update or RollingUpdate()
     unavailable = resolve(rolling.max_unavailable, desired, round_up=False)
     surge = resolve(rolling.max_surge, desired, round_up=True)
-    # Neither would mean that nothing may ever change.
+    # With both at 0 no pod could ever be replaced.
     return (unavailable or (0 if surge else 1)), surge
 
 
@@ -60,7 +60,7 @@ def next_replicas(
 def _shrunk(
     old: Sequence[Revision], new: Revision, *, min_available: int, total: int
 ) -> dict[str, int]:
-    """Take from old ReplicaSets what can be missed: first what is not available anyway."""
+    """Shrink old ReplicaSets, unavailable pods first, while enough pods stay available."""
     wanted = {each.name: each.wanted for each in old}
     unavailable_new = max(new.wanted - new.available, 0)
     removable = max(total - min_available - unavailable_new, 0)

@@ -178,7 +178,7 @@ class Plugins:
             self._execute(CniCommand.DEL, conf, attachment)
 
     def collect_garbage(self, network: NetworkList, valid: Iterable[SandboxAttachment]) -> None:
-        """Tell every plugin which attachments still exist (CNI 1.1, GC); older lists have no GC.
+        """Give every plugin the attachments that exist (CNI 1.1, GC); older lists have no GC.
 
         Raises:
             PluginFailedError: A plugin failed.

@@ -30,7 +30,7 @@ class ClusterNames:
 
 
 def hostname_of(pod: Pod, node_hostname: str) -> str:
-    """Return the pod's hostname: its node's on the host's network, else given or its name."""
+    """Return the pod's hostname: its node's on the host's network, else spec.hostname, else its name."""
     if pod.spec.host_network:
         return node_hostname
     return (pod.spec.hostname or pod.metadata.name)[:HOSTNAME_LENGTH_MAX].rstrip("-.")
