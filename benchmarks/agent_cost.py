@@ -92,7 +92,7 @@ def _endpoint_of(template: CiliumEndpoint, number: int) -> CiliumEndpoint:
 def _grow(lab: Cluster, start: Start, options: Options) -> tuple[float, ...]:
     """Add pods to the cluster, step by step; return the KiB per pod so far after each step.
 
-    So far, and not of the step alone: tables grow by doubling, and a step shows that or nothing.
+    A mean since the first step: tables double in size now and then, and one step shows all or nothing.
     """
     text = lab.kubectl("get", "ciliumendpoint", "pod-0", "--output=json")
     template = msgspec.json.decode(text, type=CiliumEndpoint)

@@ -201,7 +201,7 @@ class Arrivals:
 
 
 class Population:
-    """The pods there are, and the places that none has; makes changes and times them."""
+    """The pods, and the free places for new ones; makes changes and times them."""
 
     def __init__(
         self,
@@ -241,7 +241,7 @@ class Population:
         )
 
     async def _relabel(self) -> None:
-        """Give the pod that has been as it is for longest another identity."""
+        """Give another identity to the pod that has not changed for longest."""
         pod = self._pods.popleft()
         other = (pod.identity + random.randrange(1, IDENTITIES)) % IDENTITIES
         changed = replace(pod, identity=other)

@@ -123,7 +123,7 @@ class Cluster:
             raise CommandError(command, printed)
 
     def withdraw_agents(self) -> None:
-        """Have the lab stop its agents for good: no node has what they ask for now."""
+        """Have the lab stop its agents for good: their node selector fits no node."""
         template = {"spec": {"nodeSelector": {"bench": "elsewhere"}}}
         patch = json.dumps({"spec": {"template": template}})
         in_system = ("--namespace=kube-system",)
@@ -131,7 +131,7 @@ class Cluster:
         self.kubectl("wait", "--for=delete", "pod", "--selector=k8s-app=cilium", *in_system)
 
     def withdraw_operator(self) -> None:
-        """Have the lab stop its operator, which deletes what is of no pod and no node."""
+        """Have the lab stop its operator, which deletes objects without a pod or node."""
         in_system = ("--namespace=kube-system",)
         self.kubectl("scale", "deployment", "cilium-operator", *in_system, "--replicas=0")
         selector = "--selector=name=cilium-operator"

@@ -2,7 +2,7 @@
 
 Two labs of one node each: one is the whole cluster, in the other an agent hears of 60 further nodes
 and their pods, which only the API server knows. Agents have interpreters of their own, as on a real
-node; operators are gone, since they would delete what is of no pod.
+node; operators are stopped, since they would delete CiliumEndpoints without a pod.
 
 First the pods change, a hundred times a second, while nothing else happens: the agent's share of a
 processor beyond what it takes when idle, and how long after the API server's answer each change is
@@ -189,7 +189,7 @@ def _run(place: _Place, source: Stream, *, idle: float) -> _Run:
 
 
 def _change(place: _Place, source: Stream, options: Options) -> tuple[_Run, ...]:
-    """See what the agent does when idle, then have pods change again and again."""
+    """Measure the agent when idle, then change pods again and again."""
     with _changing(source):
         pass
     options.show(f"cluster_changes: {_IDLE_S:g} s without changes")

@@ -1,4 +1,4 @@
-"""Find what makes the documents untrue: it fails `make check`.
+"""Find what in the documents leads nowhere; `make check` fails then.
 
     python tools/check_documents.py     # exit 1 when something is found, one line each
 
@@ -23,7 +23,7 @@ _OUTSIDE: Final = re.compile(
     r"|\bDESIGN\.md|\bSTYLE(?:\.md)?\b|\b(?:ipam|walkthrough|routing-masquerading)\.md"
     r"|\.\./shared|(?<![\w.])/work/\w|\b[Ii]ssue #?\d+"
 )
-#: The tests of this file are made of what it finds.
+#: Its test cases are what this file finds.
 _EXAMPLES: Final = "tests/unit/tools/test_check_documents.py"
 
 _CODE_NAME: Final = re.compile(r"`([\w./-]+\.(?:py|c|h))`")
@@ -47,7 +47,7 @@ class Finding:
 
 
 def outside_citations(path: str, text: str) -> Iterator[Finding]:
-    """Find what a reader of this repository alone cannot look up."""
+    """Find citations of anything outside the repository."""
     for number, line in enumerate(text.splitlines(), 1):
         if found := _OUTSIDE.search(line):
             yield Finding(path, number, f"cites {found[0]!r}, which is not in the repository")
