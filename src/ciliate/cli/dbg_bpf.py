@@ -1,7 +1,7 @@
 """`ciliate dbg bpf …`: the datapath's maps as the kernel holds them now.
 
 These commands read the pinned maps themselves and work without an agent; they need root. What a
-row looks like is decided in `map_list`.
+row looks like is decided by the map's feature, in its `show` module.
 """
 
 import time
@@ -11,22 +11,21 @@ from typing import TypeVar
 
 import click
 
-from ciliate.cli.map_list import (
-    TrackedConnection,
-    Translation,
-    endpoint_rows,
-    fragment_rows,
-    interface_rows,
-    ipcache_rows,
-    masquerade_rows,
-    metric_rows,
-)
 from ciliate.cli.output import output_option, render
+from ciliate.cli.packet_counts import metric_rows
 from ciliate.cli.table import align
 from ciliate.datapath.bpf_map import BpfMap, open_pinned
 from ciliate.datapath.metrics import METRICS, counters
+from ciliate.endpoint.show import endpoint_rows, interface_rows
 from ciliate.identity.maps import IPCACHE
+from ciliate.identity.show import ipcache_rows
 from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.show import (
+    TrackedConnection,
+    Translation,
+    fragment_rows,
+    masquerade_rows,
+)
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 K = TypeVar("K")

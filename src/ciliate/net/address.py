@@ -36,6 +36,16 @@ def from_octets(octets: bytes) -> IPAddress:
     return IPv6Address(octets)
 
 
+def address_text(octets: bytes) -> str:
+    """Return 16 octets as text; all zero, which stands for no address, as an empty text."""
+    return str(from_octets(octets)) if any(octets) else ""
+
+
+def socket_text(ip: str, port: int) -> str:
+    """Return address and port as text; an IPv6 address stands in brackets (RFC 3986, 3.2.2)."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 def prefix_bits(network: IPNetwork) -> int:
     """Return the prefix length over 128 bits: an IPv4 /24 is 96 + 24."""
     return network.prefixlen + (0 if network.version == 6 else 96)
@@ -70,6 +80,7 @@ __all__ = [
     "IPv6Address",
     "IPv6Network",
     "Mac",
+    "address_text",
     "from_octets",
     "host_network",
     "ip_address",
@@ -78,5 +89,6 @@ __all__ = [
     "mac_octets",
     "network_of",
     "prefix_bits",
+    "socket_text",
     "to_octets",
 ]

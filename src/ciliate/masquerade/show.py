@@ -1,0 +1,146 @@
+"""What the maps of masquerading hold, as `dbg bpf … list` shows it.
+
+A row prints itself as Cilium prints it and is a value for `-o json`. What our maps do not have
+is left out, never made up. Pure: entries and the time are arguments.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from ciliate.datapath.layout import (
+    Connection,
+    ConnectionFlag,
+    FragmentKey,
+    FragmentPorts,
+    MasqueradeAddress,
+    NatEntry,
+    Tuple,
+    TupleDirection,
+)
+from ciliate.net.address import address_text, socket_text
+
+_PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
+
+#: Our flags of a connection as Cilium numbers and names them; "Rx" is toward the pod.
+_FLAGS: Final = (
+    (ConnectionFlag.CONNECTION_CLOSING_ORIGINAL, 0x01, "RxClosing"),
+    (ConnectionFlag.CONNECTION_CLOSING_REPLY, 0x02, "TxClosing"),
+    (ConnectionFlag.CONNECTION_SEEN_NON_SYN, 0x10, "SeenNonSyn"),
+)
+
+
+class Flow(Struct, frozen=True, rename="pascal"):
+    """The tuple of a tracked or translated flow, as the wire shows it in its direction."""
+
+    protocol: str
+    direction: str
+    source_addr: str
+    source_port: int
+    dest_addr: str
+    dest_port: int
+
+    @classmethod
+    def read(cls, key: Tuple) -> "Flow":
+        """Return the flow of a map's key."""
+        return cls(
+            protocol=_PROTOCOLS.get(key.protocol, str(key.protocol)),
+            direction="OUT" if key.direction == TupleDirection.TUPLE_OUT else "IN",
+            source_addr=address_text(key.source),
+            source_port=key.source_port,
+            dest_addr=address_text(key.destination),
+            dest_port=key.destination_port,
+        )
+
+    def __str__(self) -> str:
+        source = socket_text(self.source_addr, self.source_port)
+        destination = socket_text(self.dest_addr, self.dest_port)
+        return f"{self.protocol} {self.direction} {source} -> {destination}"
+
+
+class Translation(Struct, frozen=True, rename="pascal"):
+    """A row of `bpf nat list`."""
+
+    key: Flow
+    addr: str
+    port: int
+    created_sec_ago: int
+    expires_in_sec: int
+
+    @classmethod
+    def read(cls, key: Tuple, entry: NatEntry, *, now_ns: int) -> "Translation":
+        """Return the row of an entry; `now_ns` is CLOCK_MONOTONIC, the programs' clock."""
+        return cls(
+            key=Flow.read(key),
+            addr=address_text(entry.to_address),
+            port=entry.to_port,
+            created_sec_ago=_seconds(now_ns - entry.created_ns),
+            expires_in_sec=_seconds(entry.expires_ns - now_ns),
+        )
+
+    def __str__(self) -> str:
+        what = "XLATE_SRC" if self.key.direction == "OUT" else "XLATE_DST"
+        target = socket_text(self.addr, self.port)
+        return f"{self.key} {what} {target} Created={self.created_sec_ago}sec ago NeedsCT=0"
+
+
+class TrackedConnection(Struct, frozen=True, rename="pascal"):
+    """A row of `bpf ct list global`."""
+
+    key: Flow
+    expires: int
+    remaining_sec: int
+    packets: int
+    bytes: int
+    flags: int
+    flag_names: tuple[str, ...]
+    source_security_id: int
+
+    @classmethod
+    def read(cls, key: Tuple, connection: Connection, *, now_ns: int) -> "TrackedConnection":
+        """Return the row of an entry; `now_ns` is CLOCK_MONOTONIC, the programs' clock."""
+        shown = [(bit, name) for flag, bit, name in _FLAGS if connection.flags & flag]
+        return cls(
+            key=Flow.read(key),
+            expires=_seconds(connection.expires_ns),
+            remaining_sec=_seconds(connection.expires_ns - now_ns),
+            packets=connection.packets,
+            bytes=connection.bytes,
+            flags=sum(bit for bit, _ in shown),
+            flag_names=tuple(name for _, name in shown),
+            source_security_id=connection.source_identity,
+        )
+
+    def text(self, *, time_diff: bool) -> str:
+        """Return the row; `time_diff` adds how long the entry has left."""
+        remaining = f" (remaining: {self.remaining_sec} sec(s))" if time_diff else ""
+        names = "".join(f"{name} " for name in self.flag_names)
+        return (
+            f"{self.key} expires={self.expires}{remaining} Packets={self.packets} "
+            f"Bytes={self.bytes} Flags=0x{self.flags:04x} [ {names}] RevNAT=0 "
+            f"SourceSecurityID={self.source_security_id} BackendID=0"
+        )
+
+
+def _seconds(time_ns: int) -> int:
+    """Whole seconds, never negative: an entry's writer may be a moment ahead of our clock."""
+    return max(0, time_ns) // 1_000_000_000
+
+
+def masquerade_rows(entries: Iterable[tuple[int, MasqueradeAddress]]) -> dict[str, list[str]]:
+    """Return "<ifindex>" -> the addresses that pods get behind that device."""
+    return {
+        str(ifindex): [f"ipv4={address_text(entry.ipv4)} ipv6={address_text(entry.ipv6)}"]
+        for ifindex, entry in sorted(entries)
+    }
+
+
+def fragment_rows(entries: Iterable[tuple[FragmentKey, FragmentPorts]]) -> dict[str, list[str]]:
+    """Return a datagram in pieces -> the ports its first piece had, as `bpf frag list` does."""
+    return {
+        f"{address_text(key.source)} -> {address_text(key.destination)} id={key.id} proto={key.protocol}": [
+            f"sport={ports.source_port} dport={ports.destination_port}"
+        ]
+        for key, ports in entries
+    }

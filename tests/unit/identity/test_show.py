@@ -1,0 +1,32 @@
+"""`identity/show.py`: rows of the ipcache, as Cilium prints them."""
+
+from ipaddress import ip_address
+
+from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
+from ciliate.identity.show import ipcache_rows
+from ciliate.net.address import to_octets
+
+NO_ADDRESS = bytes(16)
+
+
+def octets(text: str) -> bytes:
+    return to_octets(ip_address(text))
+
+
+def test_ipcache_rows_print_ipv4_prefixes_with_their_own_lengths() -> None:
+    rows = ipcache_rows(
+        [
+            (IpcacheKey(96, octets("0.0.0.0")), IpcacheEntry(2, 0, NO_ADDRESS)),
+            (
+                IpcacheKey(120, octets("10.244.1.0")),
+                IpcacheEntry(2, 1, octets("192.168.10.101")),
+            ),
+            (IpcacheKey(128, octets("fd00::5")), IpcacheEntry(8066, 1, NO_ADDRESS)),
+        ]
+    )
+
+    assert rows == {
+        "0.0.0.0/0": ["identity=2 encryptkey=0 tunnelendpoint=0.0.0.0 flags=<none>"],
+        "10.244.1.0/24": ["identity=2 encryptkey=0 tunnelendpoint=192.168.10.101 flags=<none>"],
+        "fd00::5/128": ["identity=8066 encryptkey=0 tunnelendpoint=0.0.0.0 flags=<none>"],
+    }
