@@ -8,6 +8,7 @@ restoration             what a previous life left
 publication             CiliumEndpoints
 runtime_config          the CNI configuration file: how the runtime learns of the node
 status, report          lines of `dbg status`; `dbg endpoint list`
+show                    rows of `dbg bpf endpoint list` and `interface list`
 feature                 all of it in the agent
 operator/               CiliumEndpoints of pods that are gone
 """

@@ -6,6 +6,7 @@ registry           numbers agreed cluster-wide through CiliumIdentity objects
 resolver           numbers for this node's endpoints
 ipcache            the map as it should be, live
 status, report     the line of `dbg status`; `dbg ip list`, `dbg identity list`
+show               rows of `dbg bpf ipcache list`
 feature            all of it in the agent
 operator/          identities that nobody uses
 """
