@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ciliate.cni.call import Call
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import parse_result
+from ciliate.cni.plugin_result import parse_result
 from ciliate.cni.request import Verb
 
 #: An ADD that fails takes two calls of the plugin, within the 60 s that the agent has for it.

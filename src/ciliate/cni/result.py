@@ -8,7 +8,7 @@ import json
 from typing import Any, Final
 
 from ciliate.cni.errors import CniError
-from ciliate.cni.given import PassedResult, in_version
+from ciliate.cni.plugin_result import PassedResult, in_version
 from ciliate.cni.request import (
     NAMES_IP_VERSION,
     NEWEST_VERSION,

@@ -21,7 +21,7 @@ from ciliate.cni.frame import (
     render_answer,
     stdin_length,
 )
-from ciliate.cni.given import PassedResult
+from ciliate.cni.plugin_result import PassedResult
 from ciliate.cni.request import (
     NEWEST_VERSION,
     Add,

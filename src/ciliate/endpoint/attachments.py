@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.call import Call
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import PassedResult
+from ciliate.cni.plugin_result import PassedResult
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.chained import ChainedPods

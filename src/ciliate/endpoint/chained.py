@@ -8,7 +8,7 @@ out of the maps; the interface goes with that plugin's DEL.
 from dataclasses import dataclass, replace
 
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import given_addresses
+from ciliate.cni.plugin_result import addresses_of
 from ciliate.cni.request import Add
 from ciliate.datapath.programs import Programs
 from ciliate.net.address import IPAddress
@@ -65,10 +65,10 @@ class ChainedPods:
             NetlinkError: The pod's namespace is gone.
         """
         assert request.prev_result is not None, "the caller looked"
-        given = given_addresses(
+        found = addresses_of(
             request.prev_result.document, versions=self._versions, source="prevResult"
         )
-        if not given.addresses:
+        if not found.addresses:
             families = " or ".join(f"IPv{version}" for version in self._versions)
             raise CniError(
                 CniCode.INVALID_CONFIG,
@@ -79,7 +79,7 @@ class ChainedPods:
             link = await self._links.find_chained(request.netns, request.attachment.ifname)
         except NoChainedLinkError as error:
             raise CniError(CniCode.INVALID_CONFIG, error.problem, error.subject) from error
-        return ChainedPod(link, given.addresses, given.gateways)
+        return ChainedPod(link, found.addresses, found.gateways)
 
     async def attach(self, endpoint: Endpoint) -> None:
         """Run our programs on the node's end, in place of earlier ones of ours.

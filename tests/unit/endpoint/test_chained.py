@@ -10,7 +10,7 @@ from tests.unit.endpoint.pod_links import until
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import PassedResult
+from ciliate.cni.plugin_result import PassedResult
 from ciliate.cni.request import Add, PreviousResult
 from ciliate.datapath.layout import EndpointFlag, InterfaceFlag
 from ciliate.net.address import ip_address, to_octets

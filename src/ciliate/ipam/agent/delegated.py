@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ciliate.cni.call import Call
 from ciliate.cni.delegate import Delegate
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import given_addresses
+from ciliate.cni.plugin_result import addresses_of
 from ciliate.cni.request import Add, Check, Del, Gc, Status, Verb
 from ciliate.net.address import IPAddress
 from ciliate.node.address_source import AddressSource
@@ -58,14 +58,14 @@ class DelegatedAddresses(AddressSource):
         name = request.call.ipam_type
         try:
             document = await self._delegate.run(request.call, Verb.ADD)
-            given = given_addresses(
+            found = addresses_of(
                 document, versions=self._versions, source=f"result of IPAM plugin {name}"
             )
-            self._refuse_useless(given.addresses, name)
+            self._refuse_useless(found.addresses, name)
         except BaseException:  # Also when the request is cancelled.
             await asyncio.shield(self._take_back(request.call))
             raise
-        return given.addresses
+        return found.addresses
 
     def _refuse_useless(self, addresses: tuple[IPAddress, ...], name: str) -> None:
         """Refuse none at all, and what is somebody's here: one of the two would lose packets."""

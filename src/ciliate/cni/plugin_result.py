@@ -22,7 +22,7 @@ class PassedResult:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenAddresses:
+class PluginAddresses:
     """At most one address of each family, IPv6 first, with the gateways named beside them."""
 
     addresses: tuple[IPAddress, ...]
@@ -46,9 +46,9 @@ def parse_result(stdout: bytes, *, plugin: str) -> dict[str, Any]:
     return document
 
 
-def given_addresses(
+def addresses_of(
     document: Mapping[str, Any], *, versions: Iterable[int], source: str
-) -> GivenAddresses:
+) -> PluginAddresses:
     """Return the container's first address of each IP version in `versions`.
 
     An address that refers to an interface outside the sandbox is not the container's.
@@ -72,7 +72,7 @@ def given_addresses(
             CniCode.INVALID_CONFIG, f"{source} is not a CNI result", str(error)[:100]
         ) from error
     ordered = [found[version] for version in sorted(found, reverse=True)]
-    return GivenAddresses(
+    return PluginAddresses(
         addresses=tuple(address for address, _ in ordered),
         gateways=tuple(gateway for _, gateway in ordered if gateway is not None),
     )
@@ -99,7 +99,7 @@ _VERSION_KEY: Final = "version"
 
 
 def _ip_in(ip: Mapping[str, Any], *, named: bool) -> dict[str, Any]:
-    bare = {key: value for key, value in ip.items() if key != _VERSION_KEY}
+    unnamed = {key: value for key, value in ip.items() if key != _VERSION_KEY}
     if not named:
-        return bare
-    return {_VERSION_KEY: "6" if ":" in str(ip.get("address")) else "4", **bare}
+        return unnamed
+    return {_VERSION_KEY: "6" if ":" in str(ip.get("address")) else "4", **unnamed}

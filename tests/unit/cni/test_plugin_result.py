@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.given import given_addresses, in_version, parse_result
+from ciliate.cni.plugin_result import addresses_of, in_version, parse_result
 from ciliate.cni.request import CniVersion
 from ciliate.net.address import ip_address
 
@@ -29,21 +29,21 @@ CHAINED = {
 
 
 def test_first_address_of_each_family_is_the_containers() -> None:
-    given = given_addresses(CHAINED, versions=(4, 6), source="prevResult")
+    found = addresses_of(CHAINED, versions=(4, 6), source="prevResult")
 
-    assert given.addresses == (ip_address("fd00::5"), ip_address("10.1.0.5"))
-    assert given.gateways == (ip_address("fd00::1"), ip_address("10.1.0.1"))
+    assert found.addresses == (ip_address("fd00::5"), ip_address("10.1.0.5"))
+    assert found.gateways == (ip_address("fd00::1"), ip_address("10.1.0.1"))
 
 
 def test_family_that_is_off_is_left_out() -> None:
-    given = given_addresses(CHAINED, versions=(4,), source="prevResult")
+    found = addresses_of(CHAINED, versions=(4,), source="prevResult")
 
-    assert given.addresses == (ip_address("10.1.0.5"),)
+    assert found.addresses == (ip_address("10.1.0.5"),)
 
 
 @pytest.mark.parametrize("document", [{}, {"ips": None}, {"ips": []}])
 def test_result_without_addresses_gives_none(document: dict[str, Any]) -> None:
-    assert given_addresses(document, versions=(4, 6), source="x").addresses == ()
+    assert addresses_of(document, versions=(4, 6), source="x").addresses == ()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_result_without_addresses_gives_none(document: dict[str, Any]) -> None:
 )
 def test_malformed_result_is_an_error_that_names_its_source(document: dict[str, Any]) -> None:
     with pytest.raises(CniError) as caught:
-        given_addresses(document, versions=(4, 6), source="result of host-local")
+        addresses_of(document, versions=(4, 6), source="result of host-local")
 
     assert caught.value.code == CniCode.INVALID_CONFIG
     assert "result of host-local" in caught.value.msg
