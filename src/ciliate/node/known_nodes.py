@@ -144,12 +144,12 @@ class KnownNodes:
 
     def _outlive(self, name: str) -> None:
         """Note that a node lives on without its CiliumNode."""
-        looks = self._departed.get(name)
-        if looks is None:  # It came back while we asked.
+        checks = self._departed.get(name)
+        if checks is None:  # It came back while we asked.
             return
-        self._departed[name] = looks + 1
-        if looks == 0:
+        self._departed[name] = checks + 1
+        if checks == 0:
             _log.info("CiliumNode %s was deleted, its Node lives: still routed to", name)
-        elif looks == 1 and not self._nodes[name].is_local:
+        elif checks == 1 and not self._nodes[name].is_local:
             # An agent that runs had published it anew: this one gives no address to anybody.
             self._put(name, _without_claims(self._nodes[name]))

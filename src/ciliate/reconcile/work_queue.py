@@ -1,7 +1,7 @@
-"""Keys that need a look: each once however often it is put, none by two workers at a time.
+"""Keys to be handled: each is queued once however often it is put, and one worker has it at a time.
 
-Watches put keys, workers take them; what a look finds is decided by what stands in the tables
-then, so a key needs no more than one place. The queue is bounded by the number of keys there are.
+Watches put keys, workers take them. A worker reads the tables as they are when it handles the key,
+so one place per key is enough. The queue is bounded by the number of keys there are.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from ciliate.reconcile.backoff import Backoff
 
 K = TypeVar("K")
 
-#: Looks at a key; returns in how many seconds it wants the next look, None for not at all.
-Look = Callable[[K], Awaitable[float | None]]
+#: Handles a key; returns after how many seconds to enqueue it again, None for not at all.
+Handle = Callable[[K], Awaitable[float | None]]
 
 
 class WorkQueue(Generic[K]):
@@ -38,7 +38,7 @@ class WorkQueue(Generic[K]):
         return len(self._waiting)
 
     def put(self, key: K) -> None:
-        """Have `key` looked at soon."""
+        """Enqueue `key`."""
         if key in self._working:
             self._again.add(key)
             return
@@ -46,7 +46,7 @@ class WorkQueue(Generic[K]):
         self._ready.set()
 
     def put_after(self, key: K, pause_s: float) -> None:
-        """Have `key` looked at after a pause, if no earlier look at it is due already."""
+        """Enqueue `key` after a pause, unless it is due earlier already."""
         loop = asyncio.get_running_loop()
         timer = self._timers.get(key)
         if timer is not None:
@@ -70,18 +70,18 @@ class WorkQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """Let `key` be looked at again."""
+        """Note that the worker of `key` is done; a `put` meanwhile enqueues it again."""
         self._working.discard(key)
         if key in self._again:
             self._again.discard(key)
             self.put(key)
 
-    async def run(self, look: Look[K], report: Callable[[K, CiliateError], None]) -> None:
-        """Take keys and look at them until cancelled; a failure is reported, and tried again."""
+    async def run(self, handle: Handle[K], report: Callable[[K, CiliateError], None]) -> None:
+        """Handle keys until cancelled; a failure is reported, and tried again."""
         while True:
             key = await self.take()
             try:
-                pause_s = await look(key)
+                pause_s = await handle(key)
             except CiliateError as error:
                 report(key, error)
                 pause_s = self._pause_after_failure(key)
@@ -91,7 +91,7 @@ class WorkQueue(Generic[K]):
                 self.done(key)
             if pause_s is not None:
                 self.put_after(key, pause_s)
-            await asyncio.sleep(0)  # A look that waits for nothing leaves others no turn.
+            await asyncio.sleep(0)  # `handle` may never wait: other tasks get their turn.
 
     def _pause_after_failure(self, key: K) -> float:
         backoff = self._backoffs.get(key)

@@ -42,16 +42,16 @@ class DisplacedPods:
         """Addresses of pods whose way nobody tells at the moment."""
         return (address for found in self._unresolved.values() for address in found)
 
-    def look_on_nodes(self, node_ips: Iterable[IPAddress]) -> set[bytes]:
-        """Look at every pod of these nodes; return the addresses whose way may have changed."""
+    def inspect_nodes(self, node_ips: Iterable[IPAddress]) -> set[bytes]:
+        """Inspect every pod of these nodes; return the addresses whose route may have changed."""
         touched: set[bytes] = set()
         for node_ip in node_ips:
             for key in self._cluster.known_pods.on_node(to_octets(node_ip)):
-                touched |= self.look(key, self._cluster.known_pods.pods[key])
+                touched |= self.inspect(key, self._cluster.known_pods.pods[key])
         return touched
 
-    def look(self, key: ObjectKey, pod: KnownPod | None) -> set[bytes]:
-        """Look at one pod, None: it is gone; return the addresses whose way may have changed."""
+    def inspect(self, key: ObjectKey, pod: KnownPod | None) -> set[bytes]:
+        """Inspect a pod (None: it is gone); return the addresses whose route may have changed."""
         displaced, unresolved = self._judge(pod) if pod is not None else ({}, ())
         before, unresolved_before = self._by_pod.pop(key, {}), self._unresolved.pop(key, ())
         if displaced:

@@ -110,12 +110,12 @@ class RoutingFeature(Feature):
         concerned = [node for node in (old, new, *known) if node is not None]
         ips = {ip for node in concerned for ip in node.internal_ips}
         self._watch_answers(new)
-        self._touch_displaced(self._displaced.look_on_nodes(ips))
+        self._touch_displaced(self._displaced.inspect_nodes(ips))
         told = (node for node in (old, new) if node is not None)
         self._touch(change.cidrs.union(*map(_cidrs, told)))
 
     def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
-        self._touch_displaced(self._displaced.look(key, new))
+        self._touch_displaced(self._displaced.inspect(key, new))
 
     def _touch_displaced(self, addresses: set[bytes]) -> None:
         if not addresses:

@@ -47,8 +47,8 @@ class Place:
         waiting = EndpointState.WAITING_FOR_IDENTITY
         self.table.put(endpoint(number, state=waiting, pod_uid=uid, identity=5))
 
-    async def look(self) -> bool:
-        """Let the resolver look once, then let the watch tell of what was created."""
+    async def resolve(self) -> bool:
+        """Let the resolver run once, then let the watch report what it created."""
         succeeded = await self.resolver._resolve_all()
         for each in self.api.held.values():
             tell(self.cluster.identities, each)
@@ -69,7 +69,7 @@ async def test_endpoint_becomes_its_pod(place: Place) -> None:
     place.attach(1)
     place.runs(1, app="web")
 
-    assert await place.look()
+    assert await place.resolve()
 
     found = place.table.get(1)
     assert found is not None
@@ -84,7 +84,7 @@ async def test_replicas_share_one_identity(place: Place) -> None:
         place.attach(number)
         place.runs(number, app="web", **{"pod-template-hash": f"h{number}"})
 
-    await place.look()
+    await place.resolve()
 
     assert place.identity(1) == place.identity(2)
     assert len(place.api.created) == 1
@@ -96,24 +96,24 @@ async def test_failing_endpoint_does_not_stop_the_others(place: Place) -> None:
         place.runs(number, app=app)
     place.api.refused_value = "broken"
 
-    assert not await place.look()
+    assert not await place.resolve()
 
     assert place.identity(2) != 5
     assert place.identity(1) == place.identity(3) == 5
     assert place.resolver.status.last_failure.startswith("2 endpoints have no identity yet")
     place.api.refused_value = ""
-    assert await place.look()
+    assert await place.resolve()
     assert place.identity(1) == place.identity(3) != 5
 
 
 async def test_label_change_changes_the_identity(place: Place) -> None:
     place.attach(1)
     place.runs(1, app="web")
-    await place.look()
+    await place.resolve()
     before = place.identity(1)
 
     place.runs(1, app="shop")
-    await place.look()
+    await place.resolve()
 
     found = place.table.get(1)
     assert found is not None
@@ -125,12 +125,12 @@ async def test_predecessor_of_the_same_name_gives_no_identity(place: Place) -> N
     place.runs(1, uid="former", app="former")
     place.attach(1, uid="latter")
 
-    await place.look()
+    await place.resolve()
     assert place.identity(1) == 5
     assert place.resolver.known("default", "pod-1", "latter") is None
 
     place.runs(1, uid="latter", app="latter")
-    await place.look()
+    await place.resolve()
     found = place.table.get(1)
     assert found is not None
     assert "k8s:app=latter" in found.labels
@@ -138,11 +138,11 @@ async def test_predecessor_of_the_same_name_gives_no_identity(place: Place) -> N
 
 async def test_pod_that_is_not_known_yet_waits_without_failing(place: Place) -> None:
     place.attach(1)
-    assert await place.look()
+    assert await place.resolve()
 
     place.runs(1, app="web")
     withdraw(place.cluster.namespaces, "default")
-    assert await place.look()
+    assert await place.resolve()
 
     assert place.identity(1) == 5
 
@@ -151,7 +151,7 @@ async def test_add_knows_a_pod_whose_labels_have_a_number(place: Place) -> None:
     place.runs(1, app="web")
     assert place.resolver.known("default", "pod-1", "uid-1") is None
     place.attach(1)
-    await place.look()
+    await place.resolve()
 
     place.runs(2, app="web")
 
@@ -164,7 +164,7 @@ async def test_endpoint_on_its_way_out_is_left_alone(place: Place) -> None:
     place.runs(1, app="web")
     place.table.put(endpoint(1, state=EndpointState.DISCONNECTING, identity=5))
 
-    await place.look()
+    await place.resolve()
 
     assert place.identity(1) == 5
     assert place.api.created == []
@@ -173,7 +173,7 @@ async def test_endpoint_on_its_way_out_is_left_alone(place: Place) -> None:
 async def test_number_that_is_used_again_is_claimed_from_the_operator(place: Place) -> None:
     place.attach(1)
     place.runs(1, app="web")
-    await place.look()
+    await place.resolve()
     number = place.identity(1)
     labels = place.api.held[str(number)].security_labels
     tell(place.cluster.identities, identity(number, labels, io_cilium_heartbeat="long ago"))

@@ -145,10 +145,10 @@ def test_change_that_tells_nothing_new_is_told_to_nobody(cluster: Cluster) -> No
 def test_listener_finds_the_tables_as_they_are_after_the_change(cluster: Cluster) -> None:
     found: list[bool] = []
 
-    def look(_key: ObjectKey, _old: KnownPod | None, _new: KnownPod | None) -> None:
+    def record(_key: ObjectKey, _old: KnownPod | None, _new: KnownPod | None) -> None:
         found.append(cluster.known_pods.at(octets("10.244.1.7")) is not None)
 
-    cluster.known_pods.add_listener(look)
+    cluster.known_pods.add_listener(record)
     tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
     withdraw(cluster.endpoints, "web", "default")
 

@@ -21,7 +21,7 @@ async def test_start_brings_the_whole_target_to_what_it_should_be() -> None:
     assert reconciler.status.name == "memory"
 
 
-async def test_touched_key_costs_one_change_and_no_look_at_the_target() -> None:
+async def test_touched_key_costs_one_change_and_no_observation_of_the_target() -> None:
     desired = {1: 1, 2: 2}
     target = MemoryTarget(desired)
     reconciler = keeper(target, desired)
@@ -169,7 +169,7 @@ async def test_walk_that_takes_long_comes_less_often() -> None:
     assert began[1] - began[0] >= 0.75 * 100 * 0.005
 
 
-async def test_wake_makes_the_reconciler_look_at_everything() -> None:
+async def test_wake_makes_the_reconciler_walk_over_everything() -> None:
     desired = {1: 1}
     target = MemoryTarget()
     reconciler = keeper(target, desired)

@@ -3,15 +3,15 @@ import asyncio
 import pytest
 
 from ciliate.errors import CiliateError
-from ciliate.reconcile.work_queue import Look, WorkQueue
+from ciliate.reconcile.work_queue import Handle, WorkQueue
 
 
 def ignore(key: str, error: CiliateError) -> None:
     del key, error
 
 
-async def run_until(done: asyncio.Event, queue: WorkQueue[str], look: Look[str]) -> None:
-    task = asyncio.ensure_future(queue.run(look, ignore))
+async def run_until(done: asyncio.Event, queue: WorkQueue[str], handle: Handle[str]) -> None:
+    task = asyncio.ensure_future(queue.run(handle, ignore))
     try:
         async with asyncio.timeout(10):
             await done.wait()
@@ -64,23 +64,23 @@ async def test_of_two_pauses_the_shorter_holds() -> None:
 async def test_no_key_is_looked_at_by_two_workers_at_once() -> None:
     queue: WorkQueue[str] = WorkQueue()
     under_way: list[str] = []
-    looks = 0
+    handled = 0
     done = asyncio.Event()
 
-    async def look(key: str) -> None:
-        nonlocal looks
+    async def handle(key: str) -> None:
+        nonlocal handled
         assert key not in under_way
         under_way.append(key)
         queue.put(key)
         await asyncio.sleep(0)
         under_way.remove(key)
-        looks += 1
-        if looks == 20:
+        handled += 1
+        if handled == 20:
             done.set()
 
     queue.put("a")
     queue.put("b")
-    workers = [asyncio.ensure_future(queue.run(look, ignore)) for _ in range(4)]
+    workers = [asyncio.ensure_future(queue.run(handle, ignore)) for _ in range(4)]
     async with asyncio.timeout(10):
         await done.wait()
     assert not any(worker.done() for worker in workers)
@@ -89,82 +89,82 @@ async def test_no_key_is_looked_at_by_two_workers_at_once() -> None:
 
 
 async def test_bug_ends_its_worker() -> None:
-    async def look(key: str) -> None:
+    async def handle(key: str) -> None:
         raise KeyError(key)
 
     queue: WorkQueue[str] = WorkQueue()
     queue.put("a")
     with pytest.raises(KeyError):
-        await asyncio.wait_for(queue.run(look, ignore), 5)
+        await asyncio.wait_for(queue.run(handle, ignore), 5)
 
 
 async def test_key_put_often_is_looked_at_once() -> None:
-    looks: list[str] = []
+    handled: list[str] = []
     done = asyncio.Event()
 
-    async def look(key: str) -> None:
-        looks.append(key)
+    async def handle(key: str) -> None:
+        handled.append(key)
         if key == "last":
             done.set()
 
     queue: WorkQueue[str] = WorkQueue()
     for key in ("a", "b", "a", "a", "last"):
         queue.put(key)
-    await run_until(done, queue, look)
+    await run_until(done, queue, handle)
 
-    assert looks == ["a", "b", "last"]
+    assert handled == ["a", "b", "last"]
 
 
-async def test_key_put_during_its_look_is_looked_at_again() -> None:
-    looks: list[str] = []
+async def test_key_put_while_it_is_handled_is_handled_again() -> None:
+    handled: list[str] = []
     done = asyncio.Event()
 
-    async def look(key: str) -> None:
-        looks.append(key)
-        if len(looks) == 1:
+    async def handle(key: str) -> None:
+        handled.append(key)
+        if len(handled) == 1:
             queue.put(key)
         else:
             done.set()
 
     queue: WorkQueue[str] = WorkQueue()
     queue.put("a")
-    await run_until(done, queue, look)
+    await run_until(done, queue, handle)
 
-    assert looks == ["a", "a"]
+    assert handled == ["a", "a"]
 
 
 async def test_failed_key_comes_again_and_does_not_stop_the_others() -> None:
-    looks: list[str] = []
+    handled: list[str] = []
     done = asyncio.Event()
 
-    async def look(key: str) -> None:
-        looks.append(key)
-        if key == "bad" and looks.count("bad") < 3:
+    async def handle(key: str) -> None:
+        handled.append(key)
+        if key == "bad" and handled.count("bad") < 3:
             raise CiliateError("stale")
-        if looks.count("bad") == 3:
+        if handled.count("bad") == 3:
             done.set()
 
     queue: WorkQueue[str] = WorkQueue()
     queue.put("bad")
     queue.put("good")
-    await run_until(done, queue, look)
+    await run_until(done, queue, handle)
 
-    assert looks[:2] == ["bad", "good"]
+    assert handled[:2] == ["bad", "good"]
 
 
 async def test_wished_pause_brings_a_key_back() -> None:
-    looks: list[str] = []
+    handled: list[str] = []
     done = asyncio.Event()
 
-    async def look(key: str) -> float | None:
-        looks.append(key)
-        if len(looks) == 2:
+    async def handle(key: str) -> float | None:
+        handled.append(key)
+        if len(handled) == 2:
             done.set()
             return None
         return 0.001
 
     queue: WorkQueue[str] = WorkQueue()
     queue.put("a")
-    await run_until(done, queue, look)
+    await run_until(done, queue, handle)
 
-    assert looks == ["a", "a"]
+    assert handled == ["a", "a"]

@@ -67,10 +67,10 @@ class Watched:
         told = self.claims.update(old, new).nodes
         known = (self.cluster.known_nodes.get(name) for name in told)
         concerned = [node for node in (old, new, *known) if node is not None]
-        self._touch(self.pods.look_on_nodes({ip for n in concerned for ip in n.internal_ips}))
+        self._touch(self.pods.inspect_nodes({ip for n in concerned for ip in n.internal_ips}))
 
     def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
-        self._touch(self.pods.look(key, new))
+        self._touch(self.pods.inspect(key, new))
 
     def _touch(self, addresses: set[bytes]) -> None:
         if addresses:
@@ -283,7 +283,7 @@ def test_looking_at_what_changed_finds_what_looking_at_everything_would(
     anew = DisplacedPods(watched.cluster, watched.claims, node_ip=NODE_IP)
     pods = watched.cluster.known_pods.pods
     for key, pod in pods.items():
-        anew.look(key, pod)
+        anew.inspect(key, pod)
 
     assert watched.pods.routes.keys() == anew.routes.keys()
     assert sorted(watched.pods.unresolved) == sorted(anew.unresolved)
