@@ -102,7 +102,7 @@ static __always_inline bool nat_take_port(const struct tuple *out, struct nat_en
 	__be16 port = out->source_port;
 
 	for (int try = 0; try < NAT_PORT_TRIES_MAX; try++) {
-		struct nat_entry *holder;
+		struct nat_entry *owner;
 		struct tuple key;
 
 		if (try > 0 || !nat_port_in_range(port)) {
@@ -113,11 +113,11 @@ static __always_inline bool nat_take_port(const struct tuple *out, struct nat_en
 		key = nat_in_key(out, mapped);
 		if (!bpf_map_update_elem(&nat, &key, reverse, BPF_NOEXIST))
 			return true;
-		holder = bpf_map_lookup_elem(&nat, &key);
-		if (!holder)
+		owner = bpf_map_lookup_elem(&nat, &key);
+		if (!owner)
 			continue;
 		/* Our own, whose other half was lost or is over; or one that is over. */
-		if (nat_maps_alike(holder, reverse) || holder->expires_ns < reverse->created_ns) {
+		if (nat_maps_alike(owner, reverse) || owner->expires_ns < reverse->created_ns) {
 			bpf_map_update_elem(&nat, &key, reverse, BPF_ANY);
 			return true;
 		}

@@ -33,11 +33,11 @@ def _sound_v4(packet: Any) -> bool:
     if layer is None or layer not in packet:
         return True
     again = IP(octets)
-    given = again[layer].chksum
-    if layer is UDP and not given:
+    carried = again[layer].chksum
+    if layer is UDP and not carried:
         return True  # RFC 768: the sender computed none.
     del again[layer].chksum
-    return bool(IP(bytes(again))[layer].chksum == given)
+    return bool(IP(bytes(again))[layer].chksum == carried)
 
 
 def _sound_v6(packet: Any) -> bool:

@@ -117,7 +117,7 @@ def test_an_agent_that_starts_again_takes_the_programs_over(agent: Agent) -> Non
         assert libbpf.program_info(second.programs.to_pod_fd).id == loaded
 
 
-def test_an_agent_killed_before_it_settled_is_told_to_attach_again(agent: Agent) -> None:
+def test_an_agent_killed_before_it_settled_attaches_again(agent: Agent) -> None:
     agent.open().close()
 
     with agent.open() as second:

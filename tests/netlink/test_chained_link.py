@@ -58,7 +58,7 @@ async def test_gateway_of_a_bridged_pod_is_the_bridge(
     assert found.gateway_mac == link(node, "cni0")["address"]
 
 
-async def test_pod_without_a_veth_is_told_in_the_fields_words(
+async def test_pod_without_a_veth_is_reported_in_ciliums_words(
     links: PodLinks, pods: list[str]
 ) -> None:
     with pytest.raises(NoChainedLinkError, match="no link found inside container"):

@@ -207,7 +207,7 @@ async def test_failure_on_the_pod_side_takes_the_host_side_back(
     assert ip(node, "route") == ""
 
 
-async def test_vanished_namespace_is_told(links: PodLinks, node: str, accept: int) -> None:
+async def test_vanished_namespace_is_reported(links: PodLinks, node: str, accept: int) -> None:
     with pytest.raises(NetlinkError) as caught:
         await links.create(pod_link("/run/netns/nlt-none", 2, accept))
 
@@ -215,7 +215,7 @@ async def test_vanished_namespace_is_told(links: PodLinks, node: str, accept: in
     assert "/run/netns/nlt-none" in str(caught.value)
 
 
-async def test_file_left_of_a_namespace_is_told_as_gone(
+async def test_file_left_of_a_namespace_is_reported_as_gone(
     links: PodLinks, node: str, accept: int, tmp_path: Path
 ) -> None:
     left = tmp_path / "pod"

@@ -50,8 +50,8 @@ def node_cidrs(node: Node) -> tuple[NodeCIDR, ...]:
     spec = node.spec
     found: dict[int, NodeCIDR] = {}
     for text in spec.pod_cidrs or filter(None, (spec.pod_cidr,)):
-        given = _read(node, "Node.spec.podCIDRs", text)
-        found[given.cidr.version] = given
+        found_cidr = _read(node, "Node.spec.podCIDRs", text)
+        found[found_cidr.cidr.version] = found_cidr
     for version, name in _ANNOTATIONS.items():
         text = node.metadata.annotations.get(name, "")
         if version not in found and text:

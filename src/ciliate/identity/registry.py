@@ -58,8 +58,8 @@ class IdentityRegistry:
         if known is not None:
             return known
         for number in candidates(labels):
-            holder = self._informer.get(str(number))
-            if holder is not None and holder.security_labels != labels:
+            owner = self._informer.get(str(number))
+            if owner is not None and owner.security_labels != labels:
                 continue
             if await self._take(number, labels):
                 return number

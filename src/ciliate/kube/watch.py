@@ -114,8 +114,8 @@ class EventDecoder(Generic[T]):
         rest = decode_partially(self._resource, bytes(raw.object), key_of(partial), cause)
         if kind is not EventType.DELETED:
             return None if rest is None else WatchEvent(kind, rest)
-        bare = msgspec.json.encode({"type": kind, "object": partial})
-        return self._decoder.decode(bare)
+        rest_of_event = msgspec.json.encode({"type": kind, "object": partial})
+        return self._decoder.decode(rest_of_event)
 
     def _unreadable(self, problem: str) -> UnavailableError:
         return UnavailableError(

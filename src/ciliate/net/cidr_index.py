@@ -87,7 +87,7 @@ class PrefixIndex(Generic[V]):
                 return value
         return None
 
-    def find_holder(self, first: int, open_bits: int) -> V | None:
+    def find_covering(self, first: int, open_bits: int) -> V | None:
         """Return the value of the longest CIDR that holds all of one, or None."""
         for length, same in self._lengths.items():
             value = same.values.get(first >> length) if length >= open_bits else None
@@ -141,9 +141,9 @@ class CIDRIndex(Generic[V]):
         """Return the value of the longest CIDR that holds an address (16 octets), or None."""
         return self._index.find(int.from_bytes(address, "big"))
 
-    def find_holder(self, cidr: IPNetwork) -> V | None:
+    def find_covering(self, cidr: IPNetwork) -> V | None:
         """Return the value of the longest CIDR that holds all of a CIDR, or None."""
-        return self._index.find_holder(*_numbers(cidr))
+        return self._index.find_covering(*_numbers(cidr))
 
 
 def _numbers(cidr: IPNetwork) -> tuple[int, int]:

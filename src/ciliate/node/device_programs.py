@@ -58,6 +58,6 @@ class DevicePrograms(Feature):
                     )
                     for link in devices.selected
                 ),
-                direct_routing_device=wanted or devices.holder(own.internal_ips[0]),
+                direct_routing_device=wanted or devices.device_with(own.internal_ips[0]),
             ),
         }

@@ -56,7 +56,7 @@ class NodeDevices:
         """The ifindex of every selected device."""
         return {link.name: link.index for link in self.selected}
 
-    def holder(self, address: IPAddress | None) -> str:
+    def device_with(self, address: IPAddress | None) -> str:
         """Return the name of the selected device that has `address`, or an empty text."""
         for link in self.selected:
             if any(known.address == address for known in link.addresses):

@@ -46,7 +46,7 @@ def own_node(node: Node) -> OwnNode:
             labels=metadata.labels,
             internal_ips=_addresses(node, "InternalIP"),
             external_ips=_addresses(node, "ExternalIP"),
-            pod_cidrs=tuple(given.cidr for given in node_cidrs(node)),
+            pod_cidrs=tuple(found.cidr for found in node_cidrs(node)),
         )
     except NodeCIDRError as error:
         raise NodeAddressError(str(error)) from error

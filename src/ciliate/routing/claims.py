@@ -67,7 +67,7 @@ class CIDRClaims:
         self._note_owner(cidr, change)
 
     def _note_owner(self, cidr: IPNetwork, change: ClaimChange) -> None:
-        owner = self._owners.find_holder(cidr)
+        owner = self._owners.find_covering(cidr)
         if owner is not None:
             change.nodes.add(owner)
 

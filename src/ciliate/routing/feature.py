@@ -111,8 +111,8 @@ class RoutingFeature(Feature):
         ips = {ip for node in concerned for ip in node.internal_ips}
         self._watch_answers(new)
         self._touch_displaced(self._displaced.inspect_nodes(ips))
-        told = (node for node in (old, new) if node is not None)
-        self._touch(change.cidrs.union(*map(_cidrs, told)))
+        published = (node for node in (old, new) if node is not None)
+        self._touch(change.cidrs.union(*map(_cidrs, published)))
 
     def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
         self._touch_displaced(self._displaced.inspect(key, new))

@@ -43,7 +43,7 @@ def test_annotation_serves_for_a_family_without_pod_cidr() -> None:
         (node(ipv4="fd00::/64"), f"{IPV4}: 'fd00::/64'"),
     ],
 )
-def test_what_is_no_cidr_is_told_by_its_field(bad: Node, field: str) -> None:
+def test_what_is_no_cidr_is_reported_by_its_field(bad: Node, field: str) -> None:
     with pytest.raises(NodeCIDRError, match=f"^Node a: {field} is no CIDR") as caught:
         node_cidrs(bad)
 

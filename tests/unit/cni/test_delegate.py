@@ -33,7 +33,7 @@ def plugin(directory: Path, script: str, *, name: str = "ours") -> Call:
 
 
 async def failure(call: Call, verb: Verb = Verb.ADD, *, time_limit_s: float = 10) -> CniError:
-    """How the plugin's failure is told."""
+    """How the plugin reports its failure."""
     with pytest.raises(CniError) as caught:
         await Delegate(time_limit_s=time_limit_s).run(call, verb)
     return caught.value
@@ -86,7 +86,7 @@ async def test_error_object_is_passed_on_with_its_number(tmp_path: Path) -> None
         ("kill -9 $$", CniCode.IO_FAILURE, "signal 9"),
     ],
 )
-async def test_unusual_end_is_told_without_what_the_plugin_was_given(
+async def test_unusual_end_is_reported_without_the_plugins_input(
     tmp_path: Path, script: str, code: CniCode, text: str
 ) -> None:
     error = await failure(plugin(tmp_path, script))

@@ -77,7 +77,7 @@ def test_result_of_1_0_0_does_not_name_the_ip_version() -> None:
 
 def test_error_has_number_sentence_and_details_if_any() -> None:
     full = CniError(CniCode.TRY_AGAIN_LATER, "pool is full", "10.244.0.0/24")
-    bare = CniError(CniCode.DECODE_FAILURE, "not JSON \udcff")
+    plain = CniError(CniCode.DECODE_FAILURE, "not JSON \udcff")
 
     assert json.loads(render_error(full, CniVersion("1.0.0"))) == {
         "cniVersion": "1.0.0",
@@ -85,7 +85,7 @@ def test_error_has_number_sentence_and_details_if_any() -> None:
         "msg": "pool is full",
         "details": "10.244.0.0/24",
     }
-    assert "details" not in json.loads(render_error(bare, CniVersion("1.0.0")))
+    assert "details" not in json.loads(render_error(plain, CniVersion("1.0.0")))
 
 
 def test_version_lists_what_we_speak() -> None:

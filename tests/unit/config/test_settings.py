@@ -1,4 +1,4 @@
-"""`config/settings.py`: a wrong setting is told with key, value and remedy."""
+"""`config/settings.py`: a wrong setting is reported with key, value and remedy."""
 
 import json
 from ipaddress import IPv4Network
@@ -30,7 +30,7 @@ def test_walk_through_settings_are_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "problem"),
     [
         ("ipam", "clusterpool", "ipam: 'clusterpool' is not known"),
         ("ipv4-native-routing-cidr", "10.244.0.0/99", "is no prefix"),
@@ -47,12 +47,12 @@ def test_walk_through_settings_are_understood() -> None:
         ("bpf-nat-global-max", "-5", "out of range"),
     ],
 )
-def test_wrong_value_names_key_value_and_remedy(key: str, value: str, told: str) -> None:
+def test_wrong_value_names_key_value_and_remedy(key: str, value: str, problem: str) -> None:
     with pytest.raises(SettingError, match=": ") as caught:
         parse_agent_settings({**WALK_THROUGH, key: value})
 
     assert caught.value.key == key
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert caught.value.remedy
 
 
@@ -73,7 +73,7 @@ def test_delegated_plugin_with_a_router_address_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "changes", "told"),
+    ("key", "changes", "problem"),
     [
         (
             "local-router-ipv4",
@@ -89,13 +89,13 @@ def test_delegated_plugin_with_a_router_address_is_understood() -> None:
     ],
 )
 def test_delegated_plugin_asks_for_what_the_agent_cannot_know(
-    key: str, changes: dict[str, str], told: str
+    key: str, changes: dict[str, str], problem: str
 ) -> None:
     with pytest.raises(SettingError) as caught:
         parse_agent_settings({**DELEGATED, **changes})
 
     assert caught.value.key == key
-    assert told in str(caught.value)
+    assert problem in str(caught.value)
     assert caught.value.remedy
 
 

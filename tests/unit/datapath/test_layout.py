@@ -95,13 +95,13 @@ def test_every_reason_has_words_and_no_words_are_without_a_reason() -> None:
     assert DROP_TEXT[132] == "Invalid source ip"
 
 
-def test_every_reason_is_given_by_some_program() -> None:
+def test_every_reason_is_used_by_some_program() -> None:
     """A reason that no C file but the enum names is a dead one."""
     sources = [*(ROOT / "bpf").glob("*.bpf.c"), *(ROOT / "bpf/lib").glob("*.h")]
-    given = set(
+    used = set(
         re.findall(r"\b(?:DROP_[A-Z0-9_]+|FORWARDED)\b", "".join(map(Path.read_text, sources)))
     )
-    assert given == {each.name for each in REASONS}
+    assert used == {each.name for each in REASONS}
 
 
 def test_the_documents_table_of_drops_is_that_of_the_enum() -> None:

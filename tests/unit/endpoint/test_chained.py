@@ -113,22 +113,22 @@ async def test_check_asks_for_interface_and_programs(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ({"ips": []}, "unable to determine IP address of the container"),
         ({"ips": [{"address": "fd00::5/64"}]}, "unable to determine IP address of the container"),
         ({"ips": [{"address": ADDRESS}]}, "no link found inside container"),
     ],
 )
-async def test_what_is_missing_is_told_in_the_fields_words(
-    node: Node, document: dict[str, Any], told: str
+async def test_what_is_missing_is_reported_in_ciliums_words(
+    node: Node, document: dict[str, Any], message: str
 ) -> None:
     request = replace(add("a"), prev_result=PreviousResult((), (), document))
 
     with pytest.raises(CniError) as caught:
         await node.attachments.add(request)
 
-    assert (caught.value.code, caught.value.msg) == (CniCode.INVALID_CONFIG, told)
+    assert (caught.value.code, caught.value.msg) == (CniCode.INVALID_CONFIG, message)
     node.assert_empty()
 
 

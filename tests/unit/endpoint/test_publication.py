@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import cast
 
 import pytest
-from tests.unit.identity.identity_api import tell
+from tests.unit.identity.identity_api import publish
 from tests.unit.node.cluster_tables import NODE_IP, all_listed, cilium_endpoint, new_cluster
 from tests.unit.node.endpoint_samples import endpoint
 
@@ -45,9 +45,9 @@ class Api:
 def target(api: Api) -> tuple[CiliumEndpointTarget, Api]:
     cluster = new_cluster()
     all_listed(cluster)
-    tell(cluster.endpoints, cilium_endpoint("pod-1", "10.244.0.1", node=str(NODE_IP)))
-    tell(cluster.endpoints, cilium_endpoint("gone", "10.244.0.9", node=str(NODE_IP)))
-    tell(cluster.endpoints, cilium_endpoint("moved", "10.244.1.9"))
+    publish(cluster.endpoints, cilium_endpoint("pod-1", "10.244.0.1", node=str(NODE_IP)))
+    publish(cluster.endpoints, cilium_endpoint("gone", "10.244.0.9", node=str(NODE_IP)))
+    publish(cluster.endpoints, cilium_endpoint("moved", "10.244.1.9"))
     made = CiliumEndpointTarget(cast("ApiClient", api), cluster.endpoints, NODE_IP)
     return made, api
 
@@ -126,8 +126,8 @@ async def test_a_pod_that_the_server_refuses_does_not_stop_the_others() -> None:
 
 @pytest.mark.parametrize("address", ["10.244.0.1", "fd00::1"])
 def test_publication_names_the_addresses_by_family(address: str) -> None:
-    told = publication(endpoint(1, addresses=(ip_address(address),)), NODE_IP)
+    published = publication(endpoint(1, addresses=(ip_address(address),)), NODE_IP)
 
-    assert told.status.networking is not None
-    (pair,) = told.status.networking.addressing
+    assert published.status.networking is not None
+    (pair,) = published.status.networking.addressing
     assert {pair.ipv4, pair.ipv6} == {address, ""}

@@ -18,12 +18,12 @@ T = TypeVar("T", bound=KubeObject)
 _versions = count(1)
 
 
-def tell(informer: Informer[T], item: T) -> T:
+def publish(informer: Informer[T], item: T) -> T:
     """Let the watch report `item` as it is now."""
     meta = msgspec.structs.replace(item.metadata, resource_version=str(next(_versions)))
-    told: T = msgspec.structs.replace(cast("Any", item), metadata=meta)
-    informer._put(key_of(told), told)
-    return told
+    published: T = msgspec.structs.replace(cast("Any", item), metadata=meta)
+    informer._put(key_of(published), published)
+    return published
 
 
 def withdraw(informer: Informer[T], name: str, namespace: str = "") -> None:
@@ -88,5 +88,5 @@ def identities_of(api: IdentityApi) -> Informer[CiliumIdentity]:
     """Return an informer that knows what `api` holds now."""
     informer: Informer[CiliumIdentity] = Informer(api.as_client, CILIUM_IDENTITIES)
     for each in api.held.values():
-        tell(informer, each)
+        publish(informer, each)
     return informer

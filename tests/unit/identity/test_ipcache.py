@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import cast
 
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     NODE,
     NODE_IP,
@@ -94,8 +94,8 @@ def test_nothing_is_known_before_both_watches_have_listed() -> None:
 
 def test_nodes_pods_and_own_addresses_come_together() -> None:
     rig = Rig()
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
     put(rig, endpoint(1, identity=777))
     rig.devices.become("10.0.2.15")
 
@@ -111,7 +111,7 @@ def test_nodes_pods_and_own_addresses_come_together() -> None:
 
 def test_entries_tell_the_node_and_that_a_pod_is_never_masqueraded_to() -> None:
     rig = Rig()
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
     key = host_key(to_octets(ip_address("10.244.1.7")))
     assert dict(rig.ipcache) == {
@@ -122,11 +122,11 @@ def test_entries_tell_the_node_and_that_a_pod_is_never_masqueraded_to() -> None:
 
 async def test_changed_and_removed_objects_leave_no_entry() -> None:
     rig = Rig(new_cluster(Kubernetes()))
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", number=9000))
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.102", "10.244.2.0/24"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", number=9000))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.102", "10.244.2.0/24"))
     changed = rig.identities()
     withdraw(rig.cluster.endpoints, "web", "default")
     withdraw(rig.cluster.nodes, "k8s-w1")
@@ -143,11 +143,11 @@ async def test_changed_and_removed_objects_leave_no_entry() -> None:
 
 def test_a_change_names_the_prefixes_it_touches_and_no_other() -> None:
     rig = Rig()
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
     assert rig.touched() == {"10.244.1.0/24", "192.168.10.101/32", "10.244.1.93/32"}
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", ipv6="fd00::7"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", ipv6="fd00::7"))
     assert rig.touched() == {"10.244.1.7/32", "fd00::7/128"}
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", ipv6="fd00::7"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", ipv6="fd00::7"))
     assert rig.touched() == {"10.244.1.7/32", "10.244.1.8/32", "fd00::7/128"}
     put(rig, endpoint(1, identity=777))
     assert rig.touched() == {"10.244.0.1/32"}
@@ -160,8 +160,8 @@ def test_a_change_names_the_prefixes_it_touches_and_no_other() -> None:
 def test_an_address_that_two_pods_claim_goes_to_who_is_left() -> None:
     """The endpoint of a pod that died with its node stays a while; its address has a new pod."""
     rig = Rig()
-    tell(rig.cluster.endpoints, cilium_endpoint("old", "10.244.1.7", number=1001))
-    tell(rig.cluster.endpoints, cilium_endpoint("new", "10.244.1.7", number=1002))
+    publish(rig.cluster.endpoints, cilium_endpoint("old", "10.244.1.7", number=1001))
+    publish(rig.cluster.endpoints, cilium_endpoint("new", "10.244.1.7", number=1002))
     assert rig.identities() == {"10.244.1.7/32": 1002}
 
     withdraw(rig.cluster.endpoints, "new", "default")
@@ -171,24 +171,24 @@ def test_an_address_that_two_pods_claim_goes_to_who_is_left() -> None:
 
 def test_a_prefix_that_two_nodes_claim_goes_to_who_is_left() -> None:
     rig = Rig()
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.1.0/24"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.1.0/24"))
     cidr = ip_network("10.244.1.0/24")
     key = Key(prefix_bits(cidr), to_octets(cidr.network_address))
     assert rig.ipcache[key].node == to_octets(ip_address("192.168.10.102"))
 
-    tell(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.2.0/24"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.2.0/24"))
 
     assert rig.ipcache[key].node == to_octets(W1)
 
 
 def test_node_that_can_no_longer_be_understood_stays_as_it_was_understood() -> None:
     rig = Rig()
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    tell(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/99"))
-    tell(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/99"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
 
     assert rig.identities() == {
         "10.244.1.0/24": 2,
@@ -199,7 +199,7 @@ def test_node_that_can_no_longer_be_understood_stays_as_it_was_understood() -> N
 
 def test_this_node_knows_its_own_pods_better_than_the_cluster_does() -> None:
     rig = Rig()
-    tell(
+    publish(
         rig.cluster.endpoints,
         cilium_endpoint("pod-1", "10.244.0.1", number=5, node=str(NODE_IP)),
     )
@@ -221,7 +221,7 @@ def test_own_pods_that_are_not_ready_or_leave_speak_for_no_address() -> None:
 
 def test_objects_that_were_there_before_are_counted_too() -> None:
     cluster = new_cluster()
-    tell(cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    publish(cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
 
     rig = Rig(cluster)
 

@@ -7,7 +7,7 @@ from tests.unit.identity.identity_api import (
     IdentityApi,
     identities_of,
     identity,
-    tell,
+    publish,
     withdraw,
 )
 
@@ -113,7 +113,7 @@ def test_changed_and_deleted_objects_leave_the_table() -> None:
     informer = identities_of(api)
     registry = IdentityRegistry(api.as_client, informer)
 
-    tell(informer, identity(4711, OTHER))
+    publish(informer, identity(4711, OTHER))
     assert (registry.find(WEB), registry.find(OTHER)) == (None, 4711)
     withdraw(informer, "4711")
     assert registry.find(OTHER) is None
@@ -126,6 +126,6 @@ def test_object_whose_name_is_no_number_of_a_cluster_is_passed_over(name: str) -
     informer = identities_of(api)
     registry = IdentityRegistry(api.as_client, informer)
 
-    tell(informer, CiliumIdentity(metadata=ObjectMeta(name=name), security_labels=WEB))
+    publish(informer, CiliumIdentity(metadata=ObjectMeta(name=name), security_labels=WEB))
 
     assert registry.find(WEB) is None

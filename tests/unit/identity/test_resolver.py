@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.identity.identity_api import IdentityApi, identity, tell, withdraw
+from tests.unit.identity.identity_api import IdentityApi, identity, publish, withdraw
 from tests.unit.node.cluster_tables import new_cluster
 from tests.unit.node.endpoint_samples import endpoint
 
@@ -33,14 +33,14 @@ class Place:
             cluster_name="default",
             label_filter=LabelFilter.parse(()),
         )
-        tell(self.cluster.namespaces, Namespace(ObjectMeta(name="default")))
+        publish(self.cluster.namespaces, Namespace(ObjectMeta(name="default")))
 
     def runs(self, number: int, *, uid: str = "", **labels: str) -> None:
         """Let the watch tell of pod-<number>."""
         meta = ObjectMeta(
             name=f"pod-{number}", namespace="default", uid=uid or f"uid-{number}", labels=labels
         )
-        tell(self.cluster.pods, Pod(meta, PodSpec(node_name="k8s-ctr")))
+        publish(self.cluster.pods, Pod(meta, PodSpec(node_name="k8s-ctr")))
 
     def attach(self, number: int, *, uid: str = "") -> None:
         """Let an ADD have made the endpoint of pod-<number>."""
@@ -51,7 +51,7 @@ class Place:
         """Let the resolver run once, then let the watch report what it created."""
         succeeded = await self.resolver._resolve_all()
         for each in self.api.held.values():
-            tell(self.cluster.identities, each)
+            publish(self.cluster.identities, each)
         return succeeded
 
     def identity(self, number: int) -> int:
@@ -176,7 +176,7 @@ async def test_number_that_is_used_again_is_claimed_from_the_operator(place: Pla
     await place.resolve()
     number = place.identity(1)
     labels = place.api.held[str(number)].security_labels
-    tell(place.cluster.identities, identity(number, labels, io_cilium_heartbeat="long ago"))
+    publish(place.cluster.identities, identity(number, labels, io_cilium_heartbeat="long ago"))
 
     await place.resolver._resolve_all()
 

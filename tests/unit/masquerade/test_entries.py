@@ -11,9 +11,9 @@ OWN_IPS = (ip_address("192.168.10.100"), ip_address("fd00:10::100"))
 
 
 def test_device_without_an_address_of_a_family_lends_the_nodes() -> None:
-    bare = Link(7, "eth2", LinkFlag.UP, 1500)
+    without_addresses = Link(7, "eth2", LinkFlag.UP, 1500)
 
-    lent = address_entries(NodeDevices((bare,), ()), OWN_IPS)[7]
+    lent = address_entries(NodeDevices((without_addresses,), ()), OWN_IPS)[7]
 
     assert lent.ipv4 == to_octets(OWN_IPS[0])
     assert lent.ipv6 == OWN_IPS[1].packed
@@ -30,8 +30,8 @@ def test_device_with_an_address_shows_its_own() -> None:
 
 
 def test_family_that_nobody_has_an_address_of_is_empty() -> None:
-    bare = Link(7, "eth2", LinkFlag.UP, 1500)
+    without_addresses = Link(7, "eth2", LinkFlag.UP, 1500)
 
-    entries = address_entries(NodeDevices((bare,), ()), OWN_IPS[:1])
+    entries = address_entries(NodeDevices((without_addresses,), ()), OWN_IPS[:1])
 
     assert entries[7].ipv6 == bytes(16)

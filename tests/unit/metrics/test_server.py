@@ -57,7 +57,7 @@ async def test_scrape_is_answered_on_the_address_and_nothing_else_is() -> None:
             assert other.status == 404
 
 
-async def test_port_in_use_is_told_once_and_taken_when_it_is_free(
+async def test_port_in_use_is_reported_once_and_taken_when_it_is_free(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -145,4 +145,4 @@ def test_longest_of_the_cidrs_around_an_address_or_a_cidr_is_found(
     for address in asked:
         assert index.find(to_octets(address)) == longest([c for c in entered if address in c])
     around = [c for c in entered if c.version == held.version and held.subnet_of(c)]  # type: ignore[arg-type]
-    assert index.find_holder(held) == longest(around)
+    assert index.find_covering(held) == longest(around)

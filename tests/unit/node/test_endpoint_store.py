@@ -128,8 +128,8 @@ def addresses() -> st.SearchStrategy[tuple[IPv4Address | IPv6Address, ...]]:
     network=st.none() | st.text(max_size=9),
 )
 def test_every_endpoint_comes_back_as_it_was(interface: PodInterface, **optional: Any) -> None:
-    given_fields = {name: value for name, value in optional.items() if value is not None}
-    made = replace(sample(7), interface=interface, **given_fields)
+    present_fields = {name: value for name, value in optional.items() if value is not None}
+    made = replace(sample(7), interface=interface, **present_fields)
     with tempfile.TemporaryDirectory() as folder:
         store = EndpointStore(Path(folder))
         store.save(made)

@@ -97,10 +97,12 @@ def test_endpoint_on_its_way_out_has_no_packets_but_is_known(table: EndpointTabl
     assert table.find("c7", "eth0") == table.of_pod(leaving.pod_key) == leaving
 
 
-def test_listeners_are_told_the_value_before_and_after_in_order(table: EndpointTable) -> None:
-    told: list[tuple[str, Endpoint | None, Endpoint | None]] = []
-    table.listen(lambda old, new: told.append(("first", old, new)))
-    table.listen(lambda old, new: told.append(("second", old, new)))
+def test_listeners_are_called_with_the_value_before_and_after_in_order(
+    table: EndpointTable,
+) -> None:
+    calls: list[tuple[str, Endpoint | None, Endpoint | None]] = []
+    table.listen(lambda old, new: calls.append(("first", old, new)))
+    table.listen(lambda old, new: calls.append(("second", old, new)))
     new, changed = endpoint(7), endpoint(7, identity=8066)
 
     table.put(new)
@@ -109,7 +111,7 @@ def test_listeners_are_told_the_value_before_and_after_in_order(table: EndpointT
     table.remove(7)
 
     changes = [(None, new), (new, changed), (changed, None)]
-    assert told == [(who, *change) for change in changes for who in ("first", "second")]
+    assert calls == [(who, *change) for change in changes for who in ("first", "second")]
 
 
 def test_listener_finds_the_table_as_it_is_after_the_change(table: EndpointTable) -> None:
@@ -180,7 +182,7 @@ def test_attachment_that_is_made_anew_is_found_by_its_new_endpoint(table: Endpoi
     assert table.find("c1", "eth0") == again
 
 
-def test_owner_of_an_address_is_told_in_words(table: EndpointTable) -> None:
+def test_owner_of_an_address_is_described_in_words(table: EndpointTable) -> None:
     table.put(endpoint(7, restored=True, state=EndpointState.DISCONNECTING))
     number = table.promise_id()
     table.promise_addresses(number, [ip_address("10.244.0.9")])
@@ -191,7 +193,7 @@ def test_owner_of_an_address_is_told_in_words(table: EndpointTable) -> None:
     assert table.owner_of(ip_address("10.244.0.8")) is None
 
 
-def test_promised_number_and_addresses_are_kept_until_the_endpoint_is_told(
+def test_promised_number_and_addresses_are_kept_until_the_endpoint_is_put(
     table: EndpointTable,
 ) -> None:
     numbers = [table.promise_id(), table.promise_id()]

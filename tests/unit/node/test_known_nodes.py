@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     Kubernetes,
     cilium_node,
@@ -22,7 +22,7 @@ def draining(node: CiliumNode, cidrs: str) -> CiliumNode:
 
 async def test_deleted_cilium_node_holds_while_its_node_lives() -> None:
     cluster = new_cluster(Kubernetes("k8s-w1"))
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
 
     withdraw(cluster.nodes, "k8s-w1")
     await cluster.known_nodes._forget_deleted()
@@ -35,7 +35,7 @@ async def test_node_that_never_publishes_itself_anew_still_has_what_it_had_but_c
 ):
     """Its agent is down; the operator may have given its CIDR to another node."""
     cluster = new_cluster(Kubernetes("k8s-w1"))
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
     withdraw(cluster.nodes, "k8s-w1")
 
     await cluster.known_nodes._forget_deleted()
@@ -50,7 +50,7 @@ async def test_node_that_never_publishes_itself_anew_still_has_what_it_had_but_c
 
 async def test_deleted_node_is_forgotten_with_its_cilium_node() -> None:
     cluster = new_cluster(Kubernetes())
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
     changes: list[object] = []
     cluster.known_nodes.add_listener(lambda _old, new: changes.append(new))
 
@@ -63,11 +63,11 @@ async def test_deleted_node_is_forgotten_with_its_cilium_node() -> None:
 
 async def test_node_that_comes_back_with_other_cidrs_is_known_by_them_alone() -> None:
     cluster = new_cluster(Kubernetes("k8s-w1"))
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
     withdraw(cluster.nodes, "k8s-w1")
 
     again = draining(cilium_node("k8s-w1", str(W1), "172.20.0.0/24"), "10.244.1.0/24")
-    tell(cluster.nodes, again)
+    publish(cluster.nodes, again)
 
     (known,) = cluster.known_nodes
     assert known.pod_cidrs == (ip_network("172.20.0.0/24"),)
@@ -78,11 +78,11 @@ def test_what_can_be_read_of_a_node_holds_and_so_does_what_was_read_before(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cluster = new_cluster(Kubernetes("k8s-w1"))
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
 
     for late in ("10.244.7.0/24", "10.244.8.0/24"):
         broken = draining(cilium_node("k8s-w1", str(W1), "nonsense"), late)
-        tell(cluster.nodes, broken)
+        publish(cluster.nodes, broken)
 
     (known,) = cluster.known_nodes
     assert known.pod_cidrs == ()
@@ -94,7 +94,7 @@ def test_what_can_be_read_of_a_node_holds_and_so_does_what_was_read_before(
     }
     assert caplog.text.count("'nonsense'") == 1
 
-    tell(cluster.nodes, cilium_node("k8s-w1", str(W1), "172.20.0.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "172.20.0.0/24"))
     (known,) = cluster.known_nodes
     assert (known.pod_cidrs, known.draining_cidrs) == ((ip_network("172.20.0.0/24"),), ())
 
@@ -102,7 +102,7 @@ def test_what_can_be_read_of_a_node_holds_and_so_does_what_was_read_before(
 def test_node_first_seen_with_an_unreadable_cidr_is_known_by_the_rest() -> None:
     cluster = new_cluster(Kubernetes("k8s-w1"))
 
-    tell(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "nonsense"), "10.244.1.0/24"))
+    publish(cluster.nodes, draining(cilium_node("k8s-w1", str(W1), "nonsense"), "10.244.1.0/24"))
 
     (known,) = cluster.known_nodes
     assert known.internal_ips == (W1,)

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import all_listed, cilium_endpoint, new_cluster
 
 from ciliate.api.resource import ObjectKey
@@ -20,8 +20,8 @@ def octets(text: str) -> bytes:
     return to_octets(ip_address(text))
 
 
-class Told:
-    """What a listener was told."""
+class Recorder:
+    """Records what a listener is called with."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.changes: list[tuple[str, int | None, int | None]] = []
@@ -39,7 +39,7 @@ def cluster() -> Cluster:
 
 
 def test_pod_is_found_by_name_by_each_address_and_by_node(cluster: Cluster) -> None:
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", ipv6="fd00:10:1::7", node=W1))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", ipv6="fd00:10:1::7", node=W1))
 
     web = KnownPod((octets("10.244.1.7"), octets("fd00:10:1::7")), 8066, octets(W1))
     assert dict(cluster.known_pods.pods) == {("default", "web"): web}
@@ -50,7 +50,7 @@ def test_pod_is_found_by_name_by_each_address_and_by_node(cluster: Cluster) -> N
 
 
 def test_deleted_pod_is_found_no_more(cluster: Cluster) -> None:
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=W1))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=W1))
 
     withdraw(cluster.endpoints, "web", "default")
 
@@ -64,7 +64,7 @@ def test_of_several_pods_with_one_address_the_one_that_said_so_last_has_it(
     cluster: Cluster,
 ) -> None:
     for number, name in enumerate(("first", "second", "third"), start=1):
-        tell(cluster.endpoints, cilium_endpoint(name, "10.244.1.7", number=number))
+        publish(cluster.endpoints, cilium_endpoint(name, "10.244.1.7", number=number))
 
     owners = [cluster.known_pods.at(octets("10.244.1.7"))]
     for name in ("second", "third", "first"):
@@ -75,9 +75,9 @@ def test_of_several_pods_with_one_address_the_one_that_said_so_last_has_it(
 
 
 def test_pod_that_changes_its_address_leaves_the_former_one(cluster: Cluster) -> None:
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.8"))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.8"))
 
     assert cluster.known_pods.at(octets("10.244.1.7")) is None
     assert cluster.known_pods.at(octets("10.244.1.8")) is not None
@@ -85,18 +85,18 @@ def test_pod_that_changes_its_address_leaves_the_former_one(cluster: Cluster) ->
 
 def test_pod_that_changes_its_node_is_on_that_one_alone(cluster: Cluster) -> None:
     """A StatefulSet's pod keeps its name."""
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=W1))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=W1))
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=W2))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=W2))
 
     assert cluster.known_pods.on_node(octets(W1)) == ()
     assert cluster.known_pods.on_node(octets(W2)) == (("default", "web"),)
 
 
 def test_pod_that_loses_its_identity_is_not_known(cluster: Cluster) -> None:
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
 
     assert cluster.known_pods.at(octets("10.244.1.7")) is None
 
@@ -104,42 +104,42 @@ def test_pod_that_loses_its_identity_is_not_known(cluster: Cluster) -> None:
 def test_unreadable_address_leaves_the_pod_out_and_its_former_value_goes(
     cluster: Cluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
-    tell(cluster.endpoints, cilium_endpoint("other", "10.244.1.8"))
-    told = Told(cluster)
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(cluster.endpoints, cilium_endpoint("other", "10.244.1.8"))
+    recorder = Recorder(cluster)
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.700"))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.700"))
 
     assert cluster.known_pods.pods.keys() == {("default", "other")}
     assert cluster.known_pods.at(octets("10.244.1.7")) is None
-    assert told.changes[-1] == ("web", 8066, None)
+    assert recorder.changes[-1] == ("web", 8066, None)
     assert "CiliumEndpoint default/web is left out: '10.244.1.700'" in caplog.text
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.9"))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.9"))
     assert cluster.known_pods.at(octets("10.244.1.9")) is not None
 
 
-def test_listeners_are_told_what_was_known_before_and_is_now(cluster: Cluster) -> None:
-    told = Told(cluster)
+def test_listeners_are_called_with_the_pod_before_and_now(cluster: Cluster) -> None:
+    recorder = Recorder(cluster)
 
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=1))
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=2))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=0))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=1))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7", number=2))
     withdraw(cluster.endpoints, "web", "default")
 
-    assert told.changes == [("web", None, 1), ("web", 1, 2), ("web", 2, None)]
+    assert recorder.changes == [("web", None, 1), ("web", 1, 2), ("web", 2, None)]
 
 
-def test_change_that_tells_nothing_new_is_told_to_nobody(cluster: Cluster) -> None:
+def test_change_that_says_nothing_new_calls_no_listener(cluster: Cluster) -> None:
     """Every endpoint of the cluster is written again and again."""
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
-    told = Told(cluster)
-    told.changes.clear()
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    recorder = Recorder(cluster)
+    recorder.changes.clear()
 
     for _ in range(3):
-        tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+        publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
-    assert told.changes == []
+    assert recorder.changes == []
 
 
 def test_listener_finds_the_tables_as_they_are_after_the_change(cluster: Cluster) -> None:
@@ -149,17 +149,17 @@ def test_listener_finds_the_tables_as_they_are_after_the_change(cluster: Cluster
         found.append(cluster.known_pods.at(octets("10.244.1.7")) is not None)
 
     cluster.known_pods.add_listener(record)
-    tell(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
     withdraw(cluster.endpoints, "web", "default")
 
     assert found == [True, False]
 
 
-def test_late_listener_is_told_of_every_pod_known_by_then(cluster: Cluster) -> None:
-    tell(cluster.endpoints, cilium_endpoint("a", "10.244.1.7", number=1))
-    tell(cluster.endpoints, cilium_endpoint("b", "10.244.1.8", number=2))
+def test_late_listener_is_called_for_every_pod_known_by_then(cluster: Cluster) -> None:
+    publish(cluster.endpoints, cilium_endpoint("a", "10.244.1.7", number=1))
+    publish(cluster.endpoints, cilium_endpoint("b", "10.244.1.8", number=2))
 
-    assert Told(cluster).changes == [("a", None, 1), ("b", None, 2)]
+    assert Recorder(cluster).changes == [("a", None, 1), ("b", None, 2)]
 
 
 async def test_absence_means_nothing_before_the_watch_has_listed(cluster: Cluster) -> None:
@@ -193,7 +193,7 @@ def test_all_indexes_tell_of_the_same_pods(
             withdraw(cluster.endpoints, name, "default")
         else:
             alive[name] = place
-            tell(cluster.endpoints, cilium_endpoint(name, place[0], node=place[1]))
+            publish(cluster.endpoints, cilium_endpoint(name, place[0], node=place[1]))
 
     pods = cluster.known_pods
     assert {key[1] for key in pods.pods} == alive.keys()

@@ -57,6 +57,6 @@ async def test_operator_works_though_its_port_is_taken(
         async with operator(server, path, **{"operator-prometheus-serve-addr": address}):
             await until_series(path, LEADING, 1)
 
-    told = [each.message for each in caplog.records if "cannot serve metrics" in each.message]
-    assert len(told) == 1
-    assert address in told[0]
+    warnings = [each.message for each in caplog.records if "cannot serve metrics" in each.message]
+    assert len(warnings) == 1
+    assert address in warnings[0]

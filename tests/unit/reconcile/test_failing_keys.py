@@ -108,7 +108,7 @@ def test_whole_outcome_takes_the_place_of_what_failed_before(failing: FailingKey
     assert (shown["b"].message, shown["b"].attempts) == ("second", 2)
 
 
-def test_people_are_told_why_since_when_and_when_next(
+def test_people_are_shown_why_since_when_and_when_next(
     failing: FailingKeys[str], clock: Clock
 ) -> None:
     began = datetime.now(UTC)

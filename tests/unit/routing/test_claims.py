@@ -64,10 +64,10 @@ def claimants(nodes: Iterable[KnownNode], cidr: IPNetwork) -> list[KnownNode]:
 def owner(nodes: Iterable[KnownNode], address: IPAddress) -> str | None:
     """Return the node of the longest CIDR that holds an address."""
     nodes = list(nodes)
-    holders = [cidr for cidr in CIDRS if address in cidr and claimants(nodes, cidr)]
-    if not holders:
+    containing = [cidr for cidr in CIDRS if address in cidr and claimants(nodes, cidr)]
+    if not containing:
         return None
-    return claimants(nodes, max(holders, key=lambda cidr: cidr.prefixlen))[0].name
+    return claimants(nodes, max(containing, key=lambda cidr: cidr.prefixlen))[0].name
 
 
 def route_owner(nodes: Iterable[KnownNode], cidr: IPNetwork) -> str | None:
@@ -129,13 +129,17 @@ def test_change_names_every_cidr_and_every_node_that_it_concerns(
         if after is not None:
             nodes[name] = after
 
-        told = claims.update(before, after)
+        concerned = claims.update(before, after)
 
-        assert told.cidrs >= {cidr for cidr in CIDRS if claims.route_owner(cidr) != routes[cidr]}
+        assert concerned.cidrs >= {
+            cidr for cidr in CIDRS if claims.route_owner(cidr) != routes[cidr]
+        }
         for address, former in owners.items():
             now = claims.owner_of(to_octets(address))
             if now != former:
-                assert told.nodes >= {each for each in (former, now) if each is not None}, address
+                assert concerned.nodes >= {each for each in (former, now) if each is not None}, (
+                    address
+                )
 
 
 def test_node_that_says_the_same_again_changes_no_cidr() -> None:
@@ -153,7 +157,7 @@ def test_owner_of_a_cidr_in_which_another_has_a_smaller_one_is_named_when_it_los
     claims.update(None, former)
     claims.update(None, node("b", ip_network("10.244.0.0/26")))
 
-    told = claims.update(None, node("c", ip_network("10.244.0.0/24")))
+    concerned = claims.update(None, node("c", ip_network("10.244.0.0/24")))
 
     assert claims.owner_of(to_octets(ip_address("10.244.0.200"))) == "c"
-    assert "a" in told.nodes, "its pods in the rest of the CIDR are displaced now"
+    assert "a" in concerned.nodes, "its pods in the rest of the CIDR are displaced now"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     NODE_IP,
     Kubernetes,
@@ -64,8 +64,8 @@ class Watched:
         self.cluster.known_pods.add_listener(self._pod_changed)
 
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
-        told = self.claims.update(old, new).nodes
-        known = (self.cluster.known_nodes.get(name) for name in told)
+        touched_nodes = self.claims.update(old, new).nodes
+        known = (self.cluster.known_nodes.get(name) for name in touched_nodes)
         concerned = [node for node in (old, new, *known) if node is not None]
         self._touch(self.pods.inspect_nodes({ip for n in concerned for ip in n.internal_ips}))
 
@@ -92,10 +92,10 @@ def watched() -> Watched:
 
 def test_pod_in_its_nodes_cidr_is_not_displaced_also_where_that_drains(watched: Watched) -> None:
     nodes, endpoints = watched.cluster.nodes, watched.cluster.endpoints
-    tell(nodes, draining(cilium_node("k8s-w1", str(W1), "172.20.0.0/24"), "10.244.1.0/24"))
+    publish(nodes, draining(cilium_node("k8s-w1", str(W1), "172.20.0.0/24"), "10.244.1.0/24"))
 
-    tell(endpoints, cilium_endpoint("old", "10.244.1.7"))
-    tell(endpoints, cilium_endpoint("new", "172.20.0.7"))
+    publish(endpoints, cilium_endpoint("old", "10.244.1.7"))
+    publish(endpoints, cilium_endpoint("new", "172.20.0.7"))
 
     assert watched.routes == {}
     assert watched.unresolved == []
@@ -104,10 +104,10 @@ def test_pod_in_its_nodes_cidr_is_not_displaced_also_where_that_drains(watched: 
 
 def test_pod_in_a_cidr_that_another_node_has_now_is_displaced(watched: Watched) -> None:
     nodes, endpoints = watched.cluster.nodes, watched.cluster.endpoints
-    tell(nodes, draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24"))
-    tell(nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
+    publish(nodes, draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24"))
+    publish(nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
 
-    tell(endpoints, cilium_endpoint("old", "10.244.1.7"))
+    publish(endpoints, cilium_endpoint("old", "10.244.1.7"))
     assert watched.routes == {"10.244.1.7": str(W1)}
 
     withdraw(endpoints, "old", "default")
@@ -115,13 +115,13 @@ def test_pod_in_a_cidr_that_another_node_has_now_is_displaced(watched: Watched) 
 
 
 def test_pod_becomes_displaced_when_its_cidr_is_given_to_another_node(watched: Watched) -> None:
-    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
-    tell(watched.cluster.endpoints, cilium_endpoint("old", "10.244.1.7"))
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(watched.cluster.endpoints, cilium_endpoint("old", "10.244.1.7"))
 
     taken = draining(cilium_node("k8s-w1", str(W1), "10.244.2.0/24"), "10.244.1.0/24")
-    tell(watched.cluster.nodes, taken)
+    publish(watched.cluster.nodes, taken)
     assert watched.routes == {}
-    tell(watched.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
+    publish(watched.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.1.0/24"))
 
     assert watched.routes == {"10.244.1.7": str(W1)}
     assert watched.touched == [{"10.244.1.7"}]
@@ -129,17 +129,17 @@ def test_pod_becomes_displaced_when_its_cidr_is_given_to_another_node(watched: W
 
 def test_pod_of_no_cidr_is_found_by_its_endpoint(watched: Watched) -> None:
     """A CiliumNode deleted while its agent was away: no CIDR, no annotation, pods that live."""
-    tell(watched.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
+    publish(watched.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
 
-    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
+    publish(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
 
     assert watched.routes == {"10.244.1.7": str(W1)}
 
 
 def test_pod_is_displaced_no_more_when_its_node_claims_its_cidr(watched: Watched) -> None:
-    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
+    publish(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7"))
 
-    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
 
     assert watched.routes == {}
     assert watched.touched == [{"10.244.1.7"}, {"10.244.1.7"}]
@@ -147,7 +147,7 @@ def test_pod_is_displaced_no_more_when_its_node_claims_its_cidr(watched: Watched
 
 @pytest.mark.parametrize("node", [str(NODE_IP), ""])
 def test_pods_of_this_node_and_of_none_are_not_displaced(watched: Watched, node: str) -> None:
-    tell(watched.cluster.endpoints, cilium_endpoint("mine", "10.99.1.7", node=node))
+    publish(watched.cluster.endpoints, cilium_endpoint("mine", "10.99.1.7", node=node))
 
     assert watched.routes == {}
     assert watched.unresolved == []
@@ -157,12 +157,12 @@ def test_way_to_the_other_family_is_unresolved_until_somebody_describes_the_node
     watched: Watched,
 ) -> None:
     """An endpoint names its node by one address."""
-    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
+    publish(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
     assert watched.routes == {"10.244.1.7": str(W1)}
     assert watched.unresolved == ["fd00:1::7"]
     watched.touched.clear()
 
-    tell(watched.cluster.nodes, with_ipv6(cilium_node("k8s-w1", str(W1)), W1_6))
+    publish(watched.cluster.nodes, with_ipv6(cilium_node("k8s-w1", str(W1)), W1_6))
 
     assert watched.routes == {"10.244.1.7": str(W1), "fd00:1::7": str(W1_6)}
     assert watched.unresolved == []
@@ -170,9 +170,9 @@ def test_way_to_the_other_family_is_unresolved_until_somebody_describes_the_node
 
 
 def test_family_that_a_known_node_has_no_address_of_has_no_way(watched: Watched) -> None:
-    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1)))
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1)))
 
-    tell(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
+    publish(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
 
     assert watched.routes == {"10.244.1.7": str(W1)}
     assert watched.unresolved == []
@@ -183,24 +183,24 @@ def test_addresses_are_touched_when_a_pod_changes_their_way_and_only_then(
 ) -> None:
     """Every endpoint of the cluster is written again and again."""
     nodes, endpoints = watched.cluster.nodes, watched.cluster.endpoints
-    tell(nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
 
-    tell(endpoints, cilium_endpoint("at-home", "10.244.1.7"))
+    publish(endpoints, cilium_endpoint("at-home", "10.244.1.7"))
     assert watched.touched == []
-    tell(endpoints, cilium_endpoint("away", "10.244.9.7"))
+    publish(endpoints, cilium_endpoint("away", "10.244.9.7"))
     assert watched.touched == [{"10.244.9.7"}]
-    tell(endpoints, cilium_endpoint("away", "10.244.9.7", number=9000))
+    publish(endpoints, cilium_endpoint("away", "10.244.9.7", number=9000))
     assert watched.touched == [{"10.244.9.7"}]
-    tell(endpoints, cilium_endpoint("away", "10.244.9.8"))
+    publish(endpoints, cilium_endpoint("away", "10.244.9.8"))
     assert watched.touched == [{"10.244.9.7"}, {"10.244.9.7", "10.244.9.8"}]
     withdraw(endpoints, "away", "default")
     assert watched.touched[2:] == [{"10.244.9.8"}]
 
 
 def test_displaced_pod_that_changes_its_node_is_routed_there(watched: Watched) -> None:
-    tell(watched.cluster.endpoints, cilium_endpoint("away", "10.244.9.7", node=str(W1)))
+    publish(watched.cluster.endpoints, cilium_endpoint("away", "10.244.9.7", node=str(W1)))
 
-    tell(watched.cluster.endpoints, cilium_endpoint("away", "10.244.9.7", node=str(W2)))
+    publish(watched.cluster.endpoints, cilium_endpoint("away", "10.244.9.7", node=str(W2)))
 
     assert watched.routes == {"10.244.9.7": str(W2)}
 
@@ -210,8 +210,8 @@ def test_displaced_pod_keeps_its_way_when_another_with_its_address_goes(
 ) -> None:
     """An endpoint that is told to be gone late, after its address was given anew."""
     endpoints = watched.cluster.endpoints
-    tell(endpoints, cilium_endpoint("former", "10.244.9.7", node=str(W1)))
-    tell(endpoints, cilium_endpoint("latter", "10.244.9.7", node=str(W2)))
+    publish(endpoints, cilium_endpoint("former", "10.244.9.7", node=str(W1)))
+    publish(endpoints, cilium_endpoint("latter", "10.244.9.7", node=str(W2)))
     assert watched.routes == {"10.244.9.7": str(W2)}
 
     withdraw(endpoints, "former", "default")
@@ -220,13 +220,13 @@ def test_displaced_pod_keeps_its_way_when_another_with_its_address_goes(
 
 
 def test_one_pods_change_looks_at_that_pod_alone(watched: Watched) -> None:
-    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.0.0/16"))
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.0.0/16"))
     for number in range(10_000):
         address = f"10.244.{number // 250}.{number % 250}"
-        tell(watched.cluster.endpoints, cilium_endpoint(f"pod-{number}", address))
+        publish(watched.cluster.endpoints, cilium_endpoint(f"pod-{number}", address))
     watched.claims.asked = 0
 
-    tell(watched.cluster.endpoints, cilium_endpoint("pod-7", "10.99.0.7"))
+    publish(watched.cluster.endpoints, cilium_endpoint("pod-7", "10.99.0.7"))
 
     assert watched.claims.asked == 1
     assert watched.routes == {"10.99.0.7": str(W1)}
@@ -234,15 +234,15 @@ def test_one_pods_change_looks_at_that_pod_alone(watched: Watched) -> None:
 
 def test_one_nodes_change_looks_at_its_pods_alone(watched: Watched) -> None:
     for number, ip in ((1, W1), (2, W2)):
-        tell(
+        publish(
             watched.cluster.nodes, cilium_node(f"k8s-w{number}", str(ip), f"10.244.{number}.0/24")
         )
         for pod in range(100):
-            told = cilium_endpoint(f"p{number}-{pod}", f"10.244.{number}.{pod}", node=str(ip))
-            tell(watched.cluster.endpoints, told)
+            published = cilium_endpoint(f"p{number}-{pod}", f"10.244.{number}.{pod}", node=str(ip))
+            publish(watched.cluster.endpoints, published)
     watched.claims.asked = 0
 
-    tell(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "172.20.0.0/24"))
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "172.20.0.0/24"))
 
     assert watched.claims.asked == 100
     assert len(watched.routes) == 100
@@ -276,9 +276,9 @@ def test_looking_at_what_changed_finds_what_looking_at_everything_would(
         if isinstance(change, str):
             withdraw(watched.cluster.endpoints, change, "default")
         elif isinstance(change, CiliumNode):
-            tell(watched.cluster.nodes, change)
+            publish(watched.cluster.nodes, change)
         else:
-            tell(watched.cluster.endpoints, change)
+            publish(watched.cluster.endpoints, change)
 
     anew = DisplacedPods(watched.cluster, watched.claims, node_ip=NODE_IP)
     pods = watched.cluster.known_pods.pods

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, cilium_endpoint, cilium_node
 from tests.unit.node.endpoint_samples import endpoint
 from tests.unit.reconcile.memory_target import until
@@ -118,7 +118,7 @@ async def test_kernel_remembers_the_way_to_pods_of_a_node_that_nobody_describes(
     node.kernel.has("10.244.1.0/24", via="192.168.10.101")
     node.kernel.has("fd00:10:1::/64", via="fd00:10::101")
     node.kernel.has("fd00:10:2::/64", via="fd00:10::102")
-    tell(
+    publish(
         node.cluster.endpoints,
         cilium_endpoint("web", "10.244.1.7", ipv6="fd00:10:1::7", node="192.168.10.101"),
     )
@@ -152,14 +152,14 @@ async def test_pod_on_its_way_out_gets_no_route_again(node: RoutingNode) -> None
 
 
 async def test_routes_to_other_nodes_come_and_go(node: RoutingNode) -> None:
-    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    publish(node.cluster.nodes, worker(1))
     node.kernel.has("10.244.9.0/24", via="192.168.10.109")
 
     await node.pass_all()
     assert node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")}
 
-    tell(node.cluster.nodes, worker(1, "10.244.8.0/24"))
+    publish(node.cluster.nodes, worker(1, "10.244.8.0/24"))
     await node.pass_touched()
     assert node.kernel.held() == {"10.244.8.0/24": (ETH1, "192.168.10.101")}
 
@@ -183,8 +183,8 @@ async def test_routes_that_are_not_ours_stay(node: RoutingNode) -> None:
 
 async def test_kernel_is_asked_once_until_something_changed_in_it(node: RoutingNode) -> None:
     node.kernel.unreachable.add("192.168.10.102")
-    tell(node.cluster.nodes, worker(1))
-    tell(node.cluster.nodes, worker(2))
+    publish(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(2))
 
     for _ in range(3):
         await node.pass_all()
@@ -202,7 +202,7 @@ async def test_routes_stay_when_an_address_changes_while_the_kernel_is_read(
     node: RoutingNode,
 ) -> None:
     """What leads to the nodes is asked anew then; not knowing it is no reason to remove."""
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     await node.pass_all()
     node.kernel.written.clear()
 
@@ -219,17 +219,17 @@ async def test_nodes_that_come_while_the_kernel_is_read_and_asked_have_routes_at
     node: RoutingNode,
 ) -> None:
     """Else a cluster that grows node by node would have none before it ceases to grow."""
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     node.kernel.has("10.244.2.0/24", via="192.168.10.102")
     coming = [worker(4), worker(3)]
 
     def next_comes() -> None:
         if coming:
             node.feature._ask_anew()
-            tell(node.cluster.nodes, coming.pop())
+            publish(node.cluster.nodes, coming.pop())
 
     newcomer = worker(2)
-    node.kernel.while_observing = lambda: tell(node.cluster.nodes, newcomer)
+    node.kernel.while_observing = lambda: publish(node.cluster.nodes, newcomer)
     node.kernel.while_asking = next_comes
     await node.pass_all()
     await node.pass_touched()
@@ -247,13 +247,13 @@ async def test_cidr_with_another_nodes_pods_becomes_ours_and_their_routes_come_f
 
     The other one still claims it, and has a name before ours, or behind.
     """
-    tell(node.cluster.nodes, cilium_node(other, "192.168.10.101", "10.244.0.0/24"))
-    tell(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
+    publish(node.cluster.nodes, cilium_node(other, "192.168.10.101", "10.244.0.0/24"))
+    publish(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
     await node.pass_all()
     assert node.kernel.held().keys() == {"10.244.0.0/24"}
     node.kernel.written.clear()
 
-    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
     await (node.pass_all() if whole else node.pass_touched())
 
     assert node.kernel.written == ["put 10.244.0.9/32", "remove 10.244.0.0/24"]
@@ -262,11 +262,11 @@ async def test_cidr_with_another_nodes_pods_becomes_ours_and_their_routes_come_f
 async def test_node_that_changes_its_internal_ip_keeps_its_routes_until_the_kernel_answered(
     node: RoutingNode,
 ) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     await node.pass_all()
     node.kernel.written.clear()
 
-    tell(node.cluster.nodes, worker(1, ip="192.168.10.151"))
+    publish(node.cluster.nodes, worker(1, ip="192.168.10.151"))
     await node.sync._apply(node.sync._touched)
     await node.sync.run_once()
     assert node.kernel.written == []
@@ -282,21 +282,21 @@ async def test_nodes_that_have_one_internal_ip_both_have_their_routes_once_it_is
     """A node was made anew under another name, and the former object is still there."""
     await node.pass_all()
 
-    tell(node.cluster.nodes, worker(1, ip="192.168.10.101"))
-    tell(node.cluster.nodes, worker(2, ip="192.168.10.101"))
+    publish(node.cluster.nodes, worker(1, ip="192.168.10.101"))
+    publish(node.cluster.nodes, worker(2, ip="192.168.10.101"))
     await node.pass_touched()
 
     assert node.kernel.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
 
 
 async def test_change_of_a_nodes_labels_touches_nothing(node: RoutingNode) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     await node.pass_all()
     node.kernel.written.clear()
 
     labelled = worker(1)
     meta = replace(labelled.metadata, labels={"topology.kubernetes.io/zone": "a"})
-    tell(node.cluster.nodes, replace(labelled, metadata=meta))
+    publish(node.cluster.nodes, replace(labelled, metadata=meta))
 
     assert node.sync._touched == set()
     assert not node.feature._reachability._unasked
@@ -305,22 +305,22 @@ async def test_change_of_a_nodes_labels_touches_nothing(node: RoutingNode) -> No
 
 
 async def test_pod_in_its_nodes_cidr_touches_nothing(node: RoutingNode) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     await node.pass_all()
 
-    tell(node.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
+    publish(node.cluster.endpoints, cilium_endpoint("web", "10.244.1.7"))
 
     assert node.sync._touched == set()
 
 
 async def test_change_of_a_node_costs_its_routes_and_no_walk(node: RoutingNode) -> None:
     for number in (1, 2, 3):
-        tell(node.cluster.nodes, worker(number))
+        publish(node.cluster.nodes, worker(number))
     async with node.running():
         await until(lambda: len(node.kernel.routes) == 3)
         written = len(node.kernel.written)
 
-        tell(node.cluster.nodes, worker(4))
+        publish(node.cluster.nodes, worker(4))
         await until(lambda: "10.244.4.0/24" in node.kernel.held())
 
     assert node.kernel.written[written:] == ["put 10.244.4.0/24"]
@@ -332,7 +332,7 @@ async def test_routes_of_ours_that_the_monitor_announces_cause_no_walk(node: Rou
     async with node.running():
         await until(lambda: node.kernel.observes == 1)
         for number in (1, 2, 3):
-            tell(node.cluster.nodes, worker(number))
+            publish(node.cluster.nodes, worker(number))
             await until(lambda: len(node.kernel.routes) == number)  # noqa: B023 - awaited here.
 
     assert node.kernel.observes == 1
@@ -342,10 +342,10 @@ async def test_routes_of_ours_that_the_monitor_announces_cause_no_walk(node: Rou
 async def test_removals_of_ours_that_the_monitor_announces_cause_no_walk(
     node: RoutingNode,
 ) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     await node.pass_all()
 
-    tell(node.cluster.nodes, worker(1, "10.244.8.0/24"))
+    publish(node.cluster.nodes, worker(1, "10.244.8.0/24"))
     await node.pass_touched()
 
     assert node.kernel.held().keys() == {"10.244.8.0/24"}
@@ -353,7 +353,7 @@ async def test_removals_of_ours_that_the_monitor_announces_cause_no_walk(
 
 
 async def test_route_that_somebody_deletes_comes_back(node: RoutingNode) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     async with node.running():
         await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
 
@@ -362,7 +362,7 @@ async def test_route_that_somebody_deletes_comes_back(node: RoutingNode) -> None
 
 
 async def test_route_that_somebody_redirects_is_corrected(node: RoutingNode) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     async with node.running():
         await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
 
@@ -373,7 +373,7 @@ async def test_route_that_somebody_redirects_is_corrected(node: RoutingNode) -> 
 
 
 async def test_monitor_that_lost_announcements_causes_a_walk(node: RoutingNode) -> None:
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     async with node.running():
         await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
 
@@ -386,7 +386,7 @@ async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(
     node: RoutingNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     node.kernel.gateways["192.168.10.101"] = "192.168.10.200"
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
     for _ in range(3):
         node.feature._ask_anew()
         await node.pass_all()
@@ -407,7 +407,7 @@ async def test_skipping_unreachable_nodes_is_no_error(
     node = RoutingNode(monkeypatch, **{"direct-routing-skip-unreachable": "true"})
     all_listed(node.cluster)
     node.kernel.unreachable.add("192.168.10.101")
-    tell(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(1))
 
     with caplog.at_level(logging.INFO):
         await node.start()

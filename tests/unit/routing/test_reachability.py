@@ -14,12 +14,14 @@ W1, W2, W3 = (ip_address(f"192.168.10.10{number}") for number in (1, 2, 3))
 
 
 class Asking:
-    """Reachability of nodes on a kernel in memory, and what it told."""
+    """Reachability of nodes on a kernel in memory, and the nodes whose answer changed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.kernel = RouteKernel(monkeypatch)
-        self.told: list[set[IPAddress]] = []
-        self.nodes = NodeReachability(self.kernel.as_rtnl, lambda ips: self.told.append(set(ips)))
+        self.touched: list[set[IPAddress]] = []
+        self.nodes = NodeReachability(
+            self.kernel.as_rtnl, lambda ips: self.touched.append(set(ips))
+        )
 
     def gateway_of(self, node_ip: IPAddress) -> str:
         """Return what the last answer about a node names as the gateway before it."""
@@ -39,7 +41,7 @@ async def test_each_node_is_asked_about_once(asking: Asking) -> None:
         await asking.nodes.ask()
 
     assert sorted(asking.kernel.asked) == [str(W1), str(W2)]
-    assert asking.told == [{W1, W2}]
+    assert asking.touched == [{W1, W2}]
 
 
 async def test_node_that_was_not_asked_about_has_no_answer(asking: Asking) -> None:
@@ -58,7 +60,7 @@ async def test_node_without_a_route_is_answered_with_none(asking: Asking) -> Non
     await asking.nodes.ask()
 
     assert dict(asking.nodes.answers) == {W1: None}
-    assert asking.told == [{W1}], "there is something to know of it now"
+    assert asking.touched == [{W1}], "there is something to know of it now"
 
 
 async def test_old_answer_holds_until_the_new_one_is_there(asking: Asking) -> None:
@@ -76,21 +78,21 @@ async def test_old_answer_holds_until_the_new_one_is_there(asking: Asking) -> No
     assert asking.gateway_of(W1) == "192.168.10.200"
 
 
-async def test_those_that_are_reached_otherwise_are_told_and_no_others(asking: Asking) -> None:
+async def test_those_that_are_reached_otherwise_are_named_and_no_others(asking: Asking) -> None:
     asking.nodes.watch([W1, W2, W3])
     await asking.nodes.ask()
-    asking.told.clear()
+    asking.touched.clear()
     asking.kernel.gateways[str(W1)] = "192.168.10.200"
     asking.kernel.unreachable.add(str(W2))
 
     asking.nodes.ask_anew({W1, W2, W3})
     await asking.nodes.ask()
     assert len(asking.kernel.asked) == 6
-    assert asking.told == [{W1, W2}]
+    assert asking.touched == [{W1, W2}]
 
     asking.nodes.ask_anew({W1, W2, W3})
     await asking.nodes.ask()
-    assert asking.told == [{W1, W2}]
+    assert asking.touched == [{W1, W2}]
 
 
 async def test_nodes_that_come_while_the_kernel_is_asked_are_asked_about_too(
@@ -107,7 +109,7 @@ async def test_nodes_that_come_while_the_kernel_is_asked_are_asked_about_too(
     await asking.nodes.ask()
 
     assert set(asking.nodes.answers) == {W1, W2, W3}
-    assert asking.told == [{W1, W2, W3}]
+    assert asking.touched == [{W1, W2, W3}]
 
 
 async def test_change_while_the_kernel_is_asked_is_asked_about_again(asking: Asking) -> None:
@@ -130,12 +132,12 @@ async def test_task_asks_whenever_there_is_something_to_ask(asking: Asking) -> N
     task = asyncio.create_task(asking.nodes.run())
     try:
         asking.nodes.watch([W1])
-        await until(lambda: asking.told == [{W1}])
+        await until(lambda: asking.touched == [{W1}])
         asking.nodes.watch([W2])
-        await until(lambda: asking.told == [{W1}, {W2}])
+        await until(lambda: asking.touched == [{W1}, {W2}])
         asking.kernel.unreachable.add(str(W1))
         asking.nodes.ask_anew({W1, W2, W3})
-        await until(lambda: asking.told == [{W1}, {W2}, {W1}])
+        await until(lambda: asking.touched == [{W1}, {W2}, {W1}])
     finally:
         task.cancel()
 

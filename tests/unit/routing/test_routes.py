@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
-from tests.unit.identity.identity_api import tell
+from tests.unit.identity.identity_api import publish
 from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, cilium_endpoint, cilium_node
 from tests.unit.node.endpoint_samples import endpoint
 from tests.unit.routing.route_kernel import ETH1, RoutingNode
@@ -22,9 +22,9 @@ async def node(monkeypatch: pytest.MonkeyPatch) -> RoutingNode:
     """A node of a cluster with two others, each with a CIDR; the kernel has answered."""
     node = RoutingNode(monkeypatch)
     all_listed(node.cluster)
-    tell(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
-    tell(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
-    tell(node.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    publish(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(node.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
     await node.start()
     return node
 
@@ -49,7 +49,7 @@ async def test_every_other_nodes_cidr_and_every_pod_of_ours_has_a_route(node: Ro
 
 async def test_what_is_listed_is_what_is_found_one_by_one(node: RoutingNode) -> None:
     node.table.put(endpoint(7, ifindex=17))
-    tell(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.9", node=str(W1)))
+    publish(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.9", node=str(W1)))
     node.feature._reachability.watch([W1])
     routes = routes_of(node)
 
@@ -64,7 +64,7 @@ async def test_what_is_listed_is_what_is_found_one_by_one(node: RoutingNode) -> 
 async def test_displaced_pod_has_a_route_of_its_own_within_anothers_cidr(
     node: RoutingNode,
 ) -> None:
-    tell(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.9", node=str(W1)))
+    publish(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.9", node=str(W1)))
 
     assert routes_of(node)[ip_network("10.244.2.9/32")] == NextHop(ETH1, W1)
     assert routes_of(node)[ip_network("10.244.2.0/24")] == NextHop(ETH1, W2)
@@ -73,7 +73,7 @@ async def test_displaced_pod_has_a_route_of_its_own_within_anothers_cidr(
 async def test_pod_of_ours_goes_before_the_endpoint_that_says_otherwise(
     node: RoutingNode,
 ) -> None:
-    tell(node.cluster.endpoints, cilium_endpoint("former", "10.244.0.7", node=str(W1)))
+    publish(node.cluster.endpoints, cilium_endpoint("former", "10.244.0.7", node=str(W1)))
 
     node.table.put(endpoint(7, ifindex=17))
 
@@ -95,8 +95,8 @@ async def test_node_that_cannot_be_reached_directly_is_no_way(
     node = RoutingNode(monkeypatch)
     node.kernel.unreachable.add(str(W1))
     node.kernel.gateways[str(W2)] = "192.168.10.200"
-    tell(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
-    tell(node.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
+    publish(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(node.cluster.nodes, cilium_node("k8s-w2", str(W2), "10.244.2.0/24"))
     await node.start()
 
     assert dict(routes_of(node)) == {}
@@ -106,8 +106,8 @@ async def test_without_routes_to_nodes_only_pods_of_ours_have_routes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     node = RoutingNode(monkeypatch, **{"auto-direct-node-routes": "false"})
-    tell(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
-    tell(node.cluster.endpoints, cilium_endpoint("away", "10.244.9.9", ipv6="fd00::9"))
+    publish(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(node.cluster.endpoints, cilium_endpoint("away", "10.244.9.9", ipv6="fd00::9"))
     node.table.put(endpoint(7, ifindex=17))
     await node.start()
     routes_of(node).note_kernel({ip_network("fd00::/64"): NextHop(ETH1, W1)})
@@ -120,7 +120,7 @@ async def test_way_that_is_not_decided_is_what_the_kernel_has(node: RoutingNode)
     old = NextHop(ETH1, W1)
     routes_of(node).note_kernel({ip_network("10.244.3.0/24"): old})
 
-    tell(node.cluster.nodes, cilium_node("k8s-w3", "192.168.10.103", "10.244.3.0/24"))
+    publish(node.cluster.nodes, cilium_node("k8s-w3", "192.168.10.103", "10.244.3.0/24"))
     assert not routes_of(node).is_decided(ip_network("10.244.3.0/24"))
     assert routes_of(node)[ip_network("10.244.3.0/24")] == old
 
@@ -133,8 +133,8 @@ async def test_way_that_is_not_decided_is_what_the_kernel_has(node: RoutingNode)
 async def test_kernels_route_holds_while_an_unresolved_pod_lives_in_it(node: RoutingNode) -> None:
     inside, outside = ip_network("fd00:10:9::/64"), ip_network("fd00:10:8::/64")
     hop = NextHop(ETH1, ip_address("fd00:10::109"))
-    told = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
-    tell(node.cluster.endpoints, told)
+    published = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
+    publish(node.cluster.endpoints, published)
 
     routes_of(node).note_kernel({inside: hop, outside: hop})
 
@@ -145,8 +145,8 @@ async def test_kernels_route_holds_while_an_unresolved_pod_lives_in_it(node: Rou
 
 async def test_routes_without_a_gateway_are_not_remembered(node: RoutingNode) -> None:
     """They lead to pods of this node, and go with them."""
-    told = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
-    tell(node.cluster.endpoints, told)
+    published = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
+    publish(node.cluster.endpoints, published)
 
     routes_of(node).note_kernel({ip_network("fd00:10:9::7/128"): NextHop(17)})
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from tests.unit.endpoint.attachment_node import add
 from tests.unit.endpoint.pod_links import settle
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, new_cluster
 
 from ciliate.api.core import NAMESPACES, Namespace, Pod
@@ -49,7 +49,7 @@ class Source:
             all_listed(self.cluster)
             assert self.cluster.pools is not None
             spec = PodIPPoolSpec(ipv4=PoolCIDRs(("10.0.0.0/16",), 30))
-            tell(self.cluster.pools, CiliumPodIPPool(ObjectMeta(name="default"), spec))
+            publish(self.cluster.pools, CiliumPodIPPool(ObjectMeta(name="default"), spec))
         context = SimpleNamespace(
             cluster=self.cluster,
             client=self.api,
@@ -59,7 +59,9 @@ class Source:
         self.source = OwnAddresses(cast("Any", context), self.addresses, cast("Any", cidrs), None)
 
     def pod(self, name: str) -> None:
-        tell(self.cluster.pods, Pod(ObjectMeta(name=name, namespace="default", uid=f"uid-{name}")))
+        publish(
+            self.cluster.pods, Pod(ObjectMeta(name=name, namespace="default", uid=f"uid-{name}"))
+        )
 
 
 async def test_pods_that_wait_for_the_nodes_first_cidr_are_counted() -> None:

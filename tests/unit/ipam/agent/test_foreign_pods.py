@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     NODE_IP,
     all_listed,
@@ -23,8 +23,8 @@ async def test_address_is_free_when_the_last_of_several_endpoints_of_it_is_gone(
     addresses = NodeAddresses((4,))
     ForeignPods(cluster.known_pods, addresses, node_ip=NODE_IP).follow()
     addresses.set_current({"default": [ip_network("10.0.0.0/29")]})
-    tell(cluster.endpoints, cilium_endpoint("stale", str(ADDRESS), node="192.168.10.101"))
-    tell(cluster.endpoints, cilium_endpoint("alive", str(ADDRESS), node="192.168.10.102"))
+    publish(cluster.endpoints, cilium_endpoint("stale", str(ADDRESS), node="192.168.10.101"))
+    publish(cluster.endpoints, cilium_endpoint("alive", str(ADDRESS), node="192.168.10.102"))
 
     withdraw(cluster.endpoints, "stale", "default")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node
 
 from ciliate.api.core import Node
@@ -43,7 +43,7 @@ def parts(
     api = cast("Any", Kubernetes(*living))
     cluster = Cluster(api, node_name=NODE, node_ip=NODE_IP, with_pools=False)
     for node in nodes:
-        tell(cluster.nodes, node)
+        publish(cluster.nodes, node)
     addresses = NodeAddresses((4,))
     settings = IPAMSettings(mode, ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None)
     own = OwnNode(NODE, NODE, {}, (NODE_IP,), (), pod_cidrs)
@@ -64,8 +64,8 @@ def thief() -> Any:
 def test_holder_keeps_its_cidr_when_another_node_claims_it(tmp_path: Path) -> None:
     cluster, addresses = life(tmp_path / "cidrs", own_node())
 
-    tell(cluster.nodes, thief())
-    tell(cluster.nodes, own_node())
+    publish(cluster.nodes, thief())
+    publish(cluster.nodes, own_node())
 
     assert addresses.cidrs == (MINE,)
 
@@ -82,7 +82,7 @@ def test_who_comes_second_gives_no_address_until_the_first_lets_go(tmp_path: Pat
     cluster, addresses = life(tmp_path / "cidrs", thief(), own_node())
     assert not addresses.cidrs
 
-    tell(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.0.1.0/24"))
+    publish(cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.0.1.0/24"))
 
     assert addresses.cidrs == (MINE,)
 
@@ -112,7 +112,7 @@ def test_node_that_cannot_be_read_any_more_keeps_what_was_read(tmp_path: Path) -
     cluster, addresses = life(tmp_path / "cidrs", mode="kubernetes", pod_cidrs=(MINE,))
     annotations = {"network.cilium.io/ipv4-pod-cidr": "nonsense"}
 
-    tell(cluster.own_node, Node(metadata=ObjectMeta(name=NODE, annotations=annotations)))
+    publish(cluster.own_node, Node(metadata=ObjectMeta(name=NODE, annotations=annotations)))
 
     assert addresses.cidrs == (MINE,)
 

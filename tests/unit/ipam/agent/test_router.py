@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from tests.unit.endpoint.pod_links import until
-from tests.unit.identity.identity_api import tell
+from tests.unit.identity.identity_api import publish
 from tests.unit.node.cluster_tables import NODE, cilium_node, new_cluster
 
 from ciliate.config.settings import IPAMSettings
@@ -47,7 +47,9 @@ class Life:
             router_ipv6=None,
         )
         cluster = new_cluster()
-        tell(cluster.nodes, cilium_node(NODE, "192.168.10.100", router=borne[0] if borne else ""))
+        publish(
+            cluster.nodes, cilium_node(NODE, "192.168.10.100", router=borne[0] if borne else "")
+        )
         self.router = Router(settings, cluster, self.addresses, cast("Any", None))
         self.told: list[tuple[IPAddress, ...]] = []
         self.router.listen(lambda: self.told.append(self.router.current))

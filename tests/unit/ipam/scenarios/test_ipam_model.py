@@ -16,7 +16,7 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import cilium_endpoint
 
 from ciliate.api.cilium_node import (
@@ -63,9 +63,11 @@ class Agent:
             cast("Any", None), node_name=name, node_ip=node_ip(name), with_pools=False
         )
         for node in model.nodes.values():
-            tell(cluster.nodes, node)
+            publish(cluster.nodes, node)
         for pod, (where, address) in model.pods.items():
-            tell(cluster.endpoints, cilium_endpoint(pod, str(address), node=str(node_ip(where))))
+            publish(
+                cluster.endpoints, cilium_endpoint(pod, str(address), node=str(node_ip(where)))
+            )
         addresses = NodeAddresses((4,))
         own = OwnNode(name, name, {}, (node_ip(name),), (), ())
         ipam = IPAMSettings(
@@ -142,7 +144,7 @@ class IPAMModel(RuleBasedStateMachine):
         self.nodes[node.metadata.name] = node
         self.operator.see(node)
         for agent in tuple(self.agents.values()):
-            tell(agent.cluster.nodes, node)
+            publish(agent.cluster.nodes, node)
 
     def settle(self) -> None:
         """Let agents and operator act until nothing is left to do."""
@@ -188,7 +190,7 @@ class IPAMModel(RuleBasedStateMachine):
         self.pods[pod] = (name, address)
         for other in self.agents.values():
             endpoint = cilium_endpoint(pod, str(address), node=str(node_ip(name)))
-            tell(other.cluster.endpoints, endpoint)
+            publish(other.cluster.endpoints, endpoint)
         self.operator.allocator.pod_appeared(str(node_ip(name)), str(address))
 
     @precondition(lambda self: self.pods)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     NODE,
     NODE_IP,
@@ -90,7 +90,7 @@ async def _change_and_walk(node: RoutingNode, changes: list[tuple[str, object]])
 async def _change(node: RoutingNode, kind: str, what: object) -> None:
     match kind, what:
         case "node", CiliumNode():
-            tell(node.cluster.nodes, what)
+            publish(node.cluster.nodes, what)
         case "pod is gone", str():
             withdraw(node.cluster.endpoints, what, "default")
         case "endpoint is gone", int():
@@ -101,6 +101,6 @@ async def _change(node: RoutingNode, kind: str, what: object) -> None:
         case "settle", _:
             await node.pass_touched()
         case "pod", CiliumEndpoint():
-            tell(node.cluster.endpoints, what)
+            publish(node.cluster.endpoints, what)
         case "endpoint", Endpoint():
             node.table.put(what)
