@@ -110,7 +110,7 @@ enum ipcache_flag {
 	IPCACHE_CLUSTER = 1, /* pod or pod CIDR of this cluster: never masqueraded toward it */
 };
 
-/* Value of `ipcache`: whose address this is, cluster-wide. */
+/* Value of `ipcache`: identity and node of an address, cluster-wide. */
 struct ipcache_entry {
 	__u32 identity;
 	__u32 flags; /* enum ipcache_flag */
@@ -118,7 +118,7 @@ struct ipcache_entry {
 };
 _Static_assert(sizeof(struct ipcache_entry) == 24, "layout of a pinned map");
 
-/* Value of `masquerade_addresses`: what pods look like behind a device, keyed by its ifindex. */
+/* Value of `masquerade_addresses`: addresses pods get behind a device, keyed by its ifindex. */
 struct masquerade_address {
 	struct ip_address ipv4; /* all zero: the device has no address of that family */
 	struct ip_address ipv6;
@@ -144,7 +144,7 @@ _Static_assert(sizeof(struct tuple) == 40, "layout of a pinned map");
 
 enum connection_flag {
 	CONNECTION_SEEN_NON_SYN = 1,
-	CONNECTION_CLOSING_ORIGINAL = 2, /* FIN or RST from who opened it */
+	CONNECTION_CLOSING_ORIGINAL = 2, /* FIN or RST from the side that opened it */
 	CONNECTION_CLOSING_REPLY = 4,
 	CONNECTION_SEEN_REPLY = 8,
 };

@@ -64,7 +64,7 @@ struct {
 	__type(value, struct nat_entry);
 } nat SEC(".maps");
 
-/* Ports of datagrams that travel in pieces. Written by whoever sees the first piece. */
+/* Ports of datagrams that travel in pieces. Written by the program that sees the first piece. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);

@@ -332,7 +332,7 @@ static void queue_request(int directory, const char *path, const char *container
 }
 
 /*
- * The agent is away: a last look under the lock, then the queue. An agent that starts holds the
+ * The agent is away: a last try under the lock, then the queue. An agent that starts holds the
  * lock alone from before it reads the queue until it serves, so it either serves or will read.
  */
 static int delete_later(void)

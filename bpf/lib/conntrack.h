@@ -24,8 +24,8 @@ static __always_inline void connection_touch(struct connection *connection,
 }
 
 /*
- * Note a packet that came from outside, addressed to a pod itself. Whoever knows a pod's address
- * either opened this connection or is answered by it, so the pod's replies must not be hidden.
+ * Note a packet that came from outside, addressed to a pod itself. Its sender knows the pod's own
+ * address, so what the pod sends back must carry that address.
  */
 static __always_inline void connection_from_outside(struct __sk_buff *skb,
 						    const struct packet *packet, __u32 identity)
@@ -59,7 +59,7 @@ static __always_inline bool connection_is_reply(struct __sk_buff *skb, const str
 	key.direction = TUPLE_IN;
 	known = bpf_map_lookup_elem(&conntrack, &key);
 	if (!known || flow_is_over(known->expires_ns))
-		return false; /* else a leftover entry would let a new flow of the pod out unhidden
+		return false; /* else a leftover entry would keep a new flow unmasqueraded
 			       */
 	connection_touch(known, packet, skb->len, true);
 	return true;

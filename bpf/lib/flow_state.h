@@ -40,7 +40,7 @@ static __always_inline __u64 lifetime_ns(__u8 protocol, __u32 flags)
 
 /*
  * The flags of a flow after a packet. A FIN or RST closes its own direction; a RST before the
- * connection stood closes both, because nobody will say more.
+ * connection stood closes both, because neither side sends more.
  */
 static __always_inline __u32 flags_after(__u32 flags, const struct packet *packet, bool reply)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Datagrams that travel in pieces: only the first has a transport header, so its ports are kept in
- * `fragments` while it passes, and the later ones are given them.
+ * `fragments` while it passes, for the later ones.
  */
 #ifndef CILIATE_FRAGMENTS_H
 #define CILIATE_FRAGMENTS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * ICMP and ICMPv6: which kind a message is, the header that an error quotes, and rewriting an
- * error together with what it quotes. Knows no flow: whose error it is, nat.h asks.
+ * error together with what it quotes. Knows no flow: nat.h finds the one an error is about.
  */
 #ifndef CILIATE_ICMP_H
 #define CILIATE_ICMP_H
@@ -50,7 +50,7 @@ static __always_inline __u8 icmp_kind(__u8 type, bool is_v6)
 
 /*
  * Reads the 8 bytes at l4_offset that every message has: its kind, and of an echo the identifier
- * (network order), which is the port of who asked; the side that answers has none. 0 or 134.
+ * (network order), which is the port of the side that asked; the other has none. 0 or 134.
  */
 static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *packet)
 {
@@ -146,8 +146,8 @@ static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct pac
 /*
  * Rewrite an ICMP error together with the header it quotes. `end` is the outer end: an error that
  * comes in gets the pod as destination and quotes the pod as source; one that goes out, the
- * reverse. The quoted transport checksum is left alone: it may be cut off, and nobody verifies it.
- * 0, 141, 153 or 154; packet pointers taken before are invalid afterwards.
+ * reverse. The quoted transport checksum is left alone: it may be cut off, and no receiver
+ * verifies it. 0, 141, 153 or 154; packet pointers taken before are invalid afterwards.
  */
 static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struct packet *outer,
 					      const struct quoted *quoted, enum rewrite_end end,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Whose address is this, anywhere in the cluster? */
+/* Identity and node of an address, anywhere in the cluster. */
 #ifndef CILIATE_IPCACHE_H
 #define CILIATE_IPCACHE_H
 

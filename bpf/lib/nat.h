@@ -24,7 +24,7 @@ enum { NAT_PORT_TRIES_MAX = 32 };
 /* Result of what looks for the flow of an answer or an error: it is of no flow of ours. */
 enum { NAT_MISS = -1 };
 
-/* May `port` (network order) be one that a masqueraded flow was given? */
+/* May `port` (network order) be that of a masqueraded flow? */
 static __always_inline bool nat_port_in_range(__be16 port)
 {
 	__u16 host = bpf_ntohs(port);
@@ -185,10 +185,9 @@ static __always_inline int nat_map_out(const struct flow *flow, struct nat_entry
 }
 
 /*
- * An ICMP error about a packet of a masqueraded flow. TUPLE_OUT: a pod complains about an answer it
- * got, and is hidden as the flow is. TUPLE_IN: a router complains about what the pod sent, and is
- * heard by the pod. Returns 0 with `to` filled, NAT_MISS when it is about no flow of ours, or a
- * drop reason.
+ * An ICMP error about a packet of a masqueraded flow. TUPLE_OUT: a pod's, about an answer it got;
+ * it is masqueraded as the flow is. TUPLE_IN: a router's, about what the pod sent; it goes to the
+ * pod. Returns 0 with `to` filled, NAT_MISS when it is about no flow of ours, or a drop reason.
  */
 static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct packet *packet,
 					  enum tuple_direction direction, struct ip_address *to)
@@ -210,7 +209,7 @@ static __always_inline int nat_icmp_error(struct __sk_buff *skb, const struct pa
 	return rewrite_icmp_error(skb, packet, &quoted, end, &mapped.to_address, mapped.to_port);
 }
 
-/* Hide the source of an outgoing packet behind `flow->masquerade_address`. 0 or a drop reason. */
+/* Masquerade an outgoing packet with `flow->masquerade_address`. 0 or a drop reason. */
 static __always_inline int nat_out(struct __sk_buff *skb, const struct flow *flow)
 {
 	const struct packet *packet = flow->packet;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Verdicts: the only ways out of a program. Each counts the packet once, under its reason and
- * attach point; no program returns a bare TC_ACT_*.
+ * attach point; no program returns a TC_ACT_* of its own.
  */
 #ifndef CILIATE_VERDICT_H
 #define CILIATE_VERDICT_H

@@ -157,7 +157,7 @@ def test_lost_way_out_keeps_its_port(node: Node) -> None:
 
 @pytest.mark.parametrize("sport", [1024, 50000], ids=["below the range", "inside the range"])
 def test_flow_that_is_over_begins_anew_with_both_halves(node: Node, sport: int) -> None:
-    """A pod uses its ports again before the dead are collected: the answer must find it."""
+    """A pod uses its ports again before the conntrack GC runs: the answer must find it."""
     connection = Connection(node, sport=sport).established()
     with node.datapath.opened(NAT) as nat:
         nat.put_many({key: value._replace(expires_ns=1) for key, value in nat.items()})
@@ -167,7 +167,7 @@ def test_flow_that_is_over_begins_anew_with_both_halves(node: Node, sport: int) 
 
 
 def test_refresh_leaves_a_half_alone_that_is_another_flows_by_now(node: Node) -> None:
-    """Pod 2 took the port while pod 1's flow was thought over: nobody's entry is overwritten."""
+    """Pod 2 took the port while pod 1's flow was thought over: no entry is overwritten."""
     connection = Connection(node).established()
     with node.datapath.opened(NAT) as nat:
         ((key, entry),) = [

@@ -242,7 +242,7 @@ def test_arp_is_answered_with_the_host_sides_address(node: Node) -> None:
 
 
 def test_a_pod_cannot_claim_its_own_address_twice(node: Node) -> None:
-    """An answer to a probe for the pod's own address would tell it of a duplicate."""
+    """An answer to a probe for the pod's own address would report a duplicate."""
     probe = Ether(src=POD1_MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(
         op=1, hwsrc=POD1_MAC, psrc="0.0.0.0", pdst=POD1_4
     )

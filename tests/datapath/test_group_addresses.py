@@ -1,4 +1,4 @@
-"""Multicast and broadcast of pods: nobody asked for them, and the node's networks must not see them."""
+"""Multicast and broadcast of pods: the node's networks must not see them."""
 
 import pytest
 from scapy.layers.inet import IP, UDP

@@ -349,7 +349,7 @@ def test_a_device_without_an_address_leaves_packets_alone(node: Node) -> None:
 
 
 def test_the_reply_of_an_inbound_connection_keeps_the_pods_address(node: Node) -> None:
-    """Row 8: whoever came to the pod's own address is answered from it."""
+    """Row 8: a remote that sent to the pod's own address is answered from it."""
     syn = IP(src=WORLD_4, dst=POD1_4) / TCP(sport=4000, dport=80)
     reply = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=80, dport=4000, flags="SA")
     assert node.from_uplink(IN / syn).verdict == REDIRECT

@@ -84,7 +84,7 @@ def test_tagged_frame_of_a_pod_is_a_counted_drop(node: Node, inside: Any, type_:
 
 
 def test_priority_tag_of_a_pod_is_dropped_too(node: Node) -> None:
-    """VLAN 0 names no network, but whoever gets the frame may read it otherwise."""
+    """VLAN 0 names no network, but the receiver may read it otherwise."""
     with node.counted() as counted:
         node.pod1.port.send(FROM_POD / Dot1Q(vlan=0, prio=7) / IP(src=POD1_4, dst=POD2_4) / UDP())
         node.pod1.port.send(FROM_POD / IP(src=POD1_4, dst=OTHER_NODE_4) / ICMP(id=67))

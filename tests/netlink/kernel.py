@@ -15,7 +15,7 @@ _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 
 
 def run(*command: str) -> str:
-    """Run a command and return what it printed; a failure shows what it complained of."""
+    """Run a command and return what it printed; a failure shows its error output."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout

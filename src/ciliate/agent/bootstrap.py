@@ -1,6 +1,6 @@
 """What the agent must know before it touches the kernel: its settings and its own Node.
 
-Waiting is told: `Progress` carries one line that `dbg status` shows while the agent starts.
+While the agent waits, `Progress` carries one line about it, which `dbg status` shows.
 """
 
 import asyncio

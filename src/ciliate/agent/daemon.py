@@ -1,6 +1,6 @@
 """The agent's life, from its settings to its end; what it does in between is `running_node`'s.
 
-Settings are read and judged, and the Node is known, before the kernel is touched.
+Settings are read and checked, and the Node is read, before the kernel is touched.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The features of the agent, and what they know of each other: here, and nowhere else."""
+"""The features of the agent; only here are they connected with each other."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from ciliate.routing.feature import RoutingFeature
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """All of them; `endpoint` apart, since it is what the runtime is shown last."""
+    """All of them; `endpoint` apart, since its CNI socket opens last."""
 
     all: tuple[Feature, ...]
     endpoint: EndpointFeature
@@ -24,8 +24,8 @@ class Features:
 def compose(context: Context, runtime_config: RuntimeConfig) -> Features:
     """Return the features of a node, in the order of its start.
 
-    What pods of a previous life hold is known before they are taken over; what programs read is
-    right before what leads packets to the programs.
+    A node's CIDRs are known before its pods are taken over; the maps are filled before devices run
+    the programs and routes lead packets to them.
     """
     ipam = IpamFeature(context)
     identity = IdentityFeature(context)

@@ -1,4 +1,4 @@
-"""The instance lock: one agent a node, since two would give out the same addresses.
+"""The instance lock: one agent per node, since two would give out the same addresses.
 
 The lock goes with the process, however it ends. A new agent waits for the old one to finish.
 """
@@ -33,7 +33,7 @@ class OtherAgentError(CiliateError):
 
 
 class StateDirectoryError(CiliateError):
-    """The agent cannot keep anything on this node."""
+    """The agent's state directory cannot be written to."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(

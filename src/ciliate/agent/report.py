@@ -1,7 +1,7 @@
 """What the agent answers about itself: its own part, and the features', put together.
 
-Built anew for every question out of the tables that the tasks keep; nothing is remembered here
-but the version of Kubernetes.
+Every answer is built from the tasks' tables when a request comes; only the version of Kubernetes
+is cached here.
 """
 
 import platform

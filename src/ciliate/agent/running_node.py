@@ -1,8 +1,8 @@
-"""Everything a node runs once Kubernetes has said who it is: set up in order, then kept by tasks.
+"""Everything the agent runs once it has read its Node: set up in order, then kept up by tasks.
 
-The order matters. Addresses of pods that live are taken before any is given out; maps are filled
+The order matters. Addresses of living pods are reserved before any is allocated; maps are filled
 before programs that read them are attached; the CNI socket opens after the queued DELs were done;
-the runtime is told last.
+the CNI configuration, by which the runtime sees the node ready, is written last.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class RunningNode:
     async def set_up(
         cls, context: Context, runtime_config: RuntimeConfig, progress: Progress
     ) -> "RunningNode":
-        """Take over what stands, bring the kernel to what should be, start the tasks."""
+        """Take over what exists, bring the kernel to the desired state, start the tasks."""
         await context.cluster.listed()
         features = compose(context, runtime_config)
         for feature in features.all:
@@ -63,7 +63,7 @@ class RunningNode:
 
 
 def _serve_metrics(context: Context, features: Features) -> tuple[Metrics, tuple[RunStatus, ...]]:
-    """Return what answers questions for metrics; serve it where the settings say so."""
+    """Return the metrics; serve them over TCP where the settings name an address."""
 
     def families() -> Iterable[Family]:
         return tuple(family for feature in features.all for family in feature.families())

@@ -1,6 +1,6 @@
 """The agent's HTTP API on a Unix socket: what `ciliate dbg` asks. Root's alone (0600).
 
-It answers from the first moment: while the agent starts, every path says what is waited for.
+It answers from the first moment: while the agent starts, every path says what it waits for.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from ciliate.system.unix_socket import listen_unix
 
 
 class Answers(Protocol):
-    """Who knows the answers once the node is set up."""
+    """Answers requests once the node is set up."""
 
     async def answer(self, path: str) -> object | None:
         """Return the object to encode for `path` below /v1, or None when there is none."""

@@ -1,7 +1,7 @@
-"""Does the agent stop for a moment, or for good? Only then the runtime is told to look elsewhere.
+"""Whether the agent stops for a restart, or for good: then the CNI configuration is removed.
 
-A restart leaves the CNI configuration in place. It goes when the DaemonSet that ran the agent was
-deleted, or the Node was: whoever cannot say so (the API server is away) leaves it.
+A restart leaves the CNI configuration in place. It is removed when the DaemonSet that ran the
+agent, or the Node, was deleted; it stays when the API server does not answer.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 DAEMON_SET_NAME: Final = "cilium"
 
-#: The kubelet kills what does not stop; the question must not be what it waits for.
+#: The kubelet kills an agent that does not stop in time: the question must be shorter.
 _ASK_S: Final = 2.0
 
 

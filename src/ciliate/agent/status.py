@@ -1,7 +1,7 @@
 """What the agent answers to GET /v1/healthz: everything `dbg status` prints, put together.
 
-Which parts may be absent, and what that means, is told in `ciliate.api.agent`. A feature's part
-is its own (`<feature>/status.py`); here it gets its name in the answer.
+`ciliate.api.agent` says which parts may be absent, and what that means. A feature defines its part
+(`<feature>/status.py`); here it gets its name in the answer.
 """
 
 from datetime import datetime
@@ -58,5 +58,5 @@ class StatusResponse(AgentModel, frozen=True, kw_only=True):
     version: str = ""
     started_at: datetime | None = None
     endpoints: EndpointCount | None = None
-    #: Read-only settings that were given but are not acted on, or not known.
+    #: Read-only settings that are set but not acted on, or not known.
     warnings: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ EndpointState = Literal[
 class AgentModel(Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
     """Kebab-case JSON names, defaults left out, unknown fields of other versions ignored.
 
-    A field whose value programs look for even when it is the ordinary one ("Native",
+    A field that programs read even when it has the ordinary value ("Native",
     "Disabled") has no default, so that it is never left out.
     """
 
@@ -183,7 +183,7 @@ class EndpointModel(AgentModel, frozen=True, kw_only=True):
 
 
 class IpMetadata(AgentModel, frozen=True, kw_only=True):
-    """Who told us about an address."""
+    """Where an entry of the ipcache comes from."""
 
     source: str = ""  # "custom-resource", "generated", "local", "kube-apiserver", "reserved".
     namespace: str = ""
@@ -191,7 +191,7 @@ class IpMetadata(AgentModel, frozen=True, kw_only=True):
 
 
 class IpListEntry(AgentModel, frozen=True, kw_only=True):
-    """An entry of the ipcache: whose address or prefix this is, cluster-wide."""
+    """An entry of the ipcache: identity and node of an address or prefix, cluster-wide."""
 
     cidr: str
     identity: int

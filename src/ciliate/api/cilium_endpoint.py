@@ -1,4 +1,4 @@
-"""CiliumEndpoint, cilium.io/v2: a pod's address and identity, told to all nodes.
+"""CiliumEndpoint, cilium.io/v2: a pod's address and identity, published to all nodes.
 
 Namespace and name are the pod's. There is no spec and no status subresource: the agent of the
 pod's node writes `status` through the main resource, as in Cilium.

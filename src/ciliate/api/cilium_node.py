@@ -1,4 +1,4 @@
-"""CiliumNode, cilium.io/v2: what the nodes tell each other and the operator.
+"""CiliumNode, cilium.io/v2: what nodes publish for each other and the operator.
 
 Named like its Kubernetes Node. The agent of the node writes it; the operator fills the IPAM
 fields of the modes in which it hands out CIDRs. Some keys are kebab-case, some camelCase; the
@@ -12,9 +12,9 @@ from msgspec import Struct, field
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
 
-#: Annotation of a CiliumNode, ours: CIDRs the node was given before, in which pods still live;
-#: separated by commas. Nothing new comes out of them, nobody else may have them, and everybody
-#: routes to them, until the last of those pods is gone.
+#: Annotation of a CiliumNode, ours: the node's former CIDRs in which pods still live, separated by
+#: commas. Until the last of those pods is gone, no new address comes out of them, no other node
+#: gets them, and all nodes route to them.
 DRAINING_ANNOTATION: Final = "ipam.ciliate.io/draining-cidrs"
 
 

@@ -9,7 +9,7 @@ from ciliate.api.resource import Resource
 
 
 class LeaseSpec(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"):
-    """Holder and times; an empty holder means that the last one let go."""
+    """Holder and times; an empty holder means that the lease was released."""
 
     holder_identity: str = ""
     lease_duration_seconds: int = 0

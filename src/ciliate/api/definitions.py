@@ -1,8 +1,9 @@
 """The CustomResourceDefinitions of cilium.io that Ciliate installs.
 
 They are YAML files beside this module (`crds/`): `kubectl apply -f` takes them as they are, the
-operator installs them, the embedded API server validates with them. Whether an installed one is
-older than ours tells the label `io.cilium.k8s.crd.schema.version`, as with Cilium.
+operator installs them, the embedded API server validates with them. The label
+`io.cilium.k8s.crd.schema.version` says whether an installed one is older than ours, as with
+Cilium.
 """
 
 from dataclasses import dataclass

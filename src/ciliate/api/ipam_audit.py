@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
     ERROR = "error"
     WARNING = "warning"
-    INFO = "info"  # Nobody has to do anything: no reason to fail.
+    INFO = "info"  # No action is needed: no reason to fail.
 
     @property
     def rank(self) -> int:
@@ -30,16 +30,16 @@ class Severity(StrEnum):
 
 
 class Evidence(AgentModel, frozen=True, kw_only=True):
-    """What one witness says: the allocator, the kernel, the API, the agent's own books."""
+    """What one source of a snapshot says: allocator, kernel, API, endpoint records."""
 
     source: str
     says: str
 
 
 class Finding(AgentModel, frozen=True, kw_only=True, omit_defaults=False):
-    """Witnesses that do not agree about one object.
+    """Sources that disagree about one object.
 
-    `since` is when it was first seen: by the agent that looks all the time, or by the command.
+    `since` is when it was first seen: by the agent, which checks all the time, or by the command.
     """
 
     kind: str
@@ -57,7 +57,7 @@ class Finding(AgentModel, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class CheckRequest(AgentModel, frozen=True, kw_only=True):
-    """How long witnesses may differ, because a pod is just coming or going. In seconds."""
+    """How long sources may differ, because a pod is being added or removed. In seconds."""
 
     grace_s: float = 5.0
 

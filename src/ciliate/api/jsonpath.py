@@ -2,7 +2,7 @@
 
 Source: k8s.io/client-go `util/jsonpath`, the subset that CustomResourceDefinitions' columns use:
 `.spec.addresses[?(@.type=="InternalIP")].ip`, `.status.conditions[0].status`, `['a.b']`, `[*]`.
-Columns show nothing where a path leads nowhere (`find`); a person is told where it ends (`follow`).
+Where a path leads nowhere, columns show nothing (`find`) and users see where it ends (`follow`).
 """
 
 import re

@@ -24,10 +24,10 @@ class OwnerReference(
 
 
 class ObjectMeta(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, rename="camel"):
-    """Name and bookkeeping of an object; `namespace` is empty for cluster-wide kinds.
+    """Name, labels, owners and version of an object; `namespace` is empty for cluster-wide kinds.
 
     `resource_version` is opaque (Kubernetes API concepts, "Resource versions"): it may be
-    compared for equality and given back to the server, nothing else.
+    compared for equality and sent back to the server, nothing else.
     """
 
     name: str = ""
@@ -45,7 +45,7 @@ class ObjectMeta(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True
 
 
 class ListMeta(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
-    """Bookkeeping of a list: where a watch goes on, and the token of the next chunk."""
+    """Metadata of a list: where a watch goes on, and the token of the next chunk."""
 
     resource_version: str = ""
     continue_token: str = field(default="", name="continue")

@@ -1,4 +1,4 @@
-"""What the operator answers to GET /ipam: blocks of the pools, and what nodes were given of them.
+"""What the operator answers to GET /ipam: the blocks of the pools, and which of them nodes have.
 
 Ours; Cilium's operator has no such answer. `ciliate ipam status` reads it.
 """
@@ -11,8 +11,9 @@ from msgspec import Struct
 class PoolBlocks(Struct, frozen=True, kw_only=True):
     """One family of a pool, counted in nodes' blocks.
 
-    `used` counts all that keeps a block from being given, `reserved` the part of it that nodes' own
-    addresses and Services keep. `seconds_to_exhaustion` is None when it is not in sight.
+    `used` counts all that keeps a block from being allocated, `reserved` the part of it that
+    nodes' own addresses and Services keep. `seconds_to_exhaustion` is None when it is not in
+    sight.
     """
 
     pool: str

@@ -1,9 +1,9 @@
 """Garbage collection of API objects: what the collections of all kinds have in common.
 
-Which objects are garbage is for each feature to say. Whatever a table says may be old, so nothing
-is deleted at first sight, and each deletion is conditional on uid and resourceVersion of what was
-decided upon: an object that somebody touched or made anew meanwhile is not the one that was
-garbage. A failure ends the round; the next one decides again.
+Each feature says which objects are garbage. Tables may be stale, so nothing is deleted at first
+sight, and each deletion is conditional on the uid and resourceVersion that were decided upon: an
+object that was changed or created anew meanwhile stays. A failure ends the round; the next one
+decides again.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Partial decode: what an object claims, out of a document that its Struct refuses. Pure.
 
 The API server takes numbers that we do not: 5.0 and 1e3 are integers to it, and of any size.
-Somebody who writes one by hand must not lose the CIDRs of the node for it: what is claimed is
-read field by field, and every field that cannot be read counts as empty.
+A user's edit with such a number must not cost the node its CIDRs: what is claimed is read field by
+field, and every field that cannot be read counts as empty.
 """
 
 import contextlib

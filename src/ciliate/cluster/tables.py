@@ -22,7 +22,7 @@ from ciliate.cluster.views import (
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
 
-#: What cannot be read claims its CIDRs and addresses all the same.
+#: An object that cannot be read as a whole claims its CIDRs and addresses all the same.
 _NODES: Final = CILIUM_NODES.narrowed(CiliumNode, partial_decode=partial_node)
 _ENDPOINTS: Final = ENDPOINT_PRESENCES.narrowed(EndpointPresence, partial_decode=partial_endpoint)
 
@@ -60,7 +60,7 @@ class Tables:
     def current(self) -> bool:
         """Whether every table has been complete and its watch is alive.
 
-        While one is not, absence means nothing and nobody's deletion may follow from it.
+        While one is not, absence means nothing and must not lead to a deletion.
         """
         return all(informer.has_synced and informer.connected for informer in self.all)
 

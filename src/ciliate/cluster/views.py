@@ -59,7 +59,7 @@ class EndpointPresence(Struct, frozen=True, gc=False):
 
 
 class UnreadableNode(CiliumNode, frozen=True, gc=False, omit_defaults=True):
-    """A CiliumNode of which only what it claims could be read (`partial_decode`): it is given nothing."""
+    """A CiliumNode of which `partial_decode` could read the claims only: it gets no CIDRs."""
 
     problem: str = ""
 
@@ -112,8 +112,9 @@ def trimmed_node(node: Node) -> Node:
 def trimmed_cilium_node(node: CiliumNode) -> CiliumNode:
     """Return `node` with its addresses, `spec.ipam` and status.
 
-    Its age decides who keeps a CIDR that two have; its owners, whether Kubernetes deletes it. Of
-    its annotations only the CIDRs that drain stay.
+    `creationTimestamp` stays, since it decides which of two nodes keeps a CIDR that both have, and
+    `ownerReferences`, by which Kubernetes deletes the object; of the annotations, the draining
+    CIDRs.
     """
     meta = node.metadata
     draining = meta.annotations.get(DRAINING_ANNOTATION)

@@ -1,7 +1,7 @@
-"""How a runtime called our plugin, whole: what other plugins are called with on its behalf. Pure.
+"""How a runtime called our plugin; other plugins are called with the same on its behalf. Pure.
 
 A delegated IPAM plugin gets our own environment and stdin (CNI 1.1.0, section 4, "Delegated
-plugins"); a chained entry says in it behind whom it stands.
+plugins"); a chained entry names the plugin before it there.
 """
 
 import re

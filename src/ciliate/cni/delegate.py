@@ -1,8 +1,8 @@
 """Another CNI plugin, run on the runtime's behalf (CNI 1.1.0, section 4, "Delegated plugins").
 
 The plugin that `ipam.type` names gets the environment and the stdin that ours was called with. It
-is ended when it takes too long, with everything it started. What it is given is never logged, and
-of what it says only a CNI error object is, or the last line of an unusual end.
+is ended when it takes too long, with everything it started. Its input is never logged; of its
+output only a CNI error object is, or the last line when it ends without one.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Delegate:
         *,
         time_limit_s: float = TIME_LIMIT_S,
     ) -> None:
-        """Run plugins; `locate` tells where a path of the runtime's is for this process."""
+        """Run plugins; `locate` maps a path of the runtime's to the path in this process."""
         self._locate = locate
         self._time_limit_s = time_limit_s
 
@@ -104,9 +104,9 @@ class Delegate:
 async def _start(program: Path, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
     """Start `program` with its three streams piped.
 
-    Who is cancelled meanwhile waits the moment it takes and ends the plugin. Without the shield
-    asyncio would wait until both pipes have ended (CPython 3.11), which takes as long as anything
-    the plugin started holds them.
+    A caller that is cancelled meanwhile waits until the plugin has started, and ends it. Without
+    the shield asyncio would wait until both pipes have ended (CPython 3.11), which takes as long
+    as anything the plugin started holds them.
     """
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -130,7 +130,7 @@ async def _start(program: Path, environment: Mapping[str, str]) -> asyncio.subpr
 
 
 async def _converse(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[bytes, bytes]:
-    """Write stdin while both outputs are read, so that nobody waits for the other."""
+    """Write stdin while both outputs are read, so that neither side blocks the other."""
     assert process.stdout is not None, "piped"
     assert process.stderr is not None, "piped"
     async with asyncio.TaskGroup() as tasks:
@@ -151,7 +151,7 @@ async def _write(process: asyncio.subprocess.Process, stdin: bytes) -> None:
 
 
 async def _read(stream: asyncio.StreamReader) -> bytes:
-    """Return what comes, as far as anybody wants it; the rest is read and forgotten."""
+    """Return the first OUTPUT_BYTES_MAX bytes of the output; the rest is read and dropped."""
     kept = bytearray()
     while piece := await stream.read(1 << 16):
         kept += piece[: OUTPUT_BYTES_MAX - len(kept)]
@@ -161,8 +161,8 @@ async def _read(stream: asyncio.StreamReader) -> bytes:
 def _end(process: asyncio.subprocess.Process) -> None:
     """End the plugin and what it started, and let go of the pipes.
 
-    Not awaited: asyncio's `wait` returns only when both pipes have ended (CPython 3.11), which one
-    who left the group can hold open for ever. The loop's child watcher reaps the plugin.
+    Not awaited: asyncio's `wait` returns only when both pipes have ended (CPython 3.11), which a
+    process that left the group can hold open for ever. The loop's child watcher reaps the plugin.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -24,7 +24,7 @@ class CniCode(IntEnum):
 
 
 class CniError(CiliateError):
-    """A failed CNI operation; `code` tells the runtime what to make of it."""
+    """A failed CNI operation; `code` tells the runtime how to react."""
 
     def __init__(self, code: int, msg: str, details: str = "") -> None:
         self.code = code

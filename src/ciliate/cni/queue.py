@@ -1,6 +1,6 @@
 """The delete queue: DELs that came while the agent was away.
 
-The plugin writes an entry under a shared lock, after a last look for the socket. A starting agent
+The plugin writes an entry under a shared lock, after a last check for the socket. A starting agent
 holds the lock alone from before it reads the queue until its socket listens: each DEL either
 finds the socket or is in the queue before it is read.
 """
@@ -19,12 +19,12 @@ from ciliate.cni.frame import FRAME_BYTES_MAX, parse_frame
 from ciliate.cni.request import Del, parse_request
 from ciliate.errors import CiliateError
 
-#: What the plugin lets in; what lies beyond is not ours.
+#: As many entries as the plugin writes; further files are not ours.
 ENTRIES_MAX: Final = 256
 #: Plugins hold the lock for a moment each.
 LOCK_WAIT_S: Final = 10.0
 
-#: How long a start may take over it: a DEL waits for another plugin where addresses are that one's.
+#: How long a start may drain: with a delegated IPAM plugin each DEL waits for that plugin.
 DRAIN_WAIT_S: Final = 60.0
 
 _SUFFIX: Final = ".delete"

@@ -16,10 +16,11 @@ from ciliate.cni.errors import CniCode, CniError
 
 CniVersion = NewType("CniVersion", str)
 
-#: What we speak; the last is the newest. Older results have another shape, which nobody asks for.
+#: What we speak; the last is the newest. Older results have another shape, which no runtime asks
+#: for.
 SUPPORTED_VERSIONS: Final = tuple(map(CniVersion, ("0.3.1", "0.4.0", "1.0.0", "1.1.0")))
 NEWEST_VERSION: Final = SUPPORTED_VERSIONS[-1]
-#: Whose results name the IP version of each address.
+#: The versions whose results name the IP version of each address.
 NAMES_IP_VERSION: Final = frozenset({"0.3.1", "0.4.0"})
 
 _CONTAINER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
@@ -257,7 +258,7 @@ def _netns(environment: Mapping[str, str]) -> str:
 
 
 def _arguments(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return CNI_ARGS as pairs; of an unknown one without IgnoreUnknown, an error tells."""
+    """Return CNI_ARGS as pairs; an unknown one without IgnoreUnknown raises CniError."""
     text = environment.get("CNI_ARGS", "")
     arguments: dict[str, str] = {}
     for pair in filter(None, text.split(";")):

@@ -23,7 +23,7 @@ _POD_INTERFACE: Final = 1
 
 
 def render_add(result: PodInterface | PassedResult, version: CniVersion) -> bytes:
-    """Return the success of an ADD: what the pod was given, IPv6 first, as Cilium prints it."""
+    """Return the success of an ADD: the pod's addresses, IPv6 first, as Cilium prints it."""
     if isinstance(result, PassedResult):
         return _json(in_version(result.document, version))
     newest = version == NEWEST_VERSION

@@ -1,7 +1,7 @@
 """The CNI socket: takes a plugin's request, has the backend do it, sends the answer.
 
-One request a connection. A connection that says nothing sensible ends without an answer within
-seconds; a backend that takes too long is cancelled and the runtime told to try again.
+One request a connection. A connection without a valid request ends without an answer within
+seconds; a backend that takes too long is cancelled, and the answer is code 11, try again later.
 """
 
 import asyncio
@@ -44,13 +44,13 @@ SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
 
 #: Requests at work at one time; more wait their turn. A kubelet starts some tens of pods at once.
 REQUESTS_MAX: Final = 64
-#: Of them apart: questions about the node, which must not wait behind DELs that another plugin
+#: STATUS and VERSION have slots of their own: they must not wait behind DELs that another plugin
 #: holds up. A runtime that gets no answer to STATUS takes the node for broken.
 QUESTIONS_MAX: Final = 16
 _QUESTIONS: Final = frozenset({Verb.STATUS, Verb.VERSION})
 #: Connections that may wait in the kernel for us to accept them.
 BACKLOG: Final = 256
-#: A plugin writes its whole request at once; a longer silence is no plugin.
+#: A plugin writes its whole request at once; a client that is silent for longer is no plugin.
 READ_TIMEOUT_S: Final = 10
 #: The plugin waits 90 s, a kubelet 120 s; a healthy agent needs milliseconds.
 BACKEND_TIMEOUT_S: Final = 60
@@ -110,7 +110,7 @@ class CniServer:
         self._conversations: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen; the socket of an earlier life is replaced."""
+        """Listen; the socket of an earlier agent is replaced."""
         listener = listen_unix(self._path, backlog=BACKLOG)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, backlog=BACKLOG)
 
@@ -152,7 +152,7 @@ class CniServer:
                 await writer.wait_closed()
 
     def _finish(self, conversation: asyncio.Task[None]) -> None:
-        """Tell of a bug: asyncio (3.11) would once it forgets the task. The agent serves on."""
+        """Log a bug now: asyncio (3.11) would when it drops the task. The agent serves on."""
         self._conversations.discard(conversation)
         if not conversation.cancelled() and (bug := conversation.exception()) is not None:
             _log.error("CNI: a request ended without an answer, by a bug", exc_info=bug)

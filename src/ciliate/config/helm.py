@@ -2,7 +2,7 @@
 
 `helm upgrade --set ipam.mode=cluster-pool` writes `ipam: cluster-pool`; a lab takes the same words
 (`ciliate lab upgrade --set …`). A name that is a key of the ConfigMap already is taken as one.
-Pure: who writes the ConfigMap is elsewhere.
+Pure: other modules write the ConfigMap.
 
 The names are those of Cilium's chart, 1.17 to 1.19; those of supported keys stand beside them in
 `config.supported`.
@@ -75,8 +75,7 @@ class HelmChanges:
     def problems(self) -> list[SettingError]:
         """The values that agents and operator will refuse, or cannot act on yet.
 
-        Not a reason to refuse them here: Helm writes what it is told, and a lab is there to see
-        what comes of it.
+        They are not refused here: Helm writes any value, and a lab shows what becomes of it.
         """
         found = []
         for name, text in self.config.items():
@@ -157,7 +156,7 @@ def _split(word: str) -> list[str]:
             parts[-1] += character
     joined: list[str] = []
     for part in parts:
-        # `devices=eth0,eth1` was meant as one value, where helm would complain.
+        # `devices=eth0,eth1` was meant as one value, where helm would fail.
         if joined and "=" not in part:
             joined[-1] += f",{part}"
         else:
@@ -166,7 +165,7 @@ def _split(word: str) -> list[str]:
 
 
 def _words(value: str) -> list[str]:
-    """The elements of a list in Helm's form, `{a,b}`, or JSON's, or bare."""
+    """The elements of a list in Helm's form, `{a,b}`, or JSON's, or plain."""
     found = _LIST.fullmatch(value.strip())
     if found:
         value = found[1]

@@ -67,7 +67,7 @@ def review(config: Mapping[str, str]) -> Review:
 
 
 def _asks_in_vain(key: Key, text: str) -> bool:
-    """Tell whether `text` turns on a feature that we do not have.
+    """Return whether `text` turns on a feature that we do not have.
 
     Only switches ask: Cilium's chart writes numbers and names for features that are off as well.
     """

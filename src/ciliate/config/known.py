@@ -178,8 +178,8 @@ _TABLE: Final[tuple[tuple[str, Kind, str], ...]] = (
     ("vtep-mask", _S, "VTEP: mask."),
 )
 
-#: Switches whose effect is ours without asking, or that merely bound what is absent: turned on,
-#: they are no request we leave unanswered.
+#: Switches whose effect we always have, or that only limit a feature we lack: turned on, they ask
+#: for nothing that is missing.
 SATISFIED: Final = frozenset(
     {
         "enable-ipv4-fragment-tracking",

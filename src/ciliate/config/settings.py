@@ -1,7 +1,7 @@
 """The agent's settings as typed groups, out of the texts of `cilium-config`. Pure.
 
 Every value is checked before any is used, so that a wrong one stops the agent before it touches
-the kernel. What only the machine can tell (does the device exist?) is checked by the agent.
+the kernel. What depends on the machine (does the device exist?) is checked by the agent.
 """
 
 import re
@@ -109,7 +109,7 @@ class CniSettings:
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """Everything the agent is told, parsed once."""
+    """All settings of the agent, parsed once."""
 
     cluster: ClusterSettings
     ipam: IPAMSettings
@@ -240,7 +240,7 @@ def _label_filter(texts: _Texts) -> LabelFilter:
 
 
 #: What a number may be: IPv6 asks for 1280 octets (RFC 8200, 5), a veth carries 65520; maps below
-#: or above these sizes serve nobody or do not fit the kernel.
+#: or above these sizes are useless or do not fit the kernel.
 _BOUNDS: Final = {
     "mtu": (1280, 65520),
     "bpf-nat-global-max": (1024, 1 << 24),
@@ -316,7 +316,7 @@ def _check_together(settings: AgentSettings) -> None:
 
 
 def _check_plugins(settings: AgentSettings) -> None:
-    """Check what other CNI plugins' part asks for (docs/CILIUM.md, "CNI")."""
+    """Check the settings that other CNI plugins need (docs/CILIUM.md, "CNI")."""
     ipam, cni = settings.ipam, settings.cni
     is_chained = cni.chaining_mode == "generic-veth"
     if ipam.mode == "delegated-plugin":

@@ -1,6 +1,6 @@
 """The keys we act on, with the value in force when they are absent.
 
-Adding a key here is a promise: whoever sets it gets what the line says. `tests/unit/cli` holds
+Adding a key here is a promise: a user who sets it gets what the line says. `tests/unit/cli` holds
 docs/CONFIGURATION.md to this table.
 """
 

@@ -1,8 +1,8 @@
 """The text of a ConfigMap's values, read into Python's: what every kind of key accepts.
 
 A ConfigMap carries text alone. Each function here reads one form of it and raises `ValueTextError`
-with a remedy; who knows the key turns that into a `SettingError`. Pure: whether a device or a file
-exists is asked elsewhere.
+with a remedy; the caller, which knows the key, turns that into a `SettingError`. Pure: whether a
+device or a file exists is asked elsewhere.
 """
 
 import re

@@ -42,7 +42,7 @@ class _U32:
 
 
 class Octets:
-    """Octets of a size as they are: for who moves entries without knowing what they mean."""
+    """Octets of a size as they are: for code that moves entries without knowing what they mean."""
 
     def __init__(self, size: int) -> None:
         self.SIZE: Final = size

@@ -64,7 +64,7 @@ class Datapath:
         Args:
             bpf_root: A mounted bpf file system; pins go below it.
             state_dir: The agent's own folder, where the record of what was loaded is kept.
-            settings: What the programs are told.
+            settings: The programs' constants.
             capacities: Entries per map, by name, where not the default of bpf/maps.h.
             objects: The folder with the compiled programs.
             attach_mode: How to attach to devices; None: TCX where the kernel has it.
@@ -111,7 +111,7 @@ class Datapath:
         self._attacher.detach(device)
 
     def attached(self) -> Mapping[str, UplinkAttachment]:
-        """Return the devices that run programs of ours, as the kernel tells."""
+        """Return the devices that run programs of ours, as the kernel reports."""
         return self._attacher.attached(self.programs)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """What can go wrong between the agent and the kernel's BPF subsystem.
 
 Everything that libbpf or bpf(2) reports as a negative errno leaves this package as one of these,
-so that no caller ever looks at an errno.
+so that no caller handles an errno.
 """
 
 import errno

@@ -5,7 +5,7 @@ that into a positive errno for the caller to judge. Enough of libbpf 1.1 is thin
 that attach types it has never heard of (TCX, kernel 6.6) pass through it unharmed; so there is no
 system call number of any architecture in Ciliate.
 
-ctypes releases the GIL for the length of each call: whoever passes a buffer owns it alone.
+ctypes releases the GIL for the length of each call: no other thread may use a buffer meanwhile.
 """
 
 import ctypes

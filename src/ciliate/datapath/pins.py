@@ -1,7 +1,8 @@
 """Where objects are pinned in a bpf file system, and how a pin is replaced.
 
 A pin outlives the process that made it, which is what lets an agent restart without traffic
-noticing. Replacing one is a rename, so that whoever opens it finds the old object or the new one.
+noticing. Replacing one is a rename, so that a process that opens it finds the old object or the
+new one.
 """
 
 import errno

@@ -46,7 +46,7 @@ class _QueryOptions(ctypes.Structure):
 
 
 def tcx() -> Support:
-    """Whether programs can be attached to a device by TCX (6.6): ask who is at loopback."""
+    """Whether programs can be attached to a device by TCX (6.6): query the loopback's programs."""
     options = _QueryOptions(sz=ctypes.sizeof(_QueryOptions))
     code = -libbpf.library().bpf_prog_query_opts(_LOOPBACK_IFINDEX, _TCX_INGRESS, byref(options))
     if code in {0, errno.ENOENT}:

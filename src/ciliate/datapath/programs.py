@@ -3,7 +3,7 @@
 Verifying them takes a good part of an agent's start, so programs that were made from the same
 object files, settings and maps are used again. What they were made from is written, as a digest,
 to `<state>/datapath.json` beside the kernel's numbers of programs and maps; the numbers are never
-given twice, so a pin that was swapped, or a file from before a reboot, is noticed.
+reused, so a pin that was swapped, or a file from before a reboot, is noticed.
 """
 
 import contextlib

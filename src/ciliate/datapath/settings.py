@@ -1,4 +1,4 @@
-"""What the programs are told before they are loaded: the constants of bpf/config.h."""
+"""The programs' constants, set before they are loaded: those of bpf/config.h."""
 
 import sys
 from collections.abc import Mapping

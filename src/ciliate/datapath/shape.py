@@ -36,7 +36,7 @@ class MapShape(NamedTuple):
     flags: int
 
     def holds_same_entries(self, other: "MapShape") -> bool:
-        """Whether entries of `other` can be read by who expects this shape."""
+        """Whether entries of a map of shape `other` can be read as this shape's."""
         return self[:3] == other[:3]
 
     def __str__(self) -> str:

@@ -113,7 +113,7 @@ class TcxAttacher:
                 if code:
                     raise _refused("bpf_link_update", program, device, code)
                 return
-        # None yet, or one of a device of that name that is gone: its link is dead.
+        # No link yet, or one of a former device of that name, which carries nothing.
         link = libbpf.library().bpf_link_create(program_fd, ifindex, attach_type, None)
         if link < 0:
             raise _refused("bpf_link_create", program, device, -link)

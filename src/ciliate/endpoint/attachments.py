@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class PodNetwork:
-    """What every pod of this node is given besides its address. MTUs in bytes."""
+    """What every pod of this node gets besides its address. MTUs in bytes."""
 
     gateways: tuple[IPAddress, ...]  # The router's address per family.
     mtu: int
@@ -144,8 +144,8 @@ class PodAttachments:
     async def gc(self, request: Gc) -> None:
         """Remove what the runtime does not know any more of the request's network (CNI GC).
 
-        The list tells of that network alone. An endpoint of which none is remembered (its file was
-        damaged, or is of an earlier version) is never garbage: DEL or housekeeping takes it.
+        The list covers that network alone. An endpoint whose network is not known (its file was
+        damaged, or is of an earlier version) is never garbage: DEL or housekeeping removes it.
         """
         stale = [
             endpoint
@@ -158,18 +158,18 @@ class PodAttachments:
         await self._addresses.gc(request)
 
     async def status(self, request: Status) -> None:
-        """Tell whether the node can attach pods at all (CNI STATUS): it can while we answer.
+        """Return when the node can attach pods (CNI STATUS): it can while the agent answers.
 
         A full pool is no failure of the node: an ADD says so, and a DEL makes room.
         """
         await self._addresses.status(request)
 
     async def remove_vanished(self) -> None:
-        """Drop endpoints whose interface is gone although no DEL came: their pods are dead.
+        """Drop endpoints whose interface is gone although no DEL came: so are their pods.
 
         Removals that failed are tried again.
         """
-        known = tuple(self._table)  # First: a pod that comes meanwhile is not in question.
+        known = tuple(self._table)  # Listed first: a pod that is added meanwhile is left alone.
         chained = {endpoint.ifindex for endpoint in known if endpoint.chained}
         links = await self._wiring.links.observe(chained=chained)
         standing = {link.name: link.ifindex for link in links}
@@ -199,7 +199,7 @@ class PodAttachments:
                 await self._detach(endpoint)
 
     def _refuse_while_it_stays(self, former: Endpoint) -> None:
-        """A new interface would bear the same name, which the former's removal goes by."""
+        """Refuse: a new interface would have the former's name, by which that is removed later."""
         if self._table.get(former.id) is not None:
             raise CniError(
                 CniCode.TRY_AGAIN_LATER,
@@ -232,7 +232,7 @@ class PodAttachments:
         except BaseException:
             self._table.remove(number)
             raise
-        # Without a pause after the source looked whose they are: another ADD may look next.
+        # No await since the source checked their owners: another ADD could check in between.
         self._table.promise_addresses(number, addresses)
         endpoint = self._draft(number, request, addresses)
         self._addresses.keep(endpoint)
@@ -253,7 +253,7 @@ class PodAttachments:
         found = await self._chained.find(request)
         await self._refuse_double(request, found.addresses)
         number = self._table.promise_id()
-        self._table.promise_addresses(number, found.addresses)  # Without a pause after the look.
+        self._table.promise_addresses(number, found.addresses)  # No await since the check.
         endpoint = self._draft(number, request, found.addresses)
         endpoint = found.complete(endpoint)
         self._addresses.keep(endpoint)
@@ -266,7 +266,7 @@ class PodAttachments:
         return endpoint
 
     async def _refuse_double(self, request: Add, addresses: tuple[IPAddress, ...]) -> None:
-        """Refuse an address that another pod of this node has, or the router: packets go astray."""
+        """Refuse an address that another pod of this node, or the router, has."""
         for address in addresses:
             if address in self._network().gateways:
                 raise CniError(
@@ -276,7 +276,7 @@ class PodAttachments:
                     f"set local-router-ipv{address.version} to one out of the other plugin's range",
                 )
         if any(map(self._table.owner_of, addresses)):
-            await self.remove_vanished()  # The other plugin may have given it anew since.
+            await self.remove_vanished()  # The other plugin may have allocated it again.
         owner = next(filter(None, map(self._table.owner_of, addresses)), None)
         if owner is not None:
             raise CniError(
@@ -356,7 +356,7 @@ class PodAttachments:
         self._table.remove(endpoint.id)
 
     async def _abandon(self, endpoint: Endpoint, call: Call | None) -> None:
-        """Detach what an ADD made that failed; housekeeping knows it until it is gone.
+        """Detach the interface of a failed ADD; housekeeping tries again until it is gone.
 
         Raises nothing of ours: it runs in the agent's group, which ends with its first error.
         """
@@ -380,7 +380,7 @@ def _attachment(endpoint: Endpoint) -> Attachment:
 
 
 def _call_for_release(request: Add) -> Call | None:
-    """Return what another plugin's address is given back by; behind a plugin it is not ours."""
+    """Return the call that releases a delegated address; None behind a plugin."""
     return request.call if request.prev_result is None else None
 
 

@@ -27,7 +27,7 @@ class ChainedPod:
     gateways: tuple[IPAddress, ...]
 
     def complete(self, draft: Endpoint) -> Endpoint:
-        """Return the endpoint with what is another plugin's in it."""
+        """Return the endpoint with the other plugin's interface and addresses."""
         interface = replace(
             draft.interface,
             host_name=self.link.host_name,
@@ -57,7 +57,7 @@ class ChainedPods:
         self._versions = versions
 
     async def find(self, request: Add) -> ChainedPod:
-        """Return what stands for the request.
+        """Return the interface and the addresses that the other plugin made for the request.
 
         Raises:
             CniError: The result before ours has no address of a family in use, or there is no

@@ -1,6 +1,6 @@
 """Pods' interfaces on a running node: taken over, attached by CNI requests, published, delivered to.
 
-The runtime is told last: `serve` opens the CNI socket, queued DELs first, and writes the CNI
+The runtime comes last: `serve` does the queued DELs, opens the CNI socket and writes the CNI
 configuration.
 """
 
@@ -39,20 +39,20 @@ from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
 
-#: How often interfaces that died without a DEL are looked for.
+#: How often the agent checks for interfaces that vanished without a DEL.
 _HOUSEKEEPING_S: Final = 60.0
 
 #: CNI requests write the maps themselves; the reconcilers only repair, so they may wait for a
 #: burst of pods to pass.
 _REPAIR_SETTLE_S: Final = 0.5
 
-#: What nodes learn of each other's pods: soon, but once for what comes together.
+#: How long changes of CiliumEndpoints are gathered before they are published together.
 _PUBLISH_SETTLE_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """What other features tell this one of a pod that comes."""
+    """What this feature gets from others for a new pod."""
 
     addresses: AddressSource
     identity: KnownIdentity
@@ -88,7 +88,7 @@ class EndpointFeature(Feature):
         self._restored = await restore_endpoints(self._context, self._neighbours.addresses)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return the keepers of the maps that packets to and from pods go by."""
+        """Return the reconcilers of the maps `interfaces` and `endpoints`."""
         table, devices = self._context.endpoints, self._context.devices
         self._attachments = self._make_attachments(datapath)
         interfaces: AnyReconciler = Reconciler(
@@ -117,7 +117,7 @@ class EndpointFeature(Feature):
         return (interfaces, endpoints)
 
     def _published_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        """Somebody changed what we told of a pod; most often it was us."""
+        """The watch reports a CiliumEndpoint of this node; most changes are our own."""
         for each in (old, new):
             if each is not None and self._publication_target.is_ours(each):
                 self._publish.touch([(each.metadata.namespace, each.metadata.name)])
@@ -141,12 +141,12 @@ class EndpointFeature(Feature):
         return PodAttachments(wiring, self._pod_network, context.tasks)
 
     def _pod_network(self) -> PodNetwork:
-        """Return what a pod that comes now is given besides its address."""
+        """Return what a new pod gets now besides its address."""
         mtu = self._context.devices.mtu
         return PodNetwork(gateways=self._neighbours.gateways(), mtu=mtu, route_mtu=mtu)
 
     async def replace_programs(self, datapath: Datapath) -> None:
-        """Have the pods of a previous life run the programs loaded now."""
+        """Have the pods of a previous agent run the programs loaded now."""
         await self._context.links.replace_programs(
             [endpoint.ifindex for endpoint in self._restored],
             from_pod_fd=datapath.programs.from_pod_fd,
@@ -157,7 +157,7 @@ class EndpointFeature(Feature):
     async def serve(self) -> AsyncIterator[None]:
         """Answer CNI requests, queued DELs first, and tell the runtime that the node is ready.
 
-        On the way out no request is taken any more before the tasks that serve them end.
+        At shutdown the socket closes before the tasks that serve requests end.
         """
         assert self._attachments is not None, "made with the datapath"
         paths = self._context.paths

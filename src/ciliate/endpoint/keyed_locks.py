@@ -8,7 +8,7 @@ from ciliate.cni.request import Attachment
 
 
 class KeyedLocks:
-    """A lock per attachment that exists only while somebody holds or awaits it."""
+    """A lock per attachment that exists only while a request holds or awaits it."""
 
     def __init__(self) -> None:
         self._locks: dict[Attachment, tuple[asyncio.Lock, int]] = {}

@@ -1,7 +1,7 @@
-"""CiliumEndpoints: what this node tells the cluster about its pods.
+"""CiliumEndpoints: what this node publishes about its pods.
 
 Each is named like its pod and owned by it, so that it goes with the pod even if this node never
-comes back. Only pods whose identity is known are told.
+comes back. Only pods whose identity is known are published.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class Publication:
 
 
 def publication(endpoint: Endpoint, node_ip: IPAddress) -> Publication:
-    """Return what the cluster is told about `endpoint`."""
+    """Return what is published about `endpoint`."""
     return Publication(
         pod_uid=endpoint.pod_uid,
         status=EndpointStatus(
@@ -65,7 +65,7 @@ def publication(endpoint: Endpoint, node_ip: IPAddress) -> Publication:
 
 
 class Publications(Mapping[ObjectKey, Publication]):
-    """What the cluster is told, by pod: a live view of the endpoint table."""
+    """What is published, by pod: a live view of the endpoint table."""
 
     def __init__(self, table: EndpointTable, node_ip: IPAddress) -> None:
         self._table = table
@@ -131,7 +131,7 @@ class CiliumEndpointTarget:
             try:
                 await self._client.create(CILIUM_ENDPOINTS, wanted)
             except AlreadyExistsError:
-                pass  # The watch had not told us yet.
+                pass  # The watch had not reported it yet.
             else:
                 return
         try:

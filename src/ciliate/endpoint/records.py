@@ -46,8 +46,8 @@ class EndpointRecords:
         """Take an endpoint out of the maps; file and table say so until the interface is gone.
 
         Raises:
-            CiliateError: The maps refused. The endpoint is known as one that leaves: who asks
-                again, and housekeeping, finish it.
+            CiliateError: The maps refused. The endpoint is known as being removed: another DEL,
+                or housekeeping, finishes it.
         """
         leaving = replace(endpoint, state=EndpointState.DISCONNECTING)
         self.table.put(leaving)

@@ -1,9 +1,9 @@
-"""What a previous life left: its endpoints; the rest is cleaned up.
+"""What a previous agent left: its endpoints live on; the rest is cleaned up.
 
-Truth is what stands in the kernel. A file whose interface stands is an endpoint that lives on; a
-file without interface belongs to a pod that went while the agent was away. An interface without a
-file that the datapath knows is a pod whose file was damaged: it goes on. One that it does not know
-belongs to an ADD that was never answered, and the runtime will ask anew.
+The kernel decides. A file whose interface exists is an endpoint that lives on; a file without
+interface belongs to a pod that went while the agent was away. An interface without a file that the
+datapath knows is a pod whose file was damaged: it goes on. One that it does not know belongs to an
+ADD that was never answered, and the runtime will ask anew.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ class Restoration:
 
     keep: tuple[Endpoint, ...]
     forget: tuple[Endpoint, ...]  # Their files and addresses.
-    nameless: frozenset[str]  # Interfaces that no file tells of.
+    nameless: frozenset[str]  # Interfaces without a file.
 
 
 def plan_restoration(saved: Iterable[Endpoint], links: Sequence[ObservedPodLink]) -> Restoration:
-    """Return which endpoints live on, which are forgotten, which interfaces nobody knows."""
+    """Return which endpoints live on, which are forgotten, which interfaces have no file."""
     indexes = {link.name: link.ifindex for link in links}
     keep: list[Endpoint] = []
     forget: list[Endpoint] = []
@@ -107,7 +107,7 @@ def remembered_by_kernel(
 async def restore_endpoints(context: Context, addresses: AddressSource) -> tuple[Endpoint, ...]:
     """Take over the endpoints that live, clean up after the others; return those that live.
 
-    Must run before any address is given out.
+    Must run before any address is allocated.
     """
     store = context.endpoint_store
     saved = tuple(store.load())
@@ -155,7 +155,7 @@ def _full_disk_reported() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """What the pinned maps tell of a previous life; nothing in the first one."""
+    """What the pinned maps hold of a previous agent's endpoints; nothing at the first start."""
 
     interfaces: Mapping[int, layout.Interface]
     endpoints: Mapping[bytes, layout.Endpoint]
@@ -167,7 +167,7 @@ class _Memory:
         return {index for index, held in self.interfaces.items() if held.flags & flag}
 
     def endpoints_behind(self, links: Iterable[ObservedPodLink]) -> list[Endpoint]:
-        """Return the endpoints behind interfaces that no file tells of."""
+        """Return the endpoints behind interfaces without a file."""
         found = (remembered_by_kernel(link, self.interfaces, self.endpoints) for link in links)
         return [endpoint for endpoint in found if endpoint is not None]
 
@@ -181,8 +181,8 @@ def _remembered(context: Context) -> _Memory:
             open_pinned(root, ENDPOINTS) as endpoints,
         ):
             return _Memory(dict(interfaces.items()), dict(endpoints.items()))
-    except DatapathError as error:  # The first life on this node, or maps of another layout.
-        _log.info("maps of a previous life: %s", error)
+    except DatapathError as error:  # The first agent on this node, or maps of another layout.
+        _log.info("maps of a previous agent: %s", error)
         return _Memory({}, {})
 
 

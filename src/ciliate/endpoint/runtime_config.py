@@ -1,8 +1,8 @@
 """The CNI configuration file: how the container runtime learns that pods can be attached.
 
 Written last at start. It stays when the agent is restarted: the queue of DELs and the plugin's
-patience bridge that time. With `cni-exclusive`, files of other plugins are put aside for as long
-as the agent runs.
+retries cover that time. With `cni-exclusive`, files of other plugins are put aside for as long as
+the agent runs.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class RuntimeConfig:
         )
 
     async def run(self) -> None:
-        """Put the file back when somebody changes it, until cancelled."""
+        """Restore the file whenever it was changed or removed, until cancelled."""
         while self._path is not None:
             await asyncio.sleep(_SEARCH_S if self._missing else _CHECK_S)
             try:

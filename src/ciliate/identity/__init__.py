@@ -1,4 +1,4 @@
-"""Who a pod is, and whose each address of the cluster is.
+"""The identity of each pod, and the identity and node of each address of the cluster.
 
 labels, numbers    which labels make an identity, which numbers they may have; pure
 plan               entries of the map `ipcache`; pure
@@ -8,5 +8,5 @@ ipcache            the map as it should be, live
 status, report     the line of `dbg status`; `dbg ip list`, `dbg identity list`
 show               rows of `dbg bpf ipcache list`
 feature            all of it in the agent
-operator/          identities that nobody uses
+operator/          unused identities
 """

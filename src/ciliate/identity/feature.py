@@ -1,4 +1,4 @@
-"""Identities on a running node: numbers for its endpoints' labels, and whose each address is."""
+"""Identities on a running node: numbers for its endpoints' labels, and the ipcache."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -17,12 +17,12 @@ from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
 
-#: What nodes learn of each other's pods: soon, but once for what comes together.
+#: How long changes of other nodes' pods are gathered before they are written together.
 _SETTLE_S = 0.1
 
 
 class IdentityFeature(Feature):
-    """Who a pod is, and whose an address is."""
+    """The identities of this node's pods, and the ipcache."""
 
     name: ClassVar[str] = "identity"
 
@@ -42,7 +42,7 @@ class IdentityFeature(Feature):
         )
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return the keeper of the ipcache."""
+        """Return the reconciler of the ipcache."""
         sync = Reconciler(
             MapTarget("sync-ipcache", datapath.opened(IPCACHE)),
             lambda: self._ipcache.desired,
@@ -52,7 +52,7 @@ class IdentityFeature(Feature):
         return (sync,)
 
     def tasks(self) -> Sequence[Task]:
-        """Return what resolves identities."""
+        """Return the task that resolves identities."""
         return (self.resolver.run,)
 
     def statuses(self) -> Sequence[RunStatus]:

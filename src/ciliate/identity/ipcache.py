@@ -1,6 +1,6 @@
-"""The map `ipcache` as it should be: whose each address of the cluster is.
+"""The desired map `ipcache`: identity and node of each address of the cluster.
 
-A live view, asked for one prefix or for all. Where several speak for a prefix, who is nearer
+A live view, asked for one prefix or for all. Where several have a prefix, the first of these
 counts: this node's addresses, its own pods, the cluster's pods, the cluster's nodes.
 """
 
@@ -33,7 +33,7 @@ Entry = layout.IpcacheEntry
 
 
 class Ipcache(Mapping[Key, Entry]):
-    """Every prefix with an owner; `changed` tells the keys that may be another's by now."""
+    """Every prefix with an owner; `changed` gets the keys whose owner may have changed."""
 
     def __init__(
         self,

@@ -31,9 +31,9 @@ def is_host_key(key: layout.IpcacheKey) -> bool:
 
 
 def node_entries(node: KnownNode) -> Entries:
-    """Return whose a node's addresses and its pods' CIDRs are.
+    """Return the entries of a node's addresses and of its pod CIDRs.
 
-    A pod whose identity is not known yet has no entry of its own; its node's CIDR speaks for it.
+    A pod whose identity is not known yet has no entry of its own; that of its node's CIDR applies.
     """
     entries = {
         _key(cidr): pod_entry(ReservedIdentity.WORLD, _octets(node.node_ip(cidr.version)))
@@ -50,7 +50,7 @@ def node_entries(node: KnownNode) -> Entries:
 
 
 def known_pod_entry(pod: KnownPod) -> layout.IpcacheEntry:
-    """Return whose the addresses of a pod of another node are."""
+    """Return the entries of the addresses of another node's pod."""
     return pod_entry(pod.identity, pod.node)
 
 

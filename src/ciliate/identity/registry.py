@@ -17,7 +17,7 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
 
-#: The operator marks identities that nobody uses with this, and deletes them some time later.
+#: The operator marks unused identities with this, and deletes them some time later.
 _UNUSED_MARK: Final = "io.cilium.heartbeat"
 
 
@@ -36,7 +36,7 @@ class IdentityRegistry:
         return min(numbers) if numbers else None
 
     async def claim(self, number: int) -> None:
-        """Say that `number` is in use again if the operator thought it was not.
+        """Remove the operator's mark from `number`, if it was taken for unused.
 
         Raises:
             NotFoundError: The operator was faster; allocate anew.

@@ -13,7 +13,7 @@ from ciliate.node.known_pod import NO_NODE
 
 
 def address_list(ipcache: Entries) -> list[agent.IpListEntry]:
-    """Return whose each prefix is, in the order of families and addresses."""
+    """Return identity and node of each prefix, in the order of families and addresses."""
     entries = sorted(ipcache.items(), key=lambda item: (item[0].address, item[0].prefix_length))
     listed = [_entry(key, entry) for key, entry in entries]
     return sorted(listed, key=lambda each: ":" in each.cidr)

@@ -1,8 +1,8 @@
 """Gives every endpoint the number of its pod's labels, and keeps it right when labels change.
 
-An ADD does not wait for this: a pod whose labels are not known yet starts as `init` and becomes
-itself when the API server has answered. Level-triggered: woken by any change of pods, namespaces,
-identities or endpoints, it looks at all endpoints of the node anew.
+An ADD does not wait for this: a pod whose labels are not known yet starts as `init` and gets its
+identity when the API server has answered. Level-triggered: woken by any change of pods,
+namespaces, identities or endpoints, it resolves all endpoints of the node anew.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 _RESYNC_S = 60.0
 
-#: Pods come in bursts; one look serves them all.
+#: Pods come in bursts; one pass serves them all.
 _SETTLE_S = 0.02
 
 
@@ -65,7 +65,7 @@ class IdentityResolver:
             informer.add_listener(lambda _old, _new: self.wake())
 
     def wake(self) -> None:
-        """Ask for another look."""
+        """Request another pass."""
         self._woken.set()
 
     def labels_of(self, namespace: str, name: str, uid: str) -> dict[str, str] | None:
@@ -112,7 +112,7 @@ class IdentityResolver:
                     await asyncio.sleep(_SETTLE_S)
 
     async def _resolve_all(self) -> bool:
-        """Look at every endpoint; one that fails does not stop the others."""
+        """Resolve every endpoint; one that fails does not stop the others."""
         failures: list[CiliateError] = []
         for endpoint in self._table:
             try:

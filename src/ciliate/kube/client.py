@@ -161,10 +161,10 @@ class ApiClient:
     async def update(self, resource: Resource[T], item: T) -> T:
         """Replace the object by `item`: fields that its Struct lacks are lost. See `patch`.
 
-        With a resourceVersion in its metadata, only if nobody has changed it since.
+        With a resourceVersion in its metadata, only if the object has not changed since.
 
         Raises:
-            ConflictError: Somebody has.
+            ConflictError: It has changed.
             NotFoundError: There is no such object.
             KubeError: Otherwise refused or unreachable.
         """
@@ -197,7 +197,7 @@ class ApiClient:
         Raises:
             NotFoundError: There is no such object; apply creates it instead.
             ConflictError: The body has a resourceVersion and the object another, or a field
-                of an apply belongs to someone else.
+                of an apply belongs to another manager.
             KubeError: Otherwise refused or unreachable.
         """
         params = {"fieldManager": field_manager} if field_manager else {}
@@ -264,7 +264,7 @@ class ApiClient:
     ) -> AsyncGenerator[builtins.list[WatchEvent[T]], None]:
         """Yield what happens after `resource_version`, in batches as they arrive.
 
-        The first batch is empty and tells that the server has accepted. Ends when the server
+        The first batch is empty: the server has accepted. Ends when the server
         ends it, which it does every few minutes: go on from the last resourceVersion seen.
 
         Raises:

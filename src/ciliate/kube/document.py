@@ -24,9 +24,9 @@ _log = logging.getLogger(__name__)
 class ObjectList(Generic[T]):
     """All objects of a kind at one `resource_version`, from which a watch goes on.
 
-    `unreadable` names objects that exist but do not fit the Struct; each was logged. Who
-    concludes from an object's absence must look there too. What a partial decode reads of
-    such an object is among the items instead.
+    `unreadable` names objects that exist but do not fit the Struct; each was logged. Code that
+    concludes from an object's absence must check there too. What a partial decode reads of such an
+    object is among the items instead.
     """
 
     items: tuple[T, ...]

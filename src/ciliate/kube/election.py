@@ -65,7 +65,7 @@ class LeaderElector:
         self._namespace = namespace
         self._timing = timing or Timing()
         self.identity = identity
-        #: Who holds the lease as last seen; empty when nobody does, or before the first look.
+        #: Who holds the lease as last seen; empty when it is free, or was not read yet.
         self.holder = ""
         self._seen = Lease()
         self._seen_at = 0.0  # By our clock, when `_seen` last changed.
@@ -141,7 +141,7 @@ class LeaderElector:
             else:
                 held = await self._write(seen)
         except (AlreadyExistsError, ConflictError):
-            return False  # Someone was faster; the next look shows who.
+            return False  # Another candidate was faster; the next try shows which.
         except KubeError as error:
             _log.warning("lease %s: %s", self._label, error)
             return False
@@ -166,7 +166,7 @@ class LeaderElector:
     def _may_take(self, seen: Lease) -> bool:
         if seen.spec.holder_identity in {"", self.identity}:
             return True
-        # The holder's own word for how long it counts on the lease.
+        # The holder's own leaseDurationSeconds.
         lease_s = seen.spec.lease_duration_seconds or self._timing.lease_s
         return _clock() > self._seen_at + lease_s
 
@@ -201,7 +201,7 @@ class LeaderElector:
         )
 
     async def _release(self) -> None:
-        """Let go, so that the next one need not wait for the lease to run out."""
+        """Release the lease, so that the next holder need not wait until it expires."""
         held, self._valid_until = self.is_leader, float("-inf")
         if not held:
             return

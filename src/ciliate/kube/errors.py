@@ -1,7 +1,7 @@
 """Failures of the Kubernetes API, one class for each thing a caller can decide.
 
-Whoever catches one of these need not know aiohttp, TLS or HTTP: `transport` turns all of it into
-these. Every message names the verb and the object.
+A caller that catches one of these need not know aiohttp, TLS or HTTP: `transport` turns all of it
+into these. Every message names the verb and the object.
 """
 
 from pathlib import Path
@@ -83,7 +83,7 @@ class KubeconfigError(CiliateError):
 
 
 class LeadershipLostError(CiliateError):
-    """The lease could not be renewed in time: someone else may lead now."""
+    """The lease could not be renewed in time: another process may lead now."""
 
     def __init__(self, *, lease: str, deadline_s: float) -> None:
         self.lease = lease

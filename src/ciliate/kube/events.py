@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Severity(StrEnum):
-    """Whether someone should look."""
+    """Whether a user should act."""
 
     NORMAL = "Normal"
     WARNING = "Warning"

@@ -10,7 +10,7 @@ reported as deleted.
 While the server is away the table stays as it is, `connected` is False and `last_error` says
 why; tries are repeated for ever, at most 30 s apart.
 
-Listeners run inside the loop, between two events of the table: they record and wake someone,
+Listeners run inside the loop, between two events of the table: they record and wake a task,
 nothing else.
 """
 
@@ -117,7 +117,7 @@ class Informer(Generic[T]):
             except GoneError as error:
                 self._note_failure(error, level=logging.INFO)
                 self._resource_version = ""
-                # At once the first time; a server that says so again and again is spared.
+                # At once the first time; then with pauses, to spare the server.
                 await asyncio.sleep(self._backoff.next())
             except KubeError as error:
                 self._note_failure(error, level=logging.WARNING)
@@ -182,7 +182,7 @@ class Informer(Generic[T]):
     def _put(self, key: ObjectKey, item: T) -> None:
         old = self._objects.get(key)
         if old is not None and old.metadata.uid != item.metadata.uid:
-            # Deleted and made anew while nobody watched: its listeners must see both.
+            # Deleted and created anew while no watch ran: listeners must see both.
             self._remove(key)
             old = None
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:

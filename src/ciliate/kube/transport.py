@@ -110,7 +110,7 @@ class Transport:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the pieces of an answer without an end, as they come; the first is empty.
 
-        The empty piece tells that the server has accepted.
+        The empty piece means that the server has accepted.
 
         Raises:
             KubeError: The server refused, went away, or fell silent and did not answer a probe.

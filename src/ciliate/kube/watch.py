@@ -23,7 +23,7 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class EventType(StrEnum):
-    """What happened; a bookmark only tells how far the watch has come."""
+    """What happened; a bookmark only says how far the watch has come."""
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"

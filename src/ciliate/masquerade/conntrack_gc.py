@@ -24,7 +24,7 @@ class ConntrackGC:
         self._maps: tuple[OpenMap[Any, Any], ...] = ()
 
     def watch(self, *opened: OpenMap[Any, Any]) -> None:
-        """Collect out of these maps; their values say until when they count."""
+        """Collect in these maps; their values say when they expire."""
         self._maps = opened
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The map `masquerade_addresses`: what pods look like behind each device of the node."""
+"""The map `masquerade_addresses`: the addresses that pods get behind each device of the node."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ _NO_ADDRESS = bytes(16)
 def address_entries(
     devices: NodeDevices, own_ips: tuple[IPAddress, ...]
 ) -> Mapping[int, layout.MasqueradeAddress]:
-    """Return the map, by ifindex; a device without an address of a family lends one of `own_ips`."""
+    """Return the map, by ifindex; a device without one of a family gets one of `own_ips`."""
     return {
         index: layout.MasqueradeAddress(ipv4=_octets(chosen.ipv4), ipv6=_octets(chosen.ipv6))
         for index, chosen in masquerade_addresses(devices.selected, primary=own_ips).items()

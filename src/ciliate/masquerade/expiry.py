@@ -1,7 +1,7 @@
 """Flows that are over: entries of `nat` and `conntrack` whose time has passed. Pure.
 
-The maps are LRU and would make room by themselves; collecting keeps `bpf nat list` and
-`bpf ct list` to what lives, and keeps entries of the living from being evicted for the dead.
+The maps are LRU and would make room by themselves; the conntrack GC keeps `bpf nat list` and `bpf
+ct list` to live flows, and spares these from eviction while expired ones stay.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ K = TypeVar("K")
 
 
 class Expiring(Protocol):
-    """A map value that says until when it counts."""
+    """A map value that says when it expires."""
 
     @property
     def expires_ns(self) -> int:

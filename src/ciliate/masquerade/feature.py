@@ -1,4 +1,4 @@
-"""Masquerading on a running node: the devices' addresses in their map, flows that are over out."""
+"""Masquerading on a running node: the map of the devices' addresses, and the conntrack GC."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -25,7 +25,7 @@ class MasqueradeFeature(Feature):
         self._gc = ConntrackGC()
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return the keeper of the devices' masquerade addresses."""
+        """Return the reconciler of the devices' masquerade addresses."""
         devices, own_ips = self._context.devices, self._context.own.internal_ips
         self._gc.watch(datapath.opened(NAT), datapath.opened(CONNTRACK))
         addresses = Reconciler(

@@ -13,7 +13,7 @@ from ciliate.datapath.layout import (
     Tuple,
 )
 
-#: Ifindex of a node device -> what pods look like behind it. Written by the agent.
+#: Ifindex of a node device -> the addresses pods get behind it. Written by the agent.
 MASQUERADE_ADDRESSES: Final = BpfMap("masquerade_addresses", key=U32, value=MasqueradeAddress)
 
 #: Connections opened from outside toward pods. Written by from_uplink, read by to_uplink.
@@ -22,5 +22,5 @@ CONNTRACK: Final = BpfMap("conntrack", key=Tuple, value=Connection)
 #: Masqueraded flows, two entries each. Written by to_uplink, read by from_uplink.
 NAT: Final = BpfMap("nat", key=Tuple, value=NatEntry)
 
-#: Ports of datagrams in pieces. Written by whoever sees the first piece.
+#: Ports of datagrams in pieces. Written by the program that sees the first piece.
 FRAGMENTS: Final = BpfMap("fragments", key=FragmentKey, value=FragmentPorts)

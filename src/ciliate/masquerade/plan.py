@@ -12,7 +12,7 @@ _SECONDARY = 0x01
 
 @dataclass(frozen=True, slots=True)
 class DeviceAddresses:
-    """What pods look like behind one device; None where it has no address of the family."""
+    """The addresses pods get behind one device; None where it has none of the family."""
 
     ipv4: IPAddress | None
     ipv6: IPAddress | None
@@ -41,7 +41,7 @@ def masquerade_addresses(
 ) -> dict[int, DeviceAddresses]:
     """Return, by ifindex, the address of each family that pods get behind a selected device.
 
-    A device without an address of a family lends the node's own: the first of `primary`.
+    A device without an address of a family uses the node's own: the first of `primary`.
     """
     spare = {version: _first(primary, version) for version in (4, 6)}
     return {

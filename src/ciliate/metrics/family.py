@@ -1,7 +1,7 @@
 """What is measured, as values: a name, labels, numbers. Pure.
 
-Who owns the tables makes families of them when asked (a `Source`); nothing is counted on hot paths
-that a table already knows.
+The owner of a table makes families of it when asked (a `Source`); hot paths count nothing that a
+table already knows.
 """
 
 import enum

@@ -1,8 +1,8 @@
 """Metrics over HTTP: the answer itself, for any server, and a server of its own on a TCP address.
 
 The address is a setting, plain HTTP as Prometheus' operators expect of Cilium, and nothing but
-metrics is behind it. A port that somebody else has is told and tried again: metrics are never the
-reason for a node without network.
+metrics is behind it. A port in use is logged and tried again: metrics are never the reason for a
+node without network.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class MetricsServer:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Run meanwhile, for who has no group of tasks."""
+        """Serve while the body runs, for callers without a task group."""
         task = asyncio.create_task(self.run(), name="metrics")
         try:
             yield

@@ -1,4 +1,4 @@
-"""Who owns what, when several may say that they do: of an address, or of a CIDR."""
+"""Owners of addresses, or of CIDRs, where several may claim the same one."""
 
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
@@ -10,7 +10,7 @@ O = TypeVar("O", bound=Hashable)  # noqa: E741 - the owner.
 class OwnerIndex(Generic[T, O]):
     """Owners by what they own; of several, the one who came last counts.
 
-    Two owners of one thing are rare and pass: then one of them has yet to be told.
+    Two owners of one thing are rare and temporary: the end of one is not known yet.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ class PodInterface:
     """A veth pair: `host_name` on the node, `pod_name` in the pod's namespace.
 
     `addresses` are IPv6 first, then IPv4, as CNI results list them. `gateways` are the router
-    addresses of their families that the pod was given, and keeps even if the node's change.
+    addresses of their families at the pod's ADD; the pod keeps them even if the node's change.
     `netns` is the path of the pod's namespace. MTUs are in bytes.
     """
 

@@ -52,7 +52,7 @@ def address_request(address: LinkAddress, *, remove: bool = False) -> Request:
 
 
 def decode_address(message: Message) -> LinkAddress:
-    """Return the address a RTM_NEWADDR or RTM_DELADDR message tells of."""
+    """Return the address of a RTM_NEWADDR or RTM_DELADDR message."""
     _, prefix_length, flags, scope, index = _IFADDRMSG.unpack_from(message.body)
     found = attributes(message.body, _IFADDRMSG.size)
     # IFA_LOCAL is the link's own; IFA_ADDRESS is the other end's on a point-to-point link.

@@ -28,8 +28,8 @@ _SIGNED: Final = struct.Struct("=i")
 class ChainedLink:
     """Both ends as the kernel has them.
 
-    `gateway_mac` is what the pod has its gateway behind: the bridge that the node's end is a port
-    of, or else that end itself.
+    `gateway_mac` is the MAC of the pod's gateway: of the bridge that the node's end is a port of,
+    or else of that end itself.
     """
 
     host_name: str
@@ -60,7 +60,7 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
             pod = Channel()
         with pod:
             links = list_links(pod, kind="veth")
-            node_id = _namespace_id(pod, home)  # Given, at the latest, by reading the links.
+            node_id = _namespace_id(pod, home)  # Assigned, at the latest, by reading the links.
     finally:
         os.close(netns_fd)
     if not links:
@@ -86,10 +86,10 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
 
 
 def _node_end(node: Channel, inner: Link, node_id: int) -> Link | None:
-    """Return the node's link that says of itself what the pod's end says of it.
+    """Return the node's end: the pod's end names it as its peer, and it names the pod's.
 
-    `node_id` is what the pod's namespace calls the node's: a peer of the same number may be in a
-    third one, and ours another pod's.
+    `node_id` is the node's namespace id in the pod's: a peer of the same ifindex may be in a third
+    namespace, and ours another pod's.
     """
     if inner.peer_index is None or inner.peer_netnsid != node_id:
         return None
@@ -100,7 +100,7 @@ def _node_end(node: Channel, inner: Link, node_id: int) -> Link | None:
 
 
 def _namespace_id(channel: Channel, namespace: int) -> int:
-    """Return by which number the channel's namespace knows that of a descriptor; -1 by none."""
+    """Return the id, in the channel's namespace, of the namespace behind a descriptor; or -1."""
     body = _RTGENMSG + number(NETNSA_FD, namespace)
     said = channel.batch([Request(RTM_GETNSID, body, "read namespace id of", "the node")])
     answer = next(message for message in said if message.kind == RTM_NEWNSID)

@@ -71,15 +71,15 @@ def delete_link_request(name: str) -> Request:
 def settle_request(index: int, *, subject: str) -> Request:
     """Return the message whose handling makes a link that just got its carrier carry packets.
 
-    A link whose carrier came after it went up drops what it is given until the kernel's
-    link-watch work has run: when it gets the RTNL lock, at leisure in the next second where it
-    deems it not urgent. Since Linux 6.8 reading the link does it at once (linkwatch_sync_dev).
+    A link whose carrier came after it went up drops packets until the kernel's link-watch work has
+    run: when it gets the RTNL lock, up to a second later where it is not urgent. Since Linux 6.8
+    reading the link does it at once (linkwatch_sync_dev).
     """
     return Request(RTM_GETLINK, link_body(index=index) + _SKIP_STATS, "read link", subject)
 
 
 def decode_link(message: Message) -> Link:
-    """Return the link a RTM_NEWLINK or RTM_DELLINK message tells of, without addresses."""
+    """Return the link of a RTM_NEWLINK or RTM_DELLINK message, without addresses."""
     _, _, index, flags, _ = _IFINFOMSG.unpack_from(message.body)
     found = attributes(message.body, _IFINFOMSG.size)
     kind = to_text(attributes(found.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND, b""))

@@ -31,7 +31,7 @@ HEADER_BYTES: Final = _HEADER.size
 class Request:
     """One message to the kernel, with the words for the error should it fail.
 
-    Of `subject` an error tells what str() makes of it: a value costs nothing while all goes well.
+    An error shows str(subject), which is computed only then.
     `tolerated` are errno numbers that count as success (an absent object on removal).
     """
 

@@ -69,7 +69,7 @@ class ChangeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One announcement; the field of its kind is set, `removed` tells the end of it."""
+    """One announcement; the field of its kind is set; `removed`: the object is gone."""
 
     kind: ChangeKind
     removed: bool = False

@@ -34,7 +34,7 @@ def neighbour_request(*, link_index: int, address: IPAddress, mac: Mac) -> Reque
 
 
 def decode_neighbour(message: Message) -> Neighbour:
-    """Return the entry a RTM_NEWNEIGH message tells of."""
+    """Return the entry of a RTM_NEWNEIGH message."""
     _, index, state, _, _ = _NDMSG.unpack_from(message.body)
     found = attributes(message.body, _NDMSG.size)
     mac = found.get(NDA_LLADDR, b"")

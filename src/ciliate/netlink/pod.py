@@ -58,7 +58,7 @@ class PodLinks:
         return await self._run(lambda worker: worker.create(link))
 
     async def check(self, interface: PodInterface) -> None:
-        """Compare a pod's interface with `interface` (CNI, CHECK); descriptors are not looked at.
+        """Compare a pod's interface with `interface` (CNI, CHECK); descriptors are not compared.
 
         Raises:
             PodLinkMismatchError: Names what differs.

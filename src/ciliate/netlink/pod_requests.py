@@ -189,7 +189,7 @@ def pod_routes(gateway: IPAddress, index: int, interface: PodInterface) -> tuple
     """Return the pod's routes of one family: to the gateway, and by it to everything.
 
     The MTU is on the default route alone, not on the link: packets that come in at full size
-    still fit (reference 1.11).
+    still fit.
     """
     version_4 = gateway.version == 4
     on_link = Route(

@@ -124,7 +124,7 @@ class PodWorker:
         return decode_link(next(message for message in said if message.kind == RTM_NEWLINK))
 
     def _remove_former(self, interface: PodInterface, netns_fd: int) -> None:
-        """Remove what bears one of the link's two names; deleting one end takes the other.
+        """Remove what has one of the link's two names; deleting one end takes the other.
 
         In the pod only a veth whose peer is elsewhere is ours to remove: a wrong path could be
         some machine's namespace, and eth0 its way to the world.
@@ -321,7 +321,7 @@ def host_settings(interface: PodInterface) -> dict[str, str]:
 
 
 def pod_settings(interface: PodInterface, *, ipv6_known: bool) -> dict[str, str]:
-    """Return the settings inside the pod: no word from the wire changes its routes."""
+    """Return the settings inside the pod: no packet that it receives changes its routes."""
     settings = {
         "net/ipv4/conf/all/accept_redirects": "0",
         f"net/ipv4/conf/{interface.pod_name}/accept_redirects": "0",

@@ -1,7 +1,8 @@
 """Removals in groups: names that arrive while one group is under way form the next.
 
 Removing a link waits for an RCU grace period, 16 ms; fifty links in one group take 22 ms. So a
-burst of CNI DELs costs a node two or three waits, not fifty, and a single one waits for nobody.
+burst of CNI DELs costs a node two or three waits, not fifty, and a single one does not wait for
+others.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class RemovalGroups:
         await asyncio.shield(future)
 
     async def drain(self) -> None:
-        """Return when nothing is under way and nobody waits."""
+        """Return when no removal is under way or waits."""
         while self._running is not None:
             await asyncio.wait([self._running])
 

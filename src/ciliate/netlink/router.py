@@ -1,8 +1,8 @@
 """The node's router link: `cilium_host` with the router's addresses, `cilium_net` its peer.
 
-Every pod's gateway is an address on `cilium_host` (reference 1.5). Both ends are NOARP: nobody is
-behind them. What a previous life of the agent left is kept if it is right, and its address can be
-read, so that pods keep the gateway they know.
+Every pod's gateway is an address on `cilium_host`. Both ends are NOARP: no host is behind them.
+What a previous agent left is kept if it is right, and its address can be read, so that pods keep
+their gateway.
 """
 
 from dataclasses import dataclass
@@ -143,7 +143,7 @@ def _settings(*, ipv6: bool) -> dict[str, str]:
 
 
 def _router_addresses(channel: Channel, host: Link) -> tuple[LinkAddress, ...]:
-    """Return the addresses of `host` that somebody put there.
+    """Return the addresses that were set on `host`.
 
     The kernel makes a link-local one of IPv6; those of IPv4 (169.254.0.0/16) are settings.
     """

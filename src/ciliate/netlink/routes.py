@@ -101,7 +101,7 @@ def _body(route: Route, *, protocol: int, scope: int, kind: int) -> bytes:
 
 
 def decode_route(message: Message) -> tuple[Route, ...]:
-    """Return the route a message tells of: one value per next hop, none for foreign families."""
+    """Return the route of a message: one value per next hop, none for foreign families."""
     family, bits, _, _, table, protocol, scope, kind, _ = _RTMSG.unpack_from(message.body)
     if family not in (AF_INET, AF_INET6):
         return ()
@@ -126,7 +126,7 @@ def decode_route(message: Message) -> tuple[Route, ...]:
 
 
 def is_cloned(message: Message) -> bool:
-    """Whether a message tells of a cache entry (path MTU, redirect) instead of a route."""
+    """Whether a message is about a cache entry (path MTU, redirect) instead of a route."""
     return bool(_RTMSG.unpack_from(message.body)[8] & RTM_F_CLONED)
 
 
@@ -202,7 +202,7 @@ def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
         NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
     """
     family = family_of(destination)
-    # IPv6 tells the table unasked, and takes the flag for an error.
+    # IPv6 reports the table without the flag, and takes the flag for an error.
     flags = RTM_F_LOOKUP_TABLE if family == AF_INET else 0
     header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     body = header + attribute(RTA_DST, destination.packed)

@@ -3,7 +3,7 @@
 feature                           what the agent knows of a feature: the protocol
 context, own_node, progress       the facts and connections that every feature stands on
 cluster                           the watches
-known_node(s), known_pod(s)       what they tell of nodes and of pods, indexed
+known_node(s), known_pod(s)       the nodes and pods that they report, indexed
 device_selection, devices         which devices lead out of the node
 device_programs, device_status    ... and run the programs
 endpoint, endpoint_table, endpoint_store    the pods of this node: value, index, files

@@ -14,7 +14,7 @@ from ciliate.node.endpoint import Endpoint
 class AddressSource(ABC):
     """Gives addresses to pods and takes them back; hooks that are not needed do nothing."""
 
-    #: Whether somebody else accounts for them: restarts neither take nor free these addresses.
+    #: Whether another plugin accounts for them: restarts neither take nor free these addresses.
     external: bool
 
     @abstractmethod
@@ -27,29 +27,29 @@ class AddressSource(ABC):
 
     @abstractmethod
     def restore(self, endpoint: Endpoint) -> None:
-        """Take the addresses of a pod that lives on, before any is given to another."""
+        """Take the addresses of a pod that lives on, before any is allocated."""
 
     @abstractmethod
     def keep(self, endpoint: Endpoint) -> None:
-        """Keep addresses of another plugin's from our own pods until `release`."""
+        """Do not allocate these addresses, which are another plugin's, until `release`."""
 
     @abstractmethod
     async def release(self, endpoint: Endpoint, call: Call | None) -> None:
         """Free the addresses of an endpoint whose interface is gone.
 
-        `call` is the runtime's, of an ADD that needs them gone: one that failed, or one that makes
-        the interface anew.
+        `call` is the runtime's ADD that needs them freed: it failed, or it makes the interface
+        anew.
 
         Raises:
             CiliateError: They stay taken; housekeeping tries again.
         """
 
     def awaits_removal(self, request: Del) -> bool:  # noqa: ARG002 - for those who override.
-        """Whether `deleted` must be told, once the interface is gone, before DEL is answered."""
+        """Whether `deleted` must be called, once the interface is gone, before DEL is answered."""
         return False
 
     async def deleted(self, request: Del, endpoint: Endpoint | None) -> None:  # noqa: B027 - nothing, unless a source needs it.
-        """The runtime's DEL: the interface is gone; None: nobody knew of one (any more)."""
+        """The runtime's DEL: the interface is gone; None: no endpoint was known (any more)."""
 
     async def check(self, request: Check, endpoint: Endpoint) -> None:  # noqa: B027 - nothing, unless a source needs it.
         """The runtime's CHECK of an interface that is as it was made."""

@@ -1,4 +1,4 @@
-"""What the watches tell of the cluster, as plain tables.
+"""The cluster as the watches report it, as plain tables.
 
 Informers keep the tables; nothing here decides. Objects that cannot be understood (a CIDR typed
 by hand) are left out with a warning, so that one bad object does not take the others along.
@@ -47,7 +47,7 @@ class Cluster:
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:
-        """All of them, for whoever runs them or asks for their health."""
+        """All of them, to run them and to report their health."""
         return (
             self.own_node,
             self.nodes,
@@ -60,7 +60,7 @@ class Cluster:
 
     @property
     def has_synced(self) -> bool:
-        """Whether every table has been complete once: before, absence means nothing."""
+        """Whether every table has been complete once; before that, absence means nothing."""
         return all(informer.has_synced for informer in self.informers)
 
     async def listed(self) -> None:

@@ -15,7 +15,7 @@ from ciliate.reconcile.status import RunStatus
 
 
 class DevicePrograms(Feature):
-    """What all features share of the node's devices: being watched, and running the programs."""
+    """The node's devices, which all features share: they are watched, and run the programs."""
 
     name: ClassVar[str] = "devices"
 
@@ -24,7 +24,7 @@ class DevicePrograms(Feature):
         self._attach_mode = AttachMode.TCX
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return the keeper of what devices run."""
+        """Return the reconciler of the devices' programs."""
         devices = self._context.devices
         self._attach_mode = datapath.attach_mode
         sync = Reconciler(UplinkTarget(datapath), lambda: devices.current.by_name)

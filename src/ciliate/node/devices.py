@@ -88,7 +88,7 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
 
 
 class DeviceWatch:
-    """Keeps `current` true to the kernel, and tells what it was and is when it changed."""
+    """Keeps `current` as the kernel has it; listeners get the value before and after a change."""
 
     def __init__(self, rtnl: Rtnetlink, settings: AgentSettings, first: NodeDevices) -> None:
         self.current = first
@@ -109,7 +109,7 @@ class DeviceWatch:
         self._listeners.add(changed)
 
     def listen_routes(self, changed: Callable[[Change], object]) -> None:
-        """Call `changed` when a route that is no pod's came or went, or may have, whoever did it."""
+        """Call `changed` when a route that is no pod's was added or removed, or may have been."""
         self._route_listeners.add(changed)
 
     async def follow(self) -> None:
@@ -148,7 +148,7 @@ class DeviceWatch:
                 self.status.succeeded()
 
     async def refresh(self) -> None:
-        """Observe now, and tell of what changed.
+        """Observe now, and call the listeners when something changed.
 
         Raises:
             SettingError: No device is usable any more.

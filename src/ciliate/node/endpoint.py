@@ -16,15 +16,15 @@ ENDPOINT_ID_MAX = 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A pod's interface and whose it is. Every change makes a new value; the table holds the latest.
+    """A pod's interface and its owner. Every change makes a new value; the table holds the latest.
 
     `ifindex` is the node's end. `external_ipam`: another plugin gave the addresses; they are never
     taken from or given back to a block of this node. `chained`: another plugin made the interface
-    as well, so its name, MACs, routes and removal are that plugin's; its `host_mac` is then what
-    the pod has its gateway behind.
+    as well, so its name, MACs, routes and removal are that plugin's; its `host_mac` is then the
+    MAC of the pod's gateway.
 
-    `network`: the name in the runtime's configuration that the pod was attached by; empty where
-    nobody remembers it.
+    `network`: the network's name in the runtime's configuration at the pod's ADD; empty where it
+    is not known.
     """
 
     id: int
@@ -60,7 +60,7 @@ class Endpoint:
 
     @property
     def is_connected(self) -> bool:
-        """Whether packets may reach it: it is not on its way out."""
+        """Whether packets may reach it: it is not being removed."""
         return self.state is not EndpointState.DISCONNECTING
 
     @property
@@ -79,5 +79,5 @@ class Endpoint:
 
 
 def connected(endpoints: Iterable[Endpoint]) -> Iterator[Endpoint]:
-    """Yield the endpoints that packets may reach: all but those on their way out."""
+    """Yield the endpoints that packets may reach: all but those being removed."""
     return (endpoint for endpoint in endpoints if endpoint.is_connected)

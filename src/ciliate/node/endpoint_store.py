@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What a killed agent may leave; earlier versions called their drafts so.
+#: Drafts that a killed agent may leave; those of earlier versions end in `.tmp`.
 _DRAFTS: Final = (f"*{DRAFT_SUFFIX}", "*.tmp")
 
-#: Names of fields that the file has under another: those of the first version.
+#: Fields that have another name in the file: that of the first version.
 _NAMES_IN_FILE: Final = {"pod_name": "ifname"}
 
 
@@ -101,7 +101,7 @@ class EndpointStore:
             raise EndpointStateError(f"{self._path(endpoint_id)}: {error}") from error
 
     def load(self) -> Iterator[Endpoint]:
-        """Yield every endpoint of a previous life; a file that cannot be read is set aside."""
+        """Yield every endpoint of a previous agent; a file that cannot be read is set aside."""
         for path in sorted(self._directory.glob("*.json")):
             try:
                 yield _decode(path.read_bytes())

@@ -1,7 +1,7 @@
 """The endpoints of this node: the latest value of each, found by number, pod, address, interface.
 
-The one place that the CNI service, the reconcilers and `dbg endpoint list` look at. No I/O; who
-changes it saves the endpoint, and who listens is told of the value before and after.
+The CNI service, the reconcilers and `dbg endpoint list` all read this table. No I/O: a caller that
+changes an endpoint also saves it; listeners get the value before and after.
 """
 
 import random
@@ -75,7 +75,7 @@ class EndpointTable:
         return found if found is not None and found.is_connected else None
 
     def promise_id(self) -> int:
-        """Return a number no endpoint has, kept until `put` or `remove` is told of it.
+        """Return a number that no endpoint has, reserved until `put` or `remove` gets it.
 
         Random, so that one is not soon used again.
 
@@ -92,7 +92,7 @@ class EndpointTable:
         raise EndpointIdsExhaustedError(f"all {count} endpoint numbers of this node are in use")
 
     def promise_addresses(self, endpoint_id: int, addresses: Iterable[IPAddress]) -> None:
-        """Remember what the endpoint of a promised number will have, as long as that is kept."""
+        """Reserve addresses for the endpoint of a promised number, as long as that is reserved."""
         self._promised[endpoint_id] = tuple(addresses)
 
     def owner_of(self, address: IPAddress) -> str | None:

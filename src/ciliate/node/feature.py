@@ -2,9 +2,9 @@
 
 A process composes features and knows nothing else of them. In the order of a start:
 
-    load          what a previous life left is taken over; nothing is given to anybody yet
-    start         what must be before the datapath is: waited for, told in `Progress`
-    reconcilers   targets in the kernel, brought to what should be before any packet is let through
+    load          what a previous agent left is taken over; nothing is allocated yet
+    start         what the datapath needs is waited for, and `Progress` says so
+    reconcilers   targets in the kernel, brought to their desired state before packets pass
     tasks         what runs from then on, until the agent ends
     parts of answers: the status, other paths below /v1, metric families
 
@@ -38,26 +38,26 @@ class Feature:
     name: ClassVar[str]
 
     async def load(self) -> None:
-        """Take over what a previous life left."""
+        """Take over what a previous agent left."""
 
     async def start(self, progress: Progress) -> None:
-        """Wait for what the feature cannot work without, and say so; start what others ask of."""
+        """Wait for what the feature needs, and say so; start what other features use."""
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:  # noqa: ARG002 - for those who override.
-        """Return the keepers of the feature's targets in the kernel; asked once.
+        """Return the reconcilers of the feature's targets in the kernel; called once.
 
-        What programs read stands before what leads packets to them, also across features: the
-        agent's order of features is that of the first pass. Sources that name the keys they touch
-        are connected here.
+        The first pass runs in this order, feature by feature: maps come before the devices and
+        routes that lead packets to the programs. Sources, which name the keys they touch, are
+        connected here.
         """
         return ()
 
     def tasks(self) -> Sequence[Task]:
-        """Return what else runs from now on; asked once, after the first pass."""
+        """Return what else runs from now on; called once, after the first pass."""
         return ()
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return how the tasks go; those of the reconcilers are known."""
+        """Return the statuses of the tasks; the agent has those of the reconcilers."""
         return ()
 
     def status(self) -> Mapping[str, object]:
@@ -65,11 +65,11 @@ class Feature:
         return {}
 
     def answers(self) -> Mapping[str, Answer]:
-        """Return who answers GET, by path below /v1."""
+        """Return the handlers of GET, by path below /v1."""
         return {}
 
     def actions(self) -> Mapping[str, Action]:
-        """Return who does what POST asks for, by path below /v1."""
+        """Return the handlers of POST, by path below /v1."""
         return {}
 
     def families(self) -> Iterable[Family]:

@@ -1,4 +1,4 @@
-"""A node of the cluster as its CiliumNode tells of it. Pure."""
+"""A node of the cluster as its CiliumNode describes it. Pure."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _OTHER_ADDRESS_TYPES: Final = frozenset({"ExternalIP", "CiliumInternalIP"})
 
 @dataclass(frozen=True, slots=True)
 class KnownNode:
-    """What a CiliumNode tells: the node's own addresses and its pods' CIDRs."""
+    """What a CiliumNode says: the node's own addresses and its pod CIDRs."""
 
     name: str
     internal_ips: tuple[IPAddress, ...]
@@ -29,7 +29,7 @@ class KnownNode:
 
 
 def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[str, ...]]:
-    """Return what a CiliumNode tells, and what in it cannot be read."""
+    """Return the node that a CiliumNode describes, and what in it cannot be read."""
     unreadable: list[str] = []
 
     def read(texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:

@@ -1,9 +1,9 @@
-"""The nodes of the cluster as this one acts on them: CiliumNodes, and those that left too soon.
+"""The nodes of the cluster: CiliumNodes, and deleted ones whose Node still exists.
 
-A CiliumNode may be deleted while its node and pods live on: by hand, or to give the node new CIDRs.
-Until its agent has published it anew, packets must go on finding their way, so what it said last holds
-for as long as Kubernetes knows the Node. After a while its CIDRs only drain: who is given one then
-has it.
+A CiliumNode may be deleted while its node and pods live on: by hand, or for new CIDRs.
+Until its agent has published it anew, packets must still be routed, so its last content stays in
+use for as long as the Node exists. After a while its CIDRs only drain: one that another node gets
+is routed there.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ Listener = Callable[[KnownNode | None, KnownNode | None], object]
 def _completed_by_former(known: KnownNode, before: KnownNode) -> KnownNode:
     """Return what is known of a node whose object cannot be read as a whole.
 
-    What is unreadable may be what was understood before: its pods may still be there.
+    What was read before stays where the new value is unreadable: pods may still use it.
     """
     former = (*before.pod_cidrs, *before.draining_cidrs)
     draining = dict.fromkeys((*known.draining_cidrs, *former))
@@ -46,13 +46,13 @@ def _completed_by_former(known: KnownNode, before: KnownNode) -> KnownNode:
 
 
 def _without_claims(known: KnownNode) -> KnownNode:
-    """Return what is left of a node whose CiliumNode is gone: what it had, it had."""
+    """Return a node whose CiliumNode is gone: all its CIDRs drain."""
     former = dict.fromkeys((*known.pod_cidrs, *known.draining_cidrs))
     return replace(known, pod_cidrs=(), draining_cidrs=tuple(former))
 
 
 class KnownNodes:
-    """What `informer` tells, kept beyond a deletion while the Node exists; run as a task."""
+    """The nodes of `informer`, kept beyond a deletion while the Node exists; `run` is its task."""
 
     def __init__(
         self, client: ApiClient, informer: Informer[CiliumNode], *, local_name: str
@@ -60,7 +60,7 @@ class KnownNodes:
         self._client = client
         self._local_name = local_name
         self._nodes: dict[str, KnownNode] = {}
-        #: What cannot be read of nodes' objects; told once.
+        #: What cannot be read of nodes' objects; logged once.
         self._unreadable: dict[str, tuple[str, ...]] = {}
         self._departed: dict[str, int] = {}  # Name -> how often its Node was found alive.
         self._departure = asyncio.Event()
@@ -151,5 +151,5 @@ class KnownNodes:
         if checks == 0:
             _log.info("CiliumNode %s was deleted, its Node lives: still routed to", name)
         elif checks == 1 and not self._nodes[name].is_local:
-            # An agent that runs had published it anew: this one gives no address to anybody.
+            # A running agent would have published it anew: this node allocates no addresses.
             self._put(name, _without_claims(self._nodes[name]))

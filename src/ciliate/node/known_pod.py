@@ -1,4 +1,4 @@
-"""A pod of the cluster as its CiliumEndpoint tells of it: whose each address is, and where. Pure."""
+"""A pod of the cluster as its CiliumEndpoint describes it: addresses, node, identity. Pure."""
 
 from functools import lru_cache
 from typing import Final, TypeVar
@@ -11,7 +11,7 @@ from ciliate.net.address import ip_address, to_octets
 
 T = TypeVar("T", str, bytes)
 
-#: Stands for the node of a pod that says none.
+#: Stands for the node of a pod whose CiliumEndpoint names none.
 NO_NODE: Final = bytes(16)
 
 _UNTOLD: Final = EndpointStatus()
@@ -28,7 +28,7 @@ class KnownPod(Struct, frozen=True, gc=False):
 class TrimmedEndpoint(CiliumEndpoint, frozen=True, gc=False, kw_only=True):
     """A CiliumEndpoint of another node: its place in the table, and what is known of the pod.
 
-    Labels and identifiers of pods elsewhere serve nobody here, and there are many.
+    Labels and identifiers of other nodes' pods are not used here, and there are many.
     """
 
     known: KnownPod | None = None
@@ -37,12 +37,12 @@ class TrimmedEndpoint(CiliumEndpoint, frozen=True, gc=False, kw_only=True):
 
 @lru_cache(maxsize=16384)
 def _shared(value: T) -> T:
-    """Return the object of last time: a node has many pods, and so has a namespace."""
+    """Return the equal object of an earlier call: many pods share a node, or a namespace."""
     return value
 
 
 def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
-    """Return what a CiliumEndpoint tells, or None while it has no identity or address.
+    """Return the pod that a CiliumEndpoint describes; None while it has no identity or address.
 
     Raises:
         ValueError: Something in it is no address.
@@ -65,7 +65,7 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
 
 
 def trimmed(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
-    """Return what is kept of an endpoint: all of this node's, of others' what `KnownPod` has."""
+    """Return this node's endpoints whole, those of other nodes with what `KnownPod` has."""
     networking, meta = endpoint.status.networking, endpoint.metadata
     if networking is not None and networking.node == node_ip:
         return endpoint

@@ -1,8 +1,8 @@
 """The pods of the cluster, by name, by address and by node.
 
-A cluster has many pods and each tells of itself often: a CiliumEndpoint is read once, when it
-changes, and kept as the octets the datapath works with. Who depends on it is told which pod
-changed, and from what to what.
+A cluster has many pods, and CiliumEndpoints are written often: each is read once, when it changes,
+and kept as the octets the datapath works with. Listeners get the pod's name and its value before
+and after.
 """
 
 import logging
@@ -23,7 +23,7 @@ PodListener = Callable[[ObjectKey, KnownPod | None, KnownPod | None], object]
 
 
 class KnownPods:
-    """What the watch of CiliumEndpoints tells, by pod, by address and by node."""
+    """The pods that have a CiliumEndpoint, by name, by address and by node."""
 
     def __init__(self, informer: Informer[CiliumEndpoint]) -> None:
         self._informer = informer
@@ -35,7 +35,7 @@ class KnownPods:
 
     @property
     def has_synced(self) -> bool:
-        """Whether every pod has been told of once: before, absence means nothing."""
+        """Whether all pods have been listed once; before that, absence means nothing."""
         return self._informer.has_synced
 
     @property
@@ -48,7 +48,7 @@ class KnownPods:
         return iter(self._owners)
 
     def at(self, address: bytes) -> KnownPod | None:
-        """Return the pod that has an address; of several, the one that said so last."""
+        """Return the pod that has an address; of several, the latest."""
         owner = self._owners.get(address)
         return self._pods[owner] if owner is not None else None
 

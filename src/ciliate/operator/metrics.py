@@ -1,7 +1,7 @@
 """What the operator measures: whether it leads, and of a leader what its features say.
 
-A standby has no tables, and so only says that it is one: what features know of the cluster is
-shown by one operator, never by two.
+A standby has no tables and reports only that it is one, so the features' metrics come from one
+operator, never from two.
 """
 
 from ciliate.metrics.family import Family

@@ -2,7 +2,7 @@
 
 Order matters. Definitions come before the lease, since a standby must be able to watch the kinds
 the moment it takes over. Tables are complete before anything is concluded from them. On a signal
-the tasks end first, then the lease is released, so that nobody acts without it.
+the tasks end first, then the lease is released, so that no task writes without it.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def run_operator(invocation: Invocation) -> None:
     """Run until cancelled.
 
     Raises:
-        LeadershipLostError: Somebody else may lead now; start anew.
+        LeadershipLostError: Another operator may lead now; start anew.
         CiliateError: A setting is wrong, or the API server refuses us for good.
     """
     identity = f"{os.uname().nodename}-{secrets.token_hex(5)}"

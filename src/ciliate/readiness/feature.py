@@ -26,5 +26,5 @@ class Readiness(Feature):
         context.tables.agents.add_listener(lambda _old, _new: self._marks.wake())
 
     def reconcilers(self) -> Sequence[Reconciler[Any, Any]]:
-        """Return the one of nodes' marks, unless the settings leave all of them to others."""
+        """Return the reconciler of nodes' marks; none when the settings leave all to others."""
         return (self._marks,) if self._settings.any else ()

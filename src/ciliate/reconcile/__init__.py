@@ -1,4 +1,4 @@
-"""Desired state against observed state: what to change, doing it, and how it went.
+"""Reconciliation of desired with observed state: the changes, making them, their outcome.
 
 Knows no feature and no adapter: a feature computes what should be, a target is where it is kept.
 """

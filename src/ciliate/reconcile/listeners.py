@@ -1,7 +1,8 @@
 """Whom to call when something has changed.
 
-A listener records what it was told and wakes whoever acts on it, nothing else: it is called in the
-middle of the change, by whoever made it, and so must neither wait, fail nor change the same thing.
+A listener records what it was called with and wakes the task that acts on it, nothing else: it is
+called in the middle of the change, by the code that makes it, so it must neither wait, fail nor
+change the same thing.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,6 @@ class Listeners(Generic[P]):
         self._listeners.append(listener)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Tell every listener of a change."""
+        """Call every listener."""
         for listener in self._listeners:
             listener(*args, **kwargs)

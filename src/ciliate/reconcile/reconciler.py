@@ -1,9 +1,9 @@
 """Keeps one target at its desired state: key by key as changes come, and as a whole now and then.
 
-A change names the keys it may have touched, and costs those: what they should be is asked, and
-goes out in one batch after the settle time. The whole way (`walk`) is gone at start, after a
-failure, and on a resync: a restarted agent, a map edited by hand and a route that somebody deleted
-are ordinary cases.
+A change names the keys it may have touched, and costs only those: their desired state is read and
+goes out in one batch after the settle time. A full walk (`walk`) runs at start, after a failure,
+and on a resync: a restarted agent, a map edited by hand and a route that a user deleted are
+ordinary cases.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler(Generic[K, V]):
-    """One target's keeper; `run` is its task, `touch` and `wake` tell it what to look at.
+    """Keeps one target right; `run` is its task, `touch` and `wake` say what to compare.
 
     `desired` returns None while the desired state is not complete (a watch has not listed yet):
-    then nothing is touched, and whoever completes it wakes. Its answer may be a live view, which
-    is asked for single keys, or computed anew each time.
+    then nothing is changed, and the source that completes it calls `wake`. Its answer may be a
+    live view, which is asked for single keys, or computed anew each time.
     """
 
     def __init__(
@@ -78,18 +78,18 @@ class Reconciler(Generic[K, V]):
         return Backoff(first_s=_RETRY_FIRST_S, limit_s=_RETRY_LIMIT_S)
 
     def touch(self, keys: Iterable[K]) -> None:
-        """Look at these keys soon; cheap, and may be called from any callback of the loop."""
+        """Enqueue these keys; cheap, and may be called from any callback of the loop."""
         self._touched.update(keys)
         if self._touched:
             self._woken.set()
 
     def wake(self) -> None:
-        """Look at everything soon."""
+        """Request a full walk."""
         self._is_walk_due = True
         self._woken.set()
 
     async def run_once(self) -> bool:
-        """Look at everything now; return whether nothing failed."""
+        """Walk now; return whether nothing failed."""
         self._is_walk_due = False
         self._touched.clear()  # What is touched from now on may be missed by the walk.
         began_s = time.monotonic()
@@ -148,7 +148,7 @@ class Reconciler(Generic[K, V]):
             await self._next()
 
     async def _next(self) -> None:
-        """Wait until there is something to do, and then for what comes together with it."""
+        """Wait until there is something to do, and then the settle time for what comes with it."""
         resync_s = max(self._resync_at_s - time.monotonic(), 0.0)
         retry_s = self._failing.wait_s()
         try:
@@ -163,7 +163,7 @@ class Reconciler(Generic[K, V]):
     async def _apply(self, keys: set[K]) -> None:
         """Bring these keys to what they should be, whatever the target holds for them."""
         wanted = self._desired()
-        if wanted is None:  # Whoever completes it wakes us, and everything is looked at.
+        if wanted is None:  # The source that completes it calls `wake`, for a full walk.
             self._failing.replace({})
             return
         self._touched = set()

@@ -1,8 +1,8 @@
-"""The whole way: everything a target holds, compared with everything it should hold.
+"""A full walk: everything a target holds, compared with everything it should hold.
 
 A walk heals what changes alone cannot: a killed agent, a map edited by hand, an event that was
-lost. It is long, so the loop is given back between pieces of it, and what should be is asked anew
-for each: what came in between is not taken for a leftover.
+lost. It is long, so it yields to the event loop between pieces, and reads the desired state anew
+for each: what was added in between is not taken for a leftover.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from ciliate.reconcile.target import Target
 K = TypeVar("K")
 V = TypeVar("V")
 
-#: Keys between two looks of the loop at its other work: some 2 ms.
+#: Keys between two yields to the event loop: some 2 ms.
 _PIECE: Final = 1024
 
 #: What a target should hold, computed or a live view; None: not known yet.

@@ -1,7 +1,7 @@
-"""Which node each pod CIDR is of, as the nodes tell it: who has it now before who had it. Pure.
+"""Which node each pod CIDR belongs to: a current claim goes before a draining one. Pure.
 
-Two nodes may claim one CIDR: while a cluster changes its ranges or its IPAM mode, or by somebody's
-hand. This node goes before the others, then the first by name.
+Two nodes may claim one CIDR: while a cluster changes its ranges or its IPAM mode, or by a user's
+edit. This node goes before the others, then the first by name.
 """
 
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ class CIDRClaims:
         return self._owners.find(address)
 
     def route_owner(self, cidr: IPNetwork) -> str | None:
-        """Return the other node that a CIDR is routed to; None: nobody's, or this node's own."""
+        """Return the other node that a CIDR is routed to; None: no node's, or this node's own."""
         for claim in self._claims.get(cidr, ()):
             if claim.is_remote:
                 return claim.node

@@ -19,14 +19,14 @@ from ciliate.routing.claims import CIDRClaims
 class DisplacedPods:
     """The displaced pods of other nodes, and where they are; asked pod by pod.
 
-    A pod is *unresolved* while nobody describes its node: a CiliumEndpoint names that by one
-    address, so the way to an address of the other family is unknown.
+    A pod is *unresolved* while its node's CiliumNode is missing: a CiliumEndpoint names the node
+    by one address, so the next hop of the other family is unknown.
     """
 
     def __init__(self, cluster: Cluster, claims: CIDRClaims, *, node_ip: IPAddress) -> None:
         self._cluster = cluster
         self._claims = claims
-        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # Ours, or nobody's.
+        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # This node's, or no node's.
         self._by_pod: dict[ObjectKey, dict[bytes, IPAddress]] = {}
         self._owners: OwnerIndex[bytes, ObjectKey] = OwnerIndex()
         self._routes: dict[bytes, IPAddress] = {}
@@ -39,7 +39,7 @@ class DisplacedPods:
 
     @property
     def unresolved(self) -> Iterable[bytes]:
-        """Addresses of pods whose way nobody tells at the moment."""
+        """Addresses of unresolved pods: the node's address of their family is unknown."""
         return (address for found in self._unresolved.values() for address in found)
 
     def inspect_nodes(self, node_ips: Iterable[IPAddress]) -> set[bytes]:
@@ -73,7 +73,7 @@ class DisplacedPods:
         return {*before, *displaced, *unresolved_before, *unresolved}
 
     def _judge(self, pod: KnownPod) -> tuple[dict[bytes, IPAddress], tuple[bytes, ...]]:
-        """Return where displaced addresses of a pod are, and which of them nobody can tell."""
+        """Return the node of each displaced address of a pod, and the unresolved addresses."""
         if pod.node in self._not_others:
             return {}, ()
         node = self._cluster.known_nodes.at(pod.node)

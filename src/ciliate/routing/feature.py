@@ -1,4 +1,4 @@
-"""Routing on a running node: its routes, and what makes them others."""
+"""Routing on a running node: its routes, and the changes that touch them."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ from ciliate.routing.target import RouteTarget, is_to_node
 
 _log = logging.getLogger(__name__)
 
-#: What nodes learn of each other: soon, but once for what comes together.
+#: How long changes of nodes are gathered before their routes are written together.
 _SETTLE_S: Final = 0.1
 
 _HOST_BITS: Final = 128
@@ -75,7 +75,7 @@ class RoutingFeature(Feature):
         await self._reachability.ask()
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:  # noqa: ARG002 - routes are no map.
-        """Return the keeper of the routes."""
+        """Return the reconciler of the routes."""
         devices = self._context.devices
         self._context.endpoints.listen(self._endpoint_changed)
         devices.listen(lambda _old, _new: self._ask_anew())
@@ -83,7 +83,7 @@ class RoutingFeature(Feature):
         return (self._sync,)
 
     def tasks(self) -> Sequence[Task]:
-        """Return what asks the kernel."""
+        """Return the task that asks the kernel for next hops."""
         return (self._reachability.run,)
 
     def status(self) -> Mapping[str, object]:
@@ -126,7 +126,7 @@ class RoutingFeature(Feature):
         self._touch(self._routes.note_unresolved())
 
     def _touch(self, destinations: Iterable[IPNetwork]) -> None:
-        """Look at these soon; where the kernel has yet to say how, its answer touches them."""
+        """Enqueue these; where the kernel has not answered about the node yet, its answer does."""
         self._sync.touch(each for each in destinations if self._routes.is_decided(each))
 
     def _watch_answers(self, node: KnownNode | None) -> None:
@@ -167,7 +167,7 @@ class RoutingFeature(Feature):
             self._sync.touch(each for each in destinations if each in self._routes)
 
     def _kernel_changed(self, change: Change) -> None:
-        """A route came or went, perhaps one of ours by somebody's hand; most often it was us."""
+        """A route was added or removed: perhaps one of ours by a user, mostly by this agent."""
         route = change.route
         if route is not None and not change.removed:
             hop = NextHop(route.link_index or 0, route.gateway)

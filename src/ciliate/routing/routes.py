@@ -40,19 +40,19 @@ class Routes(Mapping[IPNetwork, NextHop]):
         self._to_nodes = to_nodes
         #: Routes to other nodes as the kernel had them when they were last read.
         self._in_kernel: Mapping[IPNetwork, NextHop] = {}
-        #: Those of them in which unresolved pods live: a CiliumNode was deleted while we were
-        #: away, and the kernel remembers what we cannot.
+        #: Those of them in which unresolved pods live: a CiliumNode was deleted while no agent
+        #: ran, and only the kernel still has the route.
         self.remembered: frozenset[IPNetwork] = frozenset()
 
     def note_kernel(self, observed: Mapping[IPNetwork, NextHop]) -> None:
-        """Remember what the kernel has: it holds where nobody can tell better yet."""
+        """Remember the kernel's routes: they stay for unresolved pods."""
         self._in_kernel = {
             prefix: hop for prefix, hop in observed.items() if hop.gateway is not None
         }
         self.note_unresolved()
 
     def note_unresolved(self) -> frozenset[IPNetwork]:
-        """Look anew which routes of the kernel hold; return those that do, or did before."""
+        """Decide anew which of the kernel's routes stay; return these, and those before."""
         before = self.remembered
         index: CIDRIndex[IPNetwork] = CIDRIndex()
         unresolved = list(self._displaced.unresolved) if self._to_nodes else []

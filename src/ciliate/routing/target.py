@@ -2,7 +2,7 @@
 
 Everything carries protocol `kernel`, as Cilium's routes do, so that systemd-networkd leaves them
 alone. What the kernel itself installs never has a gateway and never leads to a pod interface:
-that tells ours apart, also those of a previous life.
+that distinguishes ours, also those of a previous agent.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -34,7 +34,7 @@ class RouteTarget:
         is_own_pod: Callable[[IPNetwork], bool],
         observed: Callable[[Mapping[IPNetwork, NextHop]], object],
     ) -> None:
-        """Tell `observed` what the kernel has, each time it is read."""
+        """Call `observed` with the kernel's routes each time they are read."""
         self._rtnl = rtnl
         self._is_own_pod = is_own_pod
         self._observed = observed

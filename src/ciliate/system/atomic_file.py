@@ -1,12 +1,13 @@
-"""Replacing a file in one step: whoever reads it finds the old content or the new, never a part.
+"""Replacing a file in one step: a reader finds the old content or the new, never a part.
 
 The content goes into a draft beside the file, which then takes its name (rename(2)). A process
 that is killed in between leaves at most the draft, and the next writer takes that away. One
 writer at a time per file: two would share a draft.
 
-Whether the machine may crash as well is the caller's to say. `durable` waits for the disk, first
-for the content and then for the name (fsync(2)): some milliseconds, and nothing on a tmpfs. What
-describes the running kernel (interfaces, namespaces, pods) is void after a crash and need not wait.
+The caller says whether the file must survive a crash of the machine: `durable` waits for the disk,
+first for the content and then for the name (fsync(2)): some milliseconds, and nothing on a tmpfs.
+What describes the running kernel (interfaces, namespaces, pods) is void after a crash and need not
+wait.
 """
 
 import contextlib

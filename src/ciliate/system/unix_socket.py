@@ -48,7 +48,7 @@ def is_served(path: str | Path) -> bool:
     """Whether a process accepts connections at `path`; a name left by a killed one refuses.
 
     Raises:
-        OSError: It cannot be told (no permission, a full backlog).
+        OSError: The answer is unknown (no permission, a full backlog).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:

@@ -1,4 +1,4 @@
-"""What a feature of the operator is given, with tables that follow the embedded API server."""
+"""The context of an operator's feature, with tables that follow the embedded API server."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The configuration file that tells a kubelet its node is ready."""
+"""The configuration file by which a kubelet sees that its node is ready."""
 
 import json
 import os

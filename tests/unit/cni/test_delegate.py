@@ -1,4 +1,4 @@
-"""Another plugin run on the runtime's behalf: what it is given, and each way it may end."""
+"""Another plugin run on the runtime's behalf: its input, and each way it may end."""
 
 import asyncio
 import json

@@ -32,7 +32,7 @@ _ENVIRONMENT = {
 
 
 class FakeBackend:
-    """Answers every ADD alike; fails with what it is told to."""
+    """Answers every ADD alike; fails with what a test sets."""
 
     def __init__(self) -> None:
         self.error: CiliateError | None = None

@@ -44,7 +44,7 @@ async def settle() -> None:
 
 
 class Gate:
-    """A door that is open, or lets one through for each `admit`."""
+    """A gate that is open, or lets one operation through for each `admit`."""
 
     def __init__(self) -> None:
         self._is_open = asyncio.Event()

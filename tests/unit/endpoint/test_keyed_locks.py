@@ -1,4 +1,4 @@
-"""`endpoint/keyed_locks.py`: one at a time by key, and a lock lives as long as anybody needs it."""
+"""`endpoint/keyed_locks.py`: one at a time by key, and a lock exists while a request needs it."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`endpoint/plan.py`: what the programs are told of an endpoint."""
+"""`endpoint/plan.py`: what the maps hold for an endpoint."""
 
 from ipaddress import ip_address
 from typing import Any

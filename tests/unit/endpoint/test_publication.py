@@ -1,4 +1,4 @@
-"""`endpoint/publication.py`: what the cluster is told of this node's pods."""
+"""`endpoint/publication.py`: what is published about this node's pods."""
 
 from ipaddress import ip_address
 from typing import cast

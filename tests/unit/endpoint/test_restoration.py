@@ -1,4 +1,4 @@
-"""`agent/restore.py`: what a previous life left is kept or cleaned up by what the kernel has."""
+"""`endpoint/restoration.py`: what a previous agent left is kept, or cleaned up, by the kernel."""
 
 import logging
 from dataclasses import replace
@@ -68,7 +68,7 @@ def test_interface_that_was_made_anew_is_not_taken_for_the_old_one() -> None:
 
 
 class FormerLife:
-    """What a previous life left on the node: files, interfaces, and maps if it had any."""
+    """What a previous agent left on the node: files, interfaces, and maps if it had any."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, *links: ObservedPodLink
@@ -221,7 +221,7 @@ async def test_chained_pod_lives_on_by_its_interfaces_number(
     kept = await life.restore()
 
     assert kept == (replace(stays, restored=True),)
-    assert life.in_use() == 0, "another plugin keeps the books"
+    assert life.in_use() == 0, "another plugin accounts for it"
     assert life.links.standing.keys() == {"veth1", "veth2"}, "other plugins' interfaces stay"
 
 

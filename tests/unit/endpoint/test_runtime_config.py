@@ -16,7 +16,7 @@ BRIDGE = {"cniVersion": "1.0.0", "name": "mynet", "plugins": [{"type": "bridge"}
 
 
 def config(directory: Path, mode: str, *, exclusive: bool = True) -> RuntimeConfig:
-    """The keeper of a file in `directory`."""
+    """The `RuntimeConfig` of a file in `directory`."""
     settings = CniSettings(
         conflist_path=str(directory / "05-cilium.conflist"),
         exclusive=exclusive,
@@ -46,22 +46,22 @@ async def test_chained_list_is_written_as_soon_as_its_network_appears(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime_config, "_SEARCH_S", 0.01)
-    keeper = config(tmp_path, "generic-veth")
+    managed = config(tmp_path, "generic-veth")
 
-    await keeper.write()
+    await managed.write()
 
     assert not (tmp_path / "05-cilium.conflist").exists()
-    assert keeper.message == NOT_FOUND
-    assert keeper.status.last_failure == NOT_FOUND
-    watching = asyncio.create_task(keeper.run())
+    assert managed.message == NOT_FOUND
+    assert managed.status.last_failure == NOT_FOUND
+    watching = asyncio.create_task(managed.run())
     (tmp_path / "10-mynet.conflist").write_text(json.dumps(BRIDGE))
     async with asyncio.timeout(10):
-        while not keeper.status.successes:
+        while not managed.status.successes:
             await asyncio.sleep(0.01)
     watching.cancel()
     assert types(tmp_path) == ["bridge", "ciliate-cni"]
     assert (tmp_path / "10-mynet.conflist.cilium_bak").exists()
-    assert "successfully wrote CNI configuration file" in keeper.message
+    assert "successfully wrote CNI configuration file" in managed.message
 
 
 async def test_list_follows_a_change_of_the_other_networks(
@@ -69,9 +69,9 @@ async def test_list_follows_a_change_of_the_other_networks(
 ) -> None:
     monkeypatch.setattr(runtime_config, "_CHECK_S", 0.01)
     (tmp_path / "10-mynet.conflist").write_text(json.dumps(BRIDGE))
-    keeper = config(tmp_path, "generic-veth", exclusive=False)
-    await keeper.write()
-    watching = asyncio.create_task(keeper.run())
+    managed = config(tmp_path, "generic-veth", exclusive=False)
+    await managed.write()
+    watching = asyncio.create_task(managed.run())
 
     changed = {**BRIDGE, "plugins": [{"type": "ptp"}]}
     (tmp_path / "10-mynet.conflist").write_text(json.dumps(changed))
@@ -85,11 +85,11 @@ async def test_list_follows_a_change_of_the_other_networks(
 async def test_list_stays_for_its_pods_when_the_other_network_goes(tmp_path: Path) -> None:
     other = tmp_path / "10-mynet.conflist"
     other.write_text(json.dumps(BRIDGE))
-    keeper = config(tmp_path, "generic-veth", exclusive=False)
-    await keeper.write()
+    managed = config(tmp_path, "generic-veth", exclusive=False)
+    await managed.write()
 
     other.unlink()
-    await keeper.write()
+    await managed.write()
 
     assert types(tmp_path) == ["bridge", "ciliate-cni"]
-    assert keeper.message == NOT_FOUND
+    assert managed.message == NOT_FOUND

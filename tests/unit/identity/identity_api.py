@@ -40,7 +40,7 @@ def identity(number: int, labels: dict[str, str], **annotations: str) -> CiliumI
 
 
 class IdentityApi:
-    """Creates, reads and patches; the watch tells only what a test lets it tell."""
+    """Creates, reads and patches; the watch reports only what a test publishes."""
 
     def __init__(self, *held: CiliumIdentity) -> None:
         self.held = {each.metadata.name: each for each in held}

@@ -1,4 +1,4 @@
-"""`identity/ipcache.py`: whose each address is, asked prefix by prefix or as a whole."""
+"""`identity/ipcache.py`: the owner of each address, asked prefix by prefix or as a whole."""
 
 from ipaddress import ip_address, ip_network
 from typing import cast
@@ -44,7 +44,7 @@ class Devices:
 
 
 class Rig:
-    """An ipcache, and the tables it is made of; `touched` are the prefixes told of since."""
+    """An ipcache, and the tables it is made of; `touched` are the prefixes that changed since."""
 
     def __init__(self, cluster: Cluster | None = None, *, listed: bool = True) -> None:
         self.cluster = cluster or new_cluster()

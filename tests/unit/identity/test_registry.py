@@ -51,7 +51,7 @@ async def test_lower_of_two_numbers_is_used_by_every_node() -> None:
 async def test_number_that_another_node_just_took_for_these_labels_is_shared() -> None:
     api = IdentityApi()
     registry = IdentityRegistry(api.as_client, identities_of(api))
-    api.held[str(FIRST)] = identity(FIRST, WEB)  # The watch has not told yet.
+    api.held[str(FIRST)] = identity(FIRST, WEB)  # The watch has not reported it yet.
 
     assert await registry.allocate(WEB) == FIRST
     assert api.created == []

@@ -18,7 +18,7 @@ from ciliate.node.endpoint_table import EndpointTable
 
 
 class Place:
-    """A node's endpoints, their pods as the watches tell, and an API server for identities."""
+    """A node's endpoints, the watched tables of pods, and an API server for identities."""
 
     def __init__(self, folder: Path) -> None:
         self.api = IdentityApi()
@@ -36,7 +36,7 @@ class Place:
         publish(self.cluster.namespaces, Namespace(ObjectMeta(name="default")))
 
     def runs(self, number: int, *, uid: str = "", **labels: str) -> None:
-        """Let the watch tell of pod-<number>."""
+        """Let the watch report pod-<number>."""
         meta = ObjectMeta(
             name=f"pod-{number}", namespace="default", uid=uid or f"uid-{number}", labels=labels
         )

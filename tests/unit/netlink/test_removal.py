@@ -10,7 +10,7 @@ from ciliate.netlink.removal import Outcomes, RemovalGroups
 
 
 class FakeKernel:
-    """Removes groups when told to, and remembers them."""
+    """Removes groups when a test says so, and remembers them."""
 
     def __init__(self) -> None:
         self.groups: list[tuple[str, ...]] = []

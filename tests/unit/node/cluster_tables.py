@@ -1,4 +1,4 @@
-"""A `Cluster` whose watches tell what a test lets them tell; the tables are the real ones."""
+"""A `Cluster` whose watches report what a test publishes; the tables are the real ones."""
 
 from ipaddress import ip_address
 from typing import cast

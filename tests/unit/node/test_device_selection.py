@@ -1,4 +1,4 @@
-"""Device selection: Cilium's tests in Cilium's order, with its words (reference 1.15)."""
+"""Device selection: Cilium's tests in Cilium's order, with its words."""
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_network

@@ -46,7 +46,7 @@ EARLIER = {
 
 
 def endpoint(number: int = 361) -> Endpoint:
-    """Return the endpoint that `EARLIER` tells of."""
+    """Return the endpoint of `EARLIER`."""
     return Endpoint(
         id=number,
         container_id=f"container-{number}",

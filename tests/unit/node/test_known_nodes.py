@@ -1,4 +1,4 @@
-"""`agent/known_nodes.py` and `agent/strays.py`: packets find their way while objects change."""
+"""`node/known_nodes.py`: nodes stay known while their objects change."""
 
 from ipaddress import ip_address, ip_network
 

@@ -1,4 +1,4 @@
-"""`node/known_pod.py`: what a CiliumEndpoint tells of a pod, and what is kept of it."""
+"""`node/known_pod.py`: what a CiliumEndpoint says of a pod, and what is kept of it."""
 
 from ipaddress import ip_address
 

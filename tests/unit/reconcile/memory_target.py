@@ -97,7 +97,7 @@ async def until(condition: Callable[[], object], *, deadline_s: float = 10.0) ->
             await asyncio.sleep(0.001)
 
 
-def keeper(
+def reconciler_of(
     target: MemoryTarget,
     desired: Mapping[int, int],
     *,

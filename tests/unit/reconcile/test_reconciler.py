@@ -5,14 +5,14 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, keeper, running, until
+from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, reconciler_of, running, until
 
 from ciliate.reconcile.reconciler import Reconciler
 
 
 async def test_start_brings_the_whole_target_to_what_it_should_be() -> None:
     target = MemoryTarget({1: 1, 2: 2})
-    reconciler = keeper(target, {1: 9, 3: 3})
+    reconciler = reconciler_of(target, {1: 9, 3: 3})
 
     assert await reconciler.run_once()
 
@@ -24,7 +24,7 @@ async def test_start_brings_the_whole_target_to_what_it_should_be() -> None:
 async def test_touched_key_costs_one_change_and_no_observation_of_the_target() -> None:
     desired = {1: 1, 2: 2}
     target = MemoryTarget(desired)
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     async with running(reconciler):
         await until(lambda: target.observes == 1)
 
@@ -43,7 +43,7 @@ async def test_touched_key_costs_one_change_and_no_observation_of_the_target() -
 async def test_many_touches_within_the_settle_time_are_one_batch() -> None:
     desired = {100: 0, 101: 0}
     target = MemoryTarget(desired)
-    reconciler = keeper(target, desired, settle_s=0.05)
+    reconciler = reconciler_of(target, desired, settle_s=0.05)
     async with running(reconciler):
         await until(lambda: target.observes == 1)
 
@@ -62,7 +62,7 @@ async def test_many_touches_within_the_settle_time_are_one_batch() -> None:
 async def test_touching_no_key_does_nothing() -> None:
     desired = {1: 1}
     target = MemoryTarget()
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     async with running(reconciler):
         await until(lambda: target.held == {1: 1})
         runs = reconciler.status.successes
@@ -79,7 +79,7 @@ async def test_touching_no_key_does_nothing() -> None:
 async def test_touch_that_comes_while_a_batch_goes_out_is_not_lost() -> None:
     desired = {1: 1}
     target = MemoryTarget(desired)
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
 
     def next_comes() -> None:
         if len(desired) < 5:
@@ -103,7 +103,7 @@ async def test_touch_that_comes_while_the_target_is_walked_is_not_lost(
     """The walk may have passed the key already."""
     desired = {1: 1, 2: 2}
     target = MemoryTarget({1: 0})
-    reconciler = keeper(target, desired, puts_first=puts_first)
+    reconciler = reconciler_of(target, desired, puts_first=puts_first)
 
     def changes_behind_the_walk() -> None:
         target.while_changing = nothing_more
@@ -124,7 +124,7 @@ async def test_touch_that_comes_while_the_target_is_walked_is_not_lost(
 async def test_resync_heals_what_was_changed_by_hand() -> None:
     desired = {1: 1, 2: 2}
     target = MemoryTarget()
-    async with running(keeper(target, desired, resync_s=0.02)):
+    async with running(reconciler_of(target, desired, resync_s=0.02)):
         await until(lambda: target.held == desired)
 
         target.held = {1: 9, 3: 3}
@@ -134,7 +134,7 @@ async def test_resync_heals_what_was_changed_by_hand() -> None:
 async def test_resync_comes_although_keys_are_touched_all_the_time() -> None:
     desired = {1: 1, 2: 2}
     target = MemoryTarget()
-    reconciler = keeper(target, desired, resync_s=0.02, settle_s=0.001)
+    reconciler = reconciler_of(target, desired, resync_s=0.02, settle_s=0.001)
 
     async def touch_on() -> None:
         while True:
@@ -163,7 +163,7 @@ async def test_walk_that_takes_long_comes_less_often() -> None:
             pass
 
     target.while_observing = five_milliseconds
-    async with running(keeper(target, {1: 1}, resync_s=0.01)):
+    async with running(reconciler_of(target, {1: 1}, resync_s=0.01)):
         await until(lambda: len(began) == 2)
 
     assert began[1] - began[0] >= 0.75 * 100 * 0.005
@@ -172,7 +172,7 @@ async def test_walk_that_takes_long_comes_less_often() -> None:
 async def test_wake_makes_the_reconciler_walk_over_everything() -> None:
     desired = {1: 1}
     target = MemoryTarget()
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     async with running(reconciler):
         await until(lambda: target.held == {1: 1})
 
@@ -184,7 +184,7 @@ async def test_wake_makes_the_reconciler_walk_over_everything() -> None:
 
 async def test_wake_during_a_walk_is_followed_by_another() -> None:
     target = MemoryTarget()
-    reconciler = keeper(target, {1: 1})
+    reconciler = reconciler_of(target, {1: 1})
 
     def wake_once() -> None:
         if target.observes == 1:
@@ -199,7 +199,7 @@ async def test_wake_during_a_walk_is_followed_by_another() -> None:
 async def test_batch_goes_out_in_the_order_of_the_walk(*, puts_first: bool) -> None:
     desired = {1: 1}
     target = MemoryTarget(desired)
-    reconciler = keeper(target, desired, puts_first=puts_first)
+    reconciler = reconciler_of(target, desired, puts_first=puts_first)
     async with running(reconciler):
         await until(lambda: target.observes == 1)
         del desired[1]

@@ -113,7 +113,7 @@ class RouteKernel:
         self.routes[network] = Route(network, index, gateway, link_name=device)
 
     def loses(self, prefix: str) -> None:
-        """Let somebody delete a route by hand."""
+        """Let a user delete a route."""
         route = self.routes.pop(ip_network(prefix))
         self.announced(Change(ChangeKind.ROUTE, removed=True, route=route))
 
@@ -167,7 +167,7 @@ class RoutingNode:
         (self.sync,) = self.feature.reconcilers(cast("Datapath", None))
 
     async def restart(self) -> None:
-        """Let the agent begin anew: it knows what the cluster tells and what the kernel has."""
+        """Let the agent begin anew: it knows what the watches report and what the kernel has."""
         self._begin()
         await self.start()
 
@@ -186,7 +186,7 @@ class RoutingNode:
         assert await self.sync.run_once()
 
     async def pass_touched(self) -> None:
-        """Let the kernel answer, and look at what was touched alone, until nothing is."""
+        """Let the kernel answer, and apply the touched keys alone, until there are none."""
         reachability_ = self.feature._reachability
         while reachability_._unasked or self.sync._touched:
             await reachability_.ask()

@@ -116,7 +116,7 @@ def test_current_claims_go_before_draining_ones_then_this_node_then_the_first_by
 def test_change_names_every_cidr_and_every_node_that_it_concerns(
     changes: list[KnownNode | str],
 ) -> None:
-    """Pods of a node that is not named are not looked at: they would lose their way."""
+    """Pods of a node that is not named are not inspected: their routes would be wrong."""
     claims = CIDRClaims()
     nodes: dict[str, KnownNode] = {}
 

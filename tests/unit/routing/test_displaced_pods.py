@@ -53,7 +53,7 @@ class CountingClaims(CIDRClaims):
 
 
 class Watched:
-    """Displaced pods of a cluster whose changes are looked at as they come."""
+    """Displaced pods of a cluster whose changes are inspected as they come."""
 
     def __init__(self) -> None:
         self.cluster = new_cluster(Kubernetes())
@@ -208,7 +208,7 @@ def test_displaced_pod_that_changes_its_node_is_routed_there(watched: Watched) -
 def test_displaced_pod_keeps_its_way_when_another_with_its_address_goes(
     watched: Watched,
 ) -> None:
-    """An endpoint that is told to be gone late, after its address was given anew."""
+    """An endpoint whose deletion is reported late, after its address was allocated anew."""
     endpoints = watched.cluster.endpoints
     publish(endpoints, cilium_endpoint("former", "10.244.9.7", node=str(W1)))
     publish(endpoints, cilium_endpoint("latter", "10.244.9.7", node=str(W2)))

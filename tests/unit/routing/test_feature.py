@@ -19,7 +19,7 @@ from ciliate.node.devices import NodeDevices
 
 @pytest.fixture
 async def node(monkeypatch: pytest.MonkeyPatch) -> RoutingNode:
-    """A node whose watches have listed; nobody else is there."""
+    """A node whose watches have listed; no other node is there."""
     node = RoutingNode(monkeypatch)
     all_listed(node.cluster)
     await node.start()
@@ -114,7 +114,7 @@ async def test_change_of_a_pods_identity_touches_no_route(node: RoutingNode) -> 
 async def test_kernel_remembers_the_way_to_pods_of_a_node_that_nobody_describes(
     node: RoutingNode,
 ) -> None:
-    """A CiliumNode was deleted while we were away; its pods tell its IPv4 address alone."""
+    """A CiliumNode was deleted while no agent ran; its pods name its IPv4 address alone."""
     node.kernel.has("10.244.1.0/24", via="192.168.10.101")
     node.kernel.has("fd00:10:1::/64", via="fd00:10::101")
     node.kernel.has("fd00:10:2::/64", via="fd00:10::102")

@@ -85,6 +85,6 @@ class IdentityGC(Feature):
         try:
             await self._context.client.patch(CILIUM_IDENTITIES, meta.name, body)
         except (NotFoundError, ConflictError):
-            return  # Gone, or changed by somebody else: the next round decides again.
+            return  # Gone, or changed meanwhile: the next round decides again.
         action = "marked for deletion" if marked else "in use again, mark removed"
         _log.info("CiliumIdentity %s %s", meta.name, action)

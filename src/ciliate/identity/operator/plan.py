@@ -1,7 +1,7 @@
 """What is due with each identity: kept, marked, unmarked, deleted. Pure.
 
 An identity that nothing uses is first *marked* with an annotation and deleted an interval later,
-on condition that nobody touched it: an agent that begins to use it again removes the mark, and
+on condition that it has not changed: an agent that begins to use it again removes the mark, and
 the deletion conflicts. Annotation and order are Cilium's, whose operators and agents may take
 over at any point.
 """

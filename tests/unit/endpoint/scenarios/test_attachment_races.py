@@ -139,7 +139,7 @@ async def test_maps_that_refuse_while_a_takeover_is_undone_do_not_end_the_agent(
 async def test_pod_that_cannot_replace_its_former_interface_is_not_removed_by_housekeeping(
     node: Node,
 ) -> None:
-    """Both interfaces would bear one name, and housekeeping removes by name."""
+    """Both interfaces would have one name, and housekeeping removes by name."""
     await node.add(add("a"))
     node.links.refuses_to_remove.add(link_of("a"))
     await node.attachments.delete(delete("a"))
@@ -194,7 +194,7 @@ async def test_pod_whose_interface_vanished_is_forgotten(node: Node) -> None:
 
 
 async def test_gc_during_a_delete_frees_nothing_twice(small: Node) -> None:
-    """The second release would take the address from whoever got it in between."""
+    """The second release would take the address from the pod that got it in between."""
     await small.add(add("old"))
     small.links.removals.close()
     await small.attachments.delete(delete("old"))
@@ -277,7 +277,7 @@ async def test_gc_spares_an_unnamed_endpoint(node: Node) -> None:
 
 
 async def test_gc_of_another_network_touches_no_pod_of_this_one(node: Node) -> None:
-    """Its list tells nothing of them: they are on the list of their own."""
+    """Its list does not cover them: they are on the list of their own network."""
     await node.add(add("a"))
     await node.add(replace(add("b"), network="portmap"))
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 import pytest
-from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, keeper, running, until
+from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, reconciler_of, running, until
 
 from ciliate.reconcile.reconciler import Reconciler
 
@@ -32,7 +32,7 @@ async def test_failing_key_is_not_asked_for_in_a_busy_loop_while_nothing_is_know
 async def test_failing_key_does_not_stop_the_others() -> None:
     desired = {1: 1, 5: 5}
     target = MemoryTarget(desired, broken={2, 5})
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     async with running(reconciler):
         await until(lambda: target.observes == 1)
         desired.update({2: 2, 3: 3})
@@ -48,7 +48,7 @@ async def test_failing_key_does_not_stop_the_others() -> None:
 async def test_failing_key_is_tried_again_by_itself_with_growing_pauses() -> None:
     desired = {1: 1}
     target = MemoryTarget(desired, broken={2})
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     tries: list[float] = []
     target.while_changing = lambda: tries.append(time.monotonic())
     async with running(reconciler):
@@ -76,7 +76,7 @@ async def test_failing_key_is_tried_again_by_itself_with_growing_pauses() -> Non
 async def test_failing_key_that_is_no_longer_wanted_fails_no_more() -> None:
     desired = {1: 1}
     target = MemoryTarget(desired)
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     async with running(reconciler):
         await until(lambda: target.observes == 1)
         target.broken = {2}
@@ -96,7 +96,7 @@ async def test_failing_key_that_is_no_longer_wanted_fails_no_more() -> None:
 async def test_walk_that_finds_a_failing_key_well_takes_its_failure_back() -> None:
     """Somebody made the entry by hand."""
     target = MemoryTarget(broken={1})
-    reconciler = keeper(target, {1: 1})
+    reconciler = reconciler_of(target, {1: 1})
     assert not await reconciler.run_once()
     assert reconciler.status.failing_keys.keys() == {"1"}
 
@@ -108,7 +108,7 @@ async def test_walk_that_finds_a_failing_key_well_takes_its_failure_back() -> No
 
 async def test_key_that_fails_in_a_walk_is_tried_again_without_another_walk() -> None:
     target = MemoryTarget(broken={1})
-    reconciler = keeper(target, {1: 1})
+    reconciler = reconciler_of(target, {1: 1})
     async with running(reconciler):
         await until(lambda: reconciler.status.failing_keys)
         target.broken.clear()
@@ -120,7 +120,7 @@ async def test_key_that_fails_in_a_walk_is_tried_again_without_another_walk() ->
 async def test_walk_is_tried_again_while_the_target_cannot_be_observed() -> None:
     target = MemoryTarget({9: 9})
     target.unreadable = "no answer"
-    reconciler = keeper(target, {1: 1})
+    reconciler = reconciler_of(target, {1: 1})
     async with running(reconciler):
         await until(lambda: reconciler.status.consecutive_failures == 2)
         assert reconciler.status.last_failure == "no answer"
@@ -135,7 +135,7 @@ async def test_walk_is_tried_again_while_the_target_cannot_be_observed() -> None
 async def test_touch_that_came_before_a_walk_that_failed_is_not_lost() -> None:
     desired = {1: 1}
     target = MemoryTarget()
-    reconciler = keeper(target, desired)
+    reconciler = reconciler_of(target, desired)
     async with running(reconciler):
         await until(lambda: target.held == {1: 1})
         target.unreadable = "no answer"
@@ -151,7 +151,7 @@ async def test_touch_that_came_before_a_walk_that_failed_is_not_lost() -> None:
 async def test_one_cause_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     target = MemoryTarget()
     target.unreadable = "no answer"
-    reconciler = keeper(target, {1: 1})
+    reconciler = reconciler_of(target, {1: 1})
 
     with caplog.at_level(logging.INFO):
         for _ in range(3):

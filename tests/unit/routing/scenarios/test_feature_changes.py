@@ -1,4 +1,4 @@
-"""`routing/feature.py`: looking at what changed comes to what looking at everything would."""
+"""`routing/feature.py`: applying what changed comes to the same as a full walk."""
 
 import asyncio
 
