@@ -21,7 +21,7 @@
 /* Tries for a free port before a packet is dropped with DROP_NAT_NO_MAPPING. */
 enum { NAT_PORT_TRIES_MAX = 32 };
 
-/* Result of what looks for the flow of an answer or an error: it is of no flow of ours. */
+/* Result of the look-up of an answer's or an error's flow: it is of no flow of ours. */
 enum { NAT_MISS = -1 };
 
 /* May `port` (network order) be that of a masqueraded flow? */

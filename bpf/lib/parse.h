@@ -32,7 +32,7 @@ static __always_inline bool linear(struct __sk_buff *skb, __u32 length)
 	       (void *)(long)skb->data + length <= (void *)(long)skb->data_end;
 }
 
-/* Reads the fixed IPv4 header; options are passed over by l4_offset, not looked at. */
+/* Reads the fixed IPv4 header; options are passed over by l4_offset, not read. */
 static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
 	struct iphdr *ip;

@@ -3,9 +3,9 @@
     pod1 eth0 ── lxc1 ┐               ┌ eth1 ── wire   (the far end: other nodes, routers)
     pod2 eth0 ── lxc2 ┴─ node (FIB) ──┘
 
-Every namespace is real and the node's kernel routes; nobody answers on the wire but the test. A
-test either asks a program for its verdict (`run`), or sends frames and looks at what comes out
-at the other end (`pod1.port`, `wire`).
+Every namespace is real and the node's kernel routes; only the test answers on the wire. A test
+either asks a program for its verdict (`run`), or sends frames and checks what comes out at the
+other end (`pod1.port`, `wire`).
 """
 
 from collections.abc import Iterator, Mapping

@@ -182,7 +182,7 @@ def test_refresh_leaves_a_half_alone_that_is_another_flows_by_now(node: Node) ->
 
 
 def test_packet_to_the_pod_itself_does_not_unmask_its_flow(node: Node) -> None:
-    """Whoever guesses a pod's address must not make it show that address to the world."""
+    """A remote that guesses a pod's address must not make it show that address to the world."""
     connection = Connection(node).established()
     direct = IP(src=WORLD_4, dst=POD1_4) / TCP(sport=80, dport=50000, flags="A")
 

@@ -1,4 +1,4 @@
-"""ICMP errors through the masquerade: a router's about a hidden packet, a pod's about an answer."""
+"""ICMP errors through the masquerade: a router about a masqueraded packet, a pod about an answer."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ def test_a_pods_error_about_an_answer_is_hidden_like_its_flow(node: Node) -> Non
 
 
 def test_an_error_that_quotes_a_later_fragment_is_left_alone(node: Node) -> None:
-    """Such a piece has no ports: what stands there may look like those of any flow."""
+    """Such a piece has no ports: the octets there may equal those of any flow."""
     seen = node.sent_out(IP(src=POD1_4, dst=WORLD_4) / UDP(sport=1000, dport=53) / BODY)
     ports = bytes(seen[UDP])[:8]
     quoted = IP(src=NODE_4, dst=WORLD_4, proto=17, frag=185) / Raw(ports)

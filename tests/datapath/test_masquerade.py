@@ -64,7 +64,7 @@ ROWS = [
     Row("9: the router beside the nodes", IP(src=POD1_4, dst=ROUTER_4) / ICMP(id=31), True),
     Row("9: the world by TCP", IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1024), True),
     Row("9: the world by UDP", IP(src=POD1_4, dst=WORLD_4) / UDP(sport=1024), True),
-    Row("4: forwarded for somebody else", IP(src="172.16.0.9", dst=WORLD_4) / UDP(), False),
+    Row("4: forwarded for another network", IP(src="172.16.0.9", dst=WORLD_4) / UDP(), False),
     Row("4: a remote pod's packet in transit", IP(src=REMOTE_POD_4, dst=WORLD_4) / TCP(), False),
     Row("4: the node, from another address", IP(src="10.0.2.15", dst=WORLD_4) / TCP(), False),
     Row("9: an echo reply", IP(src=POD1_4, dst=WORLD_4) / ICMP(type=0, id=5), False),
@@ -92,7 +92,7 @@ def test_who_sees_the_pods_address(node: Node, row: Row) -> None:
 
 
 class Flow(NamedTuple):
-    """A question of a pod, and how the world answers to who seems to have asked."""
+    """A question of a pod, and how the world answers to the address that seems to have asked."""
 
     name: str
     question: Any
@@ -359,8 +359,8 @@ def test_the_reply_of_an_inbound_connection_keeps_the_pods_address(node: Node) -
     assert node.sent_out(other)[IP].src == NODE_4
 
 
-def test_an_inbound_connection_that_is_over_opens_no_door(node: Node) -> None:
-    """A leftover entry must not let a pod's own flow out unhidden (docs/CILIUM.md)."""
+def test_an_inbound_connection_that_is_over_leaves_no_flow_unmasqueraded(node: Node) -> None:
+    """A leftover entry must not let a pod's own flow out unmasqueraded (docs/CILIUM.md)."""
     node.from_uplink(IN / IP(src=WORLD_4, dst=POD1_4) / TCP(sport=4000, dport=80))
     with node.datapath.opened(CONNTRACK) as conntrack:
         conntrack.put_many({key: v._replace(expires_ns=1) for key, v in conntrack.items()})

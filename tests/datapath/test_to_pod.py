@@ -83,7 +83,7 @@ def test_the_nodes_own_processes_reach_a_pod(node: Node) -> None:
 
 
 def test_the_stack_says_that_a_pods_packet_ran_out_of_hops(node: Node) -> None:
-    """Programs leave a packet at its last hop to the stack, whose word reaches the pod."""
+    """Programs leave a packet at its last hop to the stack, whose ICMP error reaches the pod."""
     node.namespace.ip(f"neigh replace {POD1_4} lladdr {POD1_MAC} dev lxc1 nud permanent")
     last = IP(src=POD1_4, dst=WORLD_4, ttl=1) / TCP(sport=1000, dport=80)
 

@@ -92,7 +92,7 @@ def icmp_redirect(*, to_mac: str, from_mac: str, gateway: str, node: str, pod: s
 
 
 def router_advertisement(*, to_mac: str, from_mac: str) -> bytes:
-    """Return the advertisement of a router and a prefix that nobody asked for."""
+    """Return the advertisement of a router and a prefix, unsolicited."""
     return bytes(
         Ether(src=from_mac, dst=to_mac)
         / IPv6(src="fe80::bad", dst="ff02::1")

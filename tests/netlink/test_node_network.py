@@ -121,7 +121,7 @@ async def test_route_is_deleted_by_what_is_given(rtnl: Rtnetlink, node: str) -> 
     new = Route(destination=cidr, link_index=eth1, gateway=ip_address("192.168.10.102"))
     await replace_route(rtnl, new)
 
-    # Another gateway or protocol than the route has: somebody else's.
+    # Another gateway or protocol than the route has: another program's.
     await delete_route(rtnl, Route(destination=cidr, gateway=ip_address("192.168.10.101")))
     await delete_route(rtnl, Route(destination=cidr, protocol=RouteProtocol.STATIC))
     assert new in await observe_routes(rtnl)
@@ -352,7 +352,7 @@ async def test_monitor_that_falls_behind_says_resync(rtnl: Rtnetlink, node: str)
     eth1 = await _index(rtnl, "eth1")
     async with Monitor.open(node) as monitor:
         assert (await anext(monitor)).kind is ChangeKind.RESYNC
-        # Nobody reads meanwhile: more announcements than the socket holds.
+        # No task reads meanwhile: more announcements than the socket holds.
         batch = "".join(f"link set dev eth1 mtu {1400 + n % 2}\n" for n in range(8000))
         await asyncio.to_thread(_ip_batch, node, batch)
 

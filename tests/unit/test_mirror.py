@@ -1,4 +1,4 @@
-"""Who looks for the tests of a module finds them by its path, and the other way round."""
+"""The tests of a module are found by its path, and the other way round."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Our entry in another network's configuration list (`cni-chaining-target`).
 
-The list of the plugin that makes pods' interfaces is looked for beside ours, also where
+The list of the plugin that makes pods' interfaces is searched for beside ours, also where
 `cni-exclusive` has put it aside, and written with our entry behind its plugins.
 """
 

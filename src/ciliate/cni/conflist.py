@@ -1,6 +1,6 @@
-"""The network configuration list a kubelet looks for: 05-cilium.conflist.
+"""The network configuration list by which a kubelet takes the node for ready: 05-cilium.conflist.
 
-It is there when the agent is ready, and only then; a kubelet takes the node for ready by it.
+It is there when the agent is ready, and only then.
 Written in one step, and not at all when nothing changed: runtimes watch the directory.
 """
 

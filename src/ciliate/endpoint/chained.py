@@ -64,7 +64,7 @@ class ChainedPods:
                 veth pair between the pod and this node.
             NetlinkError: The pod's namespace is gone.
         """
-        assert request.prev_result is not None, "the caller looked"
+        assert request.prev_result is not None, "the caller has checked"
         found = addresses_of(
             request.prev_result.document, versions=self._versions, source="prevResult"
         )

@@ -155,7 +155,7 @@ class EndpointFeature(Feature):
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
-        """Answer CNI requests, queued DELs first, and tell the runtime that the node is ready.
+        """Answer CNI requests, queued DELs first, and report the node ready to the runtime.
 
         At shutdown the socket closes before the tasks that serve requests end.
         """

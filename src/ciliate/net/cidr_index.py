@@ -3,7 +3,7 @@
 `PrefixIndex` knows a CIDR as two numbers: its first address, and how many low bits are open in it
 (8 for an IPv4 /24); one family has one index. `CIDRIndex` holds both families, IPv4 mapped into
 128 bits as in the datapath. CIDRs nest or are disjoint, so what overlaps one is found by its own
-prefixes and by what begins inside it, never by looking at all of them.
+prefixes and by what begins inside it, never by a scan of all of them.
 """
 
 from bisect import bisect_left, bisect_right, insort

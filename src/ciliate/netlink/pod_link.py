@@ -11,7 +11,7 @@ from typing import Final
 from ciliate.net.address import IPAddress, Mac, mac_from_octets
 from ciliate.net.pod_interface import PodInterface
 
-#: Every host side's name begins so; Cilium's users look for it.
+#: Every host side's name begins so; Cilium's users know it.
 HOST_PREFIX: Final = "lxc"
 
 

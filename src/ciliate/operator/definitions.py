@@ -67,7 +67,8 @@ async def _upgrade(
         return
     labels = definition.document["metadata"]["labels"]
     body = {
-        # Two operators of different versions may both see an old one: the second must look again.
+        # Two operators of different versions may both see an old one: the second must read it
+        # again.
         "metadata": {
             "resourceVersion": installed.metadata.resource_version,
             "labels": {SCHEMA_VERSION_LABEL: labels[SCHEMA_VERSION_LABEL]},

@@ -1,4 +1,4 @@
-"""`agent/instance_lock.py`: one agent a node, and the next waits for the one before."""
+"""`agent/instance_lock.py`: one agent per node, and the next waits for the one before."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from ciliate.agent import instance_lock as module
 from ciliate.agent.instance_lock import OtherAgentError, StateDirectoryError, instance_lock
 
 #: Takes the lock of the file named, says so, and keeps it until it is killed.
-HOLDER = """
+OTHER_AGENT = """
 import fcntl, os, sys
 fcntl.flock(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
 print(flush=True)
@@ -48,19 +48,19 @@ async def test_next_agent_begins_when_the_former_ends(tmp_path: Path) -> None:
 
 
 async def test_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
-    holder = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", HOLDER, str(tmp_path / "agent.lock")),
+    other_agent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", OTHER_AGENT, str(tmp_path / "agent.lock")),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    assert holder.stdout is not None
-    await holder.stdout.readline()
+    assert other_agent.stdout is not None
+    await other_agent.stdout.readline()
     waiting = asyncio.create_task(_enter(tmp_path))
     await asyncio.sleep(0)
     assert not waiting.done()
 
-    holder.kill()
-    await holder.wait()
+    other_agent.kill()
+    await other_agent.wait()
 
     async with asyncio.timeout(5):
         assert await waiting

@@ -17,7 +17,7 @@ def test_numbers_that_do_not_fit_hide_no_claim(number: bytes) -> None:
             "podCIDRs":["10.0.0.0/24",7],"min-allocate":%s,"pools":{
             "requested":[{"pool":"x","needed":{"ipv4-addrs":1e3}}],
             "allocated":[{"pool":"x","cidrs":["10.1.0.0/24",null]},{"cidrs":["10.2.0.0/24"]},3]}}},
-            "status":{"ipam":{"operator-status":{"error":"told"}}}}"""
+            "status":{"ipam":{"operator-status":{"error":"no CIDR"}}}}"""
             % number
         )
     )
@@ -29,7 +29,7 @@ def test_numbers_that_do_not_fit_hide_no_claim(number: bytes) -> None:
     assert node.draining_cidrs == ("10.3.0.0/24",)
     assert node.spec.ipam.pools.allocated[0] == AllocatedPool(pool="x", cidrs=("10.1.0.0/24",))
     assert [a.ip for a in node.spec.addresses] == ["192.0.2.1"]
-    assert node.status.ipam.operator_status.error == "told"
+    assert node.status.ipam.operator_status.error == "no CIDR"
 
 
 def test_an_endpoint_that_cannot_be_read_keeps_its_addresses_and_identity() -> None:

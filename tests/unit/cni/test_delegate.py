@@ -174,7 +174,7 @@ async def test_call_cancelled_while_the_plugin_starts_ends_at_once(
 
 
 async def vanished(pid: int) -> None:
-    """Wait until the process is gone, or a zombie of somebody else's."""
+    """Wait until the process is gone, or a zombie of another parent."""
     async with asyncio.timeout(10):
         while lives(pid):
             await asyncio.sleep(0.01)

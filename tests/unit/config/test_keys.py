@@ -1,4 +1,4 @@
-"""The registry of keys against the ConfigMap of a real 1.17.6 cluster, and its manners."""
+"""The registry of keys against the ConfigMap of a real 1.17.6 cluster, and its errors."""
 
 import json
 from importlib import resources

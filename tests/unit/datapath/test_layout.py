@@ -96,7 +96,7 @@ def test_every_reason_has_words_and_no_words_are_without_a_reason() -> None:
 
 
 def test_every_reason_is_used_by_some_program() -> None:
-    """A reason that no C file but the enum names is a dead one."""
+    """A reason that no C file but the enum names is never counted."""
     sources = [*(ROOT / "bpf").glob("*.bpf.c"), *(ROOT / "bpf/lib").glob("*.h")]
     used = set(
         re.findall(r"\b(?:DROP_[A-Z0-9_]+|FORWARDED)\b", "".join(map(Path.read_text, sources)))

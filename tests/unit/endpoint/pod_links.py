@@ -1,4 +1,4 @@
-"""Pod interfaces in memory, with the real ones' manners, for tests of who asks for them.
+"""Pod interfaces in memory, which behave as the real ones, for tests of the code that uses them.
 
 As with `ciliate.netlink.pod.PodLinks`, a cancelled `create` goes on to its end, an interface of the
 same name is replaced, and removals go in groups (the real `RemovalGroups`). Gates let a test
@@ -100,7 +100,7 @@ class MemoryLinks:
         return cast("PodLinks", self)
 
     async def create(self, link: PodLink) -> PodLinkState:
-        worker = asyncio.create_task(self._create(link))  # A thread: nobody can cancel it.
+        worker = asyncio.create_task(self._create(link))  # A thread: it cannot be cancelled.
         self._workers.add(worker)
         worker.add_done_callback(self._workers.discard)
         return await asyncio.shield(worker)

@@ -1,4 +1,4 @@
-"""`agent/attachments.py`: what comes of ADD, DEL and CHECK, and what of failures."""
+"""`endpoint/attachments.py`: what comes of ADD, DEL and CHECK, and what of failures."""
 
 import asyncio
 import errno

@@ -197,7 +197,7 @@ async def test_delete_after_a_restart_frees_the_address_too(node: Node) -> None:
     await node.attachments.add(chained_add("a", "10.244.0.1"))
     known = node.endpoint("a")
     restored = replace(known, restored=True)
-    node.table.put(restored)  # And its address as agent/restore.py reserves it:
+    node.table.put(restored)  # And its address as endpoint/restoration.py reserves it:
     node.addresses.unreserve(ip_address("10.244.0.1"), known.owner)
     node.addresses.reserve(ip_address("10.244.0.1"), restored.owner)
 

@@ -49,7 +49,7 @@ async def test_one_key_is_held_by_one_at_a_time_in_the_order_of_asking() -> None
         await visits.end("a")
         assert visits.inside == ["b"]
 
-        # Who comes while "b" holds and "c" awaits shares their lock.
+        # A task that comes while "b" holds and "c" awaits shares their lock.
         await visits.start(group, "d", KEY)
         assert visits.inside == ["b"]
 

@@ -67,8 +67,8 @@ def test_interface_that_was_made_anew_is_not_taken_for_the_old_one() -> None:
     assert (found.keep, found.nameless) == ((), frozenset({"lxc1"}))
 
 
-class FormerLife:
-    """What a previous agent left on the node: files, interfaces, and maps if it had any."""
+class RestartedNode:
+    """A node with what a previous agent left: files, interfaces, and maps if it had any."""
 
     def __init__(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch, *links: ObservedPodLink
@@ -105,7 +105,7 @@ class FormerLife:
             store.save(each)
 
     async def restore(self, store: EndpointStore | None = None) -> tuple[Endpoint, ...]:
-        """Start an agent's life."""
+        """Start an agent's node."""
         kernel = SimpleNamespace(bpf_root="/nowhere")
         settings = SimpleNamespace(kernel=kernel, ipam=SimpleNamespace(mode=self.mode))
         context = SimpleNamespace(
@@ -167,43 +167,43 @@ def test_address_that_went_to_another_interface_is_not_remembered_for_this_one()
 async def test_pod_whose_file_is_damaged_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc2", 13))
-    life.saves(endpoint(1), endpoint(2, ifindex=13))
-    life.knows(endpoint(1), endpoint(2, ifindex=13))
-    (life.folder / "2.json").write_bytes(b'{"id":2,')
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc2", 13))
+    node.saves(endpoint(1), endpoint(2, ifindex=13))
+    node.knows(endpoint(1), endpoint(2, ifindex=13))
+    (node.folder / "2.json").write_bytes(b'{"id":2,')
 
-    kept = await life.restore()
+    kept = await node.restore()
 
     assert [each.id for each in kept] == [1, 2]
-    assert life.links.standing.keys() == {"lxc1", "lxc2"}
-    assert life.owners().keys() == {"10.244.0.1", "10.244.0.2"}
-    assert sorted(each.id for each in EndpointStore(life.folder).load()) == [1, 2]
+    assert node.links.standing.keys() == {"lxc1", "lxc2"}
+    assert node.owners().keys() == {"10.244.0.1", "10.244.0.2"}
+    assert sorted(each.id for each in EndpointStore(node.folder).load()) == [1, 2]
 
 
 async def test_interface_that_neither_file_nor_map_knows_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc9", 19))
-    life.saves(endpoint(1))
-    life.knows(endpoint(1))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc9", 19))
+    node.saves(endpoint(1))
+    node.knows(endpoint(1))
 
-    await life.restore()
+    await node.restore()
 
-    assert life.links.standing.keys() == {"lxc1"}
+    assert node.links.standing.keys() == {"lxc1"}
 
 
 async def test_address_out_of_range_is_held_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc1", 12))
     outside = ip_address("fd00:bad::1")
-    life.saves(endpoint(1, addresses=(outside, ip_address("10.244.0.1"))))
+    node.saves(endpoint(1, addresses=(outside, ip_address("10.244.0.1"))))
 
-    (kept,) = await life.restore()
+    (kept,) = await node.restore()
 
     owner = "default/pod-1 [restored]"
-    assert life.owners() == {"10.244.0.1": owner, "fd00:bad::1": owner}
-    assert life.addresses.draining == (ip_network("fd00:bad::1/128"),)
+    assert node.owners() == {"10.244.0.1": owner, "fd00:bad::1": owner}
+    assert node.addresses.draining == (ip_network("fd00:bad::1/128"),)
     assert outside in kept.addresses
 
 
@@ -213,92 +213,92 @@ CHAINED = {"external_ipam": True, "chained": True}
 async def test_chained_pod_lives_on_by_its_interfaces_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("veth1", 12), link("veth2", 40))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("veth1", 12), link("veth2", 40))
     stays = endpoint(1, host_name="veth1", **CHAINED)
     went = endpoint(2, host_name="veth2", ifindex=13, **CHAINED)
-    life.saves(stays, went)
+    node.saves(stays, went)
 
-    kept = await life.restore()
+    kept = await node.restore()
 
     assert kept == (replace(stays, restored=True),)
-    assert life.in_use() == 0, "another plugin accounts for it"
-    assert life.links.standing.keys() == {"veth1", "veth2"}, "other plugins' interfaces stay"
+    assert node.in_use() == 0, "another plugin accounts for it"
+    assert node.links.standing.keys() == {"veth1", "veth2"}, "other plugins' interfaces stay"
 
 
 async def test_chained_pod_whose_file_is_damaged_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("veth1", 12), link("veth2", 13))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("veth1", 12), link("veth2", 13))
     chained = endpoint(1, host_name="veth1", **CHAINED)
-    life.saves(chained)
-    life.knows(chained)
-    (life.folder / "1.json").write_bytes(b"{")
+    node.saves(chained)
+    node.knows(chained)
+    (node.folder / "1.json").write_bytes(b"{")
 
-    (kept,) = await life.restore()
+    (kept,) = await node.restore()
 
     assert (kept.interface.host_name, kept.ifindex) == ("veth1", 12)
     assert (kept.chained, kept.external_ipam) == (True, True)
-    assert life.in_use() == 0
-    assert life.links.standing.keys() == {"veth1", "veth2"}
+    assert node.in_use() == 0
+    assert node.links.standing.keys() == {"veth1", "veth2"}
 
 
 @pytest.mark.parametrize("damaged", [False, True])
 async def test_address_of_an_ipam_plugin_is_no_use_of_our_blocks_and_given_to_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged: bool
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
-    life.mode = "delegated-plugin"
-    life.saves(endpoint(1, external_ipam=True))
-    life.knows(endpoint(1))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc1", 12))
+    node.mode = "delegated-plugin"
+    node.saves(endpoint(1, external_ipam=True))
+    node.knows(endpoint(1))
     if damaged:
-        (life.folder / "1.json").write_bytes(b"{")
+        (node.folder / "1.json").write_bytes(b"{")
 
-    (kept,) = await life.restore()
+    (kept,) = await node.restore()
 
     assert kept.external_ipam
-    assert life.in_use() == 0
-    assert all(life.addresses.is_reserved(address) for address in kept.addresses)
+    assert node.in_use() == 0
+    assert all(node.addresses.is_reserved(address) for address in kept.addresses)
 
 
 async def test_first_life_leaves_the_interfaces_of_another_plugin_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc0a1b2c", 12))
-    life.has_maps = False
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc0a1b2c", 12))
+    node.has_maps = False
 
-    assert await life.restore() == ()
+    assert await node.restore() == ()
 
-    assert life.links.standing.keys() == {"lxc0a1b2c"}
-    await life.restore()  # The second life knows that whatever it has no file of is a leftover.
-    assert life.links.standing == {}
+    assert node.links.standing.keys() == {"lxc0a1b2c"}
+    await node.restore()  # The second agent knows that an interface without a file is a leftover.
+    assert node.links.standing == {}
 
 
 async def test_link_that_cannot_be_removed_does_not_stop_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    life = FormerLife(
+    node = RestartedNode(
         tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc8", 18), link("lxc9", 19)
     )
-    life.saves(endpoint(1))
-    life.links.refuses_to_remove.add("lxc8")
+    node.saves(endpoint(1))
+    node.links.refuses_to_remove.add("lxc8")
 
     with caplog.at_level(logging.WARNING):
-        kept = await life.restore()
+        kept = await node.restore()
 
     assert [each.id for each in kept] == [1]
-    assert life.links.standing.keys() == {"lxc1", "lxc8"}
+    assert node.links.standing.keys() == {"lxc1", "lxc8"}
     assert "interface lxc8 stays" in caplog.text
 
 
 async def test_interrupted_delete_frees_its_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12))
-    life.saves(endpoint(1, state=EndpointState.DISCONNECTING))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc1", 12))
+    node.saves(endpoint(1, state=EndpointState.DISCONNECTING))
 
-    assert await life.restore() == ()
+    assert await node.restore() == ()
 
-    assert (life.owners(), life.links.standing, list(life.folder.iterdir())) == ({}, {}, [])
+    assert (node.owners(), node.links.standing, list(node.folder.iterdir())) == ({}, {}, [])
 
 
 class FullDisk(EndpointStore):
@@ -314,16 +314,16 @@ class FullDisk(EndpointStore):
 async def test_full_disk_does_not_end_a_start_that_finds_a_damaged_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    life = FormerLife(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc2", 13))
+    node = RestartedNode(tmp_path / "e", monkeypatch, link("lxc1", 12), link("lxc2", 13))
     gone = endpoint(3, ifindex=14, addresses=(ip_address("10.244.0.3"),))
-    life.saves(endpoint(1), endpoint(2, ifindex=13), gone)
-    life.knows(endpoint(1), endpoint(2, ifindex=13))
-    (life.folder / "2.json").write_bytes(b"{")
+    node.saves(endpoint(1), endpoint(2, ifindex=13), gone)
+    node.knows(endpoint(1), endpoint(2, ifindex=13))
+    (node.folder / "2.json").write_bytes(b"{")
 
     with caplog.at_level(logging.WARNING):
-        kept = await life.restore(FullDisk(life.folder))
+        kept = await node.restore(FullDisk(node.folder))
 
     assert [each.id for each in kept] == [1, 2]
-    assert life.owners().keys() == {"10.244.0.1", "10.244.0.2"}
+    assert node.owners().keys() == {"10.244.0.1", "10.244.0.2"}
     assert "2.json: No space left" in caplog.text
     assert "3.json: Read-only" in caplog.text

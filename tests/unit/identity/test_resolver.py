@@ -1,4 +1,4 @@
-"""`agent/identities.py`: every endpoint gets the number of its pod's labels, and keeps it right."""
+"""`identity/resolver.py`: every endpoint gets, and keeps, the number of its pod's labels."""
 
 from pathlib import Path
 

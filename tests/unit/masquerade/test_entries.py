@@ -1,4 +1,4 @@
-"""`masquerade/entries.py`: what pods look like behind each device, as the map has it."""
+"""`masquerade/entries.py`: the addresses that pods get behind each device, as the map has them."""
 
 from ipaddress import ip_address
 

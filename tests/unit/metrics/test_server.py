@@ -88,8 +88,8 @@ async def test_port_is_free_when_the_server_has_ended_though_a_scraper_is_connec
         pass
 
 
-def test_library_is_not_imported_before_somebody_asks() -> None:
-    """It costs an agent that nobody scrapes 1 MiB."""
+def test_library_is_not_imported_before_the_first_scrape() -> None:
+    """It costs an agent that is not scraped 1 MiB."""
     text = "import sys, ciliate.metrics.server; print('prometheus_client' in sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, check=True)

@@ -81,7 +81,7 @@ def test_overlaps_come_longest_first_then_by_address() -> None:
 
 
 @given(st.sets(CIDRS), CIDRS, st.data())
-def test_the_index_finds_what_looking_at_all_finds(
+def test_the_index_finds_what_a_scan_finds(
     cidrs: set[IPv4Network], sought: IPv4Network, data: st.DataObject
 ) -> None:
     gone = data.draw(st.sets(st.sampled_from(sorted(cidrs))) if cidrs else st.just(set()))

@@ -1,4 +1,4 @@
-"""`operator/metrics.py`: who leads says so, and metrics are served where the setting says."""
+"""`operator/metrics.py`: the leader says so, and metrics are served where the setting says."""
 
 import socket
 from pathlib import Path

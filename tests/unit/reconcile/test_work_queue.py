@@ -61,7 +61,7 @@ async def test_of_two_pauses_the_shorter_holds() -> None:
         assert [await queue.take(), await queue.take()] == ["first", "second"]
 
 
-async def test_no_key_is_looked_at_by_two_workers_at_once() -> None:
+async def test_no_key_is_handled_by_two_workers_at_once() -> None:
     queue: WorkQueue[str] = WorkQueue()
     under_way: list[str] = []
     handled = 0
@@ -98,7 +98,7 @@ async def test_bug_ends_its_worker() -> None:
         await asyncio.wait_for(queue.run(handle, ignore), 5)
 
 
-async def test_key_put_often_is_looked_at_once() -> None:
+async def test_key_put_often_is_handled_once() -> None:
     handled: list[str] = []
     done = asyncio.Event()
 

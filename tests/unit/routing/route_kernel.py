@@ -50,7 +50,7 @@ class RouteKernel:
     """A route table in memory behind the functions that ask the real one.
 
     `while_observing` and `while_asking` are what happens elsewhere during a call; `announced` is
-    told of every route that is written, as the monitor would be.
+    called with every route that is written, as the monitor would be.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +172,7 @@ class RoutingNode:
         await self.start()
 
     def _announced(self, change: Change) -> None:
-        """Tell what `DeviceWatch.follow` would: host routes are pods'."""
+        """Report what `DeviceWatch.follow` would: host routes are pods'."""
         if not self.devices._is_pods(change):
             self.devices._route_listeners(change)
 
@@ -181,7 +181,7 @@ class RoutingNode:
         await self.feature.start(Progress())
 
     async def pass_all(self) -> None:
-        """Let the kernel answer what it was asked, and go the whole way once."""
+        """Let the kernel answer what it was asked, and walk once."""
         await self.feature._reachability.ask()
         assert await self.sync.run_once()
 

@@ -1,4 +1,4 @@
-"""`routing/claims.py`: which node each pod CIDR is of when several say it is theirs."""
+"""`routing/claims.py`: which node each pod CIDR belongs to when several claim it."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
@@ -103,12 +103,12 @@ def test_current_claims_go_before_draining_ones_then_this_node_then_the_first_by
             nodes[name] = after
         claims.update(before, after)
 
-        everybody = list(nodes.values())
-        assert set(claims) == {cidr for cidr in CIDRS if claimants(everybody, cidr)}
+        all_nodes = list(nodes.values())
+        assert set(claims) == {cidr for cidr in CIDRS if claimants(all_nodes, cidr)}
         for cidr in CIDRS:
-            assert claims.route_owner(cidr) == route_owner(everybody, cidr), cidr
+            assert claims.route_owner(cidr) == route_owner(all_nodes, cidr), cidr
         for address in ADDRESSES:
-            assert claims.owner_of(to_octets(address)) == owner(everybody, address), address
+            assert claims.owner_of(to_octets(address)) == owner(all_nodes, address), address
 
 
 @settings(deadline=None)

@@ -153,7 +153,7 @@ def test_pods_of_this_node_and_of_none_are_not_displaced(watched: Watched, node:
     assert watched.unresolved == []
 
 
-def test_way_to_the_other_family_is_unresolved_until_somebody_describes_the_node(
+def test_way_to_the_other_family_is_unresolved_until_its_cilium_node_is_there(
     watched: Watched,
 ) -> None:
     """An endpoint names its node by one address."""
@@ -219,7 +219,7 @@ def test_displaced_pod_keeps_its_way_when_another_with_its_address_goes(
     assert watched.routes == {"10.244.9.7": str(W2)}
 
 
-def test_one_pods_change_looks_at_that_pod_alone(watched: Watched) -> None:
+def test_one_pods_change_inspects_that_pod_alone(watched: Watched) -> None:
     publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.0.0/16"))
     for number in range(10_000):
         address = f"10.244.{number // 250}.{number % 250}"
@@ -232,7 +232,7 @@ def test_one_pods_change_looks_at_that_pod_alone(watched: Watched) -> None:
     assert watched.routes == {"10.99.0.7": str(W1)}
 
 
-def test_one_nodes_change_looks_at_its_pods_alone(watched: Watched) -> None:
+def test_one_nodes_change_inspects_its_pods_alone(watched: Watched) -> None:
     for number, ip in ((1, W1), (2, W2)):
         publish(
             watched.cluster.nodes, cilium_node(f"k8s-w{number}", str(ip), f"10.244.{number}.0/24")
@@ -268,7 +268,7 @@ NODES = st.builds(
 
 @settings(deadline=None)
 @given(changes=st.lists(PODS | NODES | st.sampled_from("abc"), max_size=15))
-def test_looking_at_what_changed_finds_what_looking_at_everything_would(
+def test_inspecting_what_changed_finds_what_inspecting_everything_would(
     changes: list[CiliumEndpoint | CiliumNode | str],
 ) -> None:
     watched = Watched()

@@ -111,7 +111,7 @@ async def test_change_of_a_pods_identity_touches_no_route(node: RoutingNode) -> 
     assert node.kernel.written == []
 
 
-async def test_kernel_remembers_the_way_to_pods_of_a_node_that_nobody_describes(
+async def test_kernel_remembers_the_way_to_pods_of_a_node_without_a_cilium_node(
     node: RoutingNode,
 ) -> None:
     """A CiliumNode was deleted while no agent ran; its pods name its IPv4 address alone."""

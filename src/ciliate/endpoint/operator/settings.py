@@ -1,4 +1,4 @@
-"""How often CiliumEndpoints without a pod are looked for, out of `cilium-config`. Pure."""
+"""How often CiliumEndpoints without a pod are collected, out of `cilium-config`. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

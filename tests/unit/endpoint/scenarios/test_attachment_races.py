@@ -1,4 +1,4 @@
-"""`agent/attachments.py`: requests that overtake each other, GC and housekeeping."""
+"""`endpoint/attachments.py`: requests that overtake each other, GC and housekeeping."""
 
 import asyncio
 from dataclasses import replace
@@ -156,30 +156,30 @@ async def test_pod_that_cannot_replace_its_former_interface_is_not_removed_by_ho
     assert list(node.links.standing) == [link_of("a")]
 
 
-async def test_pod_that_comes_while_housekeeping_looks_is_not_taken_for_dead(node: Node) -> None:
+async def test_pod_that_comes_while_housekeeping_runs_is_not_removed(node: Node) -> None:
     node.links.observations.close()
-    looking = asyncio.create_task(node.attachments.remove_vanished())
+    housekeeping = asyncio.create_task(node.attachments.remove_vanished())
     await until(lambda: node.links.observations.waiting == 1)
     await node.add(add("a"))
 
     node.links.observations.open()
-    await looking
+    await housekeeping
     await settle()
 
     assert list(node.links.standing) == [link_of("a")]
     assert node.endpoint("a").ifindex in node.interfaces.held
 
 
-async def test_pod_made_anew_while_housekeeping_looks_stays(node: Node) -> None:
+async def test_pod_made_anew_while_housekeeping_runs_stays(node: Node) -> None:
     await node.add(add("a"))
     node.links.standing.clear()
     node.links.observations.close()
-    looking = asyncio.create_task(node.attachments.remove_vanished())
+    housekeeping = asyncio.create_task(node.attachments.remove_vanished())
     await until(lambda: node.links.observations.waiting == 1)
     await node.add(add("a"))
 
     node.links.observations.open()
-    await looking
+    await housekeeping
 
     assert list(node.links.standing) == [link_of("a")]
 
@@ -267,7 +267,7 @@ async def test_add_of_an_unnamed_endpoint_gives_it_its_name_again(node: Node) ->
 
 
 async def test_gc_spares_an_unnamed_endpoint(node: Node) -> None:
-    """Nobody remembers of which network it is; DEL finds it by its interface."""
+    """Its network is not known; DEL finds it by its interface."""
     await node.add(add("a"))
     forget_name(node, "a")
 

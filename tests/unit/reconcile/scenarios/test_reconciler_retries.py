@@ -94,7 +94,7 @@ async def test_failing_key_that_is_no_longer_wanted_fails_no_more() -> None:
 
 
 async def test_walk_that_finds_a_failing_key_well_takes_its_failure_back() -> None:
-    """Somebody made the entry by hand."""
+    """A user made the entry by hand."""
     target = MemoryTarget(broken={1})
     reconciler = reconciler_of(target, {1: 1})
     assert not await reconciler.run_once()

@@ -63,7 +63,7 @@ ENDPOINTS = st.builds(
         max_size=12,
     )
 )
-def test_looking_at_what_changed_leaves_nothing_for_a_walk_and_nothing_for_the_next_agent(
+def test_applying_what_changed_leaves_nothing_for_a_walk_and_nothing_for_the_next_agent(
     changes: list[tuple[str, object]],
 ) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
