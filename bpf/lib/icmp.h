@@ -105,8 +105,8 @@ static __always_inline bool parse_quoted_ip(struct __sk_buff *skb, struct quoted
 }
 
 /*
- * Reads the quoted IP header and the 8 bytes behind it that are guaranteed (RFC 792): addresses and
- * ports, or an echo's identifier, all in network order. False: cut off, or names no flow.
+ * Reads the quoted IP header and the 8 guaranteed bytes behind it (RFC 792): addresses and ports,
+ * or an echo's identifier, all in network order. False: cut off, or names no flow.
  */
 static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct packet *outer,
 					 struct quoted *quoted)

@@ -226,7 +226,7 @@ static __always_inline int nat_out(struct __sk_buff *skb, const struct flow *flo
 
 /*
  * Give an answer back to the owner of its flow: a pod, or the node when its own port had to be
- * changed. Returns 0 with `owner` filled, NAT_MISS when nothing is to be changed, or a drop reason.
+ * changed. Returns 0 with `owner` filled, NAT_MISS when nothing changes, or a drop reason.
  */
 static __always_inline int nat_in(struct __sk_buff *skb, const struct packet *packet,
 				  struct ip_address *owner)

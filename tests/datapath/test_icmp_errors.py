@@ -1,4 +1,4 @@
-"""ICMP errors through the masquerade: a router about a masqueraded packet, a pod about an answer."""
+"""ICMP errors through the masquerade: a router about a masqueraded packet, a pod on an answer."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pods of other plugins' networks: what from_pod, to_pod and from_uplink leave to the host's stack."""
+"""Pods of other plugins' networks: what our programs leave to the host's stack."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Interfaces that other plugins made: found from the pod's side, given our programs, left alone."""
+"""Interfaces that other plugins made: found from the pod's side, with our programs attached."""
 
 import json
 from typing import Any

@@ -282,7 +282,7 @@ async def test_router_address_and_mtu_follow_the_settings(rtnl: Rtnetlink) -> No
 async def test_router_address_may_be_link_local_and_leaves_like_any_other(
     rtnl: Rtnetlink, node: str
 ) -> None:
-    """What local-router-ipv4 names with a delegated plugin; the kernel's own fe80 is no router's."""
+    """As local-router-ipv4 with a delegated plugin; the kernel's own fe80 is not a router's."""
     local = IPv4Address("169.254.23.1")
     await ensure_router_link(rtnl, RouterLink(mtu=1500, addresses=(local,)))
     assert await observe_router_addresses(rtnl) == (local,)

@@ -3,7 +3,7 @@
 It reads settings, composes the features and runs them; each feature decides its desired state.
 
     command         flags, logging, exit code
-    daemon          the agent's life, from its settings to its end
+    daemon          the agent's run, from its settings to its end
     bootstrap       settings and the node's own facts, before the kernel is touched
     features        which features there are, and what they know of each other
     running_node    the features, started in order

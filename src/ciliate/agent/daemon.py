@@ -1,4 +1,4 @@
-"""The agent's life, from its settings to its end; what it does in between is `running_node`'s.
+"""The agent's run, from its settings to its end; `running_node` does the work in between.
 
 Settings are read and checked, and the Node is read, before the kernel is touched.
 """

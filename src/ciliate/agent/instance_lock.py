@@ -1,6 +1,7 @@
 """The instance lock: one agent per node, since two would give out the same addresses.
 
-The lock goes with the process, however it ends. A new agent waits for the old one to finish.
+The kernel frees the lock when the process ends, however that is. A new agent waits for the old one
+to finish.
 """
 
 import asyncio

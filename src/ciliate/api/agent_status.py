@@ -1,4 +1,4 @@
-"""Parts of what the agent answers to GET /v1/healthz that are no feature's: components, controllers.
+"""Parts of the answer to GET /v1/healthz that belong to no feature: components, controllers.
 
 Names and words as in Cilium's API v1. Each feature has its own part in its `status` module, and
 the agent puts them together (`ciliate.agent.status`).

@@ -17,7 +17,7 @@ from ciliate.api.agent_ipam import HeldCIDRModel
 
 
 class Severity(StrEnum):
-    """Whether traffic is, or may soon be, wrong; or something is left over; or all is well, but."""
+    """How bad a finding is: traffic is, or may soon be, wrong; something is left over; a note."""
 
     ERROR = "error"
     WARNING = "warning"

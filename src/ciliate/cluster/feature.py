@@ -15,11 +15,11 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Feature:
-    """A feature's part of the operator; what it does not have stays empty."""
+    """A feature's part of the operator; methods that it does not override return nothing."""
 
     #: Names its tasks.
     name: ClassVar[str]
-    #: Every path that `answers` may name, and what is said there, as 404, while it does not: on a
+    #: Every path that `answers` may name, with the message of its 404 while it does not: on a
     #: standby, or because of a setting.
     paths: ClassVar[Mapping[str, str]] = {}
 

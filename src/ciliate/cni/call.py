@@ -15,7 +15,7 @@ from ciliate.cni.errors import CniCode, CniError
 _PLUGIN_TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 
 CHAINED_MODE: Final = "generic-veth"
-#: Modes in which our plugin stands first, or alone.
+#: Modes in which our plugin is the first, or the only one.
 _UNCHAINED_MODES: Final = frozenset({"", "none", "portmap"})
 
 
@@ -46,7 +46,7 @@ def ipam_type(config: Mapping[str, Any]) -> str:
 
 
 def is_chained(config: Mapping[str, Any], mode: str) -> bool:
-    """Whether our entry stands behind the plugin that makes the interface.
+    """Whether our entry follows the plugin that makes the interface.
 
     The list's own `chaining-mode` wins over `mode`, the agent's setting.
 

@@ -52,8 +52,8 @@ async def drain_delete_queue(
     """Perform every queued deletion, then await `start`, which makes the socket listen.
 
     An entry whose deletion fails, or whose turn does not come within DRAIN_WAIT_S, stays for the
-    next start; one that is no request goes. Without the lock within LOCK_WAIT_S it goes on and
-    says so.
+    next start; one that is no request is deleted. Without the lock after LOCK_WAIT_S it goes on,
+    with a warning.
     """
     os.makedirs(directory, mode=0o700, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC

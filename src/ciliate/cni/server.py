@@ -100,7 +100,7 @@ class CniServer:
     def __init__(
         self, backend: Backend, *, path: str = SOCKET_PATH, chaining_mode: str = "none"
     ) -> None:
-        """Serve at `path`; `chaining_mode` holds for lists that say nothing of it."""
+        """Serve at `path`; `chaining_mode` applies to lists that do not set it."""
         self._backend = backend
         self._chaining_mode = chaining_mode
         self._path = path

@@ -69,8 +69,9 @@ _READERS: Final[Mapping[Kind, Callable[[str], object]]] = {
 class Key:
     """A key that Cilium knows.
 
-    `default` is the text in force when the key is absent; None for keys we do not act on. `choices` are the texts a CHOICE takes; `choices_later` are texts that Cilium takes
-    and this version does not yet.
+    `default` is the text in force when the key is absent; None for keys we do not act on.
+    `choices` are the texts that a CHOICE takes; `choices_later` those that Cilium takes and this
+    version does not yet.
     """
 
     name: str

@@ -171,7 +171,7 @@ _TABLE: Final[tuple[tuple[str, Kind, str], ...]] = (
     ("tunnel-protocol", _S, "vxlan or geneve; unused with native routing."),
     ("tunnel-source-port-range", _S, "Outer UDP source ports of the tunnel."),
     ("underlay-protocol", _S, "Family the tunnel runs over."),
-    ("unmanaged-pod-watcher-interval", _I, "Seconds between checks for pods without us."),
+    ("unmanaged-pod-watcher-interval", _I, "Seconds between looks for pods without us."),
     ("vtep-cidr", _W, "VTEP: prefixes."),
     ("vtep-endpoint", _W, "VTEP: addresses."),
     ("vtep-mac", _W, "VTEP: MAC addresses."),

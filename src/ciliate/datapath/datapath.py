@@ -4,7 +4,7 @@ All calls are synchronous and some take tens of milliseconds (loading, attaching
 them in a thread. Everything they make is pinned, so closing or dying changes nothing for traffic.
 
 An agent's order: `open`; fill the maps; give pod interfaces the programs, when `changed`;
-`attach_uplink` for each device; `settle`. Programs that were replaced run on, with the maps they know, until that is done.
+`attach_uplink` for each device; `settle`. Replaced programs run until then, with their maps.
 """
 
 import os

@@ -25,7 +25,8 @@ from ciliate.datapath.errors import AccessDeniedError, DatapathError, LoadError
 _LOG_LINES: Final = 25
 
 #: Documentation/bpf/btf.rst of the kernel: struct btf_type (name, info with the number of members
-#: in its low half, size), and behind one of a data section struct btf_var_secinfo for each variable.
+#: in its low half, size), and behind that of a data section struct btf_var_secinfo for each
+#: variable.
 _BTF_TYPE: Final = struct.Struct("=III")
 _BTF_VARIABLE: Final = struct.Struct("=III")
 _BTF_KIND_DATASEC: Final = 15

@@ -1,4 +1,4 @@
-"""All maps of the datapath together: taken over from an earlier agent, or made anew.
+"""All maps of the datapath together: taken over from an earlier agent, or created.
 
 Maps outlive agents by their pins. When a version or a setting asks for another shape than the
 pinned map has, a new map takes the pin; what fits is copied into it, since flows in `nat` and

@@ -12,7 +12,7 @@ METRICS: Final = BpfMap("metrics", key=U32, value=Metric)
 
 
 def counters(opened: OpenMap[int, Metric]) -> Mapping[tuple[int, AttachPoint], Metric]:
-    """Return what was counted since the map was made, summed over CPUs; nothing is left out but zeros."""
+    """Return what was counted since the map was made, summed over CPUs, without zeros."""
     points = int(AttachPoint.ATTACH_POINT_COUNT)
     return {
         (key // points, AttachPoint(key % points)): metric

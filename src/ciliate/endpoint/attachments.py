@@ -165,7 +165,7 @@ class PodAttachments:
         await self._addresses.status(request)
 
     async def remove_vanished(self) -> None:
-        """Drop endpoints whose interface is gone although no DEL came: so are their pods.
+        """Drop endpoints whose interface is gone although no DEL came: their pods are gone too.
 
         Removals that failed are tried again.
         """
@@ -236,7 +236,7 @@ class PodAttachments:
         self._table.promise_addresses(number, addresses)
         endpoint = self._draft(number, request, addresses)
         self._addresses.keep(endpoint)
-        # Not of the group: its failure is this request's answer. `_undo` awaits what goes on.
+        # Not in the agent's group: its failure is this request's answer. `_undo` awaits it.
         creation = asyncio.create_task(wiring.links.create(self._link(endpoint)))
         try:
             state = await asyncio.shield(creation)

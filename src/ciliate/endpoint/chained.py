@@ -1,8 +1,8 @@
 """Pods behind another plugin (`generic-veth`): its interface and addresses, our datapath.
 
 The plugin before ours made the veth pair, gave the address and routes it. We find the pair, put
-our programs on the node's end and enter the endpoint. Our DEL, which comes first, takes the endpoint
-out of the maps; the interface goes with that plugin's DEL.
+our programs on the node's end and enter the endpoint. Our DEL, which comes first, removes the
+endpoint from the maps; the interface goes with that plugin's DEL.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Pods' interfaces on a running node: taken over, attached by CNI requests, published, delivered to.
+"""Pods' interfaces on a running node: taken over, attached by CNI requests, published.
 
 The runtime comes last: `serve` does the queued DELs, opens the CNI socket and writes the CNI
 configuration.
@@ -84,7 +84,7 @@ class EndpointFeature(Feature):
         )
 
     async def load(self) -> None:
-        """Take over the endpoints that live, clean up after the others."""
+        """Take over the endpoints that live on, clean up after the others."""
         self._restored = await restore_endpoints(self._context, self._neighbours.addresses)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
@@ -212,7 +212,7 @@ class EndpointFeature(Feature):
         }
 
     def answers(self) -> Mapping[str, Answer]:
-        """Return who answers `dbg endpoint list` and `get`."""
+        """Return the handlers of `dbg endpoint list` and `get`."""
         table = self._context.endpoints
         return {
             "endpoint": lambda: endpoint_list(table),

@@ -1,7 +1,7 @@
 """CiliumEndpoints: what this node publishes about its pods.
 
-Each is named like its pod and owned by it, so that it goes with the pod even if this node never
-comes back. Only pods whose identity is known are published.
+Each is named like its pod and owned by it, so that Kubernetes deletes it with the pod even if this
+node never comes back. Only pods whose identity is known are published.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """What a previous agent left: its endpoints live on; the rest is cleaned up.
 
 The kernel decides. A file whose interface exists is an endpoint that lives on; a file without
-interface belongs to a pod that went while the agent was away. An interface without a file that the
-datapath knows is a pod whose file was damaged: it goes on. One that it does not know belongs to an
-ADD that was never answered, and the runtime will ask anew.
+interface belongs to a pod that was removed while no agent ran. An interface without a file that
+the datapath knows is of a pod whose file was damaged: it lives on. One that it does not know
+belongs to an ADD that was never answered, and the runtime will repeat that.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ def remembered_by_kernel(
 ) -> Endpoint | None:
     """Return the endpoint behind an interface as the datapath knows it, or None.
 
-    For a pod whose file is damaged: it goes on, under no name, until the runtime's DEL, which
+    For a pod whose file is damaged: it lives on, without a name, until the runtime's DEL, which
     finds it by its interface.
     """
     held = interfaces.get(link.ifindex)

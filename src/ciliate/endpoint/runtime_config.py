@@ -101,7 +101,7 @@ class RuntimeConfig:
 
     def _is_intact(self, path: Path) -> bool:
         content = self._render(path)
-        if content is None:  # The other network went after ours was appended: its pods go on.
+        if content is None:  # Its list was removed later: its pods live on.
             return path.exists()
         try:
             same = path.read_bytes() == content

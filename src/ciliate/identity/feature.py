@@ -56,7 +56,7 @@ class IdentityFeature(Feature):
         return (self.resolver.run,)
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return how resolving goes."""
+        """Return the status of resolving."""
         return (self.resolver.status,)
 
     def status(self) -> Mapping[str, object]:
@@ -66,7 +66,7 @@ class IdentityFeature(Feature):
         }
 
     def answers(self) -> Mapping[str, Answer]:
-        """Return who answers `dbg ip list` and `dbg identity list`."""
+        """Return the handlers of `dbg ip list` and `dbg identity list`."""
         identities = self._context.cluster.identities
         return {
             "ip": lambda: address_list(self._ipcache),

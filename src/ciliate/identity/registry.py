@@ -80,7 +80,7 @@ class IdentityRegistry:
         try:
             found = await self._client.get(CILIUM_IDENTITIES, str(number))
         except NotFoundError:
-            return False  # It went away meanwhile; the next candidate serves as well.
+            return False  # It was deleted meanwhile; the next candidate serves as well.
         return found.security_labels == labels
 
     def _record(self, old: CiliumIdentity | None, new: CiliumIdentity | None) -> None:

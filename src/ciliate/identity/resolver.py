@@ -136,7 +136,7 @@ class IdentityResolver:
         await self._registry.claim(number)
         latest = self._table.get(endpoint.id)
         if latest is None or latest.container_id != endpoint.container_id:
-            return  # It went while we asked.
+            return  # It was removed while we asked.
         texts = label_texts(labels)
         pod = self._cluster.pods.get(endpoint.pod, endpoint.namespace)
         uid = latest.pod_uid or (pod.metadata.uid if pod else "")

@@ -105,7 +105,7 @@ def decode_partially(
 ) -> T | None:
     """Return what the resource makes of an object that does not fit its Struct; log that.
 
-    None: it makes nothing of it, and the object is left out.
+    None: not even its claims can be read, and the object is left out.
     """
     name = "/".join(filter(None, key))
     if resource.partial_decode is None:

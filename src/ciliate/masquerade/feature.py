@@ -42,7 +42,7 @@ class MasqueradeFeature(Feature):
         return (self._gc.run,)
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return how the conntrack GC goes."""
+        """Return the status of the conntrack GC."""
         return (self._gc.status,)
 
     def status(self) -> Mapping[str, object]:

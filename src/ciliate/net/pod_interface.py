@@ -1,4 +1,4 @@
-"""A pod's interface as a value: from the CNI request through the kernel to the answer and the disk."""
+"""A pod's interface as a value: for the CNI request, the kernel, the answer and the file."""
 
 from dataclasses import dataclass
 

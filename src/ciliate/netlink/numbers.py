@@ -1,7 +1,7 @@
 """Numbers of the kernel's netlink interface, under the kernel's names.
 
-Sources: linux/netlink.h, net_namespace.h, rtnetlink.h, if_link.h, if_addr.h, neighbour.h, pkt_sched.h, pkt_cls.h,
-veth.h, ip.h. Only what this package sends or reads is here.
+Sources: linux/netlink.h, net_namespace.h, rtnetlink.h, if_link.h, if_addr.h, neighbour.h,
+pkt_sched.h, pkt_cls.h, veth.h, ip.h. Only what this package sends or reads is here.
 """
 
 from typing import Final

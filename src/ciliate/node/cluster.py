@@ -1,7 +1,7 @@
 """The cluster as the watches report it, as plain tables.
 
-Informers keep the tables; nothing here decides. Objects that cannot be understood (a CIDR typed
-by hand) are left out with a warning, so that one bad object does not take the others along.
+Informers keep the tables; nothing here decides. Objects that cannot be read (a CIDR typed by hand)
+are left out with a warning, so that one bad object does not stop the others.
 """
 
 from functools import partial
@@ -64,7 +64,7 @@ class Cluster:
         return all(informer.has_synced for informer in self.informers)
 
     async def listed(self) -> None:
-        """Wait until the tables that routes, addresses and the ipcache follow from are complete."""
+        """Wait until the tables are complete that routes, addresses and the ipcache depend on."""
         for informer in (self.nodes, self.endpoints, self.pools):
             if informer is not None:
                 await informer.synced()

@@ -40,7 +40,7 @@ class DevicePrograms(Feature):
         return (self._context.devices.follow, self._context.devices.run)
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return how watching goes."""
+        """Return the status of the watch."""
         return (self._context.devices.status,)
 
     def status(self) -> Mapping[str, object]:

@@ -1,6 +1,6 @@
 """The agent's memory of its endpoints: one file each, so that a restarted agent knows its pods.
 
-A file appears when the pod's interface is complete and goes when its removal is done; it is
+A file is written when the pod's interface is complete and deleted when its removal is done; it is
 replaced atomically, so a killed agent leaves the old text or the new one. A crash of the machine
 takes the interfaces along, so no ADD waits until its file is on the disk. An interface without a
 file belongs to an ADD that was never answered. The directory is root's alone.

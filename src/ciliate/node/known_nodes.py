@@ -143,7 +143,7 @@ class KnownNodes:
                 self._outlive(name)
 
     def _outlive(self, name: str) -> None:
-        """Note that a node lives on without its CiliumNode."""
+        """Note that a Node exists without its CiliumNode."""
         checks = self._departed.get(name)
         if checks is None:  # It came back while we asked.
             return

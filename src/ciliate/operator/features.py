@@ -1,4 +1,4 @@
-"""Every feature of the operator; a new one is entered here and, with its settings, in `settings`."""
+"""Every feature of the operator; a new one is added here and, with its settings, in `settings`."""
 
 from typing import Final
 

@@ -80,7 +80,7 @@ class Health:
 class HealthServer:
     """Serves a `Health` between `start` and `stop`.
 
-    `paths` are those of features, each with what is said there while none has an answer.
+    `paths` are those of features, each with the message of its 404 while no feature answers.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The operator's life: settings, definitions, lease, tables, features. Decides nothing.
+"""The operator's run: settings, definitions, lease, tables, features. Decides nothing.
 
 Order matters. Definitions come before the lease, since a standby must be able to watch the kinds
 the moment it takes over. Tables are complete before anything is concluded from them. On a signal

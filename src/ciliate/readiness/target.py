@@ -64,7 +64,7 @@ class NodeMarksTarget:
                 node = await self._client.get(NODES, key)
             await self._patch_taint(node, tainted=value.tainted)
         except NotFoundError:
-            return  # The node is gone, and with it what it should show.
+            return  # The node is gone: it needs no marks.
 
     async def remove(self, keys: Collection[str]) -> Failures[str]:  # noqa: ARG002 - the contract's.
         """Do nothing: a node that is gone shows nothing."""

@@ -40,7 +40,7 @@ class FailingKeys(Generic[K]):
         return len(self._failing)
 
     def note(self, tried: Iterable[K], failures: Failures[K]) -> None:
-        """Take in how the keys that were `tried` went."""
+        """Take in the outcome of the keys that were `tried`."""
         for key in tried:
             if key not in failures:
                 self._failing.pop(key, None)
@@ -55,7 +55,7 @@ class FailingKeys(Generic[K]):
             known.due_s = now_s + known.backoff.next()
 
     def replace(self, failures: Failures[K]) -> None:
-        """Take in how everything went: what is not among the failures is well."""
+        """Take in the outcome of all keys: one that is not among the failures is well."""
         self.note([key for key in self._failing if key not in failures], failures)
 
     def due(self) -> set[K]:

@@ -119,7 +119,7 @@ class Reconciler(Generic[K, V]):
         return max(pause_s, self._walking_s / _WALKING_SHARE) * random.uniform(0.75, 1.25)
 
     def _report(self) -> bool:
-        """Note how it went; return whether every key is as it should be."""
+        """Note the outcome; return whether every key is as it should be."""
         self.status.failing_keys = self._failing.shown()
         if self._failing:
             self._failed(self._failing.summary())

@@ -1,4 +1,4 @@
-"""Keys to be handled: each is queued once however often it is put, and one worker has it at a time.
+"""Keys to be handled: each is queued once however often it is put, and has one worker at a time.
 
 Watches put keys, workers take them. A worker reads the tables as they are when it handles the key,
 so one place per key is enough. The queue is bounded by the number of keys there are.

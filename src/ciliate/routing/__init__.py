@@ -7,5 +7,5 @@ reachability      what the kernel answers about each node
 routes            all routes as they should be, live
 target            the kernel's table
 status            the line of `dbg status`
-feature           all of it in the agent: which change touches which route
+feature           routing in the agent: which change touches which route
 """

@@ -59,7 +59,8 @@ class RoutingFeature(Feature):
             target,
             self._desired,
             settle_s=_SETTLE_S,
-            # A CIDR's route may give way to routes of the pods in it: no packet goes between.
+            # A CIDR's route may give way to routes of the pods in it: no packet is lost in
+            # between.
             puts_first=True,
         )
         #: Why a node's pods have no route; logged when it changes.
@@ -102,7 +103,7 @@ class RoutingFeature(Feature):
         endpoint = self._context.endpoints.at(to_octets(destination.network_address))
         return endpoint is not None and not endpoint.chained
 
-    # Sources: each names the destinations whose way it may change.
+    # Sources: each names the destinations whose route it may change.
 
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         change = self._claims.update(old, new)

@@ -1,7 +1,7 @@
 """Which way packets to a pod on another node go (native routing with direct routes). Pure.
 
-With `auto-direct-node-routes` they go to the pod's node, which must be on the same layer-2 network:
-what the kernel answers about a node's InternalIP decides.
+With `auto-direct-node-routes` they go to the pod's node, which must be on the same layer-2
+network; what the kernel answers about a node's InternalIP decides.
 """
 
 from dataclasses import dataclass

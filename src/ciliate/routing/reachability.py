@@ -50,7 +50,7 @@ class NodeReachability:
         self._woken.set()
 
     async def ask(self) -> None:
-        """Ask about what was not asked yet; others may come meanwhile, and are asked too."""
+        """Ask about the new addresses; those that are added meanwhile are asked about too."""
         changed = set()
         while self._unasked:
             node_ip = self._unasked.pop()

@@ -1,4 +1,4 @@
-"""`agent/shutdown.py`: a restart leaves the CNI configuration in place, a deletion takes it along."""
+"""`agent/shutdown.py`: a restart keeps the CNI configuration, a deletion removes it."""
 
 from typing import Any, cast
 

@@ -105,7 +105,7 @@ class RestartedNode:
             store.save(each)
 
     async def restore(self, store: EndpointStore | None = None) -> tuple[Endpoint, ...]:
-        """Start an agent's node."""
+        """Start an agent."""
         kernel = SimpleNamespace(bpf_root="/nowhere")
         settings = SimpleNamespace(kernel=kernel, ipam=SimpleNamespace(mode=self.mode))
         context = SimpleNamespace(

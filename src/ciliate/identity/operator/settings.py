@@ -1,4 +1,4 @@
-"""How often and when unused identities are collected, out of the texts of `cilium-config`. Pure."""
+"""How often and when unused identities are collected, out of `cilium-config`. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
