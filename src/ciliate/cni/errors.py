@@ -6,7 +6,7 @@ from ciliate.errors import CiliateError
 
 
 class CniCode(IntEnum):
-    """Error numbers: 1 to 99 are the specification's, from 100 on ours (Cilium's where it has one)."""
+    """Error numbers: 1 to 99 the specification's, above ours (Cilium's where it has one)."""
 
     INCOMPATIBLE_VERSION = 1
     UNSUPPORTED_FIELD = 2
