@@ -88,7 +88,7 @@ async def test_way_to_a_pod_elsewhere_is_removed_and_not_the_route_of_a_pod_that
 ) -> None:
     """The route of a pod that is being attached stands before its endpoint is known."""
     await node.pass_all()
-    tell(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
+    publish(node.cluster.endpoints, cilium_endpoint("old", "10.244.0.9"))
     await node.pass_touched()
     await node.pass_touched()
     assert node.kernel.held().keys() == {"10.244.0.9/32"}

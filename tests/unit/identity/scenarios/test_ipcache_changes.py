@@ -6,7 +6,7 @@ from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.identity.identity_api import tell, withdraw
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.identity.test_ipcache import Devices
 from tests.unit.node.cluster_tables import (
     NODE,
@@ -67,14 +67,14 @@ class Kernel:
                 node = cilium_node(
                     name, f"192.168.10.{ip}", f"10.244.{cidr}.0/24", router=f"10.244.{cidr}.93"
                 )
-                tell(self.cluster.nodes, node)
+                publish(self.cluster.nodes, node)
             case "pod", int(number), int(offset), int(identity):
                 name = f"pod-{number}"
                 self.pods.add(name)
                 told = cilium_endpoint(
                     name, f"10.244.1.{offset}", number=identity and 1000 + identity
                 )
-                tell(self.cluster.endpoints, told)
+                publish(self.cluster.endpoints, told)
             case "pod gone", int(number), *_:
                 name = f"pod-{number}"
                 if name in self.pods:
