@@ -50,7 +50,7 @@ class IpamFeature(Feature):
         return self._node.router.current
 
     async def load(self) -> None:
-        """Hold the CIDRs that pods of a previous life may have addresses of."""
+        """Hold the CIDRs that pods of a previous agent may have addresses of."""
         self._node.load()
 
     async def start(self, progress: Progress) -> None:
