@@ -16,7 +16,7 @@ from ciliate.config import values
 from ciliate.config.keys import KEYS
 from ciliate.errors import SettingError
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange, parsed
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.settings import CLUSTER_POOL, PoolRanges, read_ranges
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, NotFoundError

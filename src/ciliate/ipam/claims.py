@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.net.cidr_index import PrefixIndex
 
 _BITS = {4: 32, 6: 128}

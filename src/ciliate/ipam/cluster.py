@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from ciliate.ipam.carving import Carving, Cidr
+from ciliate.ipam.cidr_set import Cidr, CidrSet
 from ciliate.ipam.claims import ClaimIndex
 from ciliate.ipam.pod_places import PodPlaces
 from ciliate.ipam.pool_errors import (
@@ -56,8 +56,8 @@ class ClusterAllocator:
         self._surroundings = surroundings
         #: Grows whenever a block became free or a pool's ranges changed.
         self.freed = 0
-        #: Carvings into which the uses there are have not been entered yet.
-        self._fresh: list[Carving] = []
+        #: CIDR sets into which the uses there are have not been entered yet.
+        self._fresh: list[CidrSet] = []
         self._held: dict[str, dict[Cidr, Claim]] = {}
         self._index = ClaimIndex()
         self._conflicts: dict[tuple[str, Cidr], tuple[str, Cidr]] = {}
@@ -155,11 +155,11 @@ class ClusterAllocator:
         else:
             del self._reserved[cidr, why]
         if times > 0 and count == 1:
-            for carving in self.pools.overlapping(cidr):
-                carving.reserve(cidr, why)
+            for cidr_set in self.pools.overlapping(cidr):
+                cidr_set.reserve(cidr, why)
         elif not count:
-            for carving in self.pools.overlapping(cidr):
-                self.freed += carving.unreserve(cidr, why)
+            for cidr_set in self.pools.overlapping(cidr):
+                self.freed += cidr_set.unreserve(cidr, why)
 
     # Giving.
 
@@ -176,18 +176,18 @@ class ClusterAllocator:
         if self._fresh:
             self._settle()
         family = self.pools.families.get(pool, {}).get(version)
-        if family is None or not family.carvings:
+        if family is None or not family.cidr_sets:
             raise PoolMissingError(pool, version, exists=pool in self.pools.families)
         if node in self._held or self._places.knows(node):
-            block = self._own_block(node, family.carvings, version, listed)
+            block = self._own_block(node, family.cidr_sets, version, listed)
             if block is not None:
                 held = self._held.setdefault(node, {})
                 if block not in held:
                     self._enter(node, block)
                     held[block] = Claim.GRANTED
                 return block
-        for carving in family.carvings:
-            block = carving.allocate(node)
+        for cidr_set in family.cidr_sets:
+            block = cidr_set.allocate(node)
             if block is not None:
                 if node in self._held:
                     self._held[node][block] = _GRANTED
@@ -199,8 +199,8 @@ class ClusterAllocator:
             pool,
             version,
             block_length=family.block_length,
-            blocks=sum(carving.blocks for carving in family.carvings),
-            reserved=sum(carving.reserved for carving in family.carvings),
+            blocks=sum(cidr_set.blocks for cidr_set in family.cidr_sets),
+            reserved=sum(cidr_set.reserved for cidr_set in family.cidr_sets),
         )
 
     def withdraw(self, node: str, cidr: Cidr) -> None:
@@ -272,7 +272,7 @@ class ClusterAllocator:
         """Return how many blocks of a pool's family overlap nodes' own addresses or Services'."""
         self._settle()
         family = self.pools.families.get(pool, {}).get(version)
-        return sum(carving.reserved for carving in family.carvings) if family else 0
+        return sum(cidr_set.reserved for cidr_set in family.cidr_sets) if family else 0
 
     def has_uses(self, node: str) -> bool:
         """Whether `node` has a claim or a pod: a block that it alone uses may be given to it."""
@@ -282,11 +282,11 @@ class ClusterAllocator:
         """Return, by pool, which ranges hold addresses that nobody may be given, and whose."""
         found: dict[str, dict[str, str]] = {}
         for cidr, why in self._reserved:
-            for carving in self.pools.overlapping(cidr):
+            for cidr_set in self.pools.overlapping(cidr):
                 kind = why.partition(" ")[0]
-                found.setdefault(carving.pool, {}).setdefault(
-                    f"{carving.cidr} {kind}",
-                    f"{carving.cidr} overlaps {cidr} ({why}): blocks with such addresses are"
+                found.setdefault(cidr_set.pool, {}).setdefault(
+                    f"{cidr_set.cidr} {kind}",
+                    f"{cidr_set.cidr} overlaps {cidr} ({why}): blocks with such addresses are"
                     " never given to nodes; use another range",
                 )
         return found
@@ -294,7 +294,7 @@ class ClusterAllocator:
     # Inside.
 
     def _own_block(
-        self, node: str, carvings: list[Carving], version: int, listed: Iterable[Cidr]
+        self, node: str, cidr_sets: list[CidrSet], version: int, listed: Iterable[Cidr]
     ) -> Cidr | None:
         """Return a block that `node` alone uses and that is not listed.
 
@@ -303,21 +303,21 @@ class ClusterAllocator:
         """
         skip = {*listed}
         claimed = (c for c in self._held.get(node, ()) if c.version == version)
-        for block in (*claimed, *self._pod_blocks(node, carvings, version)):
+        for block in (*claimed, *self._pod_blocks(node, cidr_sets, version)):
             if block not in skip and any(
-                carving.whole(block) and carving.holders(carving.number(block.first)) == {node}
-                for carving in carvings
+                cidr_set.whole(block) and cidr_set.holders(cidr_set.number(block.first)) == {node}
+                for cidr_set in cidr_sets
             ):
                 return block
         return None
 
-    def _pod_blocks(self, node: str, carvings: list[Carving], version: int) -> list[Cidr]:
+    def _pod_blocks(self, node: str, cidr_sets: list[CidrSet], version: int) -> list[Cidr]:
         """Return the blocks with pods of `node`, that with most of them first."""
         counts: dict[Cidr, int] = {}
         for pod in self._places.of(node):
-            for carving in carvings if pod.version == version else ():
-                if carving.cidr.contains(pod):
-                    block = carving.block(carving.number(pod.first))
+            for cidr_set in cidr_sets if pod.version == version else ():
+                if cidr_set.cidr.contains(pod):
+                    block = cidr_set.block(cidr_set.number(pod.first))
                     counts[block] = counts.get(block, 0) + 1
         return sorted(counts, key=counts.__getitem__, reverse=True)
 
@@ -356,31 +356,31 @@ class ClusterAllocator:
             self._touched.add(node)
 
     def _occupy(self, cidr: Cidr, holder: str) -> None:
-        for carving in self.pools.overlapping(cidr):
-            carving.occupy(cidr, holder)
+        for cidr_set in self.pools.overlapping(cidr):
+            cidr_set.occupy(cidr, holder)
 
     def _vacate(self, cidr: Cidr, holder: str) -> None:
-        for carving in self.pools.overlapping(cidr):
-            if carving.vacate(cidr, holder):
+        for cidr_set in self.pools.overlapping(cidr):
+            if cidr_set.vacate(cidr, holder):
                 self.freed += 1
 
     def _settle(self) -> None:
-        """Enter every use there is into new carvings, before the uses change.
+        """Enter every present use into new CIDR sets, before the uses change.
 
         Once for all of them: pools may be many, the uses are.
         """
         if not self._fresh:
             return
-        fresh = {id(carving) for carving in self._fresh}
+        fresh = {id(cidr_set) for cidr_set in self._fresh}
         self._fresh = []
         for cidr, holder in self._uses():
-            for carving in self.pools.overlapping(cidr):
-                if id(carving) in fresh:
-                    carving.occupy(cidr, holder)
+            for cidr_set in self.pools.overlapping(cidr):
+                if id(cidr_set) in fresh:
+                    cidr_set.occupy(cidr, holder)
         for cidr, why in self._reserved:
-            for carving in self.pools.overlapping(cidr):
-                if id(carving) in fresh:
-                    carving.reserve(cidr, why)
+            for cidr_set in self.pools.overlapping(cidr):
+                if id(cidr_set) in fresh:
+                    cidr_set.reserve(cidr, why)
 
     def _uses(self) -> Iterator[tuple[Cidr, str]]:
         for node, held in self._held.items():

@@ -6,7 +6,7 @@ their addresses are used by "node at ADDRESS", until a node with that address is
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 
 #: Told the address of a pod, and who uses it.
 Note = Callable[[Cidr, str], None]

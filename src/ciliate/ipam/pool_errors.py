@@ -1,6 +1,6 @@
 """What can be wrong with a pool of node CIDRs, or keep a node from getting one out of it."""
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.errors import IPAMError
 
 

@@ -7,7 +7,7 @@ pool is forgotten at once, not so the claims in it: those are the allocator's to
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ciliate.ipam.carving import Carving, Cidr
+from ciliate.ipam.cidr_set import Cidr, CidrSet
 from ciliate.ipam.pool_errors import PoolRangeError
 from ciliate.net.cidr_index import PrefixIndex
 
@@ -23,7 +23,7 @@ class PoolFamily:
     """The CIDRs of one family, in the order in which they are used up."""
 
     block_length: int
-    carvings: list[Carving] = field(default_factory=list)
+    cidr_sets: list[CidrSet] = field(default_factory=list)
 
 
 class Pools:
@@ -31,27 +31,27 @@ class Pools:
 
     def __init__(self) -> None:
         self.families: dict[str, dict[int, PoolFamily]] = {}
-        self._by_family: dict[int, PrefixIndex[Carving]] = {4: PrefixIndex(), 6: PrefixIndex()}
+        self._by_family: dict[int, PrefixIndex[CidrSet]] = {4: PrefixIndex(), 6: PrefixIndex()}
 
-    def overlapping(self, cidr: Cidr) -> Iterator[Carving]:
-        """Return every carving that shares an address with `cidr`."""
+    def overlapping(self, cidr: Cidr) -> Iterator[CidrSet]:
+        """Return every CIDR set that shares an address with `cidr`."""
         open_bits = _BITS[cidr.version] - cidr.length
         return self._by_family[cidr.version].overlapping(cidr.first, open_bits)
 
     def ranges(self, pool: str, version: int) -> list[Cidr]:
         """Return the CIDRs of a pool's family in their order; none when there is no such."""
         family = self.families.get(pool, {}).get(version)
-        return [carving.cidr for carving in family.carvings] if family else []
+        return [cidr_set.cidr for cidr_set in family.cidr_sets] if family else []
 
     def free(self, pool: str, version: int) -> int:
         """Return how many blocks of a pool's family nobody uses."""
         family = self.families.get(pool, {}).get(version)
-        return sum(c.blocks - c.used for c in family.carvings) if family else 0
+        return sum(c.blocks - c.used for c in family.cidr_sets) if family else 0
 
     def define(
         self, pool: str, version: int, block_length: int, texts: Iterable[str]
-    ) -> tuple[list[Carving], list[PoolRangeError]]:
-        """Make `texts` the CIDRs of a pool's family; return the new carvings and what is refused.
+    ) -> tuple[list[CidrSet], list[PoolRangeError]]:
+        """Make `texts` the CIDRs of a pool's family; return the new CIDR sets and what is refused.
 
         What is refused is left out and the rest goes on. The length of existing blocks stays.
         """
@@ -70,9 +70,9 @@ class Pools:
                 wanted.setdefault(Cidr.parse(text), text)
             except ValueError:
                 refused.append(_unreadable(pool, text))
-        for carving in [c for c in family.carvings if c.cidr not in wanted]:
-            self._remove(carving)
-        present = {carving.cidr: carving for carving in family.carvings}
+        for cidr_set in [c for c in family.cidr_sets if c.cidr not in wanted]:
+            self._remove(cidr_set)
+        present = {cidr_set.cidr: cidr_set for cidr_set in family.cidr_sets}
         added = []
         order = []
         for cidr in wanted:
@@ -85,7 +85,7 @@ class Pools:
                 made = self._enter(pool, family, cidr)
                 added.append(made)
             order.append(made)
-        family.carvings[:] = order
+        family.cidr_sets[:] = order
         return added, refused
 
     def drop(self, pool: str, version: int | None = None) -> bool:
@@ -98,21 +98,21 @@ class Pools:
             family = families.pop(one, None)
             if family is not None:
                 dropped = True
-                for carving in family.carvings:
-                    self._remove(carving)
+                for cidr_set in family.cidr_sets:
+                    self._remove(cidr_set)
         if not families:
             del self.families[pool]
         return dropped
 
-    def _remove(self, carving: Carving) -> None:
-        cidr = carving.cidr
+    def _remove(self, cidr_set: CidrSet) -> None:
+        cidr = cidr_set.cidr
         self._by_family[cidr.version].remove(cidr.first, _BITS[cidr.version] - cidr.length)
 
-    def _enter(self, pool: str, family: PoolFamily, cidr: Cidr) -> Carving:
-        carving = Carving(cidr, family.block_length, pool=pool)
+    def _enter(self, pool: str, family: PoolFamily, cidr: Cidr) -> CidrSet:
+        cidr_set = CidrSet(cidr, family.block_length, pool=pool)
         open_bits = _BITS[cidr.version] - cidr.length
-        self._by_family[cidr.version].put(cidr.first, open_bits, carving)
-        return carving
+        self._by_family[cidr.version].put(cidr.first, open_bits, cidr_set)
+        return cidr_set
 
     def _check(
         self, pool: str, version: int, block_length: int, cidr: Cidr

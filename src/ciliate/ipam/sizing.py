@@ -159,7 +159,7 @@ def usable_addresses(mask_size: int, version: int) -> int:
 def evaluate(wanted: SizingRequest, pools: Sequence[IPNetwork], mask_size: int) -> MaskSize:
     """Return what `pools`, all of one family, give with blocks of `mask_size`."""
     version = pools[0].version
-    blocks = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(p, mask_size))
+    blocks = sum(1 << (mask_size - p.prefixlen) for p in pools if _can_cut(p, mask_size))
     usable = usable_addresses(mask_size, version)
     if wanted.mode is Mode.MULTI_POOL:
         asked = needed(wanted.pods_per_node + _ROUTER, wanted.pre_allocation)
@@ -209,7 +209,7 @@ def _share(a: IPNetwork, b: IPNetwork) -> bool:
     return a.version == b.version and a.overlaps(b)
 
 
-def _carves(pool: IPNetwork, mask_size: int) -> bool:
+def _can_cut(pool: IPNetwork, mask_size: int) -> bool:
     """Whether blocks of `mask_size` can be cut out of `pool`."""
     return 0 <= mask_size - pool.prefixlen <= _SPREAD_MAX[pool.version]
 
@@ -304,7 +304,7 @@ def _larger_pool(wanted: SizingRequest, pools: Sequence[IPNetwork]) -> str:
     )
     if mask_size is None:
         return f"no IPv{pools[0].version} block holds that many pods"
-    present = sum(1 << (mask_size - p.prefixlen) for p in pools if _carves(p, mask_size))
+    present = sum(1 << (mask_size - p.prefixlen) for p in pools if _can_cut(p, mask_size))
     kubernetes = wanted.mode is Mode.KUBERNETES  # It knows one CIDR a family.
     missing = wanted.nodes - (0 if kubernetes else present)
     prefix = mask_size - (missing - 1).bit_length()

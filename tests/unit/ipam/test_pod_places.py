@@ -1,6 +1,6 @@
 """`ipam/pod_places.py`: whose a pod's address is, while nodes come, go and contradict each other."""
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.pod_places import PodPlaces
 
 AT, ELSEWHERE = "192.168.10.101", "192.168.10.102"

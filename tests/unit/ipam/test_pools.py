@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.pool_errors import PoolRangeError
 from ciliate.ipam.pools import Pools
 
@@ -33,7 +33,7 @@ def test_ranges_keep_the_order_in_which_they_are_named() -> None:
 def test_range_named_twice_is_one() -> None:
     added, refused = Pools().define("default", 4, 24, [TEN, TEN])
 
-    assert [str(carving.cidr) for carving in added] == [TEN]
+    assert [str(cidr_set.cidr) for cidr_set in added] == [TEN]
     assert added[0].pool == "default"
     assert refused == []
 
@@ -43,7 +43,7 @@ def test_free_blocks_are_those_of_the_family_asked_for() -> None:
     made.define("default", 6, 120, ["fd00::/119"])
     assert made.free("default", 4) == 3
 
-    made.families["default"][4].carvings[0].allocate("n1")
+    made.families["default"][4].cidr_sets[0].allocate("n1")
 
     assert made.free("default", 4) == 2
     assert made.free("default", 6) == 2
@@ -52,11 +52,11 @@ def test_free_blocks_are_those_of_the_family_asked_for() -> None:
 
 def test_new_order_and_a_new_range_leave_what_is_there() -> None:
     made = pools(TEN, ELEVEN)
-    made.families["default"][4].carvings[0].allocate("n1")
+    made.families["default"][4].cidr_sets[0].allocate("n1")
 
     added, refused = made.define("default", 4, 24, ["10.12.0.0/16", ELEVEN, TEN])
 
-    assert [str(carving.cidr) for carving in added] == ["10.12.0.0/16"]
+    assert [str(cidr_set.cidr) for cidr_set in added] == ["10.12.0.0/16"]
     assert refused == []
     assert list(map(str, made.ranges("default", 4))) == ["10.12.0.0/16", ELEVEN, TEN]
     assert made.free("default", 4) == 3 * 256 - 1
@@ -69,7 +69,7 @@ def test_range_that_is_no_longer_named_may_be_another_pools() -> None:
     _added, refused = made.define("mars", 4, 24, [TEN])
 
     assert refused == []
-    assert [carving.pool for carving in made.overlapping(Cidr.parse("10.10.7.0/24"))] == ["mars"]
+    assert [cidr_set.pool for cidr_set in made.overlapping(Cidr.parse("10.10.7.0/24"))] == ["mars"]
 
 
 def test_overlapping_names_every_range_that_shares_an_address_and_no_other() -> None:
@@ -77,7 +77,7 @@ def test_overlapping_names_every_range_that_shares_an_address_and_no_other() -> 
     made.define("mars", 6, 120, ["fd00::/112"])
 
     def found(cidr: str) -> list[str]:
-        return [str(carving.cidr) for carving in made.overlapping(Cidr.parse(cidr))]
+        return [str(cidr_set.cidr) for cidr_set in made.overlapping(Cidr.parse(cidr))]
 
     assert found("10.10.0.0/22") == ["10.10.0.0/24", "10.10.1.0/24", "10.10.3.0/24"]
     assert found("10.10.1.255/32") == ["10.10.1.0/24"]
@@ -118,7 +118,7 @@ def test_mask_of_existing_blocks_stays_and_the_rest_of_the_change_goes_on() -> N
     assert facts(refused) == [("default", "")]
     assert 'IPv4 mask size in existing pool "default" from 24 to 26' in refused[0].problem
     assert "set it to 24 again" in refused[0].remedy
-    assert [carving.block_length for carving in added] == [24]
+    assert [cidr_set.block_length for cidr_set in added] == [24]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_refused_range_is_named_and_the_others_count(
 
     added, refused = Pools().define("default", version, length, [good, cidr])
 
-    assert [str(carving.cidr) for carving in added] == [good]
+    assert [str(cidr_set.cidr) for cidr_set in added] == [good]
     assert facts(refused) == [("default", cidr)]
     assert problem in refused[0].problem
     assert remedy in refused[0].remedy

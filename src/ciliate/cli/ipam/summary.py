@@ -18,7 +18,7 @@ from ciliate.api.operator_ipam import OperatorIpam, PoolBlocks
 from ciliate.api.pod_ip_pool import CiliumPodIPPool
 from ciliate.cli.cluster_addresses import Families, ipam_mode, pool_families, versions
 from ciliate.ipam.audit.cluster_witnesses import node_ip, parsed, published
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.node import DEFAULT_POOL
 
@@ -271,7 +271,7 @@ def _blocks_by_api(
     for pool, of in families.items():
         for version, ranges in of.items():
             known = allocator.pools.families.get(pool, {}).get(version)
-            total = sum(carving.blocks for carving in known.carvings) if known else 0
+            total = sum(cidr_set.blocks for cidr_set in known.cidr_sets) if known else 0
             free = allocator.pools.free(pool, version)
             found[pool, _FAMILIES[version]] = PoolBlocks(
                 pool=pool,

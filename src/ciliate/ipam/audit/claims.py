@@ -8,7 +8,7 @@ from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, parsed
 from ciliate.ipam.audit.evidence import evidence, finding
 from ciliate.ipam.audit.overlaps import NodeClaim, overlaps
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import SURROUNDINGS
 from ciliate.net.address import ip_network
 

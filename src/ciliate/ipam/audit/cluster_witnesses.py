@@ -13,7 +13,7 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node, Pod
 from ciliate.api.ipam_audit import CheckReport
 from ciliate.ipam.audit.overlaps import NodeClaim
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 
 _OWN_ADDRESSES = ("InternalIP", "ExternalIP")
 _ENDED = ("Succeeded", "Failed")

@@ -9,7 +9,7 @@ from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.api.node_cidrs import NodeCIDRError, node_cidrs
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
 from ciliate.ipam.audit.evidence import evidence, finding, joined
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 
 
 def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:

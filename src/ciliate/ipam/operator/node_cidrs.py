@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ciliate.api.cilium_node import AllocatedPool, CiliumNode
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.operator.settings import CLUSTER_POOL
@@ -182,7 +182,7 @@ def _satisfy(
         return
     missing = count - have
     if ranges:
-        block = allocator.pools.families[pool][version].carvings[0].block(0)
+        block = allocator.pools.families[pool][version].cidr_sets[0].block(0)
         missing = -(-missing // usable(pool, block))  # Rounded up: whole blocks.
         if len(blocks) + missing > BLOCKS_PER_NODE_MAX:
             raise DemandTooLargeError(pool, version, count)
@@ -207,8 +207,8 @@ def _outside(
     for pool, cidrs in holdings.items():
         for cidr in cidrs:
             if not any(
-                carving.pool == pool and carving.cidr.contains(cidr)
-                for carving in allocator.pools.overlapping(cidr)
+                cidr_set.pool == pool and cidr_set.cidr.contains(cidr)
+                for cidr_set in allocator.pools.overlapping(cidr)
             ):
                 yield pool, cidr
 
@@ -262,8 +262,8 @@ def _foreign(
                 f" IPv{cidr.version} addresses does not exist"
             )
         elif not any(
-            carving.cidr.contains(cidr) and carving.pool == CLUSTER_POOL
-            for carving in allocator.pools.overlapping(cidr)
+            cidr_set.cidr.contains(cidr) and cidr_set.pool == CLUSTER_POOL
+            for cidr_set in allocator.pools.overlapping(cidr)
         ):
             problems.append(f"allocator not configured for the requested CIDR {cidr}")
     return problems

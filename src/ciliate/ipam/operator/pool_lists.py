@@ -14,7 +14,7 @@ from typing import Final
 from ciliate.api.core import CONFIG_MAPS, ConfigMap, ObjectReference
 from ciliate.cluster.context import ConfigSource
 from ciliate.errors import SettingError
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.problem_events import ProblemEvents
 from ciliate.ipam.operator.settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists

@@ -20,7 +20,7 @@ from ciliate.api.pod_ip_pool import (
     PoolCIDRs,
 )
 from ciliate.config.pool_words import PoolWords
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.node_cidrs import usable_addresses
 from ciliate.ipam.operator.problem_events import ProblemEvents

@@ -1,6 +1,6 @@
 """How the use of each pool grows, sampled from the allocator. Pure: times come from the caller."""
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.trend import Trend
 
@@ -17,7 +17,7 @@ class PoolTrends:
     def sample(self, allocator: ClusterAllocator, now_s: float) -> None:
         """Note how many blocks are in use; times are of any clock that never goes back."""
         ranges = {
-            (pool, version): [carving.cidr for carving in family.carvings]
+            (pool, version): [cidr_set.cidr for cidr_set in family.cidr_sets]
             for pool, families in allocator.pools.families.items()
             for version, family in families.items()
         }
@@ -29,5 +29,5 @@ class PoolTrends:
         self._ranges = ranges
         for (pool, version), trend in self.by_series.items():
             free = allocator.free(pool, version)  # Enters the uses of new ranges before it counts.
-            carvings = allocator.pools.families[pool][version].carvings
-            trend.add(now_s, sum(carving.blocks for carving in carvings) - free)
+            cidr_sets = allocator.pools.families[pool][version].cidr_sets
+            trend.add(now_s, sum(cidr_set.blocks for cidr_set in cidr_sets) - free)

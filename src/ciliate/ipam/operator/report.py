@@ -7,7 +7,7 @@ the part that nodes' own addresses and Services keep.
 from collections.abc import Mapping
 from typing import Any
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.ipam.operator.pool_trends import Series
@@ -49,12 +49,12 @@ def pool_reports(
 def _pool(
     allocator: ClusterAllocator, pool: str, version: int, family: PoolFamily
 ) -> dict[str, Any]:
-    total = sum(carving.blocks for carving in family.carvings)
+    total = sum(cidr_set.blocks for cidr_set in family.cidr_sets)
     free = allocator.free(pool, version)
     return {
         "pool": pool,
         "family": f"ipv{version}",
-        "cidrs": [str(carving.cidr) for carving in family.carvings],
+        "cidrs": [str(cidr_set.cidr) for cidr_set in family.cidr_sets],
         "block_length": family.block_length,
         "blocks": total,
         "used": total - free,
@@ -92,10 +92,10 @@ def _draining(allocator: ClusterAllocator) -> dict[Series, int]:
 
 def _blocks_in_pools(allocator: ClusterAllocator, cidr: Cidr) -> dict[Series, int]:
     found: dict[Series, int] = {}
-    for carving in allocator.pools.overlapping(cidr):
-        low = carving.number(max(cidr.first, carving.cidr.first))
-        high = carving.number(min(cidr.last, carving.last))
-        series = carving.pool, cidr.version
+    for cidr_set in allocator.pools.overlapping(cidr):
+        low = cidr_set.number(max(cidr.first, cidr_set.cidr.first))
+        high = cidr_set.number(min(cidr.last, cidr_set.last))
+        series = cidr_set.pool, cidr.version
         found[series] = found.get(series, 0) + high - low + 1
     return found
 

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
 from ciliate.cluster.views import trimmed_meta
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, KubeError, NotFoundError, UnavailableError

@@ -16,7 +16,7 @@ from ciliate.api.ipam_audit import CheckReport, Finding
 from ciliate.api.metadata import ObjectMeta
 from ciliate.ipam.audit.cluster import audit_cluster
 from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 
 IPS = {"a": "192.168.0.1", "b": "192.168.0.2"}
 

@@ -20,7 +20,7 @@ from ciliate.api import cilium_node as cn
 from ciliate.api.ipam_audit import Severity
 from ciliate.ipam.audit.cluster_witnesses import PoolRange
 from ciliate.ipam.audit.overlaps import NodeClaim, overlaps
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 
 
 def test_two_nodes_with_one_cidr_name_the_younger() -> None:

@@ -12,7 +12,7 @@ from ciliate.api.cilium_node import (
     RequestedPool,
 )
 from ciliate.api.metadata import ObjectMeta
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.node_cidrs import (
     BLOCKS_AT_ONCE_MAX,

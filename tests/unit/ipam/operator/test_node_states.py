@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.node_cidrs import Decision
 from ciliate.ipam.operator.node_states import NodeStates, Turn, Want
 

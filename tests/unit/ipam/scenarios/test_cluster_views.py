@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.pool_errors import PoolBlocksExhaustedError, PoolMissingError
 

@@ -18,7 +18,7 @@ from ciliate.cli.ipam.migration.model import (
 )
 from ciliate.cli.ipam.migration.problems import find_problems, refused_settings
 from ciliate.errors import CiliateError
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.settings import read_ranges
 from ciliate.net.address import IPAddress, ip_address
 

@@ -10,7 +10,7 @@ from ciliate.config import values
 from ciliate.config.keys import KEYS
 from ciliate.config.pool_words import read_pools
 from ciliate.errors import CiliateError, SettingError
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.settings import read_ranges
 from ciliate.net.address import IPNetwork, ip_network
 

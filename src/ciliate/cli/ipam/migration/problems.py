@@ -13,7 +13,7 @@ from ciliate.cli.ipam.migration import pools as pool_facts
 from ciliate.cli.ipam.migration.model import ClusterState, NodeState, Problem
 from ciliate.config.settings import parse_agent_settings
 from ciliate.errors import CiliateError, SettingError
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.settings import parse_ipam_settings, read_ranges
 from ciliate.net.address import IPAddress, ip_address
 

@@ -30,7 +30,7 @@ from ciliate.api.ipam_audit import Finding
 from ciliate.ipam.audit.cluster_witnesses import PoolRange, ServiceRange
 from ciliate.ipam.audit.node import audit_node
 from ciliate.ipam.audit.witnesses import Interface, KnownPod, MapEntry, NodeWitnesses
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 
 RECORDED = Path(__file__).with_name("findings.txt")
 

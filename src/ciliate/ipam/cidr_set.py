@@ -82,7 +82,7 @@ def _parse(text: str) -> Cidr:
     return Cidr(network.version, int(network.network_address), network.prefixlen)
 
 
-class Carving:
+class CidrSet:
     """The blocks of `cidr`, each of prefix length `block_length`, and their users."""
 
     __slots__ = (
@@ -114,7 +114,7 @@ class Carving:
         self._covered: dict[int, dict[str, int]] = {}
         self._open = 0  # No segment before this one has a free block.
         #: The same blocks with the reservations alone, so that they are counted as they come.
-        self._reserved: Carving | None = None
+        self._reserved: CidrSet | None = None
 
     @property
     def used(self) -> int:
@@ -192,7 +192,7 @@ class Carving:
     def reserve(self, use: Cidr, why: str) -> None:
         """Note a use that is no node's to end."""
         if self._reserved is None:
-            self._reserved = Carving(self.cidr, self.block_length)
+            self._reserved = CidrSet(self.cidr, self.block_length)
         self._reserved.occupy(use, why)
         self.occupy(use, why)
 

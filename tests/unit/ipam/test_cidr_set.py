@@ -2,16 +2,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ciliate.ipam.carving import Carving, Cidr
+from ciliate.ipam.cidr_set import Cidr, CidrSet
 from ciliate.ipam.claims import ClaimIndex
 
 
-def carving(text: str, length: int) -> Carving:
-    return Carving(Cidr.parse(text), length)
+def cidr_set(text: str, length: int) -> CidrSet:
+    return CidrSet(Cidr.parse(text), length)
 
 
 def test_blocks_are_the_ranges_parts_in_order() -> None:
-    blocks = carving("10.0.0.0/22", 24)
+    blocks = cidr_set("10.0.0.0/22", 24)
 
     assert [str(blocks.allocate("n")) for _ in range(5)] == [
         "10.0.0.0/24",
@@ -24,14 +24,14 @@ def test_blocks_are_the_ranges_parts_in_order() -> None:
 
 
 def test_ipv6_is_cut_alike() -> None:
-    blocks = carving("fd00::/104", 120)
+    blocks = cidr_set("fd00::/104", 120)
 
     assert str(blocks.allocate("n")) == "fd00::/120"
     assert str(blocks.allocate("n")) == "fd00::100/120"
 
 
 def test_a_use_of_odd_size_occupies_every_block_it_overlaps() -> None:
-    blocks = carving("10.0.0.0/22", 24)
+    blocks = cidr_set("10.0.0.0/22", 24)
     blocks.occupy(Cidr.parse("10.0.0.0/23"), "wide")
     blocks.occupy(Cidr.parse("10.0.2.128/25"), "narrow")
 
@@ -41,7 +41,7 @@ def test_a_use_of_odd_size_occupies_every_block_it_overlaps() -> None:
 
 
 def test_a_block_with_two_uses_is_free_when_both_have_ended() -> None:
-    blocks = carving("10.0.0.0/24", 24)
+    blocks = cidr_set("10.0.0.0/24", 24)
     blocks.occupy(Cidr.parse("10.0.0.0/25"), "a")
     blocks.occupy(Cidr.parse("10.0.0.0/24"), "b")
     blocks.occupy(Cidr.parse("10.0.0.7/32"), "a")
@@ -54,7 +54,7 @@ def test_a_block_with_two_uses_is_free_when_both_have_ended() -> None:
 
 
 def test_a_use_wider_than_the_range_covers_it_whole() -> None:
-    blocks = carving("10.0.0.0/12", 32)
+    blocks = cidr_set("10.0.0.0/12", 32)
     blocks.occupy(Cidr.parse("10.0.0.0/8"), "wide")
 
     assert blocks.allocate("n") is None
