@@ -83,9 +83,9 @@ class Block:
         """
         if address not in self:
             raise AddressOutOfRangeError(address, self.cidr)
-        holder = self._slots.take(int(address) - self._first, owner)
-        if holder != owner:
-            raise AddressTakenError(address, holder)
+        present = self._slots.take(int(address) - self._first, owner)
+        if present != owner:
+            raise AddressTakenError(address, present)
 
     def release(self, address: IPAddress) -> bool:
         """Free `address`; False when nobody held it, which is a success too."""

@@ -1,11 +1,11 @@
 """A CIDR cut into blocks of one length, and who uses which of them. Pure.
 
-A *use* is anything of a holder that lies in a block: a CIDR the holder was given, one it drains,
+A *use* is anything of an owner that lies in a block: a CIDR the owner was given, one it drains,
 the address of one of its pods. Uses have any size: one larger than a block occupies every block
 it overlaps, several may lie in one block, and a block is free only when the last of them has
-ended. Which holder came first is kept, so that a second one is told, never preferred.
+ended. Which owner came first is kept, so that a second one is told, never preferred.
 
-Blocks come in the order of `Slots`: ascending, those that were never given first. A holder is a
+Blocks come in the order of `Slots`: ascending, those that were never given first. An owner is a
 node's name or, with a blank in it, a word for something that is no node's to give away.
 """
 
@@ -108,9 +108,9 @@ class CidrSet:
         self.blocks = 1 << (block_length - cidr.length)
         self._shift = _BITS[cidr.version] - block_length
         self._segments: dict[int, Slots] = {}
-        #: Uses of a block beyond the first, by holder.
+        #: Uses of a block beyond the first, by owner.
         self._shared: dict[int, dict[str, int]] = {}
-        #: Uses that cover a whole segment, by holder.
+        #: Uses that cover a whole segment, by owner.
         self._covered: dict[int, dict[str, int]] = {}
         self._open = 0  # No segment before this one has a free block.
         #: The same blocks with the reservations alone, so that they are counted as they come.
@@ -140,12 +140,12 @@ class CidrSet:
         """Whether `block` is one of the blocks, no more and no less."""
         return block.length == self.block_length and self.cidr.contains(block)
 
-    def allocate(self, holder: str) -> Cidr | None:
-        """Give a block that nobody uses to `holder`; None: there is none."""
+    def allocate(self, owner: str) -> Cidr | None:
+        """Give a block that nobody uses to `owner`; None: there is none."""
         while self._open <= (self.blocks - 1) >> SEGMENT_BITS:
             if self._open not in self._covered:
                 slots = self._segments.get(self._open) or self._segment(self._open)
-                slot = slots.allocate(holder)
+                slot = slots.allocate(owner)
                 if slot is not None:
                     number = (self._open << SEGMENT_BITS) + slot
                     first = self.cidr.first + (number << self._shift)
@@ -153,7 +153,7 @@ class CidrSet:
             self._open += 1
         return None
 
-    def holders(self, number: int) -> set[str]:
+    def owners(self, number: int) -> set[str]:
         """Return everybody with a use in block `number`."""
         segment, slot = number >> SEGMENT_BITS, number & (_SEGMENT_BLOCKS - 1)
         found = {*self._shared.get(number, ()), *self._covered.get(segment, ())}
@@ -163,30 +163,30 @@ class CidrSet:
             found.add(owner)
         return found
 
-    def occupy(self, use: Cidr, holder: str) -> None:
+    def occupy(self, use: Cidr, owner: str) -> None:
         """Note a use that overlaps this CIDR; the same may be noted several times."""
         for segment, first, last in self._parts(use):
             if last - first + 1 == self._size(segment) > 1:
                 uses = self._covered.setdefault(segment, {})
-                uses[holder] = uses.get(holder, 0) + 1
+                uses[owner] = uses.get(owner, 0) + 1
             else:
                 for number in range(first, last + 1):
-                    self._gain(number, holder)
+                    self._gain(number, owner)
 
-    def vacate(self, use: Cidr, holder: str) -> bool:
+    def vacate(self, use: Cidr, owner: str) -> bool:
         """Note the end of a use that was noted; return whether a block became free by it."""
         freed = False
         for segment, first, last in self._parts(use):
             if last - first + 1 == self._size(segment) > 1:
                 uses = self._covered[segment]
-                _reduce(uses, holder)
+                _reduce(uses, owner)
                 if not uses:
                     del self._covered[segment]
                     self._open = min(self._open, segment)
                     freed = True
             else:
                 for number in range(first, last + 1):
-                    freed |= self._lose(number, holder)
+                    freed |= self._lose(number, owner)
         return freed
 
     def reserve(self, use: Cidr, why: str) -> None:
@@ -226,16 +226,16 @@ class CidrSet:
             for segment in range(low >> SEGMENT_BITS, (high >> SEGMENT_BITS) + 1)
         ]
 
-    def _gain(self, number: int, holder: str) -> None:
+    def _gain(self, number: int, owner: str) -> None:
         slots = self._segment(number >> SEGMENT_BITS)
         slot = number & (_SEGMENT_BLOCKS - 1)
         if slots.owner(slot) is None:
-            slots.take(slot, holder)
+            slots.take(slot, owner)
         else:
             uses = self._shared.setdefault(number, {})
-            uses[holder] = uses.get(holder, 0) + 1
+            uses[owner] = uses.get(owner, 0) + 1
 
-    def _lose(self, number: int, holder: str) -> bool:
+    def _lose(self, number: int, owner: str) -> bool:
         segment, slot = number >> SEGMENT_BITS, number & (_SEGMENT_BLOCKS - 1)
         uses = self._shared.get(number)
         slots = self._segments[segment]
@@ -243,8 +243,8 @@ class CidrSet:
             slots.release(slot)
             self._open = min(self._open, segment)
             return segment not in self._covered
-        if holder in uses:
-            _reduce(uses, holder)
+        if owner in uses:
+            _reduce(uses, owner)
         else:
             # The first user leaves: the next one takes its place without a free moment.
             heir = next(iter(uses))
@@ -256,10 +256,10 @@ class CidrSet:
         return False
 
 
-def _reduce(uses: dict[str, int], holder: str) -> None:
-    """Take one use of `holder` away."""
-    left = uses[holder] - 1
+def _reduce(uses: dict[str, int], owner: str) -> None:
+    """Take one use of `owner` away."""
+    left = uses[owner] - 1
     if left:
-        uses[holder] = left
+        uses[owner] = left
     else:
-        del uses[holder]
+        del uses[owner]

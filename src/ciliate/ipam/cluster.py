@@ -229,7 +229,7 @@ class ClusterAllocator:
         if not self._conflicts:
             return ()
         return tuple(
-            ClaimConflict(node, cidr, holder=found[0], held=found[1])
+            ClaimConflict(node, cidr, owner=found[0], held=found[1])
             for cidr in self._held.get(node, ())
             if (found := self._conflicts.get((node, cidr)))
         )
@@ -256,7 +256,7 @@ class ClusterAllocator:
     def in_use(self, cidr: Cidr) -> bool:
         """Whether a node claims, or a pod bears, an address of `cidr`."""
         claimed = next(self._index.overlapping(cidr), None) is not None
-        return claimed or any(cidr.contains(pod) for pod, _holder in self._places.uses())
+        return claimed or any(cidr.contains(pod) for pod, _owner in self._places.uses())
 
     def strays(self, node: str) -> list[Cidr]:
         """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
@@ -305,7 +305,7 @@ class ClusterAllocator:
         claimed = (c for c in self._held.get(node, ()) if c.version == version)
         for block in (*claimed, *self._pod_blocks(node, cidr_sets, version)):
             if block not in skip and any(
-                cidr_set.whole(block) and cidr_set.holders(cidr_set.number(block.first)) == {node}
+                cidr_set.whole(block) and cidr_set.owners(cidr_set.number(block.first)) == {node}
                 for cidr_set in cidr_sets
             ):
                 return block
@@ -348,20 +348,20 @@ class ClusterAllocator:
             if found[1] != node and found[0] < mine
         ]
         if rivals:
-            _rank, holder, held = min(rivals)
-            self._conflicts[node, cidr] = holder, held
+            _rank, owner, held = min(rivals)
+            self._conflicts[node, cidr] = owner, held
         else:
             self._conflicts.pop((node, cidr), None)
         if self._conflicts.get((node, cidr)) != before:
             self._touched.add(node)
 
-    def _occupy(self, cidr: Cidr, holder: str) -> None:
+    def _occupy(self, cidr: Cidr, owner: str) -> None:
         for cidr_set in self.pools.overlapping(cidr):
-            cidr_set.occupy(cidr, holder)
+            cidr_set.occupy(cidr, owner)
 
-    def _vacate(self, cidr: Cidr, holder: str) -> None:
+    def _vacate(self, cidr: Cidr, owner: str) -> None:
         for cidr_set in self.pools.overlapping(cidr):
-            if cidr_set.vacate(cidr, holder):
+            if cidr_set.vacate(cidr, owner):
                 self.freed += 1
 
     def _settle(self) -> None:
@@ -373,10 +373,10 @@ class ClusterAllocator:
             return
         fresh = {id(cidr_set) for cidr_set in self._fresh}
         self._fresh = []
-        for cidr, holder in self._uses():
+        for cidr, owner in self._uses():
             for cidr_set in self.pools.overlapping(cidr):
                 if id(cidr_set) in fresh:
-                    cidr_set.occupy(cidr, holder)
+                    cidr_set.occupy(cidr, owner)
         for cidr, why in self._reserved:
             for cidr_set in self.pools.overlapping(cidr):
                 if id(cidr_set) in fresh:

@@ -233,11 +233,11 @@ class NodeAddresses:
             raise
 
     def _take(self, address: IPAddress, owner: str) -> bool:
-        holder = self.owner(address)
-        if holder == owner:
+        present = self.owner(address)
+        if present == owner:
             return False
-        if holder is not None:
-            raise AddressTakenError(address, holder)
+        if present is not None:
+            raise AddressTakenError(address, present)
         blocks = [held for held in self._by_version[address.version] if address in held.block]
         if not blocks:
             raise AddressOutOfRangeError(
@@ -288,8 +288,8 @@ class NodeAddresses:
             if len(keepers) == 1:
                 for held in self._by_version[address.version]:
                     self._reserve_in(held, address, owner)
-        holder = self.owner(address)
-        return None if holder == keepers[0] else holder
+        of_ours = self.owner(address)
+        return None if of_ours == keepers[0] else of_ours
 
     def unreserve(self, address: IPAddress, owner: str) -> None:
         """End `owner`'s keeping of `address`."""

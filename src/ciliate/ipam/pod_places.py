@@ -48,9 +48,9 @@ class PodPlaces:
                 del self._rivals[address]
             self._hand_over(address, rivals[-1] if rivals else None)
         for address in came:
-            holder = self._node_at.get(address)
-            if holder is not None:
-                self._rivals.setdefault(address, [holder]).append(node)
+            known = self._node_at.get(address)
+            if known is not None:
+                self._rivals.setdefault(address, [known]).append(node)
             self._hand_over(address, node)
         return gone, came
 
@@ -60,7 +60,7 @@ class PodPlaces:
         key = pod.version, pod.first
         pods[key] = pods.get(key, 0) + 1
         if pods[key] == 1:
-            self._occupy(pod, self._holder(at))
+            self._occupy(pod, self._owner_at(at))
 
     def vanished(self, at: str, pod: Cidr) -> None:
         """Note the end of an endpoint that was noted."""
@@ -69,7 +69,7 @@ class PodPlaces:
         pods[key] -= 1
         if not pods[key]:
             del pods[key]
-            self._vacate(pod, self._holder(at))
+            self._vacate(pod, self._owner_at(at))
         if not pods:
             del self._pods[at]
 
@@ -82,21 +82,21 @@ class PodPlaces:
     def uses(self) -> Iterator[tuple[Cidr, str]]:
         """Yield every pod's address and who uses it."""
         for at, pods in self._pods.items():
-            holder = self._holder(at)
+            owner = self._owner_at(at)
             for key in pods:
-                yield Cidr.host(*key), holder
+                yield Cidr.host(*key), owner
 
-    def _holder(self, at: str) -> str:
+    def _owner_at(self, at: str) -> str:
         return self._node_at.get(at) or f"node at {at}"
 
     def _hand_over(self, address: str, node: str | None) -> None:
         """Make the pods at an address those of `node`, or of nobody known."""
-        old = self._holder(address)
+        old = self._owner_at(address)
         if node is None:
             self._node_at.pop(address, None)
         else:
             self._node_at[address] = node
-        new = self._holder(address)
+        new = self._owner_at(address)
         if new != old:
             for key in self._pods.get(address, ()):
                 # The new use first: no block is free in between.

@@ -51,10 +51,10 @@ class PoolBlocksExhaustedError(IPAMError):
 class ClaimConflict(IPAMError):  # noqa: N818 - told about a node, raised by nobody
     """Two nodes claim addresses in common: the first keeps them."""
 
-    def __init__(self, node: str, cidr: Cidr, *, holder: str, held: Cidr) -> None:
+    def __init__(self, node: str, cidr: Cidr, *, owner: str, held: Cidr) -> None:
         self.node = node
         self.cidr = cidr
-        self.holder = holder
+        self.owner = owner
         self.held = held
-        by = f"node {holder}" if held == cidr else f"node {holder}, which has {held}"
+        by = f"node {owner}" if held == cidr else f"node {owner}, which has {held}"
         super().__init__(f"requested CIDR ({cidr}) is already allocated to {by}")

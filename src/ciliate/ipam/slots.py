@@ -58,9 +58,9 @@ class Slots:
 
     def take(self, slot: int, owner: str) -> str:
         """Give this very slot to `owner` unless somebody holds it; return who holds it now."""
-        holder = self._owners.get(slot)
-        if holder is not None:
-            return holder
+        present = self._owners.get(slot)
+        if present is not None:
+            return present
         self._owners[slot] = owner
         if (slot if slot >= self._start else slot + self.size) < self._next:
             self._freed.remove(slot)  # A walk; asking for a certain slot is rare.

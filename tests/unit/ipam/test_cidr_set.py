@@ -36,8 +36,8 @@ def test_a_use_of_odd_size_occupies_every_block_it_overlaps() -> None:
     blocks.occupy(Cidr.parse("10.0.2.128/25"), "narrow")
 
     assert str(blocks.allocate("n")) == "10.0.3.0/24"
-    assert blocks.holders(0) == {"wide"}
-    assert blocks.holders(2) == {"narrow"}
+    assert blocks.owners(0) == {"wide"}
+    assert blocks.owners(2) == {"narrow"}
 
 
 def test_a_block_with_two_uses_is_free_when_both_have_ended() -> None:
@@ -48,7 +48,7 @@ def test_a_block_with_two_uses_is_free_when_both_have_ended() -> None:
 
     assert not blocks.vacate(Cidr.parse("10.0.0.0/25"), "a")
     assert not blocks.vacate(Cidr.parse("10.0.0.0/24"), "b")
-    assert blocks.holders(0) == {"a"}
+    assert blocks.owners(0) == {"a"}
     assert blocks.vacate(Cidr.parse("10.0.0.7/32"), "a")
     assert blocks.used == 0
 

@@ -253,13 +253,13 @@ class AnyOrder(RuleBasedStateMachine):
     def of_two_nodes_that_overlap_one_is_told(self) -> None:
         truth = self.truth
         told = {
-            (conflict.node, conflict.holder, str(conflict.cidr))
+            (conflict.node, conflict.owner, str(conflict.cidr))
             for node in truth.current
             for conflict in self.allocator.conflicts_of(node)
         }
-        for node, holder, cidr in told:
-            assert any(overlap(cidr, claim) for claim in truth.claims(holder)), (node, holder)
-        named = {(node, cidr) for node, _holder, cidr in told}
+        for node, owner, cidr in told:
+            assert any(overlap(cidr, claim) for claim in truth.claims(owner)), (node, owner)
+        named = {(node, cidr) for node, _owner, cidr in told}
         known = sorted({*truth.current, *truth.granted})
         for number, node in enumerate(known):
             for other in known[number + 1 :]:
@@ -326,7 +326,7 @@ def test_releasing_one_of_two_overlapping_claims_does_not_free_the_block() -> No
     allocator = cluster("10.0.0.0/23")
     allocator.learn("a", ["10.0.0.0/24"], [])
     learned = allocator.learn("b", ["10.0.0.128/25"], [])
-    assert [conflict.holder for conflict in learned.conflicts] == ["a"]
+    assert [conflict.owner for conflict in learned.conflicts] == ["a"]
 
     allocator.forget("a")
 
@@ -415,12 +415,12 @@ def test_of_three_nodes_with_one_address_the_last_that_is_left_has_it() -> None:
         allocator.place(node, ["192.0.2.1"])
     allocator.pod_appeared("192.0.2.1", "10.0.0.7")
 
-    holders = []
+    owners = []
     for gone in ("b", "c", "a"):
-        holders.append(allocator.node_at("192.0.2.1"))
+        owners.append(allocator.node_at("192.0.2.1"))
         allocator.place(gone, [])
 
-    assert holders == ["c", "c", "a"]
+    assert owners == ["c", "c", "a"]
     assert allocator.node_at("192.0.2.1") is None
     allocator.pod_vanished("192.0.2.1", "10.0.0.7")
     assert allocator.free("default", 4) == 1

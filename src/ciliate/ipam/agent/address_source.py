@@ -205,12 +205,12 @@ class OwnAddresses(AddressSource):
         if not endpoint.external_ipam:
             return
         for address in endpoint.addresses:
-            holder = self._addresses.reserve(address, endpoint.owner)
-            if holder is not None:
+            other = self._addresses.reserve(address, endpoint.owner)
+            if other is not None:
                 _log.error(
                     "address %s is used twice: by %s and by %s, to which another plugin gave it",
                     address,
-                    holder,
+                    other,
                     endpoint.owner,
                 )
 

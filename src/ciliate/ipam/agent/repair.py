@@ -124,7 +124,7 @@ class IpamRepair:
             pod = await self._pod(owner)
             if self._context.cluster.known_pods.at(to_octets(address)) is not None:
                 kept.append(self._kept(each, "a CiliumEndpoint of another node has it"))
-            elif pod is not None and self._bears(pod, address):
+            elif pod is not None and self._owns(pod, address):
                 kept.append(self._kept(each, f"Pod {owner} is there"))
             else:
                 agreed.append(each)
@@ -139,7 +139,7 @@ class IpamRepair:
         except NotFoundError:
             return None
 
-    def _bears(self, pod: Pod, address: IPAddress) -> bool:
+    def _owns(self, pod: Pod, address: IPAddress) -> bool:
         """Whether the pod is this node's, or has the address wherever it is."""
         here = pod.spec.node_name == self._context.own.name
         return here or str(address) in {each.ip for each in pod.status.pod_ips}
@@ -158,14 +158,14 @@ class IpamRepair:
         return [each for each in leaks if each.finding.key in still]
 
     def _records(self, leaks: list[Aged]) -> tuple[RepairRecord, ...]:
-        booked = {address for endpoint in self._table for address in endpoint.addresses}
+        recorded = {address for endpoint in self._table for address in endpoint.addresses}
         now, number = datetime.now(UTC), secrets.token_hex(4)
         records = []
         for each in leaks:
             address = ip_address(each.finding.object)
             owner, held = self._addresses.owner(address), self._addresses.find(address)
             free = owner is None or held is None
-            if free or address in booked or self._addresses.is_reserved(address):
+            if free or address in recorded or self._addresses.is_reserved(address):
                 continue
             assert owner is not None, "not free"
             assert held is not None, "not free"

@@ -29,14 +29,14 @@ def pod_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                 node=seen.node,
             )
             continue
-        borne = {address for endpoint in here for address in endpoint.addresses}
-        if not borne.intersection(pod.addresses):
+        owned = {address for endpoint in here for address in endpoint.addresses}
+        if not owned.intersection(pod.addresses):
             yield finding(
                 "pod-address-differs",
                 name,
                 evidence(
                     api=f"status.podIPs says {listed(pod.addresses)}",
-                    agent=f"{here[0].label} bears {listed(borne)}",
+                    agent=f"{here[0].label} bears {listed(owned)}",
                 ),
                 "delete it: Services send its traffic to an address that is not its own",
                 node=seen.node,
@@ -85,12 +85,12 @@ def publication_findings(seen: NodeWitnesses) -> Iterator[Finding]:
                 f"kubectl -n {pod[0]} delete ciliumendpoint {pod[1]}: the agent writes it anew",
                 node=seen.node,
             )
-    for pod, borne in endpoints.items():
+    for pod, owned in endpoints.items():
         if pod in seen.pods and pod not in seen.published and not seen.pods[pod].leaving:
             yield finding(
                 "endpoint-unpublished",
                 f"Pod {'/'.join(pod)}",
-                evidence(agent=f"it bears {listed(borne)}", api="it has no CiliumEndpoint"),
+                evidence(agent=f"it bears {listed(owned)}", api="it has no CiliumEndpoint"),
                 "other nodes do not know its identity: `cilium-dbg status --verbose` says why",
                 node=seen.node,
             )

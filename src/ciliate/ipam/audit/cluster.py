@@ -7,7 +7,6 @@ each other and the pools, and what pods and CiliumEndpoints of several nodes say
 from collections.abc import Callable, Iterator
 
 from ciliate.api.ipam_audit import Finding
-from ciliate.ipam.audit.bearers import addresses_twice, publications
 from ciliate.ipam.audit.claims import (
     claims_of_others,
     claims_outside_pools,
@@ -22,6 +21,7 @@ from ciliate.ipam.audit.nodes import (
     idle_draining,
     node_findings,
 )
+from ciliate.ipam.audit.pods import addresses_twice, publications
 
 
 def audit_cluster(seen: ClusterWitnesses) -> tuple[Finding, ...]:

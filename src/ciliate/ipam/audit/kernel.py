@@ -70,11 +70,11 @@ def _routes(addresses: Iterable[IPAddress]) -> str:
 
 def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
     """Yield entries of the maps `endpoints` and `interfaces` that are left over or wrong."""
-    bearers = {a: endpoint for endpoint in seen.endpoints for a in endpoint.addresses}
+    owners = {a: endpoint for endpoint in seen.endpoints for a in endpoint.addresses}
     indexes = {endpoint.ifindex for endpoint in seen.endpoints}
     remedy = "the agent corrects its maps within a minute; `cilium-dbg bpf endpoint list` shows it"
     for address, entry in seen.delivered.items():
-        if address not in bearers:
+        if address not in owners:
             yield finding(
                 "map-entry-without-endpoint",
                 address,

@@ -49,13 +49,13 @@ def pod_of(owner: str) -> tuple[str, str]:
 
 
 def _allocator_without_users(seen: NodeWitnesses) -> Iterator[Finding]:
-    booked = {address for endpoint in seen.endpoints for address in endpoint.addresses}
+    recorded = {address for endpoint in seen.endpoints for address in endpoint.addresses}
     in_kernel = _kernel_uses(seen)
     published = {address: pod for pod, each in seen.published.items() for address in each}
     reported = {address: pod for pod, each in seen.pods.items() for address in each.addresses}
     for held in seen.allocator:
         address = held.address
-        if held.reserved or held.owner == ROUTER_OWNER or address in booked:
+        if held.reserved or held.owner == ROUTER_OWNER or address in recorded:
             continue
         pod, held_by = pod_of(held.owner), f"{held.owner} holds it, of {held.cidr}"
         kernel = in_kernel.get(address)
@@ -108,12 +108,12 @@ def _kernel_uses(seen: NodeWitnesses) -> dict[IPAddress, str]:
 
 
 def _users_without_allocator(seen: NodeWitnesses) -> Iterator[Finding]:
-    holders = {held.address: held for held in seen.allocator}
+    held_by_address = {held.address: held for held in seen.allocator}
     for endpoint in seen.endpoints:
         if endpoint.external_ipam:
             continue
         for address in endpoint.addresses:
-            held = holders.get(address)
+            held = held_by_address.get(address)
             if held is None:
                 yield finding(
                     "address-not-held",
@@ -138,12 +138,12 @@ def _users_without_allocator(seen: NodeWitnesses) -> Iterator[Finding]:
 
 
 def _shared_addresses(seen: NodeWitnesses) -> Iterator[Finding]:
-    bearers: dict[IPAddress, list[LocalEndpoint]] = defaultdict(list)
+    sharers: dict[IPAddress, list[LocalEndpoint]] = defaultdict(list)
     for endpoint in seen.endpoints:
         if endpoint.number not in seen.leaving:
             for address in endpoint.addresses:
-                bearers[address].append(endpoint)
-    for address, endpoints in bearers.items():
+                sharers[address].append(endpoint)
+    for address, endpoints in sharers.items():
         if len(endpoints) > 1:
             yield finding(
                 "address-used-twice",
@@ -155,7 +155,7 @@ def _shared_addresses(seen: NodeWitnesses) -> Iterator[Finding]:
 
 
 def _router(seen: NodeWitnesses) -> Iterator[Finding]:
-    holders = {held.address: held.owner for held in seen.allocator}
+    owners = {held.address: held.owner for held in seen.allocator}
     for address in seen.router:
         if address not in seen.router_link:
             yield finding(
@@ -165,7 +165,7 @@ def _router(seen: NodeWitnesses) -> Iterator[Finding]:
                 "give the node a new agent pod: it puts the address back",
                 node=seen.node,
             )
-        owner = holders.get(address, ROUTER_OWNER)
+        owner = owners.get(address, ROUTER_OWNER)
         if owner != ROUTER_OWNER:
             yield finding(
                 "address-of-another",

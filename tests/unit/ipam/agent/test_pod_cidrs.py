@@ -61,7 +61,7 @@ def thief() -> Any:
     return cilium_node("k8s-w1", "192.168.10.101", str(MINE))
 
 
-def test_holder_keeps_its_cidr_when_another_node_claims_it(tmp_path: Path) -> None:
+def test_owner_keeps_its_cidr_when_another_node_claims_it(tmp_path: Path) -> None:
     cluster, addresses = life(tmp_path / "cidrs", own_node())
 
     publish(cluster.nodes, thief())
@@ -70,7 +70,7 @@ def test_holder_keeps_its_cidr_when_another_node_claims_it(tmp_path: Path) -> No
     assert addresses.cidrs == (MINE,)
 
 
-def test_holder_keeps_its_cidr_over_a_restart_under_a_false_claim(tmp_path: Path) -> None:
+def test_owner_keeps_its_cidr_over_a_restart_under_a_false_claim(tmp_path: Path) -> None:
     life(tmp_path / "cidrs", own_node())
 
     _, addresses = life(tmp_path / "cidrs", own_node(), thief())

@@ -24,20 +24,20 @@ X, Y = ip_network("10.0.0.0/29"), ip_network("10.0.1.0/29")
 
 
 class Life:
-    """A router of one life; `borne` is what cilium_host has from the life before."""
+    """A router of one life; `kept` is what cilium_host has from the life before."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *borne: str, versions: tuple[int, ...] = (4,)
+        self, monkeypatch: pytest.MonkeyPatch, *kept: str, versions: tuple[int, ...] = (4,)
     ) -> None:
         async def observe(_rtnl: object) -> tuple[IPAddress, ...]:
-            return tuple(map(ip_address, borne))
+            return tuple(map(ip_address, kept))
 
         async def ensure(_rtnl: object, link: RouterLink) -> None:
             self.on_link = set(link.addresses)
 
         monkeypatch.setattr(module, "observe_router_addresses", observe)
         monkeypatch.setattr(module, "ensure_router_link", ensure)
-        self.on_link = set(map(ip_address, borne))
+        self.on_link = set(map(ip_address, kept))
         self.addresses = NodeAddresses(versions)
         settings = IPAMSettings(
             "cluster-pool",
@@ -48,7 +48,7 @@ class Life:
         )
         cluster = new_cluster()
         publish(
-            cluster.nodes, cilium_node(NODE, "192.168.10.100", router=borne[0] if borne else "")
+            cluster.nodes, cilium_node(NODE, "192.168.10.100", router=kept[0] if kept else "")
         )
         self.router = Router(settings, cluster, self.addresses, cast("Any", None))
         self.told: list[tuple[IPAddress, ...]] = []
@@ -72,7 +72,7 @@ class Life:
                 return found
 
     @property
-    def bears(self) -> set[IPAddress]:
+    def owned(self) -> set[IPAddress]:
         return {*self.router.current, *self.router._former}
 
 
@@ -84,12 +84,12 @@ async def test_address_of_a_draining_range_that_comes_back_is_no_pods(
     life.addresses.hold("default", [X])
     life.addresses.take([ip_address("10.0.0.1")], "default/old")
     await life.router.choose(NODE)
-    assert life.bears == {ip_address("10.0.0.5")}
+    assert life.owned == {ip_address("10.0.0.5")}
 
     life.addresses.set_current({"default": [X]})
     life.router._move()
 
-    assert not life.bears & life.pods_get()
+    assert not life.owned & life.pods_get()
 
 
 async def test_range_that_comes_back_gives_the_router_its_address_again(
@@ -104,13 +104,13 @@ async def test_range_that_comes_back_gives_the_router_its_address_again(
     life.addresses.set_current({"default": [Y]})
     life.router._move()
     assert life.router.current[0] in Y
-    assert life.bears == {*life.router.current, *first}
+    assert life.owned == {*life.router.current, *first}
 
     life.addresses.set_current({"default": [X]})
     life.router._move()
 
     assert life.router.current == first
-    assert not life.bears & life.pods_get()
+    assert not life.owned & life.pods_get()
 
 
 async def test_former_address_that_a_pod_elsewhere_bears_is_not_waited_for(
@@ -149,7 +149,7 @@ async def test_former_address_goes_with_the_last_pod_of_its_range(
     life.router._move()
 
     assert life.addresses.draining == ()
-    assert life.bears == set(life.router.current)
+    assert life.owned == set(life.router.current)
     life.addresses.set_current({"default": [X, Y]})
     assert len(life.pods_get()) == 11, "all but the router's one"
 
@@ -199,15 +199,15 @@ async def test_router_moves_with_both_families_or_not_at_all(
         life.told.clear()
         pods += life.addresses.allocate("default/later")
     await life.router.ensure_link(1500)
-    before, bears = life.router.current, life.bears
+    before, owned = life.router.current, life.owned
     _fill_up(life.addresses, Y6)
 
     async with life.runs():
         life.addresses.set_current({"default": [Y, Y6]})
         await until(lambda: bool(life.router.status.failures))
         assert life.router.current == before
-        assert life.on_link == life.bears == bears
-        assert all(life.addresses.owner(address) == ROUTER_OWNER for address in bears)
+        assert life.on_link == life.owned == owned
+        assert all(life.addresses.owner(address) == ROUTER_OWNER for address in owned)
 
         freed = ip_address("fd00:1::1")
         life.addresses.unreserve(freed, f"default/{freed} (on another)")
@@ -216,5 +216,5 @@ async def test_router_moves_with_both_families_or_not_at_all(
     first, second = life.router.current
     assert (first in Y, second in Y6) == (True, True)
     assert life.told == [life.router.current]
-    assert life.on_link == life.bears >= set(before)
-    assert not life.bears & {*pods, *life.pods_get()}
+    assert life.on_link == life.owned >= set(before)
+    assert not life.owned & {*pods, *life.pods_get()}

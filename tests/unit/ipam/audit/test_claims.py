@@ -114,20 +114,20 @@ def test_range_of_which_no_block_is_ever_given(cidr: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "kind", "whose"),
+    ("cidr", "kind", "owner"),
     [
         ("192.168.0.0/24", "cidr-over-node", "address 192.168.0.1 of node a"),
         ("10.96.7.0/24", "cidr-over-services", "addresses of ServiceCIDR kubernetes"),
     ],
 )
-def test_nodes_cidr_with_addresses_of_others(cidr: str, kind: str, whose: str) -> None:
+def test_nodes_cidr_with_addresses_of_others(cidr: str, kind: str, owner: str) -> None:
     other = cilium_node("b", "10.0.1.0/24", cidr)
 
     found = audit(cilium_nodes=with_node(other=other), mode="kubernetes", ranges=())
 
     over = [each for each in found if each.kind == kind]
     assert over[0].severity is Severity.ERROR
-    assert whose in over[0].evidence[0].says
+    assert owner in over[0].evidence[0].says
     assert (over[0].node, over[0].object) == ("b", cidr)
 
 

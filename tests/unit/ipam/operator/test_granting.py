@@ -308,7 +308,7 @@ async def test_of_nodes_that_wait_only_those_that_may_be_served_are_asked_again(
 ) -> None:
     allocator = ClusterAllocator()
     allocator.define(*FULL, 24, ["10.0.0.0/24"])
-    allocator.learn("holder", ["10.0.0.0/25"], [])
+    allocator.learn("owner", ["10.0.0.0/25"], [])
     allocator.learn("old", ["10.0.0.128/25"], [])
     asked: Counter[str] = Counter()
 
@@ -339,12 +339,12 @@ async def test_of_nodes_that_wait_only_those_that_may_be_served_are_asked_again(
     task = asyncio.ensure_future(serve())
     await eventually(lambda: set(granting.states.waiting) == {"new", "old"})
 
-    # "old" has a part of the block: it may be its own once "holder" has gone.
+    # "old" has a part of the block: it may be its own once "owner" has gone.
     granting.enqueue_promising()
     await eventually(lambda: asked["old"] == 2)
     assert asked["new"] == 1
 
-    allocator.forget("holder")
+    allocator.forget("owner")
     allocator.forget("old")
     granting.enqueue_promising()
     await eventually(lambda: asked["new"] == 2)

@@ -114,7 +114,7 @@ def test_node_whose_conflict_comes_or_goes_is_told_once() -> None:
 
     allocator.forget("a")
     assert allocator.take_touched() == {"b", "c"}, "b has it now, c stands against b"
-    assert [conflict.holder for conflict in allocator.conflicts_of("c")] == ["b"]
+    assert [conflict.owner for conflict in allocator.conflicts_of("c")] == ["b"]
 
     allocator.forget("c")
     assert allocator.take_touched() == set()
@@ -127,7 +127,7 @@ def test_conflict_names_both_claims_and_both_nodes() -> None:
 
     [conflict] = allocator.learn("b", ["10.0.1.0/24"], []).conflicts
 
-    assert (conflict.node, conflict.holder) == ("b", "a")
+    assert (conflict.node, conflict.owner) == ("b", "a")
     assert (str(conflict.cidr), str(conflict.held)) == ("10.0.1.0/24", "10.0.0.0/23")
 
 

@@ -10,17 +10,17 @@ from ciliate.ipam.audit.evidence import evidence, finding, joined
 
 def addresses_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
     """Yield addresses that two pods bear."""
-    bearers: dict[str, dict[str, str]] = defaultdict(dict)
+    owners: dict[str, dict[str, str]] = defaultdict(dict)
     for endpoint in seen.endpoints:
         key = f"{endpoint.metadata.namespace}/{endpoint.metadata.name}"
         node = seen.node_by_ip.get(node_ip(endpoint), node_ip(endpoint))
         for address in published(endpoint):
-            bearers[address][key] = f"CiliumEndpoint {key} (on {node})"
+            owners[address][key] = f"CiliumEndpoint {key} (on {node})"
     for key, pod in seen.live_pods.items():
         if pod.metadata.deletion_timestamp is None:
             for each in pod.status.pod_ips:
-                bearers[each.ip].setdefault(key, f"Pod {key} (on {pod.spec.node_name})")
-    for address, who in bearers.items():
+                owners[each.ip].setdefault(key, f"Pod {key} (on {pod.spec.node_name})")
+    for address, who in owners.items():
         if len(who) > 1:
             stale = [key for key in who if key not in seen.live_pods]
             namespace, _, name = (stale or sorted(who))[-1].partition("/")
