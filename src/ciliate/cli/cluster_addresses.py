@@ -15,7 +15,7 @@ from ciliate.cli.cluster_status import NAMESPACE
 from ciliate.config import values
 from ciliate.config.keys import KEYS
 from ciliate.errors import SettingError
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange, parsed
+from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot, PoolRange, ServiceRange, parsed
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.settings import CLUSTER_POOL, PoolRanges, read_ranges
 from ciliate.kube.client import ApiClient
@@ -31,9 +31,7 @@ _SERVICES: Final = "/api/v1/services"
 Families = Mapping[str, Mapping[int, PoolRanges]]
 
 
-async def read_witnesses(
-    client: ApiClient, reports: Mapping[str, CheckReport]
-) -> ClusterWitnesses:
+async def read_snapshot(client: ApiClient, reports: Mapping[str, CheckReport]) -> ClusterSnapshot:
     """Return everything the API says, as close to one moment as possible.
 
     Raises:
@@ -48,7 +46,7 @@ async def read_witnesses(
         _services(client),
     )
     families = pool_families(config, pools)
-    return ClusterWitnesses(
+    return ClusterSnapshot(
         mode=ipam_mode(config),
         versions=versions(config),
         plugins_addresses=ipam_mode(config) == "delegated-plugin"

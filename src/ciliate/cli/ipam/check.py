@@ -138,13 +138,13 @@ async def check(
         NodeMissingError: There is no such node.
     """
     # Here, since whoever asks for help does not wait for the API client's imports.
-    from ciliate.cli.cluster_addresses import read_witnesses  # noqa: PLC0415
+    from ciliate.cli.cluster_addresses import read_snapshot  # noqa: PLC0415
     from ciliate.cli.cluster_agents import ANSWER_S, AgentAnswers, ask_agents  # noqa: PLC0415
     from ciliate.ipam.audit.cluster import audit_cluster  # noqa: PLC0415
 
     async with client:
         begun = time.monotonic()
-        first = await read_witnesses(client, {})
+        first = await read_snapshot(client, {})
         names = {each.metadata.name for each in first.cilium_nodes}
         if node and node not in names:
             raise NodeMissingError(wanted=node, present=names)
@@ -160,7 +160,7 @@ async def check(
         found = audit_cluster(replace(first, reports=answers.by_node))
         if found:
             await asyncio.sleep(max(0.0, begun + grace_s - time.monotonic()))
-            second = await read_witnesses(client, answers.by_node)
+            second = await read_snapshot(client, answers.by_node)
             before = {each.key for each in found}
             found = tuple(each for each in audit_cluster(second) if each.key in before)
         since = datetime.now(UTC) - timedelta(seconds=time.monotonic() - begun)

@@ -17,7 +17,7 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.operator_ipam import OperatorIpam, PoolBlocks
 from ciliate.api.pod_ip_pool import CiliumPodIPPool
 from ciliate.cli.cluster_addresses import Families, ipam_mode, pool_families, versions
-from ciliate.ipam.audit.cluster_witnesses import node_ip, parsed, published
+from ciliate.ipam.audit.cluster_snapshot import node_ip, parsed, published
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.node import DEFAULT_POOL

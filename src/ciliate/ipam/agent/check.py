@@ -19,7 +19,7 @@ from ciliate.ipam.agent.report import held_cidrs
 from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.ipam.audit.first_seen import Aged, FirstSeen
 from ciliate.ipam.audit.node import audit_node
-from ciliate.ipam.audit.witnesses import NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import NodeSnapshot
 from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class IpamCheck:
                 while self._snapshots.api_problem:  # noqa: ASYNC110 - informers tell nobody.
                     await asyncio.sleep(_WATCH_LOOK_S)
 
-    async def _look(self, *, inside: bool) -> tuple[NodeWitnesses, tuple[Aged, ...]]:
+    async def _look(self, *, inside: bool) -> tuple[NodeSnapshot, tuple[Aged, ...]]:
         async with self._looking:
             seen = await self._snapshots.take(inside=inside)
             now_s = self._clock()

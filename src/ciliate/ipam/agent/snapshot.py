@@ -14,13 +14,13 @@ from ciliate.datapath import layout
 from ciliate.datapath.datapath import Datapath
 from ciliate.errors import CiliateError
 from ciliate.ipam.agent.node_ipam import NodeIPAM
-from ciliate.ipam.audit.witnesses import (
+from ciliate.ipam.audit.node_snapshot import (
     Held,
     Interface,
     KnownPod,
     LocalEndpoint,
     MapEntry,
-    NodeWitnesses,
+    NodeSnapshot,
     PodKey,
 )
 from ciliate.net.address import IPAddress, from_octets, ip_address
@@ -42,7 +42,7 @@ class Snapshots:
     ipam: NodeIPAM
     datapath: Datapath
 
-    async def take(self, *, inside: bool) -> NodeWitnesses:
+    async def take(self, *, inside: bool) -> NodeSnapshot:
         """Return what everybody says; `inside` enters the pods' namespaces too.
 
         Raises:
@@ -53,7 +53,7 @@ class Snapshots:
         delivered, sources = await asyncio.to_thread(self._maps)
         differing = await self._inside() if inside else {}
         endpoints = tuple(self.context.endpoints)
-        return NodeWitnesses(
+        return NodeSnapshot(
             node=self.context.own.name,
             allocator=tuple(
                 Held(

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.evidence import evidence, finding, listed, settled
-from ciliate.ipam.audit.witnesses import LocalEndpoint, NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import LocalEndpoint, NodeSnapshot
 from ciliate.net.address import IPAddress
 
 
-def pod_findings(seen: NodeWitnesses) -> Iterator[Finding]:
+def pod_findings(seen: NodeSnapshot) -> Iterator[Finding]:
     """Yield Pods without an endpoint or with another address, and endpoints without a Pod."""
     endpoints: dict[tuple[str, str], list[LocalEndpoint]] = defaultdict(list)
     for endpoint in seen.endpoints:
@@ -57,7 +57,7 @@ def pod_findings(seen: NodeWitnesses) -> Iterator[Finding]:
             )
 
 
-def publication_findings(seen: NodeWitnesses) -> Iterator[Finding]:
+def publication_findings(seen: NodeSnapshot) -> Iterator[Finding]:
     """Yield CiliumEndpoints that are old, wrong or missing."""
     endpoints: dict[tuple[str, str], set[IPAddress]] = defaultdict(set)
     for endpoint in settled(seen, ours=False):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ciliate.api.ipam_audit import Finding, Severity
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, parsed
+from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot, PoolRange, parsed
 from ciliate.ipam.audit.evidence import evidence, finding
 from ciliate.ipam.audit.overlaps import NodeClaim, overlaps
 from ciliate.ipam.cidr_set import Cidr
@@ -16,7 +16,7 @@ from ciliate.net.address import ip_network
 _NAMED_MAX: Final = 3
 
 
-def unreadable_cidrs(seen: ClusterWitnesses) -> Iterator[Finding]:
+def unreadable_cidrs(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield what agents ignore where a CIDR should be: no CIDR, or one with host bits."""
     for node in seen.cilium_nodes:
         for text in (*node.current_cidrs, *node.draining_cidrs):
@@ -32,7 +32,7 @@ def unreadable_cidrs(seen: ClusterWitnesses) -> Iterator[Finding]:
                 )
 
 
-def claims_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
+def claims_twice(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield CIDRs of two nodes that share addresses."""
     created = {node.metadata.name: node.metadata.creation_timestamp for node in seen.cilium_nodes}
     for first, second in overlaps(seen.claims):
@@ -65,7 +65,7 @@ def _how(claim: NodeClaim) -> str:
     return "drains" if claim.draining else "has"
 
 
-def claims_outside_pools(seen: ClusterWitnesses) -> Iterator[Finding]:
+def claims_outside_pools(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield nodes' CIDRs that no pool lists."""
     if seen.mode not in ("cluster-pool", "multi-pool"):
         return
@@ -89,7 +89,7 @@ def claims_outside_pools(seen: ClusterWitnesses) -> Iterator[Finding]:
                 )
 
 
-def pool_overlaps(seen: ClusterWitnesses) -> Iterator[Finding]:
+def pool_overlaps(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield ranges that share addresses with each other, with Services or with nodes."""
     for number, one in enumerate(seen.ranges):
         for other in seen.ranges[:number]:
@@ -112,7 +112,7 @@ class _Kept:
     why: str
 
 
-def _services_in(cidr: Cidr, seen: ClusterWitnesses) -> list[_Kept]:
+def _services_in(cidr: Cidr, seen: ClusterSnapshot) -> list[_Kept]:
     return [
         _Kept(service.cidr, f"{service.label} has {service.cidr}")
         for service in seen.services
@@ -120,7 +120,7 @@ def _services_in(cidr: Cidr, seen: ClusterWitnesses) -> list[_Kept]:
     ]
 
 
-def _nodes_in(cidr: Cidr, seen: ClusterWitnesses) -> list[_Kept]:
+def _nodes_in(cidr: Cidr, seen: ClusterSnapshot) -> list[_Kept]:
     return [
         _Kept(_around(host), f"{host.network.network_address} is of node {name}")
         for host, name in _hosts(seen)
@@ -134,7 +134,7 @@ def _around(host: Cidr) -> Cidr:
     return Cidr(host.version, host.first >> spare << spare, length)
 
 
-def _hosts(seen: ClusterWitnesses) -> list[tuple[Cidr, str]]:
+def _hosts(seen: ClusterSnapshot) -> list[tuple[Cidr, str]]:
     return [
         (host, name) for address, name in seen.node_by_ip.items() for host in parsed((address,))
     ]
@@ -155,7 +155,7 @@ def _kept_of(one: PoolRange, kept: list[_Kept], kind: str) -> Iterator[Finding]:
         yield finding(kind, one.cidr, said, remedy, severity=Severity.INFO)
 
 
-def claims_of_others(seen: ClusterWitnesses) -> Iterator[Finding]:
+def claims_of_others(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield nodes' CIDRs with addresses of nodes or Services: pods may be given them.
 
     The operator gives no such CIDR; it may have been there before the node or the Services.

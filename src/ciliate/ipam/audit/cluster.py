@@ -14,7 +14,7 @@ from ciliate.ipam.audit.claims import (
     pool_overlaps,
     unreadable_cidrs,
 )
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses
+from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot
 from ciliate.ipam.audit.nodes import (
     agent_findings,
     cidrs_of_another_mode,
@@ -24,9 +24,9 @@ from ciliate.ipam.audit.nodes import (
 from ciliate.ipam.audit.pods import addresses_twice, publications
 
 
-def audit_cluster(seen: ClusterWitnesses) -> tuple[Finding, ...]:
+def audit_cluster(seen: ClusterSnapshot) -> tuple[Finding, ...]:
     """Return what does not agree, errors first."""
-    checks: tuple[Callable[[ClusterWitnesses], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[ClusterSnapshot], Iterator[Finding]], ...] = (
         unreadable_cidrs,
         claims_twice,
         claims_outside_pools,

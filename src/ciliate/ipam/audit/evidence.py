@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from ciliate.api.ipam_audit import Evidence, Finding, Severity
-from ciliate.ipam.audit.witnesses import LocalEndpoint, NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import LocalEndpoint, NodeSnapshot
 from ciliate.net.address import IPAddress
 
 
 def evidence(**said: str) -> tuple[Evidence, ...]:
-    """Return what the witnesses say, by witness: allocator, agent, kernel, api."""
+    """Return the evidence: what allocator, agent, kernel and api say, each its own text."""
     return tuple(Evidence(source=source, says=says) for source, says in said.items())
 
 
@@ -36,7 +36,7 @@ def finding(
     )
 
 
-def settled(seen: NodeWitnesses, *, ours: bool = True) -> Iterator[LocalEndpoint]:
+def settled(seen: NodeSnapshot, *, ours: bool = True) -> Iterator[LocalEndpoint]:
     """Yield the endpoints that are not on their way out; those of other plugins too, if asked."""
     for endpoint in seen.endpoints:
         if endpoint.number not in seen.leaving and (endpoint.ours or not ours):

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.evidence import evidence, finding, listed, settled
-from ciliate.ipam.audit.witnesses import NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import NodeSnapshot
 from ciliate.net.address import IPAddress
 
 
-def interface_findings(seen: NodeWitnesses) -> Iterator[Finding]:
+def interface_findings(seen: NodeSnapshot) -> Iterator[Finding]:
     """Yield interfaces nobody answers for, and endpoints whose interface is not as it was made."""
     links = {link.name: link for link in seen.interfaces}
     known = {endpoint.interface for endpoint in seen.endpoints}
@@ -68,7 +68,7 @@ def _routes(addresses: Iterable[IPAddress]) -> str:
     return f" with routes to {text}" if text else ""
 
 
-def map_findings(seen: NodeWitnesses) -> Iterator[Finding]:
+def map_findings(seen: NodeSnapshot) -> Iterator[Finding]:
     """Yield entries of the maps `endpoints` and `interfaces` that are left over or wrong."""
     owners = {a: endpoint for endpoint in seen.endpoints for a in endpoint.addresses}
     indexes = {endpoint.ifindex for endpoint in seen.endpoints}

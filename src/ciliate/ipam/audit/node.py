@@ -12,7 +12,7 @@ from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.api import pod_findings, publication_findings
 from ciliate.ipam.audit.evidence import evidence, finding
 from ciliate.ipam.audit.kernel import interface_findings, map_findings
-from ciliate.ipam.audit.witnesses import LocalEndpoint, NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import LocalEndpoint, NodeSnapshot
 from ciliate.ipam.node import ROUTER_OWNER
 from ciliate.net.address import IPAddress
 
@@ -23,9 +23,9 @@ LEAKED: Final = "leaked-address"
 _RESTORED: Final = " [restored]"
 
 
-def audit_node(seen: NodeWitnesses) -> tuple[Finding, ...]:
+def audit_node(seen: NodeSnapshot) -> tuple[Finding, ...]:
     """Return what does not agree, errors first."""
-    checks: tuple[Callable[[NodeWitnesses], Iterator[Finding]], ...] = (
+    checks: tuple[Callable[[NodeSnapshot], Iterator[Finding]], ...] = (
         _allocator_without_users,
         _users_without_allocator,
         _shared_addresses,
@@ -48,7 +48,7 @@ def pod_of(owner: str) -> tuple[str, str]:
 # Allocator against everybody
 
 
-def _allocator_without_users(seen: NodeWitnesses) -> Iterator[Finding]:
+def _allocator_without_users(seen: NodeSnapshot) -> Iterator[Finding]:
     recorded = {address for endpoint in seen.endpoints for address in endpoint.addresses}
     in_kernel = _kernel_uses(seen)
     published = {address: pod for pod, each in seen.published.items() for address in each}
@@ -94,7 +94,7 @@ def _allocator_without_users(seen: NodeWitnesses) -> Iterator[Finding]:
             )
 
 
-def _kernel_uses(seen: NodeWitnesses) -> dict[IPAddress, str]:
+def _kernel_uses(seen: NodeSnapshot) -> dict[IPAddress, str]:
     """Return where the kernel knows each address from."""
     found = {
         address: f"the map endpoints delivers it to interface {entry.ifindex}"
@@ -107,7 +107,7 @@ def _kernel_uses(seen: NodeWitnesses) -> dict[IPAddress, str]:
     return found
 
 
-def _users_without_allocator(seen: NodeWitnesses) -> Iterator[Finding]:
+def _users_without_allocator(seen: NodeSnapshot) -> Iterator[Finding]:
     held_by_address = {held.address: held for held in seen.allocator}
     for endpoint in seen.endpoints:
         if endpoint.external_ipam:
@@ -137,7 +137,7 @@ def _users_without_allocator(seen: NodeWitnesses) -> Iterator[Finding]:
                 )
 
 
-def _shared_addresses(seen: NodeWitnesses) -> Iterator[Finding]:
+def _shared_addresses(seen: NodeSnapshot) -> Iterator[Finding]:
     sharers: dict[IPAddress, list[LocalEndpoint]] = defaultdict(list)
     for endpoint in seen.endpoints:
         if endpoint.number not in seen.leaving:
@@ -154,7 +154,7 @@ def _shared_addresses(seen: NodeWitnesses) -> Iterator[Finding]:
             )
 
 
-def _router(seen: NodeWitnesses) -> Iterator[Finding]:
+def _router(seen: NodeSnapshot) -> Iterator[Finding]:
     owners = {held.address: held.owner for held in seen.allocator}
     for address in seen.router:
         if address not in seen.router_link:

@@ -7,12 +7,12 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
 from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.api.node_cidrs import NodeCIDRError, node_cidrs
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
+from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot, node_ip, parsed, published
 from ciliate.ipam.audit.evidence import evidence, finding, joined
 from ciliate.ipam.cidr_set import Cidr
 
 
-def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:
+def cidrs_of_another_mode(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield CIDRs in a field that the mode does not use."""
     for node in seen.cilium_nodes:
         ipam, name = node.spec.ipam, node.metadata.name
@@ -30,7 +30,7 @@ def cidrs_of_another_mode(seen: ClusterWitnesses) -> Iterator[Finding]:
             )
 
 
-def node_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
+def node_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield nodes without CIDR, with the operator's complaint, or without their Node."""
     nodes = {node.metadata.name: node for node in seen.nodes}
     for node in seen.cilium_nodes:
@@ -60,7 +60,7 @@ def node_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
 
 
 def _other_than_given(
-    seen: ClusterWitnesses, kubernetes: Node, node: CiliumNode
+    seen: ClusterSnapshot, kubernetes: Node, node: CiliumNode
 ) -> Iterator[Finding]:
     name = node.metadata.name
     try:
@@ -89,7 +89,7 @@ def _other_than_given(
         )
 
 
-def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Iterator[Finding]:
+def _without_cidr(seen: ClusterSnapshot, node: CiliumNode, problem: str) -> Iterator[Finding]:
     if seen.mode == "delegated-plugin":
         return
     name, has = node.metadata.name, {cidr.version for cidr in parsed(node.current_cidrs)}
@@ -106,7 +106,7 @@ def _without_cidr(seen: ClusterWitnesses, node: CiliumNode, problem: str) -> Ite
             )
 
 
-def _wants(seen: ClusterWitnesses, node: CiliumNode, version: int) -> bool:
+def _wants(seen: ClusterSnapshot, node: CiliumNode, version: int) -> bool:
     """Whether a node should have a CIDR: in multi-pool only if it asks for addresses."""
     if seen.mode != "multi-pool":
         return True
@@ -117,7 +117,7 @@ def _wants(seen: ClusterWitnesses, node: CiliumNode, version: int) -> bool:
     return any(each.ipv4_addrs if version == 4 else each.ipv6_addrs for each in needs)
 
 
-def idle_draining(seen: ClusterWitnesses) -> Iterator[Finding]:
+def idle_draining(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield CIDRs that are drained though nobody lives in them."""
     lived_in: dict[str, list[Cidr]] = defaultdict(list)
     for endpoint in seen.endpoints:
@@ -146,7 +146,7 @@ def idle_draining(seen: ClusterWitnesses) -> Iterator[Finding]:
         )
 
 
-def agent_findings(seen: ClusterWitnesses) -> Iterator[Finding]:
+def agent_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield nodes whose agent uses other CIDRs than its CiliumNode has."""
     for node in seen.cilium_nodes:
         report = seen.reports.get(node.metadata.name)

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ciliate.api.ipam_audit import Finding, Severity
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, node_ip, parsed, published
+from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot, node_ip, parsed, published
 from ciliate.ipam.audit.evidence import evidence, finding, joined
 
 
-def addresses_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
+def addresses_twice(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield addresses that two pods bear."""
     owners: dict[str, dict[str, str]] = defaultdict(dict)
     for endpoint in seen.endpoints:
@@ -33,7 +33,7 @@ def addresses_twice(seen: ClusterWitnesses) -> Iterator[Finding]:
             )
 
 
-def publications(seen: ClusterWitnesses) -> Iterator[Finding]:
+def publications(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield CiliumEndpoints without Pod, of no node, or outside the CIDRs of their node."""
     for endpoint in seen.endpoints:
         key = f"{endpoint.metadata.namespace}/{endpoint.metadata.name}"
@@ -75,7 +75,7 @@ def publications(seen: ClusterWitnesses) -> Iterator[Finding]:
 
 
 def _outside_claims(
-    seen: ClusterWitnesses, thing: str, addresses: tuple[str, ...], node: str
+    seen: ClusterSnapshot, thing: str, addresses: tuple[str, ...], node: str
 ) -> Iterator[Finding]:
     claims = seen.claims_of.get(node, [])
     for host in parsed(addresses):

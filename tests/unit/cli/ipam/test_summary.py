@@ -271,7 +271,7 @@ def finding(kind: str, thing: str, *, node: str = "a", since: datetime | None = 
     )
 
 
-def test_findings_show_age_witnesses_and_remedy() -> None:
+def test_findings_show_age_evidence_and_remedy() -> None:
     text = render_findings([finding("k", "10.0.0.5", since=NOW - timedelta(minutes=3))], now=NOW)
 
     head, line, evidence, remedy, *_ = text.splitlines()

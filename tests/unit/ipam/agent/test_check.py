@@ -9,7 +9,7 @@ from typing import cast
 from ciliate.api.ipam_audit import CheckRequest
 from ciliate.ipam.agent.check import IpamCheck
 from ciliate.ipam.agent.snapshot import Snapshots
-from ciliate.ipam.audit.witnesses import Held, Interface, LocalEndpoint, NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import Held, Interface, LocalEndpoint, NodeSnapshot
 from ciliate.ipam.node import NodeAddresses
 
 BLOCK = ip_network("10.0.0.0/24")
@@ -20,7 +20,7 @@ AT_ONCE = CheckRequest(grace_s=0.0)
 class Says:
     """Snapshots that say what a test makes them say, look by look; the last word stays."""
 
-    def __init__(self, *words: NodeWitnesses) -> None:
+    def __init__(self, *words: NodeSnapshot) -> None:
         self.words = list(words)
         self.entered: list[bool] = []
         self.api_problem = ""
@@ -28,7 +28,7 @@ class Says:
             pod_cidrs=SimpleNamespace(missing=lambda: ""), addresses=NodeAddresses((4,))
         )
 
-    async def take(self, *, inside: bool) -> NodeWitnesses:
+    async def take(self, *, inside: bool) -> NodeSnapshot:
         self.entered.append(inside)
         return self.words.pop(0) if len(self.words) > 1 else self.words[0]
 
@@ -38,8 +38,8 @@ def check_of(says: Says) -> IpamCheck:
     return IpamCheck(cast("Snapshots", says), clock=clock, watch_pause_s=0.02)
 
 
-LEAKING = NodeWitnesses(node="n", allocator=(LEAKED,))
-CLEAN = NodeWitnesses(node="n")
+LEAKING = NodeSnapshot(node="n", allocator=(LEAKED,))
+CLEAN = NodeSnapshot(node="n")
 
 
 async def test_what_settles_within_the_grace_time_is_no_finding() -> None:
@@ -70,7 +70,7 @@ async def test_nothing_to_wait_for_needs_one_look() -> None:
 
 async def test_what_is_only_just_there_is_counted_as_young() -> None:
     other = Held(ip_address("10.0.0.8"), "default/new", "default", BLOCK)
-    says = Says(LEAKING, NodeWitnesses(node="n", allocator=(LEAKED, other)))
+    says = Says(LEAKING, NodeSnapshot(node="n", allocator=(LEAKED, other)))
 
     report = await check_of(says).check(CheckRequest(grace_s=0.05))
 
@@ -82,7 +82,7 @@ async def test_looks_from_outside_do_not_make_inner_findings_young() -> None:
         number=1, pod=("", "lxc1"), addresses=(), interface="lxc1", ifindex=7, external_ipam=True
     )
     link = Interface("lxc1", 7, is_up=True, routed=())
-    outer = NodeWitnesses(node="n", endpoints=(endpoint,), interfaces=(link,))
+    outer = NodeSnapshot(node="n", endpoints=(endpoint,), interfaces=(link,))
     inner = replace(outer, inside={1: "eth0 is down"})
     says = Says(inner, outer, inner)
     check = check_of(says)

@@ -15,7 +15,7 @@ from ciliate.ipam.agent.check import IpamCheck
 from ciliate.ipam.agent.repair import IpamRepair, RepairUnknownError
 from ciliate.ipam.agent.repair_file import LINES_MAX, RepairFile, RepairFileError
 from ciliate.ipam.agent.snapshot import Snapshots
-from ciliate.ipam.audit.witnesses import Held, NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import Held, NodeSnapshot
 from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.errors import NotFoundError
 from ciliate.node.context import Context, Paths
@@ -62,10 +62,10 @@ class Node:
     def _freed(self) -> None:
         self.freed += 1
 
-    async def take(self, *, inside: bool) -> NodeWitnesses:
+    async def take(self, *, inside: bool) -> NodeSnapshot:
         """Take what the snapshots take."""
         del inside
-        return NodeWitnesses(
+        return NodeSnapshot(
             node="n",
             allocator=tuple(
                 Held(address, owner, held.pool, held.cidr, self.addresses.is_reserved(address))

@@ -15,7 +15,7 @@ from ciliate.api.core import Node, NodeSpec, Pod, PodIP, PodSpec, PodStatus
 from ciliate.api.ipam_audit import CheckReport, Finding
 from ciliate.api.metadata import ObjectMeta
 from ciliate.ipam.audit.cluster import audit_cluster
-from ciliate.ipam.audit.cluster_witnesses import ClusterWitnesses, PoolRange, ServiceRange
+from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot, PoolRange, ServiceRange
 from ciliate.ipam.cidr_set import Cidr
 
 IPS = {"a": "192.168.0.1", "b": "192.168.0.2"}
@@ -104,7 +104,7 @@ NOBODY: dict[str, Any] = {"pods": (), "endpoints": ()}
 
 
 def audit(**changes: Any) -> list[Finding]:
-    return list(audit_cluster(ClusterWitnesses(**(GOOD | changes))))
+    return list(audit_cluster(ClusterSnapshot(**(GOOD | changes))))
 
 
 def kinds(**changes: Any) -> list[str]:

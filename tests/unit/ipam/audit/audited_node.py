@@ -2,13 +2,13 @@
 
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
-from ciliate.ipam.audit.witnesses import (
+from ciliate.ipam.audit.node_snapshot import (
     Held,
     Interface,
     KnownPod,
     LocalEndpoint,
     MapEntry,
-    NodeWitnesses,
+    NodeSnapshot,
 )
 from ciliate.net.address import IPAddress
 
@@ -28,7 +28,7 @@ ENDPOINT = LocalEndpoint(
 )
 
 #: One pod with both families and a router: everybody says the same.
-AGREEING = NodeWitnesses(
+AGREEING = NodeSnapshot(
     node="n",
     allocator=(held(ROUTER, "router"), held(V4, "default/a"), held(V6, "default/a [restored]")),
     endpoints=(ENDPOINT,),

@@ -18,7 +18,7 @@ from tests.unit.ipam.audit.audited_cluster import (
 
 from ciliate.api import cilium_node as cn
 from ciliate.api.ipam_audit import Severity
-from ciliate.ipam.audit.cluster_witnesses import PoolRange
+from ciliate.ipam.audit.cluster_snapshot import PoolRange
 from ciliate.ipam.audit.overlaps import NodeClaim, overlaps
 from ciliate.ipam.cidr_set import Cidr
 

@@ -17,19 +17,19 @@ from tests.unit.ipam.audit.audited_node import (
 
 from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.node import LEAKED, audit_node, pod_of
-from ciliate.ipam.audit.witnesses import (
+from ciliate.ipam.audit.node_snapshot import (
     Interface,
     KnownPod,
     MapEntry,
-    NodeWitnesses,
+    NodeSnapshot,
 )
 
 
-def kinds(seen: NodeWitnesses) -> list[str]:
+def kinds(seen: NodeSnapshot) -> list[str]:
     return [finding.kind for finding in audit_node(seen)]
 
 
-def only(seen: NodeWitnesses) -> Finding:
+def only(seen: NodeSnapshot) -> Finding:
     (finding,) = audit_node(seen)
     return finding
 
@@ -39,7 +39,7 @@ def test_nothing_is_found_where_all_agree() -> None:
 
 
 def test_nothing_is_found_on_an_empty_node() -> None:
-    assert audit_node(NodeWitnesses(node="n")) == ()
+    assert audit_node(NodeSnapshot(node="n")) == ()
 
 
 # Leaks
@@ -72,8 +72,8 @@ def test_address_that_the_allocator_alone_knows_is_leaked() -> None:
     ],
     ids=["pod", "podIP", "CEP name", "CEP address", "delivered", "source", "route"],
 )
-def test_address_that_any_witness_knows_is_never_called_leaked(
-    knows: Callable[[NodeWitnesses], NodeWitnesses],
+def test_address_that_kernel_or_api_knows_is_never_called_leaked(
+    knows: Callable[[NodeSnapshot], NodeSnapshot],
 ) -> None:
     """Only leaked addresses are ever freed by a repair."""
     seen = replace(AGREEING, allocator=(*AGREEING.allocator, held(OTHER, "default/gone")))

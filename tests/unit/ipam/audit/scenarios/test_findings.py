@@ -27,9 +27,9 @@ from tests.unit.ipam.audit.audited_node import AGREEING, ENDPOINT, OTHER, POD, R
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointStatus
 from ciliate.api.ipam_audit import Finding
-from ciliate.ipam.audit.cluster_witnesses import PoolRange, ServiceRange
+from ciliate.ipam.audit.cluster_snapshot import PoolRange, ServiceRange
 from ciliate.ipam.audit.node import audit_node
-from ciliate.ipam.audit.witnesses import Interface, KnownPod, MapEntry, NodeWitnesses
+from ciliate.ipam.audit.node_snapshot import Interface, KnownPod, MapEntry, NodeSnapshot
 from ciliate.ipam.cidr_set import Cidr
 
 RECORDED = Path(__file__).with_name("findings.txt")
@@ -42,8 +42,8 @@ LONELY = replace(
 )
 
 
-def node_cases() -> dict[str, NodeWitnesses]:
-    """Return witnesses of one node that disagree in one way each."""
+def node_cases() -> dict[str, NodeSnapshot]:
+    """Return snapshots of one node in each of which one thing disagrees."""
     seen = AGREEING
     pods = {ENDING.pod: ENDING, **seen.pods}
     leaked = replace(

@@ -70,7 +70,7 @@ class KnownPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeWitnesses:
+class NodeSnapshot:
     """Everything about one node, looked at as close together as possible."""
 
     node: str

@@ -36,7 +36,7 @@ class ServiceRange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterWitnesses:
+class ClusterSnapshot:
     """What the API says, and of each agent that answered what its node holds."""
 
     mode: str
