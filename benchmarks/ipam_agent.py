@@ -43,14 +43,14 @@ def pairs_a_second(cidr: str) -> float:
     node = NodeAddresses((network.version,))
     node.set_current({"default": [network]})
     held = min(int(node.held[0].block.usable * _FULL), _HELD_MAX)
-    given = [node.allocate(f"default/pod-{number}") for number in range(held)]
-    random.Random(held).shuffle(given)
+    pods = [node.allocate(f"default/pod-{number}") for number in range(held)]
+    random.Random(held).shuffle(pods)
     gc.collect()
     begin = time.perf_counter()
     for step in range(_PAIRS):
         place = step % held
-        node.release(given[place])
-        given[place] = node.allocate("default/pod")
+        node.release(pods[place])
+        pods[place] = node.allocate("default/pod")
     return _PAIRS / (time.perf_counter() - begin)
 
 

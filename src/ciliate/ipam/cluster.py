@@ -258,7 +258,7 @@ class ClusterAllocator:
         claimed = next(self._index.overlapping(cidr), None) is not None
         return claimed or any(cidr.contains(pod) for pod, _owner in self._places.uses())
 
-    def strays(self, node: str) -> list[Cidr]:
+    def displaced_blocks(self, node: str) -> list[Cidr]:
         """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
         claims = self._held.get(node, {})
         found: dict[Cidr, None] = {}

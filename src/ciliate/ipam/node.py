@@ -184,15 +184,15 @@ class NodeAddresses:
         if len(self.versions) == 1:
             (version,) = self.versions
             return (self.allocate_one(owner, pools[version] if pools else DEFAULT_POOL, version),)
-        given: list[IPAddress] = []
+        allocated: list[IPAddress] = []
         try:
             for version in self._descending:
                 pool = pools[version] if pools else DEFAULT_POOL
-                given.append(self.allocate_one(owner, pool, version))
+                allocated.append(self.allocate_one(owner, pool, version))
         except IPAMError:
-            self.release(given)
+            self.release(allocated)
             raise
-        return tuple(given)
+        return tuple(allocated)
 
     def allocate_one(self, owner: str, pool: str, version: int) -> IPAddress:
         """Give `owner` one address of one family.

@@ -252,14 +252,14 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def of_two_nodes_that_overlap_one_is_told(self) -> None:
         truth = self.truth
-        told = {
+        conflicts = {
             (conflict.node, conflict.owner, str(conflict.cidr))
             for node in truth.current
             for conflict in self.allocator.conflicts_of(node)
         }
-        for node, owner, cidr in told:
+        for node, owner, cidr in conflicts:
             assert any(overlap(cidr, claim) for claim in truth.claims(owner)), (node, owner)
-        named = {(node, cidr) for node, _owner, cidr in told}
+        named = {(node, cidr) for node, _owner, cidr in conflicts}
         known = sorted({*truth.current, *truth.granted})
         for number, node in enumerate(known):
             for other in known[number + 1 :]:

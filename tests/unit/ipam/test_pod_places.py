@@ -20,23 +20,23 @@ class Uses:
             vacate=lambda cidr, who: self.events.append(("vacated", cidr, who)),
         )
 
-    def told(self) -> list[tuple[str, Cidr, str]]:
+    def reported(self) -> list[tuple[str, Cidr, str]]:
         """Return the events since the last call."""
-        told, self.events[:] = list(self.events), []
-        return told
+        reported, self.events[:] = list(self.events), []
+        return reported
 
 
 def test_new_user_is_told_before_the_old_one_leaves() -> None:
     """The other way round an address would be free for a moment, and could be given away."""
     uses = Uses()
     uses.places.appeared(AT, pod(1))
-    assert uses.told() == [("occupied", pod(1), f"node at {AT}")]
+    assert uses.reported() == [("occupied", pod(1), f"node at {AT}")]
 
     uses.places.place("w1", [AT])
-    assert uses.told() == [("occupied", pod(1), "w1"), ("vacated", pod(1), f"node at {AT}")]
+    assert uses.reported() == [("occupied", pod(1), "w1"), ("vacated", pod(1), f"node at {AT}")]
 
     uses.places.place("w1", [])
-    assert uses.told() == [("occupied", pod(1), f"node at {AT}"), ("vacated", pod(1), "w1")]
+    assert uses.reported() == [("occupied", pod(1), f"node at {AT}"), ("vacated", pod(1), "w1")]
 
 
 def test_address_that_two_endpoints_have_is_used_until_the_last_is_gone() -> None:
@@ -45,11 +45,11 @@ def test_address_that_two_endpoints_have_is_used_until_the_last_is_gone() -> Non
     uses.places.appeared(AT, pod(1))
     uses.places.appeared(AT, pod(1))
     uses.places.vanished(AT, pod(1))
-    assert uses.told() == [("occupied", pod(1), "w1")]
+    assert uses.reported() == [("occupied", pod(1), "w1")]
 
     uses.places.vanished(AT, pod(1))
 
-    assert uses.told() == [("vacated", pod(1), "w1")]
+    assert uses.reported() == [("vacated", pod(1), "w1")]
     assert not list(uses.places.uses())
 
 
@@ -83,11 +83,11 @@ def test_rival_that_leaves_first_changes_nothing() -> None:
     uses.places.appeared(AT, pod(1))
     for name in ("w1", "w2", "w3"):
         uses.places.place(name, [AT])
-    uses.told()
+    uses.reported()
 
     uses.places.place("w1", [])
     assert uses.places.node_at(AT) == "w3"
-    assert uses.told() == []
+    assert uses.reported() == []
 
     uses.places.place("w3", [])
     uses.places.place("w2", [])

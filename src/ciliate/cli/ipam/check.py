@@ -178,12 +178,12 @@ def merge(
 ) -> ClusterFindings:
     """Return the findings of all, errors first; what an agent says better is left to it."""
     local = [finding for report in reports.values() for finding in report.findings]
-    told = {(each.kind, each.object) for each in local}
+    reported = {(each.kind, each.object) for each in local}
     found = [
         each
         for each in cluster
         if node in ("", each.node)
-        and not any((kind, each.object) in told for kind in _SAID_BETTER.get(each.kind, ()))
+        and not any((kind, each.object) in reported for kind in _SAID_BETTER.get(each.kind, ()))
     ]
     found += local
     found += [_unanswered(name, problem) for name, problem in unanswered.items()]

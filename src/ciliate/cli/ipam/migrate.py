@@ -146,7 +146,7 @@ class _Migration:
             earlier = await self._cluster.read_record()
             if earlier is not None and earlier.is_under_way and not self._dry_run:
                 raise UnderWayError(earlier.source, earlier.target)
-            state = await self._cluster.look()
+            state = await self._cluster.read_state()
             changes = {**self._changes, "ipam": target}
             plan = plan_migration(state, target, changes)
             if self._dry_run:
@@ -171,7 +171,7 @@ class _Migration:
             if record is None or not record.is_under_way:
                 raise NothingToResumeError
             if self._changes:
-                state = await self._cluster.look()
+                state = await self._cluster.read_state()
                 former = {key: state.config.get(key) for key in self._changes}
                 record = msgspec.structs.replace(
                     record,
@@ -186,7 +186,7 @@ class _Migration:
                     raise RefusedError(refused)
             if self._dry_run:
                 self._show(
-                    plan_migration(await self._cluster.look(), record.target, record.changes)
+                    plan_migration(await self._cluster.read_state(), record.target, record.changes)
                 )
                 return
             await self._run(record)
@@ -214,7 +214,7 @@ class _Migration:
                 )
             if self._dry_run:
                 self._show(
-                    plan_migration(await self._cluster.look(), record.target, record.changes)
+                    plan_migration(await self._cluster.read_state(), record.target, record.changes)
                 )
                 return
             await self._run(record)

@@ -26,8 +26,8 @@ class RepairUnansweredError(CiliateError):
 
     def __init__(self, *, problems: dict[str, str]) -> None:
         self.problems = problems
-        told = "; ".join(f"{node}: {problem}" for node, problem in sorted(problems.items()))
-        super().__init__(f"{counted(len(problems), 'agent')} gave no answer: {told}")
+        answers = "; ".join(f"{node}: {problem}" for node, problem in sorted(problems.items()))
+        super().__init__(f"{counted(len(problems), 'agent')} gave no answer: {answers}")
 
 
 class UnconfirmedError(CiliateError):

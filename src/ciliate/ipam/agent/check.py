@@ -25,14 +25,14 @@ from ciliate.reconcile.status import RunStatus
 _log = logging.getLogger(__name__)
 
 #: Between two looks: a disagreement's age is known to this.
-LOOK_S: Final = 15.0
+INTERVAL_S: Final = 15.0
 
 #: A question waits at most so long for disagreements to settle, whatever it asks for.
 GRACE_S_MAX: Final = 60.0
 
 #: How long a watch may be between its end and its next beginning.
 _WATCH_PAUSE_S: Final = 2.0
-_WATCH_LOOK_S: Final = 0.05
+_WATCH_POLL_S: Final = 0.05
 
 #: Seen only by looks that enter the pods' namespaces.
 _INSIDE: Final = "pod-side-differs"
@@ -54,27 +54,27 @@ class IpamCheck:
         self._watch_pause_s = watch_pause_s
         self._first_seen = FirstSeen()
         self._first_seen_inside = FirstSeen()
-        self._looking = asyncio.Lock()
+        self._inspecting = asyncio.Lock()
 
     async def run(self) -> None:
         """Look every few seconds, until cancelled."""
         while True:
             try:
-                await self.look()
+                await self.inspect()
             except CiliateError as error:
                 self.status.failed(str(error))
                 _log.warning("checking addresses: %s", error)
             else:
                 self.status.succeeded()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(INTERVAL_S)
 
-    async def look(self) -> tuple[Aged, ...]:
+    async def inspect(self) -> tuple[Aged, ...]:
         """Return what does not agree now, with ages.
 
         Raises:
             CiliateError: The kernel cannot be asked.
         """
-        _, aged = await self._look(inside=False)
+        _, aged = await self._inspect(inside=False)
         return aged
 
     async def check(self, request: CheckRequest) -> CheckReport:
@@ -85,11 +85,11 @@ class IpamCheck:
         """
         grace_s = min(request.grace_s, GRACE_S_MAX)
         await self._api_is_back()
-        seen, aged = await self._look(inside=True)
+        seen, aged = await self._inspect(inside=True)
         ages = [each.age_s for each in aged if each.age_s < grace_s]
         if ages:
             await asyncio.sleep(grace_s - min(ages))
-            seen, aged = await self._look(inside=True)
+            seen, aged = await self._inspect(inside=True)
         now = datetime.now(UTC)
         due = [each for each in aged if each.age_s >= grace_s]
         return CheckReport(
@@ -109,10 +109,10 @@ class IpamCheck:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._watch_pause_s):
                 while self._snapshots.api_problem:  # noqa: ASYNC110 - informers tell nobody.
-                    await asyncio.sleep(_WATCH_LOOK_S)
+                    await asyncio.sleep(_WATCH_POLL_S)
 
-    async def _look(self, *, inside: bool) -> tuple[NodeSnapshot, tuple[Aged, ...]]:
-        async with self._looking:
+    async def _inspect(self, *, inside: bool) -> tuple[NodeSnapshot, tuple[Aged, ...]]:
+        async with self._inspecting:
             seen = await self._snapshots.take(inside=inside)
             now_s = self._clock()
             found = audit_node(seen)

@@ -102,11 +102,11 @@ class OwnCIDRs:
 
     def complete(self, name: str, publication: NodePublication) -> NodePublication:
         """Return `publication` with what is ours of the CIDRs."""
-        told = replace(publication, draining=",".join(map(str, self._addresses.draining)))
+        completed = replace(publication, draining=",".join(map(str, self._addresses.draining)))
         if self._mode == "multi-pool":
             assert self._demand is not None, "made with the mode"
             return replace(
-                told,
+                completed,
                 pod_cidrs=(),
                 requested=self._demand.requested(),
                 unwanted=self._unwanted(self._informer.get(name)),
@@ -116,7 +116,7 @@ class OwnCIDRs:
             pod_cidrs = tuple(map(str, self._pod_cidrs()))
         elif self._mode == "delegated-plugin":
             pod_cidrs = ()
-        return replace(told, pod_cidrs=pod_cidrs, requested=(), allocated=())
+        return replace(completed, pod_cidrs=pod_cidrs, requested=(), allocated=())
 
     def _unwanted(self, found: CiliumNode | None) -> tuple[str, ...]:
         """Return what is listed as ours and is not held: given back, or never of use.

@@ -31,10 +31,10 @@ class ForeignPods:
 
     def follow(self) -> None:
         """Look at every pod now, and at each that comes, goes or finds itself in a new block."""
-        self._addresses.listen(self._look_at_all)
-        self._pods.add_listener(lambda key, _old, new: self._look(key, new))
+        self._addresses.listen(self._check_all)
+        self._pods.add_listener(lambda key, _old, new: self._check(key, new))
 
-    def _look_at_all(self) -> None:
+    def _check_all(self) -> None:
         ranges = sorted(
             (_number(held.cidr.network_address), _number(held.cidr.broadcast_address))
             for held in self._addresses.held
@@ -43,9 +43,9 @@ class ForeignPods:
         # The furthest end so far: a CIDR within a wider one ends before it.
         self._lasts = list(accumulate((last for _first, last in ranges), max))
         for key, pod in self._pods.pods.items():
-            self._look(key, pod)
+            self._check(key, pod)
 
-    def _look(self, key: ObjectKey, pod: KnownPod | None) -> None:
+    def _check(self, key: ObjectKey, pod: KnownPod | None) -> None:
         theirs: dict[IPAddress, str] = {}
         if pod is not None and pod.node not in self._not_others:
             name = f"{'/'.join(key)} (on {from_octets(pod.node)})"

@@ -33,7 +33,7 @@ from ciliate.reconcile.reconciler import Reconciler
 _STARTS: Final = 1 << 16
 
 #: How often idle CIDRs are looked for when nothing happens: demand of pods that gave up expires.
-_IDLE_LOOK_S: Final = 60.0
+_IDLE_CHECK_S: Final = 60.0
 
 _NODE_IP_OWNER: Final = "node-ip (excluded)"
 
@@ -111,7 +111,7 @@ class NodeIPAM:
             due_s = demand.close_idle()
             woken.clear()
             try:
-                async with asyncio.timeout(_IDLE_LOOK_S if due_s is None else due_s):
+                async with asyncio.timeout(_IDLE_CHECK_S if due_s is None else due_s):
                     await woken.wait()
             except TimeoutError:
                 continue
@@ -127,10 +127,14 @@ def _publication(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyRe
         known = latest_own_node(cluster.own_node.get(own.name), own)
         if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
             known = replace(known, internal_ips=own.internal_ips)
-        told = own_cidrs.complete(own.name, node_publication(known, router.current, boot=boot))
+        published = own_cidrs.complete(
+            own.name, node_publication(known, router.current, boot=boot)
+        )
         if not router.current:  # Not chosen yet: the one that is published stays.
-            told = replace(told, addresses=(*told.addresses, *_published_router(context)))
-        return {own.name: told}
+            published = replace(
+                published, addresses=(*published.addresses, *_published_router(context))
+            )
+        return {own.name: published}
 
     target = CiliumNodeTarget(context.client, cluster.nodes, own.name, context.settings.ipam.mode)
     return Reconciler(target, own_publication)

@@ -99,7 +99,7 @@ class PodCIDRs:
         self._addresses = addresses
         self._file = file
         self._changed = asyncio.Event()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._yields = False  # To another node's claim, which may end.
         self._was_current: set[IPNetwork] = set()  # In the life before, until this one begins.
         #: CIDRs that are being given back: no longer ours, whatever the CiliumNode still says.
@@ -243,7 +243,7 @@ class PodCIDRs:
                 continue
             for theirs in node.pod_cidrs:
                 if theirs.version == cidr.version and theirs.overlaps(cidr):
-                    self._tell(
+                    self._report(
                         f"CIDR {cidr} is not used: CiliumNode {node.name} claims {theirs}:"
                         " delete the CiliumNode that has it by mistake"
                     )
@@ -251,9 +251,9 @@ class PodCIDRs:
                     return False
         return True
 
-    def _tell(self, message: str) -> None:
-        if message not in self._told:  # Once: every change of any node asks again.
-            self._told.add(message)
+    def _report(self, message: str) -> None:
+        if message not in self._reported:  # Once: every change of any node asks again.
+            self._reported.add(message)
             _log.error("%s", message)
 
     # Sources
@@ -306,7 +306,7 @@ class PodCIDRs:
             try:
                 cidr = ip_network(text)
             except ValueError as error:
-                self._tell(f"{where}: {error}: the CIDR is ignored")
+                self._report(f"{where}: {error}: the CIDR is ignored")
                 continue
             found.append(cidr)
         return list(self._enabled(found))

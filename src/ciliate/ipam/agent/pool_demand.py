@@ -34,7 +34,7 @@ class PoolDemand:
         self._clock = clock
         self._pending = Pending()
         self._idle_since: dict[IPNetwork, float] = {}
-        self._told: tuple[RequestedPool, ...] = ()
+        self._reported: tuple[RequestedPool, ...] = ()
         self._listeners: Listeners[[]] = Listeners()
 
     @property
@@ -49,16 +49,16 @@ class PoolDemand:
     def unmet(self, pool: str, version: int, owner: str) -> None:
         """A pod found no address."""
         self._pending.add(pool, version, owner, self._clock())
-        self._tell()
+        self._report()
 
     def satisfied(self, owner: str) -> None:
         """A pod got its addresses, or is gone and needs none."""
         self._pending.clear_owner(owner)
-        self._tell()
+        self._report()
 
     def freed(self) -> None:
         """A pod's addresses are free again."""
-        self._tell()
+        self._report()
 
     def requested(self) -> tuple[RequestedPool, ...]:
         """Return the demand as the CiliumNode says it: pools sorted by name, none of zero."""
@@ -87,20 +87,20 @@ class PoolDemand:
 
     def close_idle(self) -> float | None:
         """Give up CIDRs that were idle for long enough; return in how many seconds more may be."""
-        now_s, due = self._clock(), None
+        now_s, next_s = self._clock(), None
         idle = set(self._idle())
         self._idle_since = {cidr: self._idle_since.get(cidr, now_s) for cidr in idle}
-        ripe = {
+        due = {
             cidr
             for cidr, since in self._idle_since.items()
             if now_s - since >= self._settings.release_after_s
         }
-        waiting = [since for cidr, since in self._idle_since.items() if cidr not in ripe]
+        waiting = [since for cidr, since in self._idle_since.items() if cidr not in due]
         if waiting:
-            due = min(waiting) + self._settings.release_after_s - now_s
-        if ripe:
-            self._pod_cidrs.close(ripe)
-        return due
+            next_s = min(waiting) + self._settings.release_after_s - now_s
+        if due:
+            self._pod_cidrs.close(due)
+        return next_s
 
     def _idle(self) -> list[IPNetwork]:
         current = [held for held in self._addresses.held if not held.draining]
@@ -115,8 +115,8 @@ class PoolDemand:
             found += releasable(blocks, self._needed(pool, version))
         return found
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         wanted = self.requested()
-        if wanted != self._told or self._idle():
-            self._told = wanted
+        if wanted != self._reported or self._idle():
+            self._reported = wanted
             self._listeners()

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 #: How long a repair waits for a moment without an ADD under way.
 _QUIET_WAIT_S: Final = 5.0
-_QUIET_LOOK_S: Final = 0.02
+_QUIET_POLL_S: Final = 0.02
 
 #: Never less, whatever is asked for: two looks must be two moments.
 GRACE_S_MIN: Final = 1.0
@@ -113,7 +113,7 @@ class IpamRepair:
         )
 
     async def _leaks(self) -> list[Aged]:
-        return [each for each in await self._check.look() if each.finding.kind == LEAKED]
+        return [each for each in await self._check.inspect() if each.finding.kind == LEAKED]
 
     async def _confirm(self, leaks: Iterable[Aged], kept: list[Kept]) -> list[Aged]:
         """Ask the API server itself: a watch may be behind."""
@@ -154,7 +154,7 @@ class IpamRepair:
             if asyncio.get_running_loop().time() > deadline_s:
                 kept += [self._kept(each, "pods are being attached: try again") for each in leaks]
                 return []
-            await asyncio.sleep(_QUIET_LOOK_S)
+            await asyncio.sleep(_QUIET_POLL_S)
         return [each for each in leaks if each.finding.key in still]
 
     def _records(self, leaks: list[Aged]) -> tuple[RepairRecord, ...]:

@@ -40,7 +40,7 @@ class Router:
         self._fixed = {4: settings.router_ipv4, 6: settings.router_ipv6}
         self._current: dict[int, IPAddress] = {}
         self._former: list[IPAddress] = []
-        self._told: tuple[IPAddress, ...] = ()
+        self._reported: tuple[IPAddress, ...] = ()
         self._unset: set[int] = set()  # Families that wait for the node's first CIDR.
         self._woken = asyncio.Event()
         self._listeners: Listeners[[]] = Listeners()
@@ -75,7 +75,7 @@ class Router:
             else:
                 self._choose(version, [a for a in earlier if a.version == version])
         self._keep([a for a in earlier if a not in self.current])
-        self._told = self.current
+        self._reported = self.current
 
     def _choose(self, version: int, earlier: Sequence[IPAddress]) -> None:
         for address in earlier:
@@ -165,8 +165,8 @@ class Router:
     async def _settle(self, mtu: int) -> None:
         """Bear what the router has now, then tell of it."""
         await self.ensure_link(mtu)
-        if self.current != self._told:
-            self._told = self.current
+        if self.current != self._reported:
+            self._reported = self.current
             self._listeners()
 
     def _move(self) -> None:

@@ -105,7 +105,7 @@ class Snapshots:
 
     async def _inside(self) -> dict[int, str]:
         """Return what pods' own namespaces lack, by endpoint; those that say nothing are right."""
-        looked_at = [
+        checked = [
             endpoint
             for endpoint in self.context.endpoints
             if endpoint.interface.netns
@@ -113,11 +113,11 @@ class Snapshots:
             and endpoint.state is not EndpointState.DISCONNECTING
         ]
         outcomes = await asyncio.gather(
-            *(self.context.links.check(endpoint.interface) for endpoint in looked_at),
+            *(self.context.links.check(endpoint.interface) for endpoint in checked),
             return_exceptions=True,
         )
         found = {}
-        for endpoint, outcome in zip(looked_at, outcomes, strict=True):
+        for endpoint, outcome in zip(checked, outcomes, strict=True):
             if isinstance(outcome, CiliateError):
                 found[endpoint.id] = str(outcome)
             elif isinstance(outcome, BaseException):

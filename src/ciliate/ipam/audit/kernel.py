@@ -102,13 +102,15 @@ def map_findings(seen: NodeSnapshot) -> Iterator[Finding]:
             found = seen.delivered.get(address)
             right = found is not None and found.ifindex == endpoint.ifindex
             if not right or address not in seen.sources.get(endpoint.ifindex, ()):
-                told = "no entry" if found is None else f"delivered to interface {found.ifindex}"
+                delivery = (
+                    "no entry" if found is None else f"delivered to interface {found.ifindex}"
+                )
                 yield finding(
                     "map-entry-wrong",
                     address,
                     evidence(
                         agent=f"{endpoint.label}, interface {endpoint.ifindex}",
-                        kernel=told if not right else "the pod may not send from it",
+                        kernel=delivery if not right else "the pod may not send from it",
                     ),
                     remedy,
                     node=seen.node,

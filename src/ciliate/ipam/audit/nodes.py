@@ -17,12 +17,12 @@ def cidrs_of_another_mode(seen: ClusterSnapshot) -> Iterator[Finding]:
     for node in seen.cilium_nodes:
         ipam, name = node.spec.ipam, node.metadata.name
         pools = [cidr for pool in ipam.pools.allocated for cidr in pool.cidrs]
-        stray = ipam.pod_cidrs if seen.mode == "multi-pool" else tuple(pools)
-        if stray:
+        leftover = ipam.pod_cidrs if seen.mode == "multi-pool" else tuple(pools)
+        if leftover:
             where = "podCIDRs" if seen.mode == "multi-pool" else "pools.allocated"
             yield finding(
                 "cidrs-of-another-mode",
-                ", ".join(stray),
+                ", ".join(leftover),
                 evidence(api=f"CiliumNode {name} has it in {where}; the mode is {seen.mode}"),
                 f"the node's agent takes it out when it starts in mode {seen.mode}",
                 node=name,
@@ -56,15 +56,15 @@ def node_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
             )
         yield from _without_cidr(seen, node, problem)
         if seen.mode == "kubernetes":
-            yield from _other_than_given(seen, kubernetes, node)
+            yield from _differing_from_node(seen, kubernetes, node)
 
 
-def _other_than_given(
+def _differing_from_node(
     seen: ClusterSnapshot, kubernetes: Node, node: CiliumNode
 ) -> Iterator[Finding]:
     name = node.metadata.name
     try:
-        given = node_cidrs(kubernetes)
+        wanted_cidrs = node_cidrs(kubernetes)
     except NodeCIDRError as error:
         yield finding(
             "unreadable-cidr",
@@ -74,12 +74,12 @@ def _other_than_given(
             node=name,
         )
         return
-    given = tuple(each for each in given if each.cidr.version in seen.versions)
-    wanted = {str(each.cidr) for each in given}
+    wanted_cidrs = tuple(each for each in wanted_cidrs if each.cidr.version in seen.versions)
+    wanted = {str(each.cidr) for each in wanted_cidrs}
     cidrs = parsed(node.spec.ipam.pod_cidrs)
     has = {str(cidr) for cidr in cidrs if cidr.version in seen.versions}
     if wanted and wanted != has:
-        said = ", ".join(dict.fromkeys(each.field for each in given))
+        said = ", ".join(dict.fromkeys(each.field for each in wanted_cidrs))
         yield finding(
             "node-cidrs-differ",
             f"CiliumNode {name}",

@@ -71,12 +71,12 @@ def fill_pod_cidrs(
     problems = [*_problems_of(allocator, node, unreadable)]
     problems += _foreign(allocator, present, versions)
     missing = [v for v in versions if all(cidr.version != v for cidr in present)]
-    given: list[Cidr] = []
+    granted: list[Cidr] = []
     short_of: set[tuple[str, int]] = set()
     if not unreadable:
         for version in missing:
             try:
-                given.append(allocator.grant(name, CLUSTER_POOL, version, listed=present))
+                granted.append(allocator.grant(name, CLUSTER_POOL, version, listed=present))
             except PoolBlocksExhaustedError as error:
                 short_of.add((CLUSTER_POOL, version))
                 problems.append(str(error))
@@ -85,18 +85,18 @@ def fill_pod_cidrs(
                     f"Unable to allocate node CIDR for node {name}: {error}."
                     " Please check that your configuration is correct."
                 )
-    if len(given) < len(missing) and not present:
-        given = []
+    if len(granted) < len(missing) and not present:
+        granted = []
     if settled:
-        _take_back(allocator, name, keep={*present, *given})
+        _take_back(allocator, name, keep={*present, *granted})
     filled = None
-    if given:
-        filled = tuple(str(c) for c in sorted([*present, *given], key=lambda c: c.version))
+    if granted:
+        filled = tuple(str(c) for c in sorted([*present, *granted], key=lambda c: c.version))
     return Decision(
         pod_cidrs=filled,
         error="; ".join(problems),
         short_of=frozenset(short_of),
-        displaced=tuple(allocator.strays(name)),
+        displaced=tuple(allocator.displaced_blocks(name)),
     )
 
 
@@ -145,7 +145,7 @@ def satisfy_demand(
         allocated=_entries(holdings) if changed and not unreadable else None,
         error="; ".join(problems),
         short_of=frozenset(short_of),
-        displaced=tuple(allocator.strays(name)),
+        displaced=tuple(allocator.displaced_blocks(name)),
         outside=outside,
     )
 

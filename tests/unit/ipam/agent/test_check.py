@@ -88,7 +88,7 @@ async def test_looks_from_outside_do_not_make_inner_findings_young() -> None:
     check = check_of(says)
 
     await check.check(AT_ONCE)
-    await check.look()
+    await check.inspect()
     report = await check.check(AT_ONCE)
 
     (finding,) = report.findings

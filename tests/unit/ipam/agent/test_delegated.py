@@ -214,7 +214,7 @@ async def test_plugin_that_hangs_is_ended_and_what_it_gave_taken_back(
 
 
 @pytest.mark.parametrize(
-    ("addresses", "told"),
+    ("addresses", "expected"),
     [
         ((), "IPAM did provide neither IPv4 nor IPv6 address"),
         (("192.168.10.101/24",), "in use by this node"),
@@ -222,14 +222,14 @@ async def test_plugin_that_hangs_is_ended_and_what_it_gave_taken_back(
     ],
 )
 async def test_useless_result_is_refused_and_taken_back(
-    delegating: Delegating, addresses: tuple[str, ...], told: str
+    delegating: Delegating, addresses: tuple[str, ...], expected: str
 ) -> None:
     delegating.answer(*addresses)
 
     with pytest.raises(CniError) as caught:
         await delegating.add("a")
 
-    assert told in caught.value.msg
+    assert expected in caught.value.msg
     assert delegating.held == []
     delegating.node.assert_empty()
 

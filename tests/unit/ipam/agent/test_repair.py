@@ -82,7 +82,7 @@ class Node:
 
     async def leak(self, *, for_s: float = 120.0) -> None:
         self.addresses.take((LEAKED,), OWNER)
-        await self.check.look()
+        await self.check.inspect()
         self.clock.now_s += for_s
 
     async def act(self, **request: Any) -> RepairReport:
@@ -142,7 +142,7 @@ async def test_grace_of_zero_still_asks_for_two_looks(node: Node) -> None:
 async def test_leak_that_was_away_meanwhile_is_young_again(node: Node) -> None:
     await node.leak()
     node.addresses.release((LEAKED,))
-    await node.check.look()
+    await node.check.inspect()
     node.addresses.take((LEAKED,), OWNER)
 
     assert (await node.act()).freed == ()

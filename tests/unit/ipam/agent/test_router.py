@@ -51,8 +51,8 @@ class Life:
             cluster.nodes, cilium_node(NODE, "192.168.10.100", router=kept[0] if kept else "")
         )
         self.router = Router(settings, cluster, self.addresses, cast("Any", None))
-        self.told: list[tuple[IPAddress, ...]] = []
-        self.router.listen(lambda: self.told.append(self.router.current))
+        self.reported: list[tuple[IPAddress, ...]] = []
+        self.router.listen(lambda: self.reported.append(self.router.current))
 
     @asynccontextmanager
     async def runs(self) -> AsyncIterator[None]:
@@ -168,11 +168,11 @@ async def test_family_without_cidr_does_not_end_a_start_while_pods_of_another_li
         life.addresses.set_current({"default": [X, X6]})
         pod = life.addresses.allocate("default/first")
         gateways = life.router.current
-        await until(lambda: bool(life.told))
+        await until(lambda: bool(life.reported))
 
     assert [gateway.version for gateway in gateways] == [4, 6], "the first pod has both"
     assert not set(gateways) & set(pod)
-    assert life.told == [gateways]
+    assert life.reported == [gateways]
     assert life.on_link == set(gateways)
 
 
@@ -195,8 +195,8 @@ async def test_router_moves_with_both_families_or_not_at_all(
     if returns:  # The IPv4 address to move to is one that it bears already.
         async with life.runs():
             life.addresses.set_current({"default": [X, X6]})
-            await until(lambda: bool(life.told))
-        life.told.clear()
+            await until(lambda: bool(life.reported))
+        life.reported.clear()
         pods += life.addresses.allocate("default/later")
     await life.router.ensure_link(1500)
     before, owned = life.router.current, life.owned
@@ -211,10 +211,10 @@ async def test_router_moves_with_both_families_or_not_at_all(
 
         freed = ip_address("fd00:1::1")
         life.addresses.unreserve(freed, f"default/{freed} (on another)")
-        await until(lambda: bool(life.told))
+        await until(lambda: bool(life.reported))
 
     first, second = life.router.current
     assert (first in Y, second in Y6) == (True, True)
-    assert life.told == [life.router.current]
+    assert life.reported == [life.router.current]
     assert life.on_link == life.owned >= set(before)
     assert not life.owned & {*pods, *life.pods_get()}

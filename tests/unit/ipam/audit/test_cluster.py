@@ -152,12 +152,12 @@ def test_stale_cilium_endpoint_is_the_one_to_delete() -> None:
 
 
 def test_cilium_endpoint_outside_its_nodes_cidrs_or_of_no_node() -> None:
-    stray = (*GOOD["endpoints"][:1], endpoint("q", "b", "10.0.3.5"))
+    outside = (*GOOD["endpoints"][:1], endpoint("q", "b", "10.0.3.5"))
     lost = (*GOOD["endpoints"][:1], endpoint("q", "192.168.7.7", "10.0.1.5"))
     pods = (GOOD["pods"][0], pod("q", "b", "10.0.3.5"))
 
-    assert kinds(endpoints=stray, pods=pods) == ["published-outside-cidrs"]
-    assert kinds(endpoints=stray, pods=pods, plugins_addresses=True) == []
+    assert kinds(endpoints=outside, pods=pods) == ["published-outside-cidrs"]
+    assert kinds(endpoints=outside, pods=pods, plugins_addresses=True) == []
     assert kinds(endpoints=lost) == ["published-on-unknown-node"]
 
 

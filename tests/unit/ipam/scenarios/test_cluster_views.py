@@ -48,7 +48,7 @@ def test_nothing_is_withdrawn_from_a_node_nobody_knows() -> None:
     assert allocator.granted("nobody") == []
     assert list(allocator.nodes) == []
     assert not allocator.has_uses("nobody")
-    assert allocator.strays("nobody") == []
+    assert allocator.displaced_blocks("nobody") == []
 
 
 def test_claim_that_is_no_longer_listed_is_free_and_the_others_stay() -> None:
@@ -71,7 +71,7 @@ def test_pods_that_no_claim_covers_are_told_by_their_block_or_by_themselves() ->
         allocator.pod_appeared(AT, address)
     allocator.learn("a", ["10.0.0.0/24"], [])
 
-    assert list(map(str, allocator.strays("a"))) == ["10.0.1.0/24", "172.16.0.1/32"]
+    assert list(map(str, allocator.displaced_blocks("a"))) == ["10.0.1.0/24", "172.16.0.1/32"]
     assert allocator.covers("a", "10.0.0.7")
     assert not allocator.covers("a", "10.0.1.7")
     assert not allocator.covers("nobody", "10.0.1.7")

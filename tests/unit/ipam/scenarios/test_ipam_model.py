@@ -151,9 +151,9 @@ class IPAMModel(RuleBasedStateMachine):
         for _ in range(20):
             before = msgspec.json.encode(self.nodes)
             for name, agent in self.agents.items():
-                told = agent.published(self.nodes.get(name))
-                if told != self.nodes.get(name):
-                    self.write(told)
+                published = agent.published(self.nodes.get(name))
+                if published != self.nodes.get(name):
+                    self.write(published)
             for name in tuple(self.nodes):
                 node = self.nodes[name]
                 decision = fill_pod_cidrs(self.operator.allocator, node, (4,), settled=True)

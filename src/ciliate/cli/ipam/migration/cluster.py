@@ -40,7 +40,7 @@ class MigrationCluster:
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
-    async def look(self) -> ClusterState:
+    async def read_state(self) -> ClusterState:
         """Return the cluster as it is now.
 
         Raises:
@@ -81,7 +81,7 @@ class MigrationCluster:
         """Return the keys of cilium-config."""
         return (await self._client.get(CONFIG_MAPS, _CONFIG, namespace=NAMESPACE)).data
 
-    async def look_at(self, name: str, *, endpoints: bool = False) -> NodeState | None:
+    async def read_node(self, name: str, *, endpoints: bool = False) -> NodeState | None:
         """Return one node as it is now, asking for no other's; None: it has left."""
         try:
             node = await self._client.get(NODES, name)

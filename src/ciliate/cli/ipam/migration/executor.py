@@ -29,11 +29,11 @@ from ciliate.errors import CiliateError
 from ciliate.kube.errors import KubeError, UnavailableError
 
 #: How often what is waited for is looked at, in seconds. One look lists the cluster's pods.
-_LOOK_S: Final = 0.3
-_LOOK_S_MAX: Final = 3.0
+_POLL_S: Final = 0.3
+_POLL_S_MAX: Final = 3.0
 
 
-class Teller(Protocol):
+class Reporter(Protocol):
     """Where a migration says what it does."""
 
     def doing(self, what: str) -> None:
@@ -48,7 +48,7 @@ class Executor:
     """Does what a record says; `node_timeout_s` bounds each wait."""
 
     cluster: MigrationCluster
-    teller: Teller
+    reporter: Reporter
     node_timeout_s: float
 
     async def run(self, record: Record) -> Record:
@@ -85,7 +85,7 @@ class Executor:
     async def _settings(self, record: Record) -> Record:
         await self.cluster.write_record(record)
         await self.cluster.write_settings(record.changes)
-        self.teller.done(f"cilium-config: {len(record.changes)} keys written")
+        self.reporter.done(f"cilium-config: {len(record.changes)} keys written")
         # After the write: whoever starts from now on has read it. All others restart, on the way
         # back too: which of them had read the settings before nobody knows, since a container that
         # restarts reads anew inside the same pod. Nodes that have joined since come last.
@@ -99,7 +99,7 @@ class Executor:
         return await self._at(record, MigrationPhase.OPERATOR)
 
     async def _operator(self, record: Record) -> Record:
-        self.teller.doing("cilium-operator restarts")
+        self.reporter.doing("cilium-operator restarts")
         await self.cluster.delete_pods(record.operators)
 
         async def is_ready() -> bool:
@@ -108,28 +108,28 @@ class Executor:
 
         if not await self._until(is_ready):
             raise OperatorNotReadyError(self.node_timeout_s)
-        self.teller.done("cilium-operator restarted")
+        self.reporter.done("cilium-operator restarted")
         return await self._at(record, MigrationPhase.NODES)
 
     async def _node(self, record: Record, name: str, title: str) -> None:
-        before = await self.cluster.look_at(name, endpoints=True)
+        before = await self.cluster.read_node(name, endpoints=True)
         if before is None:
-            self.teller.done(f"{title}: has left the cluster")
+            self.reporter.done(f"{title}: has left the cluster")
             return
         said = []
         if before.agent is not None and before.agent.uid == record.agents.get(name):
-            self.teller.doing(f"{title}: its agent restarts")
+            self.reporter.doing(f"{title}: its agent restarts")
             await self.cluster.delete_pods((before.agent.uid,))
             said.append("agent restarted")
         await self._agent_ready(record, name)
         config = await self.cluster.settings()
-        empties = to_empty(config, await self._look_at(name))
+        empties = to_empty(config, await self._read_node(name))
         if empties:
             # By now the agent is of the new mode: the former one would have put them back.
             await self.cluster.empty_pod_cidrs(name, empties)
             said.append(f"{' '.join(empties)} given up")
         await self._cidrs(config, name, title)
-        after = await self._look_at(name, endpoints=True)
+        after = await self._read_node(name, endpoints=True)
         self._check_endpoints(before.endpoints, after)
         draining = after.cilium_node.draining_cidrs if after.cilium_node is not None else ()
         said.append(f"CIDRs {' '.join(after.cidrs)}")
@@ -137,13 +137,13 @@ class Executor:
             said.append(f"draining {' '.join(draining)}")
         kept = sum(1 for pod in before.endpoints if pod in after.endpoints)
         pods = "1 pod" if kept == 1 else f"{kept} pods"
-        self.teller.done(f"{title}: {', '.join(said)}; {pods} as before")
+        self.reporter.done(f"{title}: {', '.join(said)}; {pods} as before")
 
     async def _agent_ready(self, record: Record, name: str) -> None:
         seen: list[NodeState] = []
 
         async def is_ready() -> bool:
-            seen[:] = [await self._look_at(name)]
+            seen[:] = [await self._read_node(name)]
             agent = seen[0].agent
             return agent is not None and agent.ready and agent.uid != record.agents.get(name)
 
@@ -157,10 +157,10 @@ class Executor:
 
         async def has_arrived() -> bool:
             nonlocal lacks
-            found[:] = [await self._look_at(name)]
+            found[:] = [await self._read_node(name)]
             lacks = awaited(config, found[0])
             if lacks:
-                self.teller.doing(f"{title}: waits for {lacks}")
+                self.reporter.doing(f"{title}: waits for {lacks}")
             return not lacks
 
         if not await self._until(has_arrived):
@@ -178,8 +178,8 @@ class Executor:
         if changed:
             raise EndpointsChangedError(after.name, changed)
 
-    async def _look_at(self, name: str, *, endpoints: bool = False) -> NodeState:
-        found = await self.cluster.look_at(name, endpoints=endpoints)
+    async def _read_node(self, name: str, *, endpoints: bool = False) -> NodeState:
+        found = await self.cluster.read_node(name, endpoints=endpoints)
         if found is None:
             raise NodeGoneError(name)
         return found
@@ -188,16 +188,16 @@ class Executor:
         """Wait for a condition; an API server that is away for a while does not end it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.node_timeout_s
-        pause_s = _LOOK_S
+        pause_s = _POLL_S
         while True:
             try:
                 if await condition():
                     return True
             except UnavailableError as error:
-                self.teller.doing(str(error))
+                self.reporter.doing(str(error))
                 if loop.time() > deadline:
                     raise
             if loop.time() > deadline:
                 return False
             await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 1.2, _LOOK_S_MAX)
+            pause_s = min(pause_s * 1.2, _POLL_S_MAX)

@@ -102,20 +102,20 @@ def awaited(config: Mapping[str, str], node: NodeState) -> str:
         on = pools.versions(config)
         # Agents write those of a family that is off as well: nobody uses them.
         has = {c for c in map(pools.strict_cidr, ipam.pod_cidrs) if c and c.version in on}
-        if has != _given(config, node) or ipam.pools.allocated:
+        if has != _kubernetes_cidrs(config, node) or ipam.pools.allocated:
             return "the CIDRs of its Node in its CiliumNode"
         return ""
     if mode == "cluster-pool":
-        given = [text for text in ipam.pod_cidrs if is_block(config, text)]
-        lacks = _lacking(config, given)
+        cidrs = [text for text in ipam.pod_cidrs if is_block(config, text)]
+        lacks = _lacking(config, cidrs)
         if lacks:
             return f"{lacks} of the cluster's pool"
         return "the end of what multi-pool allocated" if ipam.pools.allocated else ""
     if ipam.pod_cidrs:
         return "the end of its former podCIDRs"
     for pool in pools.needed_pools(config):
-        given = [c for each in ipam.pools.allocated if each.pool == pool for c in each.cidrs]
-        lacks = _lacking(config, given)
+        cidrs = [c for each in ipam.pools.allocated if each.pool == pool for c in each.cidrs]
+        lacks = _lacking(config, cidrs)
         if lacks:
             return f"{lacks} of pool {pool}"
     return ""
@@ -125,7 +125,7 @@ def _stays(state: ClusterState, config: Mapping[str, str], node: NodeState, cidr
     """Whether a CIDR that the node has now is its own in the new mode as well."""
     mode = config.get("ipam")
     if mode == "kubernetes":
-        return pools.strict_cidr(cidr) in _given(config, node)
+        return pools.strict_cidr(cidr) in _kubernetes_cidrs(config, node)
     if mode == "cluster-pool":
         return is_block(config, cidr)
     assert node.cilium_node is not None, "it has a CIDR"
@@ -138,7 +138,7 @@ def _stays(state: ClusterState, config: Mapping[str, str], node: NodeState, cidr
     return any(Cidr.parse(text).contains(block) for text in ranges)
 
 
-def _given(config: Mapping[str, str], node: NodeState) -> set[Cidr | None]:
+def _kubernetes_cidrs(config: Mapping[str, str], node: NodeState) -> set[Cidr | None]:
     return {pools.strict_cidr(str(each.cidr)) for each in pools.from_kubernetes(config, node)}
 
 
@@ -146,11 +146,11 @@ def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> 
     mode = config.get("ipam")
     if mode == "kubernetes":
         try:
-            given = pools.from_kubernetes(config, node)
+            cidrs = pools.from_kubernetes(config, node)
         except CiliateError:
             return "none: see the problems"
-        fields = dict.fromkeys(each.field for each in given)
-        listed = " ".join(str(each.cidr) for each in given) or "none"
+        fields = dict.fromkeys(each.field for each in cidrs)
+        listed = " ".join(str(each.cidr) for each in cidrs) or "none"
         return f"{listed} ({', '.join(fields) or 'Node.spec.podCIDRs'})"
     if mode == "cluster-pool":
         try:
@@ -171,8 +171,8 @@ def _source(state: ClusterState, config: Mapping[str, str], node: NodeState) -> 
     return (", ".join(words) or "nothing") + " (multi-pool)"
 
 
-def _lacking(config: Mapping[str, str], given: Sequence[str]) -> str:
-    there = {cidr.version for cidr in map(pools.strict_cidr, given) if cidr is not None}
+def _lacking(config: Mapping[str, str], cidrs: Sequence[str]) -> str:
+    there = {cidr.version for cidr in map(pools.strict_cidr, cidrs) if cidr is not None}
     lacks = [f"IPv{version}" for version in pools.versions(config) if version not in there]
     return f"an {' and '.join(lacks)} CIDR" if lacks else ""
 

@@ -112,8 +112,8 @@ def new_ranges(state: ClusterState, config: Mapping[str, str]) -> Iterator[tuple
     try:
         on = versions(config)
         if mode == "kubernetes":
-            given = [each for node in state.nodes for each in from_kubernetes(config, node)]
-            texts = [str(each.cidr) for each in given]
+            found = [each for node in state.nodes for each in from_kubernetes(config, node)]
+            texts = [str(each.cidr) for each in found]
         elif mode == "cluster-pool":
             texts = [cidr for version in on for cidr in read_ranges(config, version).cidrs]
         else:

@@ -33,13 +33,13 @@ def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Probl
 
 def refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
     """Yield what agents or operator would refuse to start with."""
-    told = set()
+    reported = set()
     for parse in (parse_agent_settings, parse_ipam_settings):
         try:
             parse(config)
         except SettingError as error:
-            if error.key not in told:
-                told.add(error.key)
+            if error.key not in reported:
+                reported.add(error.key)
                 text = f"{error.value!r} {error.problem}"
                 yield Problem(f"cilium-config: {error.key}", text, error.remedy)
         except CiliateError as error:
@@ -49,13 +49,13 @@ def refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
 def _kubernetes(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
     for node in state.nodes:
         try:
-            given = {each.cidr.version for each in pool_facts.from_kubernetes(config, node)}
+            versions = {each.cidr.version for each in pool_facts.from_kubernetes(config, node)}
         except NodeCIDRError as error:
             about = f"node {node.name}: {error.field}"
             yield Problem(about, f"{error.text!r} is no CIDR that agents read", "correct it")
             continue
         for version in pool_facts.versions(config):
-            if version not in given:
+            if version not in versions:
                 yield Problem(
                     f"node {node.name}",
                     f"Kubernetes has given it no IPv{version} CIDR (Node.spec.podCIDRs)",
@@ -173,7 +173,7 @@ def _unreadable(node: NodeState) -> Iterator[Problem]:
 
 def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
     """Ranges of pods that would not be told apart from the world by who is outside the cluster."""
-    told: set[str] = set()
+    reported: set[str] = set()
     for version, text in pool_facts.new_ranges(state, config):
         key = f"ipv{version}-native-routing-cidr"
         native = config.get(key, "")
@@ -181,8 +181,8 @@ def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Probl
             covered = bool(native) and Cidr.parse(native).contains(Cidr.parse(text))
         except ValueError:
             return
-        if native and not covered and key not in told:
-            told.add(key)
+        if native and not covered and key not in reported:
+            reported.add(key)
             yield Problem(
                 f"cilium-config: {key}",
                 f"{native} does not hold {text}, out of which pods will have addresses",
