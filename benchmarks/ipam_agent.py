@@ -23,7 +23,7 @@ QUESTION: Final = "how fast does a node give its pods addresses?"
 
 _CIDRS: Final = ("10.0.0.0/24", "10.0.0.0/16", "fd00::/64")
 _PAIRS: Final = 200_000
-#: Of an IPv6 /64 nobody can hold nine tenths; as many as of the /16 are held.
+#: Nine tenths of an IPv6 /64 are too many; as many as of the /16 are held.
 _HELD_MAX: Final = 58_980
 _FULL: Final = 0.9
 _WEIGHED: Final = 10_000

@@ -1,9 +1,10 @@
 """How fast does the operator give nodes their CIDRs, and what does it cost?
 
-An API server and an operator of cluster-pool mode, as processes of their own; nodes are nothing but
-CiliumNodes, created here as agents would. All at once: until the last has its CIDR. The operator is
-killed and started again: until it serves a new node, and whether anybody's CIDR has changed. Last,
-nodes join one by one at an even pace: how long each waits. And the allocator alone, in this process.
+An API server and an operator of cluster-pool mode, as processes of their own; nodes are only
+CiliumNodes, created here as agents would. Measured: how long it takes until nodes that join
+at once all have CIDRs; from the restart of a killed operator until it serves a new node (no node's CIDR may
+change); how long nodes wait that join one by one at an even pace; and the allocator alone, in this
+process.
 """
 
 import asyncio
@@ -79,7 +80,7 @@ async def _create(client: ApiClient, name: str, number: int) -> None:
 
 
 def _judge(cidrs: dict[str, tuple[str, ...]]) -> None:
-    """Look for two nodes with one CIDR.
+    """Check that no two nodes have one CIDR.
 
     Raises:
         CIDRsChangedError: There are such.

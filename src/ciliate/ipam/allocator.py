@@ -1,7 +1,7 @@
-"""Who holds which address of one CIDR: exact under any order of operations, no I/O.
+"""The addresses of one CIDR and their owners: exact under any order of operations, no I/O.
 
-An IPv6 /64 costs what its pods cost. Freed addresses are given last, so that connections of a
-previous owner have time to expire.
+Memory follows the addresses in use, also of an IPv6 /64. Freed addresses are given last, so that
+connections of a previous owner have time to expire.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from ciliate.ipam.errors import AddressOutOfRangeError, AddressTakenError, Block
 from ciliate.ipam.slots import Slots
 from ciliate.net.address import IPAddress, IPNetwork
 
-#: Up to this many addresses a block has no first and last to spare.
+#: A block of at most this many addresses gives all, its first and last one too.
 _WHOLE_MAX: Final = 2
 
 
@@ -19,8 +19,8 @@ class Block:
     """The usable addresses of one CIDR and their owners.
 
     `start` shifts where the first address comes from; nodes choose it at random, so that a node
-    that lost its memory does not repeat yesterday's addresses at once. The CIDR's first and last
-    address are nobody's unless `allow_first` and `allow_last` say so.
+    that lost its state does not give recently used addresses again at once. The CIDR's first and
+    last address are not given unless `allow_first` and `allow_last` say so.
     """
 
     __slots__ = ("_first", "_make", "_slots", "cidr", "usable")
@@ -50,7 +50,7 @@ class Block:
         return isinstance(address, self._make) and 0 <= int(address) - self._first < self.usable
 
     def owner(self, address: IPAddress) -> str | None:
-        """Return who holds `address`, or None."""
+        """Return the owner of `address`, or None."""
         return self._slots.owner(int(address) - self._first) if address in self else None
 
     def allocations(self) -> Iterator[tuple[IPAddress, str]]:
@@ -79,7 +79,7 @@ class Block:
 
         Raises:
             AddressOutOfRangeError: It is not a usable address of this block.
-            AddressTakenError: Somebody else holds it.
+            AddressTakenError: It has another owner.
         """
         if address not in self:
             raise AddressOutOfRangeError(address, self.cidr)
@@ -88,7 +88,7 @@ class Block:
             raise AddressTakenError(address, present)
 
     def release(self, address: IPAddress) -> bool:
-        """Free `address`; False when nobody held it, which is a success too."""
+        """Free `address`; False when it had no owner, which is no error."""
         if not isinstance(address, self._make):
             return False
-        return self._slots.release(int(address) - self._first)  # No slot is outside.
+        return self._slots.release(int(address) - self._first)  # A slot out of range has no owner.

@@ -1,12 +1,12 @@
-"""A CIDR cut into blocks of one length, and who uses which of them. Pure.
+"""A CIDR set: one CIDR cut into blocks of one length, and the owners of each block. Pure.
 
 A *use* is anything of an owner that lies in a block: a CIDR the owner was given, one it drains,
 the address of one of its pods. Uses have any size: one larger than a block occupies every block
 it overlaps, several may lie in one block, and a block is free only when the last of them has
-ended. Which owner came first is kept, so that a second one is told, never preferred.
+ended. The order of owners is kept, so that a later one gets an error and never the block.
 
-Blocks come in the order of `Slots`: ascending, those that were never given first. An owner is a
-node's name or, with a blank in it, a word for something that is no node's to give away.
+Blocks come in the order of `Slots`: ascending, those that were never given first. An owner is
+a node's name or, with a blank in it, a text for something that no node may have.
 """
 
 from functools import lru_cache
@@ -47,7 +47,7 @@ class Cidr(Struct, frozen=True, gc=False, order=True):
 
     @property
     def network(self) -> IPNetwork:
-        """The prefix as others know it."""
+        """The prefix as an `ipaddress` object."""
         if self.version == 4:
             return IPv4Network((self.first, self.length))
         return IPv6Network((self.first, self.length))
@@ -75,7 +75,7 @@ class Cidr(Struct, frozen=True, gc=False, order=True):
         return str(self.network)
 
 
-# The same texts come again and again: with every event of a node, and with every decision.
+# The same texts are parsed again with every event of a node and every decision.
 @lru_cache(maxsize=1 << 16)
 def _parse(text: str) -> Cidr:
     network: IPNetwork = ip_network(text, strict=False)
@@ -83,7 +83,7 @@ def _parse(text: str) -> Cidr:
 
 
 class CidrSet:
-    """The blocks of `cidr`, each of prefix length `block_length`, and their users."""
+    """The blocks of `cidr`, each of prefix length `block_length`, and their owners."""
 
     __slots__ = (
         "_covered",
@@ -113,18 +113,18 @@ class CidrSet:
         #: Uses that cover a whole segment, by owner.
         self._covered: dict[int, dict[str, int]] = {}
         self._open = 0  # No segment before this one has a free block.
-        #: The same blocks with the reservations alone, so that they are counted as they come.
+        #: The same blocks with the reservations alone, to count those in `reserved`.
         self._reserved: CidrSet | None = None
 
     @property
     def used(self) -> int:
-        """How many blocks anybody uses."""
+        """How many blocks have an owner."""
         used = sum(self._size(segment) for segment in self._covered)
         return used + sum(s.used for n, s in self._segments.items() if n not in self._covered)
 
     @property
     def reserved(self) -> int:
-        """How many blocks a reservation keeps."""
+        """How many blocks are reserved."""
         return self._reserved.used if self._reserved else 0
 
     def block(self, number: int) -> Cidr:
@@ -137,11 +137,11 @@ class CidrSet:
         return (address - self.cidr.first) >> self._shift
 
     def whole(self, block: Cidr) -> bool:
-        """Whether `block` is one of the blocks, no more and no less."""
+        """Whether `block` is exactly one of the blocks."""
         return block.length == self.block_length and self.cidr.contains(block)
 
     def allocate(self, owner: str) -> Cidr | None:
-        """Give a block that nobody uses to `owner`; None: there is none."""
+        """Give a block without an owner to `owner`; None: there is none."""
         while self._open <= (self.blocks - 1) >> SEGMENT_BITS:
             if self._open not in self._covered:
                 slots = self._segments.get(self._open) or self._segment(self._open)
@@ -154,7 +154,7 @@ class CidrSet:
         return None
 
     def owners(self, number: int) -> set[str]:
-        """Return everybody with a use in block `number`."""
+        """Return every owner of a use in block `number`."""
         segment, slot = number >> SEGMENT_BITS, number & (_SEGMENT_BLOCKS - 1)
         found = {*self._shared.get(number, ()), *self._covered.get(segment, ())}
         slots = self._segments.get(segment)
@@ -164,7 +164,7 @@ class CidrSet:
         return found
 
     def occupy(self, use: Cidr, owner: str) -> None:
-        """Note a use that overlaps this CIDR; the same may be noted several times."""
+        """Enter a use that overlaps this CIDR; the same may be entered several times."""
         for segment, first, last in self._parts(use):
             if last - first + 1 == self._size(segment) > 1:
                 uses = self._covered.setdefault(segment, {})
@@ -174,7 +174,7 @@ class CidrSet:
                     self._gain(number, owner)
 
     def vacate(self, use: Cidr, owner: str) -> bool:
-        """Note the end of a use that was noted; return whether a block became free by it."""
+        """Remove a use that was entered; return whether a block became free by it."""
         freed = False
         for segment, first, last in self._parts(use):
             if last - first + 1 == self._size(segment) > 1:
@@ -190,14 +190,14 @@ class CidrSet:
         return freed
 
     def reserve(self, use: Cidr, why: str) -> None:
-        """Note a use that is no node's to end."""
+        """Enter a use that belongs to no node; `why` is its owner."""
         if self._reserved is None:
             self._reserved = CidrSet(self.cidr, self.block_length)
         self._reserved.occupy(use, why)
         self.occupy(use, why)
 
     def unreserve(self, use: Cidr, why: str) -> bool:
-        """Note the end of a reservation; return whether a block became free by it."""
+        """Remove a reservation; return whether a block became free by it."""
         assert self._reserved is not None, "nothing was reserved"
         self._reserved.vacate(use, why)
         return self.vacate(use, why)
@@ -246,7 +246,7 @@ class CidrSet:
         if owner in uses:
             _reduce(uses, owner)
         else:
-            # The first user leaves: the next one takes its place without a free moment.
+            # The first owner leaves: the next one takes its place, the block is never free.
             heir = next(iter(uses))
             _reduce(uses, heir)
             slots.release(slot)

@@ -1,4 +1,4 @@
-"""Who claims which CIDR of the cluster, and which claims overlap. Pure."""
+"""The claims of all nodes to CIDRs, and which of them overlap. Pure."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from ciliate.net.cidr_index import PrefixIndex
 _BITS = {4: 32, 6: 128}
 
 #: The claims of one CIDR: rank, node and the CIDR. Tuples and not dictionaries: nearly always
-#: there is one, and the garbage collector need not look at it.
+#: there is one, and the garbage collector does not track it.
 _Claims = tuple[tuple[int, str, Cidr], ...]
 
 

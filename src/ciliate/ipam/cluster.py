@@ -1,11 +1,11 @@
-"""Which node has which CIDR, over all pools of the cluster: exact under any order. Pure.
+"""The CIDRs of all nodes, over all pools of the cluster: exact under any order of events. Pure.
 
-Everything a node uses is entered here before anything is given away: the CIDRs it has, those it
-drains, the addresses of its pods (they may outlive the record of the CIDR they came from), and
-addresses nobody may be given: nodes' own and Services'. A block is granted only when nobody has a
-use of it, or the asking node alone: so a node whose record was lost gets its own block back.
+Every use is entered here before a block is granted: the CIDRs that nodes have and drain, the
+addresses of their pods (which may outlive the CiliumNode that had their CIDR), and addresses that
+no pod may have: nodes' own and Services'. A block is granted only when it has no use, or uses of
+the asking node alone: so a node whose CiliumNode was lost gets its own block back.
 
-Claims outside all pools are entered as well: a pool that is added later does not give them out.
+Claims outside all pools are entered as well: a pool that is added later does not grant them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,15 +24,15 @@ from ciliate.ipam.pool_errors import (
 )
 from ciliate.ipam.pools import Pools
 
-#: How much around a node's own address is given to no pod, as a prefix length: the node's network
-#: is not known, but routers and other hosts of it are near.
+#: The prefix length around a node's own address in which no block is granted: the length of the
+#: node's network is not known, but its router and other hosts have addresses near the node's.
 SURROUNDINGS: Final = {4: 24, 6: 120}
 
 
 class Claim(Enum):
-    """Why a CIDR is a node's."""
+    """Why a node has a CIDR."""
 
-    GRANTED = "granted"  # Given by us and not yet seen in the API: it may be on its way.
+    GRANTED = "granted"  # Not yet seen in the API: the write may be on its way.
     CURRENT = "current"
     DRAINING = "draining"
 
@@ -49,14 +49,14 @@ class Learned:
 
 
 class ClusterAllocator:
-    """The one place that gives CIDRs to nodes; an operator that leads has exactly one."""
+    """The one place that grants CIDRs to nodes; an operator that leads has exactly one."""
 
     def __init__(self, *, surroundings: Mapping[int, int] = SURROUNDINGS) -> None:
         self.pools = Pools()
         self._surroundings = surroundings
         #: Grows whenever a block became free or a pool's ranges changed.
         self.freed = 0
-        #: CIDR sets into which the uses there are have not been entered yet.
+        #: New CIDR sets, into which present uses have not been entered yet.
         self._fresh: list[CidrSet] = []
         self._held: dict[str, dict[Cidr, Claim]] = {}
         self._index = ClaimIndex()
@@ -70,7 +70,7 @@ class ClusterAllocator:
     def define(
         self, pool: str, version: int, block_length: int, cidrs: Iterable[str]
     ) -> list[PoolRangeError]:
-        """Make `cidrs` the ranges of a pool's family; return what was refused and left out."""
+        """Make `cidrs` the ranges of a pool's family; return the refused ones."""
         before = self.pools.ranges(pool, version)
         added, refused = self.pools.define(pool, version, block_length, cidrs)
         self._fresh += added
@@ -79,12 +79,12 @@ class ClusterAllocator:
         return refused
 
     def drop(self, pool: str, version: int | None = None) -> None:
-        """Take a pool, or a family of it, away; what nodes have of it stays theirs."""
+        """Remove a pool, or a family of it; nodes keep the blocks they have of it."""
         if self.pools.drop(pool, version):
             self.freed += 1
 
     def free(self, pool: str, version: int) -> int:
-        """Return how many blocks of a pool's family nobody uses."""
+        """Return how many blocks of a pool's family are free."""
         self._settle()
         return self.pools.free(pool, version)
 
@@ -93,7 +93,7 @@ class ClusterAllocator:
     def learn(self, node: str, current: Iterable[str], draining: Iterable[str]) -> Learned:
         """Make these the claims of `node`; what was granted and is not among them stays granted.
 
-        The first of two nodes that claim an address keeps it, the second is told.
+        The first of two nodes that claim an address keeps it, the second gets a conflict.
         """
         self._settle()
         wanted, unreadable = _parsed(current, draining)
@@ -107,14 +107,14 @@ class ClusterAllocator:
         return Learned(unreadable, self.conflicts_of(node))
 
     def forget(self, node: str) -> None:
-        """Free what `node` claims; the addresses of its pods stay theirs."""
+        """Free what `node` claims; the addresses of its pods stay in use."""
         self._settle()
         for cidr in list(self._held.get(node, ())):
             self._drop(node, cidr)
         self._held.pop(node, None)
 
     def place(self, node: str, addresses: Iterable[str]) -> None:
-        """Make `addresses` the node's own: never given to pods, and whose pods are there."""
+        """Make `addresses` the node's own: no pod gets them, endpoints name their node by one."""
         self._settle()
         gone, came = self._places.place(node, addresses)
         for address in gone:
@@ -138,16 +138,16 @@ class ClusterAllocator:
             self._places.appeared(node_address, cidr)
 
     def pod_vanished(self, node_address: str, address: str) -> None:
-        """Note that a pod's address that was noted is no longer in use."""
+        """Note that a pod's address that appeared is no longer in use."""
         self._settle()
         if (cidr := _host(address)) is not None:
             self._places.vanished(node_address, cidr)
 
     def reserve(self, cidr: Cidr | None, why: str, *, times: int = 1) -> None:
-        """Never give out an address of `cidr`, so often noted; `times=-1` takes it back."""
+        """Grant no block with an address of `cidr`; counted, `times=-1` takes one call back."""
         if cidr is None:
             return
-        assert " " in why, "a node's name could be mistaken for it"
+        assert " " in why, "without a blank it could be a node's name"
         self._settle()
         count = self._reserved.get((cidr, why), 0) + times
         if count:
@@ -164,7 +164,7 @@ class ClusterAllocator:
     # Giving.
 
     def grant(self, node: str, pool: str, version: int, *, listed: Iterable[Cidr] = ()) -> Cidr:
-        """Give `node` a block of a pool: one it uses already if there is one, else a free one.
+        """Grant `node` a block of a pool: one it uses already if there is one, else a free one.
 
         `listed` are the CIDRs in the field that is to be filled. Asked again with the same list,
         the answer is the same.
@@ -204,7 +204,7 @@ class ClusterAllocator:
         )
 
     def withdraw(self, node: str, cidr: Cidr) -> None:
-        """Take back a grant that certainly is not in the API and will not come into it."""
+        """Take back a grant that is not in the API, and that no pending write can bring there."""
         self._settle()
         if self._held.get(node, {}).get(cidr) is Claim.GRANTED:
             self._drop(node, cidr)
@@ -254,12 +254,12 @@ class ClusterAllocator:
         return host is None or any(c.contains(host) for c in self._held.get(node, ()))
 
     def in_use(self, cidr: Cidr) -> bool:
-        """Whether a node claims, or a pod bears, an address of `cidr`."""
+        """Whether a node claims, or a pod has, an address of `cidr`."""
         claimed = next(self._index.overlapping(cidr), None) is not None
         return claimed or any(cidr.contains(pod) for pod, _owner in self._places.uses())
 
     def displaced_blocks(self, node: str) -> list[Cidr]:
-        """Return the blocks (or addresses, outside all pools) of pods that no claim covers."""
+        """Return the blocks (outside all pools: addresses) of its pods that it has no claim to."""
         claims = self._held.get(node, {})
         found: dict[Cidr, None] = {}
         for pod in self._places.of(node):
@@ -279,7 +279,7 @@ class ClusterAllocator:
         return bool(self._held.get(node)) or next(self._places.of(node), None) is not None
 
     def reservation_problems(self) -> dict[str, dict[str, str]]:
-        """Return, by pool, which ranges hold addresses that nobody may be given, and whose."""
+        """Return, by pool, a text about each range with reserved addresses."""
         found: dict[str, dict[str, str]] = {}
         for cidr, why in self._reserved:
             for cidr_set in self.pools.overlapping(cidr):
@@ -298,8 +298,8 @@ class ClusterAllocator:
     ) -> Cidr | None:
         """Return a block that `node` alone uses and that is not listed.
 
-        First one that it claims (granted before, drained, or of another mode), then that in which
-        most of its pods live.
+        First one that it claims (granted before, drained, or of another mode), then the one with
+        most of its pods.
         """
         skip = {*listed}
         claimed = (c for c in self._held.get(node, ()) if c.version == version)
@@ -322,13 +322,13 @@ class ClusterAllocator:
         return sorted(counts, key=counts.__getitem__, reverse=True)
 
     def _enter(self, node: str, cidr: Cidr) -> None:
-        """Enter a new claim, and whom it conflicts with."""
+        """Enter a new claim, and the earlier claim it conflicts with."""
         self._index.add(cidr, node)
         self._weigh(node, cidr)
         self._occupy(cidr, node)
 
     def _drop(self, node: str, cidr: Cidr) -> None:
-        """Take a claim out; those that it stood against are weighed anew."""
+        """Remove a claim; the conflicts of later claims with it are determined anew."""
         del self._held[node][cidr]
         self._index.remove(cidr, node)
         self._conflicts.pop((node, cidr), None)
@@ -367,7 +367,7 @@ class ClusterAllocator:
     def _settle(self) -> None:
         """Enter every present use into new CIDR sets, before the uses change.
 
-        Once for all of them: pools may be many, the uses are.
+        Once for all new CIDR sets: there may be many of them, and the uses are many.
         """
         if not self._fresh:
             return
@@ -404,7 +404,7 @@ def _parsed(
 
 
 def _host(address: str) -> Cidr | None:
-    """Return the prefix of one address; None: the text is none, as somebody's object may say."""
+    """Return the prefix of one address; None: the text of an object is no address."""
     try:
         cidr = Cidr.parse(address)
     except ValueError:

@@ -3,8 +3,8 @@
 `needed` is what the agent writes into `pools.requested`; `Pending` are the owners that wait for
 an address the node does not have yet; `releasable` names the CIDRs that are more than needed.
 The three agree: what `releasable` leaves always covers `needed`, so that no CIDR is asked for
-again because it was given back (docs/CILIUM.md, "Pools"). Who writes it, and when, is the
-agent's; addresses themselves are the allocator's.
+again because it was given back (docs/CILIUM.md, "Pools"). When it is written
+is decided in `ipam.agent`; addresses themselves are given by the allocator.
 """
 
 from collections import Counter, OrderedDict
@@ -14,10 +14,11 @@ from typing import Final
 
 from ciliate.net.address import IPNetwork
 
-#: How long an owner counts after it last asked: a pod that was given up asks no more, and the
-#: kubelet's back-off between two attempts of a living one stays below. Cilium's number.
+#: How long an owner counts after it last asked: a deleted pod asks no more, and the kubelet
+#: retries the ADD of a living one in less time. Cilium's number.
 PENDING_LIFE_S: Final = 300.0
-#: Owners that may wait at once; a kubelet's limit of pods is far below. The longest silent goes.
+#: Owners that may wait at once; a kubelet's limit of pods is far below. Beyond it
+#: the one whose last attempt is oldest is dropped.
 PENDING_MAX: Final = 8192
 
 
@@ -35,8 +36,8 @@ def needed(in_use_and_pending: int, pre_allocation: int) -> int:
 class Pending:
     """Owners that wait for an address, per pool and IP version, until they got it or gave up.
 
-    Times are seconds of the caller's clock; a monotonic one is meant. Should it go backwards all
-    the same, an entry of the future counts from then on: it never lives longer than after that.
+    Times are seconds of the caller's clock, a monotonic one. Should it go backwards all the same,
+    an entry with a later time counts from the new time on.
     """
 
     __slots__ = ("_counts", "_last_attempts")
@@ -77,7 +78,7 @@ class Pending:
         return bool(keys)
 
     def expire(self, now_s: float) -> bool:
-        """Forget owners that were silent for PENDING_LIFE_S; True when there were any."""
+        """Forget owners that did not ask for PENDING_LIFE_S; True when there were any."""
         expired = False
         for key, last_s in tuple(self._last_attempts.items()):
             if last_s > now_s:  # The clock went back; the order still is that of attempts.

@@ -24,7 +24,7 @@ class BlockExhaustedError(IPAMError):
 
 
 class AddressTakenError(IPAMError):
-    """The address asked for belongs to somebody else."""
+    """The address asked for has another owner."""
 
     def __init__(self, address: IPAddress, owner: str) -> None:
         self.address = address
@@ -67,7 +67,7 @@ class PoolExhaustedError(IPAMError):
         )
 
 
-#: How much of a value that somebody wrote into an object an error repeats.
+#: How much an error repeats of a value that a user wrote into an object.
 _SHOWN_CHARACTERS: Final = 64
 #: How many names an error lists before it counts the rest.
 _SHOWN_NAMES: Final = 8
@@ -109,7 +109,7 @@ class ObjectUnknownError(PoolSelectionError):
 
 
 class PoolsNotSyncedError(PoolSelectionError):
-    """The first list of CiliumPodIPPools is not complete: no pool can be told to be missing."""
+    """The first list of CiliumPodIPPools is not complete: a pool may be missing from it."""
 
     def __init__(self, owner: str) -> None:
         super().__init__(
@@ -137,7 +137,7 @@ class PoolNameError(PoolSelectionError):
 
 
 class PoolUnknownError(PoolSelectionError):
-    """The pool chosen does not exist (yet); who can wait for it to appear may do so."""
+    """The pool chosen does not exist (yet): an ADD may wait for it."""
 
     def __init__(
         self, owner: str, *, where: str, key: str, pool: str, nearest: str | None

@@ -1,12 +1,12 @@
-"""The addresses of one node: its blocks by pool, who holds which address, what is kept from pods.
+"""The addresses of one node: its blocks by pool, their owners, and reservations.
 
 Every mode is this with other sources of CIDRs: host scope and cluster pool give one block per
 family, all of the pool `default`; multi-pool gives any number of blocks of any pool.
 
 A block is *current* while the cluster says that its CIDR is this node's: new addresses come out of
-it. It *drains* when that ends while addresses of it are in use: their owners keep them, nobody gets
-a new one, and with the last of them it is gone. So a change of mode or of ranges takes no pod's
-address away. Pure, like the blocks themselves.
+it. It *drains* when that ends while addresses of it are in use: their owners keep them, no new one
+is given, and the block is removed with the last of them. So no pod loses its address by a change
+of mode or of ranges. Pure, like the blocks themselves.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,8 +39,8 @@ class HeldBlock:
     pool: str
     block: Block
     draining: bool
-    kept: int = 0  # Of the block's used addresses, those that are reserved: no pod of ours.
-    reserved: int = 0  # The same and those a pod of ours holds all the same.
+    kept: int = 0  # Used addresses that are reserved and that no pod of this node has.
+    reserved: int = 0  # Every reserved address, also those that a pod of this node has.
     is_shared: bool = False  # Another block has addresses of this one, too.
 
     @property
@@ -50,7 +50,7 @@ class HeldBlock:
 
     @property
     def in_use(self) -> int:
-        """How many addresses pods of this node and its router hold."""
+        """How many addresses this node's pods and router have."""
         return self.block.used - self.kept
 
 
@@ -65,7 +65,7 @@ class Usage:
 class NodeAddresses:
     """Allocates addresses of the families in `versions`.
 
-    `start` tells where each new block begins to give addresses, `edges` whether a pool's blocks
+    `start` says where each new block begins to give addresses, `edges` whether a pool's blocks
     give out their first and their last address (see `Block`).
     """
 
@@ -83,8 +83,8 @@ class NodeAddresses:
         self._held: dict[IPNetwork, HeldBlock] = {}
         self._pools: dict[tuple[str, int], list[HeldBlock]] = {}  # The current ones.
         self._by_version: dict[int, list[HeldBlock]] = {4: [], 6: []}
-        self._drains = False  # Whether any block does.
-        self._reserved: dict[IPAddress, list[str]] = {}  # Who keeps it; blocks show the first.
+        self._drains = False  # Whether any block drains.
+        self._reserved: dict[IPAddress, list[str]] = {}  # By whom; blocks have the first as owner.
         self._listeners: Listeners[[]] = Listeners()
         #: How often addresses were given and freed, by IP version.
         self.given = {4: 0, 6: 0}
@@ -118,7 +118,7 @@ class NodeAddresses:
         self._listeners.add(listener)
 
     def hold(self, pool: str, cidrs: Iterable[IPNetwork]) -> None:
-        """Hold blocks that may have addresses in use, as draining ones: what a former life had.
+        """Hold blocks that pods of before the restart may have addresses of, as draining ones.
 
         Follow with `take` for what is in use, then `set_current`, which drops the others.
         """
@@ -127,7 +127,7 @@ class NodeAddresses:
                 self._add(pool, cidr, draining=True)
 
     def set_current(self, current: Mapping[str, Sequence[IPNetwork]]) -> bool:
-        """Make these CIDRs, by pool, the ones that new addresses come out of.
+        """Make these CIDRs, by pool, the current ones: new addresses come out of them.
 
         Those that were current and are not named drain, or go at once when nothing of them is in
         use. Return whether anything changed.
@@ -221,7 +221,7 @@ class NodeAddresses:
 
         Raises:
             AddressOutOfRangeError: An address is outside every block.
-            AddressTakenError: Somebody else holds an address.
+            AddressTakenError: An address has another owner.
         """
         taken: list[IPAddress] = []
         try:
@@ -249,12 +249,12 @@ class NodeAddresses:
         return True
 
     def owner(self, address: IPAddress) -> str | None:
-        """Return who holds `address`, or None."""
+        """Return the owner of `address`, or None."""
         owners = (held.block.owner(address) for held in self._by_version[address.version])
         return next((owner for owner in owners if owner is not None), None)
 
     def release(self, addresses: Iterable[IPAddress]) -> None:
-        """Free addresses; those nobody holds are a success too. A drained block goes."""
+        """Free addresses; one without an owner is no error. A drained block is removed."""
         for address in addresses:
             version = 4 if isinstance(address, IPv4Address) else 6
             released = False
@@ -271,16 +271,16 @@ class NodeAddresses:
         if keeper is not None and held.block.owner(address) == keeper:
             return False
         released = held.block.release(address)
-        if released and keeper is not None:  # It was used twice, and now is not.
+        if released and keeper is not None:  # A pod here had it although it was reserved.
             held.block.take(address, keeper)
             held.kept += 1
         return released
 
     def reserve(self, address: IPAddress, owner: str) -> str | None:
-        """Keep `address` from our pods, now and in blocks to come; return who of ours holds it.
+        """Reserve `address`, now and in blocks to come; return the pod of this node that has it.
 
-        For the node's own addresses, and for those that pods of other nodes bear. Several may keep
-        one address; pods have it again when the last of them does not.
+        For the node's own addresses, and for those that pods of other nodes have. An address may
+        have several reservations; pods may have it again when the last of them has ended.
         """
         keepers = self._reserved.setdefault(address, [])
         if owner not in keepers:
@@ -292,7 +292,7 @@ class NodeAddresses:
         return None if of_ours == keepers[0] else of_ours
 
     def unreserve(self, address: IPAddress, owner: str) -> None:
-        """End `owner`'s keeping of `address`."""
+        """End `owner`'s reservation of `address`."""
         keepers = self._reserved.get(address, [])
         if owner not in keepers:
             return
@@ -316,7 +316,7 @@ class NodeAddresses:
         return keepers[0] if keepers else None
 
     def is_reserved(self, address: IPAddress) -> bool:
-        """Whether `address` is kept from our pods."""
+        """Whether `address` is reserved."""
         return address in self._reserved
 
     def allocations(self) -> Iterator[tuple[IPAddress, str, HeldBlock]]:
@@ -335,7 +335,7 @@ class NodeAddresses:
             if other.cidr.overlaps(cidr):
                 held.is_shared = other.is_shared = True
                 for address, owner in other.block.allocations():
-                    # A pod that bears a reserved address goes on holding it, here too.
+                    # A pod that has a reserved address keeps it, in the new block too.
                     if address in held.block and owner != self._keeper(address):
                         held.block.take(address, owner)
         for address, keepers in self._reserved.items():
@@ -346,7 +346,7 @@ class NodeAddresses:
         self._drains = self._drains or draining
 
     def _share(self, giver: HeldBlock, address: IPAddress, owner: str) -> None:
-        """Enter an address into every other block it is of: each knows all owners of its own.
+        """Enter an address into every other block that contains it.
 
         Blocks overlap only while ranges that overlap follow each other.
         """
@@ -356,7 +356,7 @@ class NodeAddresses:
 
     @staticmethod
     def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> None:
-        """Enter a reservation that is new to the block; a pod of ours that has it goes on."""
+        """Enter a reservation that is new to the block; a pod that has the address keeps it."""
         if address not in held.block:
             return
         held.reserved += 1
@@ -372,10 +372,10 @@ class NodeAddresses:
         return bool(drained)
 
     def _drop_covered(self) -> bool:
-        """Drop draining blocks inside current ones, which know the same owners.
+        """Remove draining blocks inside current ones, which have the same owners.
 
-        An agent that lost its state holds its pods' addresses one by one: when it gets the CIDR
-        back in which they are, a route and an entry for each were the cluster's burden.
+        An agent that lost its state holds each pod's address as a block of its own. Once the node
+        has their CIDR again these blocks would only cost every node a route and a map entry each.
         """
         covered = []
         for held in self._held.values() if self._drains else ():
@@ -384,7 +384,7 @@ class NodeAddresses:
                 for other in self._by_version[held.cidr.version]
                 if not other.draining and other.cidr.overlaps(held.cidr)
             ]
-            # A block's first and last address are not its own, unless it is that small.
+            # Compare addresses in use: a block may not give out its first and last address.
             used = [address for address, _owner in held.block.allocations()]
             if held.draining and any(all(a in block for a in used) for block in within):
                 covered.append(held)
@@ -398,7 +398,7 @@ class NodeAddresses:
         self._by_version[held.cidr.version].remove(held)
 
     def _arrange(self, wanted: Mapping[IPNetwork, str]) -> None:
-        """Blocks give addresses in the order in which the cluster names them."""
+        """Order each pool's blocks as the cluster lists them: they are used in this order."""
         self._pools = {}
         for cidr in wanted:
             held = self._held[cidr]

@@ -1,19 +1,19 @@
-"""Where pods live: their addresses by the node's address, and whose address that is. Pure.
+"""The addresses of pods by their node's address, and the node that has that address. Pure.
 
-An endpoint names its node by address. The node's record may be gone while its pods live on: then
-their addresses are used by "node at ADDRESS", until a node with that address is known again.
+A CiliumEndpoint names its node by address. The CiliumNode may be gone while pods live on: then
+the owner of their addresses is "node at ADDRESS", until a node with that address is known again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 
 from ciliate.ipam.cidr_set import Cidr
 
-#: Told the address of a pod, and who uses it.
+#: Called with the address of a pod, and its owner.
 Note = Callable[[Cidr, str], None]
 
 
 class PodPlaces:
-    """Pods and nodes' own addresses; `occupy` and `vacate` are told what changes."""
+    """Pods and nodes' own addresses; `occupy` and `vacate` are called with each change."""
 
     def __init__(self, *, occupy: Note, vacate: Note) -> None:
         self._occupy = occupy
@@ -22,7 +22,7 @@ class PodPlaces:
         self._pods: dict[str, dict[tuple[int, int], int]] = {}
         self._places: dict[str, tuple[str, ...]] = {}
         self._node_at: dict[str, str] = {}
-        #: Addresses that several nodes say they have, with those nodes; the last is believed.
+        #: Addresses that several nodes say they have, with those nodes; the last one counts.
         self._rivals: dict[str, list[str]] = {}
 
     def knows(self, node: str) -> bool:
@@ -80,7 +80,7 @@ class PodPlaces:
                 yield Cidr.host(*key)
 
     def uses(self) -> Iterator[tuple[Cidr, str]]:
-        """Yield every pod's address and who uses it."""
+        """Yield every pod's address and its owner."""
         for at, pods in self._pods.items():
             owner = self._owner_at(at)
             for key in pods:
@@ -90,7 +90,7 @@ class PodPlaces:
         return self._node_at.get(at) or f"node at {at}"
 
     def _hand_over(self, address: str, node: str | None) -> None:
-        """Make the pods at an address those of `node`, or of nobody known."""
+        """Make the pods at a node's address those of `node`; None: no node with it is known."""
         old = self._owner_at(address)
         if node is None:
             self._node_at.pop(address, None)

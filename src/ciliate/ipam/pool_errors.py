@@ -48,7 +48,7 @@ class PoolBlocksExhaustedError(IPAMError):
         )
 
 
-class ClaimConflict(IPAMError):  # noqa: N818 - told about a node, raised by nobody
+class ClaimConflict(IPAMError):  # noqa: N818 - shown as a node's error, never raised
     """Two nodes claim addresses in common: the first keeps them."""
 
     def __init__(self, node: str, cidr: Cidr, *, owner: str, held: Cidr) -> None:

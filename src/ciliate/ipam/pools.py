@@ -1,7 +1,7 @@
 """Pools of node CIDRs: by name and family an ordered list of CIDRs, each cut into blocks. Pure.
 
-No two pools share an address: what overlaps is refused and told. A CIDR that is taken out of its
-pool is forgotten at once, not so the claims in it: those are the allocator's to remember.
+No two pools share an address: what overlaps is refused with an error. A CIDR that is taken out of
+its pool is forgotten at once; the claims to its blocks are kept by `ClusterAllocator`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,8 +13,8 @@ from ciliate.net.cidr_index import PrefixIndex
 
 _BITS = {4: 32, 6: 128}
 
-#: An IPv6 CIDR has at most 2^16 blocks, as in Cilium; IPv4 has 2^24 at most, more
-#: than nodes that a cluster can have.
+#: An IPv6 CIDR has at most 2^16 blocks, as in Cilium; an IPv4 one at most 2^24, more than a
+#: cluster can have nodes.
 _SPREAD_MAX = {4: 24, 6: 16}
 
 
@@ -44,7 +44,7 @@ class Pools:
         return [cidr_set.cidr for cidr_set in family.cidr_sets] if family else []
 
     def free(self, pool: str, version: int) -> int:
-        """Return how many blocks of a pool's family nobody uses."""
+        """Return how many blocks of a pool's family are free."""
         family = self.families.get(pool, {}).get(version)
         return sum(c.blocks - c.used for c in family.cidr_sets) if family else 0
 
@@ -53,7 +53,7 @@ class Pools:
     ) -> tuple[list[CidrSet], list[PoolRangeError]]:
         """Make `texts` the CIDRs of a pool's family; return the new CIDR sets and what is refused.
 
-        What is refused is left out and the rest goes on. The length of existing blocks stays.
+        Refused CIDRs are left out, the others are used. The length of existing blocks stays.
         """
         families = self.families.setdefault(pool, {})
         family = families.get(version)

@@ -1,8 +1,8 @@
 """Which pool a pod's address of one family comes from in mode multi-pool.
 
-The first that says so wins: the pod's annotations, its namespace's, the selectors of the pools,
-the default pool. Asked once per pod and family, before an address is given: a later change of
-annotations or labels does not move a running pod. Nothing here waits; an error says whether
+The first of these that names one: the pod's annotations, its namespace's, the selectors of the
+pools, the default pool. Asked once per pod and family, before an address is given: a later change
+of annotations or labels does not move a running pod. Nothing here waits; an error says whether
 waiting may help.
 """
 
@@ -61,7 +61,7 @@ def select_pool(
 
     Args:
         version: 4 or 6.
-        owner: `<namespace>/<name>` of a pod; anybody else gets the default pool, unchecked.
+        owner: `<namespace>/<name>` of a pod; any other owner gets the default pool, unchecked.
         pod: The pod's metadata; None: not seen (yet).
         namespace: That of the pod's namespace; None: not seen (yet).
         pools: Every CiliumPodIPPool, by name.
@@ -100,7 +100,7 @@ def select_pool(
 
 
 class _Choice:
-    """One pod's look at the pools."""
+    """The choice of a pool for one pod's address of one family."""
 
     __slots__ = ("_owner", "_pools", "_synced", "_version")
 

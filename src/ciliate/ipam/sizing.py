@@ -1,6 +1,6 @@
 """Whether nodes and pods fit into pools, how far they can grow, and which mask size is better.
 
-What `ciliate ipam plan` computes before a cluster exists; nothing of it is asked while one runs.
+What `ciliate ipam plan` computes before a cluster exists; agents and operator do not use it.
 The arithmetic is that of the operator (blocks of a mask size out of prefixes) and of the agent
 (network, broadcast and router address are no pod's; docs/CILIUM.md, "Pools").
 """
@@ -18,7 +18,7 @@ from ciliate.net.address import IPNetwork
 
 #: The kubelet's `maxPods` where nothing else is set.
 KUBELET_PODS_MAX: Final = 110
-#: More CIDRs a node than this are more routes than a mask size is worth.
+#: Mask sizes that need more CIDRs a node than this are not shown: each CIDR is a route.
 _BLOCKS_PER_NODE_MAX: Final = 8
 #: A range whose mask size is further from its own length than so many bits is refused: IPv6 by
 #: kube-controller-manager, Cilium and our operator, IPv4 by our operator.
@@ -153,7 +153,7 @@ def plan(
 def usable_addresses(mask_size: int, version: int) -> int:
     """Return how many addresses of a block are given out, the router's among them."""
     size: int = 1 << ((32 if version == 4 else 128) - mask_size)
-    return size if size <= 2 else size - 2  # So small a block has no first and last to spare.
+    return size if size <= 2 else size - 2  # So small a block gives all its addresses.
 
 
 def evaluate(wanted: SizingRequest, pools: Sequence[IPNetwork], mask_size: int) -> MaskSize:
@@ -252,7 +252,7 @@ def _family(wanted: SizingRequest, pools: Sequence[IPNetwork], mask_size: int) -
 def _best(wanted: SizingRequest, rows: Iterable[MaskSize]) -> MaskSize | None:
     """Return the row with the most room in what it has least room in; then that for more nodes.
 
-    Twice the pods that a kubelet runs are room enough: what a node cannot use is no advantage.
+    Room for more than twice the pods that a kubelet runs does not count.
     """
     useful = 2 * max(wanted.pods_per_node, KUBELET_PODS_MAX)
 

@@ -1,17 +1,17 @@
-"""Who holds which of N numbered slots: exact under any order of operations, no I/O.
+"""N numbered slots and their owners: exact under any order of operations, no I/O.
 
 Slots that were never given come first, in order from a starting point; then freed ones, the
-longest free first. Time and memory follow what is in use, not N. A block of pod addresses and a
-range that node CIDRs are cut out of are the same thing seen through this: addresses and CIDRs are
-arithmetic on the slot's number.
+longest free first. Time and memory follow the slots in use, not N. Both a block of pod addresses
+and a range that node CIDRs are cut out of are slots: the address or CIDR is computed from the
+slot's number.
 """
 
 from collections import deque
 from collections.abc import ItemsView
 from typing import Final
 
-#: So many freed slots wait their turn at most: of a range that is never swept to its end (an IPv6
-#: /64) not every slot that was ever used is remembered.
+#: At most so many freed slots are kept for reuse: of a range that is never given out to its end
+#: (an IPv6 /64) not every slot that was ever used is remembered.
 FREED_MAX: Final = 1 << 16
 
 
@@ -25,7 +25,7 @@ class Slots:
         self._owners: dict[int, str] = {}
         self._freed: deque[int] = deque()  # Longest free first.
         self._start = start % size if size else 0
-        self._next = self._start  # Where the first sweep is; past the last slot, `size` too far.
+        self._next = self._start  # Of the first sweep; from `size` on it goes around to slot 0.
         self._end = self._start + size
 
     @property
@@ -34,7 +34,7 @@ class Slots:
         return len(self._owners)
 
     def owner(self, slot: int) -> str | None:
-        """Return who holds `slot`, or None."""
+        """Return the owner of `slot`, or None."""
         return self._owners.get(slot)
 
     def items(self) -> ItemsView[int, str]:
@@ -57,19 +57,19 @@ class Slots:
         return slot
 
     def take(self, slot: int, owner: str) -> str:
-        """Give this very slot to `owner` unless somebody holds it; return who holds it now."""
+        """Give this very slot to `owner` unless it has another; return its owner now."""
         present = self._owners.get(slot)
         if present is not None:
             return present
         self._owners[slot] = owner
         if (slot if slot >= self._start else slot + self.size) < self._next:
-            self._freed.remove(slot)  # A walk; asking for a certain slot is rare.
+            self._freed.remove(slot)  # A linear search; taking a certain slot is rare.
         return owner
 
     def release(self, slot: int) -> bool:
-        """Free `slot`; False when nobody held it."""
+        """Free `slot`; False when it had no owner."""
         if self._owners.pop(slot, None) is None:
             return False
         if (slot if slot >= self._start else slot + self.size) < self._next:
-            self._freed.append(slot)  # Else the first sweep comes to it.
+            self._freed.append(slot)  # Otherwise the first sweep will reach it.
         return True

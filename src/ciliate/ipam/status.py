@@ -1,4 +1,4 @@
-"""The IPAM lines of `dbg status`: what the agent answers, and how it is printed. Pure.
+"""The IPAM lines of `dbg status`: the agent's answer, and the text of it. Pure.
 
 `describe_pools` writes the one text that Cilium's API carries ready-made.
 """

@@ -1,7 +1,7 @@
 """When a pool will be full, from how its use has grown. Pure: times come from the caller.
 
-A straight line through the samples of the last while (least squares): a single burst of nodes
-does not make it steep for ever, and what shrinks has no end to tell.
+A straight line through the latest samples (least squares): the effect of a single burst of nodes
+ends with its samples, and a pool whose use shrinks has no time of exhaustion.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ class Trend:
         self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES_MAX)
 
     def add(self, time_s: float, used: float) -> None:
-        """Note that `used` were in use at `time_s`; a time before the last one is left out."""
+        """Note that `used` were in use at `time_s`; ignored unless it is later than the last."""
         if not self._samples or time_s > self._samples[-1][0]:
             self._samples.append((time_s, used))
 

@@ -28,13 +28,13 @@ from ciliate.node.address_source import AddressSource
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
 
-#: How long an ADD waits for a CIDR the node asked for. The plugin waits 90 s, a kubelet 120 s; one
-#: that asks again finds its place in the demand kept.
+#: How long an ADD waits for a CIDR the node asked for. The CNI plugin waits 90 s, a kubelet 120 s.
+#: The demand of an ADD that is repeated is still counted.
 CIDR_WAIT_S: Final = 20.0
 
 
-#: ADDs that may wait at one time: the CNI service has places for twice as many requests, and a DEL
-#: that frees an address must find one.
+#: ADDs that may wait at one time: the CNI server takes twice as many requests, so that a DEL that
+#: frees an address is still served.
 WAITING_MAX: Final = 32
 
 
@@ -65,10 +65,10 @@ class OwnAddresses(AddressSource):
         self._addresses = addresses
         self._pod_cidrs = pod_cidrs
         self._demand = demand
-        self._pending = Pending()  # Where demand is nobody's: to be counted.
+        self._pending = Pending()  # For `pending` in modes without demand.
         self._asking: set[_Asking] = set()
-        self._waiting = 0  # How many of those wait for something to come.
-        self._news = asyncio.Event()  # Something may be free now that was not.
+        self._waiting = 0  # How many of those wait for `_news`.
+        self._news = asyncio.Event()  # An address may have become free.
         addresses.listen(self._news.set)
         context.cluster.pods.add_listener(self._pod_changed)
 
@@ -111,7 +111,7 @@ class OwnAddresses(AddressSource):
     async def _wait(
         self, asking: _Asking, pools: dict[int, str], error: IPAMError, deadline: float
     ) -> bool:
-        """Wait until an address may be free; False when that cannot be expected (any more).
+        """Wait until an address may be free; False when waiting cannot help.
 
         Raises:
             CniError: The time is over, with the reason; or the pod was deleted.
@@ -120,7 +120,7 @@ class OwnAddresses(AddressSource):
         self._refuse_deleted(asking)
         self._unmet(pools, owner)
         if self._demand is None and not isinstance(error, PoolNotReadyError):
-            return False  # The one CIDR is full, and stays the one.
+            return False  # The one CIDR is full, and the node gets no other.
         if self._waiting >= WAITING_MAX:
             return False
         self._news.clear()
@@ -144,7 +144,7 @@ class OwnAddresses(AddressSource):
 
     @staticmethod
     def _refuse_deleted(asking: _Asking) -> None:
-        """Its DEL, and the next pod of its name, need not wait until the time is over."""
+        """End the ADD of a deleted pod: its DEL, and a next pod of its name, wait for that."""
         if asking.deleted:
             owner = f"{asking.pod.namespace}/{asking.pod.name}"
             problem = f"pod {owner} was deleted while it waited for an address"
@@ -158,14 +158,14 @@ class OwnAddresses(AddressSource):
                 self._pending.add(pool, version, owner, time.monotonic())
 
     def _satisfied(self, owner: str) -> None:
-        """Its pod got its addresses, or is gone and needs none."""
+        """Forget the demand of a pod that got its addresses, or is gone."""
         if self._demand is not None:
             self._demand.satisfied(owner)
         else:
             self._pending.clear_owner(owner)
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        """A deleted pod needs no address any more: its ADD ends, and its demand goes with it."""
+        """End the ADD of a deleted pod, and its demand."""
         if old is None or new is not None:
             return
         meta = old.metadata
@@ -179,17 +179,17 @@ class OwnAddresses(AddressSource):
         self._satisfied(f"{meta.namespace}/{meta.name}")
 
     def _give_up_place(self, pod: PodReference) -> None:
-        """Forget the demand of a pod that was deleted while it waited: nobody asks again."""
+        """Forget the demand of a pod that was deleted while it waited."""
         if self._context.cluster.pods.get(pod.name, pod.namespace) is None:
             self._satisfied(f"{pod.namespace}/{pod.name}")
 
     def restore(self, endpoint: Endpoint) -> None:
-        """Take each address by itself: one that is taken must not cost the other its owner.
+        """Take each address by itself: when one is taken the other still gets its owner.
 
-        An address in no CIDR we know of is held by itself, so that the cluster hears of it.
+        An address outside every known CIDR becomes a block of its own, which is published.
         """
         if endpoint.external_ipam:
-            for address in endpoint.addresses:  # Another plugin's: ours gives it to nobody else.
+            for address in endpoint.addresses:  # Another plugin's: no pod gets it from us.
                 self._addresses.reserve(address, endpoint.owner)
             return
         for address in endpoint.addresses:
@@ -201,7 +201,7 @@ class OwnAddresses(AddressSource):
                 _log.warning("endpoint %d of pod %s: %s", endpoint.id, endpoint.owner, error)
 
     def keep(self, endpoint: Endpoint) -> None:
-        """Keep addresses of another plugin's from our own pods: its range may overlap ours."""
+        """Reserve the addresses of another plugin: its range may overlap this node's CIDRs."""
         if not endpoint.external_ipam:
             return
         for address in endpoint.addresses:
@@ -215,7 +215,7 @@ class OwnAddresses(AddressSource):
                 )
 
     async def release(self, endpoint: Endpoint, call: Call | None) -> None:  # noqa: ARG002 - no plugin is asked.
-        """Free the endpoint's addresses; those of another plugin are kept from pods no longer."""
+        """Free the endpoint's addresses; end the reservation of another plugin's."""
         if endpoint.external_ipam:
             for address in endpoint.addresses:
                 self._addresses.unreserve(address, endpoint.owner)
@@ -249,7 +249,7 @@ class OwnAddresses(AddressSource):
         }
 
     async def _pod_metadata(self, pod: PodReference) -> ObjectMeta:
-        """Return what the pod says of itself: from the watch, or asked for where it lags behind."""
+        """Return the pod's metadata: from the watch, or from the API server if it is behind."""
         known = self._context.cluster.pods.get(pod.name, pod.namespace)
         if known is not None and pod.uid in ("", known.metadata.uid):
             return known.metadata

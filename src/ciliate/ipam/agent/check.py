@@ -1,8 +1,8 @@
-"""Whether allocator, kernel and API agree about this node's addresses: looked at all the time.
+"""Whether allocator, kernel and API agree about this node's addresses: inspected periodically.
 
-What a look finds is dated, so that a question is answered with how long a disagreement has lasted.
-A look costs one netlink dump and two map dumps; the pods' own namespaces are entered only when
-somebody asks.
+Findings are dated, so that the answer to a user says how long a difference has lasted. An
+inspection costs one netlink dump and two map dumps; the pods' own namespaces are entered only for
+a user's request.
 """
 
 import asyncio
@@ -24,22 +24,22 @@ from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
 
-#: Between two looks: a disagreement's age is known to this.
+#: Between two inspections: the age of a difference is known to this, in seconds.
 INTERVAL_S: Final = 15.0
 
-#: A question waits at most so long for disagreements to settle, whatever it asks for.
+#: A request waits at most so long for differences to settle, whatever its grace time.
 GRACE_S_MAX: Final = 60.0
 
-#: How long a watch may be between its end and its next beginning.
+#: How long a request waits for a watch that the API server ended to be opened again.
 _WATCH_PAUSE_S: Final = 2.0
 _WATCH_POLL_S: Final = 0.05
 
-#: Seen only by looks that enter the pods' namespaces.
+#: The kind of finding that needs the pods' namespaces entered.
 _INSIDE: Final = "pod-side-differs"
 
 
 class IpamCheck:
-    """Looks, and remembers since when what it saw was so."""
+    """Inspects, and remembers when each finding was first seen."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class IpamCheck:
         self._inspecting = asyncio.Lock()
 
     async def run(self) -> None:
-        """Look every few seconds, until cancelled."""
+        """Inspect every `INTERVAL_S`, until cancelled."""
         while True:
             try:
                 await self.inspect()
@@ -108,7 +108,7 @@ class IpamCheck:
         """Wait for watches that the server ended and that are about to be opened again."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._watch_pause_s):
-                while self._snapshots.api_problem:  # noqa: ASYNC110 - informers tell nobody.
+                while self._snapshots.api_problem:  # noqa: ASYNC110 - there is no event.
                     await asyncio.sleep(_WATCH_POLL_S)
 
     async def _inspect(self, *, inside: bool) -> tuple[NodeSnapshot, tuple[Aged, ...]]:
@@ -116,9 +116,7 @@ class IpamCheck:
             seen = await self._snapshots.take(inside=inside)
             now_s = self._clock()
             found = audit_node(seen)
-            if (
-                self._snapshots.api_problem
-            ):  # Its last words may be old: nothing follows from them.
+            if self._snapshots.api_problem:  # What the watch last said may be old.
                 found = tuple(
                     each for each in found if all(said.source != "api" for said in each.evidence)
                 )

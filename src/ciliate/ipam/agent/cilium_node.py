@@ -1,4 +1,4 @@
-"""This node's CiliumNode: how the other nodes learn its addresses and its pods' CIDRs."""
+"""This node's CiliumNode, by which other nodes learn its addresses and its pods' CIDRs."""
 
 import time
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
@@ -27,7 +27,7 @@ from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.node.own_node import OwnNode
 from ciliate.reconcile.target import Failures, one_by_one
 
-#: A CIDR that is listed as ours and of no use to us goes back after this time.
+#: A CIDR in `pools.allocated` that the node cannot use is given back after this time.
 _UNWANTED_AFTER_S: Final = 5.0
 
 
@@ -35,7 +35,7 @@ _UNWANTED_AFTER_S: Final = 5.0
 class NodePublication:
     """The part of the CiliumNode that the agent decides.
 
-    The IPAM mode says which of the last four are the agent's; None: somebody else's. `unwanted`
+    The IPAM mode says which of the last four are the agent's; None: the operator's. `unwanted`
     are CIDRs of `pools.allocated` that the node gives back.
     """
 
@@ -56,7 +56,7 @@ def boot_id() -> str:
 
 
 def node_publication(own: OwnNode, router: tuple[IPAddress, ...], *, boot: str) -> NodePublication:
-    """Return what the cluster is told about this node besides its CIDRs."""
+    """Return what the CiliumNode says about this node besides its CIDRs."""
     kinds = (
         ("InternalIP", own.internal_ips),
         ("ExternalIP", own.external_ips),
@@ -75,13 +75,13 @@ def node_publication(own: OwnNode, router: tuple[IPAddress, ...], *, boot: str) 
 
 
 class OwnCIDRs:
-    """Completes a publication with the node's CIDRs, as its IPAM mode wants them told.
+    """Completes a publication with the node's CIDRs, in the fields of its IPAM mode.
 
     kubernetes   podCIDRs are ours: what Kubernetes gave the node
     cluster-pool podCIDRs are the operator's
-    multi-pool   demand is ours; of `allocated` we take out what we give back
+    multi-pool   `requested` is ours; of `allocated` we remove what is given back
 
-    What another mode left is taken out; where pods still live in it, it is told as draining.
+    CIDRs in another mode's fields are taken out; those with pods in them are listed as draining.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class OwnCIDRs:
         self._unheld_since: dict[str, float] = {}
 
     def complete(self, name: str, publication: NodePublication) -> NodePublication:
-        """Return `publication` with what is ours of the CIDRs."""
+        """Return `publication` with the agent's part of the CIDRs."""
         completed = replace(publication, draining=",".join(map(str, self._addresses.draining)))
         if self._mode == "multi-pool":
             assert self._demand is not None, "made with the mode"
@@ -119,10 +119,10 @@ class OwnCIDRs:
         return replace(completed, pod_cidrs=pod_cidrs, requested=(), allocated=())
 
     def _unwanted(self, found: CiliumNode | None) -> tuple[str, ...]:
-        """Return what is listed as ours and is not held: given back, or never of use.
+        """Return CIDRs of `pools.allocated` that are not held: given back, or never usable.
 
-        The latter only when it stays so: the range that a CIDR is of, or the end of another node's
-        claim, may be told to us a moment later than the CIDR.
+        The latter only when it lasts: the watch may bring the pool's range, or the end of another
+        node's claim, a moment later than the CIDR.
         """
         pools = found.spec.ipam.pools.allocated if found is not None else ()
         listed = [cidr for pool in pools for cidr in pool.cidrs]
@@ -140,7 +140,7 @@ class OwnCIDRs:
 
 
 class CiliumNodeTarget:
-    """The one CiliumNode that bears this node's name."""
+    """The CiliumNode with this node's name."""
 
     name = "sync-ciliumnode"
 
@@ -153,7 +153,7 @@ class CiliumNodeTarget:
         self._mode = mode
 
     async def observe(self) -> Mapping[str, NodePublication]:
-        """Return our part of the object as the watch last saw it."""
+        """Return the agent's part of the object as the watch last saw it."""
         await self._informer.synced()
         found = self._informer.get(self._node_name)
         if found is None:
@@ -172,7 +172,7 @@ class CiliumNodeTarget:
         return {self._node_name: observed}
 
     async def put(self, entries: Mapping[str, NodePublication]) -> Failures[str]:
-        """Create the object, or change our part of it."""
+        """Create the object, or change the agent's part of it."""
         return await one_by_one(entries, lambda key: self._put(key, entries[key]))
 
     async def _put(self, key: str, value: NodePublication) -> None:
@@ -192,7 +192,7 @@ class CiliumNodeTarget:
 
 
 def _body(name: str, value: NodePublication, found: CiliumNode | None) -> dict[str, Any]:
-    """Return our part of the object, every field that is ours named, also when it is empty."""
+    """Return the agent's part of the object, with every field of it, also the empty ones."""
     owner = OwnerReference(api_version="v1", kind="Node", name=name, uid=value.owner_uid)
     held = found.spec.ipam.pools if found is not None else IPAMPools()
     pools: dict[str, Any] = {}  # Written even when empty, as Cilium does.
@@ -221,7 +221,7 @@ def _body(name: str, value: NodePublication, found: CiliumNode | None) -> dict[s
 
 
 def _patch(name: str, value: NodePublication, found: CiliumNode | None) -> dict[str, Any]:
-    """Return a merge patch (RFC 7396): what is to go is named with null."""
+    """Return a merge patch (RFC 7396): null removes a field."""
     body = _body(name, value, found)
     metadata = body["metadata"]
     if found is None:
@@ -231,7 +231,7 @@ def _patch(name: str, value: NodePublication, found: CiliumNode | None) -> dict[
     if DRAINING_ANNOTATION in found.metadata.annotations and not value.draining:
         metadata["annotations"][DRAINING_ANNOTATION] = None
     if value.unwanted:
-        # The operator writes this list too: what it added meanwhile must not be lost.
+        # The operator writes this list too: the patch must not undo what it added meanwhile.
         metadata["resourceVersion"] = found.metadata.resource_version
     return body
 

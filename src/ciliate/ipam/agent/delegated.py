@@ -1,9 +1,9 @@
 """Addresses of another CNI plugin (`ipam: delegated-plugin`).
 
-The plugin that the configuration names is asked for every ADD and told of every DEL, each time with
-what the runtime gave us. Nothing of that is kept beyond the request: it may hold secrets, and who
-needs it brings it: a runtime repeats DEL until it succeeds, also after an ADD that an agent was
-killed in, and an endpoint that vanished without DEL still gets its DEL, or the plugin its own GC.
+The plugin that the configuration names is called for every ADD and every DEL, with the runtime's
+own configuration. That is not kept beyond the request: it may hold secrets, and every request
+brings it. A runtime repeats DEL until it succeeds, also after an ADD during which the agent was
+killed; an endpoint that vanished without DEL gets its DEL later, or the plugin its own GC.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class DelegatedAddresses(AddressSource):
     """The address source that asks the request's IPAM plugin.
 
-    Of a node whose mode is another by now it is the source of pods from before alone.
+    On a node whose mode is another by now it serves the pods of before alone.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class DelegatedAddresses(AddressSource):
         return found.addresses
 
     def _refuse_useless(self, addresses: tuple[IPAddress, ...], name: str) -> None:
-        """Refuse none at all, and what is somebody's here: one of the two would lose packets."""
+        """Refuse an empty result, and an address in use here: a user of it would lose packets."""
         if not addresses:
             raise CniError(
                 CniCode.INVALID_CONFIG,
@@ -86,7 +86,7 @@ class DelegatedAddresses(AddressSource):
                 )
 
     async def _take_back(self, call: Call) -> None:
-        """Undo an ADD that may have given something; the runtime's own DEL comes after it."""
+        """Undo an ADD in which the plugin may have given addresses; the runtime's DEL follows."""
         if not call.ipam_type:
             return
         try:
@@ -99,21 +99,21 @@ class DelegatedAddresses(AddressSource):
         self._former.restore(endpoint)
 
     def keep(self, endpoint: Endpoint) -> None:
-        """Keep addresses of another plugin's from our own pods until `release`."""
+        """Reserve the addresses of another plugin until `release`."""
         self._former.keep(endpoint)
 
     async def release(self, endpoint: Endpoint, call: Call | None) -> None:
         """Free the addresses of an endpoint whose interface is gone.
 
-        Those of this source go with the runtime's DEL, unless it is an ADD that needs them gone:
-        the `call` is its.
+        The plugin frees its own with the runtime's DEL, unless an ADD needs them free: then `call`
+        is that ADD's.
         """
         await self._former.release(endpoint, call)
         if call is not None and _is_of_plugin(endpoint):
             await self._delegate.run(call, Verb.DEL)
 
     def awaits_removal(self, request: Del) -> bool:
-        """Whether the plugin must be told of a DEL, which it is once the interface is gone."""
+        """Whether the plugin needs the DEL; it gets it once the interface is gone."""
         return self.external or bool(request.call.ipam_type)
 
     async def deleted(self, request: Del, endpoint: Endpoint | None) -> None:
@@ -128,13 +128,13 @@ class DelegatedAddresses(AddressSource):
             await self._pass_on(request.call, Verb.DEL)
 
     async def _report_unknown(self, request: Del) -> None:
-        """Tell the plugin of what it may hold, and we have forgotten or never heard of."""
+        """Pass on the DEL of an attachment that the plugin may know, though the agent does not."""
         try:
             await self._pass_on(request.call, Verb.DEL)
         except CniError as error:
             if self.external:
                 raise
-            # In another mode by now: it may be gone for good, and DEL would be repeated for ever.
+            # In another mode the plugin may be gone, and DEL would be repeated for ever.
             _log.warning("DEL of container %s: %s", request.attachment.container_id, error)
 
     async def check(self, request: Check, endpoint: Endpoint) -> None:
@@ -143,7 +143,7 @@ class DelegatedAddresses(AddressSource):
             await self._pass_on(request.call, Verb.CHECK)
 
     async def gc(self, request: Gc) -> None:
-        """Have the plugin remove what the runtime does not know any more (CNI GC)."""
+        """Have the plugin remove what the runtime no longer lists (CNI GC)."""
         await self._pass_on(request.call, Verb.GC)
 
     async def status(self, request: Status) -> None:
@@ -152,11 +152,11 @@ class DelegatedAddresses(AddressSource):
             await self._delegate.run(request.call, Verb.STATUS)
 
     async def _pass_on(self, call: Call, verb: Verb) -> None:
-        """Tell the plugin; a configuration that names none never gave an address."""
+        """Call the plugin; a configuration that names none never gave an address."""
         if call.ipam_type:
             await self._delegate.run(call, verb)
 
 
 def _is_of_plugin(endpoint: Endpoint) -> bool:
-    """Whether an IPAM plugin gave the addresses at our request, in whatever mode that was."""
+    """Whether an IPAM plugin gave the addresses at the agent's request, in any mode."""
     return endpoint.external_ipam and not endpoint.chained

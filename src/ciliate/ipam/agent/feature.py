@@ -1,4 +1,4 @@
-"""Address management on a running node: what it may give, gives, publishes, checks and repairs."""
+"""Address management on a running node: CIDRs, pods' addresses, publication, check and repair."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
@@ -60,7 +60,7 @@ class IpamFeature(Feature):
         await self._node.router.ensure_link(self._context.devices.mtu)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return none: the CiliumNode is published from the start, the kernel is looked at only."""
+        """Return none: the CiliumNode is published since `start`, and the kernel is only read."""
         context, node = self._context, self._node
         demand = node.demand
         self._check = IpamCheck(Snapshots(context, node, datapath))
@@ -73,7 +73,7 @@ class IpamFeature(Feature):
         return ()
 
     def tasks(self) -> Sequence[Task]:
-        """Return what moves the router and what checks addresses."""
+        """Return the tasks that move the router and that check addresses."""
         return (self._follow_cidrs, self._made_check.run)
 
     async def _follow_cidrs(self) -> None:
@@ -90,7 +90,7 @@ class IpamFeature(Feature):
         return self._repair
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return how publishing, the router and the check go."""
+        """Return the statuses of publication, router and check."""
         return (
             self._node.publication.status,
             self._node.router.status,
@@ -102,14 +102,14 @@ class IpamFeature(Feature):
         return {"ipam": ipam_status(self._node)}
 
     def answers(self) -> Mapping[str, Answer]:
-        """Return who answers for addresses and for past repairs."""
+        """Return the answers about addresses and past repairs."""
         return {
             "ipam": lambda: ipam_report(self._node),
             "ipam/repairs": self._made_repair.records,
         }
 
     def actions(self) -> Mapping[str, Action]:
-        """Return who checks and who repairs."""
+        """Return the actions check and repair."""
         return {"ipam/check": self._act_check, "ipam/repair": self._act_repair}
 
     async def _act_check(self, body: bytes) -> CheckReport:
@@ -119,5 +119,5 @@ class IpamFeature(Feature):
         return await self._made_repair.act(msgspec.json.decode(body, type=RepairRequest))
 
     def families(self) -> Iterable[Family]:
-        """Return what is measured of addresses."""
+        """Return the metric families of addresses."""
         return ipam_families(self._node.addresses, self._node.source.pending)

@@ -1,7 +1,7 @@
-"""Addresses of this node's blocks that pods of other nodes have: nobody here may have them too.
+"""Addresses of this node's blocks that pods of other nodes have: no pod here may have them too.
 
 It happens when Kubernetes or the operator gives a node the CIDR in which another node's pods still
-live. They are told apart by the CiliumEndpoints; when such a pod is gone its address is free here.
+live. CiliumEndpoints show it; when such a pod is gone its address is free here.
 """
 
 import logging
@@ -23,14 +23,15 @@ class ForeignPods:
     def __init__(self, pods: KnownPods, addresses: NodeAddresses, *, node_ip: IPAddress) -> None:
         self._pods = pods
         self._addresses = addresses
-        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # Ours, or nobody's.
-        self._reserved: dict[ObjectKey, dict[IPAddress, str]] = {}  # Address -> in whose name.
-        #: Of our blocks, as 128-bit numbers: where ranges begin, in order, and where they end.
+        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # This node's, or no node's.
+        #: Reserved addresses by pod, with the owner of the reservation.
+        self._reserved: dict[ObjectKey, dict[IPAddress, str]] = {}
+        #: First addresses of this node's blocks, ascending, and last ones, as 128-bit numbers.
         self._firsts: list[int] = []
         self._lasts: list[int] = []
 
     def follow(self) -> None:
-        """Look at every pod now, and at each that comes, goes or finds itself in a new block."""
+        """Check every pod now, on each change of it, and all when a block comes or goes."""
         self._addresses.listen(self._check_all)
         self._pods.add_listener(lambda key, _old, new: self._check(key, new))
 
@@ -40,7 +41,7 @@ class ForeignPods:
             for held in self._addresses.held
         )
         self._firsts = [first for first, _last in ranges]
-        # The furthest end so far: a CIDR within a wider one ends before it.
+        # The maximum so far: a CIDR within a wider one ends before it.
         self._lasts = list(accumulate((last for _first, last in ranges), max))
         for key, pod in self._pods.pods.items():
             self._check(key, pod)

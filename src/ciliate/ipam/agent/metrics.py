@@ -1,4 +1,4 @@
-"""What the agent measures of its node's addresses: read from the tables when somebody asks.
+"""Metrics of this node's addresses: read from the tables at each scrape.
 
 The names `cilium_…` are Cilium's (docs/CILIUM.md, "Addresses"); those of pools are ours, since it has
 none. Only events are counted as they happen, by the addresses themselves.

@@ -1,8 +1,8 @@
 """Address management of this node, put together: blocks, their sources, the router, demand.
 
-In the order of a start: what may be held is loaded, the pods that live take their addresses, the
-cluster is told which former CIDRs they are in, and only then is a CIDR to give addresses out of
-waited for. The same CiliumNode reconciler goes on afterwards.
+In the order of a start: CIDRs that may be in use are loaded, restored pods take their addresses,
+the CiliumNode lists the former CIDRs they are in, and only then does the agent wait for a CIDR to
+give addresses out of. The same CiliumNode reconciler runs on afterwards.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from ciliate.node.own_node import latest_own_node
 from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 
-#: A node begins to give addresses at a random place of its block; this many places.
+#: The first address of a block is chosen at random among so many.
 _STARTS: Final = 1 << 16
 
-#: How often idle CIDRs are looked for when nothing happens: demand of pods that gave up expires.
+#: How often idle CIDRs are searched without any event: the demand of pods that gave up expires.
 _IDLE_CHECK_S: Final = 60.0
 
 _NODE_IP_OWNER: Final = "node-ip (excluded)"
@@ -77,11 +77,11 @@ class NodeIPAM:
         )
 
     def load(self) -> None:
-        """Hold what may have pods in it; who restores them takes their addresses next."""
+        """Hold CIDRs that may have pods in them; restored endpoints take their addresses next."""
         self.pod_cidrs.load()
 
     async def start(self, progress: Progress) -> None:
-        """Tell the cluster what this node holds and needs; wait until it can give addresses.
+        """Publish what this node holds and needs; wait until it can give addresses.
 
         Raises:
             CiliateError: The router has no address.
@@ -96,7 +96,7 @@ class NodeIPAM:
         self.context.cluster.nodes.add_listener(lambda _old, _new: wake())
         if self.demand is not None:
             self.demand.listen(wake)
-            self.addresses.listen(self.demand.freed)  # What came too late may be idle at once.
+            self.addresses.listen(self.demand.freed)  # It may be idle at once.
             self.context.tasks.create_task(self._close_idle(self.demand))
         self.context.tasks.create_task(self.publication.run())
         await self.pod_cidrs.ready(progress)
@@ -104,7 +104,7 @@ class NodeIPAM:
         wake()
 
     async def _close_idle(self, demand: PoolDemand) -> None:
-        """Give CIDRs back that were not used for a while, until cancelled."""
+        """Give back CIDRs that were idle for a while, until cancelled."""
         woken = asyncio.Event()
         demand.listen(woken.set)
         while True:
@@ -118,19 +118,19 @@ class NodeIPAM:
 
 
 def _publication(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyReconciler:
-    """Return the keeper of this node's CiliumNode."""
+    """Return the reconciler of this node's CiliumNode."""
     own, cluster = context.own, context.cluster
     boot = boot_id()
 
     def own_publication() -> dict[str, NodePublication]:
         """Labels and addresses follow the Node."""
         known = latest_own_node(cluster.own_node.get(own.name), own)
-        if not known.internal_ips:  # A Node that lists none for a moment keeps its pods' routes.
+        if not known.internal_ips:  # Without any, other nodes would lose its pods' routes.
             known = replace(known, internal_ips=own.internal_ips)
         published = own_cidrs.complete(
             own.name, node_publication(known, router.current, boot=boot)
         )
-        if not router.current:  # Not chosen yet: the one that is published stays.
+        if not router.current:  # Not chosen yet: the published one stays.
             published = replace(
                 published, addresses=(*published.addresses, *_published_router(context))
             )

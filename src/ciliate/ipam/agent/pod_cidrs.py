@@ -4,10 +4,10 @@
     cluster-pool    CiliumNode.spec.ipam.podCIDRs, which the operator fills
     multi-pool      CiliumNode.spec.ipam.pools.allocated, as far as the pools still list them
 
-Whatever the node held before, by this mode or another, is held on to while pods have addresses in
-it (`ipam.node`): a restart in another mode, a deleted or edited CiliumNode, a shrunk pool take no
-pod's address away. What is held is remembered in a file: a CIDR cannot be told from the addresses
-in it.
+A CIDR that the node had before, in this mode or another, is held while pods have addresses in it
+(`ipam.node`): no pod loses its address by a restart in another mode, a deleted or edited
+CiliumNode, or a shrunk pool. Held CIDRs are kept in a file: the addresses in use do not show which
+CIDR they are of.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class CIDRFile:
         )
 
     def save(self, held: Iterable[HeldCIDR]) -> None:
-        """Replace the file; a full disk is told and costs nothing else."""
+        """Replace the file; a failure is logged and has no other effect."""
         content = msgspec.json.encode(tuple(held)) + b"\n"
         try:
             replace_file(self._path, content, mode=0o600, durable=False)
@@ -83,7 +83,7 @@ class CIDRFile:
 
 
 class PodCIDRs:
-    """Keeps `addresses` at what the cluster says is this node's; every source of CIDRs is here."""
+    """Keeps the blocks of `addresses` at what the cluster says are this node's CIDRs."""
 
     def __init__(
         self,
@@ -100,9 +100,9 @@ class PodCIDRs:
         self._file = file
         self._changed = asyncio.Event()
         self._reported: set[str] = set()
-        self._yields = False  # To another node's claim, which may end.
-        self._was_current: set[IPNetwork] = set()  # In the life before, until this one begins.
-        #: CIDRs that are being given back: no longer ours, whatever the CiliumNode still says.
+        self._yields = False  # A CIDR is not used since another node claims it.
+        self._was_current: set[IPNetwork] = set()  # Before the restart; empty after `follow`.
+        #: CIDRs that are being given back: not used, though the CiliumNode may still list them.
         self.closing: set[IPNetwork] = set()
         self._sources: Mapping[str, Callable[[], CIDRs]] = {
             "kubernetes": lambda: {DEFAULT_POOL: list(self.of_node())},
@@ -114,7 +114,7 @@ class PodCIDRs:
     # Start
 
     def load(self) -> None:
-        """Hold what this node ever held and may still have pods in; then `take`, then `refresh`."""
+        """Hold every CIDR that may have pods in it; endpoints are restored, then `follow`."""
         for saved in self._file.load():
             cidrs = self._read((saved.cidr,), "the state file")
             self._addresses.hold(saved.pool, cidrs)
@@ -130,7 +130,7 @@ class PodCIDRs:
         self._addresses.hold(DEFAULT_POOL, self._read(found.draining_cidrs, where))
 
     def follow(self) -> None:
-        """Take over what the cluster says now, and from now on whenever it changes."""
+        """Use the CIDRs that the cluster says now, and follow its changes."""
         self._addresses.listen(self._save)
         self._cluster.own_node.add_listener(lambda _old, _new: self.refresh())
         self._cluster.nodes.add_listener(self._cilium_node_changed)
@@ -179,7 +179,7 @@ class PodCIDRs:
 
     @property
     def refusal(self) -> str:
-        """What the operator says that it cannot give this node; empty when it is content."""
+        """The error of the operator about this node; empty: none."""
         found = self._cilium_node()
         return found.status.ipam.operator_status.error if found is not None else ""
 
@@ -202,7 +202,7 @@ class PodCIDRs:
     # While the agent runs
 
     def refresh(self) -> None:
-        """Make what the cluster says now the CIDRs that new addresses come out of."""
+        """Make the CIDRs that the cluster says now the current ones."""
         self._yields = False
         wanted = self._sources[self._settings.mode]()
         current: CIDRs = {}
@@ -216,7 +216,7 @@ class PodCIDRs:
         self._changed.set()
 
     def close(self, cidrs: Iterable[IPNetwork]) -> None:
-        """Give these CIDRs back: nothing comes out of them any more, and the cluster is told."""
+        """Give these CIDRs back: no new address comes out of them, and the CiliumNode says so."""
         self.closing.update(cidrs)
         self.refresh()
 
@@ -226,13 +226,13 @@ class PodCIDRs:
             self.refresh()
 
     def _other_changed(self) -> None:
-        if self._yields:  # Perhaps that was the claim we yield to.
+        if self._yields:  # That change may have ended the other claim.
             self.refresh()
 
     def _may_hold(self, cidr: IPNetwork) -> bool:
         """Whether the CIDR may be taken: two nodes must never give addresses out of one.
 
-        One that we gave addresses out of already stays ours; whoever came second yields.
+        A CIDR that this node gave addresses out of already is kept; the later node yields.
         """
         if cidr in self.closing:
             return False
@@ -252,7 +252,7 @@ class PodCIDRs:
         return True
 
     def _report(self, message: str) -> None:
-        if message not in self._reported:  # Once: every change of any node asks again.
+        if message not in self._reported:  # Once: it is checked again with every change of a node.
             self._reported.add(message)
             _log.error("%s", message)
 

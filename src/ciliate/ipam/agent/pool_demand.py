@@ -1,7 +1,7 @@
-"""What this node asks of the pools, and which CIDRs it gives back (multi-pool).
+"""This node's demand for addresses of pools, and the CIDRs it gives back (multi-pool).
 
-More is asked for at once; less only after a CIDR was unused for a while, so that a pod that is
-replaced does not cost a CIDR (docs/CILIUM.md, "Pools").
+A higher demand is published at once; a CIDR is given back only after it was unused for a while, so
+that replacing a pod does not cost a CIDR (docs/CILIUM.md, "Pools").
 """
 
 import time
@@ -18,7 +18,7 @@ from ciliate.reconcile.listeners import Listeners
 
 
 class PoolDemand:
-    """Demand by pool and family; `listen` tells when it changed."""
+    """Demand by pool and family; listeners are called when it changed."""
 
     def __init__(
         self,
@@ -47,21 +47,21 @@ class PoolDemand:
         self._listeners.add(listener)
 
     def unmet(self, pool: str, version: int, owner: str) -> None:
-        """A pod found no address."""
+        """Count a pod that found no address."""
         self._pending.add(pool, version, owner, self._clock())
         self._report()
 
     def satisfied(self, owner: str) -> None:
-        """A pod got its addresses, or is gone and needs none."""
+        """Forget the demand of a pod that got its addresses, or is gone."""
         self._pending.clear_owner(owner)
         self._report()
 
     def freed(self) -> None:
-        """A pod's addresses are free again."""
+        """Recompute the demand after a pod's addresses were freed."""
         self._report()
 
     def requested(self) -> tuple[RequestedPool, ...]:
-        """Return the demand as the CiliumNode says it: pools sorted by name, none of zero."""
+        """Return `pools.requested` of the CiliumNode: pools by name, without those of zero."""
         self._pending.expire(self._clock())
         pools = {pool for pool, count in self._settings.pre_allocation.items() if count}
         pools |= {self._settings.own_pool}
@@ -83,10 +83,10 @@ class PoolDemand:
         )
         reserve = self._settings.pre_allocation.get(pool, 0)
         wanted = needed(in_use + self._pending.count(pool, version), reserve)
-        return max(wanted, 1) if pool == self._settings.own_pool else wanted  # The router's.
+        return max(wanted, 1) if pool == self._settings.own_pool else wanted  # For the router.
 
     def close_idle(self) -> float | None:
-        """Give up CIDRs that were idle for long enough; return in how many seconds more may be."""
+        """Give back CIDRs that were idle long enough; return the seconds until the next one is."""
         now_s, next_s = self._clock(), None
         idle = set(self._idle())
         self._idle_since = {cidr: self._idle_since.get(cidr, now_s) for cidr in idle}

@@ -1,8 +1,8 @@
-"""Freeing leaked addresses of this node, and taking that back.
+"""Freeing leaked addresses of this node, and undoing that.
 
-An address is freed only when the allocator alone knows it: no endpoint of ours, nothing in the
-kernel, no Pod and no CiliumEndpoint, in every look for the grace time, asked of the API server once
-more, and while no ADD is under way. Everything else is left to the pods' own ways.
+An address is freed only when the allocator alone has it: no endpoint of the agent, nothing in the
+kernel, no Pod and no CiliumEndpoint: in every inspection for the grace time, in the API server's
+answer at the end, and while no ADD is under way. Other differences are not repaired.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 _QUIET_WAIT_S: Final = 5.0
 _QUIET_POLL_S: Final = 0.02
 
-#: Never less, whatever is asked for: two looks must be two moments.
+#: The least grace time, whatever is requested: two inspections must be two moments.
 GRACE_S_MIN: Final = 1.0
 
 
@@ -48,7 +48,7 @@ class RepairUnknownError(CiliateError):
 
 
 class IpamRepair:
-    """Acts on what `check` finds; one repair at a time."""
+    """Frees what `check` finds leaked; one repair at a time."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class IpamRepair:
         return self._file.load()
 
     async def act(self, request: RepairRequest) -> RepairReport:
-        """Do what is asked for.
+        """Repair or undo, as requested.
 
         Raises:
             CiliateError: Nothing was changed; the message says why.
@@ -96,7 +96,7 @@ class IpamRepair:
         agreed = await self._confirm(candidates, kept)
         if agreed:
             agreed = await self._quiet(agreed, kept)
-        # No await from here on: what was just seen to be so is so.
+        # No await from here on: what was just checked stays true.
         records = self._records(agreed)
         if records and not request.dry_run:
             self._file.append(records)
@@ -116,7 +116,7 @@ class IpamRepair:
         return [each for each in await self._check.inspect() if each.finding.kind == LEAKED]
 
     async def _confirm(self, leaks: Iterable[Aged], kept: list[Kept]) -> list[Aged]:
-        """Ask the API server itself: a watch may be behind."""
+        """Return leaks without a Pod in the API server itself: the watch may be behind."""
         agreed = []
         for each in leaks:
             address = ip_address(each.finding.object)

@@ -1,7 +1,7 @@
 """The record of repairs on this node: JSON lines in the agent's state directory, newest last.
 
-A line is on disk before its address is free, so that every repair can be taken back. Taking back
-adds a line as well; the file is never edited, only cut when it has grown long.
+A line is on disk before its address is freed, so that every repair can be undone. Undoing adds a
+line as well; the file is never edited, only its oldest half removed when it has grown long.
 """
 
 import os
@@ -45,7 +45,7 @@ class RepairFile:
             try:
                 record = msgspec.json.decode(line, type=RepairRecord)
             except msgspec.MsgspecError:
-                continue  # The last line of a time when the disk was full.
+                continue  # A line cut off by a full disk.
             latest[record.id, record.address] = record
         return tuple(latest.values())
 

@@ -1,4 +1,4 @@
-"""What the agent tells of its addresses: the IPAM line of `dbg status`, and GET /v1/ipam."""
+"""What the agent reports about addresses: the IPAM line of `dbg status`, and GET /v1/ipam."""
 
 from typing import Final, Literal
 
@@ -53,7 +53,7 @@ def _pool_count(ipam: NodeIPAM, version: int) -> int | None:
 
 
 def ipam_report(ipam: NodeIPAM) -> agent_ipam.IpamReport:
-    """Return the whole of it."""
+    """Return the answer of GET /v1/ipam."""
     settings, addresses = ipam.context.settings.ipam, ipam.addresses
     return agent_ipam.IpamReport(
         node=ipam.context.own.name,

@@ -1,8 +1,8 @@
 """The router's addresses: one of each family on `cilium_host`, the gateway of every pod.
 
 A restart keeps them (docs/CILIUM.md, "Addresses"). When the node's CIDR changes the router moves to the
-new one, so that the old one can drain; pods keep the gateway they were given, and the old address
-stays on `cilium_host` as long as its CIDR, for connections that began with it.
+new one, so that the old one can drain; pods keep their gateway, and the old address stays on
+`cilium_host` while its CIDR drains, for pods and connections that use it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _RETRY_S = 5.0
 
 
 class Router:
-    """Which addresses the router has; `follow` keeps them inside the node's current CIDRs."""
+    """The router's addresses; `follow` keeps them inside the node's current CIDRs."""
 
     def __init__(
         self, settings: IPAMSettings, cluster: Cluster, addresses: NodeAddresses, rtnl: Rtnetlink
@@ -48,7 +48,7 @@ class Router:
 
     @property
     def current(self) -> tuple[IPAddress, ...]:
-        """The gateways of pods that come now, IPv4 first."""
+        """The gateways of new pods, IPv4 first."""
         return tuple(self._current[version] for version in sorted(self._current))
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -56,9 +56,9 @@ class Router:
         self._listeners.add(listener)
 
     async def choose(self, node_name: str) -> None:
-        """Take the addresses: as set, as they were, as published, or new ones.
+        """Take the addresses: as set, else those of `cilium_host`, the published, or new ones.
 
-        A family that the node has no CIDR of yet gets its address with the first one.
+        A family without a CIDR gets its address with the first one.
 
         Raises:
             IPAMError: The node has no address left to give.
@@ -100,13 +100,13 @@ class Router:
                 _log.info("the router has no IPv%d address yet: %s", version, error)
                 self._unset.add(version)
                 return
-            # Until there is a current CIDR again; a pod must not get it if that is the former one.
+            # Kept until there is a current CIDR again, and reserved: that may be the former one.
             self._current[version] = earlier[0]
             self._addresses.reserve(earlier[0], ROUTER_OWNER)
 
     def _cidrs_changed(self) -> None:
-        # At once: a pod that takes an address of the first CIDR finds its gateway.
-        with contextlib.suppress(IPAMError):  # Whoever follows tries again, and tells.
+        # At once: a pod that takes an address of the first CIDR needs its gateway.
+        with contextlib.suppress(IPAMError):  # `follow` tries again, and logs.
             self._fill()
         self._woken.set()
 
@@ -122,7 +122,7 @@ class Router:
         return self._addresses.allocate_one(ROUTER_OWNER, self._settings.own_pool, version)
 
     def _keep(self, former: Sequence[IPAddress]) -> None:
-        """Go on bearing those of the `former` addresses whose CIDR drains; no pod gets them."""
+        """Keep those of the `former` addresses whose CIDR drains; no pod gets them."""
         kept = []
         for address in dict.fromkeys(former):
             held = self._addresses.find(address)
@@ -135,7 +135,7 @@ class Router:
         self._former = kept
 
     async def ensure_link(self, mtu: int) -> None:
-        """Make `cilium_host` bear the addresses.
+        """Give `cilium_host` the current and the former addresses.
 
         Raises:
             NetlinkError: Names step, object and errno.
@@ -145,14 +145,14 @@ class Router:
         )
 
     async def follow(self, mtu: Callable[[], int]) -> None:
-        """Move when the node's CIDRs change, until cancelled."""
+        """Move to a current CIDR whenever the node's CIDRs change, until cancelled."""
         while True:
             await self._woken.wait()
             self._woken.clear()
             try:
                 try:
                     self._move()
-                finally:  # Also when one family could not: another may have.
+                finally:  # Also when one family failed: another may have moved.
                     await self._settle(mtu())
             except CiliateError as error:
                 self.status.failed(str(error))
@@ -163,14 +163,14 @@ class Router:
             self.status.succeeded()
 
     async def _settle(self, mtu: int) -> None:
-        """Bear what the router has now, then tell of it."""
+        """Give `cilium_host` the router's addresses, then call the listeners."""
         await self.ensure_link(mtu)
         if self.current != self._reported:
             self._reported = self.current
             self._listeners()
 
     def _move(self) -> None:
-        """Leave addresses whose CIDR is not current any more, where another one is.
+        """Replace addresses whose CIDR is no longer current, where another one is.
 
         Raises:
             IPAMError: One family has no address left: none moves.
@@ -179,7 +179,7 @@ class Router:
         for version, address in self._next().items():
             former, self._current[version] = self._current[version], address
             _log.info("router: %s after %s", address, former)
-            # If it was only kept: whoever bears it tells.
+            # It may have been reserved only, or be a pod's.
             self._addresses.unreserve(former, ROUTER_OWNER)
             if self._addresses.owner(former) == ROUTER_OWNER:
                 self._addresses.release((former,))
@@ -187,7 +187,7 @@ class Router:
         self._keep([a for a in self._former if a not in self.current])
 
     def _next(self) -> dict[int, IPAddress]:
-        """Take the addresses to move to, by IP version: all that are due, or none."""
+        """Take the addresses to move to, by IP version: for all families that are due, or none."""
         taken: dict[int, IPAddress] = {}
         try:
             for version in self._due():
@@ -195,7 +195,7 @@ class Router:
         except IPAMError:
             self._addresses.release(taken.values())
             for address in taken.values():
-                if address in self._former:  # Still borne.
+                if address in self._former:  # Still on `cilium_host`.
                     self._addresses.reserve(address, ROUTER_OWNER)
             raise
         return taken
@@ -212,7 +212,7 @@ class Router:
         return due
 
     def _return(self, version: int) -> IPAddress | None:
-        """Take a former address whose CIDR is current again, if nobody else has it."""
+        """Take a former address whose CIDR is current again, if no pod has it."""
         for address in self._former:
             held = self._addresses.find(address)
             if address.version == version and held is not None and not held.draining:

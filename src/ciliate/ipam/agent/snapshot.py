@@ -1,7 +1,7 @@
 """What allocator, kernel and API say about this node's addresses, taken for `ipam.audit`.
 
-The kernel is asked first: whatever changes meanwhile is then newer in our own tables. None of it is
-one moment, so a disagreement counts only when it lasts (`check`).
+The kernel is read first: a change meanwhile is then newer in the agent's own tables. The parts are
+not of one moment, so a difference counts only when it lasts (`check`).
 """
 
 import asyncio
@@ -36,14 +36,14 @@ Maps = tuple[dict[bytes, layout.Endpoint], dict[int, layout.Interface]]
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Where the tables come from."""
+    """Takes snapshots from the agent's tables, the kernel and the watches."""
 
     context: Context
     ipam: NodeIPAM
     datapath: Datapath
 
     async def take(self, *, inside: bool) -> NodeSnapshot:
-        """Return what everybody says; `inside` enters the pods' namespaces too.
+        """Return a snapshot; `inside` enters the pods' namespaces too.
 
         Raises:
             CiliateError: The kernel cannot be asked.
@@ -88,7 +88,7 @@ class Snapshots:
 
     @property
     def api_problem(self) -> str:
-        """Why the API's words may be old; empty when they are fresh."""
+        """Why the watched tables may be old; empty when they are current."""
         cluster = self.context.cluster
         for informer in (cluster.pods, cluster.endpoints):
             if not informer.has_synced or not informer.connected:
@@ -104,7 +104,7 @@ class Snapshots:
             return dict(endpoints.items()), dict(interfaces.items())
 
     async def _inside(self) -> dict[int, str]:
-        """Return what pods' own namespaces lack, by endpoint; those that say nothing are right."""
+        """Return what is missing in pods' own namespaces, by endpoint, where anything is."""
         checked = [
             endpoint
             for endpoint in self.context.endpoints
@@ -143,7 +143,7 @@ class Snapshots:
 
 
 def published_addresses(endpoint: CiliumEndpoint) -> tuple[IPAddress, ...]:
-    """Return the addresses of a CiliumEndpoint; what is none is left out."""
+    """Return the addresses of a CiliumEndpoint; texts that are no address are left out."""
     networking = endpoint.status.networking
     pairs = networking.addressing if networking is not None else ()
     return _addresses(text for pair in pairs for text in (pair.ipv4, pair.ipv6))

@@ -1,1 +1,1 @@
-"""Who says what about an address: allocator, kernel and API compared, evidence and age kept."""
+"""What allocator, kernel and API say about each address, compared: findings, evidence and age."""

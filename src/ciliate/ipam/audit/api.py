@@ -1,4 +1,4 @@
-"""The agent's books against the API: Pods and CiliumEndpoints of the node. Pure."""
+"""The agent's endpoints against the API: Pods and CiliumEndpoints of the node. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator

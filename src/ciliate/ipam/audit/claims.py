@@ -1,4 +1,4 @@
-"""Nodes' CIDRs against each other and against the pools; pools against everybody. Pure."""
+"""Nodes' CIDRs against each other, pools, nodes' addresses and Services; pools likewise. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import SURROUNDINGS
 from ciliate.net.address import ip_network
 
-#: Nodes or Services that are named; of more, the number is told.
+#: Nodes or Services that are named; of more, only the number is.
 _NAMED_MAX: Final = 3
 
 
 def unreadable_cidrs(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield what agents ignore where a CIDR should be: no CIDR, or one with host bits."""
+    """Yield texts that agents ignore: no CIDR, or one with host bits."""
     for node in seen.cilium_nodes:
         for text in (*node.current_cidrs, *node.draining_cidrs):
             try:
@@ -106,7 +106,7 @@ def pool_overlaps(seen: ClusterSnapshot) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A part of a range that the operator gives to nobody, and why."""
+    """A part of a range that the operator gives to no node, and why."""
 
     cidr: Cidr
     why: str
@@ -141,7 +141,7 @@ def _hosts(seen: ClusterSnapshot) -> list[tuple[Cidr, str]]:
 
 
 def _kept_of(one: PoolRange, kept: list[_Kept], kind: str) -> Iterator[Finding]:
-    """Yield what of a range is kept from pods: harmless, unless that is all of it."""
+    """Yield a finding about reserved parts of a range: harmless, unless they are all of it."""
     if not kept:
         return
     named = ", ".join(each.why for each in kept[:_NAMED_MAX])
@@ -156,9 +156,9 @@ def _kept_of(one: PoolRange, kept: list[_Kept], kind: str) -> Iterator[Finding]:
 
 
 def claims_of_others(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield nodes' CIDRs with addresses of nodes or Services: pods may be given them.
+    """Yield nodes' CIDRs with addresses of nodes or Services: pods may get these too.
 
-    The operator gives no such CIDR; it may have been there before the node or the Services.
+    The operator gives no such CIDR; it may be older than the node or the Services.
     """
     taken = {
         NodeClaim(host, f"address {host.network.network_address} of node {name}"): "cidr-over-node"

@@ -1,7 +1,7 @@
-"""What does not agree between the nodes of a cluster: objects in, findings out. Pure.
+"""What does not agree between the nodes of a cluster: a snapshot in, findings out. Pure.
 
-One node's own books are compared where they are (`audit`); here are the claims of nodes against
-each other and the pools, and what pods and CiliumEndpoints of several nodes say together.
+Each agent compares what is on its own node (`audit.node`); here nodes' CIDRs are compared with
+each other and with the pools, and Pods and CiliumEndpoints of all nodes.
 """
 
 from collections.abc import Callable, Iterator

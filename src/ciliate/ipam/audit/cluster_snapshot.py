@@ -1,4 +1,4 @@
-"""What the API and the agents say about the whole cluster: the objects `cluster_audit` compares.
+"""A snapshot of what the API and the agents say about the whole cluster, for `audit.cluster`.
 
 Pure: values, and the tables that several comparisons need.
 """
@@ -37,7 +37,7 @@ class ServiceRange:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSnapshot:
-    """What the API says, and of each agent that answered what its node holds."""
+    """What the API says, and the reports of the agents that answered."""
 
     mode: str
     versions: tuple[int, ...] = (4,)

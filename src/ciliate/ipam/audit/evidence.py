@@ -1,4 +1,4 @@
-"""How findings are put: who says what about which object. Pure."""
+"""How findings are built: evidence, severity, remedy. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -23,8 +23,8 @@ def finding(
 ) -> Finding:
     """Return a finding about `thing`, on `node` if it is one node's.
 
-    ERROR: traffic is wrong, or soon may be. WARNING: something is left over. INFO asks nobody to
-    do anything.
+    ERROR: traffic is wrong, or soon may be. WARNING: something is left over. INFO: nothing is to
+    be done.
     """
     return Finding(
         kind=kind,
@@ -37,7 +37,7 @@ def finding(
 
 
 def settled(seen: NodeSnapshot, *, ours: bool = True) -> Iterator[LocalEndpoint]:
-    """Yield the endpoints that are not on their way out; those of other plugins too, if asked."""
+    """Yield the endpoints that are not being removed; not `ours`: those of other plugins too."""
     for endpoint in seen.endpoints:
         if endpoint.number not in seen.leaving and (endpoint.ours or not ours):
             yield endpoint

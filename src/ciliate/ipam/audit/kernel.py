@@ -1,4 +1,4 @@
-"""The agent's books against the kernel: interfaces, routes, maps, pods' own namespaces. Pure."""
+"""The agent's endpoints against the kernel: interfaces, routes, maps, pods' namespaces. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ from ciliate.net.address import IPAddress
 
 
 def interface_findings(seen: NodeSnapshot) -> Iterator[Finding]:
-    """Yield interfaces nobody answers for, and endpoints whose interface is not as it was made."""
+    """Yield interfaces without an endpoint, and endpoints whose interface was changed."""
     links = {link.name: link for link in seen.interfaces}
     known = {endpoint.interface for endpoint in seen.endpoints}
     for name in links.keys() - known:

@@ -1,7 +1,7 @@
-"""What does not agree about one node's addresses: witnesses in, findings out. Pure.
+"""What does not agree about one node's addresses: a snapshot in, findings out. Pure.
 
-A finding is a fact about one moment. Pods come and go in steps, so between any two witnesses there
-are moments of disagreement: whoever acts on a finding asks first how long it has lasted.
+A finding is a fact about one moment. Pods come and go in steps, so allocator, kernel and API
+disagree for moments: only a finding that has lasted is acted upon.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from ciliate.net.address import IPAddress
 #: The kind that `repair` acts on, and no other.
 LEAKED: Final = "leaked-address"
 
-#: A pod restored under a name of its own carries this behind it.
+#: Suffix of the owner of a restored pod's address.
 _RESTORED: Final = " [restored]"
 
 
@@ -45,7 +45,7 @@ def pod_of(owner: str) -> tuple[str, str]:
     return (namespace, name) if slash else ("", owner)
 
 
-# Allocator against everybody
+# Allocator against endpoints, kernel and API
 
 
 def _allocator_without_users(seen: NodeSnapshot) -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def _allocator_without_users(seen: NodeSnapshot) -> Iterator[Finding]:
 
 
 def _kernel_uses(seen: NodeSnapshot) -> dict[IPAddress, str]:
-    """Return where the kernel knows each address from."""
+    """Return, by address, where the kernel has it."""
     found = {
         address: f"the map endpoints delivers it to interface {entry.ifindex}"
         for address, entry in seen.delivered.items()

@@ -1,7 +1,7 @@
-"""What each witness says about one node's addresses: the tables that `audit` compares. Pure.
+"""A snapshot of what is said about one node's addresses: the tables `audit.node` compares. Pure.
 
-The allocator says who holds an address, the agent's books which endpoints there are, the kernel
-which interfaces, routes and map entries, the API which pods and CiliumEndpoints.
+The allocator says which owner has an address, the agent which endpoints there are, the kernel
+which interfaces, routes and map entries, the API which Pods and CiliumEndpoints.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ class Held:
     owner: str
     pool: str
     cidr: IPNetwork
-    reserved: bool = False  # Kept from pods: the node's own, or borne by a pod elsewhere.
+    reserved: bool = False  # The node's own, or of a pod on another node.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEndpoint:
-    """An endpoint in the agent's books."""
+    """An endpoint of the agent's table."""
 
     number: int
     pod: PodKey  # Empty namespace: known by its interface alone.
@@ -38,7 +38,7 @@ class LocalEndpoint:
 
     @property
     def label(self) -> str:
-        """How people know it."""
+        """The endpoint's name in findings."""
         return f"endpoint {self.number} of pod {'/'.join(self.pod).lstrip('/')}"
 
 
@@ -54,7 +54,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class MapEntry:
-    """Where the datapath delivers an address, and as whose."""
+    """The interface to which the datapath delivers an address, and the endpoint's number."""
 
     number: int
     ifindex: int
@@ -62,7 +62,7 @@ class MapEntry:
 
 @dataclass(frozen=True, slots=True)
 class KnownPod:
-    """A Pod of this node that wants addresses: not of the host's network, not ended."""
+    """A Pod of this node that needs addresses: not on the host network, not ended."""
 
     pod: PodKey
     addresses: tuple[IPAddress, ...]
@@ -71,7 +71,7 @@ class KnownPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSnapshot:
-    """Everything about one node, looked at as close together as possible."""
+    """Everything about one node, read as close to one moment as possible."""
 
     node: str
     allocator: tuple[Held, ...] = ()
@@ -87,5 +87,5 @@ class NodeSnapshot:
     pods: Mapping[PodKey, KnownPod] = field(default_factory=dict)
     #: CiliumEndpoints that say they are on this node.
     published: Mapping[PodKey, tuple[IPAddress, ...]] = field(default_factory=dict)
-    router: tuple[IPAddress, ...] = ()  # The router's addresses by the agent's books.
+    router: tuple[IPAddress, ...] = ()  # The router's addresses, as the agent has them.
     router_link: tuple[IPAddress, ...] = ()  # Those on `cilium_host`.

@@ -1,4 +1,4 @@
-"""Nodes and CiliumNodes, and what the agents say they use. Pure."""
+"""Nodes and CiliumNodes, and the CIDRs that the agents report. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def cidrs_of_another_mode(seen: ClusterSnapshot) -> Iterator[Finding]:
 
 
 def node_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield nodes without CIDR, with the operator's complaint, or without their Node."""
+    """Yield CiliumNodes without CIDR, with an operator's error, or without their Node."""
     nodes = {node.metadata.name: node for node in seen.nodes}
     for node in seen.cilium_nodes:
         name, problem = node.metadata.name, node.status.ipam.operator_status.error
@@ -107,7 +107,7 @@ def _without_cidr(seen: ClusterSnapshot, node: CiliumNode, problem: str) -> Iter
 
 
 def _wants(seen: ClusterSnapshot, node: CiliumNode, version: int) -> bool:
-    """Whether a node should have a CIDR: in multi-pool only if it asks for addresses."""
+    """Whether a node should have a CIDR: in multi-pool only if it requests addresses."""
     if seen.mode != "multi-pool":
         return True
     report = seen.reports.get(node.metadata.name)
@@ -118,7 +118,7 @@ def _wants(seen: ClusterSnapshot, node: CiliumNode, version: int) -> bool:
 
 
 def idle_draining(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield CIDRs that are drained though nobody lives in them."""
+    """Yield CIDRs that are drained though no pod has an address in them."""
     lived_in: dict[str, list[Cidr]] = defaultdict(list)
     for endpoint in seen.endpoints:
         node = seen.node_by_ip.get(node_ip(endpoint), "")
@@ -131,7 +131,7 @@ def idle_draining(seen: ClusterSnapshot) -> Iterator[Finding]:
         report = seen.reports.get(claim.node)
         held = {c.cidr: c.in_use for c in report.cidrs} if report is not None else {}
         if held.get(str(claim.cidr)):
-            continue  # What its agent still holds there is the agent's to tell.
+            continue  # Its agent holds addresses of it, and reports those itself.
         agent = "it holds nothing of it" if report is not None else "not asked"
         yield finding(
             "draining-cidr-idle",

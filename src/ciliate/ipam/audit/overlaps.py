@@ -1,4 +1,4 @@
-"""Which claims of CIDRs share addresses: one pass over all of them, sorted. Pure."""
+"""Claims to CIDRs that share addresses: one pass over all of them, sorted. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class NodeClaim:
 def overlaps(claims: Iterable[NodeClaim]) -> Iterator[tuple[NodeClaim, NodeClaim]]:
     """Yield each pair of claims that share an address.
 
-    CIDRs nest or are disjoint: sorted, those that a claim lies in are the ones still open.
+    CIDRs nest or are disjoint: when sorted, a claim lies in all those in `around`.
     """
     around: list[NodeClaim] = []
     for claim in sorted(claims, key=lambda c: (c.cidr, c.node)):

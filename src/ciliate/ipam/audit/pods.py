@@ -1,4 +1,4 @@
-"""Pods and CiliumEndpoints of all nodes together. Pure."""
+"""Pods and CiliumEndpoints of all nodes, compared with each other and with nodes' CIDRs. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from ciliate.ipam.audit.evidence import evidence, finding, joined
 
 
 def addresses_twice(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield addresses that two pods bear."""
+    """Yield addresses that two pods have."""
     owners: dict[str, dict[str, str]] = defaultdict(dict)
     for endpoint in seen.endpoints:
         key = f"{endpoint.metadata.namespace}/{endpoint.metadata.name}"
@@ -34,7 +34,7 @@ def addresses_twice(seen: ClusterSnapshot) -> Iterator[Finding]:
 
 
 def publications(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield CiliumEndpoints without Pod, of no node, or outside the CIDRs of their node."""
+    """Yield CiliumEndpoints without a Pod, without a node, or outside their node's CIDRs."""
     for endpoint in seen.endpoints:
         key = f"{endpoint.metadata.namespace}/{endpoint.metadata.name}"
         thing, addresses = f"CiliumEndpoint {key}", published(endpoint)

@@ -1,7 +1,7 @@
-"""Writes a decision into its CiliumNode: only if nobody has changed it, only while we lead.
+"""Writes a decision into its CiliumNode: only if it is unchanged, only while this operator leads.
 
-The resourceVersion that the decision was made on goes with every write: one that arrives late,
-or twice, changes nothing.
+Every write has the resourceVersion that the decision was made on: one that arrives late, or
+twice, changes nothing.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from ciliate.kube.errors import ConflictError, NotFoundError, UnavailableError
 
 #: A write without an answer for so long is given up. Shorter than the time between the moment at
 #: which a leader that cannot renew stops and that at which another may begin (kube/election.py:
-#: 5 s), so that no write of the one is under way when the other gives CIDRs away.
+#: 5 s), so that no write of the one is under way when the other grants CIDRs.
 WRITE_TIMEOUT_S: Final = 4.0
 
-#: Of the answer only the version matters; the rest may be what nobody can read.
+#: Of the answer only the resourceVersion is read; other fields may have a wrong form.
 _WRITTEN: Final = CILIUM_NODES.narrowed(PartialObject)
 
 
 class Outcome(Enum):
-    """What became of a write."""
+    """The outcome of a write."""
 
     NOTHING = "nothing to write"
     DONE = "done"
@@ -41,7 +41,7 @@ class CidrWriter:
         self._may_act = may_act
 
     async def write(self, node: CiliumNode, decision: Decision) -> Outcome:
-        """Make `node`, as it was decided upon, show `decision`.
+        """Write `decision` into `node`, which is the object it was made on.
 
         Raises:
             KubeError: Refused for a reason that repeating does not change.

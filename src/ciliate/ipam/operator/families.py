@@ -1,7 +1,7 @@
-"""How full pools and nodes are, as metrics. Pure: read from the allocator when somebody asks.
+"""How full pools and nodes are, as metrics. Pure: read from the allocator at each scrape.
 
-Numbers only: of 10,000 nodes the texts of their CIDRs would keep the operator from its work for
-half a second a scrape.
+Numbers only: making the texts of 10,000 nodes' CIDRs would stop the operator for half a second at
+each scrape.
 """
 
 import math
@@ -29,7 +29,7 @@ _CURRENT: Final = Claim.CURRENT
 
 
 def pool_families(pools: Sequence[Mapping[str, Any]]) -> Iterator[Family]:
-    """Yield what is known of pools, of their reports."""
+    """Yield the families of pools, from the pools' reports."""
     for field, (name, meaning) in _POOL_NUMBERS.items():
         numbers = [(_pool(each), float(each[field])) for each in pools]
         yield Family(f"{_PREFIX}_{name}", meaning, _POOL, numbers)
@@ -42,7 +42,7 @@ def pool_families(pools: Sequence[Mapping[str, Any]]) -> Iterator[Family]:
 
 
 def node_families(allocator: ClusterAllocator, states: NodeStates) -> Iterator[Family]:
-    """Yield what is known of nodes, and the sums over them."""
+    """Yield the families of nodes, and the sums over them."""
     names = list(allocator.nodes)
     yield Family(
         f"{_PREFIX}_node_cidrs",
@@ -72,7 +72,7 @@ def node_families(allocator: ClusterAllocator, states: NodeStates) -> Iterator[F
 
 
 def problem_family(count: int) -> Family:
-    """Return how much is wrong with pools."""
+    """Return the family that counts problems of pools."""
     meaning = "What is wrong with pools, each told by a log line and an Event."
     return _sum("problems", meaning, count, FamilyKind.GAUGE)
 
@@ -90,7 +90,7 @@ def _seconds(known: float | None) -> float:
 
 
 def _node_cidrs(name: str, allocator: ClusterAllocator) -> Iterable[Sample]:
-    """Return the node's numbers where there are any: most nodes have one CIDR a family."""
+    """Return the node's counts that are not zero: most nodes have one CIDR a family."""
     counts: dict[tuple[str, str, str], int] = {}
     for cidr, kind in allocator.claims(name).items():
         state = "current" if kind is _CURRENT else kind.value  # Hashing an Enum is slow.

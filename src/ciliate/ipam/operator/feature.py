@@ -1,7 +1,7 @@
 """IPAM as the operator runs it: CIDRs for nodes where the mode asks for it, and gone CiliumNodes.
 
-A mode in which Kubernetes or the agents find the CIDRs leaves `/ipam` and the metrics empty; what
-an operator of another mode left as an error of nodes is taken back then.
+In a mode in which the operator grants no CIDRs `/ipam` and the metrics are empty; errors of nodes
+that an operator of another mode left are cleared then.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from ciliate.metrics.family import Family
 
 
 class IPAM(Feature):
-    """Gives nodes their CIDRs, and takes back those of nodes that are gone."""
+    """Gives nodes their CIDRs, and frees those of nodes that are gone."""
 
     name = "ipam"
     paths: ClassVar[Mapping[str, str]] = {"/ipam": "this operator gives no CIDRs to nodes"}
@@ -29,16 +29,16 @@ class IPAM(Feature):
         self._ranges = NodeRanges(context, settings) if settings.grants else None
 
     def tasks(self) -> Sequence[Task]:
-        """Serve nodes, or clear the errors of a mode that did; collect CiliumNodes."""
+        """Serve nodes, or clear the errors of a mode that did; delete CiliumNodes without Node."""
         serve = self._clear_errors if self._ranges is None else self._ranges.run
         return (serve, *self._node_gc.tasks())
 
     def families(self) -> Iterable[Family]:
-        """Return how full pools are and what nodes have."""
+        """Return the families of pools and nodes."""
         return self._ranges.families() if self._ranges else ()
 
     def answers(self) -> Mapping[str, Callable[[], object]]:
-        """Answer the same with the texts of CIDRs and problems."""
+        """Return the answer of `/ipam`: the same with the texts of CIDRs and problems."""
         return {"/ipam": self._ranges.report} if self._ranges else {}
 
     async def _clear_errors(self) -> None:

@@ -1,8 +1,8 @@
 """Gives nodes their CIDRs: each node that changed is enqueued, decided upon, written, reported.
 
-Several nodes are served at once, none twice at a time. What failed is tried again; a node that
-found no block waits until one is free, and is enqueued now and then besides. Nothing is decided
-on an object that our own last write has made old: the watch brings the new one.
+Several nodes are served at once, none twice at a time. A failure is tried again; a node that found
+no block waits until one is free, and is enqueued periodically besides. Nothing is decided on an
+object that this operator's last write has made old: the watch brings the new one.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from ciliate.reconcile.work_queue import WorkQueue
 WORKERS: Final = 16
 #: After a failure a node is served again, in seconds.
 RETRY_S: Final = 0.5
-#: Nodes without a block are enqueued so often whatever happens, in seconds.
+#: How often nodes without a block are enqueued, without any event, in seconds.
 RESYNC_S: Final = 15.0
 #: Displaced pods, whose CIDR is not their node's, are reported when it lasts so long, in seconds:
 #: events of pods and of nodes come by two watches, and one may be behind.
@@ -37,10 +37,10 @@ Decide = Callable[[CiliumNode, bool], Decision]
 
 
 class Granting:
-    """Serves nodes of `table`; `decide` gets whether what we know of the node is settled.
+    """Serves nodes of `table`; `decide` gets the node, and whether it is settled.
 
-    It is not while an earlier write may still take effect. Nothing is given while `current` says
-    that a watch is interrupted: who knows what others use by now.
+    It is not settled while an earlier write may still take effect. Nothing is decided while
+    `current` says that a watch is interrupted: new uses may be unknown.
     """
 
     def __init__(
@@ -69,21 +69,21 @@ class Granting:
         self.states = NodeStates()
 
     def enqueue(self, name: str) -> None:
-        """Have a node served soon, once, however often it is enqueued before that."""
+        """Have a node served soon, once, even if enqueued several times before."""
         self._queue.put(name)
 
     def enqueue_waiting(self) -> None:
-        """Have those that wait served, as many as there are free blocks."""
+        """Have waiting nodes served, as many as there are free blocks."""
         for name in self.states.servable(self._allocator.free):
             self._queue.put(name)
 
     def enqueue_promising(self) -> None:
-        """Have those that wait served for whom there may be a block."""
+        """Have those waiting nodes served for which there may be a block."""
         for name in self.states.promising(self._allocator.free, self._allocator.has_uses):
             self._queue.put(name)
 
     def enqueue_all(self) -> None:
-        """Have every node served: what they are given out of has changed."""
+        """Have every node served: the pools have changed."""
         for _namespace, name in self._table.objects:
             self._queue.put(name)
 
@@ -113,7 +113,7 @@ class Granting:
                 self._last_failure.pop(name, None)
             finally:
                 self._queue.done(name)
-            await asyncio.sleep(0)  # A node that needs nothing costs no wait: others want to run.
+            await asyncio.sleep(0)  # Let other tasks run: serving may not have waited.
 
     async def _serve(self, name: str) -> None:
         node = self._table.get(name)
@@ -131,7 +131,7 @@ class Granting:
             self._written.pop(name, None)
             outcome = Outcome.NOTHING
         elif outcome is Outcome.DONE:
-            return  # The watch will bring what we wrote.
+            return  # The watch will bring what was written.
         decision = self._decide(node, outcome is not Outcome.UNKNOWN)
         decision = self._with_displaced(node, decision)
         self._record(name, decision)
@@ -146,7 +146,7 @@ class Granting:
             self._queue.put_after(name, RETRY_S)
 
     def _with_displaced(self, node: CiliumNode, decision: Decision) -> Decision:
-        """Return the decision, with an error about displaced pods that are there for long enough."""
+        """Return the decision, with an error about displaced pods once they last long enough."""
         name = node.metadata.name
         if not decision.displaced:
             self._displaced_since.pop(name, None)
@@ -159,7 +159,7 @@ class Granting:
         return decision.with_problem(displaced_error(decision.displaced, node))
 
     def _record(self, name: str, decision: Decision) -> None:
-        """Remember what a node lacks; log once when a pool runs out, and when it is enough."""
+        """Record what a node lacks; log once when a pool runs out, and when none waits for it."""
         turn = self.states.record(name, decision)
         for want in turn.exhausted:
             _log.warning("pool %s: no IPv%d block left for node %s", *want, name)

@@ -1,4 +1,4 @@
-"""Which CiliumNodes are garbage: those without their Node for a whole interval. Pure."""
+"""CiliumNodes to delete: those without their Node for a whole interval. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,9 +21,9 @@ class MissingNodes:
         nodes: Mapping[ObjectKey, Node],
         now_s: float,
     ) -> list[CiliumNode]:
-        """Return the CiliumNodes to delete now, and remember the others that miss their Node.
+        """Return the CiliumNodes to delete now, and remember the others without their Node.
 
-        One with an owner reference is Kubernetes' to collect.
+        Those with an owner reference are left to Kubernetes' garbage collector.
         """
         missing = {
             cilium_node.metadata.name: cilium_node

@@ -1,7 +1,7 @@
-"""What a node should be given, and what is wrong with it: decisions. Pure.
+"""Decisions: the CIDRs that a node gets, and its error. Pure.
 
-The allocator has learned the node as the object at hand says it is. A grant made here stays the
-node's whatever becomes of the write that publishes it: asked again, the same blocks come out.
+The allocator has learned the node as the CiliumNode says it is. A grant made here stays the node's
+whatever the outcome of the write that publishes it: asked again, the same blocks are granted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,8 +17,8 @@ from ciliate.ipam.pool_errors import PoolBlocksExhaustedError, PoolMissingError
 
 #: Blocks that one decision adds for a node and pool; the rest comes with the next one.
 BLOCKS_AT_ONCE_MAX: Final = 64
-#: Blocks of one pool and family that a node may hold; a demand beyond it is a mistake, and would
-#: take the pool from everybody else.
+#: Blocks of one pool and family that a node may have; a demand beyond it is a mistake, and would
+#: leave no block for other nodes.
 BLOCKS_PER_NODE_MAX: Final = 1024
 
 
@@ -59,14 +59,14 @@ class Decision:
 def fill_pod_cidrs(
     allocator: ClusterAllocator, node: CiliumNode, versions: Sequence[int], *, settled: bool
 ) -> Decision:
-    """Decide on a node of cluster-pool mode: fill families that lack a CIDR, change none.
+    """Decide on a node of cluster-pool mode: add a CIDR of each missing family, change none.
 
-    An empty list is filled with all families or with none, so that no agent starts with half.
+    An empty list gets all families or none, so that no agent starts with one of two.
     Not `settled`: a write based on `node` may yet take effect, so that no grant is taken back.
     """
     name = node.metadata.name
     if node.spec.ipam.pools.requested:
-        return Decision()  # Its agent is in multi-pool mode already, and would empty the list.
+        return Decision()  # Its agent runs in multi-pool mode already, and would empty the list.
     present, unreadable = _parsed(node.spec.ipam.pod_cidrs)
     problems = [*_problems_of(allocator, node, unreadable)]
     problems += _foreign(allocator, present, versions)
@@ -109,8 +109,8 @@ def satisfy_demand(
 ) -> Decision:
     """Decide on a node of multi-pool mode: add blocks until each pool's demand is met.
 
-    `usable` says how many addresses of a block of a pool pods can have. What could be added
-    stays added when the rest could not. Blocks are taken away by the node's agent alone.
+    `usable` says how many addresses of a block of a pool pods can have. Blocks that could be added
+    are kept when others could not. Only the node's agent takes blocks away.
     """
     name = node.metadata.name
     holdings: dict[str, list[Cidr]] = {}
@@ -153,8 +153,8 @@ def satisfy_demand(
 def usable_addresses(cidr: Cidr, *, first: bool, last: bool) -> int:
     """Return how many addresses of a block pods can have, as Cilium's agents count.
 
-    `first` and `last` give out the network address and the last one too; a block of two
-    addresses or one is given out whole.
+    `first` and `last`: the network address and the last one too; a block of one or two addresses
+    gives all.
     """
     count = cidr.last - cidr.first + 1
     return count if count <= 2 else count - (not first) - (not last)
@@ -171,7 +171,7 @@ def _satisfy(
 
     Raises:
         DemandTooLargeError: It is a mistake; nothing was added.
-        IPAMError: There is none left; those added before stay.
+        IPAMError: No block is left; those added before are kept.
     """
     pool, version, count = demand
     ranges = allocator.pools.ranges(pool, version)
@@ -214,7 +214,7 @@ def _outside(
 
 
 def _entries(holdings: Mapping[str, list[Cidr]]) -> tuple[AllocatedPool, ...]:
-    """Return the holdings as they stand in the object: by pool's name, IPv4 first, ascending."""
+    """Return the holdings in the object's form: by pool's name, IPv4 first, ascending."""
     return tuple(
         AllocatedPool(pool=pool, cidrs=tuple(map(str, sorted(holdings[pool]))))
         for pool in sorted(holdings)
@@ -223,7 +223,7 @@ def _entries(holdings: Mapping[str, list[Cidr]]) -> tuple[AllocatedPool, ...]:
 
 
 def displaced_error(displaced: Iterable[Cidr], node: CiliumNode) -> str:
-    """Return the error about pods whose CIDR somebody took from their node by hand."""
+    """Return the error about pods whose CIDR a user took from their CiliumNode."""
     lived = ", ".join(map(str, displaced))
     wanted = ", ".join(node.current_cidrs) or "none"
     return (
@@ -253,7 +253,7 @@ def _problems_of(
 def _foreign(
     allocator: ClusterAllocator, present: Iterable[Cidr], versions: Iterable[int]
 ) -> list[str]:
-    """Return what is wrong with CIDRs that a node has from elsewhere, in Cilium's words."""
+    """Return problems of CIDRs outside the pool or of a family that is off; Cilium's texts."""
     problems = []
     for cidr in present:
         if cidr.version not in versions:
@@ -270,7 +270,7 @@ def _foreign(
 
 
 def _take_back(allocator: ClusterAllocator, name: str, *, keep: set[Cidr]) -> None:
-    """Take back what was granted before and is not part of what is given now."""
+    """Withdraw earlier grants that are not in `keep`."""
     for cidr in allocator.granted(name):
         if cidr not in keep:
             allocator.withdraw(name, cidr)

@@ -1,4 +1,4 @@
-"""Garbage collection of CiliumNodes: with the object a node that is gone gives its CIDRs back."""
+"""Garbage collection of CiliumNodes: deleting the object of a gone node frees its CIDRs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from ciliate.kube.errors import NotFoundError
 
 
 class NodeGC:
-    """Deletes the CiliumNodes whose Node is gone, unless Kubernetes will."""
+    """Deletes CiliumNodes whose Node is gone, unless Kubernetes' garbage collector does."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class NodeGC:
         self._missing = MissingNodes(grace_s=settings.interval_s)
 
     def tasks(self) -> Sequence[Task]:
-        """Collect at the interval that is set."""
+        """Collect at the interval of `nodes-gc-interval`."""
         interval_s = self._settings.interval_s
         return collect_every(interval_s, "CiliumNodes", self.collect, self._context.tables)
 
     async def collect(self) -> None:
-        """Delete what is garbage now.
+        """Delete CiliumNodes whose Node is gone for long enough.
 
         Raises:
             KubeError: A request failed; the rest waits for the next round.

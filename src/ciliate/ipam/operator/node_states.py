@@ -1,7 +1,7 @@
-"""What the last decision about each node left open: blocks it waits for, errors. Pure.
+"""What each node still lacks after its last decision: blocks it waits for, errors. Pure.
 
-`granting` records decisions here and asks whom to serve when blocks become free; the report and
-the metrics read it.
+`granting` records decisions here and asks which nodes to serve when blocks become free; the report
+and the metrics read it.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ Want = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a decision changed beyond its node: pools that ran out, or that nobody waits for now."""
+    """What a decision changed for pools: those that ran out, or that no node waits for now."""
 
     exhausted: frozenset[Want] = frozenset()
     relieved: frozenset[Want] = frozenset()
@@ -29,7 +29,7 @@ class NodeStates:
 
     def __init__(self) -> None:
         self.waiting: dict[str, frozenset[Want]] = {}
-        #: What is shown, or about to be, as a node's error.
+        #: The error of each node, written or about to be.
         self.errors: dict[str, str] = {}
         #: Blocks outside their pools' present ranges, by node.
         self.outside: dict[str, tuple[tuple[str, Cidr], ...]] = {}
@@ -44,7 +44,7 @@ class NodeStates:
         return frozenset(self._short)
 
     def record(self, name: str, decision: Decision) -> Turn:
-        """Remember what is wrong with a node; an empty decision forgets it."""
+        """Record what is wrong with a node; an empty decision removes it."""
         outside_changed = decision.outside != self.outside.get(name, ())
         self.outside[name] = decision.outside
         if not decision.outside:
@@ -56,7 +56,7 @@ class NodeStates:
         return Turn(exhausted, relieved, outside_changed)
 
     def servable(self, free: Callable[[str, int], int]) -> Iterator[str]:
-        """Yield those that wait, as many as there are free blocks, the longest first.
+        """Yield waiting nodes, as many as there are free blocks, the longest waiting first.
 
         `free` says how many blocks of a pool and family can be given.
         """
@@ -72,7 +72,7 @@ class NodeStates:
     def promising(
         self, free: Callable[[str, int], int], has_uses: Callable[[str], bool]
     ) -> Iterator[str]:
-        """Yield those that wait for whom there may be a block: a free one, or one they use."""
+        """Yield waiting nodes for which there may be a block: a free one, or one they use."""
         there = {want for want in self._short if free(*want) > 0}
         for name, wants in self.waiting.items():
             if wants & there or has_uses(name):

@@ -1,9 +1,9 @@
 """The ranges of cluster-pool mode: the ConfigMap's lists at start, and appended to at run time.
 
-A list may grow while the operator runs, and lose what nobody uses: a slip of the keyboard can be
-taken back. An element taken away or changed that nodes hold blocks of, or pods live in, and
-another mask size, are refused, which an Event says. What was in force stays so until the operator starts
-anew, which judges the lists as a whole.
+While the operator runs a list may grow, and lose CIDRs that are not in use: a typing error can be
+undone. A change of a CIDR that nodes have blocks of or pods live in, and of the mask size, is
+refused with an Event. The former lists stay in force until the operator restarts, which checks the
+lists as a whole.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _SYNC_S: Final = 5.0
 
 
 class PoolLists:
-    """Keeps the pool of an allocator at what the ConfigMap, with the flags over it, says."""
+    """Keeps the pool of an allocator as the ConfigMap, overridden by flags, says."""
 
     def __init__(
         self,
@@ -67,18 +67,18 @@ class PoolLists:
         for version, ranges in self._ranges.items():
             self._allocator.define(CLUSTER_POOL, version, ranges.block_length, ranges.cidrs)
         tasks.create_task(self._table.run(), name=f"watch {self._table.name}")
-        # What a former leader took over belongs to the pool from the first decision on. Who may
-        # not watch ConfigMaps goes on with the lists read at start.
+        # CIDRs that a former leader accepted must be in the pool before the first decision. An
+        # operator that may not watch ConfigMaps uses the lists read at start.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SYNC_S):
                 await self._table.synced()
         self.apply()
 
     def apply(self) -> bool:
-        """Take over what was appended, refuse the rest; return whether anything changed."""
+        """Accept additions and unused removals, refuse others; return whether anything changed."""
         config_map = self._table.get(self._name, self._reference.namespace)
         if config_map is None:
-            return False  # Gone, or not seen yet: what is in force stays.
+            return False  # Gone, or not seen yet: the lists in force stay.
         meta = config_map.metadata
         self._reference = ObjectReference(
             kind="ConfigMap", name=meta.name, namespace=meta.namespace, uid=meta.uid

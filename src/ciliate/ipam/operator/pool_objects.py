@@ -1,8 +1,8 @@
-"""The pools of multi-pool mode: CiliumPodIPPool objects, into the allocator and at any time.
+"""The pools of multi-pool mode: CiliumPodIPPool objects, entered into the allocator at any time.
 
-What cannot be used of a pool is left out, and an Event says so; the rest, and other pools, go on. A range that
-is taken out of its pool, or goes with it, gives no more blocks; nodes keep those they have until
-they give them back, and an Event says who has how many.
+Ranges of a pool that cannot be used are left out, with an Event; other ranges and pools are used.
+A range that is taken out of its pool, or deleted with it, gives no more blocks; nodes keep those
+they have until they give them back, and an Event says which node has how many.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class PoolObjects:
-    """Keeps the pools of an allocator at what the objects say."""
+    """Keeps the pools of an allocator as the CiliumPodIPPools say."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class PoolObjects:
         self._table: Informer[CiliumPodIPPool] = Informer(
             client, CILIUM_POD_IP_POOLS, on_change=lambda _old, _new: changed()
         )
-        #: How many blocks outside its pool's CIDRs the last Event about a pool spoke of.
+        #: By pool, how many blocks outside its CIDRs the last Event counted.
         self._reported: dict[str, int] = {}
         self.references: dict[str, ObjectReference] = {}
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Create the pools that should be there, and follow all in a task of `tasks`."""
+        """Create the settings' pools that are missing, and follow all in a task of `tasks`."""
         for name, families in self._wanted.items():
             await self._create(name, families)
         tasks.create_task(self._table.run(), name=f"watch {self._table.name}")
@@ -84,12 +84,12 @@ class PoolObjects:
             self._allocator.drop(name)
             self._problems.publish(self.references[name], "PoolRangeRefused", {})
         for pool in pools:
-            # Deleted and made anew between two looks: nothing of the old one binds the new one.
+            # Deleted and created again between two calls: the old one's blocks do not bind it.
             known = self.references.get(pool.metadata.name)
             if known is not None and known.uid != pool.metadata.uid:
                 self._allocator.drop(known.name)
         refused: dict[str, list[PoolRangeError]] = {}
-        # Twice: a range may move from a pool to one that comes before it.
+        # Twice: a range may have moved from a later pool to an earlier one.
         for _turn in range(2):
             refused = {pool.metadata.name: self._define(pool) for pool in pools}
             if not any(refused.values()):
@@ -115,7 +115,7 @@ class PoolObjects:
             if reference is not None:
                 held = counts.total()
                 text = {"held": _owners_text(counts)} if counts else {}
-                # Blocks come back one by one: not an Event each, only when it gets much worse.
+                # Blocks come back one by one: an Event only when their number has doubled.
                 reported = self._reported.get(pool, 0)
                 worse = held >= 2 * reported
                 self._problems.publish(reference, "PoolRangeInUse", text, with_event=worse)
@@ -158,7 +158,7 @@ class PoolObjects:
 
 
 def _age(pool: CiliumPodIPPool) -> tuple[str, str]:
-    """Order by age: of two pools that overlap the older one keeps its range."""
+    """Return the key to order by age: of two pools that overlap the older one keeps its range."""
     return pool.metadata.creation_timestamp or "", pool.metadata.name
 
 

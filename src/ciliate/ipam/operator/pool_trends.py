@@ -21,13 +21,13 @@ class PoolTrends:
             for pool, families in allocator.pools.families.items()
             for version, family in families.items()
         }
-        # Ranges that come or go bring their uses along: that is no growth.
+        # A change of ranges changes the number of used blocks: that is no growth.
         self.by_series = {
             series: self.by_series[series] if self._ranges.get(series) == cidrs else Trend()
             for series, cidrs in ranges.items()
         }
         self._ranges = ranges
         for (pool, version), trend in self.by_series.items():
-            free = allocator.free(pool, version)  # Enters the uses of new ranges before it counts.
+            free = allocator.free(pool, version)  # This enters the uses of new ranges.
             cidr_sets = allocator.pools.families[pool][version].cidr_sets
             trend.add(now_s, sum(cidr_set.blocks for cidr_set in cidr_sets) - free)

@@ -1,4 +1,4 @@
-"""Events about what is wrong with an object: one when it appears, not one each time it is seen."""
+"""Problem events: one when a problem of an object appears, not one each time it is found."""
 
 import logging
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class ProblemEvents:
 
     @property
     def standing(self) -> list[str]:
-        """Everything that is wrong now."""
+        """Every present problem, as a text."""
         return [f"{kind} {name}: {text}" for (kind, name, _), text in self._standing.items()]
 
     def publish(
@@ -31,7 +31,7 @@ class ProblemEvents:
     ) -> None:
         """Make `problems`, by subject, all problems of `reason` that an object has.
 
-        New and changed ones become Events. Not `with_event`: they are only remembered.
+        New and changed ones become Events. Not `with_event`: they are only recorded.
         """
         place = regarding.kind, regarding.name
         prefix = f"{reason} "

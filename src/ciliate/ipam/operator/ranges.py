@@ -1,8 +1,8 @@
 """The operator's part of address management, wired: tables, allocator, decisions, writes.
 
-Runs only under the lease and only in the modes in which nodes get their CIDRs from the operator.
-Everything anybody uses is learned before the first grant. The allocator lives as long as the
-lease: the next leader learns everything anew.
+Runs only under the lease and only in the modes in which the operator gives nodes their CIDRs.
+Every use is learned before the first grant. The allocator lives as long as the lease: the next
+leader learns everything anew.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ from ciliate.ipam.operator.usage import Usage
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
 
-#: Pools are reviewed, and their use is noted for the trend, so often at least, in seconds.
+#: Longest time between two reviews of the pools and samples of their use, in seconds.
 _REVIEW_S: Final = 10.0
-#: Changes that come within this time are one, in seconds.
+#: Changes within this time are reviewed together, in seconds.
 _SETTLE_S: Final = 0.05
 
 
 class NodeRanges:
-    """Gives CIDRs to nodes, from complete tables on."""
+    """Gives CIDRs to nodes, once the tables are complete."""
 
     def __init__(self, context: Context, settings: IPAMSettings) -> None:
         client, tables = context.client, context.tables
@@ -85,11 +85,11 @@ class NodeRanges:
         self._services = ServiceRange(client, allocator, changed=self._usage.notify)
 
     async def run(self) -> None:
-        """Learn what everybody uses, then serve for ever."""
+        """Learn every use, then serve nodes for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._events.run(), name="events")
             await self._services.start(tasks)
-            # Pools before what is used in them: each use is entered once.
+            # Pools before their uses: each use is entered once.
             await self._pools.start(tasks)
             await self._usage.follow()
             self._granting.run(tasks)
@@ -105,7 +105,7 @@ class NodeRanges:
             self._pools_changed.clear()
 
     def report(self) -> dict[str, Any]:
-        """Return what is known of pools and nodes' CIDRs."""
+        """Return the answer of `/ipam`: pools, nodes' CIDRs, problems."""
         return (
             {"mode": self._settings.mode}
             | ipam_report(self._allocator, self._granting.states, self._trends.by_series)
@@ -113,7 +113,7 @@ class NodeRanges:
         )
 
     def families(self) -> tuple[Family, ...]:
-        """Return the same as metrics; the texts of CIDRs, the dear part, are left out."""
+        """Return the same as metrics, without the texts of CIDRs, which are expensive."""
         pools = pool_reports(self._allocator, self._granting.states, self._trends.by_series)
         return (
             *pool_families(pools),
@@ -129,7 +129,7 @@ class NodeRanges:
         return satisfy_demand(self._allocator, node, self._objects.usable, settled=settled)
 
     def _review_pools(self) -> None:
-        """Take over changed pools, publish what is wrong with them, note how full they are."""
+        """Use changed pools, publish their problems, sample how full they are."""
         if self._pools.apply():
             self._granting.enqueue_all()
         if self._objects is not None:

@@ -1,4 +1,4 @@
-"""What the operator knows of pools and nodes' CIDRs, as numbers: for `GET /ipam` and metrics. Pure.
+"""Pools and nodes' CIDRs in numbers: for `GET /ipam` and metrics. Pure.
 
 Blocks are those of nodes: `used` counts everything that keeps a block from being given, `reserved`
 the part that nodes' own addresses and Services keep.
@@ -32,7 +32,7 @@ def ipam_report(
 def pool_reports(
     allocator: ClusterAllocator, states: NodeStates, trends: Mapping[Series, Trend]
 ) -> list[dict[str, Any]]:
-    """Return the part about pools, which costs little however many nodes there are."""
+    """Return the part about pools; its cost hardly grows with the number of nodes."""
     draining = _draining(allocator)
     return [
         _pool(allocator, pool, version, family)

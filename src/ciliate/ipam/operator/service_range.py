@@ -1,8 +1,8 @@
-"""Which addresses are Services': the cluster's ServiceCIDRs, or what its Services' addresses show.
+"""The ranges of Services: the cluster's ServiceCIDRs, or derived from the Services' ClusterIPs.
 
-Since Kubernetes 1.33 the ranges are objects. Before, they are a flag of the API server that
-nobody can read: then the smallest prefix that holds every ClusterIP is taken. It is never more
-than the real range, which holds them all, and grows towards it as Services are made.
+Since Kubernetes 1.33 the ranges are objects. Before, they are a flag of the API server that the
+API does not show: then the smallest prefix that holds every ClusterIP is used. It is never larger
+than the real range, which holds them all, and grows towards it as Services are created.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """How nodes get their CIDRs, out of the texts of `cilium-config`. Pure.
 
-Lists are judged as a whole before anything runs: a range that cannot be used stops the operator
-with a message about the key, instead of serving nodes out of half a configuration.
+Lists are checked as a whole before anything runs: a range that cannot be used stops the operator
+with a message about the key, instead of nodes being served out of half a configuration.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ciliate.errors import SettingError
 from ciliate.ipam.node import DEFAULT_POOL
 from ciliate.ipam.pools import Pools
 
-#: The one pool of cluster-pool mode, called as the agents call theirs: the ConfigMap's lists.
+#: The one pool of cluster-pool mode, the ConfigMap's lists; agents use the same name.
 CLUSTER_POOL: Final = DEFAULT_POOL
 
 
@@ -29,7 +29,7 @@ class PoolRanges:
 
 @dataclass(frozen=True, slots=True)
 class IPAMSettings:
-    """Who gives nodes their CIDRs, of which families, and out of what.
+    """The IPAM mode, the families, and the ranges for nodes' CIDRs.
 
     `ranges` are those of cluster-pool mode, by IP version; `auto_create` the pools that multi-pool
     mode makes where they are missing.
@@ -96,7 +96,7 @@ def parse_node_gc_settings(effective: Mapping[str, str]) -> NodeGCSettings:
 
 
 def read_ranges(config: Mapping[str, str], version: int) -> PoolRanges:
-    """Return the ranges of one family of cluster-pool mode, judged.
+    """Return the ranges of one family of cluster-pool mode, checked.
 
     Raises:
         SettingError: There is none, or one cannot be used.
@@ -121,7 +121,7 @@ def read_lists(config: Mapping[str, str], version: int) -> PoolRanges:
         SettingError: There is none, or the mask size is no number.
     """
     name, mask = f"cluster-pool-ipv{version}-cidr", f"cluster-pool-ipv{version}-mask-size"
-    # Absent, the default holds; there and empty, somebody took the ranges away.
+    # An absent key has the default; an empty one is an error below.
     text = config[name] if name in config else _text(config, name)
     cidrs = values.read_words(text)
     if not cidrs:

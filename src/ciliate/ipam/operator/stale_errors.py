@@ -1,6 +1,6 @@
-"""Takes back the errors of a mode in which we gave nodes their CIDRs, once it is another.
+"""Clears operator-status.error of nodes after a change to a mode without CIDRs by the operator.
 
-Nobody checks the nodes' CIDRs any more, and an error that nobody takes back stays for ever.
+Nodes' CIDRs are no longer checked then, and an error would stay for ever.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What nodes and pods use, from the operator's tables into the allocator, event by event.
+"""Enters what nodes and pods use into the allocator, event by event of the operator's tables.
 
-Entered at once, inside the tables' events and in their order: when a decision is made, every
-event that has arrived counts. Decides nothing and writes nothing.
+It is done inside the tables' events, in their order: a decision considers every event that has
+arrived. Decides nothing and writes nothing.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from ciliate.cluster.tables import Tables
 from ciliate.cluster.views import EndpointPresence
 from ciliate.ipam.cluster import ClusterAllocator
 
-#: A node's own addresses: no pod may have them, and endpoints name their node by them.
+#: A node's own addresses: no pod may have them, and CiliumEndpoints name their node by them.
 _OWN = {"InternalIP", "ExternalIP"}
 
-#: Nodes that are learned at start before other tasks may run.
+#: How many nodes are learned at start before other tasks run.
 _STEP_NODES: Final = 100
 
 
@@ -42,14 +42,14 @@ class Usage:
         self._freed_seen = allocator.freed
 
     async def follow(self) -> None:
-        """Enter everything there is, then every change as it comes."""
-        # The older of two nodes that claim one CIDR keeps it, whoever leads.
+        """Enter all objects of the tables, then every change."""
+        # The older of two nodes that claim one CIDR keeps it, under every leader.
         nodes = sorted(self._tables.cilium_nodes.objects.values(), key=_age)
         for number, node in enumerate(nodes):
             if number % _STEP_NODES == 0:
-                await asyncio.sleep(0)  # The lease wants to be renewed.
+                await asyncio.sleep(0)  # Let the lease be renewed.
             self._learn(node)
-        # What has changed since is entered now, without a step of the loop in between.
+        # Changes since then are entered now; no other task runs in between.
         for name in set(self._allocator.nodes) - {n for _, n in self._tables.cilium_nodes.objects}:
             self._allocator.forget(name)
             self._place(name)
@@ -76,7 +76,7 @@ class Usage:
     def _endpoint_changed(
         self, old: EndpointPresence | None, new: EndpointPresence | None
     ) -> None:
-        # The new use first: no block is free in between.
+        # The new use first, so that the block is never free.
         for at, address in _addresses(new):
             self._allocator.pod_appeared(at, address)
         for at, address in _addresses(old):
