@@ -85,7 +85,7 @@ def test_unusable_address_is_refused(text: str) -> None:
     assert caught.value.cidrs == (IPv4Network("10.0.3.0/24"),)
 
 
-def test_block_begins_where_it_is_told_to_and_goes_around() -> None:
+def test_block_begins_where_start_says_and_goes_around() -> None:
     block = Block(IPv4Network("10.0.3.0/29"), start=4)
 
     given = [str(block.allocate(name)) for name in "abcdef"]

@@ -1,4 +1,4 @@
-"""The allocator of node CIDRs against a model that looks at everything: any order of events."""
+"""The allocator of node CIDRs against a model that searches all uses: any order of events."""
 
 import os
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class Truth:
         }
 
     def obstacles(self, node: str, block: str) -> list[str]:
-        """Everything that keeps `block` from being given to `node`, found by looking at all."""
+        """Every use because of which `node` may not get `block`, found by a full search."""
         found = [
             f"{claim} of {other}"
             for other in {*self.current, *self.granted} - {node}
@@ -250,7 +250,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.allocator.pod_appeared(at, address)
 
     @invariant()
-    def of_two_nodes_that_overlap_one_is_told(self) -> None:
+    def of_two_nodes_that_overlap_one_is_reported(self) -> None:
         truth = self.truth
         conflicts = {
             (conflict.node, conflict.owner, str(conflict.cidr))
@@ -386,7 +386,7 @@ def test_a_claim_over_millions_of_blocks_costs_little_and_frees_them_all() -> No
     assert str(allocator.grant("c", "default", 4)) == "10.0.0.0/32"
 
 
-def test_an_unreadable_claim_is_told_and_the_others_count() -> None:
+def test_an_unreadable_claim_is_reported_and_the_others_count() -> None:
     allocator = cluster("10.0.0.0/23")
 
     learned = allocator.learn("a", ["10.0.0.0/24", "ten"], [])

@@ -134,7 +134,7 @@ def test_block_that_comes_back_knows_its_pods() -> None:
 
 
 def test_smaller_block_of_the_same_range_keeps_the_pods_of_the_former() -> None:
-    """Another mask size: the new block must not give what pods of the old one bear."""
+    """Another mask size: the new block must not give addresses that pods of the old one have."""
     addresses = node("10.0.0.0/24")
     old = addresses.allocate("default/old")
 
@@ -196,7 +196,7 @@ def test_address_of_a_pod_elsewhere_is_given_to_nobody_here() -> None:
     assert addresses.allocate("default/b") == (IPv4Address("10.0.0.1"),)
 
 
-def test_address_used_here_and_elsewhere_is_told_and_stays_reserved_afterwards() -> None:
+def test_address_used_here_and_elsewhere_is_reported_and_stays_reserved_afterwards() -> None:
     addresses = node("10.0.0.0/30")
     mine = addresses.allocate("default/a")
 

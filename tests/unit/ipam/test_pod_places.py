@@ -1,4 +1,4 @@
-"""`ipam/pod_places.py`: whose a pod's address is, while nodes come, go and contradict each other."""
+"""`ipam/pod_places.py`: which node a pod's address is of, while nodes come, go and disagree."""
 
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.pod_places import PodPlaces
@@ -11,7 +11,7 @@ def pod(last: int) -> Cidr:
 
 
 class Uses:
-    """What is used by whom, as told; `events` keep the order."""
+    """Which owner uses what, as reported; `events` keep the order."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Cidr, str]] = []
@@ -26,7 +26,7 @@ class Uses:
         return reported
 
 
-def test_new_user_is_told_before_the_old_one_leaves() -> None:
+def test_new_user_is_reported_before_the_old_one_leaves() -> None:
     """The other way round an address would be free for a moment, and could be given away."""
     uses = Uses()
     uses.places.appeared(AT, pod(1))

@@ -1,4 +1,4 @@
-"""`ipam/selection.py`: the first rule that names a pool wins, and no annotation does harm."""
+"""`ipam/selection.py`: the first rule that names a pool wins; no annotation breaks it."""
 
 import pytest
 from hypothesis import given
@@ -162,7 +162,7 @@ def test_required_match_is_met_by_an_annotation_and_by_a_selector() -> None:
     assert _select(pod={REQUIRE: "false"}) == "default"
 
 
-def test_unseen_pod_and_namespace_are_told_apart() -> None:
+def test_unseen_pod_and_namespace_are_distinguished() -> None:
     with pytest.raises(ObjectUnknownError, match=r'^resource Pod "shop/web-1" not found'):
         select_pool(
             4, "shop/web-1", pod=None, namespace=None, pools={}, synced=True, default_pool="d"

@@ -228,7 +228,7 @@ def test_overlap_means_that_the_plan_does_not_stand() -> None:
 
 
 def test_best_mask_size_wastes_no_nodes_on_pods_that_no_kubelet_runs() -> None:
-    """Of a /8, a /20 for each node would be nobody's gain."""
+    """Of a /8, a /20 for each node would have more addresses than its pods can use."""
     assert plan(_wanted(), _nets("10.0.0.0/8"), {4: 24}).families[0].best == 24
 
 

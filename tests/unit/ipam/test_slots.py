@@ -1,4 +1,4 @@
-"""`ipam/slots.py`: who is next, by how long a slot has been free."""
+"""`ipam/slots.py`: the longest free slot is given next."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -26,14 +26,14 @@ from ciliate.errors import CiliateError
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
 
-#: A cluster-wide finding that says less than the agent's, which also knows since when.
+#: A cluster-wide finding, and those of an agent that replace it: they also say since when.
 _SAID_BETTER: Final = {
     "published-without-pod": ("published-without-endpoint", "published-address-differs"),
 }
 
 
 class ClusterFindings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything found: what `-o json` shows."""
+    """Everything found: the output of `-o json`."""
 
     findings: tuple[Finding, ...]
     nodes: tuple[str, ...]
@@ -45,7 +45,7 @@ class ClusterFindings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AddressesDifferError(CiliateError):
-    """There are findings: what they are has been printed."""
+    """There are findings, which have been printed."""
 
     def __init__(self, *, errors: int, warnings: int, unanswered: int) -> None:
         self.errors = errors
@@ -110,7 +110,7 @@ def command(
 
 
 def summary(found: ClusterFindings) -> str:
-    """Return the line below the findings: how much was looked at."""
+    """Return the line below the findings: how much was compared."""
     nodes = len(found.nodes)
     agreed = all(each.severity is Severity.INFO for each in found.findings)
     if not found.agents:
@@ -137,7 +137,7 @@ async def check(
         KubeError: The API server refuses or does not answer.
         NodeMissingError: There is no such node.
     """
-    # Here, since whoever asks for help does not wait for the API client's imports.
+    # Here, so that `--help` does not wait for the API client's imports.
     from ciliate.cli.cluster_addresses import read_snapshot  # noqa: PLC0415
     from ciliate.cli.cluster_agents import ANSWER_S, AgentAnswers, ask_agents  # noqa: PLC0415
     from ciliate.ipam.audit.cluster import audit_cluster  # noqa: PLC0415
@@ -148,7 +148,7 @@ async def check(
         names = {each.metadata.name for each in first.cilium_nodes}
         if node and node not in names:
             raise NodeMissingError(wanted=node, present=names)
-        # What is only a CiliumNode has no machine behind it: that is a finding of its own.
+        # A CiliumNode without Node has no agent to ask: that is a finding of its own.
         machines = names & {each.metadata.name for each in first.nodes}
         asked = machines & {node} if node else machines
         answers: AgentAnswers[CheckReport] = AgentAnswers({}, {})
@@ -176,7 +176,7 @@ def merge(
     *,
     node: str,
 ) -> ClusterFindings:
-    """Return the findings of all, errors first; what an agent says better is left to it."""
+    """Return all findings, errors first; without those that an agent's finding replaces."""
     local = [finding for report in reports.values() for finding in report.findings]
     reported = {(each.kind, each.object) for each in local}
     found = [

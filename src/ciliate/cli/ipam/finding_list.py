@@ -1,4 +1,4 @@
-"""Findings and repairs for people: one block each, who says what, and what to do. Pure."""
+"""Findings and repairs as text: one block each, with evidence and remedy. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +38,7 @@ def _age(finding: Finding, now: datetime) -> str:
 
 
 def render_repair(reports: Iterable[RepairReport]) -> str:
-    """Return what was done on each node, and what was left alone, and why."""
+    """Return what was freed or taken on each node, and what was left alone and why."""
     return "".join(line + "\n" for report in reports for line in _repair_lines(report))
 
 

@@ -1,7 +1,7 @@
 """`ciliate ipam migrate`: another IPAM mode for a running cluster, node by node.
 
-What is planned is `migration/plan.py`, what is done `migration/executor.py`; here words become
-values and values text.
+The plan is made in `migration/plan.py` and carried out in `migration/executor.py`; here options
+are parsed and results rendered.
 """
 
 from collections.abc import Mapping
@@ -160,7 +160,7 @@ class _Migration:
             await self._run(_record(state, target, changes))
 
     async def resume(self) -> None:
-        """Go on with what was stopped; with settings, from the settings on.
+        """Resume a stopped migration; with new settings, from their writing on.
 
         Raises:
             NothingToResumeError: Nothing is under way.
@@ -178,7 +178,7 @@ class _Migration:
                     changes={**record.changes, **self._changes},
                     former={**former, **record.former},
                     phase=MigrationPhase.SETTINGS.value,
-                    agents={},  # Everybody reads them: nodes that were through restart again.
+                    agents={},  # Every agent must read them: nodes that were done restart again.
                     nodes=tuple(node.name for node in state.nodes),
                 )
                 refused = tuple(refused_settings(changed_config(state.config, record.changes)))
@@ -192,10 +192,10 @@ class _Migration:
             await self._run(record)
 
     async def take_back(self) -> None:
-        """Set what was set before, and take the nodes in reverse order.
+        """Set the former settings again, and take the nodes in reverse order.
 
         Raises:
-            NothingToTakeBackError: There is nothing that could be.
+            NothingToTakeBackError: There is no migration to take back.
         """
         async with self._client:
             record = await self._cluster.read_record()

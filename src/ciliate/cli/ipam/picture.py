@@ -1,4 +1,4 @@
-"""`ciliate ipam status` for people: the pools, then the nodes. Pure."""
+"""The text of `ciliate ipam status`: the pools, then the nodes. Pure."""
 
 from collections.abc import Iterator
 

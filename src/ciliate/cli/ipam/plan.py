@@ -1,6 +1,6 @@
 """`ciliate ipam plan`: whether nodes and pods fit into pools, before the cluster exists.
 
-The arithmetic is `ipam/sizing.py`; here words become values and values text.
+The arithmetic is `ipam/sizing.py`; here options are parsed and the plan is rendered.
 """
 
 import math
@@ -36,7 +36,7 @@ _MASK_SIZES: Final = {
 }
 _GROWTH: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(pods?|nodes?)(?:/day)?")
 _BITS: Final = {4: 32, 6: 128}
-#: Beyond this nobody plans, and dates end.
+#: Beyond this no date is shown: dates have an end.
 _DAYS_MAX: Final = 36_500
 _WIDE: Final = 10**9
 
@@ -138,7 +138,7 @@ def command(
 
 
 def render_plan(answer: SizingPlan, today: date) -> str:
-    """Return the plan for people; growth ends in a date counted from `today`."""
+    """Return the plan as a text; growth ends in a date counted from `today`."""
     lines = [f"{answer.mode}: {answer.nodes:,} nodes, {answer.pods_per_node:,} pods on each"]
     for family in answer.families:
         lines += ["", *_family_lines(answer, family, today), "", *_table(family)]
@@ -281,7 +281,7 @@ def _growth(text: str | None) -> tuple[float, GrowthUnit]:
         return 0.0, GrowthUnit.NODES
     found = _GROWTH.fullmatch(text.strip())
     per_day = float(found[1]) if found else math.inf
-    if found is None or math.isinf(per_day):  # So many digits are infinite.
+    if found is None or math.isinf(per_day):  # Of too many digits.
         raise SettingError(
             key="--growth",
             value=text,

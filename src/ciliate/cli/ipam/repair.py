@@ -1,6 +1,6 @@
-"""`ciliate ipam repair`: free what only an allocator knows of, and take that back.
+"""`ciliate ipam repair`: free leaked addresses, and undo that.
 
-The agents decide and act, each on its own node; here they are asked, and people before them.
+The agents decide and act, each on its own node; here the user confirms and the agents are called.
 """
 
 import sys
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class RepairUnansweredError(CiliateError):
-    """Some agents did not do what was asked, or gave no answer."""
+    """Some agents failed, or gave no answer."""
 
     def __init__(self, *, problems: dict[str, str]) -> None:
         self.problems = problems
@@ -31,7 +31,7 @@ class RepairUnansweredError(CiliateError):
 
 
 class UnconfirmedError(CiliateError):
-    """Nobody is there to confirm."""
+    """Standard input is no terminal, so the user cannot confirm."""
 
     def __init__(self) -> None:
         super().__init__("nothing was done: this is no terminal, so confirm with --yes")

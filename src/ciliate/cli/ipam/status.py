@@ -1,4 +1,4 @@
-"""`ciliate ipam status`: how full pools and nodes are, what drains, what is waited for."""
+"""`ciliate ipam status`: how full pools and nodes are, what drains, what nodes wait for."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -20,7 +20,7 @@ _WATCH_S: Final = 2.0
 
 
 class AgentsSilentError(CiliateError):
-    """Some agents gave no answer: what the API says of their nodes has been printed."""
+    """Some agents gave no answer; the API's state of their nodes has been printed."""
 
     def __init__(self, *, unanswered: int) -> None:
         self.unanswered = unanswered
@@ -31,7 +31,7 @@ class AgentsSilentError(CiliateError):
 
 
 class NothingSuchError(CiliateError):
-    """A name that the status has not."""
+    """`--pool` or `--node` names none that exists."""
 
     def __init__(self, *, what: str, wanted: str, present: set[str]) -> None:
         self.wanted = wanted
@@ -92,7 +92,7 @@ async def _show(
             )
             text = render(found, output) if output is not None else render_ipam(found)
             if watch and output is None:
-                click.clear()  # On a terminal alone.
+                click.clear()  # Without a terminal this does nothing.
             click.echo(text, nl=False)
             if not watch:
                 break
@@ -108,7 +108,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> IpamInve
     Raises:
         KubeError: The API server refuses or does not answer.
     """
-    # Behind the options: whoever asks for help does not wait for the API client's imports.
+    # Here, so that `--help` does not wait for the API client's imports.
     from ciliate.api.agent_ipam import IpamReport  # noqa: PLC0415
     from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS  # noqa: PLC0415
     from ciliate.api.cilium_node import CILIUM_NODES  # noqa: PLC0415
@@ -138,7 +138,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> IpamInve
     if with_agents:
         machines = {each.metadata.name for each in (await client.list(NODES)).items}
         names = {each.metadata.name for each in nodes if node in ("", each.metadata.name)}
-        names &= machines  # A CiliumNode without Node has no agent: `ipam check` tells.
+        names &= machines  # A CiliumNode without Node has no agent: a finding of `ipam check`.
         answers = await ask_agents(client, names, ("ipam",), IpamReport)
         if ipam_mode(config) in ("cluster-pool", "multi-pool"):
             try:

@@ -1,7 +1,7 @@
-"""Pools and nodes with their addresses, concluded from what API, agents and operator say. Pure.
+"""Pools and nodes with their addresses, computed from API, agents' and operator's answers. Pure.
 
-The operator counts blocks and knows the trend, the agents count addresses. Without them the API
-alone says nearly as much: blocks by the nodes' claims, addresses by the CiliumEndpoints.
+The operator counts blocks and knows the trend, the agents count addresses. Without them blocks are
+counted by the CiliumNodes' CIDRs, addresses by the CiliumEndpoints.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import Claim, ClusterAllocator
 from ciliate.ipam.node import DEFAULT_POOL
 
-#: A CIDR's first and last address are nobody's.
+#: A CIDR's first and last address, which no pod gets.
 _RESERVED: Final = 2
 _WHOLE_MAX: Final = 2
 
@@ -33,7 +33,7 @@ _FAMILIES: Final[dict[int, Family]] = {4: "ipv4", 6: "ipv6"}
 class PoolStatus(Struct, frozen=True, kw_only=True):
     """One family of a pool. Blocks are nodes' CIDRs; addresses those of all current ones.
 
-    `blocks` is None where Kubernetes gives nodes their CIDRs: nobody of ours knows the range.
+    `blocks` is None where Kubernetes gives nodes their CIDRs: its range is not known.
     """
 
     pool: str
@@ -86,7 +86,7 @@ class IpamSummary(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpamInventory:
-    """What was read."""
+    """The objects and answers that the summary is computed from."""
 
     config: Mapping[str, str]
     cilium_nodes: tuple[CiliumNode, ...]
@@ -116,7 +116,7 @@ def summarize(seen: IpamInventory) -> IpamSummary:
 
 
 def pool_names(config: Mapping[str, str], nodes: Sequence[CiliumNode]) -> set[str]:
-    """Return the names `--pool` takes, as far as the nodes have them."""
+    """Return the names that `--pool` completes: pools that nodes have or request."""
     if ipam_mode(config) != "multi-pool":
         return {DEFAULT_POOL}
     allocated = {pool.pool for node in nodes for pool in node.spec.ipam.pools.allocated}
@@ -253,7 +253,7 @@ def _pool(
 def _blocks_by_api(
     seen: IpamInventory, families: Families
 ) -> dict[tuple[str, Family], PoolBlocks]:
-    """Count blocks as the operator does, by what nodes claim and where their pods live."""
+    """Count blocks as the operator does, by nodes' CIDRs and pods' addresses."""
     allocator = ClusterAllocator()
     for pool, of in families.items():
         for version, ranges in of.items():

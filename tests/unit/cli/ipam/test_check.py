@@ -1,4 +1,4 @@
-"""`ciliate ipam check`: what it says when it is through, and how it ends."""
+"""`ciliate ipam check`: its summary line and its exit code."""
 
 import asyncio
 from datetime import UTC, datetime

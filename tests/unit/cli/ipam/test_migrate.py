@@ -1,4 +1,4 @@
-"""`cli/ipam/migrate.py`: words that make no sense together are refused before anything is asked."""
+"""`cli/ipam/migrate.py`: options that exclude each other are refused before any request."""
 
 import pytest
 from click.testing import CliRunner

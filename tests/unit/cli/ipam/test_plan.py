@@ -1,4 +1,4 @@
-"""`ciliate ipam plan`: what it prints, what it refuses, and how it ends."""
+"""`ciliate ipam plan`: its output, what it refuses, and its exit code."""
 
 import json
 from datetime import date
@@ -85,7 +85,9 @@ def test_pools_are_listed_in_any_way(words: tuple[str, ...]) -> None:
         ),
     ],
 )
-def test_wrong_words_are_told_with_option_and_remedy(words: tuple[str, ...], message: str) -> None:
+def test_wrong_words_are_reported_with_option_and_remedy(
+    words: tuple[str, ...], message: str
+) -> None:
     result = _run(*words)
 
     assert isinstance(result.exception, SettingError)

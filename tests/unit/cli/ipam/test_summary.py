@@ -1,4 +1,4 @@
-"""`cli/ipam/summary.py` and its picture: what is concluded from API, agents and operator."""
+"""`cli/ipam/summary.py` and `picture.py`: what is computed from API, agents and operator."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -184,7 +184,7 @@ def test_operator_is_believed_about_blocks_and_time() -> None:
     assert "2h0m0s" in render_ipam(found)
 
 
-def test_full_pool_is_told() -> None:
+def test_full_pool_is_reported() -> None:
     config = CLUSTER_POOL | {"cluster-pool-ipv4-cidr": "10.0.0.0/23"}
     found = summarize(
         IpamInventory(config=config, cilium_nodes=BY_API.cilium_nodes, endpoints=(), pools=())

@@ -1,4 +1,4 @@
-"""`agent/ipam/address_source.py`: pods that find no address are counted, and none waits in vain."""
+"""`ipam/agent/address_source.py`: pods without an address are counted; no deleted pod waits."""
 
 import asyncio
 from contextlib import suppress
@@ -24,7 +24,7 @@ CIDR = ip_network("10.0.0.0/30")  # Two pods' worth.
 
 
 class Api:
-    """Answers a question for a namespace when a test lets it."""
+    """Answers a request for a namespace when the test allows it."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()

@@ -1,4 +1,4 @@
-"""`ipam/agent/check.py`: what lasts is told, what settles meanwhile is not."""
+"""`ipam/agent/check.py`: what lasts is reported, what settles meanwhile is not."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ AT_ONCE = CheckRequest(grace_s=0.0)
 
 
 class Says:
-    """Snapshots that say what a test makes them say, look by look; the last word stays."""
+    """Snapshots that a test prepares, one for each inspection; the last one repeats."""
 
     def __init__(self, *words: NodeSnapshot) -> None:
         self.words = list(words)
@@ -51,7 +51,7 @@ async def test_what_settles_within_the_grace_time_is_no_finding() -> None:
     assert len(says.entered) == 2
 
 
-async def test_what_lasts_is_told_with_its_age() -> None:
+async def test_what_lasts_is_reported_with_its_age() -> None:
     report = await check_of(Says(LEAKING)).check(CheckRequest(grace_s=0.05))
 
     (finding,) = report.findings
@@ -60,7 +60,7 @@ async def test_what_lasts_is_told_with_its_age() -> None:
     assert (report.now - finding.since).total_seconds() >= 0.05
 
 
-async def test_nothing_to_wait_for_needs_one_look() -> None:
+async def test_nothing_to_wait_for_needs_one_inspection() -> None:
     says = Says(CLEAN)
 
     await check_of(says).check(CheckRequest(grace_s=30.0))
@@ -77,7 +77,7 @@ async def test_what_is_only_just_there_is_counted_as_young() -> None:
     assert ([each.object for each in report.findings], report.young) == (["10.0.0.7"], 1)
 
 
-async def test_looks_from_outside_do_not_make_inner_findings_young() -> None:
+async def test_inspections_from_outside_do_not_make_inner_findings_young() -> None:
     endpoint = LocalEndpoint(
         number=1, pod=("", "lxc1"), addresses=(), interface="lxc1", ifindex=7, external_ipam=True
     )

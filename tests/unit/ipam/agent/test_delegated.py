@@ -1,4 +1,4 @@
-"""Addresses of another plugin: a script that keeps books in a folder, as host-local does."""
+"""Addresses of another plugin: a script that keeps a file per container, as host-local does."""
 
 import asyncio
 import json
@@ -273,7 +273,7 @@ async def test_address_of_an_add_that_failed_may_be_given_again(delegating: Dele
     assert delegating.held == ["c-b"]
 
 
-async def test_failed_delete_is_told_and_repeated(delegating: Delegating) -> None:
+async def test_failed_delete_is_reported_and_repeated(delegating: Delegating) -> None:
     await delegating.add("a")
     delegating.say("refuses-DEL")
     request = delegating.call(delete("a"))
@@ -397,7 +397,7 @@ async def test_after_a_change_of_mode_the_plugin_hears_of_its_former_pods_alone(
 
 
 @pytest.mark.parametrize("delegating", [False], ids=["former"], indirect=True)
-async def test_after_a_change_of_mode_a_forgotten_pod_is_told_of_and_a_missing_plugin_is_no_error(
+async def test_after_a_change_of_mode_a_forgotten_pod_gets_its_del_even_without_plugin(
     delegating: Delegating,
 ) -> None:
     (delegating.folder / "books.d" / "c-a").touch()

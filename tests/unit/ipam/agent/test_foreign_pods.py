@@ -1,4 +1,4 @@
-"""`ipam/agent/foreign_pods.py`: addresses that pods of other nodes have go to nobody here."""
+"""`ipam/agent/foreign_pods.py`: addresses that pods of other nodes have go to no pod here."""
 
 from ipaddress import ip_address, ip_network
 

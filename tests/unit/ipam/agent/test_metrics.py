@@ -1,4 +1,4 @@
-"""`agent/metrics.py`: the numbers are those of the tables, and add up."""
+"""`ipam/agent/metrics.py`: the numbers are those of the tables, and add up."""
 
 from ipaddress import ip_address, ip_network
 

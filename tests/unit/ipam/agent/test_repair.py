@@ -1,4 +1,4 @@
-"""`agent/ipam/repair.py` and its record: what is freed, what never is, and the way back."""
+"""`ipam/agent/repair.py` and its record: what is freed, what never is, and undoing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -101,7 +101,7 @@ def reasons(report: RepairReport) -> Sequence[str]:
     return [each.reason for each in report.kept]
 
 
-async def test_leaked_address_is_freed_recorded_and_told(node: Node) -> None:
+async def test_leaked_address_is_freed_recorded_and_reported(node: Node) -> None:
     await node.leak()
 
     report = await node.act()
@@ -133,7 +133,7 @@ async def test_young_leak_is_left_alone(node: Node) -> None:
     assert node.owners() == {"10.0.0.7": OWNER}
 
 
-async def test_grace_of_zero_still_asks_for_two_looks(node: Node) -> None:
+async def test_grace_of_zero_still_needs_two_inspections(node: Node) -> None:
     node.addresses.take((LEAKED,), OWNER)
 
     assert (await node.act(grace_s=0)).freed == ()

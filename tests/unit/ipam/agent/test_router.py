@@ -1,4 +1,4 @@
-"""`agent/ipam/router.py`: the address that `cilium_host` bears is given to no pod, ever."""
+"""`ipam/agent/router.py`: an address of `cilium_host` is given to no pod, ever."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ X, Y = ip_network("10.0.0.0/29"), ip_network("10.0.1.0/29")
 
 
 class Life:
-    """A router of one life; `kept` is what cilium_host has from the life before."""
+    """A router after a restart; `kept` are the addresses of cilium_host from before."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, *kept: str, versions: tuple[int, ...] = (4,)
@@ -177,7 +177,7 @@ async def test_family_without_cidr_does_not_end_a_start_while_pods_of_another_li
 
 
 def _fill_up(addresses: NodeAddresses, cidr: IPNetwork) -> None:
-    """Let pods of other nodes live in all of it."""
+    """Reserve every address of a CIDR for pods of other nodes."""
     for address in cidr.hosts():
         addresses.reserve(address, f"default/{address} (on another)")
 
@@ -186,13 +186,13 @@ def _fill_up(addresses: NodeAddresses, cidr: IPNetwork) -> None:
 async def test_router_moves_with_both_families_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch, *, returns: bool
 ) -> None:
-    """The new IPv6 CIDR is full: pods would be told of an IPv4 gateway that nobody bears."""
+    """The new IPv6 CIDR is full: pods would get an IPv4 gateway that no interface has."""
     monkeypatch.setattr(module, "_RETRY_S", 0)
     life = Life(monkeypatch, versions=(4, 6))
     life.addresses.set_current({"default": [Y if returns else X, X6]})
     await life.router.choose(NODE)
     pods = life.addresses.allocate("default/old")
-    if returns:  # The IPv4 address to move to is one that it bears already.
+    if returns:  # The router has the IPv4 address to move to already.
         async with life.runs():
             life.addresses.set_current({"default": [X, X6]})
             await until(lambda: bool(life.reported))

@@ -1,4 +1,4 @@
-"""A node about which everybody says the same; tests change one word of it."""
+"""A node about which allocator, kernel and API agree; tests change one field."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_network
 

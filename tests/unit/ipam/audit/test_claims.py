@@ -1,4 +1,4 @@
-"""`ipam/audit/claims.py`: nodes' CIDRs against each other and the pools, pools against everybody."""
+"""`ipam/audit/claims.py`: CIDRs against each other and pools; pools against Services and nodes."""
 
 import msgspec
 import pytest
@@ -36,7 +36,7 @@ def test_two_nodes_with_one_cidr_name_the_younger() -> None:
     assert "a has 10.0.0.0/24" in finding.evidence[0].says
 
 
-def test_cidr_given_on_while_its_former_node_drains_it_is_told_apart() -> None:
+def test_cidr_granted_while_its_former_node_drains_it_is_a_finding_of_its_own() -> None:
     drainer = cilium_node("b", "10.0.1.0/24", draining="10.0.0.0/24")
 
     found = kinds(

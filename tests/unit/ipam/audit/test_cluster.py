@@ -1,4 +1,4 @@
-"""`ipam/audit/cluster.py`: what nodes, pods and pools say that cannot all be true."""
+"""`ipam/audit/cluster.py`: contradictions between nodes, pods and pools."""
 
 import msgspec
 import pytest
@@ -162,7 +162,7 @@ def test_cilium_endpoint_outside_its_nodes_cidrs_or_of_no_node() -> None:
 
 
 def test_pod_whose_cilium_endpoint_has_another_address() -> None:
-    """Its agent tells more, where it was asked."""
+    """The node's agent reports more, where it was asked."""
     pods = (GOOD["pods"][0], pod("q", "b", "10.0.1.99"))
 
     assert kinds(pods=pods) == ["published-address-differs"]

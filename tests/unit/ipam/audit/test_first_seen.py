@@ -1,4 +1,4 @@
-"""`ipam/audit/first_seen.py`: how long a finding lasts, by looks in an unbroken row."""
+"""`ipam/audit/first_seen.py`: how long a finding lasts, over inspections without a gap."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ def finding(thing: str, *, says: str = "x") -> Finding:
     )
 
 
-def test_age_counts_from_the_first_look_that_showed_it() -> None:
+def test_age_counts_from_the_first_inspection_that_found_it() -> None:
     seen = FirstSeen()
 
     assert [each.age_s for each in seen.note([finding("a")], 10.0)] == [0.0]
@@ -27,7 +27,7 @@ def test_age_counts_from_the_first_look_that_showed_it() -> None:
     assert ages == {"a": 7.0, "b": 0.0}
 
 
-def test_what_was_away_for_one_look_begins_anew() -> None:
+def test_what_one_inspection_did_not_find_begins_anew() -> None:
     seen = FirstSeen()
     seen.note([finding("a")], 10.0)
     seen.note([], 11.0)

@@ -1,4 +1,4 @@
-"""Who is served, and what goes wrong meanwhile: killed, deposed, unanswered, edited.
+"""Which nodes get CIDRs under faults: killed, no longer leading, no answer, edited by a user.
 
 Nothing is ever given twice.
 """
@@ -63,7 +63,7 @@ def socket(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def granting(client: ApiClient, *, may_act: bool = True) -> AsyncIterator[NodeRanges]:
-    """The part of a leader that gives CIDRs, alone; it is ended without a word."""
+    """The part of a leading operator that gives CIDRs; it ends as if killed."""
     cluster = WatchedCluster(client, may_act=may_act)
     ranges = NodeRanges(cluster.context, parse_ipam_settings(CONFIG))
 
@@ -113,7 +113,7 @@ async def test_chosen_but_not_written_is_nobodys_for_the_next_leader(
 
 
 class DeafClient(ApiClient):
-    """Its first patches arrive, but it never hears the answers."""
+    """Its first patches arrive, but their answers are lost."""
 
     deaf_to = 2
 
@@ -228,7 +228,7 @@ async def test_a_clock_that_jumps_changes_nothing(
     assert document["leader"]
 
 
-async def test_a_node_edited_by_hand_while_pods_run_is_told_and_its_pods_block_kept(
+async def test_a_node_edited_by_hand_while_pods_run_is_reported_and_its_pods_block_kept(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, CONFIG)
@@ -249,7 +249,7 @@ async def test_a_node_edited_by_hand_while_pods_run_is_told_and_its_pods_block_k
         await until_no_error(client, "a")
 
 
-async def test_a_cidr_that_is_none_is_told_and_nothing_is_given(
+async def test_a_cidr_that_is_none_is_reported_and_nothing_is_given(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, CONFIG)

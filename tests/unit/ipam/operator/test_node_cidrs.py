@@ -85,7 +85,7 @@ def test_a_list_that_is_not_empty_is_never_rewritten(both: ClusterAllocator) -> 
     assert decision.error == "allocator not configured for the requested CIDR 10.244.0.0/24"
 
 
-def test_a_cidr_of_a_family_that_is_off_is_told() -> None:
+def test_a_cidr_of_a_family_that_is_off_is_reported() -> None:
     allocator = ClusterAllocator()
     allocator.define(CLUSTER_POOL, 4, 24, ["10.0.0.0/16"])
     item = node("10.0.0.0/24", "fd00::/120")
@@ -170,7 +170,7 @@ def test_blocks_outside_the_pools_present_ranges_do_not_count() -> None:
     assert decision.outside == (("default", Cidr.parse("10.0.0.0/28")),)
 
 
-def test_blocks_of_a_pool_that_is_gone_are_told() -> None:
+def test_blocks_of_a_pool_that_is_gone_are_reported() -> None:
     decision = satisfy(ClusterAllocator(), node(mars=("10.0.0.0/28",)))
 
     assert decision.error == "cannot reuse from non-existing pool: mars"

@@ -1,4 +1,4 @@
-"""CiliumNodes without a Node go, against the embedded API server."""
+"""CiliumNodes without a Node are deleted, against the embedded API server."""
 
 from tests.unit.cluster.watched_cluster import WatchedCluster, until_seen
 

@@ -1,4 +1,4 @@
-"""Who waits for what, who is served when blocks become free, and when a pool is said to be full."""
+"""Nodes that wait, those served when blocks become free, and pools reported as full."""
 
 from hypothesis import given
 from hypothesis import strategies as st

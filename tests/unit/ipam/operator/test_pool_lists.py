@@ -59,7 +59,7 @@ async def test_a_range_appended_at_run_time_serves_who_waited(
         ({"cluster_pool_ipv4_cidr": "10.50.0.0/16 fd00::/64"}, "CIDR is not v4 family: fd00::"),
     ],
 )
-async def test_a_change_that_is_no_addition_is_refused_and_told(
+async def test_a_change_that_is_no_addition_is_refused_and_reported(
     server: EmbeddedServer, client: ApiClient, socket: Path, data: dict[str, str], message: str
 ) -> None:
     await configure(client, {"ipam": "cluster-pool", V4: "10.50.0.0/16"})

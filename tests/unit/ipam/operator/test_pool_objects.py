@@ -1,4 +1,4 @@
-"""multi-pool mode against the embedded API server: demand in, blocks out, pools that change."""
+"""multi-pool mode against the embedded API server: demand, blocks, pools that change."""
 
 import asyncio
 from pathlib import Path
@@ -94,7 +94,7 @@ async def test_a_pool_that_exists_is_left_as_it_is(
         await until_allocated(client, "a", default=("10.70.0.0/28",))
 
 
-async def test_what_can_be_given_is_given_and_the_rest_told_until_it_can(
+async def test_what_can_be_given_is_given_and_the_rest_reported_until_it_can(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, CONFIG)

@@ -1,4 +1,4 @@
-"""When pools will be full: what is growth, and what is only seen for the first time."""
+"""When pools will be full: new ranges and their uses are no growth."""
 
 import pytest
 

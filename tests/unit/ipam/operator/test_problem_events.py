@@ -1,4 +1,4 @@
-"""One Event for each problem of an object, when it appears or becomes another."""
+"""One Event for each problem of an object, when it appears or changes."""
 
 import pytest
 

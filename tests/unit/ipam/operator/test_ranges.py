@@ -61,7 +61,7 @@ async def test_a_family_that_is_missing_is_added_and_the_other_left_alone(
         await until_pod_cidrs(client, "a", "10.50.3.0/24", "fd50::/120")
 
 
-async def test_exhaustion_is_told_and_healed_by_a_deleted_node(
+async def test_exhaustion_is_reported_and_healed_by_a_deleted_node(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, POOL)
@@ -110,7 +110,7 @@ async def test_the_error_of_a_former_mode_does_not_stay(
         await until_no_error(client, "late")
 
 
-async def test_the_second_of_two_nodes_with_one_cidr_is_told_who_holds_it(
+async def test_the_second_of_two_nodes_with_one_cidr_gets_an_error_with_its_owner(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, POOL)
@@ -124,7 +124,7 @@ async def test_the_second_of_two_nodes_with_one_cidr_is_told_who_holds_it(
         await until_no_error(client, "b")
 
 
-async def test_a_cidr_outside_the_pools_is_kept_and_told(
+async def test_a_cidr_outside_the_pools_is_kept_and_reported(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
     await configure(client, POOL)

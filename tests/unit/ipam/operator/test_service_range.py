@@ -1,4 +1,4 @@
-"""Where Services' addresses are: ServiceCIDRs where the API has them (a small fake of it)."""
+"""The ranges of Services: ServiceCIDRs where the API has them (here a small fake)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Which lists and pools stop the operator, and what is read of them."""
+"""Lists and pools that stop the operator, and those it accepts."""
 
 import pytest
 

@@ -64,7 +64,7 @@ def test_claim_that_is_no_longer_listed_is_free_and_the_others_stay() -> None:
     assert allocator.free("default", 4) == 2
 
 
-def test_pods_that_no_claim_covers_are_told_by_their_block_or_by_themselves() -> None:
+def test_pods_that_no_claim_covers_are_reported_by_their_block_or_by_themselves() -> None:
     allocator = cluster("10.0.0.0/22")
     allocator.place("a", [AT])
     for address in ("10.0.0.7", "10.0.1.7", "10.0.1.8", "172.16.0.1"):
@@ -103,7 +103,7 @@ def test_node_has_uses_by_a_claim_or_by_a_pod() -> None:
     assert allocator.node_at(AT) == "c"
 
 
-def test_node_whose_conflict_comes_or_goes_is_told_once() -> None:
+def test_node_whose_conflict_comes_or_goes_is_reported_once() -> None:
     allocator = cluster("10.0.0.0/22")
     allocator.learn("a", ["10.0.0.0/24"], [])
     allocator.learn("b", ["10.0.0.0/24"], [])
@@ -168,7 +168,7 @@ def test_two_pools_defined_one_after_the_other_both_learn_what_is_used() -> None
     assert str(allocator.grant("c", "mars", 4)) == "10.1.1.0/24"
 
 
-def test_pool_or_family_that_is_not_there_is_told_apart() -> None:
+def test_pool_or_family_that_is_not_there_is_distinguished() -> None:
     allocator = cluster("10.0.0.0/24")
 
     with pytest.raises(PoolMissingError) as family:
@@ -210,7 +210,7 @@ def test_block_in_which_most_pods_live_is_given_first() -> None:
     assert allocator.granted("a") == [first, second]
 
 
-def test_range_with_addresses_that_are_kept_is_told_by_pool_and_kind() -> None:
+def test_range_with_addresses_that_are_kept_is_reported_by_pool_and_kind() -> None:
     allocator = cluster("10.0.0.0/23")
     allocator.define("mars", 4, 24, ["10.1.0.0/23"])
     allocator.reserve(Cidr.parse("10.1.1.0/24"), "Services in 10.1.1.0/24")

@@ -50,7 +50,7 @@ def node_ip(name: str) -> IPAddress:
 
 @dataclass
 class Agent:
-    """One life of one agent: its tables, its blocks."""
+    """An agent between two restarts: its tables, its blocks."""
 
     name: str
     cluster: Cluster
@@ -98,7 +98,7 @@ class Agent:
 
 @dataclass
 class Operator:
-    """One life of the operator."""
+    """An operator between two restarts."""
 
     allocator: ClusterAllocator = field(default_factory=ClusterAllocator)
 
@@ -123,7 +123,7 @@ class Operator:
 
 
 class IPAMModel(RuleBasedStateMachine):
-    """Three nodes, one operator, an API whose changes everybody alive sees at once."""
+    """Three nodes, one operator, an API whose changes every running part sees at once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """A node's addresses against a model: whatever the order, none is given twice and none is lost.
 
-Ranges come, shrink, grow, overlap and come back while pods are added and deleted, addresses are
-taken by name, and pods of other nodes bear some of them, and the agent restarts. CILIATE_LONG_TESTS=1 runs a million steps.
+Ranges come, shrink, grow, overlap and come back while pods are added and deleted, certain
+addresses are taken, pods of other nodes have some of them, and the agent restarts.
+CILIATE_LONG_TESTS=1 runs a million steps.
 """
 
 import os
@@ -42,7 +43,7 @@ ADDRESSES = [cidr.network_address for cidr in CIDRS if cidr.num_addresses == 1]
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """What pods hold, and what is kept from them, beside the addresses themselves."""
+    """The model: which addresses pods have, and which are reserved."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +113,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def restart_without_memory(self) -> None:
-        """The pods that run are held one by one; then it is told who bears what elsewhere."""
+        """Running pods' addresses are held one by one, then those of pods elsewhere reserved."""
         self.node = NodeAddresses((4, 6), start=self._next_start)
         self.node.hold("default", [ip_network(address) for address in self.pods])
         for address, pod in self.pods.items():

@@ -1,6 +1,6 @@
-"""The cluster through its API: looked at for a migration, and acted upon.
+"""The cluster through its API, as a migration reads and changes it.
 
-Nothing but the API is needed: the same on a real cluster as in the lab.
+Only the API is used: it works on a real cluster as in the lab.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _OPERATORS: Final = "io.cilium/app=operator,name=cilium-operator"
 #: Key of the ConfigMap that holds the record, as JSON.
 _KEY: Final = "record"
 
-#: How often an object that others write too is read anew when it had changed.
+#: How often a write is tried again when others had changed the object.
 _CONFLICTS_MAX: Final = 20
 
 
@@ -82,7 +82,7 @@ class MigrationCluster:
         return (await self._client.get(CONFIG_MAPS, _CONFIG, namespace=NAMESPACE)).data
 
     async def read_node(self, name: str, *, endpoints: bool = False) -> NodeState | None:
-        """Return one node as it is now, asking for no other's; None: it has left."""
+        """Return one node as it is now, without listing others; None: it has left the cluster."""
         try:
             node = await self._client.get(NODES, name)
         except NotFoundError:
@@ -125,7 +125,7 @@ class MigrationCluster:
         return found
 
     async def _trouble(self, pod: Pod) -> str:
-        """Return why a pod is not ready, as its kubelet says it, and the last line it logged."""
+        """Return why a pod is not ready: the kubelet's reasons and the pod's last log line."""
         path = PODS.path(namespace=NAMESPACE, name=pod.metadata.name)
         words = []
         try:
@@ -143,20 +143,20 @@ class MigrationCluster:
         try:
             pools = await self._client.list(CILIUM_POD_IP_POOLS)
         except NotFoundError:
-            return {}  # No such kind yet: the operator makes it.
+            return {}  # The CRD is missing: the operator creates it.
         return {item.metadata.name: item for item in pools.items}
 
     async def _service_cidrs(self) -> tuple[IPNetwork, ...]:
         try:
             ranges = await self._client.list(SERVICE_CIDRS)
         except KubeError:
-            return ()  # Before Kubernetes 1.33 nobody can tell.
+            return ()  # Before Kubernetes 1.33 the API does not show them.
         return tuple(ip_network(text) for item in ranges.items for text in item.spec.cidrs)
 
     # The record.
 
     async def read_record(self) -> Record | None:
-        """Return what the migration under way, or the last one, has written down."""
+        """Return the record of the migration under way, or of the last one."""
         try:
             found = await self._client.get(CONFIG_MAPS, RECORD, namespace=NAMESPACE)
             return msgspec.json.decode(found.data.get(_KEY, ""), type=Record)
@@ -164,7 +164,7 @@ class MigrationCluster:
             return None
 
     async def write_record(self, record: Record) -> None:
-        """Write it down, before what it tells of is done."""
+        """Write the record, before the step it describes."""
         data = {_KEY: msgspec.json.encode(record).decode()}
         meta = ObjectMeta(name=RECORD, namespace=NAMESPACE)
         try:
@@ -194,7 +194,7 @@ class MigrationCluster:
         }
 
     async def delete_pods(self, uids: tuple[str, ...]) -> None:
-        """Delete those of these pods that are still there."""
+        """Delete those of these pods that still exist."""
         pods = await self._client.list(PODS, namespace=NAMESPACE)
         for pod in pods.items:
             meta = pod.metadata
@@ -202,13 +202,13 @@ class MigrationCluster:
                 try:
                     await self._client.delete(PODS, meta.name, namespace=NAMESPACE, uid=meta.uid)
                 except (NotFoundError, ConflictError):
-                    continue  # Gone already; another may have its name.
+                    continue  # Gone already; a new pod may have its name.
 
     async def empty_pod_cidrs(self, name: str, cidrs: tuple[str, ...]) -> None:
         """Take these podCIDRs out of a CiliumNode, if they are still all that it has.
 
         Raises:
-            ConflictError: Others write it all the time.
+            ConflictError: Others changed the object at every attempt.
         """
         for attempt in range(_CONFLICTS_MAX):
             found = await self._client.get(CILIUM_NODES, name)

@@ -44,7 +44,7 @@ class AgentNotReadyError(StoppedError):
 
 
 class NoCIDRsError(StoppedError):
-    """A node did not get what the mode should give it."""
+    """A node did not get the CIDRs of the new mode."""
 
     def __init__(self, node: str, lacks: str, operator_said: str, timeout_s: float) -> None:
         self.node = node
@@ -63,7 +63,7 @@ class EndpointsChangedError(StoppedError):
 
 
 class NodeGoneError(StoppedError):
-    """The node was removed while it was its turn."""
+    """The node was removed during its step."""
 
     def __init__(self, node: str) -> None:
         self.node = node
@@ -99,7 +99,7 @@ class UnderWayError(MigrationError):
 
 
 class NothingToResumeError(MigrationError):
-    """There is no migration that has not ended."""
+    """No migration is under way."""
 
     def __init__(self) -> None:
         super().__init__("no migration is under way: begin one with --to MODE")

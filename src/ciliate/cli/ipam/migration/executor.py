@@ -1,8 +1,8 @@
-"""A migration, done: settings, operator, then node by node; each step looks before it acts.
+"""A migration's steps: settings, operator, then node by node; each reads the state before it acts.
 
-So a run that was killed goes on where it was: the record says which agents had read the former
-settings, everything else is seen. Taking back is the same the other way round: the former texts,
-and the nodes in reverse order, all of them.
+So a run that was killed can be resumed: the record says which agents had read the former settings,
+everything else is read from the cluster. Taking back is the same in reverse: the former texts, and
+all nodes in reverse order.
 """
 
 import asyncio
@@ -28,19 +28,19 @@ from ciliate.cli.ipam.migration.plan import awaited, to_empty
 from ciliate.errors import CiliateError
 from ciliate.kube.errors import KubeError, UnavailableError
 
-#: How often what is waited for is looked at, in seconds. One look lists the cluster's pods.
+#: How often a condition is checked, in seconds; a check lists pods of the cluster.
 _POLL_S: Final = 0.3
 _POLL_S_MAX: Final = 3.0
 
 
 class Reporter(Protocol):
-    """Where a migration says what it does."""
+    """Where a migration reports its steps."""
 
     def doing(self, what: str) -> None:
-        """Say what is going on."""
+        """Report the step under way."""
 
     def done(self, what: str) -> None:
-        """Say what has been done."""
+        """Report a finished step."""
 
 
 @dataclass(slots=True)
@@ -55,13 +55,13 @@ class Executor:
         """Bring the migration to its end; return its record.
 
         Raises:
-            MigrationError: A step failed. The record says how far it is; nothing goes back by itself.
+            MigrationError: A step failed. The record says which; nothing is undone.
         """
         try:
             return await self._run(record)
         except CiliateError as error:
             stopped = error if isinstance(error, MigrationError) else StoppedError(str(error))
-            with contextlib.suppress(KubeError):  # Perhaps it is the API server that is away.
+            with contextlib.suppress(KubeError):  # The API server itself may be away.
                 latest = await self.cluster.read_record() or record
                 failed = msgspec.structs.replace(latest, failure=str(stopped))
                 await self.cluster.write_record(failed)
@@ -86,9 +86,9 @@ class Executor:
         await self.cluster.write_record(record)
         await self.cluster.write_settings(record.changes)
         self.reporter.done(f"cilium-config: {len(record.changes)} keys written")
-        # After the write: whoever starts from now on has read it. All others restart, on the way
-        # back too: which of them had read the settings before nobody knows, since a container that
-        # restarts reads anew inside the same pod. Nodes that have joined since come last.
+        # After the write: agents that start from now on read it. All others restart, also when
+        # taking back: which settings they have read is not known, since a container that restarts
+        # reads them again inside the same pod. Nodes that have joined since come last.
         agents = await self.cluster.agent_uids()
         record = msgspec.structs.replace(
             record,
@@ -125,7 +125,7 @@ class Executor:
         config = await self.cluster.settings()
         empties = to_empty(config, await self._read_node(name))
         if empties:
-            # By now the agent is of the new mode: the former one would have put them back.
+            # Only now, with an agent of the new mode: the former one would write them again.
             await self.cluster.empty_pod_cidrs(name, empties)
             said.append(f"{' '.join(empties)} given up")
         await self._cidrs(config, name, title)
@@ -185,7 +185,7 @@ class Executor:
         return found
 
     async def _until(self, condition: Callable[[], Awaitable[bool]]) -> bool:
-        """Wait for a condition; an API server that is away for a while does not end it."""
+        """Wait for a condition; while the API server is away it goes on waiting."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.node_timeout_s
         pause_s = _POLL_S

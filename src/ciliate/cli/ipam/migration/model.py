@@ -1,4 +1,4 @@
-"""What a migration looks at, and what it plans: values. Pure."""
+"""Values of a migration: the cluster's state, the plan, the record. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from ciliate.api.core import Node
 from ciliate.api.pod_ip_pool import CiliumPodIPPool
 from ciliate.net.address import IPNetwork
 
-#: Modes that a cluster may be moved between; the others' addresses come from elsewhere.
+#: Modes that a cluster may be moved between; in other modes another plugin gives addresses.
 MODES: Final = ("kubernetes", "cluster-pool", "multi-pool")
 
 #: A pod, as NAMESPACE/NAME, and its addresses.
@@ -29,11 +29,11 @@ class MigrationPhase(Enum):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """What the migration under way, or the last one, has to remember.
+    """The record of the migration under way, or of the last one.
 
     `former` are the texts of the keys it changed, None for one that was not set. `agents` are the
-    agents' pods that may have read the former settings alone, by node: whoever has another is
-    through. What else is to be done is seen by looking.
+    UIDs of the agents' pods that may have read only the former settings, by node: a node with
+    another one has restarted its agent. Everything else is read from the cluster.
     """
 
     source: str
@@ -55,7 +55,7 @@ class Record(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class MigratingAgent:
-    """The agent's pod on a node; `trouble` tells why it is not ready, in the kubelet's words."""
+    """The agent's pod on a node; `trouble` is the kubelet's reason why it is not ready."""
 
     pod: str
     uid: str

@@ -1,8 +1,8 @@
-"""What a migration does to each node, decided from the cluster as it is. Pure.
+"""The plan of a migration for each node, from the state of the cluster. Pure.
 
 Which CIDRs a mode gives a node, which of the former mode's must be taken out of the CiliumNode for
-that (cluster-pool alone: its operator fills an empty list and never changes a full one), and when
-a node has arrived.
+that (cluster-pool only: its operator fills an empty list and never changes a full one), and when a
+node has all of the new mode.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def plan_migration(
         if state.config.get(key) != value
     )
     refused = tuple(refused_settings(config))
-    if refused:  # Nobody can tell what they would do.
+    if refused:  # What refused settings would do is not known.
         return MigrationPlan(state.mode, target, keys, (), refused)
     steps = tuple(plan_node(state, config, node) for node in state.nodes)
     problems = find_problems(state, config)
@@ -100,7 +100,7 @@ def awaited(config: Mapping[str, str], node: NodeState) -> str:
     ipam = node.cilium_node.spec.ipam
     if mode == "kubernetes":
         on = pools.versions(config)
-        # Agents write those of a family that is off as well: nobody uses them.
+        # Agents write those of a family that is off as well, though they do not use them.
         has = {c for c in map(pools.strict_cidr, ipam.pod_cidrs) if c and c.version in on}
         if has != _kubernetes_cidrs(config, node) or ipam.pools.allocated:
             return "the CIDRs of its Node in its CiliumNode"
@@ -122,7 +122,7 @@ def awaited(config: Mapping[str, str], node: NodeState) -> str:
 
 
 def _stays(state: ClusterState, config: Mapping[str, str], node: NodeState, cidr: str) -> bool:
-    """Whether a CIDR that the node has now is its own in the new mode as well."""
+    """Whether a CIDR that the node has now stays its own in the new mode."""
     mode = config.get("ipam")
     if mode == "kubernetes":
         return pools.strict_cidr(cidr) in _kubernetes_cidrs(config, node)

@@ -1,4 +1,4 @@
-"""Where addresses come from in each mode, out of settings and pools. Pure."""
+"""The ranges that each mode takes addresses from, by settings and pools. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def strict_cidr(text: str) -> Cidr | None:
-    """Return the CIDR as agents read it; None: they ignore it, for its host bits or altogether."""
+    """Return the CIDR as agents read it; None: they ignore it (host bits, or no CIDR)."""
     try:
         network: IPNetwork = ip_network(text)
     except ValueError:
@@ -70,7 +70,7 @@ def from_kubernetes(config: Mapping[str, str], node: NodeState) -> tuple[NodeCID
 def pools_to_be(
     config: Mapping[str, str], pools: Mapping[str, CiliumPodIPPool]
 ) -> dict[str, tuple[tuple[str, ...], dict[int, int]]]:
-    """Return ranges and mask sizes of the pools there are and of those the operator will make.
+    """Return ranges and mask sizes of the pools that exist and that the operator will create.
 
     Raises:
         SettingError: The text of the pools to make cannot be read.
@@ -80,7 +80,7 @@ def pools_to_be(
     for name, families in wanted.items():
         cidrs = tuple(cidr for words in families.values() for cidr in words.cidrs)
         found[name] = cidrs, {v: words.mask_size for v, words in families.items()}
-    for name, pool in pools.items():  # What is there is not made anew.
+    for name, pool in pools.items():  # An existing pool is not created again.
         parts = _families(pool)
         cidrs = tuple(c for v, part in parts for c in part.cidrs if _is_of(v, c))
         found[name] = cidrs, {version: part.mask_size for version, part in parts}
@@ -88,7 +88,7 @@ def pools_to_be(
 
 
 def unusable_ranges(pool: CiliumPodIPPool) -> Iterator[tuple[str, str]]:
-    """Yield what stands in a pool where a CIDR should be, after its field."""
+    """Yield field and text of each range of a pool that is no CIDR of its family."""
     for version, part in _families(pool):
         for text in part.cidrs:
             if not _is_of(version, text):
@@ -106,7 +106,7 @@ def _is_of(version: int, text: str) -> bool:
 
 
 def new_ranges(state: ClusterState, config: Mapping[str, str]) -> Iterator[tuple[int, str]]:
-    """Yield every range out of which pods will have addresses, with its IP version."""
+    """Yield IP version and text of every range that pods will get addresses from."""
     mode = config.get("ipam")
     texts: list[str] = []
     try:
@@ -120,7 +120,7 @@ def new_ranges(state: ClusterState, config: Mapping[str, str]) -> Iterator[tuple
             known = pools_to_be(config, state.pools)
             texts = [cidr for cidrs, _ in known.values() for cidr in cidrs]
     except CiliateError:
-        return  # What is refused has no ranges.
+        return  # Refused settings have no ranges.
     for text in dict.fromkeys(texts):
         version = Cidr.parse(text).version
         if version in on:

@@ -1,7 +1,7 @@
 """What would stop a migration, found beforehand. Pure.
 
-What agents and operator would refuse, pools that do not exist or are too small, ranges that are
-somebody else's: each would otherwise show on the first node, or on the last.
+Settings that agents or operator would refuse, pools that do not exist or are too small, ranges
+that overlap nodes or Services: each would otherwise stop the migration on one of its nodes.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ciliate.net.address import IPAddress, ip_address
 def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Problem, ...]:
     """Return what would stop the cluster from moving to these settings, worst first.
 
-    Settings that are refused are told by `refused_settings`; here they can be read.
+    Refused settings are found by `refused_settings` before; here they can be parsed.
     """
     by_mode = {"kubernetes": _kubernetes, "cluster-pool": _cluster_pool, "multi-pool": _multi_pool}
     found = [*by_mode[config["ipam"]](state, config)]
@@ -32,7 +32,7 @@ def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Probl
 
 
 def refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what agents or operator would refuse to start with."""
+    """Yield settings with which agents or operator would refuse to start."""
     reported = set()
     for parse in (parse_agent_settings, parse_ipam_settings):
         try:
@@ -154,7 +154,7 @@ def _unready(node: NodeState) -> Iterator[Problem]:
 
 
 def _unreadable(node: NodeState) -> Iterator[Problem]:
-    """CIDRs that agents ignore: which pods are in them, and so would keep them, nobody can tell."""
+    """Yield CIDRs that agents ignore: which pods have addresses in them is not known."""
     found = node.cilium_node
     if found is None:
         return
@@ -172,7 +172,7 @@ def _unreadable(node: NodeState) -> Iterator[Problem]:
 
 
 def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
-    """Ranges of pods that would not be told apart from the world by who is outside the cluster."""
+    """Yield ranges of pods outside the native routing CIDR: traffic to them is masqueraded."""
     reported: set[str] = set()
     for version, text in pool_facts.new_ranges(state, config):
         key = f"ipv{version}-native-routing-cidr"
@@ -194,5 +194,5 @@ def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Probl
 def _internal_ips(node: NodeState) -> Iterator[IPAddress]:
     for address in node.node.status.addresses:
         if address.type == "InternalIP":
-            with contextlib.suppress(ValueError):  # Its agent tells.
+            with contextlib.suppress(ValueError):  # Its agent reports it.
                 yield ip_address(address.address)

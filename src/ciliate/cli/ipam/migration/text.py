@@ -1,4 +1,4 @@
-"""A migration's plan, for people. Pure."""
+"""A migration's plan as text. Pure."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,12 @@ import click
 
 from ciliate.cli.ipam.migration.model import KeyChange, MigrationPlan, NodeStep
 
-#: Pods that are named; of more, the number is told.
+#: Pods that are named; of more, only the number is.
 _PODS_MAX = 5
 
 
 def render_plan(plan: MigrationPlan) -> str:
-    """Return what would be done, in its order, and what stands in the way."""
+    """Return the steps in their order, and the problems."""
     nodes = f", {_counted(len(plan.steps), 'node')}" if plan.steps else ""
     lines = [f"{plan.source} -> {plan.target}{nodes}", ""]
     lines += ["1. cilium-config", *(f"     {_key(change)}" for change in plan.keys)]

@@ -1,4 +1,4 @@
-"""`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode would do, decided beforehand."""
+"""`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode would do, and its problems."""
 
 import pytest
 from tests.unit.cli.ipam.migration.planned_cluster import (
@@ -112,7 +112,7 @@ def test_node_waits_for_every_family_out_of_the_pool() -> None:
     assert awaited(config, node(1, "10.20.0.0/24", "fd00:20::/120")) == ""
 
 
-def test_node_has_arrived_when_nothing_of_the_former_mode_is_told() -> None:
+def test_node_has_arrived_when_nothing_of_the_former_mode_is_reported() -> None:
     multi = {**CONFIG, **AUTO, "ipam": "multi-pool"}
     cluster_pool = {**CONFIG, **POOL, "ipam": "cluster-pool"}
     both = node(1, "10.20.0.0/24", allocated=("10.50.0.0/26",))

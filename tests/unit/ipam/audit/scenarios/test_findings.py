@@ -1,4 +1,4 @@
-"""Every finding of the audit as an operator reads it, beside findings.txt, which was read by people.
+"""Every finding of the audit as a user reads it, compared with findings.txt, which was reviewed.
 
 A change of what is found, said or advised is a change of that file:
 `RECORD_FINDINGS=1 pytest tests/unit/ipam/audit/scenarios` writes it, `git diff` shows it.

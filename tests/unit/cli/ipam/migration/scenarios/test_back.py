@@ -1,4 +1,4 @@
-"""`ciliate ipam migrate --back`: whatever happened before, every agent runs the former mode again."""
+"""`ciliate ipam migrate --back`: after any failure before, every agent runs the former mode."""
 
 from tests.unit.cli.ipam.migration.living_cluster import TO_MULTI_POOL, LivingCluster
 

@@ -1,4 +1,4 @@
-"""`ciliate ipam migrate` on what cannot be read: told by object, field, value and remedy."""
+"""`ciliate ipam migrate` on what cannot be read: object, field, value and remedy are named."""
 
 import pytest
 from tests.unit.cli.ipam.migration.living_cluster import TO_MULTI_POOL, LivingCluster
@@ -35,7 +35,7 @@ CHANGES = {"cluster-pool": POOL, "multi-pool": AUTO, "kubernetes": {}}
         ("cluster-pool", "enable-ipv6", "maybe", "is no boolean"),
     ],
 )
-def test_setting_that_cannot_be_read_is_all_that_is_told(
+def test_setting_that_cannot_be_read_is_all_that_is_reported(
     target: str, key: str, text: str, said: str
 ) -> None:
     found = plan_migration(
@@ -49,7 +49,7 @@ def test_setting_that_cannot_be_read_is_all_that_is_told(
     assert said in problem
     shown = render_plan(found)
     assert f"{key}: {text}" in shown
-    assert "restarts" not in shown, "what these settings would do nobody can tell"
+    assert "restarts" not in shown, "what these settings would do is not known"
 
 
 @pytest.mark.parametrize("target", list(CHANGES))
