@@ -1,10 +1,10 @@
 """How fast does the operator give nodes their CIDRs, and what does it cost?
 
 An API server and an operator of cluster-pool mode, as processes of their own; nodes are only
-CiliumNodes, created here as agents would. Measured: how long it takes until nodes that join
-at once all have CIDRs; from the restart of a killed operator until it serves a new node (no node's CIDR may
-change); how long nodes wait that join one by one at an even pace; and the allocator alone, in this
-process.
+CiliumNodes, created here as agents would. Measured: the time until nodes that join at once
+all have CIDRs; the time from the restart of a killed operator until it serves a new node (no CIDR
+may change); how long nodes wait that join one by one at an even pace; and the allocator alone, in
+this process.
 """
 
 import asyncio

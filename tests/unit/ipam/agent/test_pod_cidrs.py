@@ -1,4 +1,4 @@
-"""`ipam/agent/pod_cidrs.py`: of two nodes that claim one CIDR, the first keeps giving addresses."""
+"""`ipam/agent/pod_cidrs.py`: of two nodes that claim one CIDR, the first uses it."""
 
 import stat
 from ipaddress import ip_network
@@ -28,7 +28,7 @@ def life(
     pod_cidrs: tuple[IPNetwork, ...] = (),
     living: tuple[str, ...] = (),
 ) -> tuple[Cluster, NodeAddresses]:
-    """An agent of k8s-ctr between two restarts; `pod_cidrs` are those of its Node, `living` other Nodes."""
+    """An agent of k8s-ctr between two restarts; `pod_cidrs` of its Node, `living` other Nodes."""
     cluster, addresses, _ = parts(state, *nodes, mode=mode, pod_cidrs=pod_cidrs, living=living)
     return cluster, addresses
 

@@ -1,4 +1,4 @@
-"""`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode would do, and its problems."""
+"""`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode does."""
 
 import pytest
 from tests.unit.cli.ipam.migration.planned_cluster import (
