@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Final
 
 from ciliate.ipam.cidr_set import Cidr, CidrSet
+from ciliate.ipam.claim_conflicts import ClaimConflicts
 from ciliate.ipam.claims import ClaimIndex
 from ciliate.ipam.pod_places import PodPlaces
 from ciliate.ipam.pool_errors import (
@@ -60,8 +61,7 @@ class ClusterAllocator:
         self._fresh: list[CidrSet] = []
         self._held: dict[str, dict[Cidr, Claim]] = {}
         self._index = ClaimIndex()
-        self._conflicts: dict[tuple[str, Cidr], tuple[str, Cidr]] = {}
-        self._touched: set[str] = set()
+        self._conflicts = ClaimConflicts(self._index)
         self._reserved: dict[tuple[Cidr, str], int] = {}
         self._places = PodPlaces(occupy=self._occupy, vacate=self._vacate)
 
@@ -226,18 +226,11 @@ class ClusterAllocator:
 
     def conflicts_of(self, node: str) -> tuple[ClaimConflict, ...]:
         """Return the claims of `node` that overlap an earlier one of another node."""
-        if not self._conflicts:
-            return ()
-        return tuple(
-            ClaimConflict(node, cidr, owner=found[0], held=found[1])
-            for cidr in self._held.get(node, ())
-            if (found := self._conflicts.get((node, cidr)))
-        )
+        return self._conflicts.of(node, self._held.get(node, ()))
 
     def take_touched(self) -> set[str]:
         """Return the nodes whose conflicts came, went or changed since the last call."""
-        touched, self._touched = self._touched, set()
-        return touched
+        return self._conflicts.take_touched()
 
     @property
     def conflicts(self) -> int:
@@ -324,36 +317,15 @@ class ClusterAllocator:
     def _enter(self, node: str, cidr: Cidr) -> None:
         """Enter a new claim, and the earlier claim it conflicts with."""
         self._index.add(cidr, node)
-        self._weigh(node, cidr)
+        self._conflicts.entered(cidr, node)
         self._occupy(cidr, node)
 
     def _drop(self, node: str, cidr: Cidr) -> None:
         """Remove a claim; the conflicts of later claims with it are determined anew."""
         del self._held[node][cidr]
         self._index.remove(cidr, node)
-        self._conflicts.pop((node, cidr), None)
-        if self._conflicts:
-            for _rank, other, claimed in list(self._index.overlapping(cidr)):
-                if (other, claimed) in self._conflicts:
-                    self._weigh(other, claimed)
+        self._conflicts.removed(cidr, node)
         self._vacate(cidr, node)
-
-    def _weigh(self, node: str, cidr: Cidr) -> None:
-        """Note which earlier claim of another node `cidr` overlaps, if any."""
-        mine = self._index.rank(cidr, node)
-        before = self._conflicts.get((node, cidr))
-        rivals = [
-            found
-            for found in self._index.overlapping(cidr)
-            if found[1] != node and found[0] < mine
-        ]
-        if rivals:
-            _rank, owner, held = min(rivals)
-            self._conflicts[node, cidr] = owner, held
-        else:
-            self._conflicts.pop((node, cidr), None)
-        if self._conflicts.get((node, cidr)) != before:
-            self._touched.add(node)
 
     def _occupy(self, cidr: Cidr, owner: str) -> None:
         for cidr_set in self.pools.overlapping(cidr):

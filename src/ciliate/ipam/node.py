@@ -22,6 +22,7 @@ from ciliate.ipam.errors import (
     PoolExhaustedError,
     PoolNotReadyError,
 )
+from ciliate.ipam.held_block import HeldBlock
 from ciliate.net.address import IPAddress, IPNetwork, IPv4Address
 from ciliate.reconcile.listeners import Listeners
 
@@ -30,28 +31,6 @@ ROUTER_OWNER: Final = "router"
 
 #: The pool of the modes that know no pools.
 DEFAULT_POOL: Final = "default"
-
-
-@dataclass(slots=True, eq=False)
-class HeldBlock:
-    """A block of this node: which pool it is of, and whether it drains."""
-
-    pool: str
-    block: Block
-    draining: bool
-    kept: int = 0  # Used addresses that are reserved and that no pod of this node has.
-    reserved: int = 0  # Every reserved address, also those that a pod of this node has.
-    is_shared: bool = False  # Another block has addresses of this one, too.
-
-    @property
-    def cidr(self) -> IPNetwork:
-        """The block's CIDR."""
-        return self.block.cidr
-
-    @property
-    def in_use(self) -> int:
-        """How many addresses this node's pods and router have."""
-        return self.block.used - self.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +266,7 @@ class NodeAddresses:
             keepers.append(owner)
             if len(keepers) == 1:
                 for held in self._by_version[address.version]:
-                    self._reserve_in(held, address, owner)
+                    held.reserve(address, owner)
         of_ours = self.owner(address)
         return None if of_ours == keepers[0] else of_ours
 
@@ -340,7 +319,7 @@ class NodeAddresses:
                         held.block.take(address, owner)
         for address, keepers in self._reserved.items():
             if address.version == cidr.version:
-                self._reserve_in(held, address, keepers[0])
+                held.reserve(address, keepers[0])
         self._held[cidr] = held
         self._by_version[cidr.version].append(held)
         self._drains = self._drains or draining
@@ -353,16 +332,6 @@ class NodeAddresses:
         for held in self._by_version[giver.cidr.version]:
             if held is not giver and address in held.block:
                 held.block.take(address, owner)
-
-    @staticmethod
-    def _reserve_in(held: HeldBlock, address: IPAddress, owner: str) -> None:
-        """Enter a reservation that is new to the block; a pod that has the address keeps it."""
-        if address not in held.block:
-            return
-        held.reserved += 1
-        if held.block.owner(address) is None:
-            held.block.take(address, owner)
-            held.kept += 1
 
     def _drop_drained(self) -> bool:
         drained = [held for held in self._held.values() if held.draining and not held.in_use]

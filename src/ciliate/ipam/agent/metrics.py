@@ -7,7 +7,8 @@ none. Only events are counted as they happen, by the addresses themselves.
 from collections import Counter
 from collections.abc import Mapping
 
-from ciliate.ipam.node import HeldBlock, NodeAddresses
+from ciliate.ipam.held_block import HeldBlock
+from ciliate.ipam.node import NodeAddresses
 from ciliate.metrics.family import Family, FamilyKind, Sample
 
 

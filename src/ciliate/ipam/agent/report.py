@@ -5,7 +5,8 @@ from typing import Final, Literal
 from ciliate.api import agent_ipam
 from ciliate.ipam import status as status_line
 from ciliate.ipam.agent.node_ipam import NodeIPAM
-from ciliate.ipam.node import DEFAULT_POOL, HeldBlock
+from ciliate.ipam.held_block import HeldBlock
+from ciliate.ipam.node import DEFAULT_POOL
 from ciliate.net.address import IPAddress
 
 _FAMILIES: Final[dict[int, Literal["ipv4", "ipv6"]]] = {4: "ipv4", 6: "ipv6"}
