@@ -43,7 +43,7 @@ class Pending:
     __slots__ = ("_counts", "_last_attempts")
 
     def __init__(self) -> None:
-        # Ordered by last attempt: what has expired stands in front.
+        # Ordered by last attempt: expired ones come first.
         self._last_attempts: OrderedDict[tuple[str, int, str], float] = OrderedDict()
         self._counts: Counter[tuple[str, int]] = Counter()
 
@@ -81,7 +81,7 @@ class Pending:
         """Forget owners that did not ask for PENDING_LIFE_S; True when there were any."""
         expired = False
         for key, last_s in tuple(self._last_attempts.items()):
-            if last_s > now_s:  # The clock went back; the order still is that of attempts.
+            if last_s > now_s:  # The clock went back; the order is still that of attempts.
                 self._last_attempts[key] = now_s
             elif now_s - last_s >= PENDING_LIFE_S:
                 self._remove(key)

@@ -99,6 +99,6 @@ class PodPlaces:
         new = self._owner_at(address)
         if new != old:
             for key in self._pods.get(address, ()):
-                # The new use first: no block is free in between.
+                # The new use first, so that the block is never free.
                 self._occupy(Cidr.host(*key), new)
                 self._vacate(Cidr.host(*key), old)

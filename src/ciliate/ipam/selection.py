@@ -174,7 +174,9 @@ def _selects(pool: CiliumPodIPPool, pod: Mapping[str, str], namespace: Mapping[s
 
 def _name_problem(value: str) -> str:
     """Return why `value` cannot be an object's name; empty: it can."""
-    if len(value) > _NAME_CHARACTERS_MAX:  # First: what is this long is not searched.
+    if (
+        len(value) > _NAME_CHARACTERS_MAX
+    ):  # First, so that the expression never sees a longer text.
         return f"is longer than a name's {_NAME_CHARACTERS_MAX} characters"
     if _SUBDOMAIN.fullmatch(value) is None:
         return (

@@ -19,33 +19,33 @@ def test_freed_address_is_used_again_last() -> None:
     freed = block.allocate("gone")
     block.release(freed)
 
-    given = [block.allocate(name) for name in "abcdef"]
+    allocated = [block.allocate(name) for name in "abcdef"]
 
-    assert given.index(freed) == 5
+    assert allocated.index(freed) == 5
 
 
 def test_first_and_last_address_are_nobodys() -> None:
     block = Block(IPv4Network("10.0.3.0/29"), start=3)
 
-    given = {block.allocate(name) for name in "abcdef"}
+    allocated = {block.allocate(name) for name in "abcdef"}
 
-    assert given == {IPv4Address(f"10.0.3.{n}") for n in range(1, 7)}
+    assert allocated == {IPv4Address(f"10.0.3.{n}") for n in range(1, 7)}
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "given"),
+    ("first", "last", "allocated"),
     [(True, False, range(7)), (False, True, range(1, 8)), (True, True, range(8))],
 )
 def test_pool_that_allows_them_gives_first_and_last(
     first: bool,  # noqa: FBT001 - a case of the table.
     last: bool,  # noqa: FBT001 - a case of the table.
-    given: range,
+    allocated: range,
 ) -> None:
     block = Block(IPv4Network("10.0.3.0/29"), allow_first=first, allow_last=last)
 
     addresses = {block.allocate(str(n)) for n in range(block.usable)}
 
-    assert addresses == {IPv4Address(f"10.0.3.{n}") for n in given}
+    assert addresses == {IPv4Address(f"10.0.3.{n}") for n in allocated}
 
 
 @pytest.mark.parametrize("cidr", ["10.0.3.6/31", "10.0.3.6/32"])
@@ -88,9 +88,9 @@ def test_unusable_address_is_refused(text: str) -> None:
 def test_block_begins_where_start_says_and_goes_around() -> None:
     block = Block(IPv4Network("10.0.3.0/29"), start=4)
 
-    given = [str(block.allocate(name)) for name in "abcdef"]
+    allocated = [str(block.allocate(name)) for name in "abcdef"]
 
-    assert given == [f"10.0.3.{n}" for n in (5, 6, 1, 2, 3, 4)]
+    assert allocated == [f"10.0.3.{n}" for n in (5, 6, 1, 2, 3, 4)]
 
 
 def test_address_of_the_other_family_is_nobodys_and_frees_nothing() -> None:
@@ -105,23 +105,23 @@ def test_address_of_the_other_family_is_nobodys_and_frees_nothing() -> None:
 def test_large_block_remembers_a_bounded_number_of_freed_addresses() -> None:
     """A /64 is never swept to its end; what pods leave behind must not add up for ever."""
     block = Block(IPv6Network("fd00::/64"))
-    given = set()
+    allocated = set()
 
     for _ in range(3 * FREED_MAX):
         address = block.allocate("default/pod")
-        given.add(address)
+        allocated.add(address)
         block.release(address)
 
-    assert len(given) == FREED_MAX
+    assert len(allocated) == FREED_MAX
     assert block.used == 0
 
 
 def test_large_block_costs_what_is_used() -> None:
     block = Block(IPv6Network("fd00::/64"), start=1 << 60)
 
-    given = {block.allocate(str(n)) for n in range(1000)}
+    allocated = {block.allocate(str(n)) for n in range(1000)}
 
-    assert len(given) == block.used == 1000
+    assert len(allocated) == block.used == 1000
 
 
 class AnyOrder(RuleBasedStateMachine):

@@ -305,9 +305,9 @@ def cluster(*cidrs: str, length: int = 24) -> ClusterAllocator:
 def test_blocks_come_in_order_and_the_next_range_when_one_is_full() -> None:
     allocator = cluster("10.0.0.0/23", "10.9.0.0/24")
 
-    given = [str(allocator.grant(f"n{number}", "default", 4)) for number in range(3)]
+    blocks = [str(allocator.grant(f"n{number}", "default", 4)) for number in range(3)]
 
-    assert given == ["10.0.0.0/24", "10.0.1.0/24", "10.9.0.0/24"]
+    assert blocks == ["10.0.0.0/24", "10.0.1.0/24", "10.9.0.0/24"]
     with pytest.raises(PoolBlocksExhaustedError, match="allocator full: all 3 IPv4 blocks /24"):
         allocator.grant("n3", "default", 4)
 
@@ -317,9 +317,9 @@ def test_a_freed_block_is_used_again_last() -> None:
     allocator.grant("a", "default", 4)
     allocator.forget("a")
 
-    given = [str(allocator.grant(f"n{number}", "default", 4)) for number in range(4)]
+    blocks = [str(allocator.grant(f"n{number}", "default", 4)) for number in range(4)]
 
-    assert given == ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.0.0/24"]
+    assert blocks == ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24", "10.0.0.0/24"]
 
 
 def test_releasing_one_of_two_overlapping_claims_does_not_free_the_block() -> None:

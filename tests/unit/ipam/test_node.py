@@ -31,9 +31,9 @@ def owners(addresses: NodeAddresses) -> dict[IPAddress, str]:
 
 
 def test_pod_gets_one_address_of_each_family_ipv6_first() -> None:
-    given = dual_stack().allocate("default/a")
+    allocated = dual_stack().allocate("default/a")
 
-    assert [type(address) for address in given] == [IPv6Address, IPv4Address]
+    assert [type(address) for address in allocated] == [IPv6Address, IPv4Address]
 
 
 def test_full_family_leaves_the_other_untouched() -> None:
@@ -91,9 +91,14 @@ def test_pool_without_a_cidr_is_not_ready() -> None:
 def test_second_cidr_of_a_pool_serves_when_the_first_is_full() -> None:
     addresses = node("10.0.0.0/30", "10.0.1.0/30")
 
-    given = [addresses.allocate(name)[0] for name in "abcd"]
+    allocated = [addresses.allocate(name)[0] for name in "abcd"]
 
-    assert [str(address) for address in given] == ["10.0.0.1", "10.0.0.2", "10.0.1.1", "10.0.1.2"]
+    assert [str(address) for address in allocated] == [
+        "10.0.0.1",
+        "10.0.0.2",
+        "10.0.1.1",
+        "10.0.1.2",
+    ]
     with pytest.raises(PoolExhaustedError, match=r"10\.0\.0\.0/30, 10\.0\.1\.0/30"):
         addresses.allocate("e")
 
@@ -151,12 +156,12 @@ def test_range_that_comes_back_after_a_smaller_one_knows_what_that_gave() -> Non
     addresses = node("10.0.0.0/29")
     addresses.allocate("default/a")
     addresses.set_current({"default": [ip_network("10.0.0.0/30")]})
-    given = addresses.allocate("default/b")
+    allocated = addresses.allocate("default/b")
 
     addresses.set_current({"default": [ip_network("10.0.0.0/29")]})
 
     later = {addresses.allocate(f"default/{n}") for n in range(4)}
-    assert given not in later
+    assert allocated not in later
     assert len(set(owners(addresses))) == 6
 
 
@@ -183,8 +188,8 @@ def test_addresses_held_one_by_one_are_no_blocks_once_the_block_is_there() -> No
     # The last address of the block is no pod's in it.
     assert addresses.draining == (ip_network("10.0.0.7/32"), ip_network("10.9.0.7/32"))
     assert owners(addresses) == {address: f"default/{address}" for address in held}
-    given = {addresses.allocate(f"default/new-{number}")[0] for number in range(5)}
-    assert not given & set(held)
+    allocated = {addresses.allocate(f"default/new-{number}")[0] for number in range(5)}
+    assert not allocated & set(held)
 
 
 def test_address_of_a_pod_elsewhere_is_given_to_nobody_here() -> None:
@@ -270,26 +275,26 @@ def test_listener_hears_of_blocks_that_come_drain_and_go_and_of_nothing_else() -
     assert not addresses.is_current(ip_network("10.0.1.0/29"))
 
     assert not addresses.set_current({"default": [cidr]})
-    given = addresses.allocate("default/a")
+    allocated = addresses.allocate("default/a")
     assert heard == [1]
 
     assert addresses.set_current({})
     assert heard == [1, 1]
     assert not addresses.is_current(cidr)
 
-    addresses.release(given)
+    addresses.release(allocated)
     assert heard == [1, 1, 0]
 
 
 def test_block_that_moves_to_another_pool_is_a_change() -> None:
     addresses = node("10.0.0.0/29")
-    given = addresses.allocate("default/a")
+    allocated = addresses.allocate("default/a")
 
     assert addresses.set_current({"mars": [ip_network("10.0.0.0/29")]})
 
     assert addresses.usage("default", 4) == Usage(0, 0)
     assert addresses.usage("mars", 4) == Usage(1, 6)
-    assert addresses.owner(given[0]) == "default/a"
+    assert addresses.owner(allocated[0]) == "default/a"
 
 
 def test_pool_says_whether_its_blocks_give_their_edges_and_where_they_begin() -> None:

@@ -24,7 +24,9 @@ def render_ipam(found: IpamSummary) -> str:
         rows = [row for node in found.nodes for row in _node_rows(node)]
         text += "\n" + _table(head, rows).replace(
             " draining ",
-            click.style(" draining ", fg="yellow"),  # Aligned before: it has a width.
+            click.style(
+                " draining ", fg="yellow"
+            ),  # After aligning: colour codes would count as width.
         )
     notes = [note for node in found.nodes for note in _notes(node, found.mode)]
     return text + ("\n" + "".join(f"{note}\n" for note in notes) if notes else "")

@@ -45,7 +45,7 @@ class NodeIPAM:
     context: Context
     addresses: NodeAddresses
     pod_cidrs: PodCIDRs
-    demand: PoolDemand | None  # Multi-pool's.
+    demand: PoolDemand | None  # In multi-pool mode only.
     router: Router
     source: OwnAddresses
     publication: AnyReconciler  # Of this node's CiliumNode.

@@ -179,7 +179,7 @@ class Router:
         for version, address in self._next().items():
             former, self._current[version] = self._current[version], address
             _log.info("router: %s after %s", address, former)
-            # It may have been reserved only, or be a pod's.
+            # It may have been only reserved: then it is not released.
             self._addresses.unreserve(former, ROUTER_OWNER)
             if self._addresses.owner(former) == ROUTER_OWNER:
                 self._addresses.release((former,))

@@ -137,4 +137,4 @@ class NodeRanges:
         overlaps = self._allocator.reservation_problems()
         for pool, reference in self._pools.references.items():
             self._problems.publish(reference, "PoolOverlapsReserved", overlaps.get(pool, {}))
-        self._trends.sample(self._allocator, time.monotonic())  # Wall clocks jump.
+        self._trends.sample(self._allocator, time.monotonic())  # A wall clock may jump.

@@ -18,11 +18,11 @@ def _read(
 def test_events_are_counted_by_action_and_family_from_zero() -> None:
     addresses = NodeAddresses((4, 6))
     addresses.set_current({"default": [ip_network("10.0.0.0/24"), ip_network("fd00::/120")]})
-    given = addresses.allocate("default/a")
+    allocated = addresses.allocate("default/a")
     addresses.allocate("default/b")
 
     before = _read(NodeAddresses((4,)))["cilium_ipam_events_total"]
-    addresses.release(given)
+    addresses.release(allocated)
     after = _read(addresses)["cilium_ipam_events_total"]
 
     assert before == {("allocate", "ipv4"): 0, ("release", "ipv4"): 0}

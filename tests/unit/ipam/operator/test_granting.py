@@ -107,9 +107,9 @@ async def test_chosen_but_not_written_is_nobodys_for_the_next_leader(
         await until_node(client, "b", lambda node: bool(node.spec.ipam.pod_cidrs))
         await until_node(client, "c", lambda node: bool(node.spec.ipam.pod_cidrs))
 
-    given = await all_cidrs(client)
-    assert given["a"] == ("10.50.0.0/24",)
-    assert len({*given.values()}) == 3
+    cidrs = await all_cidrs(client)
+    assert cidrs["a"] == ("10.50.0.0/24",)
+    assert len({*cidrs.values()}) == 3
 
 
 class DeafClient(ApiClient):
@@ -187,8 +187,8 @@ async def test_of_two_operators_one_is_killed_and_no_cidr_is_given_twice(
         await until_node(client, name, lambda node: bool(node.spec.ipam.pod_cidrs), within_s=20)
     second.kill()
     await second.wait()
-    given = await all_cidrs(client)
-    assert len({*given.values()}) == len(names)
+    cidrs = await all_cidrs(client)
+    assert len({*cidrs.values()}) == len(names)
 
 
 async def _join(client: ApiClient, names: list[str]) -> None:
@@ -272,8 +272,8 @@ async def test_an_api_server_that_is_away_delays_grants_only(
         await _join(client, ["b"])
         await until_node(client, "b", _has_cidrs, within_s=30)
 
-    given = await all_cidrs(client)
-    assert given == {"a": ("10.50.0.0/24",), "b": ("10.50.1.0/24",)}
+    cidrs = await all_cidrs(client)
+    assert cidrs == {"a": ("10.50.0.0/24",), "b": ("10.50.1.0/24",)}
 
 
 def _has_cidrs(node: CiliumNode) -> bool:
