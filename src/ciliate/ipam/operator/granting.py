@@ -27,7 +27,7 @@ WORKERS: Final = 16
 RETRY_S: Final = 0.5
 #: How often nodes without a block are enqueued, without any event, in seconds.
 RESYNC_S: Final = 15.0
-#: Displaced pods, whose CIDR is not their node's, are reported when it lasts so long, in seconds:
+#: Displaced pods, whose CIDR is not their node's, are reported after so long, in seconds:
 #: events of pods and of nodes come by two watches, and one may be behind.
 DISPLACED_GRACE_S: Final = 2.0
 

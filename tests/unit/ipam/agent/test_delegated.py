@@ -22,7 +22,7 @@ from ciliate.netlink.errors import NetlinkError
 
 #: Keeps a file per container, refuses a second one, and writes down what it was asked.
 PLUGIN = """#!/bin/sh
-cd {books}
+cd {folder}
 echo "$CNI_COMMAND $CNI_CONTAINERID" >> ../asked
 [ -e ../refuses-$CNI_COMMAND ] && echo '{{"code":77,"msg":"back end is away"}}' && exit 1
 [ -e ../hangs-$CNI_COMMAND ] && sleep 300
@@ -44,7 +44,7 @@ class Delegating:
     attachments: PodAttachments
     folder: Path
 
-    def call(self, request: Any, *, ipam_type: str = "books") -> Any:
+    def call(self, request: Any, *, ipam_type: str = "test-ipam") -> Any:
         """The request as a runtime makes it."""
         attachment = getattr(request, "attachment", None)
         environment = {
@@ -68,7 +68,7 @@ class Delegating:
     @property
     def held(self) -> list[str]:
         """The containers that have an address."""
-        return sorted(path.name for path in (self.folder / "books.d").iterdir())
+        return sorted(path.name for path in (self.folder / "test-ipam.d").iterdir())
 
     @property
     def asked(self) -> list[str]:
@@ -84,9 +84,9 @@ class Delegating:
 @pytest.fixture(params=[True], ids=["current"])
 async def delegating(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Delegating]:
     folder = tmp_path / "plugin"
-    (folder / "books.d").mkdir(parents=True)
-    (folder / "books").write_text(PLUGIN.format(books=folder / "books.d"))
-    (folder / "books").chmod(0o755)
+    (folder / "test-ipam.d").mkdir(parents=True)
+    (folder / "test-ipam").write_text(PLUGIN.format(folder=folder / "test-ipam.d"))
+    (folder / "test-ipam").chmod(0o755)
     async with asyncio.TaskGroup() as tasks:
         node = Node(tmp_path / "endpoints", tasks, cidr="10.244.0.0/29")
         addresses = DelegatedAddresses(
@@ -218,7 +218,7 @@ async def test_plugin_that_hangs_is_ended_and_what_it_gave_taken_back(
     [
         ((), "IPAM did provide neither IPv4 nor IPv6 address"),
         (("192.168.10.101/24",), "in use by this node"),
-        (("10.1.0.500/24",), "result of IPAM plugin books is not a CNI result"),
+        (("10.1.0.500/24",), "result of IPAM plugin test-ipam is not a CNI result"),
     ],
 )
 async def test_useless_result_is_refused_and_taken_back(
@@ -291,7 +291,7 @@ async def test_failed_delete_is_reported_and_repeated(delegating: Delegating) ->
 async def test_delete_after_an_add_that_an_agent_died_in_frees_the_address(
     delegating: Delegating,
 ) -> None:
-    (delegating.folder / "books.d" / "c-a").touch()  # Given, and never answered.
+    (delegating.folder / "test-ipam.d" / "c-a").touch()  # Given, and never answered.
 
     await delegating.attachments.delete(delegating.call(delete("a")))
 
@@ -371,7 +371,7 @@ async def test_after_a_change_of_mode_the_plugin_hears_of_its_former_pods_alone(
 ) -> None:
     ours = await delegating.add("new")
     assert ours.addresses == (ip_address("10.244.0.1"),)
-    (delegating.folder / "books.d" / "c-old").touch()
+    (delegating.folder / "test-ipam.d" / "c-old").touch()
     new = delegating.node.endpoint("new")
     address = ip_address("10.244.0.2")  # Of a range that is ours by now.
     former = replace(
@@ -400,7 +400,7 @@ async def test_after_a_change_of_mode_the_plugin_hears_of_its_former_pods_alone(
 async def test_after_a_change_of_mode_a_forgotten_pod_gets_its_del_even_without_plugin(
     delegating: Delegating,
 ) -> None:
-    (delegating.folder / "books.d" / "c-a").touch()
+    (delegating.folder / "test-ipam.d" / "c-a").touch()
 
     await delegating.attachments.delete(delegating.call(delete("a")))
 

@@ -144,13 +144,13 @@ def test_pool_with_fewer_blocks_than_nodes_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "whose"),
+    ("cidr", "owner"),
     [("10.96.0.0/20", "Services' 10.96.0.0/16"), ("192.168.0.0/16", "own address 192.168.10.1")],
 )
-def test_pool_over_services_or_nodes_is_refused(cidr: str, whose: str) -> None:
+def test_pool_over_services_or_nodes_is_refused(cidr: str, owner: str) -> None:
     (problem,) = refusals(plan(state(node(1)), "cluster-pool", cluster_pool_ipv4_cidr=cidr))
 
-    assert whose in problem
+    assert owner in problem
 
 
 def test_kubernetes_needs_a_cidr_of_each_family_on_each_node() -> None:
