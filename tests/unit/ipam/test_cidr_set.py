@@ -102,31 +102,31 @@ def test_the_index_finds_what_looking_at_all_finds(
 
 
 def test_block_is_its_users_until_each_use_of_each_has_ended() -> None:
-    blocks = carving("10.0.0.0/24", 24)
+    blocks = cidr_set("10.0.0.0/24", 24)
     block = Cidr.parse("10.0.0.0/24")
-    for holder in ("a", "b", "b", "c"):
-        blocks.occupy(block, holder)
+    for owner in ("a", "b", "b", "c"):
+        blocks.occupy(block, owner)
 
     assert not blocks.vacate(block, "b")
-    assert blocks.holders(0) == {"a", "b", "c"}
+    assert blocks.owners(0) == {"a", "b", "c"}
     assert not blocks.vacate(block, "b")
-    assert blocks.holders(0) == {"a", "c"}
+    assert blocks.owners(0) == {"a", "c"}
     assert not blocks.vacate(block, "a")
-    assert blocks.holders(0) == {"c"}
+    assert blocks.owners(0) == {"c"}
     assert blocks.vacate(block, "c")
-    assert blocks.holders(0) == set()
+    assert blocks.owners(0) == set()
 
 
 @pytest.mark.parametrize("kept", ["10.0.7.0/24", "10.0.0.0/8"], ids=["a block", "the range"])
 def test_block_that_is_kept_for_two_reasons_is_free_when_neither_counts(kept: str) -> None:
-    blocks = carving("10.0.0.0/12", 24)
+    blocks = cidr_set("10.0.0.0/12", 24)
     count = 1 if kept == "10.0.7.0/24" else blocks.blocks
     blocks.reserve(Cidr.parse(kept), "address of a")
     blocks.reserve(Cidr.parse(kept), "address of b")
     assert blocks.reserved == blocks.used == count
 
     assert not blocks.unreserve(Cidr.parse(kept), "address of b")
-    assert blocks.holders(7) == {"address of a"}
+    assert blocks.owners(7) == {"address of a"}
     assert blocks.reserved == count
 
     assert blocks.unreserve(Cidr.parse(kept), "address of a")
@@ -143,8 +143,8 @@ WIDE = st.builds(
 @settings(deadline=None)
 @given(st.lists(WIDE, max_size=6), st.integers(0, 5))
 def test_blocks_in_use_are_those_that_looking_at_all_finds(uses: list[Cidr], ended: int) -> None:
-    """Of 2^19 blocks, in many segments: uses of a few and of all, by two holders, some ended."""
-    blocks = carving("10.0.0.0/13", 32)
+    """Of 2^19 blocks, in many segments: uses of a few and of all, by two owners, some ended."""
+    blocks = cidr_set("10.0.0.0/13", 32)
     for number, use in enumerate(uses):
         blocks.occupy(use, f"n{number % 2}")
     for number, use in enumerate(uses[:ended]):
@@ -160,7 +160,7 @@ def test_blocks_in_use_are_those_that_looking_at_all_finds(uses: list[Cidr], end
     for _, use in left:
         at = max(use.first, blocks.cidr.first)
         expected = {name for name, each in left if each.first <= at <= each.last}
-        assert blocks.holders(blocks.number(at)) == expected
+        assert blocks.owners(blocks.number(at)) == expected
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_blocks_in_use_are_those_that_looking_at_all_finds(uses: list[Cidr], end
     ],
 )
 def test_whole_block_is_one_of_the_ranges_blocks(*, text: str, whole: bool) -> None:
-    assert carving("10.0.0.0/22", 24).whole(Cidr.parse(text)) is whole
+    assert cidr_set("10.0.0.0/22", 24).whole(Cidr.parse(text)) is whole
 
 
 def test_claim_of_a_second_node_is_found_once_also_when_it_comes_late() -> None:

@@ -1,6 +1,6 @@
 """`ipam/pool_errors.py`: what keeps a node from a CIDR, as an operator reads it."""
 
-from ciliate.ipam.carving import Cidr
+from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.pool_errors import (
     ClaimConflict,
     PoolBlocksExhaustedError,
@@ -27,8 +27,8 @@ def test_exhaustion_tells_of_kept_blocks_only_when_there_are_any() -> None:
 
 
 def test_conflict_names_the_other_claim_when_it_is_another_cidr() -> None:
-    same = ClaimConflict("b", CIDR, holder="a", held=CIDR)
-    wider = ClaimConflict("b", CIDR, holder="a", held=Cidr.parse("10.0.0.0/16"))
+    same = ClaimConflict("b", CIDR, owner="a", held=CIDR)
+    wider = ClaimConflict("b", CIDR, owner="a", held=Cidr.parse("10.0.0.0/16"))
 
     assert str(same) == "requested CIDR (10.0.1.0/24) is already allocated to node a"
     assert str(wider).endswith("to node a, which has 10.0.0.0/16")

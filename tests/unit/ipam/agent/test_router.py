@@ -47,9 +47,7 @@ class Life:
             router_ipv6=None,
         )
         cluster = new_cluster()
-        publish(
-            cluster.nodes, cilium_node(NODE, "192.168.10.100", router=kept[0] if kept else "")
-        )
+        publish(cluster.nodes, cilium_node(NODE, "192.168.10.100", router=kept[0] if kept else ""))
         self.router = Router(settings, cluster, self.addresses, cast("Any", None))
         self.reported: list[tuple[IPAddress, ...]] = []
         self.router.listen(lambda: self.reported.append(self.router.current))
