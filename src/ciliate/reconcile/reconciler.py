@@ -30,7 +30,8 @@ RESYNC_S: Final = 60.0
 #: A walk takes at most this part of the time: where it is long, it comes less often.
 _WALKING_SHARE: Final = 0.01
 
-#: After a key failed everything is compared so soon: a leftover may take the room it needs.
+#: After a key failed a full walk follows, since a leftover may take the room that it needs: after
+#: this time, a quarter more or less, and later where walks are long.
 _AFTER_FAILURE_S: Final = 5.0
 
 #: Between tries of one key, and of a walk that failed.
@@ -44,8 +45,8 @@ class Reconciler(Generic[K, V]):
     """Keeps one target right; `run` is its task, `touch` and `wake` say what to compare.
 
     `desired` returns None while the desired state is not complete (a watch has not listed yet):
-    then nothing is changed, and the source that completes it calls `wake`. Its answer may be a
-    live view, which is asked for single keys, or computed anew each time.
+    then nothing is changed, and the next wake or resync asks again. Its answer may be a live view,
+    which is asked for single keys, or computed anew each time.
     """
 
     def __init__(
@@ -90,6 +91,10 @@ class Reconciler(Generic[K, V]):
 
     async def run_once(self) -> bool:
         """Walk now; return whether nothing failed."""
+        return await self._walk() and not self._failing
+
+    async def _walk(self) -> bool:
+        """Return whether the target could be read; a key that failed is noted."""
         self._is_walk_due = False
         self._touched.clear()  # What is touched from now on may be missed by the walk.
         began_s = time.monotonic()
@@ -112,22 +117,22 @@ class Reconciler(Generic[K, V]):
                 len(outcome.failures),
             )
         self._failing.replace(outcome.failures)
-        return self._report()
+        self._report()
+        return True
 
     def _spread(self, pause_s: float) -> float:
-        """Return a pause before a walk, longer where walks are long, and not the same everywhere."""
+        """Return a pause before a walk: longer where walks are long, and nowhere the same."""
         return max(pause_s, self._walking_s / _WALKING_SHARE) * random.uniform(0.75, 1.25)
 
-    def _report(self) -> bool:
-        """Note the outcome; return whether every key is as it should be."""
+    def _report(self) -> None:
+        """Note in the status which keys are not as they should be."""
         self.status.failing_keys = self._failing.shown()
         if self._failing:
             self._failed(self._failing.summary())
-            return False
+            return
         if self.status.consecutive_failures:
             _log.info("%s: recovered", self._target.name)
         self.status.succeeded()
-        return True
 
     def _failed(self, message: str) -> None:
         if message != self.status.last_failure:  # One line per cause, not per attempt.
@@ -140,7 +145,7 @@ class Reconciler(Generic[K, V]):
             self._woken.clear()
             if not self._is_walk_due:
                 await self._apply(self._touched | self._failing.due())
-            elif await self.run_once() or not self._is_walk_due:
+            elif await self._walk():
                 self._walk_backoff.reset()
             else:
                 await asyncio.sleep(self._walk_backoff.next())  # A wake does not shorten this.
@@ -163,8 +168,10 @@ class Reconciler(Generic[K, V]):
     async def _apply(self, keys: set[K]) -> None:
         """Bring these keys to what they should be, whatever the target holds for them."""
         wanted = self._desired()
-        if wanted is None:  # The source that completes it calls `wake`, for a full walk.
+        if wanted is None:  # The walk that follows looks at every key.
+            self._is_walk_due = True
             self._failing.replace({})
+            self.status.failing_keys = {}
             return
         self._touched = set()
         puts = {key: value for key in keys if (value := wanted.get(key)) is not None}
