@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -26,7 +27,8 @@ class LocalCommand:
         return await asyncio.to_thread(self.process.wait)
 
     def kill(self, number: int) -> None:
-        os.killpg(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # An earlier signal ended it.
+            os.killpg(self.process.pid, number)
 
     def close(self) -> None:
         """There is nothing to let go of."""
