@@ -3,7 +3,7 @@
 plan                    entries of the maps `interfaces` and `endpoints`; pure
 entries                 both maps as they should be, live
 attachments, chained    CNI: pods come and go
-records                 maps, file and table of an endpoint, changed together
+records                 maps, table and file (`node.endpoint_store`) of an endpoint, changed together
 restoration             what a previous agent left
 publication             CiliumEndpoints
 runtime_config          the CNI configuration file: how the runtime learns of the node

@@ -7,7 +7,7 @@ DEL: maps, then the interface in a group with others, then the address is free a
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -58,7 +58,7 @@ class Wiring:
 
 
 class PodAttachments:
-    """The backend of the CNI service: one request of an attachment at a time."""
+    """The backend of the CNI service: one ADD or DEL of an attachment at a time."""
 
     def __init__(
         self, wiring: Wiring, network: Callable[[], PodNetwork], tasks: asyncio.TaskGroup
@@ -154,8 +154,10 @@ class PodAttachments:
         ]
         for endpoint in stale:
             _log.info("gc: removing endpoint %d of pod %s", endpoint.id, endpoint.owner)
-        await asyncio.gather(*map(self._detach_idle, stale))  # One group, one wait for RCU.
-        await self._addresses.gc(request)
+        try:
+            await self._detach_idle(stale)
+        finally:
+            await self._addresses.gc(request)
 
     async def status(self, request: Status) -> None:
         """Return when the node can attach pods (CNI STATUS): it can while the agent answers.
@@ -168,22 +170,26 @@ class PodAttachments:
         """Drop endpoints whose interface is gone although no DEL came: their pods are gone too.
 
         Removals that failed are tried again.
+
+        Raises:
+            CiliateError: The first failure; every other one was tried too.
         """
         known = tuple(self._table)  # Listed first: a pod that is added meanwhile is left alone.
         chained = {endpoint.ifindex for endpoint in known if endpoint.chained}
         links = await self._wiring.links.observe(chained=chained)
         standing = {link.name: link.ifindex for link in links}
-        for endpoint in known:
-            if endpoint.state is EndpointState.DISCONNECTING:
-                await self._detach_idle(endpoint)
-            elif not _is_standing(endpoint, standing):
-                _log.warning(
-                    "endpoint %d of pod %s lost its interface %s: forgotten",
-                    endpoint.id,
-                    endpoint.owner,
-                    endpoint.interface.host_name,
-                )
-                await self._detach_idle(endpoint)
+        failed = [each for each in known if each.state is EndpointState.DISCONNECTING]
+        vanished = [
+            each for each in known if each not in failed and not _is_standing(each, standing)
+        ]
+        for endpoint in vanished:
+            _log.warning(
+                "endpoint %d of pod %s lost its interface %s: forgotten",
+                endpoint.id,
+                endpoint.owner,
+                endpoint.interface.host_name,
+            )
+        await self._detach_idle(failed + vanished)
 
     def _find(self, attachment: Attachment) -> Endpoint | None:
         """Return the endpoint of an attachment, also one that is known by its interface alone."""
@@ -193,10 +199,17 @@ class PodAttachments:
         name = host_name(attachment.container_id, attachment.ifname)
         return next((e for e in self._table if e.interface.host_name == name), None)
 
-    async def _detach_idle(self, endpoint: Endpoint) -> None:
-        async with self._locks.held(_attachment(endpoint)):
-            if self._table.get(endpoint.id) == endpoint:
-                await self._detach(endpoint)
+    async def _detach_idle(self, endpoints: Iterable[Endpoint]) -> None:
+        """Remove endpoints that no request has changed meanwhile: one group, one wait for RCU."""
+
+        async def detach(endpoint: Endpoint) -> None:
+            async with self._locks.held(_attachment(endpoint)):
+                if self._table.get(endpoint.id) == endpoint:
+                    await self._detach(endpoint)
+
+        outcomes = await asyncio.gather(*map(detach, endpoints), return_exceptions=True)
+        for failure in filter(None, outcomes):
+            raise failure
 
     def _refuse_while_it_stays(self, former: Endpoint) -> None:
         """Refuse: a new interface would have the former's name, by which that is removed later."""
