@@ -103,7 +103,7 @@ class Agent:
         cluster = Cluster(
             self._client,
             node_name=name,
-            node_ip=own.internal_ips[0],
+            node_ip=own.node_ip,
             with_pools=settings.ipam.mode == "multi-pool",
         )
         for informer in cluster.informers:
@@ -134,7 +134,7 @@ class Agent:
         node = await RunningNode.set_up(context, self._runtime_config, self._progress)
         report = Report(node, warnings=warnings, started_at=self._started_at)
         server.show(report, node.metrics)
-        async with node.features.endpoint.serve():
+        async with node.serve():
             self._progress.done()
             spent = datetime.now(UTC) - self._started_at
             _log.info("ready after %.0f ms", spent.total_seconds() * 1000)

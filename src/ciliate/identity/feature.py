@@ -38,7 +38,7 @@ class IdentityFeature(Feature):
             label_filter=settings.label_filter,
         )
         self._ipcache = Ipcache(
-            cluster, context.endpoints, context.devices, node_ip=context.own.internal_ips[0]
+            cluster, context.endpoints, context.devices, node_ip=context.own.node_ip
         )
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:

@@ -47,7 +47,7 @@ class Ipcache(Mapping[Key, Entry]):
         self._cluster = cluster
         self._table = table
         self._devices = devices
-        self._node = to_octets(node_ip)
+        self._own_ip = to_octets(node_ip)
         self._of_nodes: dict[str, Entries] = {}
         self._node_owners: OwnerIndex[Key, str] = OwnerIndex()
         cluster.known_nodes.add_listener(self._node_changed)
@@ -57,9 +57,8 @@ class Ipcache(Mapping[Key, Entry]):
 
     @property
     def desired(self) -> "Ipcache | None":
-        """This view, once every watch it is made of has listed."""
-        known = self._cluster.nodes.has_synced and self._cluster.known_pods.has_synced
-        return self if known else None
+        """This view, once what it is made of is known."""
+        return self if self._cluster.has_listed else None
 
     def __getitem__(self, key: Key) -> Entry:
         found = self._host_entry(key.address) if is_host_key(key) else None
@@ -76,7 +75,7 @@ class Ipcache(Mapping[Key, Entry]):
             return OWN_ADDRESS
         endpoint = self._table.at(address)
         if endpoint is not None and endpoint.state is EndpointState.READY:
-            return pod_entry(endpoint.identity, self._node)
+            return pod_entry(endpoint.identity, self._own_ip)
         pod = self._cluster.known_pods.at(address)
         return known_pod_entry(pod) if pod is not None else None
 

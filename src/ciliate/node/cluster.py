@@ -59,9 +59,9 @@ class Cluster:
         )
 
     @property
-    def has_synced(self) -> bool:
-        """Whether every table has been complete once; before that, absence means nothing."""
-        return all(informer.has_synced for informer in self.informers)
+    def has_listed(self) -> bool:
+        """Whether nodes and pods have been complete once; before, absence of one means nothing."""
+        return self.nodes.has_synced and self.endpoints.has_synced
 
     async def listed(self) -> None:
         """Wait until the tables are complete that routes, addresses and the ipcache depend on."""

@@ -23,6 +23,11 @@ class KnownNode:
     is_local: bool
     draining_cidrs: tuple[IPNetwork, ...] = ()  # Former ones, in which pods still live.
 
+    @property
+    def all_cidrs(self) -> tuple[IPNetwork, ...]:
+        """Current CIDRs, then draining ones."""
+        return (*self.pod_cidrs, *self.draining_cidrs)
+
     def node_ip(self, version: int) -> IPAddress | None:
         """Return the node's first InternalIP of IP `version`, or None."""
         return next((a for a in self.internal_ips if a.version == version), None)

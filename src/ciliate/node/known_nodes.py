@@ -35,7 +35,7 @@ def _completed_by_former(known: KnownNode, before: KnownNode) -> KnownNode:
 
     What was read before stays where the new value is unreadable: pods may still use it.
     """
-    former = (*before.pod_cidrs, *before.draining_cidrs)
+    former = before.all_cidrs
     draining = dict.fromkeys((*known.draining_cidrs, *former))
     return replace(
         known,
@@ -47,7 +47,7 @@ def _completed_by_former(known: KnownNode, before: KnownNode) -> KnownNode:
 
 def _without_claims(known: KnownNode) -> KnownNode:
     """Return a node whose CiliumNode is gone: all its CIDRs drain."""
-    former = dict.fromkeys((*known.pod_cidrs, *known.draining_cidrs))
+    former = dict.fromkeys(known.all_cidrs)
     return replace(known, pod_cidrs=(), draining_cidrs=tuple(former))
 
 

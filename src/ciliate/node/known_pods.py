@@ -26,17 +26,11 @@ class KnownPods:
     """The pods that have a CiliumEndpoint, by name, by address and by node."""
 
     def __init__(self, informer: Informer[CiliumEndpoint]) -> None:
-        self._informer = informer
         self._pods: dict[ObjectKey, KnownPod] = {}
         self._owners: OwnerIndex[bytes, ObjectKey] = OwnerIndex()
         self._by_node: dict[bytes, set[ObjectKey]] = {}
         self._listeners: Listeners[ObjectKey, KnownPod | None, KnownPod | None] = Listeners()
         informer.add_listener(self._changed)
-
-    @property
-    def has_synced(self) -> bool:
-        """Whether all pods have been listed once; before that, absence means nothing."""
-        return self._informer.has_synced
 
     @property
     def pods(self) -> Mapping[ObjectKey, KnownPod]:

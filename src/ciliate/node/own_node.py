@@ -27,6 +27,11 @@ class OwnNode:
     external_ips: tuple[IPAddress, ...]
     pod_cidrs: tuple[IPNetwork, ...]  # At most one per family, IPv4 first.
 
+    @property
+    def node_ip(self) -> IPAddress:
+        """The address by which the node is known: its first InternalIP."""
+        return self.internal_ips[0]
+
     def internal_ip(self, version: int) -> IPAddress | None:
         """Return the first InternalIP of IP `version`, or None."""
         return next((a for a in self.internal_ips if a.version == version), None)

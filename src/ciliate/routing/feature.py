@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from ciliate.api.resource import ObjectKey
 from ciliate.datapath.datapath import Datapath
-from ciliate.net.address import IPAddress, IPNetwork, host_network, network_of, to_octets
+from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
 from ciliate.netlink.monitor import Change
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 from ciliate.node.context import Context
@@ -30,8 +30,6 @@ _log = logging.getLogger(__name__)
 #: How long changes of nodes are gathered before their routes are written together.
 _SETTLE_S: Final = 0.1
 
-_HOST_BITS: Final = 128
-
 
 class RoutingFeature(Feature):
     """How packets reach pods on this node and on others."""
@@ -40,7 +38,7 @@ class RoutingFeature(Feature):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        cluster, node_ip = context.cluster, context.own.internal_ips[0]
+        cluster, node_ip = context.cluster, context.own.node_ip
         self._claims = CIDRClaims()
         self._displaced = DisplacedPods(cluster, self._claims, node_ip=node_ip)
         self._reachability = NodeReachability(context.rtnl, self._answers_changed)
@@ -94,10 +92,8 @@ class RoutingFeature(Feature):
         }
 
     def _desired(self) -> Routes | None:
-        """Return the routes, once both watches that they follow from have listed."""
-        cluster = self._context.cluster
-        known = cluster.nodes.has_synced and cluster.known_pods.has_synced
-        return self._routes if known else None
+        """Return the routes, once what they follow from is known."""
+        return self._routes if self._context.cluster.has_listed else None
 
     def _is_own_pod(self, destination: IPNetwork) -> bool:
         endpoint = self._context.endpoints.at(to_octets(destination.network_address))
@@ -112,8 +108,11 @@ class RoutingFeature(Feature):
         ips = {ip for node in concerned for ip in node.internal_ips}
         self._watch_answers(new)
         self._touch_displaced(self._displaced.inspect_nodes(ips))
-        published = (node for node in (old, new) if node is not None)
-        self._touch(change.cidrs.union(*map(_cidrs, published)))
+        published = (node.all_cidrs for node in (old, new) if node is not None)
+        self._touch(change.cidrs.union(*published))
+        left = set(old.internal_ips if old is not None else ())
+        for ip in left.difference(new.internal_ips if new is not None else ()):
+            self._unreachable.pop(ip, None)
 
     def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
         self._touch_displaced(self._displaced.inspect(key, new))
@@ -123,7 +122,7 @@ class RoutingFeature(Feature):
             return
         routes = self._displaced.routes
         self._reachability.watch(routes[each] for each in addresses if each in routes)
-        self._touch(network_of(octets, _HOST_BITS) for octets in addresses)
+        self._touch(host_network(from_octets(octets)) for octets in addresses)
         self._touch(self._routes.note_unresolved())
 
     def _touch(self, destinations: Iterable[IPNetwork]) -> None:
@@ -131,10 +130,10 @@ class RoutingFeature(Feature):
         self._sync.touch(each for each in destinations if self._routes.is_decided(each))
 
     def _watch_answers(self, node: KnownNode | None) -> None:
-        if node is None or node.is_local or not _cidrs(node):
+        if node is None or node.is_local or not node.all_cidrs:
             return
         if self._context.settings.routing.auto_direct_node_routes:
-            versions = {cidr.version for cidr in _cidrs(node)}
+            versions = {cidr.version for cidr in node.all_cidrs}
             ips = map(node.node_ip, versions)
             self._reachability.watch(ip for ip in ips if ip is not None)
 
@@ -142,10 +141,10 @@ class RoutingFeature(Feature):
         routes = self._displaced.routes
         for node in self._context.cluster.known_nodes:  # Two may have one address.
             for node_ip in node_ips.intersection(node.internal_ips):
-                self._touch(_cidrs(node))
+                self._touch(node.all_cidrs)
                 self._report(node_ip, node)
         self._touch(
-            network_of(octets, _HOST_BITS)
+            host_network(from_octets(octets))
             for octets, node_ip in routes.items()
             if node_ip in node_ips
         )
@@ -183,7 +182,3 @@ class RoutingFeature(Feature):
         nodes = self._context.cluster.known_nodes
         ips = {ip for node in nodes if not node.is_local for ip in node.internal_ips}
         self._reachability.ask_anew(ips.union(self._displaced.routes.values()))
-
-
-def _cidrs(node: KnownNode | None) -> tuple[IPNetwork, ...]:
-    return (*node.pod_cidrs, *node.draining_cidrs) if node is not None else ()

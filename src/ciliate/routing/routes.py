@@ -5,7 +5,7 @@ A live view, asked for one destination or for all.
 
 from collections.abc import Iterator, Mapping
 
-from ciliate.net.address import IPAddress, IPNetwork, host_network, network_of, to_octets
+from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
 from ciliate.net.cidr_index import CIDRIndex
 from ciliate.node.cluster import Cluster
 from ciliate.node.endpoint import connected
@@ -14,8 +14,6 @@ from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
 from ciliate.routing.plan import NextHop, next_hop
 from ciliate.routing.reachability import NodeReachability
-
-_HOST_BITS = 128
 
 
 class Routes(Mapping[IPNetwork, NextHop]):
@@ -112,7 +110,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         }
         if self._to_nodes:
             found.update(self._claims)
-            found.update(network_of(octets, _HOST_BITS) for octets in self._displaced.routes)
+            found.update(host_network(from_octets(octets)) for octets in self._displaced.routes)
         found |= self.remembered
         return (destination for destination in found if destination in self)
 

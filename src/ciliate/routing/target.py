@@ -10,12 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import Route, RouteKind, RouteProtocol, RouteScope
 from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.pod_link import HOST_PREFIX
 from ciliate.netlink.routes import delete_route, observe_routes, replace_route
 from ciliate.reconcile.target import Failures, one_by_one
 from ciliate.routing.plan import NextHop
-
-#: Names of pods' host-side interfaces begin so.
-POD_LINK_PREFIX = "lxc"
 
 
 class RouteTarget:
@@ -60,7 +58,7 @@ class RouteTarget:
         if route.gateway is not None:
             return True
         is_host_route = route.destination.prefixlen == route.destination.max_prefixlen
-        is_pods = is_host_route and route.link_name.startswith(POD_LINK_PREFIX)
+        is_pods = is_host_route and route.link_name.startswith(HOST_PREFIX)
         return is_pods and self._is_own_pod(route.destination)
 
     async def put(self, entries: Mapping[IPNetwork, NextHop]) -> Failures[IPNetwork]:

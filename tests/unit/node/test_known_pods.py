@@ -163,11 +163,11 @@ def test_late_listener_is_called_for_every_pod_known_by_then(cluster: Cluster) -
 
 
 async def test_absence_means_nothing_before_the_watch_has_listed(cluster: Cluster) -> None:
-    assert not cluster.known_pods.has_synced
+    assert not cluster.has_listed
 
     all_listed(cluster)
 
-    assert cluster.known_pods.has_synced
+    assert cluster.has_listed
 
 
 CHANGES = st.lists(

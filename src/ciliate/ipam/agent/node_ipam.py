@@ -86,7 +86,7 @@ class NodeIPAM:
         Raises:
             CiliateError: The router has no address.
         """
-        cluster, node_ip = self.context.cluster, self.context.own.internal_ips[0]
+        cluster, node_ip = self.context.cluster, self.context.own.node_ip
         ForeignPods(cluster.known_pods, self.addresses, node_ip=node_ip).follow()
         self.pod_cidrs.follow()
         wake = self.publication.wake
