@@ -1,31 +1,21 @@
 """The features of the agent; only here are they connected with each other."""
 
-from dataclasses import dataclass
-
 from ciliate.endpoint.feature import EndpointFeature, Neighbours
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.identity.feature import IdentityFeature
 from ciliate.ipam.agent.feature import IpamFeature
 from ciliate.masquerade.feature import MasqueradeFeature
 from ciliate.node.context import Context
-from ciliate.node.device_programs import DevicePrograms
 from ciliate.node.feature import Feature
 from ciliate.routing.feature import RoutingFeature
+from ciliate.uplink.feature import UplinkFeature
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
-    """All of them; `endpoint` apart, since its CNI socket opens last."""
-
-    all: tuple[Feature, ...]
-    endpoint: EndpointFeature
-
-
-def compose(context: Context, runtime_config: RuntimeConfig) -> Features:
+def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, ...]:
     """Return the features of a node, in the order of its start.
 
-    A node's CIDRs are known before its pods are taken over; the maps are filled before devices run
-    the programs and routes lead packets to them.
+    The CIDRs of a previous agent are known before its pods are taken over; maps are right before
+    what leads packets to the programs that read them.
     """
     ipam = IpamFeature(context)
     identity = IdentityFeature(context)
@@ -38,14 +28,11 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> Features:
         ),
         runtime_config,
     )
-    return Features(
-        all=(
-            ipam,
-            endpoint,
-            identity,
-            MasqueradeFeature(context),
-            DevicePrograms(context),
-            RoutingFeature(context),
-        ),
-        endpoint=endpoint,
+    return (
+        ipam,
+        endpoint,
+        identity,
+        MasqueradeFeature(context),
+        UplinkFeature(context),
+        RoutingFeature(context),
     )

@@ -46,7 +46,7 @@ class Report:
             return self.config()
         if path == "cluster/nodes":
             return self.nodes()
-        for feature in self._node.features.all:
+        for feature in self._node.features:
             found = feature.answers().get(path)
             if found is not None:
                 return found()
@@ -54,7 +54,7 @@ class Report:
 
     async def act(self, path: str, body: bytes) -> object | None:
         """Do what a POST asks for; None when nothing is done at `path`."""
-        for feature in self._node.features.all:
+        for feature in self._node.features:
             found = feature.actions().get(path)
             if found is not None:
                 return await found(body)
@@ -63,7 +63,7 @@ class Report:
     async def status(self) -> StatusResponse:
         """Everything `dbg status` prints."""
         parts: dict[str, object] = {}
-        for feature in self._node.features.all:
+        for feature in self._node.features:
             parts.update(feature.status())
         return StatusResponse(
             cilium=agent_status.ComponentStatus(state="Ok", msg=f"{__version__} (v{__version__})"),

@@ -6,11 +6,12 @@ the CNI configuration, by which the runtime sees the node ready, is written last
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ciliate.agent.features import Features, compose
+from ciliate.agent.features import compose
 from ciliate.config.settings import AgentSettings
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.settings import DatapathSettings
@@ -18,6 +19,7 @@ from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.metrics.family import Family
 from ciliate.metrics.server import Metrics, MetricsServer
 from ciliate.node.context import Context, Paths
+from ciliate.node.feature import Feature
 from ciliate.node.progress import Progress
 from ciliate.reconcile.status import RunStatus
 
@@ -27,7 +29,7 @@ class RunningNode:
     """The features at work; `statuses` are of everything that runs."""
 
     context: Context
-    features: Features
+    features: tuple[Feature, ...]
     statuses: tuple[RunStatus, ...]
     metrics: Metrics
 
@@ -38,35 +40,46 @@ class RunningNode:
         """Take over what exists, bring the kernel to the desired state, start the tasks."""
         await context.cluster.listed()
         features = compose(context, runtime_config)
-        for feature in features.all:
+        for feature in features:
             await feature.load()
-        for feature in features.all:
+        for feature in features:
             await feature.start(progress)
         datapath = await asyncio.to_thread(open_datapath, context.settings, context.paths)
         await context.devices.refresh()
-        reconcilers = [each for feature in features.all for each in feature.reconcilers(datapath)]
+        reconcilers = [each for feature in features for each in feature.reconcilers(datapath)]
         for reconciler in reconcilers:
             await reconciler.run_once()  # What fails is tried again by its task.
         if datapath.changed:
-            await features.endpoint.replace_programs(datapath)
+            for feature in features:
+                await feature.programs_changed(datapath)
         await asyncio.to_thread(datapath.settle)
-        tasks = [task for feature in features.all for task in feature.tasks()]
+        tasks = [task for feature in features for task in feature.tasks()]
         for run in (*(reconciler.run for reconciler in reconcilers), *tasks):
             context.tasks.create_task(run())
         metrics, served = _serve_metrics(context, features)
         statuses = (
             *(reconciler.status for reconciler in reconcilers),
-            *(status for feature in features.all for status in feature.statuses()),
+            *(status for feature in features for status in feature.statuses()),
             *served,
         )
         return cls(context, features, statuses, metrics)
 
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Have every feature serve the requests of others inside the block."""
+        async with AsyncExitStack() as stack:
+            for feature in self.features:
+                await stack.enter_async_context(feature.serve())
+            yield
 
-def _serve_metrics(context: Context, features: Features) -> tuple[Metrics, tuple[RunStatus, ...]]:
+
+def _serve_metrics(
+    context: Context, features: tuple[Feature, ...]
+) -> tuple[Metrics, tuple[RunStatus, ...]]:
     """Return the metrics; serve them over TCP where the settings name an address."""
 
     def families() -> Iterable[Family]:
-        return tuple(family for feature in features.all for family in feature.families())
+        return tuple(family for feature in features for family in feature.families())
 
     metrics = Metrics(families, process="cilium")
     address = context.settings.metrics_address

@@ -25,8 +25,8 @@ from ciliate.endpoint.status import EndpointCount
 from ciliate.identity.status import IdentityRange
 from ciliate.ipam.status import IpamStatus
 from ciliate.masquerade.status import Masquerading
-from ciliate.node.device_status import KubeProxyReplacement
 from ciliate.routing.status import Routing
+from ciliate.uplink.status import KubeProxyReplacement
 
 
 class StatusResponse(AgentModel, frozen=True, kw_only=True):

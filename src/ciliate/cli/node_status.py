@@ -18,8 +18,8 @@ from ciliate.endpoint.status import lines as endpoint_lines
 from ciliate.identity.status import lines as identity_lines
 from ciliate.ipam.status import lines as ipam_lines
 from ciliate.masquerade.status import lines as masquerade_lines
-from ciliate.node import device_status
 from ciliate.routing.status import lines as routing_lines
+from ciliate.uplink import status as uplink_status
 
 _UNHEALTHY = frozenset({"Warning", "Failure"})
 
@@ -85,7 +85,7 @@ def _cluster_lines(status: StatusResponse) -> Iterator[str]:
 
 def _node_lines(status: StatusResponse) -> Iterator[str]:
     if status.kube_proxy_replacement:
-        yield from device_status.lines(status.kube_proxy_replacement)
+        yield from uplink_status.lines(status.kube_proxy_replacement)
     if firewall := status.host_firewall:
         devices = f"\t[{', '.join(firewall.devices)}]" if firewall.mode != "Disabled" else ""
         yield f"Host firewall:\t{firewall.mode}{devices}"
@@ -115,7 +115,9 @@ def _datapath_lines(status: StatusResponse) -> Iterator[str]:
         yield f"Attach Mode:\t{'TCX' if status.attach_mode == 'tcx' else 'Legacy TC'}"
     if status.datapath_mode:
         yield f"Device Mode:\t{status.datapath_mode}"
-    yield from masquerade_lines(status.masquerading, status.kube_proxy_replacement)
+    replacement = status.kube_proxy_replacement
+    devices = [device.name for device in replacement.device_list] if replacement else None
+    yield from masquerade_lines(status.masquerading, devices)
 
 
 def _big_tcp(big_tcp: BigTcp) -> str:
@@ -164,7 +166,7 @@ def _observer_lines(status: StatusResponse) -> Iterator[str]:
 
 def _device_lines(status: StatusResponse, details: Details) -> Iterator[str]:
     if details.devices and status.kube_proxy_replacement is not None:
-        yield from device_status.detail_lines(status.kube_proxy_replacement)
+        yield from uplink_status.detail_lines(status.kube_proxy_replacement)
 
 
 def _closing_lines(status: StatusResponse) -> Iterator[str]:

@@ -75,11 +75,11 @@ class EndpointFeature(Feature):
         self._stack_routed = context.settings.cni.stack_routed
         self._attachments: PodAttachments | None = None
         self._publication_target = CiliumEndpointTarget(
-            context.client, context.cluster.endpoints, context.own.internal_ips[0]
+            context.client, context.cluster.endpoints, context.own.node_ip
         )
         self._publish: AnyReconciler = Reconciler(
             self._publication_target,
-            lambda: Publications(context.endpoints, context.own.internal_ips[0]),
+            lambda: Publications(context.endpoints, context.own.node_ip),
             settle_s=_PUBLISH_SETTLE_S,
         )
 
@@ -145,7 +145,7 @@ class EndpointFeature(Feature):
         mtu = self._context.devices.mtu
         return PodNetwork(gateways=self._neighbours.gateways(), mtu=mtu, route_mtu=mtu)
 
-    async def replace_programs(self, datapath: Datapath) -> None:
+    async def programs_changed(self, datapath: Datapath) -> None:
         """Have the pods of a previous agent run the programs loaded now."""
         await self._context.links.replace_programs(
             [endpoint.ifindex for endpoint in self._restored],

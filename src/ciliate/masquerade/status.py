@@ -1,12 +1,11 @@
 """The Masquerading line of `dbg status`: what the agent answers, and how it is printed. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import field
 
 from ciliate.api.agent import AgentModel
-from ciliate.node.device_status import KubeProxyReplacement
 
 
 class MasqueradedFamilies(AgentModel, frozen=True, kw_only=True):
@@ -29,12 +28,12 @@ class Masquerading(AgentModel, frozen=True, kw_only=True):
     snat_exclusion_cidr_v6: str = field(default="", name="snat-exclusion-cidr-v6")
 
 
-def lines(state: Masquerading, devices: KubeProxyReplacement | None) -> Iterator[str]:
+def lines(state: Masquerading, devices: Sequence[str] | None) -> Iterator[str]:
     """Yield the line."""
     yield f"Masquerading:\t{describe(state, devices)}"
 
 
-def describe(state: Masquerading, devices: KubeProxyReplacement | None) -> str:
+def describe(state: Masquerading, devices: Sequence[str] | None) -> str:
     """Return the value of the Masquerading line, in Cilium's form.
 
     Devices and prefixes stand in it only where the kube-proxy replacement reports devices: that
@@ -47,8 +46,7 @@ def describe(state: Masquerading, devices: KubeProxyReplacement | None) -> str:
     if state.mode == "BPF":
         text = "BPF (ip-masq-agent)" if state.ip_masq_agent else "BPF"
         if devices is not None:
-            names = ", ".join(device.name for device in devices.device_list)
-            text += f"\t[{names}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
+            text += f"\t[{', '.join(devices)}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
     return f"{text} [IPv4: {_on(families.ipv4)}, IPv6: {_on(families.ipv6)}]"
 
 

@@ -5,13 +5,25 @@ A process composes features and knows nothing else of them. In the order of a st
     load          what a previous agent left is taken over; nothing is allocated yet
     start         what the datapath needs is waited for, and `Progress` says so
     reconcilers   targets in the kernel, brought to their desired state before packets pass
+    programs_changed    what runs already gets the programs loaded now
     tasks         what runs from then on, until the agent ends
+    serve         requests of others, while the node is ready
     parts of answers: the status, other paths below /v1, metric families
 
-A new map, status line, metric or path of a feature changes that feature's folder alone.
+A further map, metric, path or line of a feature's part of the status changes that feature's folder
+alone, and what is generated from bpf/.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 from ciliate.datapath.datapath import Datapath
@@ -44,17 +56,25 @@ class Feature:
         """Wait for what the feature needs, and say so; start what other features use."""
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:  # noqa: ARG002 - for those who override.
-        """Return the reconcilers of the feature's targets in the kernel; called once.
+        """Return the reconcilers of the feature's targets in the kernel.
 
-        The first pass runs in this order, feature by feature: maps come before the devices and
-        routes that lead packets to the programs. Sources, which name the keys they touch, are
-        connected here.
+        Called once, when programs and maps are open: what a feature does with its maps begins
+        here. The first pass runs in this order, feature by feature: maps come before the devices
+        and routes that lead packets to the programs.
         """
         return ()
+
+    async def programs_changed(self, datapath: Datapath) -> None:
+        """Have what runs already run the programs loaded now; the first pass is over."""
 
     def tasks(self) -> Sequence[Task]:
         """Return what else runs from now on; called once, after the first pass."""
         return ()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Serve the requests of others inside the block: the node is ready."""
+        yield
 
     def statuses(self) -> Sequence[RunStatus]:
         """Return the statuses of the tasks; the agent has those of the reconcilers."""

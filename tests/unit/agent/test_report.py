@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import msgspec
 import pytest
 
-from ciliate.agent.features import Features
 from ciliate.agent.report import Report
 from ciliate.agent.running_node import RunningNode
 from ciliate.errors import CiliateError
@@ -72,7 +71,7 @@ def report(*features: Feature, statuses: tuple[RunStatus, ...] = ()) -> Report:
     context = SimpleNamespace(cluster=SimpleNamespace(informers=()), client=Api())
     node = RunningNode(
         cast("Context", context),
-        Features(all=features, endpoint=cast("Any", None)),
+        features,
         statuses,
         cast("Metrics", None),
     )

@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from ciliate.agent.status import StatusResponse
 from ciliate.api.agent_status import (
     BigTcp,
@@ -24,9 +22,9 @@ from ciliate.cli.node_status import (
 from ciliate.endpoint.status import EndpointCount
 from ciliate.identity.status import IdentityRange
 from ciliate.ipam.status import IpamStatus, PoolUsage, describe_pools
-from ciliate.masquerade.status import MasqueradedFamilies, Masquerading, describe
-from ciliate.node.device_status import DeviceModel, KubeProxyReplacement
+from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
 from ciliate.routing.status import Routing
+from ciliate.uplink.status import DeviceModel, KubeProxyReplacement
 
 NOW = datetime(2025, 7, 18, 12, 0, 0, tzinfo=UTC)
 DEVICES = KubeProxyReplacement(
@@ -162,50 +160,6 @@ def test_failing_controller_is_shown_without_asking() -> None:
         "192.168.10.101",
     ] in rows
     assert "quiet" not in text
-
-
-@pytest.mark.parametrize(
-    ("state", "replacement", "text"),
-    [
-        (BPF, DEVICES, "BPF\t[eth0, eth1]\t172.20.0.0/16  [IPv4: Enabled, IPv6: Disabled]"),
-        (
-            Masquerading(
-                mode="BPF",
-                enabled=True,
-                ip_masq_agent=True,
-                enabled_protocols=MasqueradedFamilies(ipv4=True),
-                snat_exclusion_cidr_v4="172.20.0.0/16",
-            ),
-            DEVICES,
-            "BPF (ip-masq-agent)\t[eth0, eth1]\t172.20.0.0/16  [IPv4: Enabled, IPv6: Disabled]",
-        ),
-        (
-            Masquerading(
-                mode="BPF",
-                enabled=True,
-                enabled_protocols=MasqueradedFamilies(ipv6=True),
-                snat_exclusion_cidr_v6="fd00::/10",
-            ),
-            KubeProxyReplacement(mode="True"),
-            "BPF\t[]\t fd00::/10 [IPv4: Disabled, IPv6: Enabled]",
-        ),
-        (BPF, None, "BPF [IPv4: Enabled, IPv6: Disabled]"),
-        (
-            Masquerading(
-                mode="iptables",
-                enabled=True,
-                enabled_protocols=MasqueradedFamilies(ipv4=True, ipv6=True),
-            ),
-            DEVICES,
-            "IPTables [IPv4: Enabled, IPv6: Enabled]",
-        ),
-        (Masquerading(mode="BPF"), DEVICES, "Disabled"),
-    ],
-)
-def test_masquerading_line(
-    state: Masquerading, replacement: KubeProxyReplacement | None, text: str
-) -> None:
-    assert describe(state, replacement) == text
 
 
 def test_ipam_text_of_each_family_choice() -> None:

@@ -7,7 +7,6 @@ import msgspec
 
 from ciliate.api.ipam_audit import CheckReport, CheckRequest, RepairReport, RepairRequest
 from ciliate.cni.delegate import Delegate
-from ciliate.datapath.datapath import Datapath
 from ciliate.ipam.agent.check import IpamCheck
 from ciliate.ipam.agent.delegated import DelegatedAddresses
 from ciliate.ipam.agent.metrics import ipam_families
@@ -18,7 +17,7 @@ from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.metrics.family import Family
 from ciliate.net.address import IPAddress
 from ciliate.node.context import Context
-from ciliate.node.feature import Action, Answer, AnyReconciler, Feature, Task
+from ciliate.node.feature import Action, Answer, Feature, Task
 from ciliate.node.host_path import node_path
 from ciliate.node.progress import Progress
 from ciliate.reconcile.status import RunStatus
@@ -31,81 +30,64 @@ class IpamFeature(Feature):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._node = NodeIPAM.make(context)
+        self._ipam = NodeIPAM.make(context)
         settings = context.settings.ipam
         self.addresses = DelegatedAddresses(
             Delegate(node_path),
             context.endpoints,
             is_current=settings.mode == "delegated-plugin",
-            former=self._node.source,
+            former=self._ipam.source,
             versions=settings.versions,
             node_addresses=lambda: (*context.devices.current.addresses, *self.gateways),
         )
-        self._check: IpamCheck | None = None
-        self._repair: IpamRepair | None = None
+        demand = self._ipam.demand
+        self._check = IpamCheck(Snapshots(context, self._ipam))
+        self._repair = IpamRepair(
+            context,
+            self._ipam.addresses,
+            self._check,
+            freed=demand.freed if demand is not None else lambda: None,
+        )
 
     @property
     def gateways(self) -> tuple[IPAddress, ...]:
         """The router's addresses: the gateways of pods that come now."""
-        return self._node.router.current
+        return self._ipam.router.current
 
     async def load(self) -> None:
         """Hold the CIDRs that pods of a previous agent may have addresses of."""
-        self._node.load()
+        self._ipam.load()
 
     async def start(self, progress: Progress) -> None:
         """Publish what this node holds and needs; wait until it can give addresses."""
-        await self._node.start(progress)
+        await self._ipam.start(progress)
         await self._context.devices.refresh()  # The wait may have been long.
-        await self._node.router.ensure_link(self._context.devices.mtu)
-
-    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return none: the CiliumNode is published since `start`, and the kernel is only read."""
-        context, node = self._context, self._node
-        demand = node.demand
-        self._check = IpamCheck(Snapshots(context, node, datapath))
-        self._repair = IpamRepair(
-            context,
-            node.addresses,
-            self._check,
-            freed=demand.freed if demand is not None else lambda: None,
-        )
-        return ()
+        await self._ipam.router.ensure_link(self._context.devices.mtu)
 
     def tasks(self) -> Sequence[Task]:
         """Return the tasks that move the router and that check addresses."""
-        return (self._follow_cidrs, self._made_check.run)
+        return (self._follow_router, self._check.run)
 
-    async def _follow_cidrs(self) -> None:
-        await self._node.router.follow(lambda: self._context.devices.mtu)
-
-    @property
-    def _made_check(self) -> IpamCheck:
-        assert self._check is not None, "made with the datapath"
-        return self._check
-
-    @property
-    def _made_repair(self) -> IpamRepair:
-        assert self._repair is not None, "made with the datapath"
-        return self._repair
+    async def _follow_router(self) -> None:
+        await self._ipam.router.follow(lambda: self._context.devices.mtu)
 
     def statuses(self) -> Sequence[RunStatus]:
         """Return the statuses of publication, router and check."""
         return (
-            self._node.publication.status,
-            self._node.router.status,
-            self._made_check.status,
+            self._ipam.publication.status,
+            self._ipam.router.status,
+            self._check.status,
         )
 
     def status(self) -> Mapping[str, object]:
         """Return the IPAM line's part."""
-        return {"ipam": ipam_status(self._node)}
+        return {"ipam": ipam_status(self._ipam)}
 
     def answers(self) -> Mapping[str, Answer]:
         """Return the answers about addresses and past repairs."""
         return {
-            "ipam": lambda: ipam_report(self._node),
-            "ipam/repairs": self._made_repair.records,
+            "ipam": lambda: ipam_report(self._ipam),
+            "ipam/repairs": self._repair.records,
         }
 
     def actions(self) -> Mapping[str, Action]:
@@ -113,11 +95,11 @@ class IpamFeature(Feature):
         return {"ipam/check": self._act_check, "ipam/repair": self._act_repair}
 
     async def _act_check(self, body: bytes) -> CheckReport:
-        return await self._made_check.check(msgspec.json.decode(body, type=CheckRequest))
+        return await self._check.check(msgspec.json.decode(body, type=CheckRequest))
 
     async def _act_repair(self, body: bytes) -> RepairReport:
-        return await self._made_repair.act(msgspec.json.decode(body, type=RepairRequest))
+        return await self._repair.act(msgspec.json.decode(body, type=RepairRequest))
 
     def families(self) -> Iterable[Family]:
         """Return the metric families of addresses."""
-        return ipam_families(self._node.addresses, self._node.source.pending)
+        return ipam_families(self._ipam.addresses, self._ipam.source.pending)

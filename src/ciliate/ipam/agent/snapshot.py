@@ -7,11 +7,12 @@ not of one moment, so a difference counts only when it lasts (`check`).
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.api.core import Pod
 from ciliate.datapath import layout
-from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.bpf_map import open_pinned
 from ciliate.errors import CiliateError
 from ciliate.ipam.agent.node_ipam import NodeIPAM
 from ciliate.ipam.audit.node_snapshot import (
@@ -40,7 +41,6 @@ class Snapshots:
 
     context: Context
     ipam: NodeIPAM
-    datapath: Datapath
 
     async def take(self, *, inside: bool) -> NodeSnapshot:
         """Return a snapshot; `inside` enters the pods' namespaces too.
@@ -97,9 +97,10 @@ class Snapshots:
 
     def _maps(self) -> Maps:
         """Read the pinned maps; blocking."""
+        root = Path(self.context.settings.kernel.bpf_root)
         with (
-            self.datapath.opened(ENDPOINTS) as endpoints,
-            self.datapath.opened(INTERFACES) as interfaces,
+            open_pinned(root, ENDPOINTS) as endpoints,
+            open_pinned(root, INTERFACES) as interfaces,
         ):
             return dict(endpoints.items()), dict(interfaces.items())
 

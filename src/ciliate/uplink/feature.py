@@ -7,17 +7,17 @@ from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.uplink import AttachMode
 from ciliate.datapath.uplink_target import UplinkTarget
 from ciliate.node.context import Context
-from ciliate.node.device_status import DeviceModel, KubeProxyReplacement
 from ciliate.node.devices import NodeDevices
 from ciliate.node.feature import AnyReconciler, Feature, Task
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
+from ciliate.uplink.status import DeviceModel, KubeProxyReplacement
 
 
-class DevicePrograms(Feature):
+class UplinkFeature(Feature):
     """The node's devices, which all features share: they are watched, and run the programs."""
 
-    name: ClassVar[str] = "devices"
+    name: ClassVar[str] = "uplink"
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -58,6 +58,6 @@ class DevicePrograms(Feature):
                     )
                     for link in devices.selected
                 ),
-                direct_routing_device=wanted or devices.device_with(own.internal_ips[0]),
+                direct_routing_device=wanted or devices.device_with(own.node_ip),
             ),
         }
