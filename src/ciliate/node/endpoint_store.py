@@ -14,9 +14,9 @@ from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 
-from ciliate.net.address import IPAddress, ip_address
+from ciliate.net.address import IPAddress, ip_address, mac_octets
 from ciliate.net.pod_interface import PodInterface
-from ciliate.node.endpoint import Endpoint
+from ciliate.node.endpoint import ENDPOINT_ID_MAX, ENDPOINT_ID_MIN, Endpoint
 from ciliate.node.errors import EndpointStateError
 from ciliate.system.atomic_file import DRAFT_SUFFIX, replace_file
 
@@ -31,6 +31,8 @@ _DRAFTS: Final = (f"*{DRAFT_SUFFIX}", "*.tmp")
 #: Fields that have another name in the file: that of the first version.
 _NAMES_IN_FILE: Final = {"pod_name": "ifname"}
 
+_MAC_OCTETS: Final = 6
+
 
 def _encode(endpoint: Endpoint) -> bytes:
     """Return the file's text: the interface's fields stand among the endpoint's own."""
@@ -43,7 +45,24 @@ def _encode(endpoint: Endpoint) -> bytes:
 def _decode(text: bytes) -> Endpoint:
     found = msgspec.json.decode(text, type=dict[str, Any])
     interface = _build(PodInterface, found)
-    return _build(Endpoint, found, interface=interface, restored=True)
+    endpoint = _build(Endpoint, found, interface=interface, restored=True)
+    _check(endpoint)
+    return endpoint
+
+
+def _check(endpoint: Endpoint) -> None:
+    """Raise ValueError for what the datapath's maps have no room for: nothing would run."""
+    numbers = {
+        "id": (endpoint.id, ENDPOINT_ID_MIN, ENDPOINT_ID_MAX),
+        "ifindex": (endpoint.ifindex, 0, 2**31 - 1),
+        "identity": (endpoint.identity, 0, 2**32 - 1),
+    }
+    for name, (number, least, most) in numbers.items():
+        if not least <= number <= most:
+            raise ValueError(f"{name} {number} is not within {least} and {most}")
+    for mac in (endpoint.interface.host_mac, endpoint.interface.pod_mac):
+        if len(mac_octets(mac)) != _MAC_OCTETS:
+            raise ValueError(f"{mac} is no MAC address")
 
 
 def _build(kind: type[T], found: Mapping[str, Any], **known: object) -> T:

@@ -16,6 +16,9 @@ NO_NODE: Final = bytes(16)
 
 _UNTOLD: Final = EndpointStatus()
 
+#: The datapath has 32 bits for an identity; the API has 64, and a sign.
+_IDENTITY_MAX: Final = 0xFFFF_FFFF
+
 
 class KnownPod(Struct, frozen=True, gc=False):
     """A pod's addresses and its node's, as 16 octets each, and the pod's identity."""
@@ -32,7 +35,7 @@ class TrimmedEndpoint(CiliumEndpoint, frozen=True, gc=False, kw_only=True):
     """
 
     known: KnownPod | None = None
-    unreadable: str = ""  # What in it is no address.
+    unreadable: str = ""  # What in it is no address, or no identity.
 
 
 @lru_cache(maxsize=16384)
@@ -45,7 +48,7 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
     """Return the pod that a CiliumEndpoint describes; None while it has no identity or address.
 
     Raises:
-        ValueError: Something in it is no address.
+        ValueError: Something in it is no address, or no identity.
     """
     if isinstance(endpoint, TrimmedEndpoint):
         if endpoint.unreadable:
@@ -54,6 +57,8 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
     networking, identity = endpoint.status.networking, endpoint.status.identity
     if networking is None or identity is None:
         return None
+    if not 0 <= identity.id <= _IDENTITY_MAX:
+        raise ValueError(f"{identity.id} is no identity")
     addresses = tuple(
         to_octets(ip_address(text))
         for pair in networking.addressing

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.node.endpoint_samples import endpoint as sample
 
 from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.net.address import Mac
+from ciliate.net.address import Mac, mac_from_octets
 from ciliate.net.pod_interface import PodInterface
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_store import EndpointStore
@@ -117,9 +117,19 @@ def addresses() -> st.SearchStrategy[tuple[IPv4Address | IPv6Address, ...]]:
     return st.lists(st.ip_addresses(), max_size=2).map(tuple)
 
 
+def macs() -> st.SearchStrategy[Mac]:
+    return st.binary(min_size=6, max_size=6).map(mac_from_octets)
+
+
 @settings(deadline=None)
 @given(
-    interface=st.builds(PodInterface, addresses=addresses(), gateways=addresses()),
+    interface=st.builds(
+        PodInterface,
+        addresses=addresses(),
+        gateways=addresses(),
+        host_mac=macs(),
+        pod_mac=macs(),
+    ),
     identity=st.none() | st.integers(1, 65535),
     labels=st.none() | st.lists(st.text(max_size=9), max_size=3).map(tuple),
     state=st.none() | st.sampled_from(EndpointState),
@@ -181,6 +191,11 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
         json.dumps(EARLIER | {"addresses": ["10.244.0.700"]}),
         json.dumps(EARLIER | {"addresses": "10.244.0.7"}),
         json.dumps(EARLIER | {"ifindex": "twelve"}),
+        json.dumps(EARLIER | {"ifindex": -1}),
+        json.dumps(EARLIER | {"id": 70000}),
+        json.dumps(EARLIER | {"identity": 2**32}),
+        json.dumps(EARLIER | {"host-mac": "96:eb"}),
+        json.dumps(EARLIER | {"pod-mac": "none"}),
         json.dumps(EARLIER | {"state": "unheard-of"}),
         json.dumps({name: value for name, value in EARLIER.items() if name != "netns"}),
         json.dumps({name: value for name, value in EARLIER.items() if name != "pod"}),

@@ -54,6 +54,17 @@ def test_what_is_no_address_is_said_before_and_after_trimming(endpoint: CiliumEn
     assert str(kept.value) == str(whole.value)
 
 
+@pytest.mark.parametrize("number", [-1, 2**32])
+def test_identity_that_the_datapath_has_no_room_for_is_said(number: int) -> None:
+    """The schema allows 64 bits and a sign; one such object must not stop every agent."""
+    endpoint = cilium_endpoint("web", "10.244.1.7", number=number)
+
+    with pytest.raises(ValueError, match=f"{number} is no identity"):
+        known_pod(endpoint)
+    with pytest.raises(ValueError, match=f"{number} is no identity"):
+        known_pod(trimmed(endpoint, node_ip=str(NODE_IP)))
+
+
 def test_endpoint_of_this_node_is_kept_whole() -> None:
     endpoint = cilium_endpoint("mine", "10.244.0.7", node=str(NODE_IP))
 
