@@ -37,6 +37,12 @@ def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[s
     """Return the node that a CiliumNode describes, and what in it cannot be read."""
     unreadable: list[str] = []
 
+    def network(text: str) -> IPNetwork:
+        cidr = ip_network(text)
+        if not cidr.prefixlen:
+            raise ValueError(f"{cidr} is the whole world, not a node's")
+        return cidr
+
     def read(texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
         found = []
         for text in texts:
@@ -52,8 +58,8 @@ def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[s
         name=node.metadata.name,
         internal_ips=read((a.ip for a in addresses if a.type == "InternalIP"), ip_address),
         other_addresses=read(others, ip_address),
-        pod_cidrs=read(node.current_cidrs, ip_network),
-        draining_cidrs=read(node.draining_cidrs, ip_network),
+        pod_cidrs=read(node.current_cidrs, network),
+        draining_cidrs=read(node.draining_cidrs, network),
         is_local=node.metadata.name == local_name,
     )
     return known, tuple(unreadable)

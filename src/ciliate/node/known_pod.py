@@ -19,6 +19,15 @@ _UNTOLD: Final = EndpointStatus()
 #: The datapath has 32 bits for an identity; the API has 64, and a sign.
 _IDENTITY_MAX: Final = 0xFFFF_FFFF
 
+# What no pod has: this network, loopback, groups, all hosts. There are many pods, and octets tell
+# at a tenth of the cost of address objects.
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_FIRST_V4: Final = 12
+_NO_PODS_V4: Final = frozenset({0, 127, *range(224, 240)})
+_BROADCAST: Final = b"\xff\xff\xff\xff"
+_GROUP_V6: Final = 0xFF
+_LOOPBACK_V6: Final = bytes(15) + b"\x01"
+
 
 class KnownPod(Struct, frozen=True, gc=False):
     """A pod's addresses and its node's, as 16 octets each, and the pod's identity."""
@@ -48,7 +57,7 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
     """Return the pod that a CiliumEndpoint describes; None while it has no identity or address.
 
     Raises:
-        ValueError: Something in it is no address, or no identity.
+        ValueError: Something in it is no address, none that a pod has, or no identity.
     """
     if isinstance(endpoint, TrimmedEndpoint):
         if endpoint.unreadable:
@@ -60,13 +69,24 @@ def known_pod(endpoint: CiliumEndpoint) -> KnownPod | None:
     if not 0 <= identity.id <= _IDENTITY_MAX:
         raise ValueError(f"{identity.id} is no identity")
     addresses = tuple(
-        to_octets(ip_address(text))
+        _pod_address(text)
         for pair in networking.addressing
         for text in (pair.ipv4, pair.ipv6)
         if text
     )
     node = to_octets(ip_address(networking.node)) if networking.node else NO_NODE
     return KnownPod(addresses, identity.id, _shared(node))
+
+
+def _pod_address(text: str) -> bytes:
+    octets = to_octets(ip_address(text))
+    if octets.startswith(_MAPPED):
+        is_pods = octets[_FIRST_V4] not in _NO_PODS_V4 and octets[_FIRST_V4:] != _BROADCAST
+    else:
+        is_pods = octets[0] != _GROUP_V6 and octets > _LOOPBACK_V6
+    if not is_pods:
+        raise ValueError(f"{text} can be no pod's address")
+    return octets
 
 
 def trimmed(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:

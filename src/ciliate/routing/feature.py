@@ -48,6 +48,7 @@ class RoutingFeature(Feature):
             self._claims,
             self._displaced,
             self._reachability,
+            devices=context.devices,
             to_nodes=context.settings.routing.auto_direct_node_routes,
         )
         target = RouteTarget(
@@ -113,9 +114,34 @@ class RoutingFeature(Feature):
         left = set(old.internal_ips if old is not None else ())
         for ip in left.difference(new.internal_ips if new is not None else ()):
             self._unreachable.pop(ip, None)
+        if new is not None and not new.is_local:
+            former = old.all_cidrs if old is not None else ()
+            self._report_refused(new, set(new.all_cidrs).difference(former))
+
+    def _report_refused(self, node: KnownNode, cidrs: Iterable[IPNetwork]) -> None:
+        """Say which new CIDRs of a node are not routed to it, because nodes live in them."""
+        for cidr in cidrs:
+            node_ip = node.node_ip(cidr.version)
+            inside = self._routes.node_address_in(cidr, node_ip) if node_ip is not None else None
+            if inside is not None:
+                _log.error(
+                    "CiliumNode %s: %s holds the address %s of a node: not routed to",
+                    node.name,
+                    cidr,
+                    inside,
+                )
 
     def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
         self._touch_displaced(self._displaced.inspect(key, new))
+        for octets in new.addresses if new is not None else ():
+            node = self._context.cluster.known_nodes.at(octets)
+            if node is not None:
+                _log.error(
+                    "CiliumEndpoint %s: %s is the address of node %s: not routed to",
+                    "/".join(key),
+                    from_octets(octets),
+                    node.name,
+                )
 
     def _touch_displaced(self, addresses: set[bytes]) -> None:
         if not addresses:

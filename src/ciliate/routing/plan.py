@@ -4,9 +4,10 @@ With `auto-direct-node-routes` they go to the pod's node, which must be on the s
 network; what the kernel answers about a node's InternalIP decides.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import RouteAnswer, RouteKind
 
 
@@ -31,6 +32,17 @@ def next_hop(node_ip: IPAddress, answer: RouteAnswer | None) -> NextHop | None:
     if answer is None or not is_on_link(answer, node_ip):
         return None
     return NextHop(answer.link_index or 0, node_ip)
+
+
+def node_address_in(
+    destination: IPNetwork, node_ip: IPAddress, own: Iterable[IPAddress]
+) -> IPAddress | None:
+    """Return the address within a destination that no route to pods may be put over; or None.
+
+    A route to the next hop's own network by way of the next hop, or over a network that this node
+    is connected to, would take the kernel's route to that network away, and with it all nodes.
+    """
+    return next((each for each in (node_ip, *own) if each in destination), None)
 
 
 def why_unreachable(node_ip: IPAddress, answer: RouteAnswer | None) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
 from ciliate.net.cidr_index import CIDRIndex
 from ciliate.node.cluster import Cluster
+from ciliate.node.devices import DeviceWatch
 from ciliate.node.endpoint import connected
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
-from ciliate.routing.plan import NextHop, next_hop
+from ciliate.routing.plan import NextHop, next_hop, node_address_in
 from ciliate.routing.reachability import NodeReachability
 
 
@@ -27,6 +28,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         displaced: DisplacedPods,
         reachability: NodeReachability,
         *,
+        devices: DeviceWatch,
         to_nodes: bool,
     ) -> None:
         """`to_nodes`: whether other nodes' pods have routes (auto-direct-node-routes)."""
@@ -35,6 +37,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         self._claims = claims
         self._displaced = displaced
         self._reachability = reachability
+        self._devices = devices
         self._to_nodes = to_nodes
         #: Routes to other nodes as the kernel had them when they were last read.
         self._in_kernel: Mapping[IPNetwork, NextHop] = {}
@@ -86,11 +89,20 @@ class Routes(Mapping[IPNetwork, NextHop]):
 
     def _to_node(self, destination: IPNetwork) -> NextHop | None:
         node_ip = self._node_ip(destination)
-        if node_ip is None:
+        if node_ip is None or self.node_address_in(destination, node_ip) is not None:
             return None
         if node_ip not in self._reachability.answers:  # Not asked yet: no reason to change it.
             return self._in_kernel.get(destination)
         return next_hop(node_ip, self._reachability.answers[node_ip])
+
+    def node_address_in(self, destination: IPNetwork, node_ip: IPAddress) -> IPAddress | None:
+        """Return the address of a node because of which a destination gets no route, or None."""
+        if destination.prefixlen == destination.max_prefixlen:
+            address = destination.network_address
+            if self._cluster.known_nodes.at(to_octets(address)) is not None:
+                return address
+        own = (each.address for link in self._devices.current.selected for each in link.addresses)
+        return node_address_in(destination, node_ip, own)
 
     def _node_ip(self, destination: IPNetwork) -> IPAddress | None:
         """Return the address of the node that a destination is on, None when it is on none."""

@@ -7,7 +7,7 @@ that distinguishes ours, also those of a previous agent.
 
 from collections.abc import Callable, Collection, Mapping
 
-from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.net.address import IPNetwork
 from ciliate.net.link import Route, RouteKind, RouteProtocol, RouteScope
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod_link import HOST_PREFIX
@@ -70,14 +70,12 @@ class RouteTarget:
     async def remove(self, keys: Collection[IPNetwork]) -> Failures[IPNetwork]:
         """Remove routes to other nodes; an absent one is a success.
 
-        A pod that is being attached may have a route to the same address by now, which must stay:
-        the gateway tells the two apart.
+        A pod that is being attached may have a route to the same address by now, or the node may
+        be connected to that network, which must stay: the gateway tells them apart.
         """
-        gateways: dict[IPNetwork, IPAddress | None] = dict.fromkeys(keys)
-        if any(key.prefixlen == key.max_prefixlen for key in keys):
-            standing = await self._read()
-            gateways = {key: standing[key].gateway for key in keys if key in standing}
-            gateways = {key: gateway for key, gateway in gateways.items() if gateway is not None}
+        standing = await self._read()
+        gateways = {key: standing[key].gateway for key in keys if key in standing}
+        gateways = {key: gateway for key, gateway in gateways.items() if gateway is not None}
 
         async def delete(key: IPNetwork) -> None:
             route = Route(destination=key, gateway=gateways[key], protocol=RouteProtocol.KERNEL)

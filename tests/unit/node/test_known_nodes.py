@@ -107,3 +107,19 @@ def test_node_first_seen_with_an_unreadable_cidr_is_known_by_the_rest() -> None:
     (known,) = cluster.known_nodes
     assert known.internal_ips == (W1,)
     assert known.draining_cidrs == (ip_network("10.244.1.0/24"),)
+
+
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "::/0"])
+async def test_cidr_of_the_whole_world_is_no_nodes(
+    cidr: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Packets to the world would keep their pod's address: nothing would be masqueraded."""
+    cluster = new_cluster()
+    told = draining(cilium_node("k8s-w1", str(W1), cidr, "10.244.1.0/24"), cidr)
+
+    publish(cluster.nodes, told)
+
+    (known,) = cluster.known_nodes
+    assert known.pod_cidrs == (ip_network("10.244.1.0/24"),)
+    assert known.draining_cidrs == ()
+    assert f"CiliumNode k8s-w1: {cidr} is the whole world, not a node's: ignored" in caplog.text

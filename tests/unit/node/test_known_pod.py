@@ -65,6 +65,21 @@ def test_identity_that_the_datapath_has_no_room_for_is_said(number: int) -> None
         known_pod(trimmed(endpoint, node_ip=str(NODE_IP)))
 
 
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "0.0.0.0", "224.0.0.5", "255.255.255.255", "::", "::1", "ff02::1"]
+)
+def test_address_that_no_pod_has_is_said(address: str) -> None:
+    endpoint = cilium_endpoint("web", "10.244.1.7", ipv6=address)
+
+    with pytest.raises(ValueError, match=f"{address} can be no pod's address"):
+        known_pod(endpoint)
+
+
+@pytest.mark.parametrize("address", ["10.244.1.8", "240.0.0.1", "fd00::1", "::ffff:10.244.1.8"])
+def test_any_other_address_may_be_a_pods(address: str) -> None:
+    assert known_pod(cilium_endpoint("web", address)) is not None
+
+
 def test_endpoint_of_this_node_is_kept_whole() -> None:
     endpoint = cilium_endpoint("mine", "10.244.0.7", node=str(NODE_IP))
 

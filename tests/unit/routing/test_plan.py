@@ -1,11 +1,11 @@
 """`routing/plan.py`: pods of nodes on the same layer-2 network are reached through their node."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from ciliate.net.link import RouteAnswer, RouteKind
-from ciliate.routing.plan import NextHop, next_hop, why_unreachable
+from ciliate.routing.plan import NextHop, next_hop, node_address_in, why_unreachable
 
 ETH1 = 3
 W1 = ip_address("192.168.10.101")
@@ -47,3 +47,21 @@ def test_node_without_a_route_is_no_way_and_says_so() -> None:
 @pytest.mark.parametrize("kind", [RouteKind.LOCAL, RouteKind.BLACKHOLE, RouteKind.UNREACHABLE])
 def test_node_that_packets_do_not_leave_for_is_no_way(kind: RouteKind) -> None:
     assert next_hop(W1, answer(kind=kind)) is None
+
+
+@pytest.mark.parametrize(
+    ("destination", "inside"),
+    [
+        ("192.168.10.0/24", "192.168.10.101"),
+        ("0.0.0.0/0", "192.168.10.101"),
+        ("10.0.2.0/24", "10.0.2.15"),
+        ("10.244.1.0/24", None),
+        ("fd00:10:1::/64", None),
+    ],
+)
+def test_network_of_the_next_hop_or_of_this_node_is_told_by_the_address_in_it(
+    destination: str, inside: str | None
+) -> None:
+    own = (ip_address("10.0.2.15"), ip_address("fd00:10::100"))
+
+    assert node_address_in(ip_network(destination), W1, own) == (inside and ip_address(inside))
