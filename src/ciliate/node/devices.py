@@ -109,18 +109,20 @@ class DeviceWatch:
         self._listeners.add(changed)
 
     def listen_routes(self, changed: Callable[[Change], object]) -> None:
-        """Call `changed` when a route that is no pod's was added or removed, or may have been."""
+        """Call `changed` when a route was added or removed, or may have been; also a pod's."""
         self._route_listeners.add(changed)
 
     async def follow(self) -> None:
         """Wake `run` for every change that is not a pod's."""
         async with Monitor.open() as monitor:
             async for change in monitor:
-                if self._is_pods(change):
-                    continue
-                self._woken.set()
-                if change.kind in {ChangeKind.ROUTE, ChangeKind.RESYNC}:
-                    self._route_listeners(change)
+                self._take_in(change)
+
+    def _take_in(self, change: Change) -> None:
+        if change.kind in {ChangeKind.ROUTE, ChangeKind.RESYNC}:
+            self._route_listeners(change)
+        if not self._is_pods(change):
+            self._woken.set()
 
     def _is_pods(self, change: Change) -> bool:
         if change.kind is ChangeKind.LINK and change.link is not None:

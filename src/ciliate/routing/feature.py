@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from ciliate.api.resource import ObjectKey
 from ciliate.datapath.datapath import Datapath
 from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
+from ciliate.net.link import Route
 from ciliate.netlink.monitor import Change
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 from ciliate.node.context import Context
@@ -23,7 +24,7 @@ from ciliate.routing.plan import NextHop, why_unreachable
 from ciliate.routing.reachability import NodeReachability
 from ciliate.routing.routes import Routes
 from ciliate.routing.status import Routing
-from ciliate.routing.target import RouteTarget, is_to_node
+from ciliate.routing.target import RouteTarget, is_host_route, is_to_node
 
 _log = logging.getLogger(__name__)
 
@@ -195,6 +196,11 @@ class RoutingFeature(Feature):
     def _kernel_changed(self, change: Change) -> None:
         """A route was added or removed: perhaps one of ours by a user, mostly by this agent."""
         route = change.route
+        if route is not None and route.destination.is_multicast:
+            return  # It comes with every interface.
+        if route is not None and is_host_route(route):
+            self._host_route_changed(route, removed=change.removed)
+            return
         if route is not None and not change.removed:
             hop = NextHop(route.link_index or 0, route.gateway)
             if self._routes.get(route.destination) == hop:
@@ -203,6 +209,13 @@ class RoutingFeature(Feature):
             return  # A leftover, most often removed by us.
         self._ask_anew()
         self._sync.wake()
+
+    def _host_route_changed(self, route: Route, *, removed: bool) -> None:
+        """Look at a pod's route alone: pods come and go, and leave the way to nodes as it is."""
+        wanted = self._routes.get(route.destination)
+        hop = None if removed else NextHop(route.link_index or 0, route.gateway)
+        if wanted is not None and wanted != hop:
+            self._sync.touch([route.destination])
 
     def _ask_anew(self) -> None:
         nodes = self._context.cluster.known_nodes

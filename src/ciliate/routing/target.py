@@ -57,8 +57,7 @@ class RouteTarget:
             return False
         if route.gateway is not None:
             return True
-        is_host_route = route.destination.prefixlen == route.destination.max_prefixlen
-        is_pods = is_host_route and route.link_name.startswith(HOST_PREFIX)
+        is_pods = is_host_route(route) and route.link_name.startswith(HOST_PREFIX)
         return is_pods and self._is_own_pod(route.destination)
 
     async def put(self, entries: Mapping[IPNetwork, NextHop]) -> Failures[IPNetwork]:
@@ -82,6 +81,11 @@ class RouteTarget:
             await delete_route(self._rtnl, route)
 
         return await one_by_one(gateways, delete)
+
+
+def is_host_route(route: Route) -> bool:
+    """Whether a route leads to one address alone, as those to pods do."""
+    return route.destination.prefixlen == route.destination.max_prefixlen
 
 
 def is_to_node(route: Route) -> bool:

@@ -172,9 +172,8 @@ class RoutingNode:
         await self.start()
 
     def _announced(self, change: Change) -> None:
-        """Report what `DeviceWatch.follow` would: host routes are pods'."""
-        if not self.devices._is_pods(change):
-            self.devices._route_listeners(change)
+        """Report what `DeviceWatch.follow` would."""
+        self.devices._take_in(change)
 
     async def start(self) -> None:
         """Start, as the agent does once the watches run."""

@@ -361,6 +361,37 @@ async def test_route_that_somebody_deletes_comes_back(node: RoutingNode) -> None
         await until(lambda: node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")})
 
 
+async def test_pods_route_that_somebody_deletes_or_redirects_comes_back_without_a_walk(
+    node: RoutingNode,
+) -> None:
+    node.table.put(endpoint(7, ifindex=17))
+    node.kernel.has("10.244.0.7/32", device="lxc7", index=17)
+    await node.pass_all()
+    observes, asked = node.kernel.observes, len(node.kernel.asked)
+
+    node.kernel.loses("10.244.0.7/32")
+    await node.pass_touched()
+    assert node.kernel.held() == {"10.244.0.7/32": (17, "")}
+
+    node.kernel.has("10.244.0.7/32")
+    astray = node.kernel.routes[ip_network("10.244.0.7/32")]
+    node.kernel.announced(Change(ChangeKind.ROUTE, route=astray))
+    await node.pass_touched()
+    assert node.kernel.held() == {"10.244.0.7/32": (17, "")}
+    assert (node.kernel.observes, len(node.kernel.asked)) == (observes, asked)
+
+
+async def test_routes_of_pods_that_come_and_go_are_left_alone(node: RoutingNode) -> None:
+    node.kernel.has("10.244.0.7/32", device="lxc7", index=17)
+    coming = node.kernel.routes[ip_network("10.244.0.7/32")]
+
+    node.kernel.announced(Change(ChangeKind.ROUTE, route=coming))
+    node.kernel.loses("10.244.0.7/32")
+
+    assert not node.sync._touched
+    assert not node.devices._woken.is_set()
+
+
 async def test_route_that_somebody_redirects_is_corrected(node: RoutingNode) -> None:
     publish(node.cluster.nodes, worker(1))
     async with node.running():
