@@ -105,7 +105,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldCIDR:
+class CIDRUse:
     """A CIDR of a pool on this node: how many of its usable addresses are in use."""
 
     cidr: IPNetwork
@@ -113,7 +113,7 @@ class HeldCIDR:
     usable: int
 
 
-def releasable(held: Sequence[HeldCIDR], needed_addresses: int) -> tuple[IPNetwork, ...]:
+def releasable(held: Sequence[CIDRUse], needed_addresses: int) -> tuple[IPNetwork, ...]:
     """Return the unused CIDRs of one pool and family to give back, last to first.
 
     A CIDR goes when the others have as many free addresses as are needed beyond those in use.

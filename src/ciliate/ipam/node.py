@@ -34,7 +34,7 @@ DEFAULT_POOL: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class PoolUse:
     """Addresses of the current blocks of one pool and family; `used` counts reserved ones too."""
 
     used: int
@@ -65,8 +65,8 @@ class NodeAddresses:
         self._drains = False  # Whether any block drains.
         self._reserved: dict[IPAddress, list[str]] = {}  # By whom; blocks have the first as owner.
         self._listeners: Listeners[[]] = Listeners()
-        #: How often addresses were given and freed, by IP version.
-        self.given = {4: 0, 6: 0}
+        #: How often addresses were allocated and freed, by IP version.
+        self.allocated = {4: 0, 6: 0}
         self.freed = {4: 0, 6: 0}
 
     # Blocks
@@ -139,10 +139,10 @@ class NodeAddresses:
                 found = held
         return found
 
-    def usage(self, pool: str, version: int) -> Usage:
+    def usage(self, pool: str, version: int) -> PoolUse:
         """Return how many addresses the current blocks of a pool and family have."""
         blocks = self._pools.get((pool, version), ())
-        return Usage(
+        return PoolUse(
             sum(held.block.used for held in blocks), sum(held.block.usable for held in blocks)
         )
 
@@ -189,7 +189,7 @@ class NodeAddresses:
             if address is not None:
                 if held.is_shared:
                     self._share(held, address, owner)
-                self.given[version] += 1
+                self.allocated[version] += 1
                 return address
         if len(blocks) == 1:
             raise BlockExhaustedError(blocks[0].cidr, blocks[0].block.usable)
@@ -224,7 +224,7 @@ class NodeAddresses:
             )
         for held in blocks:  # Several only while ranges that overlap follow each other.
             held.block.take(address, owner)
-        self.given[address.version] += 1
+        self.allocated[address.version] += 1
         return True
 
     def owner(self, address: IPAddress) -> str | None:

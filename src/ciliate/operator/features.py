@@ -8,9 +8,9 @@ from ciliate.endpoint.operator.feature import EndpointGC
 from ciliate.identity.operator.feature import IdentityGC
 from ciliate.ipam.operator.feature import IPAM
 from ciliate.operator.settings import OperatorSettings
-from ciliate.readiness.feature import Readiness
+from ciliate.readiness.feature import ReadinessFeature
 
-FEATURES: Final[tuple[type[Feature], ...]] = (EndpointGC, IdentityGC, IPAM, Readiness)
+FEATURES: Final[tuple[type[Feature], ...]] = (EndpointGC, IdentityGC, IPAM, ReadinessFeature)
 
 
 def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]:
@@ -19,5 +19,5 @@ def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]
         EndpointGC(context, settings.endpoint_gc),
         IdentityGC(context, settings.identity_gc),
         IPAM(context, settings.ipam, settings.node_gc),
-        Readiness(context, settings.readiness),
+        ReadinessFeature(context, settings.readiness),
     )

@@ -9,8 +9,8 @@ from ciliate.config.keys import KEYS
 from ciliate.endpoint.operator.settings import EndpointGCSettings, parse_endpoint_gc_settings
 from ciliate.identity.operator.settings import IdentityGCSettings, parse_identity_gc_settings
 from ciliate.ipam.operator.settings import (
-    IPAMSettings,
     NodeGCSettings,
+    OperatorIPAMSettings,
     parse_ipam_settings,
     parse_node_gc_settings,
 )
@@ -23,7 +23,7 @@ class OperatorSettings:
 
     endpoint_gc: EndpointGCSettings
     identity_gc: IdentityGCSettings
-    ipam: IPAMSettings
+    ipam: OperatorIPAMSettings
     node_gc: NodeGCSettings
     readiness: ReadinessSettings
     debug: bool

@@ -13,7 +13,7 @@ from ciliate.reconcile.reconciler import Reconciler
 _RESYNC_S: Final = 15.0
 
 
-class Readiness(Feature):
+class ReadinessFeature(Feature):
     """Marks nodes by whether their agent is ready, as far as the settings ask for it."""
 
     name = "readiness"

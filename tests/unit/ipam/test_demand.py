@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ciliate.ipam.demand import (
     PENDING_LIFE_S,
     PENDING_MAX,
-    HeldCIDR,
+    CIDRUse,
     Pending,
     needed,
     releasable,
@@ -151,20 +151,20 @@ def _cidr(number: int) -> IPNetwork:
 
 
 def test_unused_cidrs_go_last_to_first_as_far_as_the_others_suffice() -> None:
-    held = [HeldCIDR(_cidr(0), 3, 14), HeldCIDR(_cidr(1), 0, 14), HeldCIDR(_cidr(2), 0, 14)]
+    held = [CIDRUse(_cidr(0), 3, 14), CIDRUse(_cidr(1), 0, 14), CIDRUse(_cidr(2), 0, 14)]
 
     assert releasable(held, needed(3, 4)) == (_cidr(2), _cidr(1))
     assert releasable(held, needed(3, 8)) == (_cidr(2),)
 
 
 def test_cidr_in_use_stays() -> None:
-    held = [HeldCIDR(_cidr(0), 0, 14), HeldCIDR(_cidr(1), 1, 14)]
+    held = [CIDRUse(_cidr(0), 0, 14), CIDRUse(_cidr(1), 1, 14)]
 
     assert releasable(held, 1) == (_cidr(0),)
 
 
 def test_pool_nobody_needs_is_given_back_whole() -> None:
-    held = [HeldCIDR(IPv6Network("fd00::/120"), 0, 254)]
+    held = [CIDRUse(IPv6Network("fd00::/120"), 0, 254)]
 
     assert releasable(held, 0) == (IPv6Network("fd00::/120"),)
 
@@ -178,7 +178,7 @@ def test_what_is_left_covers_the_demand_and_nothing_more_could_go(
     shape: list[tuple[int, int]], pending: int, reserve: int
 ) -> None:
     """Else the node would ask for a CIDR again in the moment it gave one back."""
-    held = [HeldCIDR(_cidr(n), min(used, size), size) for n, (used, size) in enumerate(shape)]
+    held = [CIDRUse(_cidr(n), min(used, size), size) for n, (used, size) in enumerate(shape)]
     in_use = sum(each.used for each in held)
     asked = needed(in_use + pending, reserve)
 
@@ -195,8 +195,8 @@ def test_what_is_left_covers_the_demand_and_nothing_more_could_go(
 
 def test_addresses_in_use_are_no_spare_ones() -> None:
     """Ten are needed and ten in use: the empty CIDR is not needed for them."""
-    busy = HeldCIDR(IPv4Network("10.0.0.0/28"), used=10, usable=10)
-    empty = HeldCIDR(IPv4Network("10.0.1.0/28"), used=0, usable=14)
+    busy = CIDRUse(IPv4Network("10.0.0.0/28"), used=10, usable=10)
+    empty = CIDRUse(IPv4Network("10.0.1.0/28"), used=0, usable=14)
 
     assert releasable([busy, empty], 10) == (empty.cidr,)
     assert releasable([busy, empty], 11) == ()

@@ -12,7 +12,7 @@ from ciliate.ipam.errors import (
     PoolExhaustedError,
     PoolNotReadyError,
 )
-from ciliate.ipam.node import NodeAddresses, Usage
+from ciliate.ipam.node import NodeAddresses, PoolUse
 from ciliate.net.address import IPAddress
 
 
@@ -249,7 +249,7 @@ def test_address_kept_by_several_is_free_when_the_last_of_them_is_gone() -> None
 
 def test_addresses_given_and_freed_are_counted_by_family() -> None:
     addresses = node("10.0.0.0/29", "fd00::/64", versions=(4, 6))
-    assert (addresses.given, addresses.freed) == ({4: 0, 6: 0}, {4: 0, 6: 0})
+    assert (addresses.allocated, addresses.freed) == ({4: 0, 6: 0}, {4: 0, 6: 0})
     first = addresses.allocate("default/a")
     addresses.allocate("default/b")
     addresses.take([IPv4Address("10.0.0.6")], "default/c")
@@ -259,7 +259,7 @@ def test_addresses_given_and_freed_are_counted_by_family() -> None:
     addresses.release(first)  # Nobody's any more.
     addresses.release([IPv4Address("10.0.0.6")])
 
-    assert addresses.given == {4: 3, 6: 2}
+    assert addresses.allocated == {4: 3, 6: 2}
     assert addresses.freed == {4: 2, 6: 1}
 
 
@@ -292,8 +292,8 @@ def test_block_that_moves_to_another_pool_is_a_change() -> None:
 
     assert addresses.set_current({"mars": [ip_network("10.0.0.0/29")]})
 
-    assert addresses.usage("default", 4) == Usage(0, 0)
-    assert addresses.usage("mars", 4) == Usage(1, 6)
+    assert addresses.usage("default", 4) == PoolUse(0, 0)
+    assert addresses.usage("mars", 4) == PoolUse(1, 6)
     assert addresses.owner(allocated[0]) == "default/a"
 
 

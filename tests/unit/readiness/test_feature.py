@@ -6,7 +6,7 @@ from tests.unit.cluster.watched_cluster import WatchedCluster
 from tests.unit.readiness.marked_nodes import add_agent, add_node, set_ready, until_shown
 
 from ciliate.kube.client import ApiClient
-from ciliate.readiness.feature import Readiness
+from ciliate.readiness.feature import ReadinessFeature
 from ciliate.readiness.settings import ReadinessSettings
 
 KEY = "node.cilium.io/agent-not-ready"
@@ -18,7 +18,7 @@ async def test_a_ready_agent_frees_its_node(client: ApiClient) -> None:
     await add_node(client, "w1", "other", KEY)
     await add_agent(client, "w1")
     cluster = WatchedCluster(client)
-    [marks] = Readiness(cluster.context, ALL).reconcilers()
+    [marks] = ReadinessFeature(cluster.context, ALL).reconcilers()
     async with cluster.watching():
         task = asyncio.ensure_future(marks.run())
 
@@ -32,4 +32,4 @@ async def test_a_ready_agent_frees_its_node(client: ApiClient) -> None:
 
 
 def test_settings_that_leave_every_mark_to_others_make_no_reconciler(client: ApiClient) -> None:
-    assert not Readiness(WatchedCluster(client).context, NONE).reconcilers()
+    assert not ReadinessFeature(WatchedCluster(client).context, NONE).reconcilers()

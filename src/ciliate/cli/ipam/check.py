@@ -114,7 +114,7 @@ def summary(found: ClusterFindings) -> str:
     nodes = len(found.nodes)
     agreed = all(each.severity is Severity.INFO for each in found.findings)
     if not found.agents:
-        compared = f"{counted(nodes, 'node')}; no agent told of its allocator and kernel"
+        compared = f"{counted(nodes, 'node')}; no agent reported its allocator and kernel"
         agree = "The API agrees with itself: "
     else:
         compared = (

@@ -78,7 +78,7 @@ def _events(addresses: NodeAddresses) -> Family:
         ("action", "family"),
         [
             ((action, _family(version)), counts[version])
-            for action, counts in (("allocate", addresses.given), ("release", addresses.freed))
+            for action, counts in (("allocate", addresses.allocated), ("release", addresses.freed))
             for version in addresses.versions
         ],
         FamilyKind.COUNTER,

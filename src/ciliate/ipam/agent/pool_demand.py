@@ -11,7 +11,7 @@ from ciliate.api.cilium_node import PoolDemand as Needed
 from ciliate.api.cilium_node import RequestedPool
 from ciliate.config.settings import IPAMSettings
 from ciliate.ipam.agent.pod_cidrs import PodCIDRs
-from ciliate.ipam.demand import HeldCIDR, Pending, needed, releasable
+from ciliate.ipam.demand import CIDRUse, Pending, needed, releasable
 from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPNetwork
 from ciliate.reconcile.listeners import Listeners
@@ -108,7 +108,7 @@ class PoolDemand:
         found: list[IPNetwork] = []
         for pool, version in kinds:
             blocks = [
-                HeldCIDR(held.cidr, held.in_use, held.block.usable - held.kept)
+                CIDRUse(held.cidr, held.in_use, held.block.usable - held.kept)
                 for held in current
                 if (held.pool, held.cidr.version) == (pool, version)
             ]

@@ -18,7 +18,7 @@ from ciliate.ipam.agent.node_ipam import NodeIPAM
 from ciliate.ipam.audit.node_snapshot import (
     Held,
     Interface,
-    KnownPod,
+    ListedPod,
     LocalEndpoint,
     MapEntry,
     NodeSnapshot,
@@ -125,13 +125,13 @@ class Snapshots:
                 raise outcome
         return found
 
-    def _pods(self) -> Mapping[PodKey, KnownPod]:
+    def _pods(self) -> Mapping[PodKey, ListedPod]:
         found = {}
         for pod in self.context.cluster.pods.objects.values():
             if not pod.spec.host_network and pod.status.phase not in _ENDED:
                 key = pod.metadata.namespace, pod.metadata.name
                 leaving = pod.metadata.deletion_timestamp is not None
-                found[key] = KnownPod(key, _pod_addresses(pod), leaving)
+                found[key] = ListedPod(key, _pod_addresses(pod), leaving)
         return found
 
     def _published(self) -> Mapping[PodKey, tuple[IPAddress, ...]]:

@@ -88,7 +88,7 @@ def _allocator_without_users(seen: NodeSnapshot) -> Iterator[Finding]:
                     kernel=kernel or "nothing has it",
                     api=api or "nothing has it",
                 ),
-                "a new agent pod takes its books from the kernel; what lives keeps its address",
+                "a new agent pod takes over what the kernel has; what lives keeps its address",
                 severity=Severity.WARNING,
                 node=seen.node,
             )

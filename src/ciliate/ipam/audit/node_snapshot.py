@@ -61,7 +61,7 @@ class MapEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPod:
+class ListedPod:
     """A Pod of this node that needs addresses: not on the host network, not ended."""
 
     pod: PodKey
@@ -84,7 +84,7 @@ class NodeSnapshot:
     inside: Mapping[int, str] = field(
         default_factory=dict
     )  # Endpoint -> what its namespace lacks.
-    pods: Mapping[PodKey, KnownPod] = field(default_factory=dict)
+    pods: Mapping[PodKey, ListedPod] = field(default_factory=dict)
     #: CiliumEndpoints that say they are on this node.
     published: Mapping[PodKey, tuple[IPAddress, ...]] = field(default_factory=dict)
     router: tuple[IPAddress, ...] = ()  # The router's addresses, as the agent has them.

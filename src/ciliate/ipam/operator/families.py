@@ -73,7 +73,7 @@ def node_families(allocator: ClusterAllocator, states: NodeStates) -> Iterator[F
 
 def problem_family(count: int) -> Family:
     """Return the family that counts problems of pools."""
-    meaning = "What is wrong with pools, each told by a log line and an Event."
+    meaning = "What is wrong with pools, each reported by a log line and an Event."
     return _sum("problems", meaning, count, FamilyKind.GAUGE)
 
 

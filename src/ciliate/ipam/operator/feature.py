@@ -12,7 +12,7 @@ from ciliate.cluster.feature import Feature, Task
 from ciliate.ipam.operator.cidr_writer import CidrWriter
 from ciliate.ipam.operator.node_gc import NodeGC
 from ciliate.ipam.operator.ranges import NodeRanges
-from ciliate.ipam.operator.settings import IPAMSettings, NodeGCSettings
+from ciliate.ipam.operator.settings import NodeGCSettings, OperatorIPAMSettings
 from ciliate.ipam.operator.stale_errors import clear_errors
 from ciliate.metrics.family import Family
 
@@ -23,7 +23,9 @@ class IPAM(Feature):
     name = "ipam"
     paths: ClassVar[Mapping[str, str]] = {"/ipam": "this operator gives no CIDRs to nodes"}
 
-    def __init__(self, context: Context, settings: IPAMSettings, node_gc: NodeGCSettings) -> None:
+    def __init__(
+        self, context: Context, settings: OperatorIPAMSettings, node_gc: NodeGCSettings
+    ) -> None:
         self._context = context
         self._node_gc = NodeGC(context, node_gc)
         self._ranges = NodeRanges(context, settings) if settings.grants else None

@@ -17,7 +17,12 @@ from ciliate.errors import SettingError
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.ipam.operator.problem_events import ProblemEvents
-from ciliate.ipam.operator.settings import CLUSTER_POOL, IPAMSettings, PoolRanges, read_lists
+from ciliate.ipam.operator.settings import (
+    CLUSTER_POOL,
+    OperatorIPAMSettings,
+    PoolRanges,
+    read_lists,
+)
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
 
@@ -35,7 +40,7 @@ class PoolLists:
         client: ApiClient,
         *,
         source: ConfigSource,
-        settings: IPAMSettings,
+        settings: OperatorIPAMSettings,
         allocator: ClusterAllocator,
         problems: ProblemEvents,
         changed: Callable[[], None],

@@ -23,9 +23,9 @@ from ciliate.ipam.operator.pool_objects import PoolObjects
 from ciliate.ipam.operator.pool_trends import PoolTrends
 from ciliate.ipam.operator.problem_events import ProblemEvents
 from ciliate.ipam.operator.report import ipam_report, pool_reports
-from ciliate.ipam.operator.service_range import ServiceRange
-from ciliate.ipam.operator.settings import IPAMSettings
-from ciliate.ipam.operator.usage import Usage
+from ciliate.ipam.operator.service_range import ServiceRangeWatch
+from ciliate.ipam.operator.settings import OperatorIPAMSettings
+from ciliate.ipam.operator.usage import ClusterUsage
 from ciliate.kube.events import EventRecorder
 from ciliate.metrics.family import Family
 
@@ -38,7 +38,7 @@ _SETTLE_S: Final = 0.05
 class NodeRanges:
     """Gives CIDRs to nodes, once the tables are complete."""
 
-    def __init__(self, context: Context, settings: IPAMSettings) -> None:
+    def __init__(self, context: Context, settings: OperatorIPAMSettings) -> None:
         client, tables = context.client, context.tables
         self._settings = settings
         self._allocator = allocator = ClusterAllocator()
@@ -76,13 +76,13 @@ class NodeRanges:
             current=lambda: table.connected and tables.endpoints.connected,
             outside_changed=self._pools_changed.set,
         )
-        self._usage = Usage(
+        self._usage = ClusterUsage(
             tables,
             allocator,
             enqueue=self._granting.enqueue,
             freed=self._granting.enqueue_waiting,
         )
-        self._services = ServiceRange(client, allocator, changed=self._usage.notify)
+        self._services = ServiceRangeWatch(client, allocator, changed=self._usage.notify)
 
     async def run(self) -> None:
         """Learn every use, then serve nodes for ever."""

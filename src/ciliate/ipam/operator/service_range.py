@@ -65,7 +65,7 @@ SERVICES: Final = Resource(
 )
 
 
-class ServiceRange:
+class ServiceRangeWatch:
     """Keeps the Services' ranges reserved in an allocator; `changed` is called when they change."""
 
     def __init__(

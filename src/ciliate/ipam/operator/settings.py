@@ -28,7 +28,7 @@ class PoolRanges:
 
 
 @dataclass(frozen=True, slots=True)
-class IPAMSettings:
+class OperatorIPAMSettings:
     """The IPAM mode, the families, and the ranges for nodes' CIDRs.
 
     `ranges` are those of cluster-pool mode, by IP version; `auto_create` the pools that multi-pool
@@ -56,7 +56,7 @@ class NodeGCSettings:
     interval_s: float
 
 
-def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
+def parse_ipam_settings(config: Mapping[str, str]) -> OperatorIPAMSettings:
     """Return the settings; the lists of cluster-pool are read in that mode only.
 
     Raises:
@@ -78,7 +78,7 @@ def parse_ipam_settings(config: Mapping[str, str]) -> IPAMSettings:
                     problem=f"{name} must not be set if IPv{version} is disabled",
                     remedy=f'take it out, or set enable-ipv{version} to "true"',
                 )
-    return IPAMSettings(
+    return OperatorIPAMSettings(
         mode=mode,
         versions=versions,
         ranges=ranges,

@@ -21,7 +21,7 @@ _OWN = {"InternalIP", "ExternalIP"}
 _STEP_NODES: Final = 100
 
 
-class Usage:
+class ClusterUsage:
     """Feeds `allocator` from `tables`, which are complete.
 
     `enqueue` is called with each node that may need something, `freed` when blocks became free.

@@ -43,7 +43,7 @@ async def test_without_agents_it_does_not_speak_for_allocators_and_kernels(tmp_p
 
     assert done.exit_code == 0
     assert done.output == (
-        "The API agrees with itself: 1 node; no agent told of its allocator and kernel.\n"
+        "The API agrees with itself: 1 node; no agent reported its allocator and kernel.\n"
     )
 
 

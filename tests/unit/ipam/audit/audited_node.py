@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from ciliate.ipam.audit.node_snapshot import (
     Held,
     Interface,
-    KnownPod,
+    ListedPod,
     LocalEndpoint,
     MapEntry,
     NodeSnapshot,
@@ -35,7 +35,7 @@ AGREEING = NodeSnapshot(
     interfaces=(Interface("lxc1", 7, is_up=True, routed=(V4, V6)),),
     delivered={V4: MapEntry(17, 7), V6: MapEntry(17, 7)},
     sources={7: (V4, V6)},
-    pods={POD: KnownPod(POD, (V4, V6))},
+    pods={POD: ListedPod(POD, (V4, V6))},
     published={POD: (V4, V6)},
     router=(ROUTER,),
     router_link=(ROUTER,),

@@ -19,7 +19,7 @@ from ciliate.api.ipam_audit import Finding, Severity
 from ciliate.ipam.audit.node import LEAKED, audit_node, pod_of
 from ciliate.ipam.audit.node_snapshot import (
     Interface,
-    KnownPod,
+    ListedPod,
     MapEntry,
     NodeSnapshot,
 )
@@ -59,9 +59,9 @@ def test_address_that_the_allocator_alone_knows_is_leaked() -> None:
     "knows",
     [
         lambda s: replace(
-            s, pods={**s.pods, ("default", "gone"): KnownPod(("default", "gone"), ())}
+            s, pods={**s.pods, ("default", "gone"): ListedPod(("default", "gone"), ())}
         ),
-        lambda s: replace(s, pods={**s.pods, ("x", "y"): KnownPod(("x", "y"), (OTHER,), True)}),
+        lambda s: replace(s, pods={**s.pods, ("x", "y"): ListedPod(("x", "y"), (OTHER,), True)}),
         lambda s: replace(s, published={**s.published, ("default", "gone"): ()}),
         lambda s: replace(s, published={**s.published, ("x", "y"): (OTHER,)}),
         lambda s: replace(s, delivered={**s.delivered, OTHER: MapEntry(99, 9)}),
@@ -206,7 +206,7 @@ def test_map_entries_left_over_missing_or_wrong() -> None:
 
 
 def test_pod_without_endpoint() -> None:
-    pod = KnownPod(("default", "b"), (OTHER,))
+    pod = ListedPod(("default", "b"), (OTHER,))
 
     assert kinds(replace(AGREEING, pods={**AGREEING.pods, pod.pod: pod})) == [
         "pod-without-endpoint"
@@ -217,7 +217,7 @@ def test_pod_without_endpoint() -> None:
 
 
 def test_pod_whose_status_has_another_address() -> None:
-    seen = replace(AGREEING, pods={POD: KnownPod(POD, (OTHER,))})
+    seen = replace(AGREEING, pods={POD: ListedPod(POD, (OTHER,))})
 
     assert kinds(seen) == ["pod-address-differs"]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.kube.conftest import FakeApi, eventually
 
 from ciliate.ipam.cluster import ClusterAllocator
-from ciliate.ipam.operator.service_range import ServiceRange
+from ciliate.ipam.operator.service_range import ServiceRangeWatch
 from ciliate.kube.client import ApiClient
 from ciliate.kube.credentials import Credentials
 from ciliate.kube.transport import Limits
@@ -33,7 +33,7 @@ async def test_service_cidrs_come_and_go(api: FakeApi) -> None:
 
         async def follow() -> None:
             async with asyncio.TaskGroup() as tasks:
-                await ServiceRange(client, allocator, changed=seen.set).start(tasks)
+                await ServiceRangeWatch(client, allocator, changed=seen.set).start(tasks)
 
         task = asyncio.ensure_future(follow())
         await eventually(lambda: allocator.free("default", 4) == 3)

@@ -29,14 +29,14 @@ from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointStatus
 from ciliate.api.ipam_audit import Finding
 from ciliate.ipam.audit.cluster_snapshot import PoolRange, ServiceRange
 from ciliate.ipam.audit.node import audit_node
-from ciliate.ipam.audit.node_snapshot import Interface, KnownPod, MapEntry, NodeSnapshot
+from ciliate.ipam.audit.node_snapshot import Interface, ListedPod, MapEntry, NodeSnapshot
 from ciliate.ipam.cidr_set import Cidr
 
 RECORDED = Path(__file__).with_name("findings.txt")
 
 GONE = ("default", "gone")
 #: A pod that ends, listed first: what is said of those after it must not end with it.
-ENDING = KnownPod(("default", "ending"), (), leaving=True)
+ENDING = ListedPod(("default", "ending"), (), leaving=True)
 LONELY = replace(
     ENDPOINT, number=18, pod=("default", "b"), addresses=(OTHER,), interface="lxc2", ifindex=8
 )
@@ -57,12 +57,12 @@ def node_cases() -> dict[str, NodeSnapshot]:
     second = replace(ENDPOINT, number=18, pod=("default", "b"), interface="lxc2", ifindex=8)
     return {
         "addresses that the allocator alone knows": leaked,
-        "held, its Pod is here": replace(leaked, pods={**pods, GONE: KnownPod(GONE, ())}),
+        "held, its Pod is here": replace(leaked, pods={**pods, GONE: ListedPod(GONE, ())}),
         "held, its CiliumEndpoint is here": replace(
             leaked, published={**seen.published, GONE: ()}
         ),
         "held, a Pod has it": replace(
-            leaked, pods={**pods, GONE: KnownPod(GONE, (OTHER,), leaving=True)}
+            leaked, pods={**pods, GONE: ListedPod(GONE, (OTHER,), leaving=True)}
         ),
         "held, a CiliumEndpoint has it": replace(
             leaked, published={**seen.published, ("x", "y"): (OTHER,)}
@@ -127,9 +127,9 @@ def node_cases() -> dict[str, NodeSnapshot]:
         ),
         "a pod may not send": replace(seen, sources={7: (V6,)}),
         "no source at all": replace(seen, sources={}),
-        "a Pod without endpoint": replace(seen, pods={**pods, GONE: KnownPod(GONE, (OTHER,))}),
+        "a Pod without endpoint": replace(seen, pods={**pods, GONE: ListedPod(GONE, (OTHER,))}),
         "a Pod with another address": replace(
-            seen, pods={ENDING.pod: ENDING, POD: KnownPod(POD, (OTHER,))}
+            seen, pods={ENDING.pod: ENDING, POD: ListedPod(POD, (OTHER,))}
         ),
         "an endpoint without Pod": replace(seen, pods={ENDING.pod: ENDING}),
         "an endpoint of another plugin without Pod": replace(
@@ -147,7 +147,7 @@ def node_cases() -> dict[str, NodeSnapshot]:
         "a CiliumEndpoint with another address": replace(seen, published={POD: (OTHER,)}),
         "no CiliumEndpoint": replace(seen, published={}),
         "no CiliumEndpoint of a pod that ends": replace(
-            seen, published={}, pods={POD: KnownPod(POD, (V4, V6), leaving=True)}
+            seen, published={}, pods={POD: ListedPod(POD, (V4, V6), leaving=True)}
         ),
         "all that is leaving": replace(
             seen, leaving=frozenset({17}), interfaces=(), delivered={}, sources={}, published={}
