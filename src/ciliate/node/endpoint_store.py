@@ -123,7 +123,7 @@ class EndpointStore:
         """Yield every endpoint of a previous agent; a file that cannot be read is set aside."""
         for path in sorted(self._directory.glob("*.json")):
             try:
-                yield _decode(path.read_bytes())
+                yield self._read(path)
             except (OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
                 _log.warning("%s: not an endpoint, set aside as .broken: %s", path, error)
                 try:
@@ -133,6 +133,12 @@ class EndpointStore:
         for pattern in _DRAFTS:
             for draft in self._directory.glob(pattern):
                 _discard(draft)
+
+    def _read(self, path: Path) -> Endpoint:
+        endpoint = _decode(path.read_bytes())
+        if path != self._path(endpoint.id):  # Nobody would ever remove or replace it.
+            raise ValueError(f"it is of endpoint {endpoint.id}")
+        return endpoint
 
     def _path(self, endpoint_id: int) -> Path:
         return self._directory / f"{endpoint_id}.json"

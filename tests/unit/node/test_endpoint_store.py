@@ -44,6 +44,9 @@ EARLIER = {
     "state": "ready",
 }
 
+#: The same as endpoint 2.
+SECOND = EARLIER | {"id": 2}
+
 
 def endpoint(number: int = 361) -> Endpoint:
     """Return the endpoint of `EARLIER`."""
@@ -188,17 +191,18 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
         '{"id": 2, "truncated',
         "[]",
         "{}",
-        json.dumps(EARLIER | {"addresses": ["10.244.0.700"]}),
-        json.dumps(EARLIER | {"addresses": "10.244.0.7"}),
-        json.dumps(EARLIER | {"ifindex": "twelve"}),
-        json.dumps(EARLIER | {"ifindex": -1}),
-        json.dumps(EARLIER | {"id": 70000}),
-        json.dumps(EARLIER | {"identity": 2**32}),
-        json.dumps(EARLIER | {"host-mac": "96:eb"}),
-        json.dumps(EARLIER | {"pod-mac": "none"}),
-        json.dumps(EARLIER | {"state": "unheard-of"}),
-        json.dumps({name: value for name, value in EARLIER.items() if name != "netns"}),
-        json.dumps({name: value for name, value in EARLIER.items() if name != "pod"}),
+        json.dumps(SECOND | {"addresses": ["10.244.0.700"]}),
+        json.dumps(SECOND | {"addresses": "10.244.0.7"}),
+        json.dumps(SECOND | {"ifindex": "twelve"}),
+        json.dumps(EARLIER | {"id": 3}),
+        json.dumps(SECOND | {"ifindex": -1}),
+        json.dumps(SECOND | {"id": 70000}),
+        json.dumps(SECOND | {"identity": 2**32}),
+        json.dumps(SECOND | {"host-mac": "96:eb"}),
+        json.dumps(SECOND | {"pod-mac": "none"}),
+        json.dumps(SECOND | {"state": "unheard-of"}),
+        json.dumps({name: value for name, value in SECOND.items() if name != "netns"}),
+        json.dumps({name: value for name, value in SECOND.items() if name != "pod"}),
     ],
 )
 def test_broken_file_is_set_aside_and_the_others_are_read(
