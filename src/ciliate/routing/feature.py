@@ -207,8 +207,16 @@ class RoutingFeature(Feature):
                 return
         elif route is not None and is_to_node(route) and route.destination not in self._routes:
             return  # A leftover, most often removed by us.
-        self._ask_anew()
-        self._sync.wake()
+        within = route.destination if route is not None else None
+        if self._concerns_us(route):
+            self._ask_anew(within)
+            self._sync.wake()
+
+    def _concerns_us(self, route: Route | None) -> bool:
+        """Whether a change of a route may be of ours, or of the way to nodes; None: unknown."""
+        if route is None or is_to_node(route) or route.destination in self._routes:
+            return True
+        return any(ip in route.destination for ip in self._reachability.answers)
 
     def _host_route_changed(self, route: Route, *, removed: bool) -> None:
         """Look at a pod's route alone: pods come and go, and leave the way to nodes as it is."""
@@ -217,7 +225,7 @@ class RoutingFeature(Feature):
         if wanted is not None and wanted != hop:
             self._sync.touch([route.destination])
 
-    def _ask_anew(self) -> None:
+    def _ask_anew(self, within: IPNetwork | None = None) -> None:
         nodes = self._context.cluster.known_nodes
         ips = {ip for node in nodes if not node.is_local for ip in node.internal_ips}
-        self._reachability.ask_anew(ips.union(self._displaced.routes.values()))
+        self._reachability.ask_anew(ips.union(self._displaced.routes.values()), within)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import RouteAnswer
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
@@ -43,11 +43,15 @@ class NodeReachability:
             self._unasked.update(missing)
             self._woken.set()
 
-    def ask_anew(self, known: Container[IPAddress]) -> None:
-        """Ask again about every address that is `known` still; forget the others."""
+    def ask_anew(self, known: Container[IPAddress], within: IPNetwork | None = None) -> None:
+        """Ask again about every address that is `known` still; forget the others.
+
+        `within`: where alone the kernel may answer otherwise than before; None: anywhere.
+        """
         self._answers = {ip: answer for ip, answer in self._answers.items() if ip in known}
-        self._unasked.update(self._answers)
-        self._woken.set()
+        self._unasked.update(ip for ip in self._answers if within is None or ip in within)
+        if self._unasked:
+            self._woken.set()
 
     async def ask(self) -> None:
         """Ask about the new addresses; those that are added meanwhile are asked about too."""
