@@ -1,5 +1,6 @@
 """Numbers of label sets, agreed cluster-wide through CiliumIdentity objects."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +20,10 @@ from ciliate.kube.informer import Informer
 
 #: The operator marks unused identities with this, and deletes them some time later.
 _UNUSED_MARK: Final = "io.cilium.heartbeat"
+
+#: Name and value of an object's label (Kubernetes, "Labels and Selectors", syntax).
+_LABEL_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+_LABEL_PREFIX_MAX: Final = 253
 
 
 class IdentityRegistry:
@@ -67,9 +72,9 @@ class IdentityRegistry:
 
     async def _take(self, number: int, labels: Mapping[str, str]) -> bool:
         """Create the object; True also when another node has just done so for these labels."""
-        plain = {key.partition(":")[2]: value for key, value in labels.items()}
         identity = CiliumIdentity(
-            metadata=ObjectMeta(name=str(number), labels=plain), security_labels=dict(labels)
+            metadata=ObjectMeta(name=str(number), labels=_object_labels(labels)),
+            security_labels=dict(labels),
         )
         try:
             await self._client.create(CILIUM_IDENTITIES, identity)
@@ -93,6 +98,25 @@ class IdentityRegistry:
         if new is not None and _number(new):
             texts = label_texts(new.security_labels)
             self._by_labels.setdefault(texts, set()).add(_number(new))
+
+
+def _object_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels by which people select the object, as far as an object may have them.
+
+    Security labels may be longer: a ServiceAccount's name has up to 253 characters, and a
+    namespace's labels get a prefix.
+    """
+    plain = ((key.partition(":")[2], value) for key, value in labels.items())
+    return {key: value for key, value in plain if _is_object_label(key, value)}
+
+
+def _is_object_label(key: str, value: str) -> bool:
+    prefix, _, name = key.rpartition("/")
+    return (
+        len(prefix) <= _LABEL_PREFIX_MAX
+        and _LABEL_NAME.fullmatch(name) is not None
+        and (not value or _LABEL_NAME.fullmatch(value) is not None)
+    )
 
 
 def _number(identity: CiliumIdentity) -> int:

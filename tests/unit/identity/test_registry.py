@@ -34,6 +34,30 @@ async def test_new_labels_take_their_first_candidate() -> None:
     assert created.metadata.labels == {"app": "web"}
 
 
+async def test_labels_that_an_object_may_not_have_stay_in_the_security_labels_alone() -> None:
+    """A ServiceAccount's name may be longer than a label, a namespace's label gets a prefix."""
+    api = IdentityApi()
+    namespace = "k8s:io.cilium.k8s.namespace.labels."
+    labels = {
+        **WEB,
+        "k8s:io.cilium.k8s.policy.serviceaccount": "s" * 64,
+        "k8s:io.cilium.k8s.policy.cluster": "arn:aws:eks",
+        namespace + "a-quite-ordinary-namespace-label-key": "x",
+        namespace + "example.com/team": "y",
+        "k8s:empty": "",
+    }
+
+    number = await IdentityRegistry(api.as_client, identities_of(api)).allocate(labels)
+
+    created = api.held[str(number)]
+    assert created.security_labels == labels
+    assert created.metadata.labels == {
+        "app": "web",
+        "io.cilium.k8s.namespace.labels.example.com/team": "y",
+        "empty": "",
+    }
+
+
 async def test_number_that_the_watch_knows_is_used_without_asking() -> None:
     api = IdentityApi(identity(4711, WEB))
     registry = IdentityRegistry(api.as_client, identities_of(api))
