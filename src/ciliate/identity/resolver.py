@@ -2,7 +2,8 @@
 
 An ADD does not wait for this: a pod whose labels are not known yet starts as `init` and gets its
 identity when the API server has answered. Level-triggered: woken by any change of pods,
-namespaces, identities or endpoints, it resolves all endpoints of the node anew.
+namespaces, identities or endpoints, it resolves all endpoints of the node anew. One that fails
+pauses by itself.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ciliate.api.cilium_endpoint import EndpointState
@@ -24,6 +26,7 @@ from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.reconcile.backoff import Backoff
+from ciliate.reconcile.failing_keys import FailingKeys
 from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class IdentityResolver:
         self._cluster_name = cluster_name
         self._label_filter = label_filter
         self._woken = asyncio.Event()
+        self._failing: FailingKeys[int] = FailingKeys(partial(Backoff, first_s=0.2, limit_s=10.0))
         table.listen(lambda _old, _new: self.wake())
         watched: tuple[Informer[Any], ...] = (
             cluster.pods,
@@ -99,30 +103,34 @@ class IdentityResolver:
 
     async def run(self) -> None:
         """Keep identities right until cancelled."""
-        backoff = Backoff(first_s=0.2, limit_s=10.0)
         while True:
             self._woken.clear()
-            if not await self._resolve_all():
-                await asyncio.sleep(backoff.next())
-                continue
-            backoff.reset()
+            await self._resolve_all()
+            retry_s = self._failing.wait_s()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_RESYNC_S):
+                async with asyncio.timeout(_RESYNC_S if retry_s is None else retry_s):
                     await self._woken.wait()
                     await asyncio.sleep(_SETTLE_S)
 
     async def _resolve_all(self) -> bool:
-        """Resolve every endpoint; one that fails does not stop the others."""
-        failures: list[CiliateError] = []
+        """Resolve every endpoint that does not pause; return whether all have their identity."""
+        tried = self._failing.due()
+        pausing = set(self._failing) - tried
+        failures: dict[int, CiliateError] = {}
         for endpoint in self._table:
+            if endpoint.id in pausing:
+                continue
+            tried.add(endpoint.id)
             try:
                 await self._resolve(endpoint)
             except CiliateError as error:
-                failures.append(error)
-        if not failures:
+                failures[endpoint.id] = error
+        self._failing.note(tried, failures)
+        self.status.failing_keys = self._failing.shown()
+        if not self._failing:
             self.status.succeeded()
             return True
-        message = f"{len(failures)} endpoints have no identity yet; first: {failures[0]}"
+        message = self._failing.summary()
         if message != self.status.last_failure:
             _log.warning("identities: %s", message)
         self.status.failed(message)

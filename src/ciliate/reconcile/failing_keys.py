@@ -1,7 +1,7 @@
 """The keys of one target that could not be brought to what they should be, each with its retry."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
@@ -38,6 +38,9 @@ class FailingKeys(Generic[K]):
 
     def __len__(self) -> int:
         return len(self._failing)
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._failing)
 
     def note(self, tried: Iterable[K], failures: Failures[K]) -> None:
         """Take in the outcome of the keys that were `tried`."""

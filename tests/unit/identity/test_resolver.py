@@ -1,5 +1,6 @@
 """`identity/resolver.py`: every endpoint gets, and keeps, the number of its pod's labels."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from ciliate.identity.registry import IdentityRegistry
 from ciliate.identity.resolver import IdentityResolver
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
+from ciliate.reconcile.backoff import Backoff
+from ciliate.reconcile.failing_keys import FailingKeys
 
 
 class Place:
@@ -100,10 +103,48 @@ async def test_failing_endpoint_does_not_stop_the_others(place: Place) -> None:
 
     assert place.identity(2) != 5
     assert place.identity(1) == place.identity(3) == 5
-    assert place.resolver.status.last_failure.startswith("2 endpoints have no identity yet")
+    assert place.resolver.status.last_failure.startswith("2 failed; first 1: ")
+    assert list(place.resolver.status.failing_keys) == ["1", "3"]
     place.api.refused_value = ""
-    assert await place.resolve()
+    async with asyncio.timeout(5):
+        while not await place.resolve():  # Each after its pause.
+            await asyncio.sleep(0)
+    assert place.resolver.status.failing_keys == {}
     assert place.identity(1) == place.identity(3) != 5
+
+
+async def test_new_pod_does_not_wait_for_the_retry_of_one_that_fails(place: Place) -> None:
+    place.resolver._failing = FailingKeys(lambda: Backoff(first_s=3600.0, limit_s=3600.0))
+    place.api.refused_value = "broken"
+    place.attach(1)
+    place.runs(1, app="broken")
+    running = asyncio.create_task(place.resolver.run())
+
+    try:
+        async with asyncio.timeout(5):
+            while not place.resolver.status.failing_keys:
+                await asyncio.sleep(0)
+            place.attach(2)
+            place.runs(2, app="web")
+            while place.identity(2) == 5:
+                await asyncio.sleep(0)
+    finally:
+        running.cancel()
+
+    assert place.identity(1) == 5
+
+
+async def test_endpoint_that_is_gone_fails_no_more(place: Place) -> None:
+    place.api.refused_value = "broken"
+    place.attach(1)
+    place.runs(1, app="broken")
+    assert not await place.resolve()
+
+    place.table.remove(1)
+
+    async with asyncio.timeout(5):
+        while not await place.resolve():
+            await asyncio.sleep(0)
 
 
 async def test_label_change_changes_the_identity(place: Place) -> None:
