@@ -21,7 +21,7 @@ from ciliate.api.cilium_endpoint import (
 from ciliate.api.metadata import ObjectMeta, OwnerReference
 from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import AlreadyExistsError, NotFoundError
+from ciliate.kube.errors import AlreadyExistsError, ConflictError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import IPAddress
 from ciliate.node.endpoint import Endpoint
@@ -145,10 +145,19 @@ class CiliumEndpointTarget:
 
     async def _remove(self, key: ObjectKey) -> None:
         namespace, name = key
-        if not self.is_ours(self._informer.get(name, namespace)):
+        known = self._informer.get(name, namespace)
+        if known is None or not self.is_ours(known):
             return
-        with contextlib.suppress(NotFoundError):
-            await self._client.delete(CILIUM_ENDPOINTS, name, namespace=namespace)
+        # As the watch last reported it: a moved pod's new node may have taken it over since. What is
+        # changed is reported, and looked at again.
+        with contextlib.suppress(NotFoundError, ConflictError):
+            await self._client.delete(
+                CILIUM_ENDPOINTS,
+                name,
+                namespace=namespace,
+                uid=known.metadata.uid,
+                resource_version=known.metadata.resource_version,
+            )
 
 
 def _published(found: CiliumEndpoint) -> Publication:

@@ -12,7 +12,7 @@ from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.api.resource import Resource
 from ciliate.endpoint.publication import CiliumEndpointTarget, Publications, publication
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import KubeError, NotFoundError, UnavailableError
+from ciliate.kube.errors import ConflictError, KubeError, NotFoundError, UnavailableError
 from ciliate.node.endpoint_table import EndpointTable
 
 
@@ -22,6 +22,7 @@ class Api:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.refused: set[str] = set()
+        self.held: dict[str, tuple[str, str]] = {}  # uid and resourceVersion, where they matter.
 
     def _note(self, verb: str, name: str) -> None:
         if name in self.refused:
@@ -35,8 +36,12 @@ class Api:
         assert namespace == "default"
         self._note("patch", name)
 
-    async def delete(self, _resource: object, name: str, *, namespace: str) -> None:
+    async def delete(
+        self, _resource: object, name: str, *, namespace: str, uid: str, resource_version: str
+    ) -> None:
         assert namespace == "default"
+        if self.held.get(name, (uid, resource_version)) != (uid, resource_version):
+            raise ConflictError(verb="delete", target=name, detail="changed", status=409)
         if name == "gone":
             raise NotFoundError(verb="delete", target=name, detail="not found", status=404)
         self._note("delete", name)
@@ -109,6 +114,16 @@ async def test_an_object_of_another_node_by_now_is_not_deleted_and_a_gone_one_is
 
     assert failures == {}
     assert api.calls == ["delete pod-1"]
+
+
+async def test_an_object_that_its_new_node_took_over_unseen_is_not_deleted() -> None:
+    made, api = target(Api())
+    api.held["pod-1"] = ("", "changed since the watch reported it")
+
+    failures = await made.remove([("default", "pod-1")])
+
+    assert failures == {}
+    assert api.calls == []
 
 
 async def test_a_pod_that_the_server_refuses_does_not_stop_the_others() -> None:
