@@ -7,6 +7,7 @@ ordinary cases.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -69,6 +70,7 @@ class Reconciler(Generic[K, V]):
         self._woken = asyncio.Event()
         self._touched: set[K] = set()
         self._is_walk_due = True
+        self._has_walk_failed = False
         self._walk_backoff = self._new_backoff()
         self._failing: FailingKeys[K] = FailingKeys(self._new_backoff)
         self._resync_at_s = 0.0
@@ -96,14 +98,16 @@ class Reconciler(Generic[K, V]):
     async def _walk(self) -> bool:
         """Return whether the target could be read; a key that failed is noted."""
         self._is_walk_due = False
-        self._touched.clear()  # What is touched from now on may be missed by the walk.
+        touched, self._touched = self._touched, set()  # The walk may miss what comes from now on.
         began_s = time.monotonic()
         try:
             outcome = await walk(self._desired, self._target, puts_first=self._puts_first)
         except CiliateError as error:
-            self._is_walk_due = True
+            self._is_walk_due = self._has_walk_failed = True
+            self._touched |= touched
             self._failed(str(error))
             return False
+        self._has_walk_failed = False
         self._walking_s = time.monotonic() - began_s
         self._resync_at_s = time.monotonic() + self._spread(self._resync_s)
         if outcome is None:
@@ -148,7 +152,7 @@ class Reconciler(Generic[K, V]):
             elif await self._walk():
                 self._walk_backoff.reset()
             else:
-                await asyncio.sleep(self._walk_backoff.next())  # A wake does not shorten this.
+                await self._go_on_for(self._walk_backoff.next())
                 continue
             await self._next()
 
@@ -164,6 +168,18 @@ class Reconciler(Generic[K, V]):
             pass
         if time.monotonic() >= self._resync_at_s:
             self._is_walk_due = True
+
+    async def _go_on_for(self, pause_s: float) -> None:
+        """Look at what is touched until the next try of a walk; a wake does not shorten this."""
+        end_s = time.monotonic() + pause_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            self._woken.clear()
+            if self._touched:
+                await self._apply(self._touched)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._woken.wait()
+                    await asyncio.sleep(self._settle_s)
 
     async def _apply(self, keys: set[K]) -> None:
         """Bring these keys to what they should be, whatever the target holds for them."""
@@ -187,4 +203,7 @@ class Reconciler(Generic[K, V]):
         if failures:
             soon_s = time.monotonic() + self._spread(self._after_failure_s)
             self._resync_at_s = min(self._resync_at_s, soon_s)
-        self._report()
+        if self._has_walk_failed:  # That is what the status goes on to say.
+            self.status.failing_keys = self._failing.shown()
+        else:
+            self._report()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, reconciler_of, running, until
 
+from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.reconciler import Reconciler
 
 
@@ -145,6 +146,44 @@ async def test_touch_that_came_before_a_walk_that_failed_is_not_lost() -> None:
         await until(lambda: reconciler.status.consecutive_failures)
 
         target.unreadable = ""
+        await until(lambda: target.held == {1: 1, 2: 2})
+
+
+async def test_touched_keys_go_out_while_the_target_cannot_be_observed() -> None:
+    """A table that is never read whole, because it changes all the time, is one more reason."""
+    desired = {1: 1}
+    target = MemoryTarget()
+    reconciler = reconciler_of(target, desired)
+    async with running(reconciler):
+        await until(lambda: target.held == {1: 1})
+        target.unreadable = "no answer"
+        desired[2] = 2
+        reconciler.touch([2])
+        reconciler.wake()
+        await until(lambda: target.held == {1: 1, 2: 2})
+
+        desired[3] = 3
+        reconciler.touch([3])
+        await until(lambda: target.held == {1: 1, 2: 2, 3: 3})
+        assert reconciler.status.last_failure == "no answer"
+
+
+async def test_key_touched_while_another_goes_out_does_not_wait_for_the_next_walk() -> None:
+    desired = {1: 1}
+    target = MemoryTarget()
+    target.unreadable = "no answer"
+    reconciler = reconciler_of(target, desired)
+    reconciler._walk_backoff = Backoff(first_s=NEVER_S, limit_s=NEVER_S)
+
+    def change() -> None:
+        if 2 not in desired:
+            desired[2] = 2
+            reconciler.touch([2])
+
+    target.while_changing = change
+    async with running(reconciler):
+        await until(lambda: target.observes)
+        reconciler.touch([1])
         await until(lambda: target.held == {1: 1, 2: 2})
 
 
