@@ -49,6 +49,7 @@ PURE: Final = (
     "ciliate.ipam.operator.report",
     "ciliate.ipam.operator.settings",
     "ciliate.readiness.settings",
+    "ciliate.node.device_selection",
     "ciliate.node.endpoint",
     "ciliate.node.errors",
     "ciliate.node.known_node",
