@@ -71,6 +71,7 @@ def test_each_key_has_its_own_pause(failing: FailingKeys[str], clock: Clock) -> 
         failing.note({"old"}, {"old": error()})
     failing.note({"new"}, {"new": error()})
 
+    assert (failing.wait_s() or 0) <= 1.0, "until the next one is due, not until all are"
     clock.now_s += 1.0
 
     assert failing.due() == {"new"}

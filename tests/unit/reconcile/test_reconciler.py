@@ -40,6 +40,21 @@ async def test_touched_key_costs_one_change_and_no_observation_of_the_target() -
     assert target.observes == 1
 
 
+async def test_walk_covers_what_was_touched_before_it() -> None:
+    desired = {1: 1, 2: 2}
+    target = MemoryTarget()
+    reconciler = reconciler_of(target, desired)
+    reconciler.touch([1])
+    async with running(reconciler):
+        await until(lambda: target.held == {1: 1, 2: 2})
+
+        desired[3] = 3
+        reconciler.touch([3])
+        await until(lambda: target.held == desired)
+
+    assert target.puts == [{1: 1, 2: 2}, {3: 3}]
+
+
 async def test_many_touches_within_the_settle_time_are_one_batch() -> None:
     desired = {100: 0, 101: 0}
     target = MemoryTarget(desired)
@@ -196,18 +211,24 @@ async def test_wake_during_a_walk_is_followed_by_another() -> None:
 
 
 @pytest.mark.parametrize("puts_first", [False, True])
-async def test_batch_goes_out_in_the_order_of_the_walk(*, puts_first: bool) -> None:
+async def test_walk_and_batch_both_go_out_in_the_order_that_was_asked_for(
+    *, puts_first: bool
+) -> None:
+    order = ["put", "remove"] if puts_first else ["remove", "put"]
     desired = {1: 1}
-    target = MemoryTarget(desired)
+    target = MemoryTarget({7: 7})
     reconciler = reconciler_of(target, desired, puts_first=puts_first)
     async with running(reconciler):
-        await until(lambda: target.observes == 1)
+        await until(lambda: target.held == {1: 1})
+        assert target.calls == order
+        target.calls.clear()
+
         del desired[1]
         desired[2] = 2
         reconciler.touch([1, 2])
         await until(lambda: target.held == {2: 2})
 
-    assert target.calls == (["put", "remove"] if puts_first else ["remove", "put"])
+    assert target.calls == order
 
 
 async def test_nothing_is_touched_before_it_is_known_and_nothing_is_lost_after() -> None:
@@ -232,3 +253,41 @@ async def test_nothing_is_touched_before_it_is_known_and_nothing_is_lost_after()
         await until(lambda: target.held == {1: 1, 8: 8})
 
     assert reconciler.status.consecutive_failures == 0
+
+
+async def test_walk_that_knows_no_desired_state_yet_is_no_failure() -> None:
+    reconciler: Reconciler[int, int] = Reconciler(MemoryTarget({7: 7}), lambda: None)
+
+    assert await reconciler.run_once()
+
+
+async def test_reconcilers_of_many_nodes_do_not_walk_in_step() -> None:
+    reconcilers = [reconciler_of(MemoryTarget(), {}, resync_s=1000.0) for _ in range(30)]
+    for each in reconcilers:
+        await each.run_once()
+
+    pauses = [each._resync_at_s - time.monotonic() for each in reconcilers]
+
+    assert all(740.0 < pause < 1260.0 for pause in pauses)
+    assert max(pauses) - min(pauses) > 50.0
+
+
+async def test_keys_touched_while_nothing_is_known_make_the_next_turn_a_walk() -> None:
+    known: dict[int, int] | None = None
+    target = MemoryTarget({7: 7})
+    asked = 0
+
+    def desired() -> Mapping[int, int] | None:
+        nonlocal asked
+        asked += 1
+        return known
+
+    reconciler = Reconciler(target, desired, resync_s=NEVER_S, settle_s=0)
+    async with running(reconciler):
+        await until(lambda: asked == 1)
+        reconciler.touch([1])
+        await until(lambda: asked == 2)
+
+        known = {1: 1}
+        reconciler.touch([1])
+        await until(lambda: target.held == {1: 1})

@@ -116,7 +116,8 @@ async def test_entry_that_comes_between_two_pieces_is_not_taken_for_a_leftover()
     assert [len(keys) for keys in target.removals] == [PIECE, PIECE - 1]
 
 
-async def test_value_that_changes_between_two_pieces_is_put_as_it_is_then() -> None:
+@pytest.mark.parametrize("live", [True, False], ids=["live view", "computed anew"])
+async def test_value_that_changes_between_two_pieces_is_put_as_it_is_then(*, live: bool) -> None:
     target = MemoryTarget()
     desired = dict.fromkeys(range(2 * PIECE), 0)
     first, last = 0, 2 * PIECE - 1
@@ -126,11 +127,39 @@ async def test_value_that_changes_between_two_pieces_is_put_as_it_is_then() -> N
         desired.pop(last - 1, None)
 
     target.while_changing = both_change
-    await walk(lambda: desired, target)
+    await walk(lambda: desired if live else dict(desired), target)
 
     assert target.held[last] == 7
     assert last - 1 not in target.held
     assert first in target.held
+
+
+async def test_key_that_is_wanted_no_more_between_two_pieces_is_left_to_its_touch() -> None:
+    last = 2 * PIECE - 1
+    target = MemoryTarget({last: 5})
+    desired = dict.fromkeys(range(2 * PIECE), 0)
+
+    target.while_changing = lambda: desired.pop(last, None)
+    await walk(lambda: desired, target)
+
+    assert target.held[last] == 5
+    assert target.calls == ["put", "put"]
+
+
+async def test_putting_ends_where_the_desired_state_ceases_to_be_known() -> None:
+    target = MemoryTarget()
+    desired: dict[int, int] | None = dict.fromkeys(range(3 * PIECE), 0)
+
+    def forget() -> None:
+        nonlocal desired
+        desired = None
+
+    target.while_changing = forget
+    outcome = await walk(lambda: desired, target)
+
+    assert outcome is not None
+    assert outcome.put == PIECE
+    assert target.calls == ["put"]
 
 
 async def test_walk_ends_where_the_desired_state_ceases_to_be_known() -> None:

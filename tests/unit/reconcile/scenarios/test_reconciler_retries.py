@@ -44,6 +44,7 @@ async def test_failing_key_does_not_stop_the_others() -> None:
         assert target.held == {1: 1, 3: 3, 5: 5}
         assert reconciler.status.failing_keys.keys() == {"2", "5"}
         assert reconciler.status.last_failure.startswith("2 failed; first ")
+        assert target.observes == 1, "the batch says what failed, no walk has to find it"
 
 
 async def test_failing_key_is_tried_again_by_itself_with_growing_pauses() -> None:
@@ -221,3 +222,62 @@ async def test_failure_is_followed_by_a_walk_which_makes_room() -> None:
         await until(lambda: target.held == {1: 1, 2: 2})
 
     assert reconciler.status.failures > 0
+
+
+async def test_failure_does_not_put_off_a_resync_that_is_due_sooner() -> None:
+    desired = {1: 1}
+    target = MemoryTarget(desired, broken={2})
+    reconciler = Reconciler(
+        target, lambda: desired, resync_s=0.05, settle_s=0, after_failure_s=NEVER_S
+    )
+    async with running(reconciler):
+        await until(lambda: target.observes == 1)
+        desired[2] = 2
+        reconciler.touch([2])
+        await until(lambda: reconciler.status.failing_keys)
+
+        target.held = {1: 9}
+        await until(lambda: target.held == {1: 1})
+
+
+class RecordingBackoff(Backoff):
+    """Short pauses, and which of them were taken."""
+
+    def __init__(self) -> None:
+        super().__init__(first_s=0.001)
+        self.pauses: list[float] = []
+
+    def next(self) -> float:
+        self.pauses.append(super().next())
+        return self.pauses[-1]
+
+
+async def test_walk_that_came_through_makes_the_next_pause_short_again() -> None:
+    target = MemoryTarget()
+    reconciler = reconciler_of(target, {1: 1})
+    reconciler._walk_backoff = backoff = RecordingBackoff()
+
+    def every_other_fails() -> None:
+        target.unreadable = "no answer" if target.observes % 2 else ""
+        if target.observes < 8:
+            reconciler.wake()
+
+    target.while_observing = every_other_fails
+    async with running(reconciler):
+        await until(lambda: target.observes == 8)
+
+    assert len(backoff.pauses) == 4
+    assert max(backoff.pauses) <= 0.001
+
+
+async def test_walk_that_leaves_a_failing_key_does_not_put_off_the_next_one() -> None:
+    """The key has a pause of its own; only a walk that could not be made is made later."""
+    target = MemoryTarget(broken={1})
+    reconciler = reconciler_of(target, {1: 1})
+    reconciler._walk_backoff = backoff = RecordingBackoff()
+    async with running(reconciler):
+        await until(lambda: reconciler.status.failing_keys)
+        reconciler.wake()
+        await until(lambda: target.observes == 2)
+
+    assert backoff.pauses == []
