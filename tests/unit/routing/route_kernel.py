@@ -8,6 +8,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any, cast
 
+import msgspec
 import pytest
 from tests.unit.node.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node, new_cluster
 from tests.unit.reconcile.memory_target import nothing
@@ -44,6 +45,13 @@ def worker(number: int, *cidrs: str, ip: str = "") -> CiliumNode:
     """Return the CiliumNode of worker `number`."""
     address = ip or f"192.168.10.10{number}"
     return cilium_node(f"k8s-w{number}", address, *(cidrs or (f"10.244.{number}.0/24",)))
+
+
+def with_ipv6(node: CiliumNode, address: IPAddress) -> CiliumNode:
+    """Return a CiliumNode with another InternalIP."""
+    internal = msgspec.structs.replace(node.spec.addresses[0], ip=str(address))
+    spec = msgspec.structs.replace(node.spec, addresses=(*node.spec.addresses, internal))
+    return msgspec.structs.replace(node, spec=spec)
 
 
 class RouteKernel:

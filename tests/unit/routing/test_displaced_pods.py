@@ -5,7 +5,6 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     NODE_IP,
@@ -14,11 +13,12 @@ from tests.unit.node.cluster_tables import (
     cilium_node,
     new_cluster,
 )
+from tests.unit.routing.route_kernel import with_ipv6
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
 from ciliate.api.resource import ObjectKey
-from ciliate.net.address import IPAddress, from_octets, to_octets
+from ciliate.net.address import from_octets, to_octets
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_pod import KnownPod
 from ciliate.routing.claims import CIDRClaims
@@ -31,13 +31,6 @@ W1_6 = ip_address("fd00:10::101")
 def draining(node: CiliumNode, cidrs: str) -> CiliumNode:
     node.metadata.annotations[DRAINING_ANNOTATION] = cidrs
     return node
-
-
-def with_ipv6(node: CiliumNode, address: IPAddress) -> CiliumNode:
-    """Return a CiliumNode with another InternalIP."""
-    internal = replace(node.spec.addresses[0], ip=str(address))
-    spec = replace(node.spec, addresses=(*node.spec.addresses, internal))
-    return replace(node, spec=spec)
 
 
 class CountingClaims(CIDRClaims):
@@ -160,6 +153,7 @@ def test_way_to_the_other_family_is_unresolved_until_its_cilium_node_is_there(
     publish(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
     assert watched.routes == {"10.244.1.7": str(W1)}
     assert watched.unresolved == ["fd00:1::7"]
+    assert watched.touched == [{"10.244.1.7", "fd00:1::7"}]
     watched.touched.clear()
 
     publish(watched.cluster.nodes, with_ipv6(cilium_node("k8s-w1", str(W1)), W1_6))
@@ -167,6 +161,35 @@ def test_way_to_the_other_family_is_unresolved_until_its_cilium_node_is_there(
     assert watched.routes == {"10.244.1.7": str(W1), "fd00:1::7": str(W1_6)}
     assert watched.unresolved == []
     assert watched.touched == [{"10.244.1.7", "fd00:1::7"}]
+
+
+def test_address_that_is_unresolved_is_touched_when_its_pod_goes(watched: Watched) -> None:
+    """The kernel's route that stayed for it may go."""
+    publish(watched.cluster.endpoints, cilium_endpoint("lost", "10.244.1.7", ipv6="fd00:1::7"))
+    watched.touched.clear()
+
+    withdraw(watched.cluster.endpoints, "lost", "default")
+
+    assert watched.touched == [{"10.244.1.7", "fd00:1::7"}]
+
+
+def test_one_address_of_a_pod_may_be_displaced_and_the_other_not(watched: Watched) -> None:
+    node = cilium_node("k8s-w1", str(W1), "10.244.1.0/24")
+    publish(watched.cluster.nodes, with_ipv6(node, W1_6))
+
+    publish(watched.cluster.endpoints, cilium_endpoint("half", "10.244.1.7", ipv6="fd00:1::7"))
+
+    assert watched.routes == {"fd00:1::7": str(W1_6)}
+
+
+def test_change_of_a_node_touches_every_pod_of_it_whose_way_changed(watched: Watched) -> None:
+    for name, address in (("a", "10.244.1.7"), ("b", "10.244.1.8")):
+        publish(watched.cluster.endpoints, cilium_endpoint(name, address))
+    watched.touched.clear()
+
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+
+    assert watched.touched == [{"10.244.1.7", "10.244.1.8"}]
 
 
 def test_family_that_a_known_node_has_no_address_of_has_no_way(watched: Watched) -> None:

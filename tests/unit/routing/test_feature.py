@@ -12,6 +12,7 @@ from tests.unit.reconcile.memory_target import until
 from tests.unit.routing.route_kernel import ETH1, RoutingNode, worker
 
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.api.cilium_node import DRAINING_ANNOTATION
 from ciliate.net.link import Route, RouteProtocol
 from ciliate.netlink.monitor import Change, ChangeKind
 from ciliate.node.devices import NodeDevices
@@ -78,7 +79,7 @@ async def test_route_of_a_pod_comes_with_its_endpoint_and_goes_with_its_interfac
     assert node.kernel.held() == {"10.244.0.1/32": (11, "")}
 
     node.table.put(endpoint(1, ifindex=11, state=EndpointState.DISCONNECTING))
-    await node.pass_touched()
+    assert node.sync._touched == set()
     await node.pass_all()
     assert node.kernel.held() == {"10.244.0.1/32": (11, "")}
 
@@ -143,6 +144,13 @@ async def test_pod_of_another_plugin_gets_no_route_of_ours(node: RoutingNode) ->
     assert node.kernel.held() == {}
 
 
+async def test_route_of_another_plugin_to_its_pod_is_not_ours(node: RoutingNode) -> None:
+    node.table.put(endpoint(1, external_ipam=True, chained=True))
+    node.kernel.has("10.244.0.1/32", device="lxc1", index=12)
+
+    assert await node.sync._target.observe() == {}
+
+
 async def test_pod_on_its_way_out_gets_no_route_again(node: RoutingNode) -> None:
     node.table.put(endpoint(1, state=EndpointState.DISCONNECTING))
 
@@ -162,6 +170,26 @@ async def test_routes_to_other_nodes_come_and_go(node: RoutingNode) -> None:
     publish(node.cluster.nodes, worker(1, "10.244.8.0/24"))
     await node.pass_touched()
     assert node.kernel.held() == {"10.244.8.0/24": (ETH1, "192.168.10.101")}
+
+
+async def test_kernel_is_not_asked_about_this_node(node: RoutingNode) -> None:
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+
+    await node.pass_all()
+
+    assert node.kernel.asked == []
+
+
+async def test_kernel_is_not_asked_where_other_nodes_get_no_routes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = RoutingNode(monkeypatch, **{"auto-direct-node-routes": "false"})
+    all_listed(node.cluster)
+    publish(node.cluster.nodes, worker(1))
+
+    await node.start()
+
+    assert node.kernel.asked == []
 
 
 async def test_routes_that_are_not_ours_stay(node: RoutingNode) -> None:
@@ -274,6 +302,36 @@ async def test_node_that_changes_its_internal_ip_keeps_its_routes_until_the_kern
     await node.pass_touched()
     assert node.kernel.written == ["put 10.244.1.0/24"]
     assert node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.151")}
+
+
+async def test_node_that_takes_over_an_internal_ip_that_is_answered_is_routed_there_at_once(
+    node: RoutingNode,
+) -> None:
+    """Two machines change places: the kernel has nothing new to say of either address."""
+    publish(node.cluster.nodes, worker(1))
+    publish(node.cluster.nodes, worker(2))
+    await node.pass_all()
+
+    publish(node.cluster.nodes, worker(1, ip="192.168.10.102"))
+    publish(node.cluster.nodes, worker(2, ip="192.168.10.101"))
+    await node.pass_touched()
+
+    assert node.kernel.held() == {
+        "10.244.1.0/24": (ETH1, "192.168.10.102"),
+        "10.244.2.0/24": (ETH1, "192.168.10.101"),
+    }
+
+
+async def test_cidr_that_drains_is_routed_though_its_node_has_no_other(node: RoutingNode) -> None:
+    await node.pass_all()
+    draining = worker(1)
+    draining.metadata.annotations[DRAINING_ANNOTATION] = "10.244.9.0/24"
+    spec = replace(draining.spec, ipam=replace(draining.spec.ipam, pod_cidrs=()))
+
+    publish(node.cluster.nodes, replace(draining, spec=spec))
+    await node.pass_touched()
+
+    assert node.kernel.held() == {"10.244.9.0/24": (ETH1, "192.168.10.101")}
 
 
 async def test_nodes_that_have_one_internal_ip_both_have_their_routes_once_it_is_answered(
@@ -411,6 +469,50 @@ async def test_monitor_that_lost_announcements_causes_a_walk(node: RoutingNode) 
         node.kernel.routes.clear()
         node.kernel.announced(Change(ChangeKind.RESYNC))
         await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
+
+
+async def test_route_of_somebody_else_may_change_how_a_node_is_reached(node: RoutingNode) -> None:
+    publish(node.cluster.nodes, worker(1))
+    await node.pass_all()
+
+    node.kernel.gateways["192.168.10.101"] = "192.168.10.200"
+    static = Route(
+        ip_network("192.168.10.96/28"),
+        ETH1,
+        ip_address("192.168.10.200"),
+        protocol=RouteProtocol.STATIC,
+    )
+    node.kernel.announced(Change(ChangeKind.ROUTE, route=static))
+    await node.pass_touched()
+
+    assert node.kernel.held() == {}
+
+
+async def test_way_to_displaced_pods_of_a_node_without_a_cilium_node_is_asked_for_anew(
+    node: RoutingNode,
+) -> None:
+    publish(node.cluster.endpoints, cilium_endpoint("lost", "10.244.9.7", node="192.168.10.109"))
+    await node.pass_all()
+    assert node.kernel.held().keys() == {"10.244.9.7/32"}
+
+    node.kernel.unreachable.add("192.168.10.109")
+    node.devices._listeners(node.devices.current, NodeDevices((), (NODE_IP,)))
+    await node.pass_touched()
+
+    assert node.kernel.held() == {}
+
+
+async def test_why_an_address_is_not_reached_is_said_once_though_two_nodes_have_it(
+    node: RoutingNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.kernel.unreachable.add("192.168.10.101")
+    publish(node.cluster.nodes, worker(1, ip="192.168.10.101"))
+    publish(node.cluster.nodes, worker(2, ip="192.168.10.101"))
+
+    await node.pass_all()
+
+    messages = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    assert len(messages) == 1
 
 
 async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(

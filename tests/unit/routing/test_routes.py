@@ -6,7 +6,7 @@ import pytest
 from tests.unit.identity.identity_api import publish
 from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, cilium_endpoint, cilium_node
 from tests.unit.node.endpoint_samples import endpoint
-from tests.unit.routing.route_kernel import ETH1, RoutingNode
+from tests.unit.routing.route_kernel import ETH1, RoutingNode, with_ipv6
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.net.address import IPNetwork
@@ -15,6 +15,7 @@ from ciliate.routing.routes import Routes
 
 W1 = ip_address("192.168.10.101")
 W2 = ip_address("192.168.10.102")
+W3_6 = ip_address("fd00:10::103")
 
 
 @pytest.fixture
@@ -107,12 +108,15 @@ async def test_without_routes_to_nodes_only_pods_of_ours_have_routes(
 ) -> None:
     node = RoutingNode(monkeypatch, **{"auto-direct-node-routes": "false"})
     publish(node.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
-    publish(node.cluster.endpoints, cilium_endpoint("away", "10.244.9.9", ipv6="fd00::9"))
+    lost = cilium_endpoint("lost", "10.244.9.9", ipv6="fd00::9", node="192.168.10.109")
+    publish(node.cluster.endpoints, lost)
     node.table.put(endpoint(7, ifindex=17))
     await node.start()
-    routes_of(node).note_kernel({ip_network("fd00::/64"): NextHop(ETH1, W1)})
+    old = NextHop(ETH1, W1)
+    routes_of(node).note_kernel(dict.fromkeys(of("fd00::/64", "10.244.1.0/24"), old))
 
     assert set(routes_of(node)) == of("10.244.0.7/32")
+    assert ip_network("10.244.1.0/24") not in routes_of(node)
 
 
 async def test_way_that_is_not_decided_is_what_the_kernel_has(node: RoutingNode) -> None:
@@ -140,7 +144,38 @@ async def test_kernels_route_holds_while_an_unresolved_pod_lives_in_it(node: Rou
 
     assert routes_of(node).remembered == {inside}
     assert routes_of(node)[inside] == hop
+    assert inside in set(routes_of(node))
     assert outside not in routes_of(node)
+
+
+async def test_cidr_that_a_node_claims_leads_there_though_unresolved_pods_live_in_it(
+    node: RoutingNode,
+) -> None:
+    cidr = ip_network("fd00:10:9::/64")
+    lost = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
+    publish(node.cluster.endpoints, lost)
+    routes_of(node).note_kernel({cidr: NextHop(ETH1, ip_address("fd00:10::109"))})
+
+    claiming = with_ipv6(cilium_node("k8s-w3", "192.168.10.103", str(cidr)), W3_6)
+    publish(node.cluster.nodes, claiming)
+    await node.feature._reachability.ask()
+
+    assert routes_of(node).remembered == {cidr}
+    assert routes_of(node)[cidr] == NextHop(ETH1, W3_6)
+
+
+async def test_pod_that_has_the_first_address_of_a_cidr_does_not_take_the_others_with_it(
+    node: RoutingNode,
+) -> None:
+    node.table.put(endpoint(7, ifindex=17, addresses=(ip_address("10.244.1.0"),)))
+    publish(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.0", node=str(W1)))
+
+    assert dict(routes_of(node)) == {
+        ip_network("10.244.1.0/32"): NextHop(17),
+        ip_network("10.244.2.0/32"): NextHop(ETH1, W1),
+        ip_network("10.244.1.0/24"): NextHop(ETH1, W1),
+        ip_network("10.244.2.0/24"): NextHop(ETH1, W2),
+    }
 
 
 async def test_routes_without_a_gateway_are_not_remembered(node: RoutingNode) -> None:
