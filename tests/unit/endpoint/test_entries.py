@@ -66,6 +66,8 @@ def test_maps_hold_pods_and_the_host_but_none_that_leaves() -> None:
     assert endpoints[to_octets(NODE_IP)].flags == EndpointFlag.ENDPOINT_HOST
     assert set(interfaces) == {12}
     assert 13 not in interfaces
+    assert to_octets(ip_address("10.244.0.99")) not in endpoints
+    assert (len(interfaces), len(endpoints)) == (1, 3)
 
 
 def test_an_address_of_the_node_itself_wins_over_a_pods() -> None:

@@ -3,6 +3,7 @@
 from ipaddress import ip_address, ip_network
 from typing import cast
 
+import pytest
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
     NODE,
@@ -82,13 +83,13 @@ def put(rig: Rig, *endpoints: Endpoint) -> None:
         rig.table.put(each)
 
 
-def test_nothing_is_known_before_both_watches_have_listed() -> None:
+@pytest.mark.parametrize("order", [("nodes", "endpoints"), ("endpoints", "nodes")])
+def test_nothing_is_known_before_both_watches_have_listed(order: tuple[str, str]) -> None:
     rig = Rig(listed=False)
-    assert rig.ipcache.desired is None
 
-    rig.cluster.nodes._synced.set()
-    assert rig.ipcache.desired is None
-    rig.cluster.endpoints._synced.set()
+    for watch in order:
+        assert rig.ipcache.desired is None
+        getattr(rig.cluster, watch)._synced.set()
     assert rig.identities() == {}
 
 
@@ -118,6 +119,36 @@ def test_entries_tell_the_node_and_that_a_pod_is_never_masqueraded_to() -> None:
         key: layout.IpcacheEntry(8066, layout.IpcacheFlag.IPCACHE_CLUSTER, to_octets(W1))
     }
     assert from_octets(rig.ipcache[key].node) == W1
+
+
+def test_entry_of_an_own_pod_tells_this_node() -> None:
+    rig = Rig()
+    put(rig, endpoint(1, identity=777))
+
+    entry = rig.ipcache[host_key(to_octets(ip_address("10.244.0.1")))]
+
+    assert from_octets(entry.node) == NODE_IP
+
+
+def test_pod_that_has_the_first_address_of_a_cidr_speaks_for_that_address_alone() -> None:
+    """Pools may allow first addresses; key and CIDR differ by their length only."""
+    rig = Rig()
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.0"))
+
+    identities = rig.identities()
+
+    assert (identities["10.244.1.0/24"], identities["10.244.1.0/32"]) == (2, 8066)
+
+
+def test_address_that_the_node_and_its_devices_have_is_listed_once() -> None:
+    rig = Rig()
+    publish(rig.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+    rig.devices.become(str(NODE_IP))
+
+    listed = [text(key) for key in rig.ipcache]
+
+    assert sorted(listed) == ["10.244.0.0/24", "10.244.1.93/32", "192.168.10.100/32"]
 
 
 async def test_changed_and_removed_objects_leave_no_entry() -> None:
@@ -150,6 +181,8 @@ def test_a_change_names_the_prefixes_it_touches_and_no_other() -> None:
     publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.8", ipv6="fd00::7"))
     assert rig.touched() == {"10.244.1.7/32", "10.244.1.8/32", "fd00::7/128"}
     put(rig, endpoint(1, identity=777))
+    assert rig.touched() == {"10.244.0.1/32"}
+    rig.table.remove(1)
     assert rig.touched() == {"10.244.0.1/32"}
     rig.devices.become("10.0.2.15", "192.168.10.100")
     rig.touched()
