@@ -37,3 +37,12 @@ def test_address_outside_changes_nothing() -> None:
     block.reserve(OUTSIDE, "node-ip")
 
     assert (block.kept, block.reserved, block.block.used) == (0, 0, 0)
+
+
+def test_every_reservation_is_counted() -> None:
+    block = held()
+
+    block.reserve(FIRST, "node-ip")
+    block.reserve(ip_address("10.0.0.2"), "service")
+
+    assert (block.kept, block.reserved, block.in_use) == (2, 2, 0)

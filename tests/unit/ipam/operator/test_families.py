@@ -9,9 +9,13 @@ from tests.unit.operator.running_operator import add_node, configure, operator
 from tests.unit.operator.scraping import Key, until_series
 
 from ciliate.api.cilium_node import CILIUM_NODES
-from ciliate.ipam.operator.families import pool_families
+from ciliate.ipam.cluster import ClusterAllocator
+from ciliate.ipam.operator.families import node_families, pool_families, problem_family
+from ciliate.ipam.operator.node_cidrs import Decision
+from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.ipam.operator.settings import CLUSTER_POOL
 from ciliate.kube.client import ApiClient
+from ciliate.metrics.family import FamilyKind
 
 
 @pytest.fixture
@@ -78,6 +82,44 @@ def test_pool_that_does_not_grow_has_no_end() -> None:
 
     ends = [each for each in families if each.name.endswith("seconds_to_exhaustion")]
     assert [list(each.samples) for each in ends] == [[(("default", "ipv6"), math.inf)]]
+
+
+def test_node_families_count_cidrs_by_state_and_name_what_only_grows() -> None:
+    allocator, states = ClusterAllocator(), NodeStates()
+    allocator.learn("a", ["10.0.0.0/24", "10.0.1.0/24", "fd00::/96"], ["10.0.2.0/24"])
+    allocator.learn("b", ["10.0.0.0/24"], [])
+    states.record("b", Decision(error="no block", short_of=frozenset({("default", 4)})))
+    states.granted, states.failed_writes = 3, 4
+
+    families = {
+        each.name.removeprefix("ciliate_operator_ipam_"): each
+        for each in node_families(allocator, states)
+    }
+
+    assert set(families["node_cidrs"].samples) == {
+        (("a", "ipv4", "current"), 2.0),
+        (("a", "ipv6", "current"), 1.0),
+        (("a", "ipv4", "draining"), 1.0),
+        (("b", "ipv4", "current"), 1.0),
+    }
+    assert families["node_error"].samples == [(("b",), 1.0)]
+    sums = {name: each.samples for name, each in families.items() if not each.labels}
+    assert sums == {
+        "nodes": [((), 2.0)],
+        "nodes_waiting": [((), 1.0)],
+        "conflicts": [((), 1.0)],
+        "grants_total": [((), 3.0)],
+        "failed_writes_total": [((), 4.0)],
+    }
+    counters = {name for name, each in families.items() if each.kind is FamilyKind.COUNTER}
+    assert counters == {"grants_total", "failed_writes_total"}
+
+
+def test_problems_are_a_gauge_that_falls_when_they_are_solved() -> None:
+    family = problem_family(2)
+
+    assert (family.name, family.kind) == ("ciliate_operator_ipam_problems", FamilyKind.GAUGE)
+    assert family.samples == [((), 2.0)]
 
 
 def _node_cidrs(node: str, state: str) -> Key:

@@ -18,6 +18,8 @@ from ciliate.ipam.operator.node_cidrs import (
     BLOCKS_AT_ONCE_MAX,
     BLOCKS_PER_NODE_MAX,
     Decision,
+    DemandTooLargeError,
+    displaced_error,
     fill_pod_cidrs,
     satisfy_demand,
     usable_addresses,
@@ -142,6 +144,18 @@ def test_a_demand_without_bounds_takes_nothing() -> None:
     assert allocator.free("single", 4) == 1 << 16
     assert "demand of 1025 IPv4 addresses of pool single" in decision.error
     assert not decision.short_of, "no other block would help"
+
+
+def test_error_of_a_demand_that_is_too_large_has_its_facts() -> None:
+    error = DemandTooLargeError("single", 6, 2000)
+
+    assert (error.pool, error.version, error.count) == ("single", 6, 2000)
+
+
+def test_displaced_pods_of_a_node_without_cidrs_conflict_with_none() -> None:
+    error = displaced_error([Cidr.parse("10.0.0.0/24"), Cidr.parse("10.0.2.0/24")], node())
+
+    assert "(10.0.0.0/24, 10.0.2.0/24) that conflict with requested CIDRs (none)" in error
 
 
 def test_a_large_demand_is_met_step_by_step() -> None:

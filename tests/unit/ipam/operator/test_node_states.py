@@ -29,6 +29,12 @@ def servable(states: NodeStates, blocks: dict[Want, int]) -> list[str]:
     return list(states.servable(lambda pool, version: blocks[pool, version]))
 
 
+def test_nothing_is_counted_before_the_first_decision() -> None:
+    states = NodeStates()
+
+    assert (states.granted, states.failed_writes) == (0, 0)
+
+
 def test_a_pool_runs_out_with_the_first_that_waits_and_is_relieved_with_the_last() -> None:
     states = NodeStates()
 

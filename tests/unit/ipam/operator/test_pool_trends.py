@@ -20,6 +20,10 @@ def end_s(trends: PoolTrends, allocator: ClusterAllocator) -> float | None:
     return trends.by_series[SERIES].seconds_to_exhaustion(allocator.free(*SERIES))
 
 
+def test_no_pool_has_a_trend_before_the_first_sample() -> None:
+    assert PoolTrends().by_series == {}
+
+
 def test_a_pool_over_blocks_in_use_is_not_about_to_be_full(allocator: ClusterAllocator) -> None:
     trends = PoolTrends()
     allocator.define(*SERIES, 24, ["10.0.0.0/20"])
