@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ciliate.masquerade.status import MasqueradedFamilies, Masquerading, describe
+from ciliate.masquerade.status import MasqueradedFamilies, Masquerading, describe, lines
 
 DEVICES = ("eth0", "eth1")
 BPF = Masquerading(
@@ -55,3 +55,7 @@ BPF = Masquerading(
 )
 def test_masquerading_line(state: Masquerading, devices: Sequence[str] | None, text: str) -> None:
     assert describe(state, devices) == text
+
+
+def test_line_begins_with_its_name() -> None:
+    assert list(lines(Masquerading(mode="BPF"), None)) == ["Masquerading:\tDisabled"]
