@@ -8,6 +8,8 @@ DOCUMENT = {
     "spec": {
         "addresses": [{"type": "Inner", "ip": "1"}, {"type": "Outer", "ip": "2"}],
         "sizes": [1, 2, 3],
+        "flags": [True, False],
+        "none": [],
         "a.b": "dotted",
         "c/d-e": "plain",
     }
@@ -35,6 +37,12 @@ DOCUMENT = {
         (".spec.sizes.*", [1, 2, 3]),
         ("{.}", [DOCUMENT]),
         ("$", [DOCUMENT]),
+        ("@.spec.sizes[0]", [1]),
+        (".spec.sizes[-3]", [1]),
+        (".spec.flags[?(@==true)]", [True]),
+        (".spec.flags[?(@!=false)]", [True]),
+        (".spec.flags[?(@>0)]", []),
+        ('.spec.sizes[?(@>"1")]', []),
         ("{.spec.sizes[0]}", [1]),
         (".none.at.all", []),
     ],
@@ -43,10 +51,11 @@ def test_paths(path: str, found: list[Any]) -> None:
     assert compile_path(path).find(DOCUMENT) == found
 
 
-@pytest.mark.parametrize("path", [".spec[", ".a[?(", ".a b c"])
-def test_paths_that_are_none_are_refused(path: str) -> None:
-    with pytest.raises(JsonPathError):
+@pytest.mark.parametrize(("path", "rest"), [(".spec[", "["), (".a[?(", "[?("), (".a b c", " b c")])
+def test_paths_that_are_none_are_refused_with_what_is_not_understood(path: str, rest: str) -> None:
+    with pytest.raises(JsonPathError) as raised:
         compile_path(path)
+    assert (raised.value.path, raised.value.rest) == (path, rest)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +64,9 @@ def test_paths_that_are_none_are_refused(path: str) -> None:
         (".spec.sizes[0]", [1]),
         (".spec.addresses[*].ip", ["1", "2"]),
         ('.spec.addresses[?(@.type=="None")].ip', []),
-        ("..none", []),
+        ("..nowhere", []),
+        (".spec.none[*]", []),
+        (".spec.none.*", []),
     ],
 )
 def test_followed_paths_may_choose_nothing(path: str, found: list[Any]) -> None:
@@ -65,7 +76,7 @@ def test_followed_paths_may_choose_nothing(path: str, found: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("path", "step"),
     [
-        (".spec.none.at.all", ".none"),
+        (".spec.nothing.at.all", ".nothing"),
         (".spec.sizes[9]", "[9]"),
         (".spec.sizes.x", ".x"),
         (".spec.sizes[*].ip", ".ip"),
@@ -75,4 +86,5 @@ def test_followed_paths_may_choose_nothing(path: str, found: list[Any]) -> None:
 def test_followed_paths_say_where_they_end(path: str, step: str) -> None:
     with pytest.raises(JsonPathDeadEndError) as raised:
         compile_path(path).follow(DOCUMENT)
-    assert raised.value.step == step
+    assert (raised.value.path, raised.value.step) == (path, step)
+    assert str(raised.value).endswith(repr(step))

@@ -38,6 +38,7 @@ def test_an_endpoint_that_cannot_be_read_keeps_its_addresses_and_identity() -> N
         "networking":{"addressing":[{"ipv4":"10.0.0.7"},{"ipv4":7}],"node":"192.0.2.1"}}}"""
     )
 
+    assert (endpoint.metadata.namespace, endpoint.metadata.name) == ("default", "web")
     assert endpoint.identity == "5"
     assert endpoint.status.networking is not None
     assert [pair.ipv4 for pair in endpoint.status.networking.addressing] == ["10.0.0.7"]

@@ -8,8 +8,10 @@ from ciliate.api.cilium_node import (
     CiliumNode,
     CiliumNodeAddress,
     CiliumNodeSpec,
+    NodeEncryption,
     NodeIPAM,
 )
+from ciliate.api.core import Node, NodeSpec
 from ciliate.api.metadata import Condition, ObjectMeta, OwnerReference
 from ciliate.cluster.views import (
     AgentPod,
@@ -20,6 +22,8 @@ from ciliate.cluster.views import (
     PodPhase,
     PodPresence,
     trimmed_cilium_node,
+    trimmed_endpoint,
+    trimmed_node,
     trimmed_pod,
 )
 
@@ -56,6 +60,21 @@ def test_a_trimmed_pod_keeps_its_name_version_and_phase() -> None:
     assert trimmed == PodPresence(metadata=NAMED, status=PodPhase("Running"))
 
 
+def test_a_trimmed_endpoint_keeps_its_identity_and_a_trimmed_node_its_specification() -> None:
+    use = EndpointUse(identity=IdentityNumber(1001))
+    spec = NodeSpec(pod_cidr="10.0.0.0/24")
+
+    endpoint = trimmed_endpoint(EndpointPresence(metadata=FULL, status=use))
+    node = trimmed_node(Node(metadata=FULL, spec=spec))
+
+    assert endpoint == EndpointPresence(metadata=NAMED, status=use)
+    assert node == Node(metadata=NAMED, spec=spec)
+
+
+def test_a_trimmed_cilium_node_on_which_nothing_drains_has_no_annotation() -> None:
+    assert trimmed_cilium_node(CiliumNode(metadata=FULL)).metadata == NAMED
+
+
 def test_a_trimmed_cilium_node_keeps_what_draining_age_and_deletion_need() -> None:
     owner = OwnerReference(api_version="v1", kind="Node", name="a", uid="n")
     kept = CiliumNodeSpec(
@@ -70,7 +89,9 @@ def test_a_trimmed_cilium_node_keeps_what_draining_age_and_deletion_need() -> No
         owner_references=(owner,),
     )
 
-    trimmed = trimmed_cilium_node(CiliumNode(metadata=meta, spec=kept))
+    whole = structs.replace(kept, boot_id="b", encryption=NodeEncryption(key=3))
+
+    trimmed = trimmed_cilium_node(CiliumNode(metadata=meta, spec=whole))
 
     assert trimmed.metadata == structs.replace(
         NAMED,

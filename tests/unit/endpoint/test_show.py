@@ -29,6 +29,15 @@ def test_endpoint_rows_distinguish_pods_from_the_host() -> None:
     assert rows == {"10.0.2.15:0": ["(localhost)"], "172.20.1.218:0": [text]}
 
 
+def test_endpoint_rows_stand_by_address_whatever_is_behind_it() -> None:
+    entries = [
+        (octets(f"10.244.0.{number}"), Endpoint(20 - number, 1, 0, 0, bytes(6), bytes(6)))
+        for number in (3, 1, 2)
+    ]
+
+    assert list(endpoint_rows(entries)) == [f"10.244.0.{number}:0" for number in (1, 2, 3)]
+
+
 def test_interface_rows_name_the_endpoint_behind_each() -> None:
     interface = Interface(octets("10.244.0.5"), bytes(16), 8066, 361, NODE_MAC, 0)
 

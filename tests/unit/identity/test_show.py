@@ -13,6 +13,17 @@ def octets(text: str) -> bytes:
     return to_octets(ip_address(text))
 
 
+def test_ipcache_rows_stand_by_address_then_length() -> None:
+    texts = [("10.244.1.0", 120), ("10.244.1.0", 128), ("10.245.0.0", 112)]
+    entries = [(IpcacheKey(n, octets(text)), IpcacheEntry(2, 0, NO_ADDRESS)) for text, n in texts]
+
+    assert list(ipcache_rows(reversed(entries))) == [
+        "10.244.1.0/24",
+        "10.244.1.0/32",
+        "10.245.0.0/16",
+    ]
+
+
 def test_ipcache_rows_print_ipv4_prefixes_with_their_own_lengths() -> None:
     rows = ipcache_rows(
         [

@@ -59,6 +59,14 @@ def test_ipv6_addresses_stand_in_brackets() -> None:
     )
 
 
+def test_protocol_without_a_name_is_its_number() -> None:
+    key = flow("10.0.0.1", "10.0.0.2", (0, 0), protocol=47)
+
+    assert str(Translation.read(key, NatEntry(octets("10.0.0.3"), 0, 0, 0, 0), now_ns=0)) == (
+        "47 OUT 10.0.0.1:0 -> 10.0.0.2:0 XLATE_SRC 10.0.0.3:0 Created=0sec ago NeedsCT=0"
+    )
+
+
 def test_connection_shows_cilium_s_flag_numbers_and_what_is_left() -> None:
     key = flow("10.4.166.193", "10.4.34.6", (52628, 4143), direction=1)
     flags = ConnectionFlag.CONNECTION_SEEN_NON_SYN | ConnectionFlag.CONNECTION_CLOSING_REPLY

@@ -57,6 +57,7 @@ def test_a_later_value_wins_and_a_default_does_not() -> None:
     index: PrefixIndex[str] = PrefixIndex()
     assert index.setdefault(0x0A000000, 8, "first") == "first"
     assert index.setdefault(0x0A000000, 8, "second") == "first"
+    assert index.get(0x0A000000, 8) == index.find(0x0A0000FF) == "first"
     index.put(0x0A000000, 8, "third")
     assert index.get(0x0A000000, 8) == "third"
     assert index.get(0x0A000000, 9) is None

@@ -142,7 +142,10 @@ def test_a_list_of_taints_that_has_changed_meanwhile_fails_the_patch() -> None:
 def test_the_first_taint_of_a_node_is_added_to_the_version_seen_only() -> None:
     patch = plain(taint_patch(node(), KEY, tainted=True))
 
-    assert patch[0] == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+    assert patch == [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "add", "path": "/spec/taints", "value": [{"key": KEY, "effect": "NoSchedule"}]},
+    ]
 
 
 def test_the_condition_written_is_the_one_recognized() -> None:
@@ -151,3 +154,20 @@ def test_the_condition_written_is_the_one_recognized() -> None:
 
     assert marks_of(node(conditions=(condition,)), KEY).up
     assert not marks_of(node(), KEY).up
+    assert written["lastTransitionTime"] == written["lastHeartbeatTime"] == "2025-07-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "reason"),
+    [
+        ("Ready", "False", "CiliumIsUp"),
+        ("NetworkUnavailable", "True", "CiliumIsUp"),
+        ("NetworkUnavailable", "False", "RouteCreated"),
+    ],
+)
+def test_another_condition_does_not_say_that_the_network_is_up(
+    kind: str, status: str, reason: str
+) -> None:
+    other = Condition(type=kind, status=status, reason=reason)
+
+    assert not marks_of(node(conditions=(other,)), KEY).up

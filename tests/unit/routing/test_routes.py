@@ -148,6 +148,18 @@ async def test_kernels_route_holds_while_an_unresolved_pod_lives_in_it(node: Rou
     assert outside not in routes_of(node)
 
 
+async def test_kernels_route_is_touched_when_an_unresolved_pod_in_it_comes(
+    node: RoutingNode,
+) -> None:
+    inside = ip_network("fd00:10:9::/64")
+    routes_of(node).note_kernel({inside: NextHop(ETH1, ip_address("fd00:10::109"))})
+
+    lost = cilium_endpoint("lost", "10.244.9.7", ipv6="fd00:10:9::7", node="192.168.10.109")
+    publish(node.cluster.endpoints, lost)
+
+    assert inside in node.sync._touched
+
+
 async def test_cidr_that_a_node_claims_leads_there_though_unresolved_pods_live_in_it(
     node: RoutingNode,
 ) -> None:
