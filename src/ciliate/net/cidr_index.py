@@ -54,12 +54,12 @@ class PrefixIndex(Generic[V]):
 
     def put(self, first: int, open_bits: int, value: V) -> None:
         """Enter a CIDR's value, in place of one that is there."""
-        same = self._lengths.get(open_bits) or self._length(open_bits)
+        same = self._lengths.get(open_bits) or self._new_length(open_bits)
         same.put(first >> open_bits, value)
 
     def setdefault(self, first: int, open_bits: int, value: V) -> V:
         """Enter a CIDR's value unless there is one; return the one that stands then."""
-        same = self._lengths.get(open_bits) or self._length(open_bits)
+        same = self._lengths.get(open_bits) or self._new_length(open_bits)
         if same.ordered is None:
             return same.values.setdefault(first >> open_bits, value)
         prefix = first >> open_bits
@@ -110,12 +110,10 @@ class PrefixIndex(Generic[V]):
             for prefix in same.between(low, low | (1 << (open_bits - length)) - 1):
                 yield same.values[prefix]
 
-    def _length(self, open_bits: int) -> _SameLength[V]:
-        """Return the table of a length, a new one in its place when there is none."""
-        same = self._lengths.get(open_bits)
-        if same is None:
-            same = _SameLength()
-            self._lengths = dict(sorted({**self._lengths, open_bits: same}.items()))
+    def _new_length(self, open_bits: int) -> _SameLength[V]:
+        """Return a new table for a length that has none, in its place among the others."""
+        same: _SameLength[V] = _SameLength()
+        self._lengths = dict(sorted({**self._lengths, open_bits: same}.items()))
         return same
 
 

@@ -40,3 +40,15 @@ def test_nothing_is_kept_of_owners_that_left() -> None:
 
     assert list(index) == []
     assert index._former == {}
+
+
+def test_owner_that_comes_back_is_entered_once() -> None:
+    index: OwnerIndex[str, str] = OwnerIndex()
+    for owner in ("a", "b", "a"):
+        index.add("10.0.0.1", owner)
+
+    index.remove("10.0.0.1", "a")
+    assert index.get("10.0.0.1") == "b"
+    index.remove("10.0.0.1", "b")
+
+    assert index.get("10.0.0.1") is None
