@@ -5,9 +5,11 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from ciliate.config.settings import AgentSettings, parse_agent_settings
+from ciliate.errors import SettingError
 from ciliate.net.address import Mac
 from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteKind, RouteScope
-from ciliate.node.device_selection import select_devices, selected_names
+from ciliate.node.device_selection import choose_devices, select_devices, selected_names
 
 _UP = LinkFlag.UP | LinkFlag.BROADCAST | LinkFlag.LOWER_UP
 
@@ -166,3 +168,66 @@ def test_beginning_of_a_name_must_be_the_whole_beginning() -> None:
     verdicts = select_devices(links, _ROUTES, patterns=["eth+"])
 
     assert selected_names(verdicts) == ("eth1",)
+
+
+def _settings(**changed: str) -> AgentSettings:
+    needed = {
+        "ipam": "kubernetes",
+        "routing-mode": "native",
+        "ipv4-native-routing-cidr": "10.244.0.0/16",
+        "enable-bpf-masquerade": "true",
+        "enable-endpoint-routes": "true",
+    }
+    return parse_agent_settings(needed | {key.replace("_", "-"): changed[key] for key in changed})
+
+
+_LINKS = (
+    _link(1, "lo", "127.0.0.1/8", flags=LinkFlag.UP | LinkFlag.LOOPBACK),
+    _link(2, "eth0", "10.0.2.15/24"),
+    _link(3, "eth1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("devices", "chosen"),
+    [
+        ("", ("eth0", "eth1")),
+        ("eth1", ("eth1",)),
+        ("eth+", ("eth0", "eth1")),
+        ("!eth7 eth0", ("eth0",)),
+        ("ens+ eth0", ("eth0",)),
+    ],
+)
+def test_devices_are_chosen_by_the_settings_or_detected(
+    devices: str, chosen: tuple[str, ...]
+) -> None:
+    verdicts = choose_devices(_LINKS, tuple(_ROUTES), _settings(devices=devices))
+
+    assert selected_names(verdicts) == chosen
+    assert len(verdicts) == len(_LINKS)
+
+
+@pytest.mark.parametrize(
+    ("key", "settings"),
+    [
+        ("devices", {"devices": "eth0 eth7"}),
+        ("direct-routing-device", {"direct_routing_device": "eth7"}),
+    ],
+)
+def test_device_that_does_not_exist_is_refused_with_those_that_do(
+    key: str, settings: dict[str, str]
+) -> None:
+    with pytest.raises(SettingError, match="choose of eth0, eth1, or") as caught:
+        choose_devices(_LINKS, tuple(_ROUTES), _settings(**settings))
+
+    assert (caught.value.key, caught.value.value) == (key, "eth7")
+
+
+def test_settings_that_leave_no_device_are_refused_with_the_reason_of_each() -> None:
+    links = (_link(2, "eth0", ""), _link(3, "eth1", flags=LinkFlag.BROADCAST))
+
+    with pytest.raises(SettingError) as caught:
+        choose_devices(links, tuple(_ROUTES), _settings(devices="eth+"))
+
+    assert (caught.value.key, caught.value.value) == ("devices", "eth+")
+    assert "(eth0: device has no addresses; eth1: missing required flag" in str(caught.value)

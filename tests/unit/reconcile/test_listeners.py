@@ -30,3 +30,13 @@ def test_event_without_listeners_is_no_error() -> None:
     listeners: Listeners[[]] = Listeners()
 
     listeners()
+
+
+def test_listener_is_called_with_names_where_the_event_has_them() -> None:
+    listeners: Listeners[...] = Listeners()
+    calls: list[tuple[int, int]] = []
+    listeners.add(lambda old, *, new: calls.append((old, new)))
+
+    listeners(1, new=2)
+
+    assert calls == [(1, 2)]
