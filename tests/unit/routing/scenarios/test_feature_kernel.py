@@ -4,7 +4,7 @@ import logging
 from ipaddress import ip_address, ip_network
 
 import pytest
-from tests.unit.identity.identity_api import publish
+from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, cilium_endpoint, cilium_node
 from tests.unit.reconcile.memory_target import until
 from tests.unit.routing.route_kernel import ETH1, RoutingNode, worker
@@ -181,3 +181,29 @@ async def test_skipping_unreachable_nodes_is_no_error(
 
     levels = {r.levelno for r in caplog.records if "k8s-w1" in r.getMessage()}
     assert levels == {logging.INFO}
+
+
+async def test_nothing_is_kept_of_why_an_address_was_not_reached_when_its_node_has_gone(
+    node: RoutingNode,
+) -> None:
+    node.kernel.unreachable.add("192.168.10.101")
+    publish(node.cluster.nodes, worker(1))
+    await node.pass_all()
+    assert len(node.feature._unreachable) == 1
+
+    withdraw(node.cluster.nodes, "k8s-w1")
+    await node.cluster.known_nodes._forget_deleted()
+
+    assert node.feature._unreachable == {}
+
+
+async def test_multicast_route_that_comes_with_an_interface_is_no_reason_to_ask(
+    node: RoutingNode,
+) -> None:
+    publish(node.cluster.nodes, worker(1))
+    await node.pass_all()
+
+    node.kernel.announced(Change(ChangeKind.ROUTE, route=Route(ip_network("ff00::/8"), ETH1)))
+
+    assert not node.sync._is_walk_due
+    assert not node.feature._reachability._unasked

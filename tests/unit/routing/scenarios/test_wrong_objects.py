@@ -4,7 +4,13 @@ from ipaddress import ip_address
 
 import pytest
 from tests.unit.identity.identity_api import publish, withdraw
-from tests.unit.node.cluster_tables import NODE_IP, all_listed, cilium_endpoint
+from tests.unit.node.cluster_tables import (
+    NODE,
+    NODE_IP,
+    all_listed,
+    cilium_endpoint,
+    cilium_node,
+)
 from tests.unit.routing.route_kernel import ETH1, RoutingNode, worker
 
 from ciliate.net.link import Link, LinkAddress, LinkFlag
@@ -68,3 +74,17 @@ async def test_address_of_a_node_is_never_routed_as_a_pods(
     assert node.kernel.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
     said = "CiliumEndpoint default/bad: 192.168.10.101 is the address of node k8s-w1"
     assert said in caplog.text
+
+
+async def test_cidr_that_is_refused_is_said_once_and_this_nodes_own_is_not(
+    node: RoutingNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "192.168.10.0/24"))
+    assert caplog.records == []
+
+    publish(node.cluster.nodes, worker(1, "192.168.10.0/24"))
+    publish(node.cluster.nodes, worker(1, "192.168.10.0/24", "10.244.8.0/24"))
+
+    assert [each.getMessage().split()[:2] for each in caplog.records] == [
+        ["CiliumNode", "k8s-w1:"]
+    ]
