@@ -66,7 +66,7 @@ def test_list_is_in_the_order_of_numbers_and_the_host_has_the_highest_free_one()
     assert [model.id for model in listed] == [1, 7, ENDPOINT_ID_MAX - 1, ENDPOINT_ID_MAX]
     host = listed[2].status
     assert host.state == "ready"
-    assert (host.identity.id, host.identity.labels) == (1, ("reserved:host",))
+    assert host.identity == agent.IdentityModel(id=1, labels=("reserved:host",))
     assert host.labels.security_relevant == ("reserved:host",)
     assert host.networking.addressing == (agent.AddressPair(),)
     assert host.policy == agent.POLICY_NOT_ENFORCED

@@ -58,4 +58,6 @@ def test_masquerading_line(state: Masquerading, devices: Sequence[str] | None, t
 
 
 def test_line_begins_with_its_name() -> None:
-    assert list(lines(Masquerading(mode="BPF"), None)) == ["Masquerading:\tDisabled"]
+    (line,) = lines(BPF, DEVICES)
+
+    assert line == f"Masquerading:\t{describe(BPF, DEVICES)}"

@@ -35,7 +35,11 @@ def test_event_without_listeners_is_no_error() -> None:
 def test_listener_is_called_with_names_where_the_event_has_them() -> None:
     listeners: Listeners[...] = Listeners()
     calls: list[tuple[int, int]] = []
-    listeners.add(lambda old, *, new: calls.append((old, new)))
+
+    def listen(old: int, *, new: int) -> None:
+        calls.append((old, new))
+
+    listeners.add(listen)
 
     listeners(1, new=2)
 

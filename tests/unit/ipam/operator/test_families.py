@@ -111,8 +111,11 @@ def test_node_families_count_cidrs_by_state_and_name_what_only_grows() -> None:
         "grants_total": [((), 3.0)],
         "failed_writes_total": [((), 4.0)],
     }
-    counters = {name for name, each in families.items() if each.kind is FamilyKind.COUNTER}
-    assert counters == {"grants_total", "failed_writes_total"}
+    kinds = {name: each.kind for name, each in families.items()}
+    counters = {"grants_total", "failed_writes_total"}
+    assert kinds == {
+        name: FamilyKind.COUNTER if name in counters else FamilyKind.GAUGE for name in families
+    }
 
 
 def test_problems_are_a_gauge_that_falls_when_they_are_solved() -> None:
