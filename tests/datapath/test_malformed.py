@@ -115,7 +115,6 @@ def frames(draw: st.DrawFn) -> bytes:
 @pytest.mark.parametrize("program", PROGRAMS)
 @settings(
     max_examples=400,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(frame=frames())

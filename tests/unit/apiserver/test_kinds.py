@@ -76,9 +76,7 @@ def target_of(resource: ServedResource) -> RequestTarget:
 
 
 @pytest.mark.parametrize("resource", built_in(), ids=lambda r: r.id)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(data=st.data())
 def test_what_the_schema_allows_is_stored_and_shown_or_refused(
     parts: Parts, resource: ServedResource, data: st.DataObject

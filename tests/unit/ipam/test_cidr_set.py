@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliate.ipam.cidr_set import Cidr, CidrSet
@@ -140,7 +140,6 @@ WIDE = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(WIDE, max_size=6), st.integers(0, 5))
 def test_blocks_in_use_are_those_that_looking_at_all_finds(uses: list[Cidr], ended: int) -> None:
     """Of 2^19 blocks, in many segments: uses of a few and of all, by two owners, some ended."""

@@ -288,7 +288,6 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(
     max_examples=10_000 if LONG else 40,
     stateful_step_count=100 if LONG else 40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 if LONG:

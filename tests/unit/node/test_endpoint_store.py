@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.node.endpoint_samples import endpoint as sample
 
@@ -124,7 +124,6 @@ def macs() -> st.SearchStrategy[Mac]:
     return st.binary(min_size=6, max_size=6).map(mac_from_octets)
 
 
-@settings(deadline=None)
 @given(
     interface=st.builds(
         PodInterface,

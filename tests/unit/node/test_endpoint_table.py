@@ -5,7 +5,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.node.endpoint_samples import endpoint
 
@@ -134,7 +134,6 @@ def test_newest_sandbox_speaks_for_the_pod_whichever_came_first(table: EndpointT
     assert table.of_pod(POD) == sandbox(1)
 
 
-@settings(deadline=None)
 @given(
     ages=st.permutations(range(4)),
     removals=st.permutations(range(1, 5)),

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import all_listed, cilium_endpoint, new_cluster
@@ -180,7 +180,6 @@ CHANGES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(changes=CHANGES)
 def test_all_indexes_tell_of_the_same_pods(
     changes: list[tuple[str, tuple[str, str] | None]],

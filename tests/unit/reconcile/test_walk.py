@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.reconcile.memory_target import MemoryTarget
 
@@ -15,7 +15,6 @@ TABLES = st.dictionaries(st.integers(0, 20), st.integers(0, 3))
 PIECE = 1024
 
 
-@settings(deadline=None)
 @given(desired=TABLES, observed=TABLES, puts_first=st.booleans())
 def test_walk_leads_to_the_desired_state_and_a_second_one_changes_nothing(
     *, desired: dict[int, int], observed: dict[int, int], puts_first: bool

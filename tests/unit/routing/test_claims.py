@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ciliate.net.address import IPAddress, IPNetwork, to_octets
@@ -87,7 +87,6 @@ NODES = st.builds(
 CHANGES = st.lists(NODES | st.sampled_from(["a", LOCAL, "z"]), max_size=12)
 
 
-@settings(deadline=None)
 @given(changes=CHANGES)
 def test_current_claims_go_before_draining_ones_then_this_node_then_the_first_by_name(
     changes: list[KnownNode | str],
@@ -111,7 +110,6 @@ def test_current_claims_go_before_draining_ones_then_this_node_then_the_first_by
             assert claims.owner_of(to_octets(address)) == owner(all_nodes, address), address
 
 
-@settings(deadline=None)
 @given(changes=CHANGES)
 def test_change_names_every_cidr_and_every_node_that_it_concerns(
     changes: list[KnownNode | str],

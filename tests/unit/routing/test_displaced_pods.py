@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
@@ -289,7 +289,6 @@ NODES = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(changes=st.lists(PODS | NODES | st.sampled_from("abc"), max_size=15))
 def test_inspecting_what_changed_finds_what_inspecting_everything_would(
     changes: list[CiliumEndpoint | CiliumNode | str],

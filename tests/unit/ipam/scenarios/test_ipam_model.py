@@ -272,6 +272,5 @@ TestIPAM = IPAMModel.TestCase
 TestIPAM.settings = settings(
     max_examples=10_000 if _LONG else 40,
     stateful_step_count=100 if _LONG else 40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

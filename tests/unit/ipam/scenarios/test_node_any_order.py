@@ -161,7 +161,6 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(
     max_examples=10_000 if LONG else 100,
     stateful_step_count=100 if LONG else 50,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 if LONG:

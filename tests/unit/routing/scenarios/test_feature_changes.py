@@ -50,7 +50,7 @@ ENDPOINTS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     changes=st.lists(
         st.tuples(st.just("node"), WORKERS | OWN)
