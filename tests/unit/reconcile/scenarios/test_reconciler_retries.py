@@ -29,6 +29,9 @@ async def test_failing_key_is_not_asked_for_in_a_busy_loop_while_nothing_is_know
         with pytest.raises(TimeoutError):
             await until(lambda: asked > 20, deadline_s=0.5)
 
+        assert asked
+        assert reconciler.status.failing_keys == {}, "nothing is known to be wrong"
+
 
 async def test_failing_key_does_not_stop_the_others() -> None:
     desired = {1: 1, 5: 5}
