@@ -166,5 +166,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.block.used == len(self.model)
 
 
-AnyOrder.TestCase.settings = settings(max_examples=60, stateful_step_count=60)
+AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=40)
 test_any_order_agrees_with_a_dictionary = AnyOrder.TestCase

@@ -270,7 +270,7 @@ class IPAMModel(RuleBasedStateMachine):
 
 TestIPAM = IPAMModel.TestCase
 TestIPAM.settings = settings(
-    max_examples=10_000 if _LONG else 40,
+    max_examples=10_000 if _LONG else 25,
     stateful_step_count=100 if _LONG else 40,
     suppress_health_check=list(HealthCheck),
 )

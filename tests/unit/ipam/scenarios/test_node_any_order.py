@@ -159,7 +159,7 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(
-    max_examples=10_000 if LONG else 100,
+    max_examples=10_000 if LONG else 50,
     stateful_step_count=100 if LONG else 50,
     suppress_health_check=list(HealthCheck),
 )
