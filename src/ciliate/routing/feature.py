@@ -196,8 +196,9 @@ class RoutingFeature(Feature):
     def _kernel_changed(self, change: Change) -> None:
         """A route was added or removed: perhaps one of ours by a user, mostly by this agent."""
         route = change.route
-        if route is not None and route.destination.is_multicast:
-            return  # It comes with every interface.
+        prefix = route.destination if route is not None else None
+        if prefix is not None and (prefix.is_multicast or prefix.is_link_local):
+            return  # They come with every interface; neither pods nor nodes are there.
         if route is not None and is_host_route(route):
             self._host_route_changed(route, removed=change.removed)
             return
@@ -207,9 +208,8 @@ class RoutingFeature(Feature):
                 return
         elif route is not None and is_to_node(route) and route.destination not in self._routes:
             return  # A leftover, most often removed by us.
-        within = route.destination if route is not None else None
         if self._concerns_us(route):
-            self._ask_anew(within)
+            self._ask_anew(prefix)
             self._sync.wake()
 
     def _concerns_us(self, route: Route | None) -> bool:
