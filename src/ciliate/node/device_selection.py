@@ -55,11 +55,6 @@ def select_devices(
     return tuple(verdicts)
 
 
-def selected_names(verdicts: Iterable[DeviceVerdict]) -> tuple[str, ...]:
-    """Return the names of the selected devices."""
-    return tuple(verdict.link.name for verdict in verdicts if verdict.selected)
-
-
 def _exclusion(
     link: Link, routes: Sequence[Route], patterns: Sequence[str], *, force: bool
 ) -> str:

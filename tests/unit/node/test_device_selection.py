@@ -1,5 +1,6 @@
 """Device selection: Cilium's tests in Cilium's order, with its words."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
@@ -9,9 +10,13 @@ from ciliate.config.settings import AgentSettings, parse_agent_settings
 from ciliate.errors import SettingError
 from ciliate.net.address import Mac
 from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteKind, RouteScope
-from ciliate.node.device_selection import choose_devices, select_devices, selected_names
+from ciliate.node.device_selection import DeviceVerdict, choose_devices, select_devices
 
 _UP = LinkFlag.UP | LinkFlag.BROADCAST | LinkFlag.LOWER_UP
+
+
+def selected_names(verdicts: Iterable[DeviceVerdict]) -> tuple[str, ...]:
+    return tuple(verdict.link.name for verdict in verdicts if verdict.selected)
 
 
 def _link(

@@ -40,11 +40,11 @@ PLANTED = [
     ("from ciliate.kube.client import ApiClient", "ciliate.kube.client"),
     ("from ciliate import kube", "ciliate.kube"),
     ("from ciliate.datapath import bpf_map", "ciliate.datapath.bpf_map"),
-    ("from ciliate.netlink.client import NetlinkClient", "ciliate.netlink.client"),
+    ("from ciliate.netlink.client import Rtnetlink", "ciliate.netlink.client"),
     ("import ciliate.netlink.routes", "ciliate.netlink.routes"),
     # Each of these leads to an adapter, by one step more.
     ("from ciliate.identity.registry import IdentityRegistry", "ciliate.identity.registry"),
-    ("from ciliate.routing.target import NodeRouteTarget", "ciliate.routing.target"),
+    ("from ciliate.routing.target import RouteTarget", "ciliate.routing.target"),
     ("from ciliate.api.definitions import definition_files", "ciliate.api.definitions"),
     ("from . import slots", "relative"),
     ("if __debug__:\n    import time", "time"),
