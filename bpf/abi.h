@@ -36,6 +36,7 @@ enum reserved_identity {
 /* Why a packet went no further; FORWARDED counts those that did. Cilium's numbers. */
 enum drop_reason {
 	FORWARDED = 0,
+	DROP_INVALID_DESTINATION_MAC = 131,
 	DROP_INVALID_SOURCE_IP = 132,
 	DROP_INVALID_PACKET = 134,
 	DROP_UNSUPPORTED_L3_PROTOCOL = 139,
@@ -117,6 +118,14 @@ struct ipcache_entry {
 	struct ip_address node; /* InternalIP of the node that has it; zero when unknown */
 };
 _Static_assert(sizeof(struct ipcache_entry) == 24, "layout of a pinned map");
+
+/* Key of `route_mtus`: a route's destination; prefix_length counts all 128 bits, as in `ipcache`.
+ */
+struct route_mtu_key {
+	__u32 prefix_length;
+	struct ip_address address;
+};
+_Static_assert(sizeof(struct route_mtu_key) == 20, "layout of a pinned map");
 
 /* Value of `masquerade_addresses`: addresses pods get behind a device, keyed by its ifindex. */
 struct masquerade_address {

@@ -30,6 +30,14 @@ enum snat_port {
 const volatile __u16 snat_port_min = SNAT_PORT_MIN;
 const volatile __u16 snat_port_max = SNAT_PORT_MAX;
 
+/*
+ * Octets before the IP header at the devices that a program is attached to: an Ethernet header's
+ * 14, or none (tun, WireGuard, ppp), for which the programs of node devices are loaded a second
+ * time.
+ */
+enum { ETHERNET_HEADER_BYTES = 14 };
+const volatile __u32 l2_header_bytes = ETHERNET_HEADER_BYTES;
+
 /* Flags of bpf_fib_lookup; SKIP_NEIGH (8) where the kernel knows it (6.3). */
 const volatile __u32 fib_flags;
 

@@ -39,6 +39,18 @@ struct {
 	__type(value, struct ipcache_entry);
 } ipcache SEC(".maps");
 
+/*
+ * Destination of a route that has an MTU of its own -> that MTU in bytes, from the IP header.
+ * Written by the agent, read where packets are sent to the next hop; mostly empty.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct route_mtu_key);
+	__type(value, __u32);
+} route_mtus SEC(".maps");
+
 /* ifindex of a node device -> the addresses pods get behind it. Written by the agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -45,6 +45,7 @@ FLAGS: Final = frozenset({"interface_flag", "endpoint_flag", "ipcache_flag", "co
 #: What Cilium's commands and metrics call each reason.
 DROP_TEXT: Final = {
     "FORWARDED": "Success",
+    "DROP_INVALID_DESTINATION_MAC": "Invalid destination mac",
     "DROP_INVALID_SOURCE_IP": "Invalid source ip",
     "DROP_INVALID_PACKET": "Invalid packet",
     "DROP_UNSUPPORTED_L3_PROTOCOL": "Unsupported L3 protocol",

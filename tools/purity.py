@@ -31,6 +31,8 @@ PURE: Final = (
     "ciliate.identity.show",
     "ciliate.identity.status",
     "ciliate.routing.claims",
+    "ciliate.routing.route_mtus",
+    "ciliate.routing.show",
     "ciliate.routing.status",
     "ciliate.masquerade.expiry",
     "ciliate.uplink.status",

@@ -23,6 +23,12 @@ static __always_inline bool address_is_zero(const struct ip_address *a)
 	return !(a->words[0] | a->words[1] | a->words[2] | a->words[3]);
 }
 
+/* ::ffff:0:0/96 (RFC 4291, 2.5.5.2): how an IPv4 address is written here. */
+static __always_inline bool address_is_mapped(const struct ip_address *a)
+{
+	return !(a->words[0] | a->words[1]) && a->words[2] == bpf_htonl(0xffff);
+}
+
 static __always_inline struct ip_address address_from_v4(__be32 v4)
 {
 	struct ip_address address = {{0, 0, bpf_htonl(0xffff), v4}};
@@ -50,6 +56,24 @@ static __always_inline bool address_is_multicast(const struct ip_address *addres
 static __always_inline bool address_is_link_local(const struct ip_address *address, bool is_v6)
 {
 	return is_v6 && (address->words[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+/*
+ * Can no packet from another machine have this source? "This network" 0/8 and loopback 127/8
+ * (RFC 1122, 3.2.1.3), `::` and ::1 (RFC 4291, 2.5.2 and 2.5.3), groups, and link-local addresses
+ * of IPv6. 169.254/16 can: the kernel routes it.
+ */
+static __always_inline bool address_is_no_source(const struct ip_address *address, bool is_v6)
+{
+	__u32 first = bpf_ntohl(address->words[3]) >> 24;
+
+	if (address_is_multicast(address, is_v6))
+		return true;
+	if (!is_v6)
+		return first == 0 || first == 127;
+	return address_is_link_local(address, is_v6) ||
+	       (!(address->words[0] | address->words[1] | address->words[2]) &&
+		bpf_ntohl(address->words[3]) <= 1);
 }
 
 static __always_inline bool in_prefix(const struct ip_address *address,

@@ -68,7 +68,7 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *pack
 
 /*
  * The packet that an ICMP error is about, as far as errors must quote it. All offsets count from
- * the outer Ethernet header and were valid when read.
+ * the first octet of the frame and were valid when read.
  */
 struct quoted {
 	struct packet packet; /* addresses, protocol and ports; no more is filled in */
@@ -88,6 +88,9 @@ static __always_inline bool parse_quoted_ip(struct __sk_buff *skb, struct quoted
 			return false;
 		packet->tuple.source = address_from_v6(&ip.saddr);
 		packet->tuple.destination = address_from_v6(&ip.daddr);
+		if (address_is_mapped(&packet->tuple.source) ||
+		    address_is_mapped(&packet->tuple.destination))
+			return false; /* it would name a flow of IPv4 */
 		packet->tuple.protocol = ip.nexthdr;
 		packet->l4_offset = quoted->ip_offset + sizeof(ip);
 	} else {
@@ -180,7 +183,7 @@ static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struc
 	error = rewrite_ip(skb, quoted->ip_offset, outer->is_v6, quoted_end, from, to_address);
 	if (error)
 		return error;
-	return rewrite_ip(skb, ETH_HLEN, outer->is_v6, end, outer_from, to_address);
+	return rewrite_ip(skb, l2_header_bytes, outer->is_v6, end, outer_from, to_address);
 }
 
 #endif

@@ -56,7 +56,7 @@ enum l4_kind {
 /* Addresses, ports and fragment_id are in network byte order, all else in the host's. */
 struct packet {
 	struct tuple tuple; /* direction is the caller's to set */
-	__u32 l4_offset; /* of the transport header, from the Ethernet header */
+	__u32 l4_offset; /* of the transport header, from the first octet of the frame */
 	__be32 fragment_id;
 	__u16 fragment_offset; /* nonzero: not the first piece, no transport header here */
 	__u8 ttl; /* or hop limit */
@@ -64,6 +64,7 @@ struct packet {
 	__u8 l4_kind; /* enum l4_kind */
 	bool is_v6;
 	bool more_fragments;
+	bool has_options; /* IPv4's, which may ask a router for more than to forward */
 };
 
 /* The key under which a packet of the other way is found; direction is kept. */

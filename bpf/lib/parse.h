@@ -4,8 +4,8 @@
  * that need ports, because most packets between pods do not.
  *
  * Contract: both return 0, NOT_IP, or a positive enum drop_reason; addresses and ports are in
- * network byte order; offsets count from the Ethernet header and were valid when read. What was
- * read is a copy: a step that wants packet pointers checks its own bounds.
+ * network byte order; offsets count from the first octet of the frame and were valid when read.
+ * What was read is a copy: a step that wants packet pointers checks its own bounds.
  */
 #ifndef CILIATE_PARSE_H
 #define CILIATE_PARSE_H
@@ -32,22 +32,23 @@ static __always_inline bool linear(struct __sk_buff *skb, __u32 length)
 	       (void *)(long)skb->data + length <= (void *)(long)skb->data_end;
 }
 
-/* Reads the fixed IPv4 header; options are passed over by l4_offset, not read. */
+/* Reads the fixed IPv4 header; options are noticed and passed over by l4_offset, not read. */
 static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 {
 	struct iphdr *ip;
 	__u16 fragment;
 
-	if (!linear(skb, ETH_HLEN + sizeof(*ip)))
+	if (!linear(skb, l2_header_bytes + sizeof(*ip)))
 		return DROP_INVALID_PACKET;
-	ip = (void *)(long)skb->data + ETH_HLEN;
+	ip = (void *)(long)skb->data + l2_header_bytes;
 	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 4 || ip->ihl < 5)
 		return DROP_INVALID_PACKET;
 	packet->tuple.source = address_from_v4(ip->saddr);
 	packet->tuple.destination = address_from_v4(ip->daddr);
 	packet->tuple.protocol = ip->protocol;
 	packet->ttl = ip->ttl;
-	packet->l4_offset = ETH_HLEN + ip->ihl * 4;
+	packet->has_options = ip->ihl > 5;
+	packet->l4_offset = l2_header_bytes + ip->ihl * 4;
 	fragment = bpf_ntohs(ip->frag_off);
 	packet->fragment_offset = fragment & IPV4_FRAGMENT_OFFSET_MASK;
 	packet->more_fragments = fragment & IPV4_MORE_FRAGMENTS;
@@ -87,22 +88,30 @@ static __always_inline bool is_extension(__u8 protocol)
 	       protocol == IPPROTO_DSTOPTS || protocol == EXTENSION_FRAGMENT;
 }
 
-/* Reads the fixed IPv6 header and walks its extensions up to the transport header. */
+/*
+ * Reads the fixed IPv6 header and walks its extensions up to the transport header. An address of
+ * ::ffff:0:0/96 is refused: it belongs on no wire (RFC 6890, table 20), and here it would be taken
+ * for the IPv4 address that the maps hold under the same octets.
+ */
 static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6hdr *ip;
 	__u8 next;
 
-	if (!linear(skb, ETH_HLEN + sizeof(*ip)))
+	if (!linear(skb, l2_header_bytes + sizeof(*ip)))
 		return DROP_INVALID_PACKET;
-	ip = (void *)(long)skb->data + ETH_HLEN;
+	ip = (void *)(long)skb->data + l2_header_bytes;
 	if ((void *)(ip + 1) > (void *)(long)skb->data_end || ip->version != 6)
 		return DROP_INVALID_PACKET;
 	packet->is_v6 = true;
 	packet->tuple.source = address_from_v6(&ip->saddr);
 	packet->tuple.destination = address_from_v6(&ip->daddr);
 	packet->ttl = ip->hop_limit;
-	packet->l4_offset = ETH_HLEN + sizeof(*ip);
+	if (address_is_mapped(&packet->tuple.source))
+		return DROP_INVALID_SOURCE_IP;
+	if (address_is_mapped(&packet->tuple.destination))
+		return DROP_UNKNOWN_L3_TARGET;
+	packet->l4_offset = l2_header_bytes + sizeof(*ip);
 	next = ip->nexthdr;
 	for (int i = 0; i < EXTENSION_HEADERS_MAX && is_extension(next); i++) {
 		int error;

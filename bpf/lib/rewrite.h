@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "../config.h"
 #include "packet.h"
 
 enum rewrite_end {
@@ -107,7 +108,7 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 					 sizeof(to_port), 0)))
 			return DROP_L4_CHECKSUM;
 	}
-	return rewrite_ip(skb, ETH_HLEN, packet->is_v6, end, from, to_address);
+	return rewrite_ip(skb, l2_header_bytes, packet->is_v6, end, from, to_address);
 }
 
 #endif

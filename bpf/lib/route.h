@@ -2,7 +2,8 @@
 /*
  * The two manners of sending that skip the host's stack: to a local pod, and to the next hop of the
  * kernel's routing table. What they cannot do (no route, too big, TTL at its end) is left to the
- * stack, which answers with the right ICMP error. admit.h says whether a pod gets a packet at all.
+ * stack, which answers with the right ICMP error; so are IPv4 options, which a router must judge
+ * (RFC 1812, 5.2.4): source routes and what they record. admit.h says whether a pod gets a packet.
  */
 #ifndef CILIATE_ROUTE_H
 #define CILIATE_ROUTE_H
@@ -10,10 +11,15 @@
 #include <bpf/bpf_endian.h>
 
 #include "../config.h"
+#include "../maps.h"
 #include "packet.h"
+#include "segment.h"
 #include "verdict.h"
 
 enum { ADDRESS_FAMILY_INET = 2, ADDRESS_FAMILY_INET6 = 10 };
+
+/* The kernel refuses a route a smaller MTU (RFC 791: every link carries 68 octets). */
+enum { ROUTE_MTU_MIN = 68 };
 
 /*
  * One hop less, in the IP header that it checks to be there. False: the TTL is at its end and the
@@ -21,7 +27,7 @@ enum { ADDRESS_FAMILY_INET = 2, ADDRESS_FAMILY_INET6 = 10 };
  */
 static __always_inline bool decrement_ttl(struct __sk_buff *skb, const struct packet *packet)
 {
-	void *ip = (void *)(long)skb->data + ETH_HLEN;
+	void *ip = (void *)(long)skb->data + l2_header_bytes;
 	void *end = (void *)(long)skb->data_end;
 
 	if (packet->ttl <= 1)
@@ -45,34 +51,44 @@ static __always_inline bool decrement_ttl(struct __sk_buff *skb, const struct pa
 	return true;
 }
 
-/* Write both MACs of the Ethernet header, which it checks to be there. */
-static __always_inline bool set_macs(struct __sk_buff *skb, const __u8 destination[ETH_ALEN],
-				     const __u8 source[ETH_ALEN])
+/*
+ * Write the Ethernet header of a packet to a pod. One that came by a device without such headers
+ * gets room for it first. False: there is none.
+ */
+static __always_inline bool write_ethernet(struct __sk_buff *skb, const struct endpoint *receiver)
 {
-	struct ethhdr *ethernet = (void *)(long)skb->data;
+	struct ethhdr *ethernet;
 
+	if (!l2_header_bytes && bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return false;
+	ethernet = (void *)(long)skb->data;
 	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
 		return false;
-	__builtin_memcpy(ethernet->h_dest, destination, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, source, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_dest, receiver->mac, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, receiver->node_mac, ETH_ALEN);
+	ethernet->h_proto = skb->protocol;
 	return true;
 }
 
 /* To the pod `flow->receiver`, straight to the far end of its veth. Returns the verdict. */
 static __always_inline int send_to_peer(struct __sk_buff *skb, const struct flow *flow)
 {
-	if (!decrement_ttl(skb, flow->packet))
+	if (flow->packet->has_options || !decrement_ttl(skb, flow->packet))
 		return pass(skb, flow);
-	if (!set_macs(skb, flow->receiver->mac, flow->receiver->node_mac))
+	if (!write_ethernet(skb, flow->receiver))
 		return drop(skb, flow, DROP_INVALID_PACKET);
 	return forward(skb, flow, bpf_redirect_peer(flow->receiver->ifindex, 0));
 }
 
-/* What the kernel's table is asked: addresses in network order, and the device it came in by. */
+/*
+ * What the kernel's table is asked: addresses in network order, the device it came in by, and
+ * whether `length` fits the device's MTU, or one that was learned for the destination.
+ */
 static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet *packet,
-				     struct bpf_fib_lookup *fib)
+				     __u16 length, struct bpf_fib_lookup *fib)
 {
 	fib->ifindex = skb->ifindex;
+	fib->tot_len = length;
 	fib->l4_protocol = packet->tuple.protocol;
 	if (packet->is_v6) {
 		fib->family = ADDRESS_FAMILY_INET6;
@@ -86,6 +102,25 @@ static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet 
 }
 
 /*
+ * Is `length` more than the MTU of a route to the destination? bpf_fib_lookup passes over it unless
+ * it is locked; forwarding by the stack does not (ip_dst_mtu_maybe_forward). A longer prefix
+ * without an MTU may be the better match: the stack knows, and forwards such a packet.
+ */
+static __always_inline bool exceeds_route_mtu(const struct packet *packet, __u16 length)
+{
+	struct route_mtu_key key = {
+		.prefix_length = 128,
+		.address = packet->tuple.destination,
+	};
+	__u32 *mtu;
+
+	if (length <= ROUTE_MTU_MIN)
+		return false;
+	mtu = bpf_map_lookup_elem(&route_mtus, &key);
+	return mtu && length > *mtu;
+}
+
+/*
  * To the next hop the kernel's table names, resolved and sent by the neighbour layer. Returns the
  * verdict.
  */
@@ -93,9 +128,12 @@ static __always_inline int send_to_next_hop(struct __sk_buff *skb, const struct 
 {
 	struct bpf_redir_neigh next_hop = {};
 	struct bpf_fib_lookup fib = {};
+	__u16 length = segment_length(skb, flow->packet);
 	long found;
 
-	fib_fill(skb, flow->packet, &fib);
+	if (flow->packet->has_options || exceeds_route_mtu(flow->packet, length))
+		return pass(skb, flow);
+	fib_fill(skb, flow->packet, length, &fib);
 	found = bpf_fib_lookup(skb, &fib, sizeof(fib), fib_flags);
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return pass(skb, flow);

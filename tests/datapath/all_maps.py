@@ -7,11 +7,13 @@ from ciliate.datapath.metrics import METRICS
 from ciliate.identity.maps import IPCACHE
 from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
 from ciliate.node.maps import ENDPOINTS, INTERFACES
+from ciliate.routing.maps import ROUTE_MTUS
 
 ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     INTERFACES,
     ENDPOINTS,
     IPCACHE,
+    ROUTE_MTUS,
     MASQUERADE_ADDRESSES,
     CONNTRACK,
     NAT,

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,17 @@ class Port:
             if wanted(frame):
                 return frame
         return None
+
+    def lengths_received(self) -> list[int]:
+        """Return the length of each frame that has arrived by now, as far as the queue held them."""
+        self._socket.setblocking(False)
+        lengths = []
+        with suppress(BlockingIOError):
+            while True:
+                octets, address = self._socket.recvfrom(65536)
+                if address[2] != _PACKET_OUTGOING:
+                    lengths.append(len(octets))
+        return lengths
 
     def drain(self) -> None:
         """Forget what has arrived so far."""

@@ -6,18 +6,36 @@ yet (GSO, CHECKSUM_PARTIAL), as they do in a node.
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from ipaddress import ip_address
+from subprocess import run
 
 import pytest
 from tests.datapath.harness import Namespace
-from tests.datapath.node_rig import NODE_4, NODE_6, NODE_MAC, WORLD_4, WORLD_6, Node, Pod, silence
+from tests.datapath.node_rig import (
+    NODE_4,
+    NODE_6,
+    NODE_MAC,
+    ROUTER_4,
+    ROUTER_6,
+    WORLD_4,
+    WORLD_6,
+    Node,
+    Pod,
+    silence,
+)
 
 from ciliate.config.datapath_defaults import SNAT_PORT_MIN
 from ciliate.datapath.layout import DropReason
+from ciliate.net.address import host_network
+from ciliate.net.link import Route
+from ciliate.routing.maps import ROUTE_MTUS
+from ciliate.routing.route_mtus import route_mtu_entries
 
 STREAM_BYTES = 4 << 20
+ETHER_BYTES = 14
+NARROW_BYTES = 1400
 TIMEOUT_S = 10.0
 PORT = 8080
 
@@ -34,13 +52,20 @@ def living_node(node_of_module: Node) -> Node:
             f"neigh replace fe80::1 lladdr {pod.host_mac} dev eth0 nud permanent",
             "route add default via fe80::1 dev eth0",
         )
+        node_of_module.namespace.ip(
+            *(
+                f"neigh replace {each} lladdr {pod.mac} dev {pod.host_device} nud permanent"
+                for each in (pod.ipv4, pod.ipv6)
+            )
+        )
     world = node_of_module.far_end
     world.sysctl("net.ipv6.conf.wire.disable_ipv6", "0")
     world.ip(
         f"address add {WORLD_4}/32 dev wire",
         f"address add {WORLD_6}/128 dev wire nodad",
-        f"route add {NODE_4}/32 dev wire src {WORLD_4}",
-        f"route add {NODE_6}/128 dev wire src {WORLD_6}",
+        # The world says that it takes 1500 octets, and sends 1400: eth1 is narrow in some tests.
+        f"route add {NODE_4}/32 dev wire src {WORLD_4} mtu {NARROW_BYTES} advmss 1460",
+        f"route add {NODE_6}/128 dev wire src {WORLD_6} mtu {NARROW_BYTES} advmss 1440",
         f"neigh replace {NODE_4} lladdr {NODE_MAC} dev wire nud permanent",
         f"neigh replace {NODE_6} lladdr {NODE_MAC} dev wire nud permanent",
     )
@@ -117,6 +142,50 @@ def test_a_stream_between_pods_of_a_node_comes_back_whole(node: Node, family: st
         there_and_back(node.pod1, address)
 
     assert seen[0][0] == getattr(node.pod1, family)
+
+
+@contextmanager
+def narrow_device(node: Node, address: str) -> Iterator[None]:
+    """Let eth1 carry 1400 octets, though pods and the world take 1500."""
+    node.namespace.ip(f"link set eth1 mtu {NARROW_BYTES}")
+    yield
+    node.namespace.ip("link set eth1 mtu 1500")
+
+
+@contextmanager
+def narrow_route(node: Node, address: str) -> Iterator[None]:
+    """Let the node's route to `address` carry 1400 octets, and the agent have seen it."""
+    host = host_network(ip_address(address))
+    router = ROUTER_4 if host.version == 4 else ROUTER_6
+    node.namespace.ip(f"route add {host} via {router} mtu {NARROW_BYTES}")
+    entries = route_mtu_entries([Route(host, mtu=NARROW_BYTES)])
+    with node.datapath.opened(ROUTE_MTUS) as mtus:
+        mtus.put_many(entries)
+        yield
+        mtus.remove_many(entries)
+    node.namespace.ip(f"route del {host}")
+
+
+@pytest.mark.parametrize("narrow", [narrow_device, narrow_route])
+@pytest.mark.parametrize("address", [WORLD_4, WORLD_6], ids=["v4", "v6"])
+def test_segments_fit_the_next_hop(
+    node: Node,
+    address: str,
+    narrow: Callable[[Node, str], AbstractContextManager[None]],
+) -> None:
+    """A pod sends 64 KiB at once, to be cut into 1448 octets: it is told to cut smaller."""
+    node.namespace.ip("link set eth1 gso_max_segs 1")  # What leaves is cut before the wire.
+    with narrow(node, address), echo_server(node.far_end, address):
+        capture = node.far_end.port("wire")
+        there_and_back(node.pod1, address)
+        lengths = capture.lengths_received()
+        capture.close()
+    node.namespace.ip("link set eth1 gso_max_segs 65535")
+    with node.pod1.namespace.entered():
+        run(["ip", "route", "flush", "cache"], check=True)
+        run(["ip", "-6", "route", "flush", "cache"], check=True)
+
+    assert max(lengths) == ETHER_BYTES + NARROW_BYTES
 
 
 def test_two_pods_with_one_port_talk_to_one_server_at_once(node: Node) -> None:

@@ -27,6 +27,8 @@ from ciliate.masquerade.show import (
     masquerade_rows,
 )
 from ciliate.node.maps import ENDPOINTS, INTERFACES
+from ciliate.routing.maps import ROUTE_MTUS
+from ciliate.routing.show import route_mtu_rows
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -164,6 +166,20 @@ def masquerade_list(bpf_root: Path, output: str | None) -> None:
     """List the masquerade addresses of each node device."""
     rows = masquerade_rows(_entries(bpf_root, MASQUERADE_ADDRESSES))
     _echo_pairs(rows, ("IFINDEX", "ADDRESSES"), output)
+
+
+@command.group("route-mtu")
+def route_mtu() -> None:
+    """Routes with an MTU of their own."""
+
+
+@route_mtu.command("list")
+@output_option
+@click.pass_obj
+def route_mtu_list(bpf_root: Path, output: str | None) -> None:
+    """List the destinations that longer packets reach by the stack, which judges them."""
+    rows = route_mtu_rows(_entries(bpf_root, ROUTE_MTUS))
+    _echo_pairs(rows, ("DESTINATION", "MTU"), output)
 
 
 @command.group("frag")

@@ -22,4 +22,5 @@ MAP_ENTRIES: Final[Mapping[str, int]] = {
     "masquerade_addresses": 256,
     "metrics": 1024,
     "nat": 131072,
+    "route_mtus": 16384,
 }

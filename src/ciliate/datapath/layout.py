@@ -30,6 +30,7 @@ __all__ = [
     "MasqueradeAddress",
     "Metric",
     "NatEntry",
+    "RouteMtuKey",
     "Tuple",
     "TupleDirection",
 ]
@@ -41,6 +42,7 @@ class DropReason(IntEnum):
     """enum drop_reason."""
 
     FORWARDED = 0
+    DROP_INVALID_DESTINATION_MAC = 131
     DROP_INVALID_SOURCE_IP = 132
     DROP_INVALID_PACKET = 134
     DROP_UNSUPPORTED_L3_PROTOCOL = 139
@@ -109,6 +111,7 @@ class ConnectionFlag(IntFlag):
 #: What Cilium's commands and metrics call each reason.
 DROP_TEXT: Final[dict[int, str]] = {
     0: "Success",
+    131: "Invalid destination mac",
     132: "Invalid source ip",
     134: "Invalid packet",
     139: "Unsupported L3 protocol",
@@ -532,6 +535,40 @@ class NatEntry(_NatEntryFields):
         ]
 
 
+_ROUTE_MTU_KEY: Final = struct.Struct("=I16s")
+
+
+class _RouteMtuKeyFields(NamedTuple):
+    prefix_length: int
+    address: Octets
+
+
+class RouteMtuKey(_RouteMtuKeyFields):
+    """struct route_mtu_key, 20 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=I16s"
+    SIZE: ClassVar[int] = 20
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("prefix_length", "=u4"),
+        ("address", "V16"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _ROUTE_MTU_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "RouteMtuKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_ROUTE_MTU_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[RouteMtuKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _ROUTE_MTU_KEY.iter_unpack(octets)))
+
+
 _TUPLE: Final = struct.Struct("=16s16sHHBB2x")
 
 
@@ -596,4 +633,5 @@ MAP_SHAPES: Final = {
     "masquerade_addresses": MapShape(MapKind.HASH, 4, 32, 256, 0x1),
     "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1024, 0x0),
     "nat": MapShape(MapKind.LRU_HASH, 40, 40, 131072, 0x0),
+    "route_mtus": MapShape(MapKind.LPM_TRIE, 20, 4, 16384, 0x1),
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ciliate.config.settings import AgentSettings
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress, to_octets
-from ciliate.net.link import Link, LinkFlag, RouteScope
+from ciliate.net.link import Link, LinkFlag, Route, RouteScope
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.links import observe_links
 from ciliate.netlink.monitor import Change, ChangeKind, Monitor
@@ -35,10 +35,14 @@ _MTU_DEFAULT = 1500
 
 @dataclass(frozen=True, slots=True)
 class NodeDevices:
-    """The selected devices, and every address of the node except loopback ones."""
+    """The selected devices, and every address of the node except loopback ones.
+
+    `limiting_routes` are those with an MTU of their own, whichever device they lead to.
+    """
 
     selected: tuple[Link, ...]
     addresses: tuple[IPAddress, ...]
+    limiting_routes: tuple[Route, ...] = ()
     octets: frozenset[bytes] = field(
         init=False, compare=False
     )  # The addresses, as maps have them.
@@ -84,6 +88,7 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
             for known in link.addresses
             if known.scope < RouteScope.HOST and not known.address.is_link_local
         ),
+        limiting_routes=tuple(route for route in routes if route.mtu is not None),
     )
 
 
@@ -128,6 +133,8 @@ class DeviceWatch:
         if change.kind is ChangeKind.LINK and change.link is not None:
             return change.link.name.startswith(HOST_PREFIX)
         if change.kind is ChangeKind.ROUTE and change.route is not None:
+            if change.route.mtu is not None:
+                return False
             prefix = change.route.destination  # ff00::/8 comes with every interface.
             return prefix.prefixlen == prefix.max_prefixlen or prefix.is_multicast
         return False

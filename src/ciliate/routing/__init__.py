@@ -6,6 +6,8 @@ displaced_pods    pods that live elsewhere than their CIDR says
 reachability      what the kernel answers about each node
 routes            all routes as they should be, live
 target            the kernel's table
+maps, route_mtus  routes that limit packets more than their device does, for the programs
+show              how that map is shown
 status            the line of `dbg status`
 feature           routing in the agent: which change touches which route
 """

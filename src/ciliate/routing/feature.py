@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from ciliate.api.resource import ObjectKey
 from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.target import MapTarget
 from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
 from ciliate.net.link import Route
 from ciliate.netlink.monitor import Change
@@ -20,8 +21,10 @@ from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
+from ciliate.routing.maps import ROUTE_MTUS
 from ciliate.routing.plan import NextHop, why_unreachable
 from ciliate.routing.reachability import NodeReachability
+from ciliate.routing.route_mtus import route_mtu_entries
 from ciliate.routing.routes import Routes
 from ciliate.routing.status import Routing
 from ciliate.routing.target import RouteTarget, is_host_route, is_to_node
@@ -75,13 +78,22 @@ class RoutingFeature(Feature):
         cluster.known_pods.add_listener(self._pod_changed)
         await self._reachability.ask()
 
-    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:  # noqa: ARG002 - routes are no map.
-        """Return the reconciler of the routes."""
+    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
+        """Return the reconcilers of the routes, and of the MTUs that routes have."""
         devices = self._context.devices
         self._context.endpoints.listen(self._endpoint_changed)
         devices.listen(lambda _old, _new: self._ask_anew())
         devices.listen_routes(self._kernel_changed)
-        return (self._sync,)
+        mtus = Reconciler(
+            MapTarget("sync-route-mtus", datapath.opened(ROUTE_MTUS)),
+            lambda: route_mtu_entries(devices.current.limiting_routes),
+        )
+        devices.listen(
+            lambda old, new: mtus.touch(
+                route_mtu_entries((*old.limiting_routes, *new.limiting_routes))
+            )
+        )
+        return (self._sync, mtus)
 
     def tasks(self) -> Sequence[Task]:
         """Return the task that asks the kernel for next hops."""

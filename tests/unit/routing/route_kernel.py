@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -172,7 +173,8 @@ class RoutingNode:
 
     def _begin(self) -> None:
         self.feature = RoutingFeature(self._context)
-        (self.sync,) = self.feature.reconcilers(cast("Datapath", None))
+        maps = cast("Datapath", SimpleNamespace(opened=lambda _which: None))
+        self.sync, self.sync_mtus = self.feature.reconcilers(maps)
 
     async def restart(self) -> None:
         """Let the agent begin anew: it knows what the watches report and what the kernel has."""
