@@ -3,12 +3,29 @@
  * from_uplink: what arrives at a device of the node (tcx or tc ingress).
  * docs/DATAPATH.md, section "from_uplink"; the numbers are its steps.
  */
+#include <linux/if_packet.h>
+
 #include "lib/admit.h"
 #include "lib/conntrack.h"
 #include "lib/ipcache.h"
 #include "lib/nat.h"
 #include "lib/parse.h"
 #include "lib/verdict.h"
+
+/*
+ * Which packets no other machine can have sent to a pod here: frames for others that a promiscuous
+ * device sees, and for groups (RFC 1122, 3.3.6); sources that are an address of this node or of a
+ * pod on it, or nobody's. The kernel's forwarding refuses them too. 0 or a drop reason.
+ */
+static __always_inline int judge_origin(struct __sk_buff *skb, const struct packet *packet)
+{
+	if (skb->pkt_type != PACKET_HOST)
+		return DROP_INVALID_DESTINATION_MAC;
+	if (address_is_no_source(&packet->tuple.source, packet->is_v6) ||
+	    bpf_map_lookup_elem(&endpoints, &packet->tuple.source))
+		return DROP_INVALID_SOURCE_IP;
+	return 0;
+}
 
 /* Asks `nat` where it can hold an answer; results are those of nat_in. */
 static __always_inline int give_back(struct __sk_buff *skb, struct packet *packet,
@@ -76,19 +93,24 @@ int from_uplink(struct __sk_buff *skb)
 	if (skb->vlan_present) /* 1: for a VLAN device above this one */
 		return pass(skb, &flow);
 
-	if (parse_l3(skb, &packet)) /* 3: not IP, or not sound: the stack's to judge */
+	if (parse_l3(skb, &packet)) /* 2: not IP, or not sound: the stack's to judge */
 		return pass(skb, &flow);
 
-	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 4 */
+	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 3 */
 	if (!flow.receiver)
 		return pass(skb, &flow);
 
+	error = judge_origin(skb, &packet); /* 4 */
 	if (flow.receiver->flags & ENDPOINT_HOST) {
+		if (error) /* to the node itself: the stack's to judge */
+			return pass(skb, &flow);
 		error = undo_masquerade(skb, &flow); /* 5, 6 */
 		if (error)
 			return drop(skb, &flow, error);
 		if (flow.receiver->flags & ENDPOINT_HOST) /* no answer, or the node's own flow */
 			return pass(skb, &flow);
+	} else if (error) {
+		return drop(skb, &flow, error);
 	} else {
 		note_connection(skb, &flow); /* 5, 8, 9 */
 	}

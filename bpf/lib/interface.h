@@ -21,12 +21,12 @@ static __always_inline bool is_chained(const struct flow *flow)
 	return flow->interface->flags & INTERFACE_CHAINED;
 }
 
-/* Is `address`, one of the packet's, the pod's own of that family? */
+/* Is `address`, one of the packet's, the pod's own of that family? A pod without one has none. */
 static __always_inline bool is_own_address(const struct flow *flow,
 					   const struct ip_address *address)
 {
 	if (flow->packet->is_v6)
-		return address_equal(address, &flow->interface->ipv6);
+		return address_equal(address, &flow->interface->ipv6) && !address_is_zero(address);
 	return address_equal(address, &flow->interface->ipv4);
 }
 

@@ -35,6 +35,7 @@ from tests.datapath.node_rig import (
 from tests.datapath.soundness import sound
 
 from ciliate.datapath.layout import AttachPoint, DropReason
+from ciliate.node.maps import INTERFACES
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4, POD2_6 = "10.244.0.2", "fd00:244::2"
@@ -97,6 +98,12 @@ CASES = [
     Case(
         "v6 from its own IPv4 address, mapped",
         ETHER / IPv6(src=f"::ffff:{POD1_4}", dst=REMOTE_POD_6) / PING6,
+        SHOT,
+        DropReason.DROP_INVALID_SOURCE_IP,
+    ),
+    Case(
+        "v6 from no address",
+        ETHER / IPv6(src="::", dst=POD2_6) / PING6,
         SHOT,
         DropReason.DROP_INVALID_SOURCE_IP,
     ),
@@ -169,6 +176,26 @@ def test_an_interface_without_endpoint_is_closed(node: Node) -> None:
 
     assert run.verdict == SHOT
     assert counted == {(DropReason.DROP_UNKNOWN_ENDPOINT, AttachPoint.FROM_POD): 1}
+
+
+@pytest.mark.parametrize("lacking", [4, 6])
+def test_a_pod_without_an_address_of_the_family_sends_from_none(node: Node, lacking: int) -> None:
+    """What stands for "no address" in its entry is an address that a packet can carry."""
+    with node.datapath.opened(INTERFACES) as interfaces:
+        known = interfaces.get(node.pod1.host_ifindex)
+        assert known is not None
+        none = {"ipv4": bytes(16)} if lacking == 4 else {"ipv6": bytes(16)}
+        interfaces.put(node.pod1.host_ifindex, known._replace(**none))
+        try:
+            verdicts = {
+                node.from_pod(ETHER / IP(src="0.0.0.0", dst=POD2_4) / PING).verdict,
+                node.from_pod(ETHER / IPv6(src="::", dst=POD2_6) / PING6).verdict,
+                node.to_pod(ETHER / IPv6(src=WORLD_6, dst="::") / PING6).verdict,
+            }
+        finally:
+            interfaces.put(node.pod1.host_ifindex, known)
+
+    assert verdicts == {SHOT}
 
 
 def test_a_vlan_tag_hides_nothing(node: Node) -> None:
