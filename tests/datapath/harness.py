@@ -5,22 +5,30 @@ the test run ends.
 """
 
 import ctypes
+import fcntl
 import os
+import select
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 _CLONE_NEWNET = 0x40000000
 _MNT_DETACH = 2
 _ETH_P_ALL = 3
 _PACKET_OUTGOING = 4
+_TUNSETIFF = 0x400454CA
+_IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
+IP_VERSION = 4
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 #: How long a packet may take through veths and programs before it counts as lost.
@@ -161,6 +169,44 @@ class Port:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+class Tun:
+    """A tun device of the calling thread's namespace, and its far end: packets without Ethernet.
+
+    See Documentation/networking/tuntap.rst of the kernel. The device goes with the descriptor.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        request = struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI)
+        fcntl.ioctl(self._fd, _TUNSETIFF, request)
+
+    def send(self, packet: Any) -> None:
+        """Let an IP packet come in by the device."""
+        os.write(self._fd, bytes(packet))
+
+    def receive(self, wanted: Callable[[Any], bool], *, deadline_s: float = DEADLINE_S) -> Any:
+        """Return the first IP packet sent out that is `wanted`, None when none comes in time."""
+        end = time.monotonic() + deadline_s
+        while (left := end - time.monotonic()) > 0 and select.select([self._fd], [], [], left)[0]:
+            octets = os.read(self._fd, 65536)
+            packet = IP(octets) if octets[0] >> 4 == IP_VERSION else IPv6(octets)
+            if wanted(packet):
+                return packet
+        return None
+
+    def drain(self) -> None:
+        """Forget what was sent out so far."""
+        with suppress(BlockingIOError):
+            while os.read(self._fd, 65536):
+                pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
 
 
 @dataclass(frozen=True, slots=True)

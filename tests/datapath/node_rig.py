@@ -37,6 +37,7 @@ from ciliate.datapath.layout import (
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.test_run import Run
+from ciliate.datapath.uplink import AttachMode
 from ciliate.identity.maps import IPCACHE
 from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
 from ciliate.net.address import Mac, host_network, ip_network, mac_octets, prefix_bits, to_octets
@@ -157,6 +158,7 @@ def node_rig(
     state_dir: Path,
     objects: Path,
     settings: DatapathSettings = DEFAULT_SETTINGS,
+    attach_mode: AttachMode | None = None,
 ) -> Iterator[Node]:
     """Build a node, enter it, and take everything away afterwards."""
     spaces = [Namespace() for _ in range(4)]
@@ -166,7 +168,11 @@ def node_rig(
             uplink = _add_uplink(node, wire_space)
             pods = [_add_pod(node, space, n + 1) for n, space in enumerate(pod_spaces)]
             with Datapath.open(
-                bpf_root=bpf_root, state_dir=state_dir, settings=settings, objects=objects
+                bpf_root=bpf_root,
+                state_dir=state_dir,
+                settings=settings,
+                objects=objects,
+                attach_mode=attach_mode,
             ) as datapath:
                 _fill_maps(datapath, pods, uplink)
                 _attach(datapath, bpf_root, pods, uplink)

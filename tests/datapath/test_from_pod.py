@@ -184,8 +184,10 @@ def test_a_pod_without_an_address_of_the_family_sends_from_none(node: Node, lack
     with node.datapath.opened(INTERFACES) as interfaces:
         known = interfaces.get(node.pod1.host_ifindex)
         assert known is not None
-        none = {"ipv4": bytes(16)} if lacking == 4 else {"ipv6": bytes(16)}
-        interfaces.put(node.pod1.host_ifindex, known._replace(**none))
+        without = (
+            known._replace(ipv4=bytes(16)) if lacking == 4 else known._replace(ipv6=bytes(16))
+        )
+        interfaces.put(node.pod1.host_ifindex, without)
         try:
             verdicts = {
                 node.from_pod(ETHER / IP(src="0.0.0.0", dst=POD2_4) / PING).verdict,

@@ -79,6 +79,17 @@ async def test_links_come_with_kind_flags_and_addresses(rtnl: Rtnetlink, node: s
     assert IPv4Address("192.168.10.100") in {a.address for a in links["eth1"].addresses}
 
 
+async def test_links_say_what_stands_before_the_ip_header(rtnl: Rtnetlink, node: str) -> None:
+    ip(node, "tuntap", "add", "tun0", "mode", "tun")
+    ip(node, "tuntap", "add", "tap0", "mode", "tap")
+
+    layers = {link.name: (link.is_ethernet, link.is_bare) for link in await observe_links(rtnl)}
+
+    assert layers["lo"] == (False, False)
+    assert layers["eth1"] == layers["tap0"] == (True, False)
+    assert layers["tun0"] == (False, True)
+
+
 async def test_link_is_set_and_deleted_once_or_twice(rtnl: Rtnetlink) -> None:
     await _send(rtnl, set_link_request(await _index(rtnl, "wire"), up=False, mtu=1400))
 

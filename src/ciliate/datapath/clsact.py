@@ -8,18 +8,20 @@ empty folders of the bpf file system, where TCX has its links.
 import ctypes
 import errno
 import socket
+from collections.abc import Sequence
 from ctypes import byref, c_int, c_size_t, c_uint32
 from pathlib import Path
 from typing import Any, Final
 
 from ciliate.datapath import libbpf, pins
 from ciliate.datapath.errors import AttachError
-from ciliate.datapath.programs import Programs
+from ciliate.datapath.programs import UplinkPrograms
 from ciliate.datapath.uplink import (
     FROM_UPLINK,
     TO_UPLINK,
     AttachMode,
     UplinkAttachment,
+    pair_of,
     pinned_devices,
     remove_device,
 )
@@ -74,7 +76,7 @@ class ClsactAttacher:
         self._bpf_root = bpf_root
         self._library: Any = libbpf.library()
 
-    def attach(self, *, ifindex: int, device: str, programs: Programs) -> None:
+    def attach(self, *, ifindex: int, device: str, programs: UplinkPrograms) -> None:
         """See `UplinkAttacher`."""
         fds = {FROM_UPLINK: programs.from_uplink_fd, TO_UPLINK: programs.to_uplink_fd}
         for program, fd in fds.items():
@@ -101,19 +103,15 @@ class ClsactAttacher:
                 raise AttachError(function="bpf_tc_detach", subject=subject, code=code)
         remove_device(self._bpf_root, device)
 
-    def attached(self, programs: Programs) -> dict[str, UplinkAttachment]:
+    def attached(self, known: Sequence[UplinkPrograms]) -> dict[str, UplinkAttachment]:
         """See `UplinkAttacher`."""
-        ids = {
-            FROM_UPLINK: libbpf.program_info(programs.from_uplink_fd).id,
-            TO_UPLINK: libbpf.program_info(programs.to_uplink_fd).id,
-        }
         found = {}
         for device in pinned_devices(self._bpf_root):
             ifindex = _ifindex(device)
             running = {name: self._program_id(ifindex, name) for name in _POINTS}
             if ifindex and any(running.values()):
                 found[device] = UplinkAttachment(
-                    device, ifindex, AttachMode.CLSACT, running == ids
+                    device, ifindex, AttachMode.CLSACT, pair_of(running, known)
                 )
         return found
 

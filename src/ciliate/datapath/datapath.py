@@ -9,6 +9,7 @@ An agent's order: `open`; fill the maps; give pod interfaces the programs, when 
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self, TypeVar
@@ -18,7 +19,7 @@ from ciliate.datapath.bpf_map import BpfMap, OpenMap
 from ciliate.datapath.clsact import ClsactAttacher
 from ciliate.datapath.map_set import MapSet, wanted_shapes
 from ciliate.datapath.probes import Support
-from ciliate.datapath.programs import Loaded, Programs, Recipe
+from ciliate.datapath.programs import Loaded, Programs, Recipe, UplinkPrograms
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.uplink import AttachMode, TcxAttacher, UplinkAttacher, UplinkAttachment
 
@@ -37,11 +38,12 @@ class Datapath:
     """
 
     def __init__(
-        self, *, maps: MapSet, loaded: Loaded, attacher: UplinkAttacher, state_dir: Path
+        self, *, maps: MapSet, source: "_Source", loaded: Loaded, attacher: UplinkAttacher
     ) -> None:
         self._maps = maps
+        self._source = source
         self._attacher = attacher
-        self._state_dir = state_dir
+        self._bare: UplinkPrograms | None = None
         self.programs: Final = Programs.of(loaded.fds)
         self.changed: Final = not loaded.settled
         self.attach_mode: Final = (
@@ -80,31 +82,41 @@ class Datapath:
         maps = MapSet(bpf_root, wanted_shapes(capacities))
         try:
             maps.adopt_pinned()
-            places = {"bpf_root": bpf_root, "state_dir": state_dir}
-            loaded = programs.take_over(**places, recipe=recipe, maps=maps)
-            if loaded is None:
-                loaded = programs.load(**places, recipe=recipe, maps=maps)
+            source = _Source(recipe, bpf_root, state_dir)
+            loaded = source.programs(maps)
         except BaseException:
             maps.close()
             raise
         attacher = _attacher(bpf_root, attach_mode)
-        return cls(maps=maps, loaded=loaded, attacher=attacher, state_dir=state_dir)
+        return cls(maps=maps, source=source, loaded=loaded, attacher=attacher)
 
     def settle(self) -> None:
         """Say that every interface runs the programs; until then each start sees `changed`."""
-        programs.settle(self._state_dir)
+        programs.settle(self._source.state_dir, self._source.recipe)
 
     def opened(self, which: BpfMap[K, V]) -> OpenMap[K, V]:
         """Return map `which`, with a descriptor of its own that the caller closes."""
         return OpenMap(which, os.dup(self._maps.fds[which.name]))
 
-    def attach_uplink(self, *, ifindex: int, device: str) -> None:
+    def attach_uplink(self, *, ifindex: int, device: str, ethernet: bool = True) -> None:
         """Make a device of the node run the programs; one that runs older ones is switched.
+
+        Most nodes have no device without Ethernet headers: the pair for those is loaded when the
+        first one comes.
 
         Raises:
             AttachError: The device is gone, or the kernel refused.
+            LoadError: The verifier refused the pair for devices without Ethernet headers.
         """
-        self._attacher.attach(ifindex=ifindex, device=device, programs=self.programs)
+        pair = self.programs.uplink if ethernet else self._bare_programs()
+        self._attacher.attach(ifindex=ifindex, device=device, programs=pair)
+
+    def _bare_programs(self) -> UplinkPrograms:
+        if self._bare is None:
+            source = replace(self._source, recipe=self._source.recipe.bare())
+            fds = source.programs(self._maps).fds
+            self._bare = UplinkPrograms(fds["from_uplink"], fds["to_uplink"], ethernet=False)
+        return self._bare
 
     def detach_uplink(self, device: str) -> None:
         """Make a device run no program; an absent one is a success."""
@@ -112,12 +124,16 @@ class Datapath:
 
     def attached(self) -> Mapping[str, UplinkAttachment]:
         """Return the devices that run programs of ours, as the kernel reports."""
-        return self._attacher.attached(self.programs)
+        bare = () if self._bare is None else (self._bare,)
+        return self._attacher.attached((self.programs.uplink, *bare))
 
     def close(self) -> None:
         """Close the descriptors; pins and links stay, and with them all traffic."""
         for name in programs.NAMES:
             os.close(getattr(self.programs, f"{name}_fd"))
+        if self._bare is not None:
+            os.close(self._bare.from_uplink_fd)
+            os.close(self._bare.to_uplink_fd)
         self._maps.close()
 
     def __enter__(self) -> Self:
@@ -130,6 +146,21 @@ class Datapath:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where programs come from and where they are kept."""
+
+    recipe: Recipe
+    bpf_root: Path
+    state_dir: Path
+
+    def programs(self, maps: MapSet) -> Loaded:
+        """Take over what an earlier agent loaded, or load it."""
+        places = {"bpf_root": self.bpf_root, "state_dir": self.state_dir}
+        known = programs.take_over(**places, recipe=self.recipe, maps=maps)
+        return known or programs.load(**places, recipe=self.recipe, maps=maps)
 
 
 def _attacher(bpf_root: Path, mode: AttachMode | None) -> UplinkAttacher:

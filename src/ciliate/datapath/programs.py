@@ -1,4 +1,4 @@
-"""The four programs in the kernel: taken over from an earlier agent, or loaded.
+"""The programs in the kernel: taken over from an earlier agent, or loaded.
 
 Verifying them takes a good part of an agent's start, so programs that were made from the same
 object files, settings and maps are used again. What they were made from is written, as a digest,
@@ -20,8 +20,7 @@ from ciliate.datapath.errors import LoadError, refused
 from ciliate.datapath.map_set import MapSet
 
 NAMES: Final = ("from_pod", "to_pod", "from_uplink", "to_uplink")
-
-_RECORD: Final = "datapath.json"
+UPLINK_NAMES: Final = ("from_uplink", "to_uplink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +37,42 @@ class Programs:
         """Return the programs of a mapping by name."""
         return cls(**{f"{name}_fd": fds[name] for name in NAMES})
 
+    @property
+    def uplink(self) -> "UplinkPrograms":
+        """Those for node devices with Ethernet headers."""
+        return UplinkPrograms(self.from_uplink_fd, self.to_uplink_fd, ethernet=True)
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkPrograms:
+    """Descriptors of the pair for a node's device, with Ethernet headers or without."""
+
+    from_uplink_fd: int
+    to_uplink_fd: int
+    ethernet: bool
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What programs are made from."""
+    """What programs are made from; `suffix` tells their pins and record from those of others."""
 
     objects: Path  # the folder that holds <name>.bpf.o
     constants: Mapping[str, bytes]
+    names: tuple[str, ...] = NAMES
+    suffix: str = ""
+
+    def bare(self) -> "Recipe":
+        """Return what makes the pair for devices whose packets begin with the IP header."""
+        constants = {**self.constants, "l2_header_bytes": bytes(4)}
+        return Recipe(self.objects, constants, UPLINK_NAMES, "_bare")
+
+    def pin_path(self, bpf_root: Path, name: str) -> Path:
+        """Return where program `name` is pinned."""
+        return pins.program_path(bpf_root, f"{name}{self.suffix}")
+
+    def record_path(self, state_dir: Path) -> Path:
+        """Return the file that says what was loaded."""
+        return state_dir / f"datapath{self.suffix}.json"
 
     def object_path(self, name: str) -> Path:
         """Return the object file of program `name`."""
@@ -57,7 +85,7 @@ class Recipe:
             LoadError: A file is missing.
         """
         state = hashlib.sha256()
-        for name in NAMES:
+        for name in self.names:
             path = self.object_path(name)
             try:
                 state.update(hashlib.sha256(path.read_bytes()).digest())
@@ -80,14 +108,14 @@ class Loaded:
 
 def take_over(*, bpf_root: Path, state_dir: Path, recipe: Recipe, maps: MapSet) -> Loaded | None:
     """Return the pinned programs if they are what `recipe` makes, else None."""
-    record = _read_record(state_dir / _RECORD)
+    record = _read_record(recipe.record_path(state_dir))
     if record.get("digest") != recipe.digest() or record.get("maps") != maps.ids():
         return None
     if len(maps.fds) != len(maps.wanted):
         return None
-    found = {name: pins.open_pin(pins.program_path(bpf_root, name)) for name in NAMES}
+    found = {name: pins.open_pin(recipe.pin_path(bpf_root, name)) for name in recipe.names}
     fds = {name: fd for name, fd in found.items() if fd is not None}
-    if len(fds) == len(NAMES) and record.get("programs") == _ids(fds):
+    if len(fds) == len(recipe.names) and record.get("programs") == _ids(fds):
         return Loaded(fds, settled=record.get("settled") is True)
     for fd in fds.values():
         os.close(fd)
@@ -97,30 +125,30 @@ def take_over(*, bpf_root: Path, state_dir: Path, recipe: Recipe, maps: MapSet) 
 def load(*, bpf_root: Path, state_dir: Path, recipe: Recipe, maps: MapSet) -> Loaded:
     """Load the programs, completing `maps`; pin both and write the record.
 
-    Pins change only when all four are loaded: a refusal leaves everything as it was.
+    Pins change only when all are loaded: a refusal leaves everything as it was.
 
     Raises:
         LoadError: An object file is missing or refused.
     """
     fds: dict[str, int] = {}
     try:
-        for name in NAMES:
+        for name in recipe.names:
             fds[name] = _load_one(name, recipe, maps)
         maps.pin()
         for name, fd in fds.items():
-            pins.replace_pin(fd, pins.program_path(bpf_root, name))
+            pins.replace_pin(fd, recipe.pin_path(bpf_root, name))
     except BaseException:
         for fd in fds.values():
             os.close(fd)
         raise
     record = {"digest": recipe.digest(), "maps": maps.ids(), "programs": _ids(fds)}
-    _write_record(state_dir / _RECORD, record)
+    _write_record(recipe.record_path(state_dir), record)
     return Loaded(fds, settled=False)
 
 
-def settle(state_dir: Path) -> None:
+def settle(state_dir: Path, recipe: Recipe) -> None:
     """Note that every interface runs the programs of the record."""
-    path = state_dir / _RECORD
+    path = recipe.record_path(state_dir)
     record = _read_record(path)
     if not record.get("settled"):
         _write_record(path, {**record, "settled": True})

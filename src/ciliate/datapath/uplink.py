@@ -6,16 +6,16 @@ the link, in one step; no packet passes without a program. Nothing is ever detac
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ciliate.datapath import libbpf, pins
 from ciliate.datapath.errors import AttachError
-from ciliate.datapath.programs import Programs
+from ciliate.datapath.programs import UplinkPrograms
 
 #: bpf_attach_type: what the device receives, what it sends.
 _TCX_INGRESS: Final = 46
@@ -32,27 +32,51 @@ class AttachMode(Enum):
     CLSACT = "Legacy TC"
 
 
+class UplinkDevice(NamedTuple):
+    """A node's device as programs see it; `ethernet`: its packets have an Ethernet header."""
+
+    ifindex: int
+    ethernet: bool
+
+
 @dataclass(frozen=True, slots=True)
 class UplinkAttachment:
-    """A device with programs; `current`: both are those of this datapath."""
+    """A device with programs; `runs`: which pair of this datapath, None when not both are."""
 
     device: str
     ifindex: int
     mode: AttachMode
-    current: bool
+    runs: UplinkPrograms | None
+
+    @property
+    def current(self) -> bool:
+        """Whether both programs are those of this datapath."""
+        return self.runs is not None
 
 
 class UplinkAttacher(Protocol):
     """One way to attach the pair of programs to a device."""
 
-    def attach(self, *, ifindex: int, device: str, programs: Programs) -> None:
+    def attach(self, *, ifindex: int, device: str, programs: UplinkPrograms) -> None:
         """Make the device run `programs`; idempotent."""
 
     def detach(self, device: str) -> None:
         """Make the device run none; an absent one is a success."""
 
-    def attached(self, programs: Programs) -> dict[str, UplinkAttachment]:
-        """Return what the kernel says is attached, by device."""
+    def attached(self, known: Sequence[UplinkPrograms]) -> dict[str, UplinkAttachment]:
+        """Return what the kernel says is attached, by device; `known` are this datapath's pairs."""
+
+
+def pair_of(ids: Mapping[str, int], known: Sequence[UplinkPrograms]) -> UplinkPrograms | None:
+    """Return which of `known` has these numbers of the kernel's, by program's name."""
+    for pair in known:
+        own = {
+            FROM_UPLINK: libbpf.program_info(pair.from_uplink_fd).id,
+            TO_UPLINK: libbpf.program_info(pair.to_uplink_fd).id,
+        }
+        if ids == own:
+            return pair
+    return None
 
 
 class TcxAttacher:
@@ -61,7 +85,7 @@ class TcxAttacher:
     def __init__(self, bpf_root: Path) -> None:
         self._bpf_root = bpf_root
 
-    def attach(self, *, ifindex: int, device: str, programs: Programs) -> None:
+    def attach(self, *, ifindex: int, device: str, programs: UplinkPrograms) -> None:
         """See `UplinkAttacher`."""
         # The way back first: an answer must not meet a device that masquerades one way only.
         self._attach_one(FROM_UPLINK, _TCX_INGRESS, programs.from_uplink_fd, ifindex, device)
@@ -80,22 +104,18 @@ class TcxAttacher:
             pins.remove_pin(path)
         remove_device(self._bpf_root, device)
 
-    def attached(self, programs: Programs) -> dict[str, UplinkAttachment]:
+    def attached(self, known: Sequence[UplinkPrograms]) -> dict[str, UplinkAttachment]:
         """See `UplinkAttacher`."""
-        ids = {
-            FROM_UPLINK: libbpf.program_info(programs.from_uplink_fd).id,
-            TO_UPLINK: libbpf.program_info(programs.to_uplink_fd).id,
-        }
         found = {}
         for device in pinned_devices(self._bpf_root):
-            links = {name: self._link(device, name) for name in ids}
+            links = {name: self._link(device, name) for name in (FROM_UPLINK, TO_UPLINK)}
             alive = {name: link for name, link in links.items() if link and link.ifindex}
             if alive:
                 found[device] = UplinkAttachment(
                     device,
                     next(iter(alive.values())).ifindex,
                     AttachMode.TCX,
-                    {name: link.program_id for name, link in alive.items()} == ids,
+                    pair_of({name: link.program_id for name, link in alive.items()}, known),
                 )
         return found
 

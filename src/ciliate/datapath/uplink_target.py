@@ -4,32 +4,40 @@ import asyncio
 from collections.abc import Collection, Mapping
 
 from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.uplink import UplinkDevice
 from ciliate.reconcile.target import Failures, one_by_one
 
 
 class UplinkTarget:
-    """The devices that run our programs, by name with their ifindex."""
+    """The devices that run our programs, by name."""
 
     name = "sync-devices"
 
     def __init__(self, datapath: Datapath) -> None:
         self._datapath = datapath
 
-    async def observe(self) -> Mapping[str, int]:
-        """Return the devices whose both ends run the programs loaded now."""
+    async def observe(self) -> Mapping[str, UplinkDevice | None]:
+        """Return the devices with programs; None: not both are those loaded now."""
         attached = await asyncio.to_thread(self._datapath.attached)
         return {
-            name: attachment.ifindex if attachment.current else 0
+            name: UplinkDevice(attachment.ifindex, attachment.runs.ethernet)
+            if attachment.runs
+            else None
             for name, attachment in attached.items()
         }
 
-    async def put(self, entries: Mapping[str, int]) -> Failures[str]:
+    async def put(self, entries: Mapping[str, UplinkDevice | None]) -> Failures[str]:
         """Attach, or replace an older program in one step."""
 
         async def attach(device: str) -> None:
-            await asyncio.to_thread(
-                self._datapath.attach_uplink, ifindex=entries[device], device=device
-            )
+            wanted = entries[device]
+            if wanted is not None:
+                await asyncio.to_thread(
+                    self._datapath.attach_uplink,
+                    ifindex=wanted.ifindex,
+                    device=device,
+                    ethernet=wanted.ethernet,
+                )
 
         return await one_by_one(entries, attach)
 

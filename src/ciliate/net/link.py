@@ -34,6 +34,22 @@ class LinkFlag(IntFlag):
     LOWER_UP = 0x10000
 
 
+class LinkLayer(IntEnum):
+    """What stands before the IP header (`ifi_type`, linux/if_arp.h), as far as decisions need."""
+
+    ETHERNET = 1
+    PPP = 512
+    RAW_IP = 519
+    TUNNEL = 768
+    TUNNEL6 = 769
+    SIT = 776
+    NONE = 0xFFFE  # tun, WireGuard.
+
+
+#: Packets of these devices begin with the IP header, whatever the driver adds below.
+_BARE_LAYERS: Final = frozenset(LinkLayer) - {LinkLayer.ETHERNET}
+
+
 class RouteProtocol(IntEnum):
     """Who installed a route (`rtm_protocol`); the kernel keeps it and does not interpret it."""
 
@@ -103,6 +119,17 @@ class Link:
     peer_index: int | None = None
     peer_netnsid: int | None = None
     addresses: tuple[LinkAddress, ...] = ()
+    layer: int = LinkLayer.ETHERNET
+
+    @property
+    def is_ethernet(self) -> bool:
+        """Whether its packets have an Ethernet header."""
+        return self.layer == LinkLayer.ETHERNET
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether its packets begin with the IP header."""
+        return self.layer in _BARE_LAYERS
 
     @property
     def is_up(self) -> bool:

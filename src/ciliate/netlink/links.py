@@ -80,7 +80,7 @@ def settle_request(index: int, *, subject: str) -> Request:
 
 def decode_link(message: Message) -> Link:
     """Return the link of a RTM_NEWLINK or RTM_DELLINK message, without addresses."""
-    _, _, index, flags, _ = _IFINFOMSG.unpack_from(message.body)
+    _, layer, index, flags, _ = _IFINFOMSG.unpack_from(message.body)
     found = attributes(message.body, _IFINFOMSG.size)
     kind = to_text(attributes(found.get(IFLA_LINKINFO, b"")).get(IFLA_INFO_KIND, b""))
     mac = found.get(IFLA_ADDRESS, b"")
@@ -97,6 +97,7 @@ def decode_link(message: Message) -> Link:
         # For other kinds (VLAN) this attribute names the link below.
         peer_index=to_number(found[IFLA_LINK]) if kind == "veth" and IFLA_LINK in found else None,
         peer_netnsid=None if netnsid is None else _SIGNED.unpack(netnsid)[0],
+        layer=layer,
     )
 
 

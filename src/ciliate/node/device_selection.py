@@ -34,6 +34,11 @@ class DeviceVerdict:
     selected: bool
     reason: str = ""
 
+    @property
+    def is_unsupported(self) -> bool:
+        """Whether our programs cannot read what it carries, though it leads out of the node."""
+        return not self.selected and not _is_readable(self.link)
+
 
 def select_devices(
     links: Iterable[Link],
@@ -79,7 +84,13 @@ def _unusable(link: Link) -> str:
         return "device has no addresses"
     if not link.is_up:
         return f"missing required flag (mask=0x{LinkFlag.UP:x}, flags=0x{link.flags:x})"
+    if not _is_readable(link):
+        return f"neither Ethernet nor bare IP (link layer {link.layer} of linux/if_arp.h)"
     return ""
+
+
+def _is_readable(link: Link) -> bool:
+    return link.is_ethernet or link.is_bare or bool(link.flags & LinkFlag.LOOPBACK)
 
 
 def _detection(link: Link, routes: Sequence[Route], *, named: bool) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ciliate.config.settings import AgentSettings
+from ciliate.datapath.uplink import UplinkDevice
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress, to_octets
 from ciliate.net.link import Link, LinkFlag, Route, RouteScope
@@ -37,12 +38,14 @@ _MTU_DEFAULT = 1500
 class NodeDevices:
     """The selected devices, and every address of the node except loopback ones.
 
-    `limiting_routes` are those with an MTU of their own, whichever device they lead to.
+    `limiting_routes` are those with an MTU of their own, whichever device they lead to;
+    `unsupported` says why of each device that our programs cannot read.
     """
 
     selected: tuple[Link, ...]
     addresses: tuple[IPAddress, ...]
     limiting_routes: tuple[Route, ...] = ()
+    unsupported: tuple[str, ...] = ()
     octets: frozenset[bytes] = field(
         init=False, compare=False
     )  # The addresses, as maps have them.
@@ -56,9 +59,9 @@ class NodeDevices:
         return min((link.mtu for link in self.selected), default=_MTU_DEFAULT)
 
     @property
-    def by_name(self) -> Mapping[str, int]:
-        """The ifindex of every selected device."""
-        return {link.name: link.index for link in self.selected}
+    def by_name(self) -> Mapping[str, UplinkDevice]:
+        """Every selected device as the programs see it."""
+        return {link.name: UplinkDevice(link.index, link.is_ethernet) for link in self.selected}
 
     def device_with(self, address: IPAddress | None) -> str:
         """Return the name of the selected device that has `address`, or an empty text."""
@@ -89,6 +92,11 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
             if known.scope < RouteScope.HOST and not known.address.is_link_local
         ),
         limiting_routes=tuple(route for route in routes if route.mtu is not None),
+        unsupported=tuple(
+            f"{verdict.link.name}: {verdict.reason}"
+            for verdict in verdicts
+            if verdict.is_unsupported and verdict.link.addresses and verdict.link.is_up
+        ),
     )
 
 
@@ -103,6 +111,7 @@ class DeviceWatch:
         self._listeners: Listeners[NodeDevices, NodeDevices] = Listeners()
         self._route_listeners: Listeners[Change] = Listeners()
         self._woken = asyncio.Event()
+        self._tell_unsupported(())
 
     @property
     def mtu(self) -> int:
@@ -169,4 +178,10 @@ class DeviceWatch:
         if found.by_name != former.by_name:
             _log.info("devices changed: %s", ", ".join(found.by_name))
         self.current = found
+        self._tell_unsupported(former.unsupported)
         self._listeners(former, found)
+
+    def _tell_unsupported(self, known: tuple[str, ...]) -> None:
+        for device in self.current.unsupported:
+            if device not in known:
+                _log.warning("device %s: pods are not masqueraded behind it", device)

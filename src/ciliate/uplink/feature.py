@@ -58,6 +58,7 @@ class UplinkFeature(Feature):
                     )
                     for link in devices.selected
                 ),
+                unsupported_devices=devices.unsupported,
                 direct_routing_device=wanted or devices.device_with(own.node_ip),
             ),
         }

@@ -25,6 +25,8 @@ class KubeProxyReplacement(AgentModel, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     device_list: tuple[DeviceModel, ...] = field(default=(), name="deviceList")
     direct_routing_device: str = field(default="", name="directRoutingDevice")
+    #: "NAME: why", of each device that our programs cannot read. Cilium has no such field.
+    unsupported_devices: tuple[str, ...] = field(default=(), name="unsupportedDevices")
 
 
 def lines(replacement: KubeProxyReplacement) -> Iterator[str]:
@@ -49,3 +51,5 @@ def detail_lines(replacement: KubeProxyReplacement) -> Iterator[str]:
     yield f"  Devices:\t{names}"
     if replacement.direct_routing_device:
         yield f"  Direct Routing Device:\t{replacement.direct_routing_device}"
+    for device in replacement.unsupported_devices:
+        yield f"  Unsupported Device:\t{device}"

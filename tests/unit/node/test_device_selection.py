@@ -9,7 +9,7 @@ import pytest
 from ciliate.config.settings import AgentSettings, parse_agent_settings
 from ciliate.errors import SettingError
 from ciliate.net.address import Mac
-from ciliate.net.link import Link, LinkAddress, LinkFlag, Route, RouteKind, RouteScope
+from ciliate.net.link import Link, LinkAddress, LinkFlag, LinkLayer, Route, RouteKind, RouteScope
 from ciliate.node.device_selection import DeviceVerdict, choose_devices, select_devices
 
 _UP = LinkFlag.UP | LinkFlag.BROADCAST | LinkFlag.LOWER_UP
@@ -91,6 +91,11 @@ def test_walk_through_node_has_eth0_and_eth1(kind: str) -> None:
             [_route("10.1.0.0/16", 9)],
             "bridge-like device, use --devices to override",
         ),
+        (
+            replace(_link(9, "ib0"), layer=32),
+            [_route("10.1.0.0/16", 9)],
+            "neither Ethernet nor bare IP (link layer 32 of linux/if_arp.h)",
+        ),
         (_link(9, "eth9"), [_route("169.254.0.0/16", 9)], "no global unicast routes"),
         (_link(9, "eth9"), [_route("fe80::/64", 9)], "no global unicast routes"),
     ],
@@ -99,6 +104,16 @@ def test_first_test_that_fails_is_the_reason(link: Link, routes: list[Route], re
     (verdict,) = select_devices([link], routes)
 
     assert (verdict.selected, verdict.reason) == (False, reason)
+    assert verdict.is_unsupported == (link.name == "ib0")
+
+
+@pytest.mark.parametrize("layer", [LinkLayer.NONE, LinkLayer.PPP, LinkLayer.SIT])
+def test_devices_of_bare_ip_packets_are_selected(layer: LinkLayer) -> None:
+    """A VPN's tun, WireGuard, a modem's ppp."""
+    tunnel = replace(_link(9, "wg0"), layer=layer)
+
+    assert selected_names(select_devices([tunnel], [_route("10.1.0.0/16", 9)])) == ("wg0",)
+    assert (tunnel.is_ethernet, tunnel.is_bare) == (False, True)
 
 
 @pytest.mark.parametrize(

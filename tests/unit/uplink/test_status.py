@@ -47,3 +47,9 @@ def test_details_name_devices_without_addresses() -> None:
         *head,
         "  Devices:\teth0",
     ]
+
+
+def test_devices_that_programs_cannot_read_are_told_with_the_reason() -> None:
+    told = detail_lines(KubeProxyReplacement(mode="False", unsupported_devices=("ib0: why",)))
+
+    assert list(told)[-1] == "  Unsupported Device:\tib0: why"
