@@ -41,4 +41,7 @@ const volatile __u32 l2_header_bytes = ETHERNET_HEADER_BYTES;
 /* Flags of bpf_fib_lookup; SKIP_NEIGH (8) where the kernel knows it (6.3). */
 const volatile __u32 fib_flags;
 
+/* Has the kernel the helper bpf_ktime_get_coarse_ns (5.11)? It costs a third of the exact clock. */
+const volatile __u8 coarse_clock = 1;
+
 #endif

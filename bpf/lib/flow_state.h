@@ -10,6 +10,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "../config.h"
 #include "packet.h"
 
 #define SECOND_NS 1000000000ULL
@@ -24,9 +25,10 @@ static const __u64 REFRESH_NS = SECOND_NS;
 
 static const __u32 CONNECTION_CLOSED = CONNECTION_CLOSING_ORIGINAL | CONNECTION_CLOSING_REPLY;
 
+/* CLOCK_MONOTONIC; lifetimes are of seconds, so a tick more or less does not matter. */
 static __always_inline __u64 now_ns(void)
 {
-	return bpf_ktime_get_coarse_ns();
+	return coarse_clock ? bpf_ktime_get_coarse_ns() : bpf_ktime_get_ns();
 }
 
 static __always_inline __u64 lifetime_ns(__u8 protocol, __u32 flags)

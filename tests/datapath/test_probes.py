@@ -11,7 +11,7 @@ from ciliate.datapath.probes import Support
 NOBODY = 65534
 
 
-@pytest.mark.parametrize("probe", [probes.tcx, probes.fib_skip_neigh])
+@pytest.mark.parametrize("probe", [probes.tcx, probes.fib_skip_neigh, probes.coarse_clock])
 def test_root_gets_a_definite_answer(probe: object) -> None:
     assert callable(probe)
     assert probe() in {Support.SUPPORTED, Support.UNSUPPORTED}
@@ -33,7 +33,7 @@ def test_without_rights_nothing_is_claimed() -> None:
     if not child:  # In a child: rights once given up do not come back.
         os.setgid(NOBODY)
         os.setuid(NOBODY)
-        answers = {probes.tcx(), probes.fib_skip_neigh()}
+        answers = {probes.tcx(), probes.fib_skip_neigh(), probes.coarse_clock()}
         os._exit(0 if answers == {Support.INCONCLUSIVE} else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0

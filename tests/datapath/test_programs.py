@@ -17,9 +17,9 @@ from ciliate.datapath.bpf_map import open_pinned
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import DatapathError, LoadError
 from ciliate.datapath.layout import AttachPoint, Interface, NatEntry, Tuple
-from ciliate.datapath.map_set import UnknownMapError
+from ciliate.datapath.map_set import MapSet, UnknownMapError, wanted_shapes
 from ciliate.datapath.metrics import METRICS
-from ciliate.datapath.programs import NAMES
+from ciliate.datapath.programs import NAMES, Recipe, load
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.masquerade.maps import NAT
 from ciliate.node.maps import INTERFACES
@@ -258,3 +258,28 @@ def test_nothing_stays_open_after_closing(agent: Agent) -> None:
         agent.open(nothing=1)
 
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("coarse_clock", [True, False])
+@pytest.mark.parametrize("fib_flags", [0, 8])
+def test_the_programs_load_with_the_helpers_of_older_kernels(
+    bpf_root: Path, state_dir: Path, objects: Path, *, coarse_clock: bool, fib_flags: int
+) -> None:
+    """Without bpf_ktime_get_coarse_ns (before 5.11), and without SKIP_NEIGH (before 6.3)."""
+    constants = DatapathSettings(masquerade_v4=True, masquerade_v6=True).constants(
+        fib_flags=fib_flags, coarse_clock=coarse_clock
+    )
+    maps = MapSet(bpf_root, wanted_shapes({}))
+    try:
+        loaded = load(
+            bpf_root=bpf_root,
+            state_dir=state_dir,
+            recipe=Recipe(objects, constants),
+            maps=maps,
+        )
+        for fd in loaded.fds.values():
+            os.close(fd)
+    finally:
+        maps.close()
+
+    assert set(loaded.fds) == set(NAMES)

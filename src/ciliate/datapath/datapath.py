@@ -76,9 +76,7 @@ class Datapath:
             AccessDeniedError: The process may not use BPF.
             DatapathError: `bpf_root` is no bpf file system; a map could not be made.
         """
-        supported = probes.fib_skip_neigh() is Support.SUPPORTED
-        fib_flags = probes.FIB_SKIP_NEIGH if supported else 0
-        recipe = Recipe(objects, settings.constants(fib_flags=fib_flags))
+        recipe = Recipe(objects, _constants(settings))
         maps = MapSet(bpf_root, wanted_shapes(capacities))
         try:
             maps.adopt_pinned()
@@ -161,6 +159,14 @@ class _Source:
         places = {"bpf_root": self.bpf_root, "state_dir": self.state_dir}
         known = programs.take_over(**places, recipe=self.recipe, maps=maps)
         return known or programs.load(**places, recipe=self.recipe, maps=maps)
+
+
+def _constants(settings: DatapathSettings) -> Mapping[str, bytes]:
+    skip_neigh = probes.fib_skip_neigh() is Support.SUPPORTED
+    return settings.constants(
+        fib_flags=probes.FIB_SKIP_NEIGH if skip_neigh else 0,
+        coarse_clock=probes.coarse_clock() is Support.SUPPORTED,
+    )
 
 
 def _attacher(bpf_root: Path, mode: AttachMode | None) -> UplinkAttacher:

@@ -15,6 +15,7 @@ _LOOPBACK_IFINDEX: Final = 1  # In every network namespace.
 _TCX_INGRESS: Final = 46
 _SCHED_CLS: Final = 3
 _FIB_LOOKUP: Final = 69
+_KTIME_GET_COARSE_NS: Final = 160
 _NO_PREALLOC: Final = 1
 
 #: Flag of bpf_fib_lookup: find the next hop without asking for its link-layer address (6.3).
@@ -70,16 +71,32 @@ def _fib_program() -> bytes:
     return b"".join(code)
 
 
+def coarse_clock() -> Support:
+    """Whether programs can call bpf_ktime_get_coarse_ns (5.11): have one verified that does."""
+    call, leave = 0x85, 0x95
+    code = [_INSTRUCTION.pack(call, 0, 0, _KTIME_GET_COARSE_NS), _INSTRUCTION.pack(leave, 0, 0, 0)]
+    fd = _load(b"".join(code))
+    if fd >= 0:
+        os.close(fd)
+        return Support.SUPPORTED
+    return Support.UNSUPPORTED if -fd == errno.EINVAL else Support.INCONCLUSIVE
+
+
+def _load(code: bytes) -> int:
+    """Return a descriptor of a program, or the error's number, negative."""
+    loaded: int = libbpf.library().bpf_prog_load(
+        _SCHED_CLS, b"probe", b"GPL", code, len(code) // _INSTRUCTION.size, None
+    )
+    return loaded
+
+
 def fib_skip_neigh() -> Support:
     """Whether bpf_fib_lookup knows SKIP_NEIGH: run a program that asks with this flag.
 
     The kernel judges the flags before the family, and family 0 exists nowhere: EINVAL means an
     unknown flag, EAFNOSUPPORT a known one.
     """
-    code = _fib_program()
-    fd = libbpf.library().bpf_prog_load(
-        _SCHED_CLS, b"probe", b"GPL", code, len(code) // _INSTRUCTION.size, None
-    )
+    fd = _load(_fib_program())
     if fd < 0:
         return Support.INCONCLUSIVE
     try:

@@ -30,8 +30,8 @@ class DatapathSettings:
     snat_port_min: int = SNAT_PORT_MIN
     snat_port_max: int = SNAT_PORT_MAX
 
-    def constants(self, *, fib_flags: int) -> Mapping[str, bytes]:
-        """Return the octets of each variable of bpf/config.h; `fib_flags` is the kernel's part."""
+    def constants(self, *, fib_flags: int, coarse_clock: bool = True) -> Mapping[str, bytes]:
+        """Return the octets of each variable of bpf/config.h; the arguments are the kernel's part."""
         v4_address, v4_mask = _prefix(self.native_routing_v4)
         v6_address, v6_mask = _prefix(self.native_routing_v6)
         return {
@@ -45,6 +45,7 @@ class DatapathSettings:
             "snat_port_min": _number(self.snat_port_min, size=2),
             "snat_port_max": _number(self.snat_port_max, size=2),
             "fib_flags": _number(fib_flags, size=4),
+            "coarse_clock": _number(coarse_clock, size=1),
         }
 
 
