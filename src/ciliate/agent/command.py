@@ -15,6 +15,7 @@ from ciliate.agent.daemon import Agent, Options
 from ciliate.config.keys import check
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
+from ciliate.system.threads import use_for_to_thread
 
 
 class FlagError(SettingError):
@@ -42,6 +43,7 @@ def parse_overrides(words: tuple[str, ...]) -> dict[str, str]:
 
 
 async def _run(options: Options, kubeconfig: str) -> None:
+    use_for_to_thread()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None, "a coroutine that runs has a task"

@@ -27,6 +27,7 @@ from ciliate.apiserver.store import FieldsOf, Store, no_fields
 from ciliate.apiserver.streams import Kubelets
 from ciliate.apiserver.writes import Writer
 from ciliate.errors import SettingError
+from ciliate.system.threads import use_for_to_thread
 
 #: Connections the kernel holds for us while the loop is busy: a lab's nodes come all at once.
 _BACKLOG: Final = 1024
@@ -89,6 +90,7 @@ async def serve(
         StoreError: The store cannot be opened or written; nothing acknowledged is lost.
         SettingError: A certificate or key cannot be used.
     """
+    use_for_to_thread()
     context = _tls(settings)
     parts = assemble(settings)
     bootstrap(parts.writer, settings)

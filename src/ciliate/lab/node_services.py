@@ -12,7 +12,6 @@ import os
 import resource
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +31,7 @@ from ciliate.lab.state import LabState, MachineState, read_state
 from ciliate.lab.topology import Role, cluster_cidrs
 from ciliate.lab.zygote_client import ZygoteClient
 from ciliate.reconcile.backoff import Backoff
+from ciliate.system.threads import Threads, use_for_to_thread
 
 #: Threads for namespaces and plugins; most wait. 50 ADDs at once fit.
 THREADS_MAX: Final = 64
@@ -71,8 +71,9 @@ async def _run_until_signal(lab_dir: str) -> None:
 
 async def run(lab_dir: str) -> None:
     """Host the kubelets and controllers of the lab in `lab_dir` until cancelled."""
+    use_for_to_thread()
     paths = LabPaths.of(Path(lab_dir).name)
-    with ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="kubelet") as threads:
+    with Threads(THREADS_MAX, thread_name_prefix="kubelet") as threads:
         async with ApiClient.from_kubeconfig(paths.kubeconfig, user_agent="kubelet") as client:
             await _Host(paths, client, threads).run()
 
@@ -80,7 +81,7 @@ async def run(lab_dir: str) -> None:
 class _Host:
     """Wires watch, kubelets and controllers."""
 
-    def __init__(self, paths: LabPaths, client: ApiClient, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, paths: LabPaths, client: ApiClient, threads: Threads) -> None:
         self._paths = paths
         self._client = client
         self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)

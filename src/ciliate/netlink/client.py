@@ -8,12 +8,12 @@ ever runs on the event loop.
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
 
 from ciliate.netlink.channel import Channel
 from ciliate.netlink.namespace import enter, open_namespace
+from ciliate.system.threads import Threads
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Rtnetlink:
     """An open conversation with the kernel about one network namespace."""
 
-    def __init__(self, *, channel: Channel, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, *, channel: Channel, thread: Threads) -> None:
         self._channel = channel
         self._thread = thread
 
@@ -32,7 +32,7 @@ class Rtnetlink:
         Raises:
             NetlinkError: No such namespace, or no permission to enter it.
         """
-        thread = ThreadPoolExecutor(1, thread_name_prefix="rtnetlink")
+        thread = Threads(1, thread_name_prefix="rtnetlink")
         try:
             channel = thread.submit(_open_channel, netns).result()
         except BaseException:

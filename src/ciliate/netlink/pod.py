@@ -8,7 +8,6 @@ period per removal, of one link or of fifty.
 import asyncio
 import threading
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -23,6 +22,7 @@ from ciliate.netlink.pod_link import (
 )
 from ciliate.netlink.pod_worker import REMOVED_MAX, PodWorker
 from ciliate.netlink.removal import Outcomes, RemovalGroups
+from ciliate.system.threads import Threads
 
 __all__ = ["ObservedPodLink", "PodLink", "PodLinkState", "PodLinks", "host_name", "new_mac"]
 
@@ -43,10 +43,10 @@ class PodLinks:
         self._netns = netns
         self._local = threading.local()
         self._made: list[PodWorker] = []
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="pod-link")
+        self._threads = Threads(workers, thread_name_prefix="pod-link")
         # One thread removes, whatever the load: it sleeps in the kernel most of the time, and
         # must not hold up those that create.
-        self._remover = ThreadPoolExecutor(1, thread_name_prefix="pod-unlink")
+        self._remover = Threads(1, thread_name_prefix="pod-unlink")
         self._removals = RemovalGroups(self._remove_group, names_max=REMOVED_MAX)
 
     async def create(self, link: PodLink) -> PodLinkState:

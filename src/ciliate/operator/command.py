@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ciliate.operator.settings import operator_keys
+from ciliate.system.threads import use_for_to_thread
 
 
 def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,6 +74,7 @@ def command(
 
 async def _until_signalled(work: Any) -> None:
     """Run `work`; SIGTERM and SIGINT cancel it, which is an ordinary end."""
+    use_for_to_thread()
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
