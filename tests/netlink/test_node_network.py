@@ -27,6 +27,7 @@ from ciliate.netlink.links import delete_link_request, observe_links, set_link_r
 from ciliate.netlink.message import Request
 from ciliate.netlink.monitor import Change, ChangeKind, Monitor
 from ciliate.netlink.neighbours import list_neighbours, neighbour_request
+from ciliate.netlink.numbers import RTM_NEWLINK
 from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
 from ciliate.netlink.routes import delete_route, lookup_route, observe_routes, replace_route
 from ciliate.netlink.sysctl import read_sysctl, write_sysctls
@@ -382,6 +383,25 @@ def _ip_batch(node: str, commands: str) -> None:
         file.write(commands)
     run("nsenter", f"--net={node}", "ip", "-batch", path)
     run("rm", path)
+
+
+async def test_success_without_the_answer_asked_for_is_an_error_that_names_the_object(
+    rtnl: Rtnetlink,
+) -> None:
+    """No kernel says more than "done" to this; one before 6.2 neither when asked to echo."""
+    request = set_link_request(LOOPBACK_INDEX, up=True, subject="lo")
+
+    with pytest.raises(NetlinkError, match="lo: the kernel gave no answer") as caught:
+        async with asyncio.timeout(5):
+            await rtnl.run(lambda channel: channel.ask([request], RTM_NEWLINK))
+
+    assert caught.value.errno == errno.ENODATA
+
+
+async def test_work_that_runs_out_of_values_ends_the_callers_wait(rtnl: Rtnetlink) -> None:
+    with pytest.raises(RuntimeError, match="a value was needed"):
+        async with asyncio.timeout(5):
+            await rtnl.run(lambda _channel: next(iter(())))
 
 
 async def test_client_of_a_vanished_namespace_is_an_error() -> None:

@@ -102,7 +102,7 @@ def _node_end(node: Channel, inner: Link, node_id: int) -> Link | None:
 def _namespace_id(channel: Channel, namespace: int) -> int:
     """Return the id, in the channel's namespace, of the namespace behind a descriptor; or -1."""
     body = _RTGENMSG + number(NETNSA_FD, namespace)
-    said = channel.batch([Request(RTM_GETNSID, body, "read namespace id of", "the node")])
-    answer = next(message for message in said if message.kind == RTM_NEWNSID)
+    request = Request(RTM_GETNSID, body, "read namespace id of", "the node")
+    answer = channel.ask([request], RTM_NEWNSID)
     found: int = _SIGNED.unpack(attributes(answer.body, len(_RTGENMSG))[NETNSA_NSID])[0]
     return found

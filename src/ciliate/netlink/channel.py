@@ -9,6 +9,7 @@ has been read too. A failure does not stop the messages behind it; the caller un
 import errno
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -30,6 +31,8 @@ from ciliate.netlink.numbers import (
 
 #: Answers are queued before sendmsg returns; longer than this means a lost one.
 RECEIVE_TIMEOUT_S: Final = 10
+#: A dump of a million routes takes a few seconds; an answer that goes on for longer never ends.
+EXCHANGE_TIMEOUT_S: Final = 60.0
 #: Each failed message of a batch queues an answer of some 800 bytes in a buffer of 208 KiB.
 BATCH_MESSAGES_MAX: Final = 128
 #: A dump during which the table changed is asked again; after this many times it is taken as is.
@@ -86,6 +89,23 @@ class Channel:
             if failure is not None:
                 raise failure
         return said
+
+    def ask(self, requests: Sequence[Request], kind: int) -> Message:
+        """Send `requests` in one datagram; return what the kernel answered of `kind`.
+
+        Raises:
+            NetlinkError: A request failed, or the kernel called all done and gave no such answer.
+        """
+        for message in self.batch(requests):
+            if message.kind == kind:
+                return message
+        last = requests[-1]
+        raise NetlinkError(
+            step=last.step,
+            subject=str(last.subject),
+            errno=errno.ENODATA,
+            detail=f"the kernel gave no answer of kind {kind}",
+        )
 
     def attempt(self, requests: Sequence[Request]) -> list[NetlinkError | None]:
         """Send `requests` in one datagram; return what became of each, None for success."""
@@ -153,7 +173,8 @@ class Channel:
 
     def _received(self, request: Request, *, first: int, last: int) -> Iterator[Message]:
         """Yield answers to the sequences asked for; what an earlier failure left is skipped."""
-        while True:
+        deadline = time.monotonic() + EXCHANGE_TIMEOUT_S
+        while time.monotonic() < deadline:
             try:
                 datagram = self._socket.recv(_BUFFER_BYTES)
             except OSError as error:
@@ -161,6 +182,7 @@ class Channel:
             for message in messages(datagram):
                 if first <= message.sequence <= last:
                     yield message
+        raise NetlinkError(step=request.step, subject=str(request.subject), errno=errno.ETIMEDOUT)
 
 
 def _failed(step: str, subject: str, error: OSError) -> NetlinkError:

@@ -78,6 +78,11 @@ def settle_request(index: int, *, subject: str) -> Request:
     return Request(RTM_GETLINK, link_body(index=index) + _SKIP_STATS, "read link", subject)
 
 
+def read_request(name: str) -> Request:
+    """Return the message that asks for the link `name`."""
+    return Request(RTM_GETLINK, link_body() + text(IFLA_IFNAME, name) + _SKIP_STATS, "read", name)
+
+
 def decode_link(message: Message) -> Link:
     """Return the link of a RTM_NEWLINK or RTM_DELLINK message, without addresses."""
     _, layer, index, flags, _ = _IFINFOMSG.unpack_from(message.body)
@@ -122,12 +127,12 @@ def get_link_by_index(channel: Channel, index: int) -> Link | None:
 
 def _get(channel: Channel, body: bytes, subject: str) -> Link | None:
     try:
-        said = channel.batch([Request(RTM_GETLINK, body + _SKIP_STATS, "read link", subject)])
+        request = Request(RTM_GETLINK, body + _SKIP_STATS, "read link", subject)
+        return decode_link(channel.ask([request], RTM_NEWLINK))
     except NetlinkError as error:
         if error.errno == errno.ENODEV:
             return None
         raise
-    return decode_link(next(message for message in said if message.kind == RTM_NEWLINK))
 
 
 async def observe_links(rtnl: Rtnetlink) -> tuple[Link, ...]:

@@ -3,8 +3,8 @@
 Pure: from a `PodLink` to requests. `pod.py` sends them. Three batches:
 
 1. in the node's namespace, the veth pair, its pod side born inside the pod's namespace (moving one
-   later costs 16 ms). Alone, because what follows needs the ifindex the kernel chose: in one batch
-   a failure here would make the rest hit another link;
+   later costs 16 ms), and the question which ifindex the kernel chose. Nothing else, because a
+   failure here would make the rest hit another link;
 2. in the node's namespace, everything on the host side, programs before the link goes up;
 3. in the pod's namespace, everything on the pod side, the link up before addresses and routes.
 """
@@ -48,7 +48,6 @@ from ciliate.netlink.numbers import (
     IPV4_DEVCONF_ARP_IGNORE,
     IPV4_DEVCONF_RP_FILTER,
     NLM_F_CREATE,
-    NLM_F_ECHO,
     NLM_F_EXCL,
     RTM_NEWLINK,
     RTM_SETLINK,
@@ -70,7 +69,7 @@ _ONE_QUEUE: Final = number(IFLA_NUM_TX_QUEUES, 1) + number(IFLA_NUM_RX_QUEUES, 1
 
 
 def create_request(interface: PodInterface, *, netns_fd: int) -> Request:
-    """Return the message that makes the pair; the kernel echoes the host side as it became.
+    """Return the message that makes the pair, and fails when a name is taken.
 
     The host side is NOARP: the kernel then neither learns from nor answers a pod's ARP. The
     pod's question for its gateway is answered by the program in front of it.
@@ -97,7 +96,7 @@ def create_request(interface: PodInterface, *, netns_fd: int) -> Request:
             ),
         )
     )
-    flags = NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO
+    flags = NLM_F_CREATE | NLM_F_EXCL
     return Request(
         RTM_NEWLINK, body, "create pod link", f"{interface.host_name} ({interface.netns})", flags
     )

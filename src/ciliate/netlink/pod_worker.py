@@ -23,6 +23,7 @@ from ciliate.netlink.links import (
     get_link,
     link_body,
     list_links,
+    read_request,
     settle_request,
 )
 from ciliate.netlink.message import Request, number, text
@@ -113,15 +114,18 @@ class PodWorker:
         )
 
     def _create_pair(self, interface: PodInterface, netns_fd: int) -> Link:
-        request = create_request(interface, netns_fd=netns_fd)
+        # Read behind it, in the same datagram: only since Linux 6.2 a new link is echoed when asked.
+        requests = [
+            create_request(interface, netns_fd=netns_fd),
+            read_request(interface.host_name),
+        ]
         try:
-            said = self._node.batch([request])
+            return decode_link(self._node.ask(requests, RTM_NEWLINK))
         except NetlinkError as error:
             if error.errno != errno.EEXIST:
                 raise
             self._remove_former(interface, netns_fd)
-            said = self._node.batch([request])
-        return decode_link(next(message for message in said if message.kind == RTM_NEWLINK))
+        return decode_link(self._node.ask(requests, RTM_NEWLINK))
 
     def _remove_former(self, interface: PodInterface, netns_fd: int) -> None:
         """Remove what has one of the link's two names; deleting one end takes the other.

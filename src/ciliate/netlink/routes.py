@@ -206,8 +206,8 @@ def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
     flags = RTM_F_LOOKUP_TABLE if family == AF_INET else 0
     header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     body = header + attribute(RTA_DST, destination.packed)
-    said = channel.batch([Request(RTM_GETROUTE, body, "look up route", f"to {destination}")])
-    (route, *_) = decode_route(next(answer for answer in said if answer.kind == RTM_NEWROUTE))
+    request = Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
+    (route, *_) = decode_route(channel.ask([request], RTM_NEWROUTE))
     return RouteAnswer(
         destination=destination,
         link_index=route.link_index or 0,

@@ -13,6 +13,8 @@ from ciliate.netlink.numbers import (
     IFLA_INFO_DATA,
     IFLA_LINKINFO,
     IFLA_NET_NS_FD,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
     RTM_NEWNEIGH,
     RTM_NEWROUTE,
     RTM_NEWTFILTER,
@@ -56,6 +58,13 @@ def test_pod_side_is_born_in_the_pods_namespace() -> None:
     assert to_text(host[IFLA_IFNAME]) == "lxc0123456789ab"
     assert to_text(attributes(peer, 16)[IFLA_IFNAME]) == "eth0"
     assert to_number(attributes(peer, 16)[IFLA_NET_NS_FD]) == 42
+
+
+def test_pair_is_made_alone_and_relies_on_no_echo() -> None:
+    """Kernels before 6.2 do not echo a new link; the worker reads it behind the request."""
+    request = create_request(_LINK.interface, netns_fd=42)
+
+    assert request.flags == NLM_F_CREATE | NLM_F_EXCL
 
 
 def test_programs_are_attached_before_the_link_goes_up_and_routes_come_after() -> None:
