@@ -17,7 +17,7 @@ PYTEST := $(PYTHON) -m pytest -q --numprocesses=auto --maxprocesses=4
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
 C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
 
-.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test lab bench clean
+.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test kernels lab bench clean
 
 all: bpf plugin
 
@@ -89,6 +89,10 @@ mutants:
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
 	$(PYTEST) --dist=loadfile tests
+
+# The kernels of Debian releases under qemu, each with a lab (docs/TESTING.md). Needs root.
+kernels: bpf plugin
+	$(PYTHON) -m tools.kernels
 
 lab: bpf plugin
 	./lab.sh

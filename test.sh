@@ -13,5 +13,10 @@ make --no-print-directory check
 
 # What runs programs, links and whole clusters, in namespaces of its own. Labs wait more than they
 # work, and know nothing of each other: files run side by side.
-as_root .venv/bin/python -m pytest tests --ignore=tests/unit \
+as_root .venv/bin/python -m pytest tests --ignore=tests/unit --ignore=tests/kernels \
     --numprocesses=auto --maxprocesses=4 --dist=loadfile "$@"
+
+# The same product on the kernels that people have: booted side by side under emulation.
+if [ $# -eq 0 ]; then
+	as_root make --no-print-directory kernels
+fi

@@ -14,7 +14,10 @@ readonly LAB_PACKAGES=(
 	curl iputils-ping tcpdump iperf3
 )
 # What only gates, tests and benchmarks use.
-readonly DEV_PACKAGES=(clang-format containernetworking-plugins bpftool git)
+readonly DEV_PACKAGES=(
+	clang-format containernetworking-plugins bpftool git
+	qemu-system-x86 busybox-static # make kernels
+)
 
 fail() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
