@@ -142,9 +142,18 @@ class CiliumNode(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def draining_cidrs(self) -> tuple[str, ...]:
         """The CIDRs in which pods of a former time still live (DRAINING_ANNOTATION)."""
-        words = self.metadata.annotations.get(DRAINING_ANNOTATION, "").replace(",", " ").split()
         current = self.current_cidrs
-        return tuple(word for word in dict.fromkeys(words) if word not in current)
+        return tuple(cidr for cidr in self.drained_cidrs if cidr not in current)
+
+    @property
+    def drained_cidrs(self) -> tuple[str, ...]:
+        """Every CIDR that the agent drains, also those that a pool's list still has.
+
+        A CIDR outside the ranges of its pool stays in `pools.allocated` while pods live in it:
+        only the agent gives it back.
+        """
+        words = self.metadata.annotations.get(DRAINING_ANNOTATION, "").replace(",", " ").split()
+        return tuple(dict.fromkeys(words))
 
 
 CILIUM_NODES: Final = Resource(

@@ -66,7 +66,7 @@ def _how(claim: NodeClaim) -> str:
 
 
 def claims_outside_pools(seen: ClusterSnapshot) -> Iterator[Finding]:
-    """Yield nodes' CIDRs that no pool lists."""
+    """Yield nodes' CIDRs that no pool lists; a note where the node drains it already."""
     if seen.mode not in ("cluster-pool", "multi-pool"):
         return
     for node in seen.cilium_nodes:
@@ -78,14 +78,19 @@ def claims_outside_pools(seen: ClusterSnapshot) -> Iterator[Finding]:
             if not any(known.contains(cidr) for known in ranges):
                 of = f"pool {pool} has" if pool else "the pools have"
                 known = ", ".join(map(str, ranges)) or "no range"
+                drains = str(cidr) in seen.drained(node)
                 yield finding(
                     "cidr-outside-pools",
                     cidr,
-                    evidence(api=f"CiliumNode {name} has it; {of} {known}"),
-                    f"put its range back into the pool, or drain it: kubectl delete ciliumnode"
+                    evidence(
+                        api=f"CiliumNode {name} {'drains' if drains else 'has'} it; {of} {known}"
+                    ),
+                    "none needed: no pod gets a new address of it, and it goes with its last pod"
+                    if drains
+                    else f"put its range back into the pool, or drain it: kubectl delete ciliumnode"
                     f" {name}",
                     node=name,
-                    severity=Severity.WARNING,
+                    severity=Severity.INFO if drains else Severity.WARNING,
                 )
 
 

@@ -54,11 +54,18 @@ class ClusterSnapshot:
     def claims(self) -> list[NodeClaim]:
         """Every CIDR that a node has or drains."""
         return [
-            NodeClaim(cidr, node.metadata.name, draining=draining)
+            NodeClaim(cidr, node.metadata.name, draining=str(cidr) in self.drained(node))
             for node in self.cilium_nodes
-            for texts, draining in ((node.current_cidrs, False), (node.draining_cidrs, True))
-            for cidr in parsed(texts)
+            for cidr in parsed((*node.current_cidrs, *node.draining_cidrs))
         ]
+
+    def drained(self, node: CiliumNode) -> frozenset[str]:
+        """The CIDRs of which nobody gets a new address: what is drained, and not listed as current.
+
+        In multi-pool mode a CIDR outside its pool is listed until the agent gives it back.
+        """
+        cidrs = node.drained_cidrs if self.mode == "multi-pool" else node.draining_cidrs
+        return frozenset(map(str, parsed(cidrs)))
 
     @cached_property
     def claims_of(self) -> dict[str, list[NodeClaim]]:

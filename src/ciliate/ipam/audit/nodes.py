@@ -155,7 +155,7 @@ def agent_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
         uses = {c.cidr for c in report.cidrs if c.state == "current"}
         listed = {
             str(cidr) for cidr in parsed(node.current_cidrs) if cidr.version in seen.versions
-        }
+        } - seen.drained(node)
         if uses != listed:
             yield finding(
                 "cidrs-differ",

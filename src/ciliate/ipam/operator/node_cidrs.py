@@ -124,7 +124,8 @@ def satisfy_demand(
     problems = _problems_of(allocator, node, unreadable)
     problems += [
         f"cannot reuse from non-existing pool: {pool}"
-        for pool in sorted({pool for pool, _cidr in outside})
+        # What the node drains goes with its last pod: nothing is wrong with that node.
+        for pool in sorted({pool for pool, cidr in outside if str(cidr) not in node.drained_cidrs})
         if pool not in allocator.pools.families
     ]
     short_of = set()

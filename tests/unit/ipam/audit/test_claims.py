@@ -13,6 +13,7 @@ from tests.unit.ipam.audit.audited_cluster import (
     kinds,
     node,
     pod,
+    report,
     with_node,
 )
 
@@ -64,6 +65,39 @@ def test_multi_pool_cidr_must_be_of_the_pool_it_is_named_for() -> None:
     (finding,) = audit(mode="multi-pool", cilium_nodes=nodes, ranges=ranges)
 
     assert (finding.kind, finding.node) == ("cidr-outside-pools", "b")
+
+
+@pytest.mark.parametrize(
+    "ranges", [(), (PoolRange("x", Cidr.parse("10.9.0.0/16")),)], ids=["deleted", "shrunk"]
+)
+def test_cidr_of_a_deleted_or_shrunk_pool_is_a_note_while_its_node_drains_it(
+    ranges: tuple[PoolRange, ...],
+) -> None:
+    """The agent keeps it in `pools.allocated` until the last pod in it is gone."""
+    nodes = (cilium_node("a", pools={"x": ("10.0.0.0/24",)}, draining="10.0.0.0/24"),)
+    agent = report("a", held={"10.0.0.0/24": ("draining", 1)})
+    asked = {"mode": "multi-pool", "cilium_nodes": nodes, "nodes": (node("a"),), "ranges": ranges}
+    pods = {"pods": GOOD["pods"][:1], "endpoints": GOOD["endpoints"][:1]}
+
+    (finding,) = audit(**asked, **pods, reports={"a": agent})
+
+    assert (finding.kind, finding.severity) == ("cidr-outside-pools", Severity.INFO)
+    assert "CiliumNode a drains it" in finding.evidence[0].says
+    assert finding.remedy.startswith("none needed")
+    (unasked,) = audit(**asked, **pods)
+    assert unasked.severity is Severity.INFO
+    kinds_without_pods = kinds(**asked, **NOBODY)
+    assert kinds_without_pods == ["draining-cidr-idle", "cidr-outside-pools"]
+
+
+def test_cidr_that_is_drained_and_listed_is_a_current_one_in_other_modes() -> None:
+    """In cluster-pool mode the list is what the node gives addresses out of."""
+    drains = cilium_node("b", "10.0.1.0/24", draining="10.0.1.0/24")
+    twin = cilium_node("c", "10.0.1.0/24")
+
+    assert kinds(cilium_nodes=(drains, twin), nodes=(node("b"), node("c"))).count(
+        "cidr-claimed-twice"
+    )
 
 
 def test_pools_that_overlap_each_other() -> None:

@@ -1,8 +1,10 @@
 """Decisions about one node, without an API server."""
 
+import msgspec
 import pytest
 
 from ciliate.api.cilium_node import (
+    DRAINING_ANNOTATION,
     AllocatedPool,
     CiliumNode,
     CiliumNodeSpec,
@@ -189,6 +191,22 @@ def test_blocks_of_a_pool_that_is_gone_are_reported() -> None:
 
     assert decision.error == "cannot reuse from non-existing pool: mars"
     assert decision.allocated is None
+
+
+def test_blocks_of_a_pool_that_is_gone_are_no_error_while_the_node_drains_them() -> None:
+    """Pods live in them: the agent gives them back with the last one."""
+    held = node(mars=("10.0.0.0/28", "10.0.1.0/28"))
+
+    def draining(text: str) -> CiliumNode:
+        annotated = ObjectMeta(name="a", annotations={DRAINING_ANNOTATION: text})
+        return msgspec.structs.replace(held, metadata=annotated)
+
+    both = satisfy(ClusterAllocator(), draining("10.0.0.0/28,10.0.1.0/28"))
+    one = satisfy(ClusterAllocator(), draining("10.0.0.0/28"))
+
+    assert both.error == ""
+    assert both.outside, "the pool's Event still counts them"
+    assert one.error == "cannot reuse from non-existing pool: mars"
 
 
 @pytest.mark.parametrize(
