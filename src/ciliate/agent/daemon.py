@@ -23,7 +23,7 @@ from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
 from ciliate.node.cluster import Cluster
 from ciliate.node.context import Context, Paths
-from ciliate.node.devices import DeviceWatch, observe_devices
+from ciliate.node.devices import DeviceWatch, NodeDevices, observe_devices
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.progress import Progress
@@ -100,19 +100,14 @@ class Agent:
             logging.getLogger("ciliate").setLevel(logging.DEBUG)
         name = self._options.node_name
         own = await wait_for_node(self._client, name, self._progress)
-        cluster = Cluster(
-            self._client,
-            node_name=name,
-            node_ip=own.node_ip,
-            with_pools=settings.ipam.mode == "multi-pool",
-        )
+        devices.listen(self._give_up_connections)
+        cluster = Cluster(self._client, own, with_pools=settings.ipam.mode == "multi-pool")
         for informer in cluster.informers:
             tasks.create_task(informer.run())
         tasks.create_task(cluster.known_nodes.run())
         paths = self._options.paths
         return Context(
             settings=settings,
-            own=own,
             paths=paths,
             client=self._client,
             cluster=cluster,
@@ -123,6 +118,16 @@ class Agent:
             links=links,
             tasks=tasks,
         )
+
+    def _give_up_connections(self, old: NodeDevices, new: NodeDevices) -> None:
+        """Connect anew to the API server where the node has lost the address that was used."""
+        lost = set(old.addresses).difference(new.addresses)
+        if lost and self._client.give_up(lost):
+            _log.info(
+                "connecting anew to %s: %s left this node",
+                self._client.server,
+                ", ".join(map(str, lost)),
+            )
 
     async def _serve(
         self, context: Context, server: AgentServer, warnings: tuple[str, ...]

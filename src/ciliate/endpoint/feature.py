@@ -27,7 +27,7 @@ from ciliate.endpoint.restoration import restore_endpoints
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.endpoint.status import EndpointCount
 from ciliate.errors import CiliateError
-from ciliate.net.address import IPAddress
+from ciliate.net.address import IPAddress, ip_address, to_octets
 from ciliate.node.address_source import AddressSource
 from ciliate.node.context import Context
 from ciliate.node.devices import NodeDevices
@@ -75,7 +75,7 @@ class EndpointFeature(Feature):
         self._stack_routed = context.settings.cni.stack_routed
         self._attachments: PodAttachments | None = None
         self._publication_target = CiliumEndpointTarget(
-            context.client, context.cluster.endpoints, context.own.node_ip
+            context.client, context.cluster.endpoints, is_here=self._is_here
         )
         self._publish: AnyReconciler = Reconciler(
             self._publication_target,
@@ -114,7 +114,19 @@ class EndpointFeature(Feature):
         table.listen(endpoint_changed)
         devices.listen(devices_changed)
         self._context.cluster.endpoints.add_listener(self._published_changed)
+        # Every CiliumEndpoint names the node by its address.
+        self._context.cluster.own.listen(lambda _old, _new: self._publish.wake())
         return (interfaces, endpoints)
+
+    def _is_here(self, address: str) -> bool:
+        """Whether a CiliumEndpoint that names this address is this node's.
+
+        Two nodes may change addresses with each other: until both have said so, the objects of the
+        one that had ours are not ours to delete.
+        """
+        if not self._context.cluster.own.is_named(address):
+            return False
+        return not self._context.cluster.known_nodes.others_have(to_octets(ip_address(address)))
 
     def _published_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
         """The watch reports a CiliumEndpoint of this node; most changes are our own."""

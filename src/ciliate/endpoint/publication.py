@@ -5,7 +5,7 @@ node never comes back. Only pods whose identity is known are published.
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from ciliate.api.cilium_endpoint import (
@@ -90,11 +90,16 @@ class CiliumEndpointTarget:
     name = "sync-ciliumendpoints"
 
     def __init__(
-        self, client: ApiClient, informer: Informer[CiliumEndpoint], node_ip: IPAddress
+        self,
+        client: ApiClient,
+        informer: Informer[CiliumEndpoint],
+        *,
+        is_here: Callable[[str], bool],
     ) -> None:
+        """`is_here`: whether an address is this node's, or was until lately."""
         self._client = client
         self._informer = informer
-        self._node_ip = str(node_ip)
+        self._is_here = is_here
 
     async def observe(self) -> Mapping[ObjectKey, Publication]:
         """Return the objects of this node, as the watch last saw them."""
@@ -108,7 +113,7 @@ class CiliumEndpointTarget:
     def is_ours(self, endpoint: CiliumEndpoint | None) -> bool:
         """Whether an object says that its pod is on this node."""
         networking = endpoint.status.networking if endpoint is not None else None
-        return networking is not None and networking.node == self._node_ip
+        return networking is not None and self._is_here(networking.node)
 
     async def put(self, entries: Mapping[ObjectKey, Publication]) -> Failures[ObjectKey]:
         """Create the objects, or change those that stand and say something else."""

@@ -37,9 +37,7 @@ class IdentityFeature(Feature):
             cluster_name=settings.cluster.name,
             label_filter=settings.label_filter,
         )
-        self._ipcache = Ipcache(
-            cluster, context.endpoints, context.devices, node_ip=context.own.node_ip
-        )
+        self._ipcache = Ipcache(cluster, context.endpoints, context.devices)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the ipcache."""

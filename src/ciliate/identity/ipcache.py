@@ -18,7 +18,7 @@ from ciliate.identity.plan import (
     node_entries,
     pod_entry,
 )
-from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.address import to_octets
 from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch, NodeDevices
@@ -26,6 +26,7 @@ from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_pod import KnownPod
+from ciliate.node.own_node import OwnNode
 from ciliate.reconcile.listeners import Listeners
 
 Key = layout.IpcacheKey
@@ -40,20 +41,19 @@ class Ipcache(Mapping[Key, Entry]):
         cluster: Cluster,
         table: EndpointTable,
         devices: DeviceWatch,
-        *,
-        node_ip: IPAddress,
     ) -> None:
         self.changed: Listeners[frozenset[Key]] = Listeners()
         self._cluster = cluster
         self._table = table
         self._devices = devices
-        self._own_ip = to_octets(node_ip)
+        self._own_ip = to_octets(cluster.own.current.node_ip)
         self._of_nodes: dict[str, Entries] = {}
         self._node_owners: OwnerIndex[Key, str] = OwnerIndex()
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.known_pods.add_listener(lambda _key, old, new: self._pod_changed(old, new))
         table.listen(self._endpoint_changed)
         devices.listen(self._devices_changed)
+        cluster.own.listen(lambda _old, new: self._own_node_changed(new))
 
     @property
     def desired(self) -> "Ipcache | None":
@@ -114,6 +114,13 @@ class Ipcache(Mapping[Key, Entry]):
     def _endpoint_changed(self, old: Endpoint | None, new: Endpoint | None) -> None:
         known = (endpoint for endpoint in (old, new) if endpoint is not None)
         self.changed(frozenset(host_key(octets) for each in known for octets in each.octets))
+
+    def _own_node_changed(self, own: OwnNode) -> None:
+        """The entries of pods here name the node by its address."""
+        if self._own_ip == to_octets(own.node_ip):
+            return
+        self._own_ip = to_octets(own.node_ip)
+        self.changed(frozenset(host_key(octets) for each in self._table for octets in each.octets))
 
     def _devices_changed(self, old: NodeDevices, new: NodeDevices) -> None:
         self.changed(frozenset(map(host_key, old.octets ^ new.octets)))

@@ -13,7 +13,7 @@ effect; reconcilers observe again and see.
 import builtins
 import contextlib
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -29,6 +29,7 @@ from ciliate.kube.execution import OUTPUT_BYTES_MAX, Executed, execute
 from ciliate.kube.options import PatchKind, Propagation
 from ciliate.kube.transport import JSON, Limits, Transport
 from ciliate.kube.watch import EventDecoder, WatchEvent
+from ciliate.net.address import IPAddress
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -103,6 +104,13 @@ class ApiClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+    def give_up(self, addresses: Collection[IPAddress]) -> int:
+        """End the connections that come from addresses this machine has lost; return how many.
+
+        Watches and requests that used them fail at once, instead of after half a minute of silence.
+        """
+        return self._transport.give_up(addresses)
 
     async def alive(self) -> None:
         """Return if the server answers anything at all right now.

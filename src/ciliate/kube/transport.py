@@ -14,20 +14,27 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+from aiohttp import AddrInfoType
 
 from ciliate import __version__
 from ciliate.kube.credentials import Credentials
 from ciliate.kube.errors import KubeconfigError, KubeError, UnavailableError
 from ciliate.kube.status import Status, error_of, parse_status
+from ciliate.net.address import IPAddress, ip_address
 
 #: An answer larger than this is refused. Lists come in chunks; the API's limit of an object is
 #: 1.5 MiB in etcd.
 _READ_BUFFER_BYTES: Final = 256 * 1024
+
+#: A connection whose data nobody acknowledges for so long is given up: its path, its other end or
+#: the address of this end is gone. The kernel alone would try for a quarter of an hour.
+_UNACKNOWLEDGED_S: Final = 10.0
 
 JSON: Final = "application/json"
 
@@ -58,6 +65,7 @@ class Transport:
         self._heard_at = float("-inf")  # Monotonic seconds; any byte from the server counts.
         self._silent_at = float("-inf")  # When a probe last failed.
         self._probing = asyncio.Lock()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     @property
     def server(self) -> str:
@@ -68,6 +76,21 @@ class Transport:
         """Close every connection; watches in progress fail."""
         if self._session is not None:
             await self._session.close()
+
+    def give_up(self, addresses: Collection[IPAddress]) -> int:
+        """End the connections that come from these addresses; return how many.
+
+        The machine has lost them: nothing would arrive any more, and the kernel would tell only
+        when its probes had failed. What is under way fails as when the server goes away.
+        """
+        count = 0
+        for connection in tuple(self._sockets):
+            # Closed already, not connected, or from an address with a scope: a link-local one.
+            with contextlib.suppress(OSError, ValueError):
+                if ip_address(connection.getsockname()[0]) in addresses:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    count += 1
+        return count
 
     async def request(
         self,
@@ -223,12 +246,24 @@ class Transport:
         self._heard_at = time.monotonic()
         return True
 
+    def _new_socket(self, target: AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = target
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        made.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(_UNACKNOWLEDGED_S * 1000)
+        )
+        self._sockets.add(made)
+        return made
+
     def _open_session(self) -> aiohttp.ClientSession:
         # Made on first use, because aiohttp binds it to the running loop.
         if self._session is None:
             limits = self.limits
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._credentials.tls or True),
+                connector=aiohttp.TCPConnector(
+                    ssl=self._credentials.tls or True, socket_factory=self._new_socket
+                ),
                 timeout=aiohttp.ClientTimeout(
                     total=limits.request_s, sock_connect=limits.connect_s
                 ),

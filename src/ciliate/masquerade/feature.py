@@ -26,14 +26,18 @@ class MasqueradeFeature(Feature):
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the devices' masquerade addresses."""
-        devices, own_ips = self._context.devices, self._context.own.internal_ips
+        devices = self._context.devices
         self._gc.watch(datapath.opened(NAT), datapath.opened(CONNTRACK))
         addresses = Reconciler(
             MapTarget("sync-masquerade-addresses", datapath.opened(MASQUERADE_ADDRESSES)),
-            lambda: address_entries(devices.current, own_ips),
+            lambda: address_entries(devices.current, self._context.own.internal_ips),
         )
         devices.listen(
             lambda old, new: addresses.touch(link.index for link in (*old.selected, *new.selected))
+        )
+        # A device without an address of a family has the node's own.
+        self._context.cluster.own.listen(
+            lambda _old, _new: addresses.touch(link.index for link in devices.current.selected)
         )
         return (addresses,)
 

@@ -28,6 +28,11 @@ class OwnerIndex(Generic[T, O]):
         """Return who owns it, or None."""
         return self._owners.get(thing)
 
+    def owners(self, thing: T) -> tuple[O, ...]:
+        """Return all owners, the one who counts last; empty: it has none."""
+        known = self._owners.get(thing)
+        return (*self._former.get(thing, ()), known) if known is not None else ()
+
     def add(self, thing: T, owner: O) -> None:
         """Enter an owner, before all others of the same thing."""
         known = self._owners.get(thing)

@@ -4,7 +4,6 @@ Informers keep the tables; nothing here decides. Objects that cannot be read (a 
 are left out with a warning, so that one bad object does not stop the others.
 """
 
-from functools import partial
 from typing import Any
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
@@ -14,36 +13,48 @@ from ciliate.api.core import NAMESPACES, NODES, PODS, Namespace, Node, Pod
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
-from ciliate.net.address import IPAddress
+from ciliate.net.address import to_octets
+from ciliate.node.known_node import KnownNode
 from ciliate.node.known_nodes import KnownNodes
 from ciliate.node.known_pod import trimmed
 from ciliate.node.known_pods import KnownPods
+from ciliate.node.own_node import OwnNode, OwnNodeWatch
 
 
 class Cluster:
     """The informers of one agent."""
 
-    def __init__(
-        self, client: ApiClient, *, node_name: str, node_ip: IPAddress, with_pools: bool
-    ) -> None:
+    def __init__(self, client: ApiClient, own: OwnNode, *, with_pools: bool) -> None:
         self.own_node: Informer[Node] = Informer(
-            client, NODES, field_selector=f"metadata.name={node_name}"
+            client, NODES, field_selector=f"metadata.name={own.name}"
         )
+        self.own = OwnNodeWatch(own, self.own_node)
         self.nodes: Informer[CiliumNode] = Informer(client, CILIUM_NODES)
         self.endpoints: Informer[CiliumEndpoint] = Informer(
-            client, CILIUM_ENDPOINTS, transform=partial(trimmed, node_ip=str(node_ip))
+            client,
+            CILIUM_ENDPOINTS,
+            transform=lambda found: trimmed(found, is_here=self.own.is_named),
         )
         self.identities: Informer[CiliumIdentity] = Informer(client, CILIUM_IDENTITIES)
         self.namespaces: Informer[Namespace] = Informer(client, NAMESPACES)
         self.pods: Informer[Pod] = Informer(
-            client, PODS, field_selector=f"spec.nodeName={node_name}"
+            client, PODS, field_selector=f"spec.nodeName={own.name}"
         )
         #: None in the modes that know no pools.
         self.pools: Informer[CiliumPodIPPool] | None = (
             Informer(client, CILIUM_POD_IP_POOLS) if with_pools else None
         )
-        self.known_nodes = KnownNodes(client, self.nodes, local_name=node_name)
+        self.known_nodes = KnownNodes(client, self.nodes, local_name=own.name)
+        self.known_nodes.add_listener(lambda _old, new: self._note_addresses(new))
         self.known_pods = KnownPods(self.endpoints)
+
+    def _note_addresses(self, node: KnownNode | None) -> None:
+        """Learn what this node was called by an earlier agent, and what others are called."""
+        if node is not None and node.is_local:
+            others_have = self.known_nodes.others_have
+            self.own.note_former(a for a in node.internal_ips if not others_have(to_octets(a)))
+        elif node is not None:
+            self.own.forget_former(node.internal_ips)
 
     @property
     def informers(self) -> tuple[Informer[Any], ...]:

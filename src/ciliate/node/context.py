@@ -47,7 +47,6 @@ class Context:
     """Facts, tables, connections to kernel and API, and the group that tasks live in."""
 
     settings: AgentSettings
-    own: OwnNode
     paths: Paths
     client: ApiClient
     cluster: Cluster
@@ -57,3 +56,8 @@ class Context:
     rtnl: Rtnetlink
     links: PodLinks
     tasks: asyncio.TaskGroup
+
+    @property
+    def own(self) -> OwnNode:
+        """This node as Kubernetes knows it now; `cluster.own` tells of changes."""
+        return self.cluster.own.current

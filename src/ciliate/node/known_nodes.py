@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 #: How often Kubernetes is asked whether the Node of a deleted CiliumNode still exists.
 _CHECK_S = 15.0
 
+#: Former InternalIPs that are remembered, of all nodes: CiliumEndpoints follow within moments.
+_FORMER_IPS_MAX = 1024
+
 #: Called with a node before and after: None before is new, None after is gone.
 Listener = Callable[[KnownNode | None, KnownNode | None], object]
 
@@ -65,6 +68,8 @@ class KnownNodes:
         self._departed: dict[str, int] = {}  # Name -> how often its Node was found alive.
         self._departure = asyncio.Event()
         self._by_ip: OwnerIndex[bytes, str] = OwnerIndex()
+        #: The nodes that had an InternalIP until they changed it; the oldest goes.
+        self._by_former_ip: dict[bytes, str] = {}
         self._listeners: Listeners[KnownNode | None, KnownNode | None] = Listeners()
         informer.add_listener(self._changed)
 
@@ -79,6 +84,18 @@ class KnownNodes:
         """Return the node that has an InternalIP, given as 16 octets, or None."""
         name = self._by_ip.get(internal_ip)
         return self._nodes[name] if name is not None else None
+
+    def others_have(self, internal_ip: bytes) -> bool:
+        """Whether the CiliumNode of another node has an InternalIP, given as 16 octets."""
+        return any(name != self._local_name for name in self._by_ip.owners(internal_ip))
+
+    def named(self, internal_ip: bytes) -> KnownNode | None:
+        """Return the node that a CiliumEndpoint names by an InternalIP: it may be a former one.
+
+        A node whose address changes publishes its CiliumNode first, then its pods one by one.
+        """
+        name = self._by_former_ip.get(internal_ip)
+        return self.at(internal_ip) or (self._nodes.get(name) if name is not None else None)
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` on every change, and now for every node already known."""
@@ -116,7 +133,19 @@ class KnownNodes:
             self._nodes[name] = node
             for address in node.internal_ips:
                 self._by_ip.add(to_octets(address), name)
+        self._note_former(before, node)
         self._listeners(before, node)
+
+    def _note_former(self, before: KnownNode | None, node: KnownNode | None) -> None:
+        """Note which InternalIPs a node has left; those of a node that is gone name nobody."""
+        for address in before.internal_ips if before is not None and node is not None else ():
+            if node is not None and address not in node.internal_ips:
+                self._by_former_ip.pop(to_octets(address), None)
+                self._by_former_ip[to_octets(address)] = node.name
+        for address in node.internal_ips if node is not None else ():
+            self._by_former_ip.pop(to_octets(address), None)
+        while len(self._by_former_ip) > _FORMER_IPS_MAX:
+            del self._by_former_ip[next(iter(self._by_former_ip))]
 
     async def run(self) -> None:
         """Forget nodes whose CiliumNode and Node are both gone, until cancelled."""

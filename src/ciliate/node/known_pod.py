@@ -1,5 +1,6 @@
 """A pod of the cluster as its CiliumEndpoint describes it: addresses, node, identity. Pure."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar
 
@@ -89,10 +90,13 @@ def _pod_address(text: str) -> bytes:
     return octets
 
 
-def trimmed(endpoint: CiliumEndpoint, *, node_ip: str) -> CiliumEndpoint:
-    """Return this node's endpoints whole, those of other nodes with what `KnownPod` has."""
+def trimmed(endpoint: CiliumEndpoint, *, is_here: Callable[[str], bool]) -> CiliumEndpoint:
+    """Return this node's endpoints whole, those of other nodes with what `KnownPod` has.
+
+    `is_here` says whether an address is this node's.
+    """
     networking, meta = endpoint.status.networking, endpoint.metadata
-    if networking is not None and networking.node == node_ip:
+    if networking is not None and is_here(networking.node):
         return endpoint
     known, unreadable = None, ""
     try:

@@ -23,10 +23,9 @@ class DisplacedPods:
     by one address, so the next hop of the other family is unknown.
     """
 
-    def __init__(self, cluster: Cluster, claims: CIDRClaims, *, node_ip: IPAddress) -> None:
+    def __init__(self, cluster: Cluster, claims: CIDRClaims) -> None:
         self._cluster = cluster
         self._claims = claims
-        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # This node's, or no node's.
         self._by_pod: dict[ObjectKey, dict[bytes, IPAddress]] = {}
         self._owners: OwnerIndex[bytes, ObjectKey] = OwnerIndex()
         self._routes: dict[bytes, IPAddress] = {}
@@ -74,9 +73,9 @@ class DisplacedPods:
 
     def _judge(self, pod: KnownPod) -> tuple[dict[bytes, IPAddress], tuple[bytes, ...]]:
         """Return the node of each displaced address of a pod, and the unresolved addresses."""
-        if pod.node in self._not_others:
+        if pod.node == NO_NODE or self._cluster.own.has(pod.node):
             return {}, ()
-        node = self._cluster.known_nodes.at(pod.node)
+        node = self._cluster.known_nodes.named(pod.node)
         displaced: dict[bytes, IPAddress] = {}
         unresolved: list[bytes] = []
         for octets in pod.addresses:

@@ -17,6 +17,7 @@ from ciliate.node.endpoint import Endpoint
 from ciliate.node.feature import AnyReconciler, Feature, Task
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_pod import KnownPod
+from ciliate.node.own_node import OwnNode
 from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.routing.claims import CIDRClaims
@@ -42,9 +43,9 @@ class RoutingFeature(Feature):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        cluster, node_ip = context.cluster, context.own.node_ip
+        cluster = context.cluster
         self._claims = CIDRClaims()
-        self._displaced = DisplacedPods(cluster, self._claims, node_ip=node_ip)
+        self._displaced = DisplacedPods(cluster, self._claims)
         self._reachability = NodeReachability(context.rtnl, self._answers_changed)
         self._routes = Routes(
             cluster,
@@ -76,6 +77,7 @@ class RoutingFeature(Feature):
         cluster = self._context.cluster
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.known_pods.add_listener(self._pod_changed)
+        cluster.own.listen(self._own_node_changed)
         await self._reachability.ask()
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
@@ -130,6 +132,11 @@ class RoutingFeature(Feature):
         if new is not None and not new.is_local:
             former = old.all_cidrs if old is not None else ()
             self._report_refused(new, set(new.all_cidrs).difference(former))
+
+    def _own_node_changed(self, old: OwnNode, new: OwnNode) -> None:
+        """CiliumEndpoints by an address that is this node's now, or was, are pods here."""
+        ips = {*old.internal_ips, *new.internal_ips}
+        self._touch_displaced(self._displaced.inspect_nodes(ips))
 
     def _report_refused(self, node: KnownNode, cidrs: Iterable[IPNetwork]) -> None:
         """Say which new CIDRs of a node are not routed to it, because nodes live in them."""

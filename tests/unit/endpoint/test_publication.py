@@ -5,7 +5,13 @@ from typing import cast
 
 import pytest
 from tests.unit.identity.identity_api import publish
-from tests.unit.node.cluster_tables import NODE_IP, all_listed, cilium_endpoint, new_cluster
+from tests.unit.node.cluster_tables import (
+    NODE_IP,
+    all_listed,
+    cilium_endpoint,
+    kube_node,
+    new_cluster,
+)
 from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
@@ -53,7 +59,9 @@ def target(api: Api) -> tuple[CiliumEndpointTarget, Api]:
     publish(cluster.endpoints, cilium_endpoint("pod-1", "10.244.0.1", node=str(NODE_IP)))
     publish(cluster.endpoints, cilium_endpoint("gone", "10.244.0.9", node=str(NODE_IP)))
     publish(cluster.endpoints, cilium_endpoint("moved", "10.244.1.9"))
-    made = CiliumEndpointTarget(cast("ApiClient", api), cluster.endpoints, NODE_IP)
+    made = CiliumEndpointTarget(
+        cast("ApiClient", api), cluster.endpoints, is_here=cluster.own.is_named
+    )
     return made, api
 
 
@@ -146,3 +154,21 @@ def test_publication_names_the_addresses_by_family(address: str) -> None:
     assert published.status.networking is not None
     (pair,) = published.status.networking.addressing
     assert {pair.ipv4, pair.ipv6} == {address, ""}
+
+
+async def test_objects_by_the_nodes_former_address_are_ours_to_change_and_delete() -> None:
+    cluster = new_cluster()
+    all_listed(cluster)
+    publish(cluster.endpoints, cilium_endpoint("pod-1", "10.244.0.1", node=str(NODE_IP)))
+    publish(cluster.endpoints, cilium_endpoint("over", "10.244.0.9", node=str(NODE_IP)))
+    api, later = Api(), ip_address("192.168.10.150")
+    made = CiliumEndpointTarget(
+        cast("ApiClient", api), cluster.endpoints, is_here=cluster.own.is_named
+    )
+
+    publish(cluster.own_node, kube_node(str(later)))
+    assert (await made.observe()).keys() == {("default", "pod-1"), ("default", "over")}
+    await made.put({("default", "pod-1"): publication(endpoint(1, pod_uid="u1"), later)})
+    await made.remove([("default", "over")])
+
+    assert api.calls == ["patch pod-1", "delete over"]

@@ -12,6 +12,7 @@ from tests.unit.node.cluster_tables import (
     all_listed,
     cilium_endpoint,
     cilium_node,
+    kube_node,
     new_cluster,
 )
 from tests.unit.node.endpoint_samples import endpoint
@@ -50,9 +51,7 @@ class Rig:
     def __init__(self, cluster: Cluster | None = None, *, listed: bool = True) -> None:
         self.cluster = cluster or new_cluster()
         self.table, self.devices = EndpointTable(), Devices()
-        self.ipcache = Ipcache(
-            self.cluster, self.table, cast("DeviceWatch", self.devices), node_ip=NODE_IP
-        )
+        self.ipcache = Ipcache(self.cluster, self.table, cast("DeviceWatch", self.devices))
         if listed:
             all_listed(self.cluster)
         self._touched: set[str] = set()
@@ -259,3 +258,16 @@ def test_objects_that_were_there_before_are_counted_too() -> None:
     rig = Rig(cluster)
 
     assert rig.identities()["192.168.10.100/32"] == 1
+
+
+def test_entries_of_pods_here_follow_the_nodes_address() -> None:
+    rig = Rig()
+    rig.table.put(endpoint(5))
+    key = host_key(to_octets(parsed("10.244.0.5")))
+    assert rig.ipcache[key].node == to_octets(NODE_IP)
+    rig.touched()
+
+    publish(rig.cluster.own_node, kube_node("192.168.10.150"))
+
+    assert rig.ipcache[key].node == to_octets(parsed("192.168.10.150"))
+    assert "10.244.0.5/32" in rig.touched()

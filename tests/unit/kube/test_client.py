@@ -25,6 +25,7 @@ from ciliate.kube.errors import (
     UnavailableError,
 )
 from ciliate.kube.transport import Limits
+from ciliate.net.address import ip_address
 
 W1 = "/api/v1/nodes/k8s-w1"
 
@@ -206,6 +207,23 @@ async def test_a_silent_watch_goes_on_while_the_server_answers_probes(
     batch = await arrival
     assert [event.object.metadata.name for event in batch] == ["k8s-w1"]
     await watch.aclose()
+
+
+async def test_connections_from_an_address_that_was_lost_end_at_once(
+    api: FakeApi, client: ApiClient
+) -> None:
+    """The kernel would go on trying for half a minute, and for a request a quarter of an hour."""
+    watch = client.watch(NODES, resource_version="0")
+    assert await anext(watch) == []
+
+    assert client.give_up({ip_address("192.0.2.1")}) == 0, "another address than theirs"
+    assert client.give_up({ip_address("127.0.0.1")}) == 1
+
+    with pytest.raises(UnavailableError):
+        async with asyncio.timeout(1):
+            await anext(watch)
+    await api.put(W1, {})
+    assert (await client.get(NODES, "k8s-w1")).metadata.name == "k8s-w1"
 
 
 async def test_an_untrusted_certificate_is_named(tmp_path: Path) -> None:

@@ -52,3 +52,15 @@ def test_owner_that_comes_back_is_entered_once() -> None:
     index.remove("10.0.0.1", "b")
 
     assert index.get("10.0.0.1") is None
+
+
+def test_all_owners_are_told_the_one_who_counts_last() -> None:
+    index: OwnerIndex[str, str] = OwnerIndex()
+    assert index.owners("x") == ()
+
+    index.add("x", "a")
+    index.add("x", "b")
+    assert index.owners("x") == ("a", "b")
+
+    index.remove("x", "b")
+    assert index.owners("x") == ("a",)

@@ -1,5 +1,6 @@
 """A `Cluster` whose watches report what a test publishes; the tables are the real ones."""
 
+import itertools
 from ipaddress import ip_address
 from typing import cast
 
@@ -13,12 +14,17 @@ from ciliate.api.cilium_endpoint import (
     EndpointStatus,
 )
 from ciliate.api.cilium_node import CiliumNode, CiliumNodeAddress, CiliumNodeSpec, NodeIPAM
+from ciliate.api.core import Node, NodeAddress, NodeStatus
 from ciliate.api.metadata import ObjectMeta
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
+from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.node.cluster import Cluster
+from ciliate.node.own_node import OwnNode
 
 NODE, NODE_IP = "k8s-ctr", ip_address("192.168.10.100")
+
+_VERSIONS = itertools.count(1)
 
 
 class Kubernetes:
@@ -32,10 +38,27 @@ class Kubernetes:
             raise NotFoundError(verb="get", target=f"node {name}", detail="not found", status=404)
 
 
-def new_cluster(api: IdentityApi | Kubernetes | None = None) -> Cluster:
-    """Return the tables of node k8s-ctr; nothing has listed yet."""
-    client = cast("ApiClient", api)
-    return Cluster(client, node_name=NODE, node_ip=NODE_IP, with_pools=False)
+def new_cluster(
+    api: IdentityApi | Kubernetes | None = None, own: OwnNode | None = None
+) -> Cluster:
+    """Return the tables of `own`, else of node k8s-ctr; nothing has listed yet."""
+    return Cluster(cast("ApiClient", api), own or own_node(), with_pools=False)
+
+
+def own_node(
+    name: str = NODE, *internal_ips: IPAddress, pod_cidrs: tuple[IPNetwork, ...] = ()
+) -> OwnNode:
+    """Return what a Node says that has these addresses, or that of k8s-ctr."""
+    return OwnNode(name, name, {}, internal_ips or (NODE_IP,), (), pod_cidrs)
+
+
+def kube_node(*internal_ips: str, uid: str = NODE) -> Node:
+    """Return the Node of k8s-ctr, as its kubelet reports it with these addresses."""
+    addresses = tuple(NodeAddress(type="InternalIP", address=each) for each in internal_ips)
+    return Node(
+        metadata=ObjectMeta(name=NODE, uid=uid, resource_version=str(next(_VERSIONS))),
+        status=NodeStatus(addresses=addresses),
+    )
 
 
 def all_listed(cluster: Cluster) -> None:

@@ -11,6 +11,8 @@ from tests.unit.node.cluster_tables import (
 )
 
 from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
+from ciliate.net.address import to_octets
+from ciliate.node.known_nodes import _FORMER_IPS_MAX
 
 W1, W2 = ip_address("192.168.10.101"), ip_address("192.168.10.102")
 
@@ -123,3 +125,29 @@ async def test_cidr_of_the_whole_world_is_no_nodes(
     assert known.pod_cidrs == (ip_network("10.244.1.0/24"),)
     assert known.draining_cidrs == ()
     assert f"CiliumNode k8s-w1: {cidr} is the whole world, not a node's: ignored" in caplog.text
+
+
+def test_endpoints_name_a_node_by_the_address_that_it_had_until_another_has_it() -> None:
+    """The node's CiliumNode changes first, then its CiliumEndpoints one by one."""
+    cluster = new_cluster(Kubernetes())
+    nodes = cluster.known_nodes
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+
+    publish(cluster.nodes, cilium_node("k8s-w1", str(W2), "10.244.1.0/24"))
+    former, latter = nodes.named(to_octets(W1)), nodes.named(to_octets(W2))
+    assert former is latter is nodes.get("k8s-w1")
+    assert nodes.at(to_octets(W1)) is None, "it is nobody's address now"
+
+    publish(cluster.nodes, cilium_node("k8s-w2", str(W1), "10.244.2.0/24"))
+    assert nodes.named(to_octets(W1)) is nodes.get("k8s-w2")
+
+
+def test_former_addresses_of_nodes_are_bounded() -> None:
+    cluster = new_cluster(Kubernetes())
+    addresses = [ip_address(f"172.16.{n // 250}.{n % 250}") for n in range(_FORMER_IPS_MAX + 3)]
+
+    for address in addresses:
+        publish(cluster.nodes, cilium_node("k8s-w1", str(address)))
+
+    named = [cluster.known_nodes.named(to_octets(each)) is not None for each in addresses]
+    assert named == [False] * 2 + [True] * (_FORMER_IPS_MAX + 1)

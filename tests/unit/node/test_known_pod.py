@@ -49,7 +49,7 @@ def test_what_is_no_address_is_said_before_and_after_trimming(endpoint: CiliumEn
     with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address") as whole:
         known_pod(endpoint)
     with pytest.raises(ValueError, match="does not appear to be") as kept:
-        known_pod(trimmed(endpoint, node_ip=str(NODE_IP)))
+        known_pod(trimmed(endpoint, is_here=str(NODE_IP).__eq__))
 
     assert str(kept.value) == str(whole.value)
 
@@ -62,7 +62,7 @@ def test_identity_that_the_datapath_has_no_room_for_is_said(number: int) -> None
     with pytest.raises(ValueError, match=f"{number} is no identity"):
         known_pod(endpoint)
     with pytest.raises(ValueError, match=f"{number} is no identity"):
-        known_pod(trimmed(endpoint, node_ip=str(NODE_IP)))
+        known_pod(trimmed(endpoint, is_here=str(NODE_IP).__eq__))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_any_other_address_may_be_a_pods(address: str) -> None:
 def test_endpoint_of_this_node_is_kept_whole() -> None:
     endpoint = cilium_endpoint("mine", "10.244.0.7", node=str(NODE_IP))
 
-    assert trimmed(endpoint, node_ip=str(NODE_IP)) is endpoint
+    assert trimmed(endpoint, is_here=str(NODE_IP).__eq__) is endpoint
 
 
 def test_of_another_nodes_endpoint_its_place_and_what_is_known_of_the_pod_are_kept() -> None:
@@ -93,7 +93,7 @@ def test_of_another_nodes_endpoint_its_place_and_what_is_known_of_the_pod_are_ke
     )
     endpoint = replace(endpoint, metadata=meta)
 
-    kept = trimmed(endpoint, node_ip=str(NODE_IP))
+    kept = trimmed(endpoint, is_here=str(NODE_IP).__eq__)
 
     assert isinstance(kept, TrimmedEndpoint)
     assert kept.metadata == replace(meta, labels={})
@@ -102,7 +102,7 @@ def test_of_another_nodes_endpoint_its_place_and_what_is_known_of_the_pod_are_ke
 
 
 def test_pod_that_is_not_known_yet_is_not_known_when_trimmed() -> None:
-    kept = trimmed(cilium_endpoint("web", "10.244.1.7", number=0), node_ip=str(NODE_IP))
+    kept = trimmed(cilium_endpoint("web", "10.244.1.7", number=0), is_here=str(NODE_IP).__eq__)
 
     assert known_pod(kept) is None
 

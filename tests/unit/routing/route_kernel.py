@@ -11,7 +11,14 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from tests.unit.node.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node, new_cluster
+from tests.unit.node.cluster_tables import (
+    NODE,
+    NODE_IP,
+    Kubernetes,
+    cilium_node,
+    new_cluster,
+    own_node,
+)
 from tests.unit.reconcile.memory_target import nothing
 
 from ciliate.api.cilium_node import CiliumNode
@@ -26,7 +33,6 @@ from ciliate.node.context import Context
 from ciliate.node.devices import DeviceWatch, NodeDevices
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.feature import AnyReconciler
-from ciliate.node.own_node import OwnNode
 from ciliate.node.progress import Progress
 from ciliate.routing import feature, reachability, target
 from ciliate.routing.feature import RoutingFeature
@@ -141,23 +147,16 @@ class RoutingNode:
         self.feature: RoutingFeature
         self.sync: AnyReconciler
         self.kernel = RouteKernel(monkeypatch)
-        self.cluster = new_cluster(Kubernetes())
+        self.cluster = new_cluster(
+            Kubernetes(), own_node(NODE, NODE_IP, ip_address("fd00:10::100"))
+        )
         self.table = EndpointTable()
         parsed = parse_agent_settings(SETTINGS | settings)
         rtnl = self.kernel.as_rtnl
         self.devices = DeviceWatch(rtnl, parsed, NodeDevices((), ()))
-        own = OwnNode(
-            name=NODE,
-            uid="",
-            labels={},
-            internal_ips=(NODE_IP, ip_address("fd00:10::100")),
-            external_ips=(),
-            pod_cidrs=(),
-        )
         unused: Any = None
         self._context = Context(
             settings=parsed,
-            own=own,
             paths=unused,
             client=unused,
             cluster=self.cluster,

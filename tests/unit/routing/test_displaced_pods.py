@@ -11,6 +11,7 @@ from tests.unit.node.cluster_tables import (
     Kubernetes,
     cilium_endpoint,
     cilium_node,
+    kube_node,
     new_cluster,
 )
 from tests.unit.routing.route_kernel import with_ipv6
@@ -51,7 +52,7 @@ class Watched:
     def __init__(self) -> None:
         self.cluster = new_cluster(Kubernetes())
         self.claims = CountingClaims()
-        self.pods = DisplacedPods(self.cluster, self.claims, node_ip=NODE_IP)
+        self.pods = DisplacedPods(self.cluster, self.claims)
         self.touched: list[set[str]] = []
         self.cluster.known_nodes.add_listener(self._node_changed)
         self.cluster.known_pods.add_listener(self._pod_changed)
@@ -302,7 +303,7 @@ def test_inspecting_what_changed_finds_what_inspecting_everything_would(
         else:
             publish(watched.cluster.endpoints, change)
 
-    anew = DisplacedPods(watched.cluster, watched.claims, node_ip=NODE_IP)
+    anew = DisplacedPods(watched.cluster, watched.claims)
     pods = watched.cluster.known_pods.pods
     for key, pod in pods.items():
         anew.inspect(key, pod)
@@ -312,3 +313,38 @@ def test_inspecting_what_changed_finds_what_inspecting_everything_would(
     for address, node_ip in watched.pods.routes.items():
         owners = [pod for pod in pods.values() if address in pod.addresses]
         assert to_octets(node_ip) in {pod.node for pod in owners}
+
+
+def test_pod_of_a_node_whose_address_changed_gets_no_route_by_the_former_one() -> None:
+    """Its CiliumEndpoint names the former until the node's agent has written it."""
+    watched = Watched()
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+    publish(watched.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=str(W1)))
+
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W2), "10.244.1.0/24"))
+    assert watched.routes == {}
+
+    publish(watched.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=str(W2)))
+    assert watched.routes == {}
+
+
+def test_displaced_pod_is_routed_by_its_nodes_present_address() -> None:
+    watched = Watched()
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W1)))
+    publish(watched.cluster.endpoints, cilium_endpoint("web", "10.244.9.7", node=str(W1)))
+    assert watched.routes == {"10.244.9.7": str(W1)}
+
+    publish(watched.cluster.nodes, cilium_node("k8s-w1", str(W2)))
+
+    assert watched.routes == {"10.244.9.7": str(W2)}
+
+
+def test_pod_here_is_displaced_by_none_of_this_nodes_addresses() -> None:
+    watched = Watched()
+    publish(watched.cluster.endpoints, cilium_endpoint("web", "10.244.0.7", node=str(NODE_IP)))
+
+    publish(watched.cluster.own_node, kube_node("192.168.10.150"))
+
+    assert watched.routes == {}
+    publish(watched.cluster.endpoints, cilium_endpoint("web", "10.244.0.7", node="192.168.10.150"))
+    assert watched.routes == {}

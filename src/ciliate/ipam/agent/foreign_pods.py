@@ -13,6 +13,7 @@ from ciliate.ipam.node import NodeAddresses
 from ciliate.net.address import IPAddress, from_octets, to_octets
 from ciliate.node.known_pod import NO_NODE, KnownPod
 from ciliate.node.known_pods import KnownPods
+from ciliate.node.own_node import OwnNodeWatch
 
 _log = logging.getLogger(__name__)
 
@@ -20,10 +21,10 @@ _log = logging.getLogger(__name__)
 class ForeignPods:
     """Keeps addresses of pods elsewhere reserved in `addresses`, while they fall in its blocks."""
 
-    def __init__(self, pods: KnownPods, addresses: NodeAddresses, *, node_ip: IPAddress) -> None:
+    def __init__(self, pods: KnownPods, addresses: NodeAddresses, own: OwnNodeWatch) -> None:
         self._pods = pods
         self._addresses = addresses
-        self._not_others = frozenset({to_octets(node_ip), NO_NODE})  # This node's, or no node's.
+        self._own = own
         #: Reserved addresses by pod, with the owner of the reservation.
         self._reserved: dict[ObjectKey, dict[IPAddress, str]] = {}
         #: First addresses of this node's blocks, ascending, and last ones, as 128-bit numbers.
@@ -33,6 +34,7 @@ class ForeignPods:
     def follow(self) -> None:
         """Check every pod now, on each change of it, and all when a block comes or goes."""
         self._addresses.listen(self._check_all)
+        self._own.listen(lambda _old, _new: self._check_all())
         self._pods.add_listener(lambda key, _old, new: self._check(key, new))
 
     def _check_all(self) -> None:
@@ -48,7 +50,7 @@ class ForeignPods:
 
     def _check(self, key: ObjectKey, pod: KnownPod | None) -> None:
         theirs: dict[IPAddress, str] = {}
-        if pod is not None and pod.node not in self._not_others:
+        if pod is not None and pod.node != NO_NODE and not self._own.has(pod.node):
             name = f"{'/'.join(key)} (on {from_octets(pod.node)})"
             theirs = {from_octets(o): name for o in pod.addresses if self._is_ours(o)}
         before = self._reserved.pop(key, {})

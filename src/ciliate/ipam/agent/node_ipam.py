@@ -25,7 +25,7 @@ from ciliate.ipam.agent.router import Router
 from ciliate.ipam.node import NodeAddresses
 from ciliate.node.context import Context
 from ciliate.node.feature import AnyReconciler
-from ciliate.node.own_node import latest_own_node
+from ciliate.node.own_node import OwnNode
 from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 
@@ -53,14 +53,14 @@ class NodeIPAM:
     @classmethod
     def make(cls, context: Context) -> "NodeIPAM":
         """Wire the parts; nothing is read or written yet."""
-        settings, cluster, own = context.settings.ipam, context.cluster, context.own
+        settings, cluster = context.settings.ipam, context.cluster
         addresses = NodeAddresses(
             settings.versions, start=lambda: random.randrange(_STARTS), edges=cluster.pool_edges
         )
-        for address in own.internal_ips:
+        for address in cluster.own.current.internal_ips:
             addresses.reserve(address, _NODE_IP_OWNER)
         file = CIDRFile(context.paths.state / "pod-cidrs.json")
-        pod_cidrs = PodCIDRs(settings, own, cluster, addresses, file)
+        pod_cidrs = PodCIDRs(settings, cluster, addresses, file)
         demand = None
         if settings.mode == "multi-pool":
             demand = PoolDemand(settings, addresses, pod_cidrs)
@@ -86,14 +86,15 @@ class NodeIPAM:
         Raises:
             CiliateError: The router has no address.
         """
-        cluster, node_ip = self.context.cluster, self.context.own.node_ip
-        ForeignPods(cluster.known_pods, self.addresses, node_ip=node_ip).follow()
+        cluster = self.context.cluster
+        cluster.own.listen(self._keep_off)
+        ForeignPods(cluster.known_pods, self.addresses, cluster.own).follow()
         self.pod_cidrs.follow()
         wake = self.publication.wake
         self.addresses.listen(wake)
         self.router.listen(wake)
-        self.context.cluster.own_node.add_listener(lambda _old, _new: wake())
-        self.context.cluster.nodes.add_listener(lambda _old, _new: wake())
+        cluster.own.listen(lambda _old, _new: wake())
+        cluster.nodes.add_listener(lambda _old, _new: wake())
         if self.demand is not None:
             self.demand.listen(wake)
             self.addresses.listen(self.demand.freed)  # It may be idle at once.
@@ -102,6 +103,13 @@ class NodeIPAM:
         await self.pod_cidrs.ready(progress)
         await self.router.choose(self.context.own.name)
         wake()
+
+    def _keep_off(self, old: OwnNode, new: OwnNode) -> None:
+        """Keep the node's own addresses from pods; former ones are pods' again."""
+        for address in new.internal_ips:
+            self.addresses.reserve(address, _NODE_IP_OWNER)
+        for address in set(old.internal_ips).difference(new.internal_ips):
+            self.addresses.unreserve(address, _NODE_IP_OWNER)
 
     async def _close_idle(self, demand: PoolDemand) -> None:
         """Give back CIDRs that were idle for a while, until cancelled."""
@@ -119,24 +127,20 @@ class NodeIPAM:
 
 def _publication(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyReconciler:
     """Return the reconciler of this node's CiliumNode."""
-    own, cluster = context.own, context.cluster
-    boot = boot_id()
+    cluster, boot = context.cluster, boot_id()
 
     def own_publication() -> dict[str, NodePublication]:
         """Labels and addresses follow the Node."""
-        known = latest_own_node(cluster.own_node.get(own.name), own)
-        if not known.internal_ips:  # Without any, other nodes would lose its pods' routes.
-            known = replace(known, internal_ips=own.internal_ips)
-        published = own_cidrs.complete(
-            own.name, node_publication(known, router.current, boot=boot)
-        )
+        own = context.own
+        published = own_cidrs.complete(own.name, node_publication(own, router.current, boot=boot))
         if not router.current:  # Not chosen yet: the published one stays.
             published = replace(
                 published, addresses=(*published.addresses, *_published_router(context))
             )
         return {own.name: published}
 
-    target = CiliumNodeTarget(context.client, cluster.nodes, own.name, context.settings.ipam.mode)
+    name, mode = context.own.name, context.settings.ipam.mode
+    target = CiliumNodeTarget(context.client, cluster.nodes, name, mode)
     return Reconciler(target, own_publication)
 
 

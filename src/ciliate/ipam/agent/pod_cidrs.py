@@ -25,7 +25,6 @@ from ciliate.config.settings import IPAMSettings
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.net.address import IPNetwork, ip_network
 from ciliate.node.cluster import Cluster
-from ciliate.node.own_node import OwnNode, latest_own_node
 from ciliate.node.progress import Progress
 from ciliate.system.atomic_file import replace_file
 
@@ -88,13 +87,12 @@ class PodCIDRs:
     def __init__(
         self,
         settings: IPAMSettings,
-        own: OwnNode,
         cluster: Cluster,
         addresses: NodeAddresses,
         file: CIDRFile,
     ) -> None:
         self._settings = settings
-        self._own = own
+        self._own = cluster.own.current  # As it was at start.
         self._cluster = cluster
         self._addresses = addresses
         self._file = file
@@ -260,7 +258,7 @@ class PodCIDRs:
 
     def of_node(self) -> tuple[IPNetwork, ...]:
         """Return the CIDRs that Kubernetes gave the node, of the families in use."""
-        latest = latest_own_node(self._cluster.own_node.get(self._own.name), self._own)
+        latest = self._cluster.own.current
         return self._enabled(latest.pod_cidrs) or self._enabled(self._own.pod_cidrs)
 
     def _enabled(self, cidrs: Iterable[IPNetwork]) -> tuple[IPNetwork, ...]:

@@ -135,11 +135,11 @@ class Snapshots:
         return found
 
     def _published(self) -> Mapping[PodKey, tuple[IPAddress, ...]]:
-        own = {str(address) for address in self.context.own.internal_ips}
+        is_here = self.context.cluster.own.is_named
         return {
             (endpoint.metadata.namespace, endpoint.metadata.name): published_addresses(endpoint)
             for endpoint in self.context.cluster.endpoints.objects.values()
-            if endpoint.status.networking is not None and endpoint.status.networking.node in own
+            if endpoint.status.networking is not None and is_here(endpoint.status.networking.node)
         }
 
 

@@ -145,6 +145,7 @@ class Kubelet:
                 threads=around.threads,
                 tasks=tasks,
                 names=around.names,
+                ips=lambda: self._status.ips,
             )
             await self._take_over()
             watch = ConfWatch(self._identity.pins, self._conf_changed)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeIdentity:
-    """What the lab says about a node."""
+    """What the lab says about a node; `ips` are those it begins with."""
 
     name: str
     ips: tuple[str, ...]
@@ -45,6 +45,7 @@ class KubeletNode:
     threads: Executor
     tasks: asyncio.TaskGroup
     names: ClusterNames
+    ips: Callable[[], tuple[str, ...]]  # The node's addresses as last reported.
 
     @property
     def name(self) -> str:

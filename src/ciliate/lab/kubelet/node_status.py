@@ -1,4 +1,4 @@
-"""The node's own object: registered at start, its conditions reported, its Lease renewed.
+"""The node's own object: registered at start, addresses and conditions reported, its Lease renewed.
 
 A node is Ready when it has a CNI configuration, and only then, as with containerd: this is how
 the cluster learns that the agent is up for the first time.
@@ -18,7 +18,9 @@ from ciliate.api.metadata import ObjectMeta, OwnerReference, format_micro_time, 
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, KubeError, NotFoundError
 from ciliate.lab.kubelet.node import NodeIdentity
+from ciliate.lab.kubelet.node_addresses import read_node_ips
 from ciliate.lab.objects import NODES, Json, Node
+from ciliate.netlink.errors import NetlinkError
 from ciliate.reconcile.backoff import Backoff
 
 KUBELET_VERSION: Final = "v1.33.2"
@@ -128,9 +130,12 @@ class NodeReporter:
     def __init__(self, identity: NodeIdentity, client: ApiClient) -> None:
         self._identity = identity
         self._client = client
+        #: The node's addresses, as its devices had them last.
+        self.ips = identity.ips
         self._changed = asyncio.Event()
         self._network_problem = "cni plugin not initialized"
         self._conditions: dict[str, Json] = {}
+        self._reported_ips: tuple[str, ...] = ()
         self._uid = ""
         self._info = node_facts(_os_release())
 
@@ -141,10 +146,14 @@ class NodeReporter:
             self._changed.set()
 
     async def run(self) -> None:
-        """Register, then report changes at once and a heartbeat every 10 s, until cancelled."""
+        """Register, then report changes at once and a heartbeat every 10 s, until cancelled.
+
+        The node's addresses are read with every heartbeat.
+        """
         backoff = Backoff()
         while True:
             self._changed.clear()
+            await self._read_addresses()
             try:
                 await self._report()
                 await self._renew_lease()
@@ -164,13 +173,15 @@ class NodeReporter:
         now = format_time(datetime.now(UTC))
         new = conditions(network_problem=self._network_problem, before=self._conditions, now=now)
         by_type = {str(condition["type"]): condition for condition in new}
-        if self._uid and _statuses(by_type) == _statuses(self._conditions):
+        ips = self.ips
+        is_same = _statuses(by_type) == _statuses(self._conditions) and ips == self._reported_ips
+        if self._uid and is_same:
             return  # The Lease alone is the heartbeat then, as with real kubelets.
         if not self._uid:
             await self._register()
         status = {
             "addresses": [
-                *({"type": "InternalIP", "address": ip} for ip in self._identity.ips),
+                *({"type": "InternalIP", "address": ip} for ip in ips),
                 {"type": "Hostname", "address": self._identity.name},
             ],
             "capacity": capacity_of(self._identity),
@@ -186,6 +197,17 @@ class NodeReporter:
             self._uid = ""  # Deleted by hand: register again.
             raise
         self._conditions = by_type
+        self._reported_ips = ips
+
+    async def _read_addresses(self) -> None:
+        try:
+            found = await read_node_ips(self._identity.pins, self.ips)
+        except NetlinkError as error:  # The machine is going, or not whole yet.
+            _log.info("node %s: %s; its addresses stay", self._identity.name, error)
+            return
+        if found != self.ips:
+            _log.info("node %s: addresses %s", self._identity.name, ", ".join(found))
+            self.ips = found
 
     async def _register(self) -> None:
         labels = labels_of(self._identity)

@@ -139,7 +139,7 @@ class PodContainers:
             pod,
             container,
             hostname=hostname_of(pod, node.name),
-            node_ips=node.identity.ips,
+            node_ips=node.ips(),
             ips=ips,
             config=config,
         )

@@ -160,7 +160,7 @@ class PodWorker:
     def _observation(self) -> Observation:
         return Observation(
             record=self.record,
-            host_ips=self._node.identity.ips,
+            host_ips=self._node.ips(),
             now=format_time(datetime.now(UTC)),
             waiting=self.containers.waiting,
             previous=self._reported,

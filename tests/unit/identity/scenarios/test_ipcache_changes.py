@@ -10,7 +10,6 @@ from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.identity.test_ipcache import Devices
 from tests.unit.node.cluster_tables import (
     NODE,
-    NODE_IP,
     all_listed,
     cilium_endpoint,
     cilium_node,
@@ -45,9 +44,7 @@ class Kernel:
     def __init__(self) -> None:
         self.cluster = new_cluster()
         self.table, self.devices = EndpointTable(), Devices()
-        self.ipcache = Ipcache(
-            self.cluster, self.table, cast("DeviceWatch", self.devices), node_ip=NODE_IP
-        )
+        self.ipcache = Ipcache(self.cluster, self.table, cast("DeviceWatch", self.devices))
         all_listed(self.cluster)
         self.held: dict[Key, Entry] = {}
         self.pods: set[str] = set()

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.endpoint.attachment_node import add
 from tests.unit.endpoint.pod_links import settle
 from tests.unit.identity.identity_api import publish, withdraw
-from tests.unit.node.cluster_tables import NODE, NODE_IP, all_listed, new_cluster
+from tests.unit.node.cluster_tables import all_listed, new_cluster, own_node
 
 from ciliate.api.core import NAMESPACES, Namespace, Pod
 from ciliate.api.metadata import ObjectMeta
@@ -43,9 +43,7 @@ class Source:
         self.addresses = NodeAddresses((4,))
         self.cluster = new_cluster()
         if with_pools:
-            self.cluster = Cluster(
-                cast("Any", self.api), node_name=NODE, node_ip=NODE_IP, with_pools=True
-            )
+            self.cluster = Cluster(cast("Any", self.api), own_node(), with_pools=True)
             all_listed(self.cluster)
             assert self.cluster.pools is not None
             spec = PodIPPoolSpec(ipv4=PoolCIDRs(("10.0.0.0/16",), 30))

@@ -3,11 +3,11 @@
 import stat
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from tests.unit.identity.identity_api import publish, withdraw
-from tests.unit.node.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node
+from tests.unit.node.cluster_tables import NODE, NODE_IP, Kubernetes, cilium_node, new_cluster
 
 from ciliate.api.core import Node
 from ciliate.api.metadata import ObjectMeta
@@ -40,14 +40,12 @@ def parts(
     pod_cidrs: tuple[IPNetwork, ...],
     living: tuple[str, ...] = (),
 ) -> tuple[Cluster, NodeAddresses, PodCIDRs]:
-    api = cast("Any", Kubernetes(*living))
-    cluster = Cluster(api, node_name=NODE, node_ip=NODE_IP, with_pools=False)
+    cluster = new_cluster(Kubernetes(*living), OwnNode(NODE, NODE, {}, (NODE_IP,), (), pod_cidrs))
     for node in nodes:
         publish(cluster.nodes, node)
     addresses = NodeAddresses((4,))
     settings = IPAMSettings(mode, ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None)
-    own = OwnNode(NODE, NODE, {}, (NODE_IP,), (), pod_cidrs)
-    cidrs = PodCIDRs(settings, own, cluster, addresses, CIDRFile(state))
+    cidrs = PodCIDRs(settings, cluster, addresses, CIDRFile(state))
     cidrs.load()
     cidrs.follow()
     return cluster, addresses, cidrs

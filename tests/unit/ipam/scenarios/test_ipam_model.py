@@ -10,14 +10,13 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.unit.identity.identity_api import publish, withdraw
-from tests.unit.node.cluster_tables import cilium_endpoint
+from tests.unit.node.cluster_tables import cilium_endpoint, new_cluster, own_node
 
 from ciliate.api.cilium_node import (
     DRAINING_ANNOTATION,
@@ -37,7 +36,6 @@ from ciliate.ipam.operator.node_cidrs import fill_pod_cidrs
 from ciliate.ipam.operator.settings import CLUSTER_POOL
 from ciliate.net.address import IPAddress, host_network, ip_address
 from ciliate.node.cluster import Cluster
-from ciliate.node.own_node import OwnNode
 
 NODES = ("n0", "n1", "n2")
 _RANGES = ("10.0.0.0/28", "10.0.1.0/29", "10.0.2.0/30")  # Blocks of two usable addresses each.
@@ -59,9 +57,7 @@ class Agent:
 
     @classmethod
     def start(cls, name: str, state: Path, model: "IPAMModel") -> "Agent":
-        cluster = Cluster(
-            cast("Any", None), node_name=name, node_ip=node_ip(name), with_pools=False
-        )
+        cluster = new_cluster(None, own_node(name, node_ip(name)))
         for node in model.nodes.values():
             publish(cluster.nodes, node)
         for pod, (where, address) in model.pods.items():
@@ -69,20 +65,17 @@ class Agent:
                 cluster.endpoints, cilium_endpoint(pod, str(address), node=str(node_ip(where)))
             )
         addresses = NodeAddresses((4,))
-        own = OwnNode(name, name, {}, (node_ip(name),), (), ())
         ipam = IPAMSettings(
             "cluster-pool", ipv4=True, ipv6=False, router_ipv4=None, router_ipv6=None
         )
-        agent = cls(
-            name, cluster, addresses, PodCIDRs(ipam, own, cluster, addresses, CIDRFile(state))
-        )
+        agent = cls(name, cluster, addresses, PodCIDRs(ipam, cluster, addresses, CIDRFile(state)))
         agent.pod_cidrs.load()
         for pod, (where, address) in model.pods.items():
             if where == name:
                 if addresses.find(address) is None:
                     addresses.hold(DEFAULT_POOL, (host_network(address),))
                 addresses.take((address,), pod)
-        ForeignPods(cluster.known_pods, addresses, node_ip=node_ip(name)).follow()
+        ForeignPods(cluster.known_pods, addresses, cluster.own).follow()
         agent.pod_cidrs.follow()
         return agent
 
