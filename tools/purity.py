@@ -51,6 +51,7 @@ PURE: Final = (
     "ciliate.ipam.operator.report",
     "ciliate.ipam.operator.settings",
     "ciliate.readiness.settings",
+    "ciliate.readiness.statement",
     "ciliate.node.device_selection",
     "ciliate.node.endpoint",
     "ciliate.node.errors",

@@ -258,6 +258,15 @@ def test_command_does_not_wait_while_the_lab_is_being_changed(cluster: Cluster) 
     assert f"pid {owner.pid}" in done.stderr
 
 
+def test_agents_in_pods_write_no_statement_of_their_own(cluster: Cluster) -> None:
+    """The kubelet's probe speaks for them: no CiliumNode is written for their readiness."""
+    nodes = cluster.object("ciliumnodes")["items"]
+
+    assert len(nodes) == 2
+    stated = {key for node in nodes for key in node["metadata"].get("annotations", {})}
+    assert "readiness.ciliate.io/agent-ready-until" not in stated
+
+
 def test_dual_stack_lab_has_both_families(new_cluster: Callable[..., Cluster]) -> None:
     lab = new_cluster("--dual-stack")
 

@@ -108,6 +108,7 @@ class Agent:
         paths = self._options.paths
         return Context(
             settings=settings,
+            namespace=self._options.namespace,
             paths=paths,
             client=self._client,
             cluster=cluster,

@@ -7,6 +7,7 @@ from ciliate.ipam.agent.feature import IpamFeature
 from ciliate.masquerade.feature import MasqueradeFeature
 from ciliate.node.context import Context
 from ciliate.node.feature import Feature
+from ciliate.readiness.agent.feature import ReadinessFeature
 from ciliate.routing.feature import RoutingFeature
 from ciliate.uplink.feature import UplinkFeature
 
@@ -35,4 +36,5 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         MasqueradeFeature(context),
         UplinkFeature(context),
         RoutingFeature(context),
+        ReadinessFeature(context),
     )

@@ -5,17 +5,24 @@ fields of the modes in which it hands out CIDRs. Some keys are kebab-case, some 
 spelling here is Cilium's and must stay (docs/CILIUM.md, "Objects").
 """
 
+from datetime import UTC, datetime
 from typing import Final
 
 from msgspec import Struct, field
 
-from ciliate.api.metadata import ObjectMeta
+from ciliate.api.metadata import ObjectMeta, parse_time
 from ciliate.api.resource import Resource
 
 #: Annotation of a CiliumNode, ours: the node's former CIDRs in which pods still live, separated by
 #: commas. Until the last of those pods is gone, no new address comes out of them, no other node
 #: gets them, and all nodes route to them.
 DRAINING_ANNOTATION: Final = "ipam.ciliate.io/draining-cidrs"
+
+#: Annotation of a CiliumNode, ours: until when the node's agent has said that it is ready, as RFC
+#: 3339 writes times. It is there only where no ready pod speaks for the agent.
+READY_ANNOTATION: Final = "readiness.ciliate.io/agent-ready-until"
+
+_LONG_PAST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CiliumNodeAddress(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -154,6 +161,20 @@ class CiliumNode(Struct, frozen=True, gc=False, omit_defaults=True):
         """
         words = self.metadata.annotations.get(DRAINING_ANNOTATION, "").replace(",", " ").split()
         return tuple(dict.fromkeys(words))
+
+    @property
+    def agent_ready_until(self) -> datetime | None:
+        """Until when the agent has said that it is ready (READY_ANNOTATION); None: it does not say.
+
+        What is no time is long past.
+        """
+        text = self.metadata.annotations.get(READY_ANNOTATION)
+        if not text:
+            return None
+        try:
+            return parse_time(text)
+        except ValueError:
+            return _LONG_PAST
 
 
 CILIUM_NODES: Final = Resource(

@@ -1,16 +1,19 @@
 """Asking the agents of all nodes, and the operator, from wherever kubectl works.
 
 The agents' sockets are root's alone and on no network: their commands are run in their pods, by
-exec. One that does not answer costs its own answer and nothing else.
+exec. One that does not answer costs its own answer and nothing else. One that runs as a plain
+process, and says that it is ready, has no pod to enter: it is out of reach, and nothing is wrong.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import PODS, Pod
 from ciliate.cli.cluster_status import NAMESPACE
 from ciliate.errors import CiliateError
@@ -40,10 +43,11 @@ class UnansweredError(CiliateError):
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswers(Generic[T]):
-    """What each node's agent answered, and why some did not."""
+    """What each node's agent answered, why some did not, and who can be asked on the node alone."""
 
     by_node: Mapping[str, T]
     problems: Mapping[str, str]
+    out_of_reach: Mapping[str, str] = field(default_factory=dict)
 
 
 async def agent_pods(client: ApiClient) -> dict[str, Pod]:
@@ -74,7 +78,12 @@ async def ask_agents(
     Raises:
         KubeError: The API server itself refuses or does not answer.
     """
-    pods = await agent_pods(client)
+    wanted, pods = set(nodes), await agent_pods(client)
+    stating = await _ready_by_statement(client) if wanted - pods.keys() else set()
+    out_of_reach = {
+        node: f"it has no pod to ask: type `cilium-dbg {' '.join(words)}` on the node"
+        for node in wanted & stating - pods.keys()
+    }
     turns = asyncio.Semaphore(_ASKED_AT_ONCE)
     found: dict[str, T] = {}
     problems: dict[str, str] = {}
@@ -83,7 +92,10 @@ async def ask_agents(
         async with turns:
             try:
                 if node not in pods:
-                    raise UnansweredError(who=f"agent of {node}", problem="it has no pod")
+                    raise UnansweredError(
+                        who=f"agent of {node}",
+                        problem="it has no pod, and does not say that it is ready",
+                    )
                 found[node] = await _ask(
                     client, pods[node], _AGENT[1], words, answer, timeout_s=timeout_s
                 )
@@ -91,9 +103,19 @@ async def ask_agents(
                 problems[node] = str(error)
 
     async with asyncio.TaskGroup() as tasks:
-        for node in sorted(set(nodes)):
+        for node in sorted(wanted - out_of_reach.keys()):
             tasks.create_task(ask(node))
-    return AgentAnswers(found, problems)
+    return AgentAnswers(found, problems, out_of_reach)
+
+
+async def _ready_by_statement(client: ApiClient) -> set[str]:
+    """Return the nodes whose agent says itself that it is ready."""
+    now = datetime.now(UTC)
+    return {
+        node.metadata.name
+        for node in (await client.list(CILIUM_NODES)).items
+        if (until := node.agent_ready_until) is not None and until > now
+    }
 
 
 async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from ciliate.api.apps import DAEMON_SETS, DEPLOYMENTS
@@ -49,6 +50,7 @@ async def _read(client: ApiClient) -> Inventory:
         pods=(await client.list(PODS)).items,
         endpoints=await _list_if_defined(client, CILIUM_ENDPOINTS),
         nodes=await _list_if_defined(client, CILIUM_NODES),
+        now=datetime.now(UTC),
     )
 
 

@@ -7,6 +7,7 @@ The words and the JSON's fields are those of Cilium's CLI.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
@@ -15,8 +16,12 @@ from ciliate.api.apps import DaemonSet, Deployment
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Pod
+from ciliate.api.metadata import format_time
 
 NAMESPACE: Final = "kube-system"
+
+#: The component that every node has.
+AGENT: Final = "cilium"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Component:
 
 
 COMPONENTS: Final = (
-    Component("cilium", "DaemonSet", ("k8s-app", "cilium"), "Cilium", required=True),
+    Component(AGENT, "DaemonSet", ("k8s-app", "cilium"), "Cilium", required=True),
     Component(
         "cilium-operator",
         "Deployment",
@@ -52,7 +57,7 @@ COMPONENTS: Final = (
 
 
 class PodState(Struct, frozen=True):
-    """How many pods of a workload are wanted and there."""
+    """How many pods of a workload are wanted and there; "Process": agents that have no pods."""
 
     type: str
     desired: int
@@ -99,6 +104,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     pods: Sequence[Pod]
     endpoints: Sequence[CiliumEndpoint]
     nodes: Sequence[CiliumNode]
+    now: datetime  # By which agents' own statements are judged.
 
 
 def summarize(inventory: Inventory) -> ClusterStatus:
@@ -115,7 +121,7 @@ def summarize(inventory: Inventory) -> ClusterStatus:
         findings={
             component.name: found
             for component in COMPONENTS
-            if (found := _findings(component, states, pods[component.name], inventory.nodes))
+            if (found := _findings(component, states, pods[component.name], inventory))
         },
         chart_version=_chart_version(inventory.daemon_sets),
     )
@@ -142,7 +148,24 @@ def _pod_states(inventory: Inventory) -> dict[str, PodState]:
             of.available_replicas,
             of.unavailable_replicas,
         )
+    stating = agents_by_statement(inventory.nodes, inventory.pods)
+    if AGENT not in states and stating:
+        ready = sum(until > inventory.now for until in stating.values())
+        states[AGENT] = PodState("Process", len(stating), ready, ready, len(stating) - ready)
     return {name: state for name, state in sorted(states.items()) if name in known}
+
+
+def agents_by_statement(nodes: Iterable[CiliumNode], pods: Iterable[Pod]) -> dict[str, datetime]:
+    """Return, by node, until when an agent says itself that it is ready: one that has no pod.
+
+    It runs as a plain process, or its pod is labelled otherwise.
+    """
+    with_pod = {pod.spec.node_name for pod in _pods_of(COMPONENTS[0], pods)}
+    return {
+        node.metadata.name: until
+        for node in nodes
+        if (until := node.agent_ready_until) is not None and node.metadata.name not in with_pod
+    }
 
 
 def _pods_of(component: Component, pods: Iterable[Pod]) -> list[Pod]:
@@ -177,7 +200,7 @@ def _findings(
     component: Component,
     states: dict[str, PodState],
     pods: Sequence[Pod],
-    nodes: Iterable[CiliumNode],
+    inventory: Inventory,
 ) -> Findings | None:
     """Return what is wrong with a component; None when nothing is."""
     errors: dict[str, list[str]] = {}
@@ -188,19 +211,30 @@ def _findings(
         errors[component.name] = [
             f'{kind} "{component.name}" not found in {NAMESPACE}: is Ciliate installed?'
         ]
-    elif state is not None and state.desired > state.ready:
+    elif state is not None and state.type != "Process" and state.desired > state.ready:
         missing = state.desired - state.ready
         errors[component.name] = [f"{missing} pods of {state.type} {component.name} are not ready"]
     for pod in pods:
         if _phase(pod) not in ("Running", "Succeeded"):
             reason = f" ({pod.status.reason})" if pod.status.reason else ""
             warnings[pod.metadata.name] = [f"pod is {_phase(pod).lower()}{reason}"]
+    if component.name == AGENT:
+        errors |= _silent_agents(inventory)
     if component.name == "cilium-operator":
         # The operator cannot give these nodes addresses; each node's object says why.
-        for node in nodes:
+        for node in inventory.nodes:
             if problem := node.status.ipam.operator_status.error:
                 warnings[node.metadata.name] = [problem]
     return Findings(errors, warnings) if errors or warnings else None
+
+
+def _silent_agents(inventory: Inventory) -> dict[str, list[str]]:
+    """Return what is wrong with nodes whose agent spoke for itself, and does no longer."""
+    return {
+        name: [f"its agent has no pod, and was ready until {format_time(until)}: start it there"]
+        for name, until in agents_by_statement(inventory.nodes, inventory.pods).items()
+        if until <= inventory.now
+    }
 
 
 def _chart_version(daemon_sets: Iterable[DaemonSet]) -> str:

@@ -8,7 +8,12 @@ from typing import Final
 from msgspec import Struct, structs
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, EndpointNetworking
-from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode, CiliumNodeSpec
+from ciliate.api.cilium_node import (
+    DRAINING_ANNOTATION,
+    READY_ANNOTATION,
+    CiliumNode,
+    CiliumNodeSpec,
+)
 from ciliate.api.core import PODS, Node
 from ciliate.api.metadata import Condition, ObjectMeta
 from ciliate.api.resource import Resource
@@ -114,15 +119,15 @@ def trimmed_cilium_node(node: CiliumNode) -> CiliumNode:
 
     `creationTimestamp` stays, since it decides which of two nodes keeps a CIDR that both have, and
     `ownerReferences`, by which Kubernetes deletes the object; of the annotations, the draining
-    CIDRs.
+    CIDRs and until when its agent is ready.
     """
     meta = node.metadata
-    draining = meta.annotations.get(DRAINING_ANNOTATION)
+    kept = (DRAINING_ANNOTATION, READY_ANNOTATION)
     return structs.replace(
         node,
         metadata=structs.replace(
             trimmed_meta(meta),
-            annotations={DRAINING_ANNOTATION: draining} if draining else {},
+            annotations={key: meta.annotations[key] for key in kept if meta.annotations.get(key)},
             creation_timestamp=meta.creation_timestamp,
             owner_references=meta.owner_references,
         ),

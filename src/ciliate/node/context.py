@@ -47,6 +47,7 @@ class Context:
     """Facts, tables, connections to kernel and API, and the group that tasks live in."""
 
     settings: AgentSettings
+    namespace: str  # Of cilium-config, and of the agents' pods.
     paths: Paths
     client: ApiClient
     cluster: Cluster

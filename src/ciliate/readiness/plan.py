@@ -1,7 +1,7 @@
 """How a node shows whether its agent is ready: a taint and a condition. Pure.
 
 A new node carries the taint `node.cilium.io/agent-not-ready` so that no pod is placed before it
-can be given a network; the operator removes it when the agent's pod is ready. Cloud nodes also
+can be given a network; the operator removes it when the agent is ready: its pod is, or it says so. Cloud nodes also
 wait for the condition NetworkUnavailable to become false; "CiliumIsUp" is Cilium's reason for it.
 """
 
@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
+from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node, Taint
 from ciliate.api.metadata import format_time
 from ciliate.cluster.views import AgentPod
@@ -36,12 +37,20 @@ class NodeMarks:
     up: bool
 
 
-def agent_states(pods: Iterable[AgentPod]) -> dict[str, AgentState]:
+def agent_states(
+    pods: Iterable[AgentPod], nodes: Iterable[CiliumNode], *, now: datetime
+) -> dict[str, AgentState]:
     """Return the state of the agent by node; nodes without one are left out.
 
-    While an agent is replaced a node has two pods of it: one that is ready is enough.
+    While an agent is replaced a node has two pods of it: one that is ready is enough. So is the
+    agent's own statement while it holds; one that ended without a ready pod is of an agent that
+    has stopped, or was killed.
     """
-    states: dict[str, AgentState] = {}
+    states = {
+        node.metadata.name: AgentState.READY if until > now else AgentState.NOT_READY
+        for node in nodes
+        if (until := node.agent_ready_until) is not None
+    }
     for pod in pods:
         node = pod.spec.node_name
         if node and states.get(node) is not AgentState.READY:

@@ -34,7 +34,11 @@ class NodeMarksTarget:
         """Return what every node should show, or None while a table cannot be trusted."""
         if not (self._tables.current and self._may_act()):
             return None
-        states = agent_states(self._tables.agents.objects.values())
+        states = agent_states(
+            self._tables.agents.objects.values(),
+            self._tables.cilium_nodes.objects.values(),
+            now=datetime.now(UTC),
+        )
         return desired_marks(self._shown(), states, self._settings)
 
     async def observe(self) -> Mapping[str, NodeMarks]:

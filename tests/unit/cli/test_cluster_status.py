@@ -1,5 +1,7 @@
 """`ciliate status`: concluded from objects, drawn as Cilium draws it."""
 
+from datetime import UTC, datetime, timedelta
+
 import click
 
 from ciliate.api.apps import (
@@ -11,16 +13,18 @@ from ciliate.api.apps import (
 )
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import (
+    READY_ANNOTATION,
     CiliumNode,
     CiliumNodeStatus,
     NodeIPAMStatus,
     OperatorStatus,
 )
 from ciliate.api.core import Container, Pod, PodSpec, PodStatus
-from ciliate.api.metadata import ObjectMeta
+from ciliate.api.metadata import ObjectMeta, format_time
 from ciliate.cli.cluster_picture import render_cluster
 from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
 
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 IMAGE = "ciliate/ciliate:v0.1.0"
 OPERATOR_IMAGE = "ciliate/operator:v0.1.0"
 
@@ -98,6 +102,7 @@ def inventory(*, ready: int = 2, **changes: object) -> Inventory:
             for each in workloads
         ],
         "nodes": [CiliumNode(ObjectMeta(name="k8s-w1"))],
+        "now": NOW,
         **changes,
     }
     return Inventory(**fields)  # type: ignore[arg-type] # Each is of its field's type.
@@ -177,3 +182,27 @@ def test_node_that_the_operator_cannot_serve_is_a_warning() -> None:
 
     assert "Operator:           1 warnings" in text
     assert f"Warnings:    cilium-operator    k8s-w1    {problem}" in text
+
+
+def stating(name: str, until: datetime) -> CiliumNode:
+    return CiliumNode(ObjectMeta(name=name, annotations={READY_ANNOTATION: format_time(until)}))
+
+
+def test_agents_that_run_as_plain_processes_are_counted_by_their_own_statements() -> None:
+    nodes = [stating(name, NOW + timedelta(seconds=30)) for name in ("a", "b")]
+
+    found = summarize(inventory(daemon_sets=[], pods=[OPERATOR], nodes=nodes))
+
+    assert "Process" in drawn(found)
+    assert found.pod_state["cilium"].ready == 2
+    assert found.errors == 0
+
+
+def test_agent_that_spoke_for_itself_and_fell_silent_is_an_error_of_its_node() -> None:
+    nodes = [stating("a", NOW + timedelta(seconds=30)), stating("b", NOW - timedelta(seconds=1))]
+
+    found = summarize(inventory(daemon_sets=[], pods=[OPERATOR], nodes=nodes))
+
+    assert found.errors == 1
+    assert list(found.findings["cilium"].errors) == ["b"]
+    assert found.pod_state["cilium"].unavailable == 1

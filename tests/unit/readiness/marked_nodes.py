@@ -1,11 +1,15 @@
 """Nodes with taints and the pods of their agents, and what nodes show."""
 
 import asyncio
+from datetime import datetime
 
 import msgspec
 
+from ciliate.api.cilium_node import CILIUM_NODES, READY_ANNOTATION, CiliumNode
 from ciliate.api.core import NODES
+from ciliate.api.metadata import ObjectMeta, format_time
 from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError
 from ciliate.kube.options import PatchKind
 
 
@@ -42,6 +46,16 @@ async def set_ready(client: ApiClient, node: str, *, ready: bool) -> None:
         body=msgspec.json.encode({"status": {"conditions": [condition]}}),
         content_type=PatchKind.STRATEGIC,
     )
+
+
+async def state_ready(client: ApiClient, node: str, until: datetime) -> None:
+    """The node's agent says in its CiliumNode until when it is ready."""
+    annotations = {READY_ANNOTATION: format_time(until)}
+    try:
+        await client.patch(CILIUM_NODES, node, {"metadata": {"annotations": annotations}})
+    except NotFoundError:
+        meta = ObjectMeta(name=node, annotations=annotations)
+        await client.create(CILIUM_NODES, CiliumNode(metadata=meta))
 
 
 async def shown(client: ApiClient, name: str) -> tuple[list[str], list[str]]:

@@ -1,9 +1,16 @@
 """Nodes show whether their agent is ready, against the embedded API server."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 from tests.unit.cluster.watched_cluster import WatchedCluster
-from tests.unit.readiness.marked_nodes import add_agent, add_node, set_ready, until_shown
+from tests.unit.readiness.marked_nodes import (
+    add_agent,
+    add_node,
+    set_ready,
+    state_ready,
+    until_shown,
+)
 
 from ciliate.kube.client import ApiClient
 from ciliate.readiness.feature import ReadinessFeature
@@ -25,6 +32,25 @@ async def test_a_ready_agent_frees_its_node(client: ApiClient) -> None:
         await set_ready(client, "w1", ready=True)
         await until_shown(client, "w1", ["other"], ["NetworkUnavailable=False CiliumIsUp"])
         await set_ready(client, "w1", ready=False)
+        await until_shown(client, "w1", ["other", KEY], ["NetworkUnavailable=False CiliumIsUp"])
+
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_an_agent_without_a_pod_frees_its_node_by_its_own_statement(
+    client: ApiClient,
+) -> None:
+    """It runs as a plain process, and says later that it is not ready."""
+    await add_node(client, "w1", "other", KEY)
+    cluster = WatchedCluster(client)
+    [marks] = ReadinessFeature(cluster.context, ALL).reconcilers()
+    async with cluster.watching():
+        task = asyncio.ensure_future(marks.run())
+
+        await state_ready(client, "w1", datetime.now(UTC) + timedelta(hours=1))
+        await until_shown(client, "w1", ["other"], ["NetworkUnavailable=False CiliumIsUp"])
+        await state_ready(client, "w1", datetime.now(UTC))
         await until_shown(client, "w1", ["other", KEY], ["NetworkUnavailable=False CiliumIsUp"])
 
         task.cancel()

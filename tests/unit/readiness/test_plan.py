@@ -1,12 +1,13 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonpatch
 import msgspec
 import pytest
 
+from ciliate.api.cilium_node import READY_ANNOTATION, CiliumNode
 from ciliate.api.core import Node, NodeSpec, NodeStatus, Taint
-from ciliate.api.metadata import Condition, ObjectMeta
+from ciliate.api.metadata import Condition, ObjectMeta, format_time
 from ciliate.cluster.views import AgentPlace, AgentPod, AgentStatus
 from ciliate.readiness.plan import (
     AgentState,
@@ -23,12 +24,19 @@ KEY = "node.cilium.io/agent-not-ready"
 OURS = Taint(key=KEY, effect="NoSchedule")
 OTHER = Taint(key="node.kubernetes.io/disk-pressure", effect="NoSchedule")
 ALL = ReadinessSettings(taint_key=KEY, set_taint=True, remove_taint=True, set_condition=True)
+NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
+LATER, EARLIER = NOW + timedelta(seconds=30), NOW - timedelta(seconds=1)
 NONE = ReadinessSettings(taint_key=KEY, set_taint=False, remove_taint=False, set_condition=False)
 
 
 def agent(node: str, *, ready: bool) -> AgentPod:
     condition = Condition(type="Ready", status="True" if ready else "False")
     return AgentPod(spec=AgentPlace(node), status=AgentStatus((condition,)))
+
+
+def stating(name: str, until: datetime | str) -> CiliumNode:
+    text = until if isinstance(until, str) else format_time(until)
+    return CiliumNode(metadata=ObjectMeta(name=name, annotations={READY_ANNOTATION: text}))
 
 
 def node(*taints: Taint, conditions: tuple[Condition, ...] = ()) -> Node:
@@ -54,11 +62,33 @@ def patched(item: Node, *, tainted: bool) -> list[Any]:
 def test_one_ready_agent_of_two_is_enough() -> None:
     pods = [agent("w1", ready=False), agent("w1", ready=True), agent("w1", ready=False)]
 
-    assert agent_states(pods) == {"w1": AgentState.READY}
+    assert agent_states(pods, (), now=NOW) == {"w1": AgentState.READY}
+
+
+@pytest.mark.parametrize(
+    ("until", "pods", "state"),
+    [
+        (LATER, [], AgentState.READY),
+        (LATER, [agent("w1", ready=False)], AgentState.READY),
+        (EARLIER, [], AgentState.NOT_READY),
+        (NOW, [], AgentState.NOT_READY),
+        ("soon", [], AgentState.NOT_READY),
+        (EARLIER, [agent("w1", ready=True)], AgentState.READY),
+    ],
+    ids=["plain process", "probe that fails", "killed", "stopped", "no time", "in a pod again"],
+)
+def test_an_agents_own_statement_counts_while_it_holds(
+    until: datetime | str, pods: list[AgentPod], state: AgentState
+) -> None:
+    assert agent_states(pods, [stating("w1", until)], now=NOW) == {"w1": state}
+
+
+def test_a_node_whose_agent_says_nothing_is_not_counted() -> None:
+    assert agent_states((), [CiliumNode(metadata=ObjectMeta(name="w1"))], now=NOW) == {}
 
 
 def test_an_agent_without_a_node_is_not_counted() -> None:
-    assert agent_states([agent("", ready=False)]) == {}
+    assert agent_states([agent("", ready=False)], (), now=NOW) == {}
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,7 @@ class RoutingNode:
         unused: Any = None
         self._context = Context(
             settings=parsed,
+            namespace="kube-system",
             paths=unused,
             client=unused,
             cluster=self.cluster,

@@ -165,7 +165,9 @@ async def check(
             found = tuple(each for each in audit_cluster(second) if each.key in before)
         since = datetime.now(UTC) - timedelta(seconds=time.monotonic() - begun)
     dated = tuple(msgspec.structs.replace(each, since=since) for each in found)
-    return merge(dated, answers.by_node, answers.problems, asked, node=node)
+    merged = merge(dated, answers.by_node, answers.problems, asked, node=node)
+    notes = tuple(_out_of_reach(name, why) for name, why in sorted(answers.out_of_reach.items()))
+    return msgspec.structs.replace(merged, findings=(*merged.findings, *notes))
 
 
 def merge(
@@ -209,6 +211,18 @@ def _unanswered(node: str, problem: str) -> Finding:
         object=f"agent of {node}",
         evidence=(Evidence(source="api", says=problem),),
         remedy=f"kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}",
+    )
+
+
+def _out_of_reach(node: str, why: str) -> Finding:
+    """A note, which comes last: the agent is ready, and only its own node can ask it."""
+    return Finding(
+        kind="agent-without-pod",
+        severity=Severity.INFO,
+        node=node,
+        object=f"agent of {node}",
+        evidence=(Evidence(source="api", says="its CiliumNode says that it is ready"),),
+        remedy=why,
     )
 
 

@@ -96,6 +96,8 @@ def _cidr_row(node: str, each: CIDRStatus) -> str:
 def _notes(node: NodeSummary, mode: str) -> Iterator[str]:
     if node.unanswered:
         yield click.style(f"{node.node}: its agent does not answer: {node.unanswered}", fg="red")
+    if node.out_of_reach:
+        yield f"{node.node}: its agent was not asked: {node.out_of_reach}"
     if node.mode and node.mode != mode:
         yield click.style(
             f"{node.node}: its agent runs in mode {node.mode}: restart it for {mode}", fg="yellow"

@@ -170,5 +170,6 @@ async def _list(client: "ApiClient", *, node: str, output: str | None) -> None:
 def _raise_problems(
     answers: "AgentAnswers[RepairReport] | AgentAnswers[list[RepairRecord]]",
 ) -> None:
-    if answers.problems:
-        raise RepairUnansweredError(problems=dict(answers.problems))
+    problems = {**answers.problems, **answers.out_of_reach}
+    if problems:
+        raise RepairUnansweredError(problems=problems)

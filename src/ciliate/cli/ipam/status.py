@@ -152,6 +152,7 @@ async def read(client: "ApiClient", *, node: str, with_agents: bool) -> IpamInve
         pools=pools,
         reports=answers.by_node,
         unanswered=answers.problems,
+        out_of_reach=answers.out_of_reach,
         operator=operator,
         operator_problem=problem,
     )

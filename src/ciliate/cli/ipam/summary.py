@@ -71,6 +71,7 @@ class NodeSummary(Struct, frozen=True, kw_only=True):
     operator_error: str = ""
     pending_pods: int = 0
     unanswered: str = ""  # Why its agent gave no answer.
+    out_of_reach: str = ""  # Why its agent, which is ready, was not asked.
 
 
 class IpamSummary(Struct, frozen=True, kw_only=True):
@@ -94,6 +95,7 @@ class IpamInventory:
     pools: tuple[CiliumPodIPPool, ...]
     reports: Mapping[str, IpamReport] = field(default_factory=dict)
     unanswered: Mapping[str, str] = field(default_factory=dict)
+    out_of_reach: Mapping[str, str] = field(default_factory=dict)
     operator: OperatorIpam | None = None
     operator_problem: str = "not asked"
 
@@ -151,6 +153,7 @@ def _node(seen: IpamInventory, node: CiliumNode, pods: list[Cidr]) -> NodeSummar
             cidrs=tuple(_cidrs_by_api(node, pods)),
             operator_error=error,
             unanswered=seen.unanswered.get(name, ""),
+            out_of_reach=seen.out_of_reach.get(name, ""),
         )
     lived_in = Counter(
         each.cidr for each in report.allocations if not each.reserved and "/" in each.owner
