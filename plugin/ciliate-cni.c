@@ -54,7 +54,9 @@ enum {
 	ANSWER_WAIT_S = 90, /* the agent gives up after 60 s; a kubelet after 120 s */
 };
 
-static const char *const SUPPORTED = "\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"";
+/* Every version of the specification; a configuration that names none means the first. */
+static const char *const SUPPORTED = "\"0.1.0\",\"0.2.0\",\"0.3.0\",\"0.3.1\","
+				     "\"0.4.0\",\"1.0.0\",\"1.1.0\"";
 
 /* "CNI1", length, environment, length, stdin; lengths big-endian. */
 static unsigned char frame[4 + 4 + ENVIRONMENT_MAX + 4 + STDIN_MAX + 1];
@@ -83,17 +85,18 @@ static void pause_ms(long duration)
 	nanosleep(&(struct timespec){duration / 1000, duration % 1000 * 1000000}, NULL);
 }
 
-/* The value of "cniVersion" in stdin if it is digits and dots, else the newest version. */
+/* The version to answer in: the one that stdin asks for if we speak it, else the newest. */
 static const char *version(void)
 {
-	static const char key[] = "\"cniVersion\"";
+	static const char key[] = "\"cniVersion\"", newest[] = "1.1.0", unnamed[] = "0.1.0";
 	static char found[16];
 	const char *at = memmem(network, network_length, key, sizeof(key) - 1);
 	const char *end = network + network_length;
+	char quoted[sizeof(found) + 2];
 	size_t length = 0;
 
 	if (!at)
-		return "1.1.0";
+		return network_length && *network == '{' ? unnamed : newest;
 	for (at += sizeof(key) - 1; at < end && (isspace((unsigned char)*at) || *at == ':'); at++)
 		;
 	if (at < end && *at == '"')
@@ -102,7 +105,12 @@ static const char *version(void)
 	       (isdigit((unsigned char)*at) || *at == '.'))
 		found[length++] = *at++;
 	found[length] = 0;
-	return length && at < end && *at == '"' ? found : "1.1.0";
+	if (at >= end || *at != '"')
+		return newest;
+	if (!length)
+		return unnamed;
+	snprintf(quoted, sizeof(quoted), "\"%s\"", found);
+	return strstr(SUPPORTED, quoted) ? found : newest;
 }
 
 /* Prints a CNI error object and ends with exit code 1. */
@@ -253,7 +261,8 @@ static void check_names(const char *container_id, const char *interface)
 		at++;
 	if (at == container_id || *at || at - container_id > CONTAINER_ID_MAX)
 		fail(INVALID_ENVIRONMENT, "CNI_CONTAINERID is missing or not a container id");
-	if (!*interface || strlen(interface) > 15 || strpbrk(interface, "/: \t\r\n\v\f"))
+	if (!*interface || strlen(interface) > 15 || strpbrk(interface, "/: \t\r\n\v\f") ||
+	    strcmp(interface, ".") == 0 || strcmp(interface, "..") == 0)
 		fail(INVALID_ENVIRONMENT, "CNI_IFNAME is missing or not an interface name");
 }
 

@@ -7,6 +7,7 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.lab.faulty_node import FaultyNode, fault_lab
@@ -64,7 +65,7 @@ def test_stdin_that_is_no_configuration_is_a_decoding_failure(
     assert len(called.stdout) < 2000, "it does not repeat what it was given"
 
 
-@pytest.mark.parametrize("version", ["9.9.9", "0.1.0", "2", "1.1.0-beta", ""])
+@pytest.mark.parametrize("version", ["9.9.9", "0.0.9", "2", "1.1.0-beta"])
 def test_unknown_version_is_refused_and_the_known_ones_are_named(
     sandbox: Sandbox, version: str
 ) -> None:
@@ -73,17 +74,52 @@ def test_unknown_version_is_refused_and_the_known_ones_are_named(
     assert called.code == 1
     assert called.answer["code"] == INCOMPATIBLE, called
     text = called.answer["msg"] + called.answer.get("details", "")
-    assert "0.3.1" in text
+    assert "0.1.0" in text
     assert "1.1.0" in text
 
 
-@pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+@pytest.mark.parametrize(
+    "version", ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"]
+)
 def test_known_version_is_answered_in_kind(sandbox: Sandbox, version: str) -> None:
     called = sandbox.call("ADD", version=version)
 
     assert called.ok, called
     assert called.answer["cniVersion"] == version
+    assert ("ip4" in called.answer) == (version in ("0.1.0", "0.2.0"))
+    assert ("ips" in called.answer) == (version not in ("0.1.0", "0.2.0"))
     assert sandbox.call("DEL", version=version).ok
+
+
+def test_configuration_without_a_version_is_answered_as_the_first(sandbox: Sandbox) -> None:
+    stdin = b'{"name": "cilium", "type": "ciliate-cni"}'
+
+    called = sandbox.call("ADD", stdin=stdin)
+
+    assert called.answer["cniVersion"] == "0.1.0"
+    assert called.answer["ip4"]["ip"].endswith("/32")
+    assert sandbox.call("DEL", stdin=stdin).ok
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"cniVersion": "9.9.9"},
+        {"prevResult": [1]},
+        {"name": ""},
+        {"chaining-mode": "sideways"},
+        {"ipam": {"type": "../sh"}},
+    ],
+)
+def test_deletion_never_fails_for_what_it_does_not_need(
+    sandbox: Sandbox, extra: dict[str, Any]
+) -> None:
+    assert sandbox.add().ok
+
+    called = sandbox.call("DEL", extra=extra, environment={"CNI_NETNS": "", "CNI_ARGS": "x"})
+
+    assert called.ok, called
+    sandbox.node.wait_settled(endpoints=0)
 
 
 def rss_bytes(node: FaultyNode) -> int:

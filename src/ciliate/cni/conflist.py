@@ -9,13 +9,13 @@ import json
 import os
 from typing import Any, Final
 
-from ciliate.cni.request import SUPPORTED_VERSIONS, CniVersion
+from ciliate.cni.version import CniVersion
 from ciliate.errors import CiliateError
 from ciliate.system.atomic_file import replace_file
 
 PLUGIN_TYPE: Final = "ciliate-cni"
 #: Cilium's own value: every runtime there is reads it, CNI 0.x ones too.
-DECLARED_VERSION: Final = SUPPORTED_VERSIONS[0]
+DECLARED_VERSION: Final = CniVersion("0.3.1")
 
 CONFIG_SUFFIXES: Final = (".conf", ".conflist", ".json")
 #: What `cni-exclusive` adds to the names of other configurations.

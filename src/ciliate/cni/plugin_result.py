@@ -1,16 +1,16 @@
 """What other plugins answered: an IPAM plugin's result, or the ADD result before ours. Pure.
 
-Shapes since 0.3.1 agree in what is read here (CNI 1.1.0, "ADD Success"): `ips`, each with an
-address in CIDR notation, and `interfaces`, to which an address may refer.
+What is read here: `ips`, each with an address in CIDR notation, and `interfaces`, to which an
+address may refer (CNI 1.1.0, "ADD Success"); `result_shape.py` knows the shapes before those.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.request import NAMES_IP_VERSION, CniVersion
+from ciliate.cni.result_shape import is_containers, with_list
 from ciliate.net.address import IPAddress, ip_address
 
 
@@ -60,8 +60,8 @@ def addresses_of(
     found: dict[int, tuple[IPAddress, IPAddress | None]] = {}
     try:
         interfaces = document.get("interfaces") or ()
-        for ip in document.get("ips") or ():
-            if not _is_containers(ip, interfaces):
+        for ip in with_list(document).get("ips") or ():
+            if not is_containers(ip, interfaces):
                 continue
             address = ip_address(str(ip["address"]).partition("/")[0])
             gateway = ip_address(ip["gateway"]) if ip.get("gateway") else None
@@ -76,30 +76,3 @@ def addresses_of(
         addresses=tuple(address for address, _ in ordered),
         gateways=tuple(gateway for _, gateway in ordered if gateway is not None),
     )
-
-
-def _is_containers(ip: Mapping[str, Any], interfaces: Any) -> bool:
-    index = ip.get("interface")
-    if not isinstance(index, int):
-        return True
-    return bool(interfaces[index].get("sandbox")) if 0 <= index < len(interfaces) else True
-
-
-def in_version(document: Mapping[str, Any], version: CniVersion) -> dict[str, Any]:
-    """Return a result in the shape of `version`; runtimes hand it over in that shape already."""
-    named = version in NAMES_IP_VERSION
-    ips = [_ip_in(ip, named=named) for ip in document.get("ips") or ()]
-    changed: dict[str, Any] = {"cniVersion": version}
-    if ips:
-        changed["ips"] = ips
-    return {**document, **changed}
-
-
-_VERSION_KEY: Final = "version"
-
-
-def _ip_in(ip: Mapping[str, Any], *, named: bool) -> dict[str, Any]:
-    unnamed = {key: value for key, value in ip.items() if key != _VERSION_KEY}
-    if not named:
-        return unnamed
-    return {_VERSION_KEY: "6" if ":" in str(ip.get("address")) else "4", **unnamed}

@@ -5,38 +5,22 @@ CRI-O pass the pod there as K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NewType
+from typing import Any, Final
 
+from ciliate.cni import environment as variables
 from ciliate.cni.call import Call, ipam_type, is_chained
 from ciliate.cni.errors import CniCode, CniError
-
-CniVersion = NewType("CniVersion", str)
-
-#: What we speak; the last is the newest. Older results have another shape, which no runtime asks
-#: for.
-SUPPORTED_VERSIONS: Final = tuple(map(CniVersion, ("0.3.1", "0.4.0", "1.0.0", "1.1.0")))
-NEWEST_VERSION: Final = SUPPORTED_VERSIONS[-1]
-#: The versions whose results name the IP version of each address.
-NAMES_IP_VERSION: Final = frozenset({"0.3.1", "0.4.0"})
-
-_CONTAINER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
-_FORBIDDEN_IN_IFNAME: Final = re.compile(r"[\s/:\x00-\x1f\x7f]")
-_IFNAME_BYTES_MAX: Final = 15
-#: CNI_ARGS we know; another one is an error unless IgnoreUnknown says otherwise.
-_KNOWN_ARGS: Final = frozenset(
-    {
-        "IgnoreUnknown",
-        "K8S_POD_NAMESPACE",
-        "K8S_POD_NAME",
-        "K8S_POD_UID",
-        "K8S_POD_INFRA_CONTAINER_ID",
-    }
+from ciliate.cni.result_shape import with_list
+from ciliate.cni.version import (
+    NEWEST_VERSION,
+    SUPPORTED_VERSIONS,
+    WITHOUT_CHECK,
+    CniVersion,
+    known_version,
 )
-_TRUE: Final = frozenset({"1", "true", "yes", "on", "t"})
 
 
 class Verb(StrEnum):
@@ -174,6 +158,8 @@ def parse_request(
             CniCode.INVALID_ENVIRONMENT, f"CNI_COMMAND is not one of {known}"
         ) from error
     config = _decode(stdin)
+    if verb is Verb.DEL:
+        return _parse_del(environment, stdin, config)
     version = _version(config, verb)
     if verb is Verb.VERSION:
         return VersionQuery(version)
@@ -188,7 +174,7 @@ def requested_version(stdin: bytes) -> CniVersion:
         asked = _decode(stdin).get("cniVersion")
     except CniError:
         return NEWEST_VERSION
-    return asked if asked in SUPPORTED_VERSIONS else NEWEST_VERSION
+    return known_version(asked) or NEWEST_VERSION
 
 
 def _decode(stdin: bytes) -> dict[str, Any]:
@@ -206,87 +192,39 @@ def _decode(stdin: bytes) -> dict[str, Any]:
 
 
 def _version(config: Mapping[str, Any], verb: Verb) -> CniVersion:
-    asked = config.get("cniVersion", "")
-    if asked in SUPPORTED_VERSIONS:
-        version = CniVersion(asked)
-        if verb in (Verb.GC, Verb.STATUS) and version != NEWEST_VERSION:
-            raise CniError(
-                CniCode.INCOMPATIBLE_VERSION, f"{verb} needs cniVersion 1.1.0, not {version}"
-            )
-        if verb is Verb.CHECK and version == "0.3.1":
-            raise CniError(CniCode.INCOMPATIBLE_VERSION, "CHECK needs cniVersion 0.4.0 or later")
-        return version
-    if verb is Verb.VERSION:
-        return NEWEST_VERSION
-    shown = asked if isinstance(asked, str) and re.fullmatch(r"[0-9.]{0,16}", asked) else "?"
-    raise CniError(
-        CniCode.INCOMPATIBLE_VERSION,
-        f'cniVersion "{shown}" is not supported',
-        f"supported: {', '.join(SUPPORTED_VERSIONS)}",
-    )
+    asked = config.get("cniVersion")
+    version = known_version(asked)
+    if version is None:
+        if verb is Verb.VERSION:
+            return NEWEST_VERSION
+        is_like_one = isinstance(asked, str) and set(asked) <= set("0123456789.")
+        raise CniError(
+            CniCode.INCOMPATIBLE_VERSION,
+            f'cniVersion "{str(asked)[:16] if is_like_one else "?"}" is not supported',
+            f"supported: {', '.join(SUPPORTED_VERSIONS)}",
+        )
+    if verb in (Verb.GC, Verb.STATUS) and version != NEWEST_VERSION:
+        raise CniError(
+            CniCode.INCOMPATIBLE_VERSION, f"{verb} needs cniVersion 1.1.0, not {version}"
+        )
+    if verb is Verb.CHECK and version in WITHOUT_CHECK:
+        raise CniError(CniCode.INCOMPATIBLE_VERSION, "CHECK needs cniVersion 0.4.0 or later")
+    return version
 
 
 def _network(config: Mapping[str, Any]) -> str:
     name = config.get("name")
-    if not isinstance(name, str) or not _CONTAINER_ID.fullmatch(name):
+    if not isinstance(name, str) or not variables.IDENTIFIER.fullmatch(name):
         raise CniError(CniCode.INVALID_CONFIG, "network configuration has no valid name")
     return name
 
 
 def _attachment(environment: Mapping[str, str]) -> Attachment:
-    container_id = environment.get("CNI_CONTAINERID", "")
-    if not _CONTAINER_ID.fullmatch(container_id):
-        raise CniError(
-            CniCode.INVALID_ENVIRONMENT, "CNI_CONTAINERID is missing or not a container id"
-        )
-    ifname = environment.get("CNI_IFNAME", "")
-    too_long = len(ifname.encode(errors="surrogateescape")) > _IFNAME_BYTES_MAX
-    if too_long or ifname in ("", ".", "..") or _FORBIDDEN_IN_IFNAME.search(ifname):
-        raise CniError(
-            CniCode.INVALID_ENVIRONMENT,
-            "CNI_IFNAME is missing or not an interface name",
-            f"1 to {_IFNAME_BYTES_MAX} bytes without '/', ':' and white space",
-        )
-    return Attachment(container_id, ifname)
-
-
-def _netns(environment: Mapping[str, str]) -> str:
-    netns = environment.get("CNI_NETNS", "")
-    if not netns.startswith("/"):
-        raise CniError(CniCode.INVALID_ENVIRONMENT, "CNI_NETNS is missing or not an absolute path")
-    return netns
-
-
-def _arguments(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return CNI_ARGS as pairs; an unknown one without IgnoreUnknown raises CniError."""
-    text = environment.get("CNI_ARGS", "")
-    arguments: dict[str, str] = {}
-    for pair in filter(None, text.split(";")):
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise CniError(CniCode.INVALID_ENVIRONMENT, "CNI_ARGS is not a list of KEY=VALUE")
-        arguments[key] = value
-    unknown = sorted(arguments.keys() - _KNOWN_ARGS)
-    if unknown and arguments.get("IgnoreUnknown", "").lower() not in _TRUE:
-        raise CniError(
-            CniCode.INVALID_ENVIRONMENT,
-            f"CNI_ARGS has unknown arguments: {', '.join(unknown)}",
-            "IgnoreUnknown=1 permits them",
-        )
-    return arguments
+    return Attachment(variables.container_id(environment), variables.ifname(environment))
 
 
 def _pod(environment: Mapping[str, str]) -> PodReference:
-    arguments = _arguments(environment)
-    namespace = arguments.get("K8S_POD_NAMESPACE", "")
-    name = arguments.get("K8S_POD_NAME", "")
-    if not namespace or not name:
-        raise CniError(
-            CniCode.INVALID_ENVIRONMENT,
-            "CNI_ARGS has no K8S_POD_NAMESPACE or no K8S_POD_NAME",
-            "Ciliate gives interfaces to Kubernetes pods only",
-        )
-    return PodReference(namespace, name, arguments.get("K8S_POD_UID", ""))
+    return PodReference(*variables.pod(environment))
 
 
 def _parse_add(source: _Source) -> Add:
@@ -309,7 +247,7 @@ def _parse_add(source: _Source) -> Add:
         source.version,
         source.network,
         _attachment(source.environment),
-        _netns(source.environment),
+        variables.netns(source.environment),
         _pod(source.environment),
         previous,
         source.call,
@@ -321,22 +259,35 @@ def _parse_check(source: _Source) -> Check:
         source.version,
         source.network,
         _attachment(source.environment),
-        _netns(source.environment),
+        variables.netns(source.environment),
         _pod(source.environment),
         _previous_result(source.config),
         source.call,
     )
 
 
-def _parse_del(source: _Source) -> Del:
-    """Ask for no more than a deletion needs: the runtime may have lost the rest."""
+def _parse_del(environment: Mapping[str, str], stdin: bytes, config: Mapping[str, Any]) -> Del:
+    """Ask for no more than a deletion needs, which is the attachment.
+
+    The rest may be lost, damaged or of another time; a DEL that fails is repeated for ever, and
+    the sandbox and the pod's name stay with it.
+    """
+    attachment = _attachment(environment)
     try:
-        pod = _pod(source.environment)
+        pod = _pod(environment)
     except CniError:
         pod = None
-    netns = source.environment.get("CNI_NETNS") or None
-    attachment = _attachment(source.environment)
-    return Del(source.version, source.network, attachment, netns, pod, source.call)
+    try:
+        network = _network(config)
+    except CniError:
+        network = ""
+    try:
+        plugin = ipam_type(config)
+    except CniError:
+        plugin = ""  # No ADD with this configuration was ever answered.
+    version = known_version(config.get("cniVersion")) or NEWEST_VERSION
+    netns = environment.get("CNI_NETNS") or None
+    return Del(version, network, attachment, netns, pod, Call(environment, stdin, plugin))
 
 
 def _parse_gc(source: _Source) -> Gc:
@@ -364,9 +315,10 @@ def _previous_result(config: Mapping[str, Any]) -> PreviousResult | None:
     if previous is None:
         return None
     try:
+        listed = with_list(previous)
         return PreviousResult(
-            interfaces=tuple(str(each["name"]) for each in previous.get("interfaces") or ()),
-            addresses=tuple(str(each["address"]) for each in previous.get("ips") or ()),
+            interfaces=tuple(str(each["name"]) for each in listed.get("interfaces") or ()),
+            addresses=tuple(str(each["address"]) for each in listed.get("ips") or ()),
             document=previous,
         )
     except (AttributeError, KeyError, TypeError) as error:
@@ -376,7 +328,6 @@ def _previous_result(config: Mapping[str, Any]) -> PreviousResult | None:
 _PARSERS: Final[Mapping[Verb, Callable[[_Source], Request]]] = {
     Verb.ADD: _parse_add,
     Verb.CHECK: _parse_check,
-    Verb.DEL: _parse_del,
     Verb.GC: _parse_gc,
     Verb.STATUS: _parse_status,
 }

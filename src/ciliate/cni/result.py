@@ -1,20 +1,16 @@
 """CNI results: what the plugin prints, in the shape of the version that was asked for. Pure.
 
-Shapes: 0.3.1 and 0.4.0 name the IP version of each address; 1.0.0 dropped that; 1.1.0 added MTUs
-to interfaces and routes (CNI 1.1.0, "ADD Success").
+It is made in the newest shape, less the MTUs of interfaces and routes that 1.1.0 added;
+`result_shape.py` makes an older one of it.
 """
 
 import json
 from typing import Any, Final
 
 from ciliate.cni.errors import CniError
-from ciliate.cni.plugin_result import PassedResult, in_version
-from ciliate.cni.request import (
-    NAMES_IP_VERSION,
-    NEWEST_VERSION,
-    SUPPORTED_VERSIONS,
-    CniVersion,
-)
+from ciliate.cni.plugin_result import PassedResult
+from ciliate.cni.result_shape import in_version
+from ciliate.cni.version import NEWEST_VERSION, SUPPORTED_VERSIONS, CniVersion
 from ciliate.net.address import IPAddress
 from ciliate.net.pod_interface import PodInterface
 
@@ -31,11 +27,11 @@ def render_add(result: PodInterface | PassedResult, version: CniVersion) -> byte
     document: dict[str, Any] = {
         "cniVersion": version,
         "interfaces": _interfaces(result, with_mtu=newest),
-        "ips": [_ip(address, result, version) for address in by_family],
+        "ips": [_ip(address, result) for address in by_family],
         "routes": _routes(result, with_mtu=newest),
         "dns": {},
     }
-    return _json(document)
+    return _json(in_version(document, version))
 
 
 def _interfaces(result: PodInterface, *, with_mtu: bool) -> list[dict[str, Any]]:
@@ -46,12 +42,11 @@ def _interfaces(result: PodInterface, *, with_mtu: bool) -> list[dict[str, Any]]
     ]
 
 
-def _ip(address: IPAddress, result: PodInterface, version: CniVersion) -> dict[str, Any]:
-    ip: dict[str, Any] = {}
-    if version in NAMES_IP_VERSION:
-        ip["version"] = str(address.version)
-    ip["interface"] = _POD_INTERFACE
-    ip["address"] = f"{address}/{address.max_prefixlen}"
+def _ip(address: IPAddress, result: PodInterface) -> dict[str, Any]:
+    ip: dict[str, Any] = {
+        "interface": _POD_INTERFACE,
+        "address": f"{address}/{address.max_prefixlen}",
+    }
     for gateway in result.gateways:
         if gateway.version == address.version:
             ip["gateway"] = str(gateway)

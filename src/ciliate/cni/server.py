@@ -23,7 +23,6 @@ from ciliate.cni.frame import (
 )
 from ciliate.cni.plugin_result import PassedResult
 from ciliate.cni.request import (
-    NEWEST_VERSION,
     Add,
     Check,
     Del,
@@ -36,6 +35,7 @@ from ciliate.cni.request import (
     requested_version,
 )
 from ciliate.cni.result import render_add, render_error, render_version
+from ciliate.cni.version import NEWEST_VERSION
 from ciliate.errors import CiliateError
 from ciliate.net.pod_interface import PodInterface
 from ciliate.system.unix_socket import listen_unix

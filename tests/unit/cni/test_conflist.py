@@ -13,7 +13,7 @@ from ciliate.cni.conflist import (
     render_conflist,
     write_conflist,
 )
-from ciliate.cni.request import CniVersion
+from ciliate.cni.version import CniVersion
 
 
 def test_list_names_our_plugin_alone() -> None:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.plugin_result import addresses_of, in_version, parse_result
-from ciliate.cni.request import CniVersion
+from ciliate.cni.plugin_result import addresses_of, parse_result
 from ciliate.net.address import ip_address
 
 #: A result of `bridge` with `host-local`: node's bridge, node's veth, container's end.
@@ -53,6 +52,9 @@ def test_result_without_addresses_gives_none(document: dict[str, Any]) -> None:
         {"ips": [{}]},
         {"ips": ["10.1.0.5"]},
         {"ips": 7},
+        {"ip4": {"gateway": "10.1.0.1"}},
+        {"ip4": {"ip": "10.1.0.500/24"}},
+        {"ip4": "10.1.0.5/24"},
         {"ips": [{"address": "10.1.0.5/24", "gateway": "x"}]},
         {"interfaces": [3], "ips": [{"interface": 0, "address": "10.1.0.5/24"}]},
     ],
@@ -65,20 +67,17 @@ def test_malformed_result_is_an_error_that_names_its_source(document: dict[str, 
     assert "result of host-local" in caught.value.msg
 
 
-@pytest.mark.parametrize("version", ["0.3.1", "0.4.0"])
-def test_older_shape_names_the_version_of_each_address(version: str) -> None:
-    shown = in_version(CHAINED, CniVersion(version))
+def test_addresses_are_found_in_the_shape_of_0_2_0() -> None:
+    document = {
+        "cniVersion": "0.2.0",
+        "ip4": {"ip": "10.1.0.5/24", "gateway": "10.1.0.1", "routes": [{"dst": "0.0.0.0/0"}]},
+        "ip6": {"ip": "fd00::5/64"},
+    }
 
-    assert [ip["version"] for ip in shown["ips"]] == ["4", "4", "4", "6"]
-    assert shown["cniVersion"] == version
+    found = addresses_of(document, versions=(4, 6), source="prevResult")
 
-
-def test_result_in_the_shape_asked_for_is_unchanged() -> None:
-    older = in_version(CHAINED, CniVersion("0.4.0"))
-
-    assert in_version(CHAINED, CniVersion("1.0.0")) == CHAINED
-    assert in_version(older, CniVersion("0.4.0")) == older
-    assert in_version(older, CniVersion("1.0.0")) == CHAINED
+    assert found.addresses == (ip_address("fd00::5"), ip_address("10.1.0.5"))
+    assert found.gateways == (ip_address("10.1.0.1"),)
 
 
 @pytest.mark.parametrize("stdout", [b"", b"x", b"[1]", b"null", b"[" * 100_000])

@@ -21,6 +21,7 @@ from ciliate.cni.request import (
     parse_request,
     requested_version,
 )
+from ciliate.cni.version import SUPPORTED_VERSIONS
 
 _ENVIRONMENT = {
     "CNI_COMMAND": "ADD",
@@ -58,7 +59,7 @@ def test_add_names_attachment_sandbox_and_pod() -> None:
     )
 
 
-@pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+@pytest.mark.parametrize("version", SUPPORTED_VERSIONS)
 def test_every_supported_version_is_taken(version: str) -> None:
     request = parse_request(_ENVIRONMENT, _stdin(cniVersion=version))
 
@@ -66,7 +67,17 @@ def test_every_supported_version_is_taken(version: str) -> None:
     assert request.version == version
 
 
-@pytest.mark.parametrize("version", ["0.2.0", "2.0.0", "", None, 1, ["1.1.0"], "1.1.0\nx"])
+@pytest.mark.parametrize("config", [{}, {"cniVersion": ""}, {"cniVersion": None}])
+def test_configuration_without_a_version_is_of_the_first(config: dict[str, Any]) -> None:
+    stdin = json.dumps({"name": "cilium", "type": "ciliate-cni", **config}).encode()
+
+    request = parse_request(_ENVIRONMENT, stdin)
+
+    assert isinstance(request, Add)
+    assert (request.version, requested_version(stdin)) == ("0.1.0", "0.1.0")
+
+
+@pytest.mark.parametrize("version", ["0.5.0", "2.0.0", 1, ["1.1.0"], {"a": 1}, "1.1.0\nx"])
 def test_unknown_version_is_code_1(version: object) -> None:
     assert _code(_ENVIRONMENT, _stdin(cniVersion=version)) == CniCode.INCOMPATIBLE_VERSION
 
@@ -102,6 +113,21 @@ def test_deeply_nested_json_is_code_6() -> None:
         _with(CNI_ARGS="K8S_POD_NAME=web"),
         _with(CNI_ARGS="no-pairs"),
         _with(CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;OTHER=1"),
+        # Octets that are not UTF-8 come as surrogates.
+        _with(CNI_CONTAINERID="a\udcff"),
+        _with(CNI_IFNAME="e\udcff"),
+        _with(CNI_NETNS="/run/netns/\udcff\udcfe"),
+        _with(CNI_NETNS="/run/netns/a\nb"),
+        _with(CNI_NETNS="/" + "n" * 4095),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=\udcff"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=../../nodes/n"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=Web"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=a..b"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=" + "a" * 254),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=a.b;K8S_POD_NAME=web"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=" + "a" * 64 + ";K8S_POD_NAME=web"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=a;K8S_POD_NAME=web;K8S_POD_UID=a/b"),
+        _with(CNI_ARGS="K8S_POD_NAMESPACE=a;K8S_POD_NAME=web;\udcff=1"),
     ],
 )
 def test_missing_or_invalid_variable_is_code_4(environment: dict[str, str]) -> None:
@@ -192,6 +218,49 @@ def test_unknown_arguments_pass_where_the_runtime_says_so() -> None:
 
     assert isinstance(request, Add)
     assert request.pod == PodReference("a", "b", "")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"cniVersion": "0.1.0"},
+        {"cniVersion": "9.9.9"},
+        {"cniVersion": ["1.1.0"]},
+        {"name": None},
+        {"name": "a b"},
+        {"prevResult": [1]},
+        {"prevResult": {"ips": 7}},
+        {"chaining-mode": "sideways"},
+        {"ipam": {"type": "../sh"}},
+    ],
+)
+def test_del_never_fails_for_what_it_does_not_need(config: dict[str, Any]) -> None:
+    environment = _with(
+        CNI_COMMAND="DEL", CNI_NETNS="/\udcff", CNI_ARGS="K8S_POD_NAME=\udcff;garbage"
+    )
+
+    request = parse_request(environment, _stdin(**config))
+
+    assert isinstance(request, Del)
+    assert request.attachment == Attachment("0f3a-b_c.d", "eth0")
+    assert (request.pod, request.call.ipam_type) == (None, "")
+
+
+@pytest.mark.parametrize("text", ["\udcff" * 20, "line\nbreak", "x" * 60_000])
+def test_error_about_a_variable_is_one_short_line_of_ascii(text: str) -> None:
+    environments = [
+        _with(CNI_CONTAINERID=text + "/"),
+        _with(CNI_NETNS=text),
+        _with(CNI_ARGS=f"K8S_POD_NAMESPACE={text}/;K8S_POD_NAME=web"),
+        _with(CNI_ARGS=f"K8S_POD_NAMESPACE=a;K8S_POD_NAME={text}/"),
+        _with(CNI_ARGS=f"K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;{text}=1"),
+    ]
+    for environment in environments:
+        with pytest.raises(CniError) as caught:
+            parse_request(environment, _stdin())
+        said = str(caught.value)
+        assert (said.isascii(), said.isprintable()) == (True, True)
+        assert len(said) < 600
 
 
 def test_del_asks_for_container_and_interface_only() -> None:

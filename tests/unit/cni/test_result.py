@@ -1,4 +1,4 @@
-"""Results in the shape of each version (CNI 0.3.1, 0.4.0, 1.0.0, 1.1.0)."""
+"""Results in the shape of each version (CNI 0.1.0 to 1.1.0)."""
 
 import json
 from ipaddress import ip_address
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.request import CniVersion
 from ciliate.cni.result import render_add, render_error, render_version
+from ciliate.cni.version import CniVersion
 from ciliate.net.address import Mac
 from ciliate.net.pod_interface import PodInterface
 
@@ -56,7 +56,25 @@ def test_result_of_1_1_0_is_complete() -> None:
     }
 
 
-@pytest.mark.parametrize("version", ["0.3.1", "0.4.0"])
+@pytest.mark.parametrize("version", ["0.1.0", "0.2.0"])
+def test_oldest_results_have_one_address_of_each_family(version: str) -> None:
+    assert _rendered(version) == {
+        "cniVersion": version,
+        "ip4": {
+            "ip": "10.244.0.7/32",
+            "gateway": "10.244.0.93",
+            "routes": [{"dst": "10.244.0.93/32"}, {"dst": "0.0.0.0/0", "gw": "10.244.0.93"}],
+        },
+        "ip6": {
+            "ip": "fd00::7/128",
+            "gateway": "fd00::93",
+            "routes": [{"dst": "fd00::93/128"}, {"dst": "::/0", "gw": "fd00::93"}],
+        },
+        "dns": {},
+    }
+
+
+@pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0"])
 def test_old_results_name_the_ip_version(version: str) -> None:
     rendered = _rendered(version)
 
@@ -64,7 +82,7 @@ def test_old_results_name_the_ip_version(version: str) -> None:
     assert [ip["version"] for ip in rendered["ips"]] == ["6", "4"]
 
 
-@pytest.mark.parametrize("version", ["0.3.1", "0.4.0", "1.0.0"])
+@pytest.mark.parametrize("version", ["0.3.0", "0.3.1", "0.4.0", "1.0.0"])
 def test_results_before_1_1_0_have_no_mtu(version: str) -> None:
     rendered = _rendered(version)
 
@@ -91,5 +109,5 @@ def test_error_has_number_sentence_and_details_if_any() -> None:
 def test_version_lists_what_we_speak() -> None:
     assert json.loads(render_version(CniVersion("1.1.0"))) == {
         "cniVersion": "1.1.0",
-        "supportedVersions": ["0.3.1", "0.4.0", "1.0.0", "1.1.0"],
+        "supportedVersions": ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"],
     }

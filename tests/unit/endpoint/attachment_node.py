@@ -9,7 +9,8 @@ from typing import cast
 from tests.unit.endpoint.pod_links import MemoryLinks, MemoryMap, until
 from tests.unit.node.cluster_tables import new_cluster
 
-from ciliate.cni.request import Add, Attachment, Check, CniVersion, Del, Gc, PodReference
+from ciliate.cni.request import Add, Attachment, Check, Del, Gc, PodReference
+from ciliate.cni.version import CniVersion
 from ciliate.datapath import layout
 from ciliate.datapath.programs import Programs
 from ciliate.endpoint.attachments import PodAttachments, PodNetwork, Wiring

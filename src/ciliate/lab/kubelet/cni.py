@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from ciliate.cni.result_shape import with_list
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.namespaces import in_namespaces
@@ -231,7 +232,7 @@ def addresses(result: Mapping[str, Any]) -> tuple[str, ...]:
     """
     interfaces = result.get("interfaces") or []
     found: list[str] = []
-    for ip in result.get("ips") or []:
+    for ip in with_list(result).get("ips") or []:
         index = ip.get("interface")
         known = isinstance(index, int) and 0 <= index < len(interfaces)
         if known and not interfaces[index].get("sandbox"):

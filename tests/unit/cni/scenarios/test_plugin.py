@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ciliate.cni.frame import Frame, parse_frame, render_answer
+from ciliate.cni.version import SUPPORTED_VERSIONS
 
 _CONFIG = {"cniVersion": "1.0.0", "name": "cilium", "type": "ciliate-cni", "token": "s3cret"}
 _STDIN = json.dumps(_CONFIG).encode()
@@ -179,7 +180,7 @@ def test_version_needs_no_agent(runtime: Runtime) -> None:
     assert outcome.exit_code == 0
     assert outcome.document == {
         "cniVersion": "1.0.0",
-        "supportedVersions": ["0.3.1", "0.4.0", "1.0.0", "1.1.0"],
+        "supportedVersions": list(SUPPORTED_VERSIONS),
     }
 
 
@@ -309,6 +310,7 @@ def test_full_queue_is_an_error_but_takes_what_it_has_already(runtime: Runtime) 
         ("CNI_IFNAME", "../x"),
         ("CNI_IFNAME", "sixteen-bytes-xx"),
         ("CNI_IFNAME", "a b"),
+        ("CNI_IFNAME", ".."),
     ],
 )
 def test_queue_entry_never_leads_elsewhere(runtime: Runtime, name: str, value: str) -> None:
@@ -380,6 +382,10 @@ def test_error_stays_json_whatever_the_path(runtime: Runtime) -> None:
         (b'{"cniVersion":"s3cret"}', "1.1.0"),
         (b'{"cniVersion":"1.0.0\\",\\"x"}', "1.1.0"),
         (b'{"cniVersion":"11111111111111111111"}', "1.1.0"),
+        (b'{"cniVersion":"9.9.9"}', "1.1.0"),
+        (b'{"cniVersion":"0.1.0"}', "0.1.0"),
+        (b'{"cniVersion":""}', "0.1.0"),
+        (b'{"name":"cilium"}', "0.1.0"),
         (b"", "1.1.0"),
         (b"\xff\x00not json", "1.1.0"),
     ],

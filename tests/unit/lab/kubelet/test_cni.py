@@ -93,6 +93,12 @@ def test_addresses_without_interfaces_are_the_pods() -> None:
     assert addresses({"ips": [{"version": "4", "address": "10.0.0.2/24"}]}) == ("10.0.0.2",)
 
 
+def test_addresses_are_found_in_the_shape_of_0_2_0() -> None:
+    result = {"ip4": {"ip": "10.244.0.7/32"}, "ip6": {"ip": "fd00::7/128"}}
+
+    assert addresses(result) == ("fd00::7", "10.244.0.7")
+
+
 def test_only_error_11_asks_for_another_try() -> None:
     def error(code: int) -> PluginFailedError:
         return PluginFailedError(plugin="p", command="ADD", code=code, message="m")
