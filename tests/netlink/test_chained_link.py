@@ -100,7 +100,7 @@ async def test_veth_with_both_ends_in_the_pod_has_no_end_here(
 async def test_gone_namespace_and_the_nodes_own_are_refused(links: PodLinks, node: str) -> None:
     with pytest.raises(NetlinkError):
         await links.find_chained("/run/netns/not-there", "eth0")
-    with pytest.raises(NetlinkError, match="is no network namespace of a pod"):
+    with pytest.raises(NetlinkError, match="is the node's own network namespace"):
         await links.find_chained(node, "eth0")
 
 

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import json
 import os
+import socket
+import stat
 import time
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
@@ -225,6 +227,48 @@ async def test_file_left_of_a_namespace_is_reported_as_gone(
         await links.create(pod_link(str(left), 2, accept))
 
     assert caught.value.errno == errno.ENOENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pipe", "is a pipe, no network namespace"),
+        ("directory", "is a directory, no network namespace"),
+        ("socket", "is a socket, no network namespace"),
+        ("device", "is a device, no network namespace"),
+        ("uts", "is a namespace, but none of a network"),
+    ],
+)
+async def test_what_is_no_network_namespace_is_refused_without_waiting(
+    links: PodLinks, node: str, tmp_path: Path, kind: str, said: str
+) -> None:
+    """A pipe that nobody writes to would keep a worker for good; each verb opens the path."""
+    path = str(tmp_path / kind)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "directory":
+            os.mkdir(path)
+        case "socket":
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(path)
+        case "device":
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        case "uts":
+            path = "/proc/self/ns/uts"
+    link = pod_link(path, 2, program=0)
+
+    async with asyncio.timeout(5):
+        for refused in (
+            links.create(link),
+            links.check(link.interface),
+            links.find_chained(path, "eth0"),
+        ):
+            with pytest.raises(NetlinkError, match=said) as caught:
+                await refused
+            assert caught.value.errno == errno.EINVAL
+
+    assert _names(node) == {"lo"}
 
 
 async def test_node_namespace_is_no_pod(links: PodLinks, node: str, accept: int) -> None:

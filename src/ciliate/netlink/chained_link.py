@@ -17,7 +17,7 @@ from ciliate.netlink.channel import Channel
 from ciliate.netlink.errors import NetlinkError, NoChainedLinkError
 from ciliate.netlink.links import get_link_by_index, list_links
 from ciliate.netlink.message import Request, attributes, number
-from ciliate.netlink.namespace import inside, is_namespace, is_same_namespace, open_namespace
+from ciliate.netlink.namespace import inside, is_same_namespace, open_namespace
 from ciliate.netlink.numbers import NETNSA_FD, NETNSA_NSID, RTM_GETNSID, RTM_NEWNSID
 
 _RTGENMSG: Final = bytes(4)  # family, padded
@@ -49,12 +49,12 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
     """
     netns_fd = open_namespace(netns)
     try:
-        if not is_namespace(netns_fd) or is_same_namespace(netns_fd, home):
+        if is_same_namespace(netns_fd, home):
             raise NetlinkError(
                 step="look for the pod's link in",
                 subject=netns,
                 errno=errno.ENOENT,
-                detail="is no network namespace of a pod",
+                detail="is the node's own network namespace, not a pod's",
             )
         with inside(netns_fd, home=home, subject=netns):
             pod = Channel()

@@ -58,6 +58,7 @@ class Channel:
                 self._socket.setsockopt(SOL_NETLINK, option, 1)
             except OSError as error:
                 if error.errno != errno.ENOPROTOOPT:
+                    self._socket.close()
                     raise _failed("set up", "rtnetlink socket", error) from error
         timeout = struct.pack("@ll", RECEIVE_TIMEOUT_S, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)

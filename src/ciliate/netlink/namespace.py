@@ -5,7 +5,10 @@ shows the namespace of the thread that reads. Python 3.11 has no `os.setns`, so 
 """
 
 import ctypes
+import errno
+import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -14,21 +17,70 @@ from ciliate.netlink.errors import NetlinkError
 
 CLONE_NEWNET: Final = 0x40000000
 
+#: ioctl of a namespace's file: which kind it is (linux/nsfs.h; since Linux 4.11).
+_NS_GET_NSTYPE: Final = 0xB703
+
+_KINDS: Final = {
+    stat.S_IFDIR: "directory",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def open_namespace(path: str) -> int:
-    """Return a descriptor of the namespace file at `path`; the caller closes it.
+    """Return a descriptor of the network namespace at `path`; the caller closes it.
+
+    The path comes from a runtime and may lead to anything. So it is looked at first (O_PATH opens
+    nothing: no pipe is waited for, no device starts to do something), and opened when it is a
+    file of a namespace.
 
     Raises:
-        NetlinkError: The file cannot be opened; ENOENT when the sandbox is gone.
+        NetlinkError: It cannot be opened or is something else; ENOENT when the sandbox is gone.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        seen = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            _refuse_other_file(seen, path)
+            descriptor = os.open(f"/proc/thread-self/fd/{seen}", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(seen)
     except OSError as error:
-        raise NetlinkError(
-            step="open network namespace", subject=path, errno=error.errno or 0
-        ) from error
+        raise _unusable(path, error.errno or 0) from error
+    try:
+        _refuse_other_kind(descriptor, path)
+    except NetlinkError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_other_file(seen: int, path: str) -> None:
+    """Refuse what is no namespace: those are files of one file system, nsfs."""
+    found = os.fstat(seen)
+    if found.st_dev == os.stat("/proc/thread-self/ns/net").st_dev:
+        return
+    if stat.S_ISREG(found.st_mode):
+        # What is left of a bind mount after its namespace was unmounted is an empty file.
+        raise _unusable(path, errno.ENOENT, "is no network namespace any more")
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "file of another kind")
+    raise _unusable(path, errno.EINVAL, f"is a {kind}, no network namespace")
+
+
+def _refuse_other_kind(descriptor: int, path: str) -> None:
+    try:
+        kind = fcntl.ioctl(descriptor, _NS_GET_NSTYPE)
+    except OSError as error:
+        raise _unusable(path, error.errno or 0) from error
+    if kind != CLONE_NEWNET:
+        raise _unusable(path, errno.EINVAL, "is a namespace, but none of a network")
+
+
+def _unusable(path: str, code: int, detail: str = "") -> NetlinkError:
+    return NetlinkError(step="open network namespace", subject=path, errno=code, detail=detail)
 
 
 def open_own_namespace() -> int:
@@ -56,11 +108,6 @@ def inside(descriptor: int, *, home: int, subject: str) -> Iterator[None]:
         yield
     finally:
         assert _LIBC.setns(home, CLONE_NEWNET) == 0, f"thread is stranded in {subject}"
-
-
-def is_namespace(descriptor: int) -> bool:
-    """Whether a descriptor is of a namespace: all of them are files of one file system (nsfs)."""
-    return os.fstat(descriptor).st_dev == os.stat("/proc/thread-self/ns/net").st_dev
 
 
 def is_same_namespace(one: int, other: int) -> bool:

@@ -8,6 +8,7 @@ import errno
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Final
 
 from ciliate.net.address import Mac
@@ -30,7 +31,6 @@ from ciliate.netlink.message import Request, number, text
 from ciliate.netlink.namespace import (
     enter,
     inside,
-    is_namespace,
     is_same_namespace,
     open_namespace,
     open_own_namespace,
@@ -76,7 +76,11 @@ class PodWorker:
             finally:
                 os.close(descriptor)
         self._home = open_own_namespace()
-        self._node = Channel()
+        try:
+            self._node = Channel()
+        except NetlinkError:  # No descriptor left: the next request makes a worker anew.
+            os.close(self._home)
+            raise
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -102,16 +106,13 @@ class PodWorker:
             os.close(netns_fd)
 
     def _refuse_wrong_namespace(self, interface: PodInterface, netns_fd: int) -> None:
-        if not is_namespace(netns_fd):
-            # What is left of a bind mount after its namespace was unmounted is an empty file.
-            code, problem = errno.ENOENT, "is no network namespace any more"
-        elif is_same_namespace(netns_fd, self._home):
-            code, problem = errno.EINVAL, "is the node's own network namespace, not a pod's"
-        else:
-            return
-        raise NetlinkError(
-            step="create pod link in", subject=interface.netns, errno=code, detail=problem
-        )
+        if is_same_namespace(netns_fd, self._home):
+            raise NetlinkError(
+                step="create pod link in",
+                subject=interface.netns,
+                errno=errno.EINVAL,
+                detail="is the node's own network namespace, not a pod's",
+            )
 
     def _create_pair(self, interface: PodInterface, netns_fd: int) -> Link:
         # Read behind it, in the same datagram: only since Linux 6.2 a new link is echoed when asked.
@@ -155,10 +156,10 @@ class PodWorker:
         self._node.batch(host_requests(link, index=host.index, ipv6_known=ipv6_known))
         if ipv6_known:
             _write(host_settings(link.interface))
-        with inside(netns_fd, home=self._home, subject=link.interface.netns):
-            pod = Channel()
-            _settle_pod(link.interface)
-        with pod:
+        with ExitStack() as opened:
+            with inside(netns_fd, home=self._home, subject=link.interface.netns):
+                pod = opened.enter_context(Channel())
+                _settle_pod(link.interface)
             pod.batch(pod_requests(link.interface, index=host.peer_index))
             _await_addresses(pod, link.interface)
         # The host side went up before its peer: only now does it have a carrier.
