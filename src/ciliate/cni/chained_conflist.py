@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ciliate.cni.call import CHAINED_MODE
 from ciliate.cni.conflist import BACKUP_SUFFIX, CONFIG_SUFFIXES, PLUGIN_TYPE, plugin_entry
+from ciliate.system.regular_file import read_regular
 
 #: Names the first valid list.
 ANY_NETWORK: Final = "*"
@@ -90,7 +91,6 @@ def _documents(path: str) -> Iterator[object]:
     ]
     for name in (*in_use, *aside):
         try:
-            with open(os.path.join(directory, name), "rb") as file:
-                yield json.loads(file.read(_FILE_BYTES_MAX))
+            yield json.loads(read_regular(os.path.join(directory, name), _FILE_BYTES_MAX))
         except (OSError, ValueError, RecursionError):
             continue

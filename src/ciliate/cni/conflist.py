@@ -12,6 +12,7 @@ from typing import Any, Final
 from ciliate.cni.version import CniVersion
 from ciliate.errors import CiliateError
 from ciliate.system.atomic_file import replace_file
+from ciliate.system.regular_file import read_regular
 
 PLUGIN_TYPE: Final = "ciliate-cni"
 #: Cilium's own value: every runtime there is reads it, CNI 0.x ones too.
@@ -96,8 +97,8 @@ def remove_conflist(path: str) -> None:
 
 
 def _write(path: str, content: bytes) -> bool:
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        if file.read() == content:
+    with contextlib.suppress(FileNotFoundError):
+        if read_regular(path, len(content) + 1) == content:
             return False
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     # The directory outlives the machine's crashes, and a runtime reads the file before we start.

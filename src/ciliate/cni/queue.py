@@ -18,6 +18,7 @@ from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.frame import FRAME_BYTES_MAX, parse_frame
 from ciliate.cni.request import Del, parse_request
 from ciliate.errors import CiliateError
+from ciliate.system.regular_file import read_regular
 
 #: As many entries as the plugin writes; further files are not ours.
 ENTRIES_MAX: Final = 256
@@ -30,6 +31,7 @@ DRAIN_WAIT_S: Final = 60.0
 _SUFFIX: Final = ".delete"
 _LOCK_RETRY_S: Final = 0.01
 _LOCK_NAME: Final = "lockfile"
+_DRAFT_PREFIX: Final = ".draft-"  # As the plugin names them.
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +55,18 @@ async def drain_delete_queue(
 
     An entry whose deletion fails, or whose turn does not come within DRAIN_WAIT_S, stays for the
     next start; one that is no request is deleted. Without the lock after LOCK_WAIT_S it goes on,
-    with a warning.
+    with a warning; so it does where the directory cannot be used (no space or descriptor left).
     """
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    lock = os.open(os.path.join(directory, _LOCK_NAME), flags, 0o600)
     try:
-        if not await _lock_alone(lock):
+        lock = _open_lock(directory)
+    except OSError as error:
+        _log.error("delete queue %s cannot be used, its deletions wait: %s", directory, error)
+        await start()
+        return DrainReport(deleted=0, kept=0, unreadable=0)
+    try:
+        if await _lock_alone(lock):
+            _remove_drafts(directory)
+        else:
             _log.warning(
                 "delete queue %s stays locked by others: a deletion may be missed", directory
             )
@@ -68,6 +75,20 @@ async def drain_delete_queue(
         return report
     finally:
         os.close(lock)
+
+
+def _open_lock(directory: str) -> int:
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    return os.open(os.path.join(directory, _LOCK_NAME), flags, 0o600)
+
+
+def _remove_drafts(directory: str) -> None:
+    """Remove what killed plugins left half written: none writes while the lock is ours alone."""
+    for name in os.listdir(directory):
+        if name.startswith(_DRAFT_PREFIX):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(directory, name))
 
 
 async def _lock_alone(lock: int) -> bool:
@@ -96,26 +117,33 @@ async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> Dr
         try:
             request = _read_entry(path)
         except CniError as error:
-            _log.warning("delete queue entry %s is dropped: %s", path, error)
+            _log.warning("delete queue entry %s is dropped: %s", ascii(path), error)
             unreadable += 1
         else:
-            try:
-                await delete(request)
-            except CiliateError as error:
-                _log.warning("delete queue entry %s stays: %s", path, error)
+            if not await _is_deleted(request, path, delete):
                 kept += 1
                 continue
             deleted += 1
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):  # One that stays is done again: DEL may be repeated.
             os.unlink(path)
     return DrainReport(deleted=deleted, kept=kept, unreadable=unreadable)
 
 
+async def _is_deleted(request: Del, path: str, delete: Callable[[Del], Awaitable[None]]) -> bool:
+    try:
+        await delete(request)
+    except CiliateError as error:
+        _log.warning("delete queue entry %s stays: %s", ascii(path), error)
+    except Exception:  # noqa: BLE001 - a bug: one entry must not end each start of the agent.
+        _log.exception("delete queue entry %s stays, by a bug", ascii(path))
+    else:
+        return True
+    return False
+
+
 def _read_entry(path: str) -> Del:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "rb") as file:
-            frame = parse_frame(file.read(FRAME_BYTES_MAX + 1))
+        frame = parse_frame(read_regular(path, FRAME_BYTES_MAX + 1))
     except OSError as error:
         raise CniError(CniCode.IO_FAILURE, f"cannot be read: {error.strerror}") from error
     request = parse_request(frame.environment, frame.stdin)

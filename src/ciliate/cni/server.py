@@ -189,11 +189,19 @@ class CniServer:
             failure = CniError(
                 CniCode.TRY_AGAIN_LATER, f"the agent did not finish within {BACKEND_TIMEOUT_S} s"
             )
+        except Exception as bug:  # noqa: BLE001 - this request's failure, and no other's.
+            _log.exception("CNI: a request failed by a bug")
+            failure = CniError(
+                CniCode.INTERNAL,
+                f"the agent failed by a bug of its own: {type(bug).__name__}",
+                "the agent's log has the details: please report them",
+            )
         verb = frame.environment.get("CNI_COMMAND", "")
-        _log.warning(
+        container = frame.environment.get("CNI_CONTAINERID", "?")
+        _log.warning(  # Octets of a runtime's, on one line of ASCII.
             "CNI %s of container %s failed: %s",
-            verb if verb.isalpha() else "?",
-            frame.environment.get("CNI_CONTAINERID", "?")[:64],
+            verb if verb.isalpha() and verb.isascii() else "?",
+            ascii(container[:64])[1:-1],
             failure,
         )
         return 1, render_error(failure, requested_version(frame.stdin))

@@ -20,6 +20,7 @@ from ciliate.datapath.programs import Programs
 from ciliate.endpoint.chained import ChainedPods
 from ciliate.endpoint.keyed_locks import KeyedLocks
 from ciliate.endpoint.records import EndpointRecords
+from ciliate.endpoint.removals import Removals
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress
 from ciliate.net.identity import ReservedIdentity
@@ -67,10 +68,9 @@ class PodAttachments:
         self._addresses = wiring.addresses
         self._table = wiring.records.table
         self._network = network
-        self._tasks = tasks
         self._locks = KeyedLocks()
         self._chained = ChainedPods(wiring.links, wiring.programs, wiring.versions)
-        self._removals: dict[int, asyncio.Task[None]] = {}  # By endpoint number.
+        self._removals = Removals(wiring.links, wiring.records, wiring.addresses, tasks)
 
     async def add(self, request: Add) -> PodInterface | PassedResult:
         """Give a pod its interface (CNI ADD); a repeated request gets the same answer.
@@ -91,8 +91,8 @@ class PodAttachments:
                     self._note_network(known, request.network)
                     return _answer(request, known)
                 # A removal under way goes on; one that failed is tried again.
-                await self._detach(known, _call_for_release(request))
-                self._refuse_while_it_stays(known)
+                await self._removals.detach(known, _call_for_release(request))
+                self._removals.refuse_while_it_stays(known)
             if request.prev_result is not None:
                 endpoint = await self._take_over(request)
             else:
@@ -111,11 +111,11 @@ class PodAttachments:
             known = self._find(attachment)
             if not self._addresses.awaits_removal(request):
                 if known is not None:
-                    self._start_removal(known)
+                    self._removals.start(known)
                 return
             if known is not None:
-                await self._detach(known)
-                self._refuse_while_it_stays(known)
+                await self._removals.detach(known)
+                self._removals.refuse_while_it_stays(known)
             await self._addresses.deleted(request, known)
 
     async def check(self, request: Check) -> None:
@@ -205,20 +205,11 @@ class PodAttachments:
         async def detach(endpoint: Endpoint) -> None:
             async with self._locks.held(_attachment(endpoint)):
                 if self._table.get(endpoint.id) == endpoint:
-                    await self._detach(endpoint)
+                    await self._removals.detach(endpoint)
 
         outcomes = await asyncio.gather(*map(detach, endpoints), return_exceptions=True)
         for failure in filter(None, outcomes):
             raise failure
-
-    def _refuse_while_it_stays(self, former: Endpoint) -> None:
-        """Refuse: a new interface would have the former's name, by which that is removed later."""
-        if self._table.get(former.id) is not None:
-            raise CniError(
-                CniCode.TRY_AGAIN_LATER,
-                f"interface {former.interface.host_name} of pod {former.owner} cannot be removed yet",
-                "the agent's log says why",
-            )
 
     def _note_network(self, endpoint: Endpoint, network: str) -> None:
         """Remember by which network the runtime asked last: that one's GC lists the pod."""
@@ -257,7 +248,7 @@ class PodAttachments:
             self._wiring.records.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
             undo = self._undo(endpoint, creation, request)
-            await asyncio.shield(self._tasks.create_task(undo))
+            await asyncio.shield(self._removals.go_on(undo))
             raise
         return endpoint
 
@@ -274,7 +265,7 @@ class PodAttachments:
             await self._chained.attach(endpoint)
             self._wiring.records.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
-            await asyncio.shield(self._tasks.create_task(self._abandon(endpoint, None)))
+            await asyncio.shield(self._removals.go_on(self._removals.abandon(endpoint, None)))
             raise
         return endpoint
 
@@ -334,50 +325,6 @@ class PodAttachments:
         programs = self._wiring.programs
         return PodLink(endpoint.interface, programs.from_pod_fd, programs.to_pod_fd)
 
-    def _start_removal(self, endpoint: Endpoint, call: Call | None = None) -> asyncio.Task[None]:
-        """Disconnect now; remove the interface in the background, grouped with others.
-
-        A removal that is under way is not begun twice. `call`: see `AddressSource.release`.
-        """
-        running = self._removals.get(endpoint.id)
-        if running is not None:
-            return running
-        self._wiring.records.disconnect(endpoint)
-        task = self._tasks.create_task(self._finish(endpoint, call))
-        self._removals[endpoint.id] = task
-        task.add_done_callback(lambda _: self._removals.pop(endpoint.id, None))
-        return task
-
-    async def _detach(self, endpoint: Endpoint, call: Call | None = None) -> None:
-        await asyncio.shield(self._start_removal(endpoint, call))
-
-    async def _finish(self, endpoint: Endpoint, call: Call | None) -> None:
-        """Remove the interface, then free what it held. On failure the addresses stay taken."""
-        try:
-            if not endpoint.chained:  # Another plugin's interface is that plugin's to remove.
-                await self._wiring.links.remove(endpoint.interface.host_name)
-            await self._addresses.release(endpoint, call)
-            self._wiring.records.store.remove(endpoint.id)
-        except CiliateError as error:
-            _log.warning(
-                "interface %s of pod %s stays for now, and so do its addresses: %s",
-                endpoint.interface.host_name,
-                endpoint.owner,
-                error,
-            )
-            return
-        self._table.remove(endpoint.id)
-
-    async def _abandon(self, endpoint: Endpoint, call: Call | None) -> None:
-        """Detach the interface of a failed ADD; housekeeping tries again until it is gone.
-
-        Raises nothing of ours: it runs in the agent's group, which ends with its first error.
-        """
-        try:
-            await self._detach(endpoint, call)
-        except CiliateError as error:
-            _log.warning("endpoint of pod %s stays for now: %s", endpoint.owner, error)
-
     async def _undo(
         self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState], request: Add
     ) -> None:
@@ -385,7 +332,7 @@ class PodAttachments:
         await asyncio.wait([creation])
         if not creation.cancelled() and creation.exception() is None:
             endpoint = replace(endpoint, ifindex=creation.result().host_ifindex)
-        await self._abandon(endpoint, request.call)
+        await self._removals.abandon(endpoint, request.call)
 
 
 def _attachment(endpoint: Endpoint) -> Attachment:

@@ -21,6 +21,7 @@ from ciliate.config.settings import CniSettings
 from ciliate.errors import CiliateError
 from ciliate.node.host_path import host_path
 from ciliate.reconcile.status import RunStatus
+from ciliate.system.regular_file import read_regular
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class RuntimeConfig:
         if content is None:  # Its list was removed later: its pods live on.
             return path.exists()
         try:
-            same = path.read_bytes() == content
+            same = read_regular(path, len(content) + 1) == content
         except OSError:
             return False
         return same and (not self._settings.exclusive or is_exclusive_intact(str(path)))

@@ -106,7 +106,7 @@ class EndpointStore:
         path = self._path(endpoint.id)
         try:
             replace_file(path, _encode(endpoint), mode=0o600, durable=False)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: text that is not UTF-8.
             raise EndpointStateError(
                 f"{path}: endpoint of pod {endpoint.owner} cannot be kept: {error}:"
                 " make room on that file system"

@@ -100,6 +100,60 @@ async def test_what_is_no_deletion_is_dropped(tmp_path: Path) -> None:
     assert _entries(tmp_path) == []
 
 
+async def test_bug_about_one_entry_keeps_neither_the_others_nor_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b", "c"):
+        _entry(tmp_path, name)
+    agent = Agent()
+
+    async def delete(request: Del) -> None:
+        if request.attachment.container_id == "b":
+            raise AssertionError("a bug")
+        await agent.delete(request)
+
+    report = await drain_delete_queue(str(tmp_path), delete, start=agent.start)
+
+    assert agent.done == ["a", "c", "started"]
+    assert report == DrainReport(deleted=2, kept=1, unreadable=0)
+    assert _entries(tmp_path) == ["b-eth0.delete"]
+    assert "AssertionError: a bug" in caplog.text
+
+
+@pytest.mark.timeout(10)
+async def test_what_is_no_file_is_no_entry(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe-eth0.delete")
+    (tmp_path / "folder-eth0.delete").mkdir()
+    _entry(tmp_path, "a")
+    agent = Agent()
+
+    report = await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+
+    assert agent.done == ["a", "started"]
+    assert report == DrainReport(deleted=1, kept=0, unreadable=2)
+
+
+async def test_drafts_of_killed_plugins_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".draft-4711").write_bytes(b"CNI1")
+    agent = Agent()
+
+    await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start)
+
+    assert os.listdir(tmp_path) == ["lockfile"]
+
+
+async def test_directory_that_cannot_be_used_does_not_keep_the_agent_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    agent = Agent()
+
+    await drain_delete_queue(str(tmp_path / "file" / "queue"), agent.delete, start=agent.start)
+
+    assert agent.done == ["started"]
+    assert "cannot be used" in caplog.text
+
+
 async def test_plugin_that_holds_the_lock_is_waited_for(tmp_path: Path) -> None:
     """Its entry is read although it was written after the agent began to start."""
     lock = os.open(tmp_path / "lockfile", os.O_RDWR | os.O_CREAT, 0o600)

@@ -191,7 +191,7 @@ async def test_longest_stdin_and_foreign_octets_pass(path: str) -> None:
     assert answer[0] == 0
 
 
-async def test_bug_of_the_backend_ends_its_connection_only(
+async def test_bug_of_the_backend_is_the_failure_of_its_request_alone(
     path: str,
     backend: FakeBackend,
     monkeypatch: pytest.MonkeyPatch,
@@ -202,10 +202,31 @@ async def test_bug_of_the_backend_ends_its_connection_only(
 
     with monkeypatch.context() as patch:
         patch.setattr(backend, "add", broken)
-        assert await _send(path, render_frame(Frame(_ENVIRONMENT, _STDIN))) == b""
+        code, answer = await _ask(path)
 
+    assert (code, answer["code"]) == (1, CniCode.INTERNAL)
+    assert "AssertionError" in answer["msg"]
     assert (await _ask(path))[0] == 0
     assert "AssertionError: a bug" in caplog.text
+
+
+@pytest.mark.parametrize("verb", ["ADD", "CHECK", "DEL"])
+@pytest.mark.parametrize(
+    "name", ["CNI_COMMAND", "CNI_CONTAINERID", "CNI_IFNAME", "CNI_NETNS", "CNI_ARGS", "CNI_PATH"]
+)
+async def test_octets_that_are_not_utf8_are_the_failure_of_their_request(
+    path: str, verb: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    variables = {"CNI_COMMAND": verb, name: _ENVIRONMENT.get(name, "/x") + "\udcff\n"}
+    needless = {"CNI_PATH"} | ({"CNI_NETNS", "CNI_ARGS"} if verb == "DEL" else set())
+
+    code, answer = await _ask(path, stdin=_STDIN, **variables)
+
+    assert code == (0 if name in needless else 1)
+    if code:
+        assert answer["code"] == CniCode.INVALID_ENVIRONMENT
+    assert all(record.getMessage().isascii() for record in caplog.records)
+    assert (await _ask(path))[0] == 0
 
 
 async def test_requests_at_work_are_bounded(path: str, backend: FakeBackend) -> None:

@@ -99,7 +99,7 @@ class Node:
         assert (self.owners(), self.files(), list(self.table)) == ({}, [], [])
 
     async def removals_end(self) -> None:
-        await until(lambda: not self.attachments._removals)
+        await until(lambda: not self.attachments._removals.under_way)
 
     def endpoint(self, name: str) -> Endpoint:
         found = self.table.find(f"c-{name}", "eth0")

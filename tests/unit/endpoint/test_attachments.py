@@ -154,3 +154,25 @@ async def test_file_that_cannot_be_written_leaves_nothing_of_the_add(
             await node.add(add("a"))
 
     node.assert_empty()
+
+
+async def test_bug_in_one_pods_removal_ends_no_other_work_of_the_agent(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await node.add(add("a"))
+    await node.add(add("b"))
+
+    async def broken(_name: str) -> None:
+        raise AssertionError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node.links, "remove", broken)
+        await node.attachments.delete(delete("a"))
+        await node.removals_end()
+    assert node.endpoint("a").state is EndpointState.DISCONNECTING
+    assert "AssertionError: a bug" in caplog.text
+
+    await node.attachments.delete(delete("b"))
+    await node.attachments.remove_vanished()
+    await node.removals_end()
+    node.assert_empty()
