@@ -11,7 +11,7 @@ from tests.datapath.node_rig import OK, REDIRECT, REMOTE_POD_4, REMOTE_POD_6, WO
 from ciliate.net.address import Mac, ip_address
 from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod_link import PodLink
-from ciliate.netlink.pod_worker import host_settings
+from ciliate.netlink.pod_settings import host_settings
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 FROM_POD = Ether(src=POD1_MAC, dst="ee:0b:00:00:00:01")

@@ -46,6 +46,17 @@ async def test_first_veth_serves_where_none_has_the_name(
     assert (await links.find_chained(pods[0], "eth0")).pod_name == "net1"
 
 
+async def test_interface_of_the_name_that_is_no_veth_has_no_end_here(
+    links: PodLinks, node: str, pods: list[str]
+) -> None:
+    """As behind macvlan: the first veth is that of the pod's own network, another attachment."""
+    make_veth(node, pods[0], "veth-pod")
+    ip(pods[0], "link", "add", "net1", "type", "bridge")
+
+    with pytest.raises(NoChainedLinkError, match="no link found inside container"):
+        await links.find_chained(pods[0], "net1")
+
+
 async def test_gateway_of_a_bridged_pod_is_the_bridge(
     links: PodLinks, node: str, pods: list[str]
 ) -> None:

@@ -284,11 +284,24 @@ async def test_foreign_eth0_is_not_removed(
     """A wrong path may be a machine's namespace, where eth0 is the way to the world."""
     ip(pods[0], "link", "add", "eth0", "type", "bridge")
 
-    with pytest.raises(NetlinkError, match="bridge of that name is no pod's interface"):
+    with pytest.raises(NetlinkError, match="bridge of that name is no interface of ours"):
         await links.create(pod_link(pods[0], 2, accept))
 
     assert "eth0" in _names(pods[0])
     assert _names(node) == {"lo"}
+
+
+async def test_interface_of_another_plugin_is_not_removed(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    """As ptp makes it: a veth between the pod and the node, under a name that is not ours."""
+    ip(pods[0], "link", "add", "eth0", "type", "veth", "peer", "name", "veth1a2b", "netns", node)
+
+    with pytest.raises(NetlinkError, match="veth of that name is no interface of ours"):
+        await links.create(pod_link(pods[0], 2, accept))
+
+    assert "eth0" in _names(pods[0])
+    assert _names(node) == {"lo", "veth1a2b"}
 
 
 async def test_settings_refuse_what_the_wire_says(
@@ -330,6 +343,18 @@ async def test_check_names_what_is_missing(
     await links.create(link)
     await links.check(link.interface)
 
+    ip(pods[0], "addr", "add", "10.66.0.1/32", "dev", "eth0")
+    with pytest.raises(PodLinkMismatchError, match=r"has the foreign address 10\.66\.0\.1"):
+        await links.check(link.interface)
+    ip(pods[0], "addr", "del", "10.66.0.1/32", "dev", "eth0")
+    await links.check(link.interface)
+
+    ip(node, "route", "del", "10.9.0.2")
+    with pytest.raises(
+        PodLinkMismatchError, match=r"node's route to 10\.9\.0\.2 does not lead to"
+    ):
+        await links.check(link.interface)
+
     ip(pods[0], "addr", "del", "10.9.0.2/32", "dev", "eth0")
     with pytest.raises(PodLinkMismatchError, match=r"eth0 lacks 10\.9\.0\.2"):
         await links.check(link.interface)
@@ -340,6 +365,42 @@ async def test_check_names_what_is_missing(
 
     ip(node, "link", "del", link.interface.host_name)
     with pytest.raises(PodLinkMismatchError, match="is missing"):
+        await links.check(link.interface)
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        (("-4", "default"), r"0\.0\.0\.0/0 via 10\.9\.0\.1 dev eth0 is lost"),
+        (("-6", "default"), r"::/0 via fd00:9::1 dev eth0 is lost"),
+        (("-6", "fd00:9::1"), r"fd00:9::1/128 dev eth0 is lost"),
+    ],
+)
+async def test_check_names_the_route_that_a_pod_lost(
+    links: PodLinks, pods: list[str], accept: int, route: tuple[str, str], said: str
+) -> None:
+    link = pod_link(pods[0], 2, accept, ipv6=True)
+    await links.create(link)
+    await links.check(link.interface)
+
+    family, destination = route
+    ip(pods[0], family, "route", "del", destination, "dev", "eth0")
+
+    with pytest.raises(PodLinkMismatchError, match=said):
+        await links.check(link.interface)
+
+
+async def test_check_names_the_program_that_does_not_run(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = pod_link(pods[0], 2, accept)
+    await links.create(link)
+
+    run(
+        "nsenter", f"--net={node}", "tc", "qdisc", "del", "dev", link.interface.host_name, "clsact"
+    )
+
+    with pytest.raises(PodLinkMismatchError, match="from_pod does not run on"):
         await links.check(link.interface)
 
 

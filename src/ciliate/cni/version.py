@@ -12,7 +12,7 @@ SUPPORTED_VERSIONS: Final = tuple(
     map(CniVersion, ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"))
 )
 NEWEST_VERSION: Final = SUPPORTED_VERSIONS[-1]
-#: What a configuration without `cniVersion` means: there was no such field before 0.2.0.
+#: What a configuration without `cniVersion` means, to libcni too.
 UNNAMED_VERSION: Final = SUPPORTED_VERSIONS[0]
 
 #: The versions whose results hold one address per family, in `ip4` and `ip6`.

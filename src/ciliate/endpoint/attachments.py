@@ -17,7 +17,7 @@ from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.plugin_result import PassedResult
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, Status
 from ciliate.datapath.programs import Programs
-from ciliate.endpoint.chained import ChainedPods
+from ciliate.endpoint.chained import ChainedPod, ChainedPods
 from ciliate.endpoint.keyed_locks import KeyedLocks
 from ciliate.endpoint.records import EndpointRecords
 from ciliate.endpoint.removals import Removals
@@ -255,6 +255,7 @@ class PodAttachments:
     async def _take_over(self, request: Add) -> Endpoint:
         """Make an interface of another plugin's an endpoint; it stays that plugin's."""
         found = await self._chained.find(request)
+        self._refuse_taken_over(request, found)
         await self._refuse_double(request, found.addresses)
         number = self._table.promise_id()
         self._table.promise_addresses(number, found.addresses)  # No await since the check.
@@ -268,6 +269,18 @@ class PodAttachments:
             await asyncio.shield(self._removals.go_on(self._removals.abandon(endpoint, None)))
             raise
         return endpoint
+
+    def _refuse_taken_over(self, request: Add, found: ChainedPod) -> None:
+        """Refuse an interface that is another attachment's: the DEL of one would end both."""
+        other = self._table.behind(found.link.host_ifindex)
+        # A number may be used again, before the interface that had it is known to be gone.
+        if other is not None and other.interface.host_name == found.link.host_name:
+            raise CniError(
+                CniCode.INVALID_CONFIG,
+                f"interface {other.interface.host_name} is endpoint {other.id}'s already, of pod"
+                f" {other.owner}, interface {other.interface.pod_name}",
+                f"the plugin before ciliate-cni made no veth {request.attachment.ifname}",
+            )
 
     async def _refuse_double(self, request: Add, addresses: tuple[IPAddress, ...]) -> None:
         """Refuse an address that another pod of this node, or the router, has."""

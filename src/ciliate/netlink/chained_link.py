@@ -8,6 +8,7 @@ It is that plugin's to name, to route and to remove; ours attaches programs to t
 import errno
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,13 +60,13 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
         with inside(netns_fd, home=home, subject=netns):
             pod = Channel()
         with pod:
-            links = list_links(pod, kind="veth")
+            links = list_links(pod)
             node_id = _namespace_id(pod, home)  # Assigned, at the latest, by reading the links.
     finally:
         os.close(netns_fd)
-    if not links:
+    inner = _pods_end(links, ifname)
+    if inner is None:
         raise NoChainedLinkError("no link found inside container", netns)
-    inner = next((link for link in links if link.name == ifname), links[0])
     host = _node_end(node, inner, node_id)
     if host is None:
         raise NoChainedLinkError(
@@ -83,6 +84,18 @@ def find_chained_link(node: Channel, home: int, *, netns: str, ifname: str) -> C
         pod_mac=inner.mac,
         mtu=inner.mtu,
     )
+
+
+def _pods_end(links: Sequence[Link], ifname: str) -> Link | None:
+    """Return the interface of that name if it is a veth; where none has the name, the first veth.
+
+    An interface of the name that is no veth (macvlan, ipvlan) has no end on the node. The first
+    veth is another attachment's then: that of the pod's own network.
+    """
+    named = next((link for link in links if link.name == ifname), None)
+    if named is not None:
+        return named if named.kind == "veth" else None
+    return next((link for link in links if link.kind == "veth"), None)
 
 
 def _node_end(node: Channel, inner: Link, node_id: int) -> Link | None:

@@ -9,6 +9,8 @@ Pure: from a `PodLink` to requests. `pod.py` sends them. Three batches:
 3. in the pod's namespace, everything on the pod side, the link up before addresses and routes.
 """
 
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
@@ -59,6 +61,9 @@ from ciliate.netlink.routes import replace_request
 
 #: arp_ignore: answer no ARP at all (ip-sysctl.rst).
 _ARP_IGNORE_ALL: Final = 8
+
+#: Nothing comes after it. Kernels have an unreachable default of this metric in IPv6.
+_METRIC_MAX: Final = 2**32 - 1
 
 _EVERYTHING_4: Final = IPv4Network("0.0.0.0/0")
 _EVERYTHING_6: Final = IPv6Network("::/0")
@@ -160,11 +165,14 @@ def _host_settings(index: int, *, subject: str, ipv6_known: bool) -> Request:
     return Request(RTM_SETLINK, body, "set up host side", subject)
 
 
-def pod_requests(interface: PodInterface, *, index: int) -> list[Request]:
+def pod_requests(
+    interface: PodInterface, *, index: int, standing: Collection[Route] = ()
+) -> list[Request]:
     """Return what the pod side needs; `index` is its ifindex in the pod's namespace.
 
     Each gateway is on no subnet of the pod's /32: a link route makes it reachable, a permanent
-    neighbour saves asking for it.
+    neighbour saves asking for it. `standing` are the routes that the pod has: of an interface that
+    it was given before, by us or by another plugin.
     """
     requests = [
         set_link_request(LOOPBACK_INDEX, up=True, subject=f"lo ({interface.netns})"),
@@ -180,8 +188,30 @@ def pod_requests(interface: PodInterface, *, index: int) -> list[Request]:
         requests.append(
             neighbour_request(link_index=index, address=gateway, mac=interface.host_mac)
         )
-        requests += [replace_request(route) for route in pod_routes(gateway, index, interface)]
+        for route in pod_routes(gateway, index, interface):
+            behind = replace(route, metric=metric_behind(route, standing))
+            requests.append(add_request(behind))
     return requests
+
+
+def metric_behind(route: Route, standing: Iterable[Route]) -> int:
+    """Return the metric by which `route` comes after every standing one to its destination.
+
+    A pod's first interface has the pod's default route, and keeps it when another is added: that
+    one's serves sockets that are bound to it, and the pod once the first is gone.
+    """
+    metrics = [
+        each.metric
+        for each in standing
+        if each.destination == route.destination and each.metric < _METRIC_MAX
+    ]
+    return max(metrics) + 1 if metrics else 0
+
+
+def add_request(route: Route) -> Request:
+    """Return the message that adds `route`, and fails where one of its metric stands."""
+    flags = NLM_F_CREATE | NLM_F_EXCL
+    return replace(replace_request(route), step="add route", flags=flags)
 
 
 def pod_routes(gateway: IPAddress, index: int, interface: PodInterface) -> tuple[Route, Route]:

@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from ciliate.net.address import Mac
-from ciliate.net.link import Link, LinkFlag, Neighbour, RouteKind
+from ciliate.net.link import Link, Neighbour, RouteKind
 from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.addresses import list_addresses
 from ciliate.netlink.chained_link import ChainedLink, find_chained_link
@@ -22,6 +21,7 @@ from ciliate.netlink.links import (
     decode_link,
     delete_link_request,
     get_link,
+    get_link_by_index,
     link_body,
     list_links,
     read_request,
@@ -44,8 +44,10 @@ from ciliate.netlink.numbers import (
     RTM_NEWLINK,
     RTM_SETLINK,
 )
+from ciliate.netlink.pod_check import pod_problem, side_problem
 from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink, PodLink, PodLinkState
 from ciliate.netlink.pod_requests import create_request, host_requests, pod_requests
+from ciliate.netlink.pod_settings import host_settings, pod_settings
 from ciliate.netlink.programs import filter_request, program_ids, qdisc_request
 from ciliate.netlink.removal import Outcomes
 from ciliate.netlink.routes import get_route, list_routes
@@ -131,8 +133,8 @@ class PodWorker:
     def _remove_former(self, interface: PodInterface, netns_fd: int) -> None:
         """Remove what has one of the link's two names; deleting one end takes the other.
 
-        In the pod only a veth whose peer is elsewhere is ours to remove: a wrong path could be
-        some machine's namespace, and eth0 its way to the world.
+        In the pod only a veth that leads to an end of ours is ours to remove: a wrong path could be
+        some machine's namespace, and eth0 its way to the world; or another plugin made it.
         """
         self._node.batch([delete_link_request(interface.host_name)])
         with inside(netns_fd, home=self._home, subject=interface.netns):
@@ -141,14 +143,25 @@ class PodWorker:
             former = get_link(pod, interface.pod_name)
             if former is None:
                 return
-            if former.kind != "veth" or former.peer_netnsid is None:
+            if not self._leads_here(former):
                 raise NetlinkError(
                     step="create pod link",
                     subject=f"{interface.pod_name} ({interface.netns})",
                     errno=errno.EEXIST,
-                    detail=f"a {former.kind or 'device'} of that name is no pod's interface",
+                    detail=f"a {former.kind or 'device'} of that name is no interface of ours",
                 )
             pod.batch([delete_link_request(interface.pod_name)])
+
+    def _leads_here(self, pod_end: Link) -> bool:
+        """Whether a pod's veth leads to an end of ours on this node."""
+        if pod_end.kind != "veth" or pod_end.peer_netnsid is None or pod_end.peer_index is None:
+            return False
+        host = get_link_by_index(self._node, pod_end.peer_index)
+        return (
+            host is not None
+            and host.name.startswith(HOST_PREFIX)
+            and host.peer_index == pod_end.index
+        )
 
     def _complete(self, link: PodLink, host: Link, netns_fd: int) -> PodLinkState:
         assert host.peer_index is not None, "a veth has a peer"
@@ -160,7 +173,10 @@ class PodWorker:
             with inside(netns_fd, home=self._home, subject=link.interface.netns):
                 pod = opened.enter_context(Channel())
                 _settle_pod(link.interface)
-            pod.batch(pod_requests(link.interface, index=host.peer_index))
+            requests = pod_requests(
+                link.interface, index=host.peer_index, standing=list_routes(pod)
+            )
+            pod.batch(requests)
             _await_addresses(pod, link.interface)
         # The host side went up before its peer: only now does it have a carrier.
         self._node.batch([settle_request(host.index, subject=link.interface.host_name)])
@@ -269,17 +285,33 @@ class PodWorker:
         with pod_channel as channel:
             pod = get_link(channel, interface.pod_name)
             addresses = list_addresses(channel)
-        problem = _side_problem(
-            host, name=interface.host_name, mac=interface.host_mac
-        ) or _side_problem(pod, name=interface.pod_name, mac=interface.pod_mac)
-        if not problem and pod is not None:
-            held = {address.address for address in addresses if address.link_index == pod.index}
-            missing = [str(address) for address in interface.addresses if address not in held]
-            problem = f"{interface.pod_name} lacks {', '.join(missing)}" if missing else ""
+            routes = list_routes(channel)
+        problem = (
+            side_problem(host, name=interface.host_name, mac=interface.host_mac)
+            or side_problem(pod, name=interface.pod_name, mac=interface.pod_mac)
+            or (pod is not None and pod_problem(interface, pod.index, addresses, routes))
+            or (host is not None and self._node_problem(interface, host.index))
+        )
         if problem:
             raise PodLinkMismatchError(
                 host_name=interface.host_name, netns=interface.netns, problem=problem
             )
+
+    def _node_problem(self, interface: PodInterface, host_index: int) -> str:
+        """Return what the node lost of an interface: programs, or the way to an address."""
+        for direction, program in zip(
+            ("from_pod", "to_pod"), program_ids(self._node, host_index), strict=True
+        ):
+            if program is None:
+                return f"{direction} does not run on {interface.host_name}"
+        for address in interface.addresses:
+            try:
+                leads_to = get_route(self._node, address).link_index
+            except NetlinkError:
+                leads_to = 0
+            if leads_to != host_index:
+                return f"the node's route to {address} does not lead to {interface.host_name}"
+        return ""
 
 
 def _await_addresses(pod: Channel, interface: PodInterface) -> None:
@@ -302,53 +334,15 @@ def _await_addresses(pod: Channel, interface: PodInterface) -> None:
             time.sleep(_ADDRESS_RETRY_S)
 
 
-def _side_problem(side: Link | None, *, name: str, mac: Mac) -> str:
-    if side is None:
-        return f"{name} is missing"
-    if not side.flags & LinkFlag.UP:
-        return f"{name} is down"
-    if side.mac != mac:
-        return f"{name} has the MAC address {side.mac} instead of {mac}"
-    return ""
-
-
-def host_settings(interface: PodInterface) -> dict[str, str]:
-    """Return the IPv6 settings of the host side, which netlink does not take.
-
-    Without IPv6 the family is off there. With it the interface forwards, which bpf_fib_lookup
-    asks for. As a router's interface it would make a neighbour entry for a pod that solicits
-    routers: from_pod drops all of neighbour discovery (RFC 4861), so none comes this far.
-    """
-    conf = f"net/ipv6/conf/{interface.host_name}/"
-    if not interface.has_ipv6:
-        return {conf + "disable_ipv6": "1"}
-    return {conf + "accept_ra": "0", conf + "accept_redirects": "0", conf + "forwarding": "1"}
-
-
-def pod_settings(interface: PodInterface, *, ipv6_known: bool) -> dict[str, str]:
-    """Return the settings inside the pod: no packet that it receives changes its routes."""
-    settings = {
-        "net/ipv4/conf/all/accept_redirects": "0",
-        f"net/ipv4/conf/{interface.pod_name}/accept_redirects": "0",
-    }
-    if not ipv6_known:
-        return settings
-    conf = f"net/ipv6/conf/{interface.pod_name}/"
-    if not interface.has_ipv6:
-        return settings | {conf + "disable_ipv6": "1"}
-    return settings | {
-        conf + "accept_ra": "0",
-        conf + "autoconf": "0",
-        conf + "accept_redirects": "0",
-    }
-
-
 def _settle_pod(interface: PodInterface) -> None:
     """Write the pod's settings; the calling thread is in the pod's namespace."""
     ipv6_known = has_ipv6()
     if interface.has_ipv6 and ipv6_known:
-        # Some runtimes turn IPv6 off for the whole sandbox; `all` reaches eth0 and lo.
-        write_sysctls({"net/ipv6/conf/all/disable_ipv6": "0"})
+        # Some runtimes turn IPv6 off for the whole sandbox. `all` would reach interfaces of other
+        # plugins, which may be without it on purpose.
+        write_sysctls(
+            {f"net/ipv6/conf/{name}/disable_ipv6": "0" for name in ("lo", interface.pod_name)}
+        )
     _write(pod_settings(interface, ipv6_known=ipv6_known))
 
 

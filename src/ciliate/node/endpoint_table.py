@@ -6,12 +6,17 @@ changes an endpoint also saves it; listeners get the value before and after.
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Final
 
 from ciliate.net.address import IPAddress, to_octets
 from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.endpoint import ENDPOINT_ID_MAX, ENDPOINT_ID_MIN, Endpoint
 from ciliate.node.errors import EndpointIdsExhaustedError
 from ciliate.reconcile.listeners import Listeners
+
+#: As container runtimes name the interface of a pod's own network.
+_PRIMARY_IFNAME: Final = "eth0"
 
 #: Called with an endpoint before and after: None before is new, None after is gone.
 EndpointListener = Callable[[Endpoint | None, Endpoint | None], object]
@@ -62,9 +67,17 @@ class EndpointTable:
         return self._connected(self._by_ifindex.get(ifindex))
 
     def of_pod(self, key: tuple[str, str]) -> Endpoint | None:
-        """Return the latest endpoint of a pod: a new sandbox may overlap the old one."""
-        found = (self._by_id[number] for number in self._by_pod.get(key, ()))
-        return max(found, key=lambda each: (each.created, each.id), default=None)
+        """Return the endpoint that stands for a pod: the primary one of its latest sandbox.
+
+        A new sandbox may overlap the old one. In a sandbox it is the interface that runtimes make
+        first and name so; where that is another plugin's, the first of ours.
+        """
+        sandboxes: dict[str, list[Endpoint]] = {}
+        for number in self._by_pod.get(key, ()):
+            endpoint = self._by_id[number]
+            sandboxes.setdefault(endpoint.container_id, []).append(endpoint)
+        primaries = (min(each, key=_rank) for each in sandboxes.values())
+        return max(primaries, key=lambda each: (each.created, each.id), default=None)
 
     def pods(self) -> Iterator[tuple[str, str]]:
         """Return the namespace and name of every pod that has an endpoint."""
@@ -142,6 +155,11 @@ class EndpointTable:
         of_pod.discard(endpoint.id)
         if not of_pod:
             del self._by_pod[endpoint.pod_key]
+
+
+def _rank(endpoint: Endpoint) -> tuple[bool, datetime, int]:
+    """Return by what the attachments of a sandbox are ordered, the primary one first."""
+    return endpoint.interface.pod_name != _PRIMARY_IFNAME, endpoint.created, endpoint.id
 
 
 def _places(endpoint: Endpoint) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from tests.unit.endpoint.attachment_node import Node, add, check, delete, link_o
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
+from ciliate.cni.request import Attachment
 from ciliate.datapath.errors import MapFullError
 from ciliate.net.address import to_octets
 from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
@@ -176,3 +177,30 @@ async def test_bug_in_one_pods_removal_ends_no_other_work_of_the_agent(
     await node.attachments.remove_vanished()
     await node.removals_end()
     node.assert_empty()
+
+
+async def test_second_interface_of_a_pod_is_an_endpoint_of_its_own(node: Node) -> None:
+    await node.add(add("a"))
+    first = node.endpoint("a")
+    second = Attachment("c-a", "net1")
+
+    answer = await node.add(replace(add("a"), attachment=second))
+
+    assert node.endpoint("a") == first
+    assert answer.pod_name == "net1"
+    assert answer.addresses != first.addresses
+    assert (len(node.table), len(node.interfaces.held), len(node.endpoints.held)) == (2, 2, 2)
+    standing = node.table.of_pod(first.pod_key)
+    assert standing == first
+
+    await node.attachments.delete(replace(delete("a"), attachment=second))
+    await node.removals_end()
+
+    assert list(node.table) == [first]
+    assert set(node.links.standing) == {link_of("a")}
+    assert set(node.interfaces.held) == {first.ifindex}
+    assert node.owners() == {str(first.addresses[0]): "default/a"}
+    with pytest.raises(CniError) as caught:
+        await node.attachments.check(replace(check("a"), attachment=second))
+    assert caught.value.code == CniCode.UNKNOWN_CONTAINER
+    await node.attachments.check(check("a"))

@@ -11,7 +11,7 @@ from tests.unit.endpoint.pod_links import until
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.plugin_result import PassedResult
-from ciliate.cni.request import Add, PreviousResult
+from ciliate.cni.request import Add, Attachment, PreviousResult
 from ciliate.datapath.layout import EndpointFlag, InterfaceFlag
 from ciliate.net.address import ip_address, to_octets
 from ciliate.netlink.errors import PodLinkMismatchError
@@ -29,6 +29,25 @@ def chained_add(name: str, address: str = ADDRESS) -> Add:
     }
     request = add(name, netns=f"/run/netns/{name}")
     return replace(request, prev_result=PreviousResult((), (), document))
+
+
+async def test_second_attachment_does_not_take_over_the_interface_of_the_first(
+    node: Node,
+) -> None:
+    """Behind a plugin that makes no veth for it, the pod's first veth would be found."""
+    node.links.chain("/run/netns/a", "veth-a", 40)
+    await node.attachments.add(chained_add("a"))
+    second = replace(
+        chained_add("a", "10.66.0.5"), attachment=Attachment("c-a", "net1"), netns="/run/netns/a"
+    )
+
+    with pytest.raises(CniError, match="interface veth-a is endpoint") as caught:
+        await node.attachments.add(second)
+    await node.attachments.delete(replace(delete("a"), attachment=second.attachment))
+
+    assert caught.value.code == CniCode.INVALID_CONFIG
+    assert node.endpoint("a").is_connected
+    assert set(node.interfaces.held) == {40}
 
 
 async def test_interface_of_another_plugin_becomes_an_endpoint_and_its_result_is_passed_on(

@@ -91,6 +91,19 @@ def test_newest_sandbox_speaks_for_the_pod() -> None:
     assert Publications(table, NODE_IP)["default", "web"].status.id == 2
 
 
+def test_second_interface_does_not_speak_for_the_pod() -> None:
+    table = EndpointTable()
+    first = endpoint(1, pod="web", pod_uid="u")
+    later = first.created.replace(year=2027)
+    second = endpoint(2, pod="web", pod_uid="u", container_id="c1", pod_name="net1", created=later)
+    for each in (first, second):
+        table.put(each)
+        assert Publications(table, NODE_IP)["default", "web"].status.id == 1
+
+    table.remove(2)
+    assert Publications(table, NODE_IP)["default", "web"].status.id == 1
+
+
 async def test_only_objects_of_this_node_are_ours() -> None:
     made, _ = target(Api())
 

@@ -1,11 +1,12 @@
 """The batches of a pod's interface: what is sent, and in which order."""
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from ciliate.net.address import Mac
+from ciliate.net.link import Route
 from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.message import attributes, to_number, to_text
 from ciliate.netlink.numbers import (
@@ -22,8 +23,8 @@ from ciliate.netlink.numbers import (
     VETH_INFO_PEER,
 )
 from ciliate.netlink.pod_link import PodLink, host_name, new_mac
-from ciliate.netlink.pod_requests import create_request, host_requests, pod_requests
-from ciliate.netlink.pod_worker import host_settings, pod_settings
+from ciliate.netlink.pod_requests import create_request, host_requests, metric_behind, pod_requests
+from ciliate.netlink.pod_settings import host_settings, pod_settings
 
 _LINK = PodLink(
     PodInterface(
@@ -114,3 +115,19 @@ def test_new_mac_is_unicast_and_locally_administered() -> None:
     for _ in range(64):
         first = int(new_mac()[:2], 16)
         assert first & 0b11 == 0b10
+
+
+@pytest.mark.parametrize(
+    ("standing", "metric"),
+    [
+        ((), 0),
+        ((Route(ip_network("0.0.0.0/0")),), 1),
+        ((Route(ip_network("0.0.0.0/0"), metric=100), Route(ip_network("0.0.0.0/0"))), 101),
+        ((Route(ip_network("::/0"), metric=1024), Route(ip_network("10.0.0.0/8"))), 0),
+        ((Route(ip_network("0.0.0.0/0"), metric=2**32 - 1),), 0),
+    ],
+)
+def test_route_comes_behind_those_to_its_destination(
+    standing: tuple[Route, ...], metric: int
+) -> None:
+    assert metric_behind(Route(ip_network("0.0.0.0/0")), standing) == metric

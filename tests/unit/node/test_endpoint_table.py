@@ -50,6 +50,32 @@ def test_endpoint_is_found_by_number_attachment_address_interface_and_pod(
     assert (len(table), list(table)) == (1, [made])
 
 
+def test_first_interface_of_the_latest_sandbox_stands_for_the_pod(table: EndpointTable) -> None:
+    def of_web(number: int, container: str, ifname: str, year: int) -> Endpoint:
+        made = endpoint(number, ifindex=number, pod="web", container_id=container, pod_name=ifname)
+        return replace(made, created=made.created.replace(year=year))
+
+    web = ("default", "web")
+    for number, container, ifname, year, primary in (
+        (1, "old", "net1", 2020, 1),  # eth0 is another plugin's, or comes later.
+        (2, "old", "net2", 2021, 1),
+        (3, "old", "eth0", 2022, 3),
+        (4, "old", "net3", 2023, 3),
+        (5, "new", "net1", 2024, 5),
+        (6, "new", "eth0", 2025, 6),
+    ):
+        table.put(of_web(number, container, ifname, year))
+        found = table.of_pod(web)
+        assert found is not None
+        assert found.id == primary
+
+    table.remove(6)
+    table.remove(5)
+    found = table.of_pod(web)
+    assert found is not None
+    assert found.id == 3
+
+
 def test_removed_endpoint_is_found_no_more(table: EndpointTable) -> None:
     made = endpoint(7, ifindex=17)
     table.put(made)
