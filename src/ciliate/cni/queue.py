@@ -85,10 +85,18 @@ def _open_lock(directory: str) -> int:
 
 def _remove_drafts(directory: str) -> None:
     """Remove what killed plugins left half written: none writes while the lock is ours alone."""
-    for name in os.listdir(directory):
+    for name in _names(directory):
         if name.startswith(_DRAFT_PREFIX):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(directory, name))
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        _log.error("delete queue %s cannot be read, its deletions wait: %s", directory, error)
+        return []
 
 
 async def _lock_alone(lock: int) -> bool:
@@ -104,7 +112,7 @@ async def _lock_alone(lock: int) -> bool:
 
 
 async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> DrainReport:
-    names = sorted(name for name in os.listdir(directory) if name.endswith(_SUFFIX))
+    names = [name for name in _names(directory) if name.endswith(_SUFFIX)]
     deleted = kept = unreadable = 0
     deadline = asyncio.get_running_loop().time() + DRAIN_WAIT_S
     for place, name in enumerate(names[:ENTRIES_MAX]):

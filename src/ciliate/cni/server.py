@@ -105,6 +105,7 @@ class CniServer:
         self._chaining_mode = chaining_mode
         self._path = path
         self._server: asyncio.Server | None = None
+        self._identity = (0, 0)  # Device and inode of the socket.
         self._slots = asyncio.Semaphore(REQUESTS_MAX)
         self._question_slots = asyncio.Semaphore(QUESTIONS_MAX)
         self._conversations: set[asyncio.Task[None]] = set()
@@ -112,7 +113,29 @@ class CniServer:
     async def start(self) -> None:
         """Listen; the socket of an earlier agent is replaced."""
         listener = listen_unix(self._path, backlog=BACKLOG)
+        found = os.stat(self._path)
+        self._identity = found.st_dev, found.st_ino
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, backlog=BACKLOG)
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the socket at the path is this server's: somebody may have removed it."""
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    async def reopen(self) -> None:
+        """Listen at the path anew; requests under way go on.
+
+        Raises:
+            OSError: The socket cannot be made.
+        """
+        former = self._server
+        await self.start()
+        if former is not None:
+            former.close()
 
     async def stop(self) -> None:
         """Listen no more; answer what is under way, within STOP_TIMEOUT_S."""

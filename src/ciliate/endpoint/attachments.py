@@ -160,10 +160,21 @@ class PodAttachments:
             await self._addresses.gc(request)
 
     async def status(self, request: Status) -> None:
-        """Return when the node can attach pods (CNI STATUS): it can while the agent answers.
+        """Return when the node can attach pods (CNI STATUS).
 
         A full pool is no failure of the node: an ADD says so, and a DEL makes room.
+
+        Raises:
+            CniError: The workers do not come back, or another plugin is needed and not there.
         """
+        refusal = self._wiring.links.refusal
+        if refusal:
+            raise CniError(
+                CniCode.PLUGIN_NOT_AVAILABLE,
+                refusal,
+                "something on the node holds it up (a lock of the kernel's, a file system): see"
+                " `cilium-dbg status`, then restart the agent",
+            )
         await self._addresses.status(request)
 
     async def remove_vanished(self) -> None:

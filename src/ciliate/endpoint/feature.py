@@ -26,6 +26,7 @@ from ciliate.endpoint.report import endpoint_list, endpoint_model
 from ciliate.endpoint.restoration import restore_endpoints
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.endpoint.status import EndpointCount
+from ciliate.endpoint.watchdog import CniWatchdog
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress, ip_address, to_octets
 from ciliate.node.address_source import AddressSource
@@ -72,6 +73,7 @@ class EndpointFeature(Feature):
         self._runtime_config = runtime_config
         self._restored: tuple[Endpoint, ...] = ()
         self._housekeeping = RunStatus("remove-vanished-endpoints")
+        self._watch = RunStatus("watch-cni")
         self._stack_routed = context.settings.cni.stack_routed
         self._attachments: PodAttachments | None = None
         self._publication_target = CiliumEndpointTarget(
@@ -178,15 +180,19 @@ class EndpointFeature(Feature):
             path=str(paths.cni_socket),
             chaining_mode=self._context.settings.cni.chaining_mode,
         )
-        await drain_delete_queue(
-            str(paths.delete_queue), self._attachments.delete, start=server.start
+        queue = partial(drain_delete_queue, str(paths.delete_queue), self._attachments.delete)
+        await queue(start=server.start)
+        watchdog = CniWatchdog(
+            self._watch, self._context.links, server, reopen=partial(queue, start=server.reopen)
         )
+        watching = self._context.tasks.create_task(watchdog.run())
         self._context.tasks.create_task(self._keep_house(self._attachments))
         try:
             await self._runtime_config.write()
             self._context.tasks.create_task(self._runtime_config.run())
             yield
         finally:
+            watching.cancel()
             await server.stop()
 
     async def _keep_house(self, attachments: PodAttachments) -> None:
@@ -205,8 +211,13 @@ class EndpointFeature(Feature):
         return (self._publish.run,)
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return how publishing, housekeeping and the CNI configuration go."""
-        return (self._publish.status, self._housekeeping, self._runtime_config.status)
+        """Return how publishing, housekeeping, CNI and its configuration go."""
+        return (
+            self._publish.status,
+            self._housekeeping,
+            self._watch,
+            self._runtime_config.status,
+        )
 
     def status(self) -> Mapping[str, object]:
         """Return the lines of the CNI configuration, and how many endpoints there are."""

@@ -22,12 +22,16 @@ from ciliate.netlink.pod_link import (
 )
 from ciliate.netlink.pod_worker import REMOVED_MAX, PodWorker
 from ciliate.netlink.removal import Outcomes, RemovalGroups
+from ciliate.netlink.work_watch import LATE_AFTER_S, LateWork, WorkWatch
 from ciliate.system.threads import Threads
 
 __all__ = ["ObservedPodLink", "PodLink", "PodLinkState", "PodLinks", "host_name", "new_mac"]
 
 #: More would wait for the same RTNL lock.
 WORKERS_DEFAULT: Final = 2
+
+_MAKER: Final = "maker"
+_REMOVER: Final = "remover"
 
 T = TypeVar("T")
 
@@ -38,11 +42,23 @@ class PodLinks:
     Cancelling an operation does not stop its thread: after a cancelled `create`, call `remove`.
     """
 
-    def __init__(self, *, workers: int = WORKERS_DEFAULT, netns: str | None = None) -> None:
-        """Start `workers` threads in the namespace at path `netns`; None: the caller's own."""
+    def __init__(
+        self,
+        *,
+        workers: int = WORKERS_DEFAULT,
+        netns: str | None = None,
+        late_after_s: float = LATE_AFTER_S,
+    ) -> None:
+        """Start `workers` threads in the namespace at path `netns`; None: the caller's own.
+
+        Work that takes longer than `late_after_s` is `late`.
+        """
+        self._late_after_s = late_after_s
         self._netns = netns
         self._local = threading.local()
         self._made: list[PodWorker] = []
+        self._workers = workers
+        self._watch = WorkWatch()
         self._threads = Threads(workers, thread_name_prefix="pod-link")
         # One thread removes, whatever the load: it sleeps in the kernel most of the time, and
         # must not hold up those that create.
@@ -55,7 +71,8 @@ class PodLinks:
         Raises:
             NetlinkError: Names step, object and errno; nothing of the link is left.
         """
-        return await self._run(lambda worker: worker.create(link))
+        what = f"create {link.interface.host_name} in {link.interface.netns}"
+        return await self._run(what, lambda worker: worker.create(link))
 
     async def check(self, interface: PodInterface) -> None:
         """Compare a pod's interface with `interface` (CNI, CHECK); descriptors are not compared.
@@ -64,7 +81,8 @@ class PodLinks:
             PodLinkMismatchError: Names what differs.
             NetlinkError: The pod's namespace is gone.
         """
-        await self._run(lambda worker: worker.check(interface))
+        what = f"check {interface.host_name} in {interface.netns}"
+        await self._run(what, lambda worker: worker.check(interface))
 
     async def find_chained(self, netns: str, ifname: str) -> ChainedLink:
         """Return the interface that another plugin made in the namespace at path `netns`.
@@ -73,14 +91,17 @@ class PodLinks:
             NoChainedLinkError: There is no veth, or its other end is not on this node.
             NetlinkError: The namespace is gone.
         """
-        return await self._run(lambda worker: worker.find_chained(netns, ifname))
+        what = f"find {ifname} in {netns}"
+        return await self._run(what, lambda worker: worker.find_chained(netns, ifname))
 
     async def observe(self, *, chained: Collection[int] = ()) -> tuple[ObservedPodLink, ...]:
         """Return the pod interfaces that the kernel has; of other plugins', those in `chained`.
 
         Ours are known by their names, another plugin's by its ifindex alone.
         """
-        return await self._run(lambda worker: worker.observe(frozenset(chained)))
+        return await self._run(
+            "list the pods' links", lambda worker: worker.observe(frozenset(chained))
+        )
 
     async def replace_programs(
         self, ifindexes: Sequence[int], *, from_pod_fd: int, to_pod_fd: int
@@ -91,9 +112,10 @@ class PodLinks:
             The indexes that no longer exist.
         """
         return await self._run(
+            f"replace the programs of {len(ifindexes)} links",
             lambda worker: worker.replace_programs(
                 ifindexes, from_pod_fd=from_pod_fd, to_pod_fd=to_pod_fd
-            )
+            ),
         )
 
     async def remove(self, host_name: str) -> None:
@@ -108,9 +130,27 @@ class PodLinks:
 
     async def _remove_group(self, names: Sequence[str]) -> Outcomes:
         loop = asyncio.get_running_loop()
+        what = f"remove {len(names)} links, {names[0]} among them"
         return await loop.run_in_executor(
-            self._remover, self._with_worker, lambda worker: worker.remove(names)
+            self._remover, self._with_worker, _REMOVER, what, lambda worker: worker.remove(names)
         )
+
+    @property
+    def late(self) -> tuple[LateWork, ...]:
+        """What workers are at for too long: they may never come back."""
+        return self._watch.late(after_s=self._late_after_s)
+
+    @property
+    def refusal(self) -> str:
+        """Why no interface can be made or removed now, or an empty text."""
+        late = self.late
+        makers = [work for work in late if work.kind == _MAKER]
+        removers = [work for work in late if work.kind == _REMOVER]
+        if len(makers) >= self._workers:
+            return f"no worker is left that makes pods' links: one is at {makers[0]}"
+        if removers:
+            return f"pods' links cannot be removed: the worker is at {removers[0]}"
+        return ""
 
     async def aclose(self) -> None:
         """Wait for what is under way, then end the threads."""
@@ -132,15 +172,16 @@ class PodLinks:
     ) -> None:
         await self.aclose()
 
-    async def _run(self, work: Callable[[PodWorker], T]) -> T:
+    async def _run(self, what: str, work: Callable[[PodWorker], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._with_worker, work)
+        return await loop.run_in_executor(self._threads, self._with_worker, _MAKER, what, work)
 
-    def _with_worker(self, work: Callable[[PodWorker], T]) -> T:
+    def _with_worker(self, kind: str, what: str, work: Callable[[PodWorker], T]) -> T:
         """Run in a worker thread, with that thread's own socket."""
-        worker: PodWorker | None = getattr(self._local, "worker", None)
-        if worker is None:
-            worker = PodWorker(self._netns)
-            self._local.worker = worker
-            self._made.append(worker)
-        return work(worker)
+        with self._watch.at(kind, what):
+            worker: PodWorker | None = getattr(self._local, "worker", None)
+            if worker is None:
+                worker = PodWorker(self._netns)
+                self._local.worker = worker
+                self._made.append(worker)
+            return work(worker)

@@ -22,6 +22,7 @@ from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.pod_link import HOST_PREFIX, ObservedPodLink, PodLink, PodLinkState
 from ciliate.netlink.pod_worker import REMOVED_MAX
 from ciliate.netlink.removal import Outcomes, RemovalGroups
+from ciliate.netlink.work_watch import LateWork
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -89,6 +90,9 @@ class MemoryLinks:
         self.refuses_to_remove: set[str] = set()
         #: Namespace -> the interface that another plugin made in it.
         self.chained: dict[str, ChainedLink] = {}
+        #: What the workers are at for too long, and why none is left.
+        self.late: tuple[LateWork, ...] = ()
+        self.refusal = ""
         self.creations, self.removals, self.observations = Gate(), Gate(), Gate()
         self.takeovers = Gate()
         self._indexes = count(100)
