@@ -70,6 +70,7 @@ PURE: Final = (
     "ciliate.cni.result",
     "ciliate.cni.result_shape",
     "ciliate.cni.version",
+    "ciliate.system.admission",
     "ciliate.cli.ipam.migration.pools",
     "ciliate.cli.ipam.migration.problems",
 )

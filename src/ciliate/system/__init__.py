@@ -1,1 +1,1 @@
-"""What processes of any kind need of the operating system: files, sockets. Knows no network."""
+"""What processes of any kind need of the operating system: files, sockets, servers."""
