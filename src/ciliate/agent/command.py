@@ -15,6 +15,7 @@ from ciliate.agent.daemon import Agent, Options
 from ciliate.config.keys import check
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
+from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
 
 
@@ -97,6 +98,7 @@ def command(context: click.Context, kubeconfig: str, node_name: str, namespace: 
     )
     if os.geteuid() != 0:
         raise CiliateError("the agent needs root: it loads BPF programs and changes routes")
+    raise_limit()
     options = Options(
         node_name=node_name,
         namespace=namespace,

@@ -17,7 +17,8 @@ from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.metrics.family import Family
-from ciliate.metrics.server import Metrics, MetricsServer
+from ciliate.metrics.listeners import listener_families
+from ciliate.metrics.server import Metrics, metrics_endpoint
 from ciliate.node.context import Context, Paths
 from ciliate.node.feature import Feature
 from ciliate.node.progress import Progress
@@ -79,13 +80,16 @@ def _serve_metrics(
     """Return the metrics; serve them over TCP where the settings name an address."""
 
     def families() -> Iterable[Family]:
-        return tuple(family for feature in features for family in feature.families())
+        return (
+            *(family for feature in features for family in feature.families()),
+            *listener_families(),
+        )
 
     metrics = Metrics(families, process="cilium")
     address = context.settings.metrics_address
     if not address:
         return metrics, ()
-    server = MetricsServer(metrics, key="prometheus-serve-addr", address=address)
+    server = metrics_endpoint(metrics, key="prometheus-serve-addr", address=address)
     context.tasks.create_task(server.run())
     return metrics, (server.status,)
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 from aiohttp import web
@@ -16,7 +16,13 @@ from ciliate.api.agent import ApiError
 from ciliate.errors import CiliateError
 from ciliate.metrics.server import Metrics
 from ciliate.node.progress import Progress
+from ciliate.system.admission import Bounds
+from ciliate.system.descriptors import share
+from ciliate.system.http_server import HttpServer
 from ciliate.system.unix_socket import listen_unix
+
+#: `dbg`, probes and scrapes by exec: each asks once. Clients of a Unix socket are one peer.
+_CONNECTIONS_MAX: Final = 64
 
 
 class Answers(Protocol):
@@ -39,7 +45,7 @@ class AgentServer:
         self._path = path
         self._answers: Answers | None = None
         self._metrics: Metrics | None = None
-        self._runner: web.AppRunner | None = None
+        self._server: HttpServer | None = None
 
     def show(self, answers: Answers, metrics: Metrics) -> None:
         """Answer from `answers` and `metrics` from now on."""
@@ -51,9 +57,10 @@ class AgentServer:
         application.router.add_get("/metrics", self._scrape)
         application.router.add_get("/v1/{path:.+}", self._serve)
         application.router.add_post("/v1/{path:.+}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        await web.SockSite(self._runner, _listen(self._path)).start()
+        runner = web.AppRunner(application, access_log=None)
+        server = HttpServer("agent-api", runner, Bounds.of_one_peer(share(_CONNECTIONS_MAX)))
+        await server.start(_listen(self._path))
+        self._server = server
         return self
 
     async def __aexit__(
@@ -62,8 +69,8 @@ class AgentServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.stop()
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
 

@@ -13,6 +13,7 @@ import click
 
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.errors import SettingError
+from ciliate.system.descriptors import raise_limit
 
 _Network = TypeVar("_Network", IPv4Network, IPv6Network)
 
@@ -81,6 +82,7 @@ def command(
             else None
         ),
     )
+    raise_limit()
     asyncio.run(_serve(settings, [_bound(listen) for listen in listens]))
 
 

@@ -27,10 +27,17 @@ from ciliate.apiserver.store import FieldsOf, Store, no_fields
 from ciliate.apiserver.streams import Kubelets
 from ciliate.apiserver.writes import Writer
 from ciliate.errors import SettingError
+from ciliate.system.admission import Bounds
+from ciliate.system.descriptors import share
+from ciliate.system.http_server import HttpServer
 from ciliate.system.threads import use_for_to_thread
 
 #: Connections the kernel holds for us while the loop is busy: a lab's nodes come all at once.
 _BACKLOG: Final = 1024
+#: Every agent has about ten, and the lab's own process some hundreds, from one address.
+_CONNECTIONS_MAX: Final = 8192
+#: What shares the process's descriptors: this, and the connections to kubelets.
+_LISTENERS: Final = 2
 _FILE: Final = "objects.sqlite"
 
 
@@ -99,10 +106,12 @@ async def serve(
     await parts.store.durable()
     server = web.Server(parts.dispatcher.handle, handler_cancellation=True, access_log=None)
     runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
+    bounds = Bounds.of_peers(share(_CONNECTIONS_MAX, listeners=_LISTENERS))
+    front = HttpServer("apiserver", runner, bounds, tls=context)
     try:
         for listener in sockets:
-            await web.SockSite(runner, listener, ssl_context=context, backlog=_BACKLOG).start()
+            listener.listen(_BACKLOG)
+        await front.start(*sockets)
         if ready is not None:
             ready.set()
         async with asyncio.TaskGroup() as tasks:
@@ -114,7 +123,7 @@ async def serve(
             raise parts.store.failure from group
         raise
     finally:
-        await runner.cleanup()
+        await front.stop()
         parts.store.close()
 
 

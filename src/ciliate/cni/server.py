@@ -8,7 +8,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -38,6 +40,9 @@ from ciliate.cni.result import render_add, render_error, render_version
 from ciliate.cni.version import NEWEST_VERSION
 from ciliate.errors import CiliateError
 from ciliate.net.pod_interface import PodInterface
+from ciliate.system.admission import Bounds
+from ciliate.system.bounded_server import BoundedServer, connection_of
+from ciliate.system.descriptors import share
 from ciliate.system.unix_socket import listen_unix
 
 SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
@@ -48,6 +53,9 @@ REQUESTS_MAX: Final = 64
 #: holds up. A runtime that gets no answer to STATUS takes the node for broken.
 QUESTIONS_MAX: Final = 16
 _QUESTIONS: Final = frozenset({Verb.STATUS, Verb.VERSION})
+#: Connections at one time, those included whose requests wait their turn. One that brings its
+#: request keeps its place; of those that say nothing, the oldest makes room (system/admission.py).
+CONNECTIONS_MAX: Final = 1024
 #: Connections that may wait in the kernel for us to accept them.
 BACKLOG: Final = 256
 #: A plugin writes its whole request at once; a client that is silent for longer is no plugin.
@@ -104,7 +112,8 @@ class CniServer:
         self._backend = backend
         self._chaining_mode = chaining_mode
         self._path = path
-        self._server: asyncio.Server | None = None
+        self._server: BoundedServer | None = None
+        self._listener: socket.socket | None = None
         self._identity = (0, 0)  # Device and inode of the socket.
         self._slots = asyncio.Semaphore(REQUESTS_MAX)
         self._question_slots = asyncio.Semaphore(QUESTIONS_MAX)
@@ -115,7 +124,11 @@ class CniServer:
         listener = listen_unix(self._path, backlog=BACKLOG)
         found = os.stat(self._path)
         self._identity = found.st_dev, found.st_ino
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener, backlog=BACKLOG)
+        if self._server is None:
+            bounds = replace(Bounds.of_one_peer(share(CONNECTIONS_MAX)), request_s=READ_TIMEOUT_S)
+            self._server = BoundedServer("cni", self._conversation, bounds)
+        self._server.listen(listener)
+        self._listener = listener
 
     @property
     def is_reachable(self) -> bool:
@@ -132,10 +145,10 @@ class CniServer:
         Raises:
             OSError: The socket cannot be made.
         """
-        former = self._server
+        former = self._listener
         await self.start()
-        if former is not None:
-            former.close()
+        if self._server is not None and former is not None:
+            self._server.close(former)
 
     async def stop(self) -> None:
         """Listen no more; answer what is under way, within STOP_TIMEOUT_S."""
@@ -148,7 +161,11 @@ class CniServer:
             _, late = await asyncio.wait(self._conversations, timeout=STOP_TIMEOUT_S)
             for conversation in late:
                 conversation.cancel()
+        self._server.end()
         self._server = None
+
+    def _conversation(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._serve)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -183,6 +200,9 @@ class CniServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             environment = parse_environment(await _read(reader, 8, environment_length))
+            # From here on it waits for us, not we for it: it keeps its place.
+            if (connection := connection_of(writer.transport)) is not None:
+                connection.begin()
             is_question = environment.get("CNI_COMMAND") in _QUESTIONS
             async with self._question_slots if is_question else self._slots:
                 stdin = await _read(reader, LENGTH.size, stdin_length)

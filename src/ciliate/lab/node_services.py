@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +30,7 @@ from ciliate.lab.state import LabState, MachineState, read_state
 from ciliate.lab.topology import Role, cluster_cidrs
 from ciliate.lab.zygote_client import ZygoteClient
 from ciliate.reconcile.backoff import Backoff
+from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import Threads, use_for_to_thread
 
 #: Threads for namespaces and plugins; most wait. 50 ADDs at once fit.
@@ -50,8 +50,7 @@ def main(argv: list[str]) -> int:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     # Each container costs a few descriptors; the default soft limit is 1024.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    raise_limit()
     try:
         asyncio.run(_run_until_signal(argv[0]))
     except CiliateError as error:

@@ -18,17 +18,22 @@ import contextlib
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiohttp import web
 
 from ciliate.netlink.monitor import ChangeKind, Monitor
+from ciliate.system.admission import Bounds
+from ciliate.system.descriptors import share
+from ciliate.system.http_server import HttpServer
 
 _HTTP_PORT: Final = 80
 _ECHO_PORT: Final = 7
 _BACKLOG: Final = 1024
+#: Of all clients together: masquerading gives those of a whole cluster one address.
+_CONNECTIONS_MAX: Final = 8192
 
 #: /bytes/N is sent in pieces of this size, so that no N costs memory.
 _PIECE_BYTES: Final = 64 * 1024
@@ -109,43 +114,45 @@ class WebServer:
     machine: str
     per_link: bool
     datagrams: Counter[str] = field(default_factory=Counter)
-    _links: dict[str, contextlib.AsyncExitStack] = field(default_factory=dict)
+    _links: dict[str, contextlib.ExitStack] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Serve until cancelled."""
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_STOP_S)
-        await runner.setup()
+        bounds = Bounds.of_one_peer(share(_CONNECTIONS_MAX, listeners=1))
+        server = HttpServer("web", runner, bounds)
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(runner.cleanup)
+            stack.push_async_callback(server.stop)
+            await server.start()
             if not self.per_link:
-                await stack.enter_async_context(self._listening(runner, None))
+                stack.enter_context(self._listening(server, None))
                 await asyncio.get_running_loop().create_future()
             async with Monitor.open() as monitor:
-                await self._follow_links(runner)
+                self._follow_links(server)
                 async for change in monitor:
                     if change.kind in (ChangeKind.LINK, ChangeKind.RESYNC):
-                        await self._follow_links(runner)
+                        self._follow_links(server)
 
-    async def _follow_links(self, runner: web.AppRunner) -> None:
+    def _follow_links(self, server: HttpServer) -> None:
         """Listen on the links that are there, and on no others."""
         present = {name for _, name in socket.if_nameindex()}
         for name in self._links.keys() - present:
-            await self._links.pop(name).aclose()
+            self._links.pop(name).close()
         for name in sorted(present - self._links.keys()):
-            stack = contextlib.AsyncExitStack()
+            stack = contextlib.ExitStack()
             # A link that goes while it is opened is gone on the next change.
             with contextlib.suppress(OSError):
-                await stack.enter_async_context(self._listening(runner, name))
+                stack.enter_context(self._listening(server, name))
                 self._links[name] = stack
 
-    @contextlib.asynccontextmanager
-    async def _listening(self, runner: web.AppRunner, link: str | None) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
+    @contextlib.contextmanager
+    def _listening(self, server: HttpServer, link: str | None) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
             for family in _families():
                 stream = _bound(family, socket.SOCK_STREAM, _HTTP_PORT, link)
-                site = web.SockSite(runner, stream, backlog=_BACKLOG)
-                await site.start()
-                stack.push_async_callback(site.stop)
+                stack.callback(server.close, stream)
+                stream.listen(_BACKLOG)
+                server.listen(stream)
                 datagram = _bound(family, socket.SOCK_DGRAM, _ECHO_PORT, link)
                 echo = Echo(datagram, self.datagrams)
                 echo.open()

@@ -12,7 +12,6 @@ thread held would stay held for ever.
 import gc
 import importlib
 import os
-import resource
 import selectors
 import signal
 import socket
@@ -34,12 +33,10 @@ from ciliate.lab.spawn import (
     Signal,
     SpawnRequest,
 )
+from ciliate.system.descriptors import raise_limit
 
 #: Connections that may wait for the zygote to finish its imports.
 BACKLOG: Final = 1024
-
-#: Open files that a process of the lab may have, where the machine's own bound allows it.
-_OPEN_FILES_MAX: Final = 65536
 
 
 @dataclass(slots=True, eq=False)
@@ -211,8 +208,7 @@ def run_zygote(listener: socket.socket, cgroup: LabCgroup, modules: Sequence[str
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # Inherited by every process of the lab. Debian's 1024 is too little for an API server with the
     # watches of fifty nodes.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, _OPEN_FILES_MAX), hard))
+    raise_limit()
     cgroup.join("zygote")
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ciliate.operator.settings import operator_keys
+from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
 
 
@@ -59,6 +60,7 @@ def command(
     from ciliate.operator.process import Invocation, run_operator  # noqa: PLC0415 - see above
 
     log_to_stderr(debug=False)
+    raise_limit()
     flags = {name.replace("_", "-"): value for name, value in keys.items() if value is not None}
     invocation = Invocation(
         kubeconfig=kubeconfig,

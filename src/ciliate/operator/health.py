@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from ciliate.metrics.server import Metrics
+    from ciliate.system.http_server import HttpServer
+from ciliate.system.admission import Bounds
+from ciliate.system.descriptors import share
 from ciliate.system.unix_socket import is_served, listen_unix
+
+#: Probes by exec, people and scrapes: each asks once. Clients of a Unix socket are one peer.
+_CONNECTIONS_MAX: Final = 64
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +96,7 @@ class HealthServer:
         self._metrics = metrics
         self._paths = paths
         self._path = path
-        self._runner: web.AppRunner | None = None
+        self._server: HttpServer | None = None
 
     async def start(self) -> None:
         """Listen.
@@ -100,6 +106,8 @@ class HealthServer:
         """
         from aiohttp import web  # noqa: PLC0415 - only the process that serves pays for it
 
+        from ciliate.system.http_server import HttpServer  # noqa: PLC0415 - see above
+
         listener = _listen(self._path)
         application = web.Application()
         application.router.add_get("/healthz", self._answer_health)
@@ -107,14 +115,15 @@ class HealthServer:
         for path in self._paths:
             application.router.add_get(path, self._answer_feature)
         application.router.add_get("/metrics", self._metrics.text)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        runner = web.AppRunner(application, access_log=None)
+        server = HttpServer("operator-api", runner, Bounds.of_one_peer(share(_CONNECTIONS_MAX)))
+        await server.start(listener)
+        self._server = server
 
     async def stop(self) -> None:
         """Stop listening and remove the socket."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.stop()
             self._path.unlink(missing_ok=True)
 
     async def _answer_health(self, _request: "web.Request") -> "web.Response":

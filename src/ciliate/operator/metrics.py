@@ -1,10 +1,11 @@
 """What the operator measures: whether it leads, and of a leader what its features say.
 
-A standby has no tables and reports only that it is one, so the features' metrics come from one
-operator, never from two.
+A standby has no tables and reports only that it is one, and its listeners, so the features' metrics
+come from one operator, never from two.
 """
 
 from ciliate.metrics.family import Family
+from ciliate.metrics.listeners import listener_families
 from ciliate.operator.health import Health
 
 
@@ -17,6 +18,7 @@ def operator_families(health: Health) -> tuple[Family, ...]:
         (),
         [((), float(leads))],
     )
+    own = (leading, *listener_families())
     if not leads:
-        return (leading,)
-    return (leading, *(family for each in health.features for family in each.families()))
+        return own
+    return (*own, *(family for each in health.features for family in each.families()))

@@ -28,7 +28,7 @@ from ciliate.kube.errors import (
     NotFoundError,
     UnavailableError,
 )
-from ciliate.metrics.server import Metrics, MetricsServer
+from ciliate.metrics.server import Metrics, metrics_endpoint
 from ciliate.operator.definitions import install
 from ciliate.operator.features import FEATURES, compose
 from ciliate.operator.health import Health, HealthServer
@@ -85,7 +85,9 @@ async def _run_with(
     health.elector, health.phase = elector, "standby"
     async with AsyncExitStack() as stack:
         if address := settings.metrics_address:
-            served = MetricsServer(metrics, key="operator-prometheus-serve-addr", address=address)
+            served = metrics_endpoint(
+                metrics, key="operator-prometheus-serve-addr", address=address
+            )
             await stack.enter_async_context(served.serving())
         await elector.run(lambda: _lead(client, invocation, elector, health))
 

@@ -243,6 +243,18 @@ async def test_requests_at_work_are_bounded(path: str, backend: FakeBackend) -> 
     assert backend.at_work_most == server_module.REQUESTS_MAX
 
 
+async def test_silent_connections_leave_the_socket_to_plugins(path: str) -> None:
+    """More than the server has places for: those who say nothing make room."""
+    silent = [
+        await asyncio.open_unix_connection(path) for _ in range(server_module.CONNECTIONS_MAX + 50)
+    ]
+
+    assert (await _ask(path))[0] == 0
+
+    for _, writer in silent:
+        writer.close()
+
+
 async def test_status_is_answered_while_deletions_hold_every_place(
     path: str, backend: FakeBackend
 ) -> None:

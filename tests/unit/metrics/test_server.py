@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from ciliate.metrics.family import Family
-from ciliate.metrics.server import Metrics, MetricsServer
+from ciliate.metrics.server import Metrics, metrics_endpoint
+from ciliate.reconcile.http_endpoint import HttpEndpoint
 
 DEADLINE_S = 10.0
 
@@ -29,7 +30,7 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def _running(server: MetricsServer) -> AsyncIterator[None]:
+async def _running(server: HttpEndpoint) -> AsyncIterator[None]:
     task = asyncio.create_task(server.run())
     try:
         yield
@@ -46,7 +47,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 async def test_scrape_is_answered_on_the_address_and_nothing_else_is() -> None:
     address = f"127.0.0.1:{_free_port()}"
-    server = MetricsServer(_metrics(), key="prometheus-serve-addr", address=address)
+    server = metrics_endpoint(_metrics(), key="prometheus-serve-addr", address=address)
     async with _running(server), aiohttp.ClientSession() as session:
         await _until(lambda: server.status.successes > 0)
 
@@ -62,7 +63,7 @@ async def test_port_in_use_is_reported_once_and_taken_when_it_is_free(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        server = MetricsServer(_metrics(), key="prometheus-serve-addr", address=address)
+        server = metrics_endpoint(_metrics(), key="prometheus-serve-addr", address=address)
         with caplog.at_level(logging.WARNING):
             async with _running(server):
                 await _until(lambda: server.status.failures >= 2)
@@ -72,13 +73,13 @@ async def test_port_in_use_is_reported_once_and_taken_when_it_is_free(
 
     assert len(warnings) == 1
     assert f"prometheus-serve-addr: cannot serve metrics on '{address}': " in warnings[0]
-    assert "address already in use" in warnings[0]
-    assert "set another address" in warnings[0]
+    assert "Address already in use" in warnings[0]
+    assert "set another one" in warnings[0]
 
 
 async def test_port_is_free_when_the_server_has_ended_though_a_scraper_is_connected() -> None:
     port = _free_port()
-    server = MetricsServer(_metrics(), key="k", address=f"127.0.0.1:{port}")
+    server = metrics_endpoint(_metrics(), key="k", address=f"127.0.0.1:{port}")
     async with aiohttp.ClientSession() as session, asyncio.timeout(DEADLINE_S), _running(server):
         await _until(lambda: server.status.successes > 0)
         async with session.get(f"http://127.0.0.1:{port}/metrics") as found:

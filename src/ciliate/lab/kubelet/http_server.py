@@ -4,6 +4,7 @@ A function answers every request, whatever its method; connections are kept aliv
 of a lab and no other clients. It shares the zygote's pages, so a pod costs 5 MiB.
 """
 
+import contextlib
 import signal
 import socket
 import sys
@@ -17,7 +18,10 @@ from typing import Any, Final
 BODY_BYTES_MAX: Final = 1024 * 1024
 #: A connection on which nothing is asked for so long is closed.
 IDLE_S: Final = 75.0
-#: Connections served at once, a thread each; further ones wait in the backlog.
+#: The first request may take so long to come; a TCP connection alone is no client.
+FIRST_REQUEST_S: Final = 10.0
+#: Connections served at once, a thread each. For a further one the longest waiting goes; while all
+#: are being answered, it waits in the backlog.
 CONNECTIONS_MAX: Final = 512
 BACKLOG: Final = 1024
 
@@ -57,11 +61,19 @@ class _Conversation(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.1"  # Nonsense gets a status line, too.
-    timeout = IDLE_S
+    timeout = FIRST_REQUEST_S
     wbufsize = -1  # Head and body in one write: Nagle's algorithm would hold the body back.
     server: "AnswerServer"
 
     def _answer(self) -> None:
+        self.server.busy(self.connection)
+        try:
+            self._answer_one()
+        finally:
+            self.connection.settimeout(IDLE_S)
+            self.server.waits(self.connection)
+
+    def _answer_one(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
             self.send_error(HTTPStatus.BAD_REQUEST)
@@ -106,10 +118,16 @@ class AnswerServer(ThreadingHTTPServer):
         self.socket = listener
         self.answer = answer
         self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        #: Connections that ask for nothing now, the longest waiting first; of several threads.
+        self._waiting: dict[socket.socket, None] = {}
+        self._lock = threading.Lock()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread of its own, when there is room."""
-        self._free.acquire()
+        """Serve a connection in a thread of its own; one that says nothing makes room."""
+        if not self._free.acquire(blocking=False):
+            self._displace()
+            self._free.acquire()
+        self.waits(request)
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -117,7 +135,26 @@ class AnswerServer(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.busy(request)
             self._free.release()
+
+    def busy(self, connection: socket.socket) -> None:
+        """Note that a connection is being answered, or over: it is not ended to make room."""
+        with self._lock:
+            self._waiting.pop(connection, None)
+
+    def waits(self, connection: socket.socket) -> None:
+        """Note that a connection asks for nothing now."""
+        with self._lock:
+            self._waiting[connection] = None
+
+    def _displace(self) -> None:
+        with self._lock:
+            oldest = next(iter(self._waiting), None)
+            if oldest is not None:
+                del self._waiting[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)  # Its thread reads the end, and ends.
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Pass over clients that leave; a bug is written to stderr."""

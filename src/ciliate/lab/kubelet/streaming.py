@@ -26,12 +26,17 @@ from ciliate.lab.kubelet.exec_session import (
 )
 from ciliate.lab.kubelet.logs import LogOptions, read_log
 from ciliate.lab.kubelet.pod_worker import PodWorker
+from ciliate.system.admission import Bounds
+from ciliate.system.descriptors import share
+from ciliate.system.http_server import HttpServer
 from ciliate.system.unix_socket import listen_unix
 
 #: A client that answers no ping for so long is gone: half of its interval is the ping's.
 _HEARTBEAT_S: Final = 30.0
 #: A message of stdin; kubectl sends at most 32 KiB.
 _MESSAGE_BYTES_MAX: Final = 1024 * 1024
+#: Sessions and followers of logs on one node; the API server alone connects.
+_CONNECTIONS_MAX: Final = 512
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
@@ -87,12 +92,12 @@ class StreamServer:
         app.router.add_get("/containerLogs" + below, self._logs)
         app.router.add_get("/healthz", _healthz)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
+        server = HttpServer("kubelet", runner, Bounds.of_one_peer(share(_CONNECTIONS_MAX)))
         try:
-            await web.SockSite(runner, listen_unix(socket)).start()
+            await server.start(listen_unix(socket))
             await asyncio.get_running_loop().create_future()
         finally:
-            await runner.cleanup()
+            await server.stop()
 
     def _find(self, request: web.Request) -> tuple[PodWorker, str]:
         try:

@@ -1,3 +1,4 @@
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -6,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from ciliate.lab.kubelet import whoami
-from ciliate.lab.kubelet.http_server import AnswerServer, remote_text
+from ciliate.lab.kubelet.http_server import CONNECTIONS_MAX, AnswerServer, remote_text
 
 
 @pytest.mark.parametrize(
@@ -95,3 +96,13 @@ def test_answer_names_this_host() -> None:
     said = answers(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
     assert f"Hostname: {socket.gethostname()}\n".encode() in said
+
+
+def test_silent_connections_leave_the_server_to_whoever_asks() -> None:
+    with served() as port, contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS_MAX + 20):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"GET /bench HTTP/1.0\r\n\r\n")
+            with client.makefile("rb") as reader:
+                assert reader.read().endswith(b"\r\n\r\n1")
