@@ -26,6 +26,7 @@ QUESTIONS: Final = (
     "lab_start",
     "agent_cost",
     "cni_latency",
+    "silent_connections",
     "cluster_changes",
     "ipam_agent",
     "ipam_operator",
@@ -77,8 +78,8 @@ def main(
 ) -> None:
     """Measure every QUESTION (all of them by default), print tables and write JSON.
 
-    Questions: lab_start, agent_cost, cni_latency, cluster_changes, ipam_agent, ipam_operator,
-    pod_to_pod, pod_to_world.
+    Questions: lab_start, agent_cost, cni_latency, silent_connections, cluster_changes,
+    ipam_agent, ipam_operator, pod_to_pod, pod_to_world.
     """
     if os.geteuid():
         raise click.ClickException("needs root: it makes network namespaces")

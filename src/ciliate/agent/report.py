@@ -85,11 +85,10 @@ class Report:
         )
 
     async def _kubernetes(self) -> agent_status.KubernetesStatus:
-        for informer in self._context.cluster.informers:
-            if informer.last_error is not None and not informer.connected:
-                return agent_status.KubernetesStatus(
-                    state="Failure", msg=str(informer.last_error), k8s_api_versions=_WATCHED
-                )
+        if problem := self._context.cluster.problem:
+            return agent_status.KubernetesStatus(
+                state="Failure", msg=problem, k8s_api_versions=_WATCHED
+            )
         if not self._kubernetes_version:
             try:
                 found = await self._context.client.get_json("/version")

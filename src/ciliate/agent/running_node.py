@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ciliate.agent.features import compose
+from ciliate.agent.health import health_endpoint
 from ciliate.config.settings import AgentSettings
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.settings import DatapathSettings
@@ -39,6 +40,7 @@ class RunningNode:
         cls, context: Context, runtime_config: RuntimeConfig, progress: Progress
     ) -> "RunningNode":
         """Take over what exists, bring the kernel to the desired state, start the tasks."""
+        health = _serve_health(context, progress)
         await context.cluster.listed()
         features = compose(context, runtime_config)
         for feature in features:
@@ -62,6 +64,7 @@ class RunningNode:
             *(reconciler.status for reconciler in reconcilers),
             *(status for feature in features for status in feature.statuses()),
             *served,
+            *health,
         )
         return cls(context, features, statuses, metrics)
 
@@ -92,6 +95,18 @@ def _serve_metrics(
     server = metrics_endpoint(metrics, key="prometheus-serve-addr", address=address)
     context.tasks.create_task(server.run())
     return metrics, (server.status,)
+
+
+def _serve_health(context: Context, progress: Progress) -> tuple[RunStatus, ...]:
+    """Answer probes over TCP from now on, unless the settings say otherwise."""
+    settings = context.settings
+    if not settings.health_port:
+        return ()
+    endpoint = health_endpoint(
+        progress, context.cluster, port=settings.health_port, versions=settings.ipam.versions
+    )
+    context.tasks.create_task(endpoint.run())
+    return (endpoint.status,)
 
 
 def open_datapath(settings: AgentSettings, paths: Paths) -> Datapath:

@@ -118,6 +118,7 @@ class AgentSettings:
     kernel: KernelSettings
     cni: CniSettings
     label_filter: LabelFilter  # Which labels make an identity.
+    health_port: int  # On loopback, for probes; 0: none.
     metrics_address: str  # HOST:PORT of plain HTTP; empty: the agent's socket alone.
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
@@ -181,6 +182,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             chaining_target=texts.text("cni-chaining-target"),
         ),
         label_filter=_label_filter(texts),
+        health_port=texts.number("agent-health-port"),
         metrics_address=texts.text("prometheus-serve-addr"),
         debug=texts.flag("debug"),
         effective=texts.effective,
@@ -246,6 +248,7 @@ _BOUNDS: Final = {
     "bpf-nat-global-max": (1024, 1 << 24),
     "bpf-ct-global-tcp-max": (1024, 1 << 24),
     "cluster-id": (1, 255),
+    "agent-health-port": (1, 65535),
 }
 
 

@@ -352,6 +352,14 @@ _NODE: Final = (
 
 _METRICS: Final = (
     Key(
+        name="agent-health-port",
+        kind=Kind.INT,
+        default="9879",
+        helm="healthPort",
+        meaning="Port on 127.0.0.1 and ::1, of the families in use, where the agent answers"
+        " GET /healthz with 200 or 500; 0: none.",
+    ),
+    Key(
         name="prometheus-serve-addr",
         kind=Kind.LISTEN,
         default="",

@@ -70,6 +70,14 @@ class Cluster:
         )
 
     @property
+    def problem(self) -> str:
+        """Why a watch does not work at the moment; empty when all do."""
+        for informer in self.informers:
+            if informer.last_error is not None and not informer.connected:
+                return str(informer.last_error)
+        return ""
+
+    @property
     def has_listed(self) -> bool:
         """Whether nodes and pods have been complete once; before, absence of one means nothing."""
         return self.nodes.has_synced and self.endpoints.has_synced

@@ -68,7 +68,7 @@ class Api:
 
 
 def report(*features: Feature, statuses: tuple[RunStatus, ...] = ()) -> Report:
-    context = SimpleNamespace(cluster=SimpleNamespace(informers=()), client=Api())
+    context = SimpleNamespace(cluster=SimpleNamespace(problem=""), client=Api())
     node = RunningNode(
         cast("Context", context),
         features,
