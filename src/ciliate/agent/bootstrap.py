@@ -9,7 +9,8 @@ from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, NODES
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import NotFoundError, UnavailableError
+from ciliate.kube.errors import KubeError, NotFoundError
+from ciliate.kube.retrying import pause_after, waiting_text
 from ciliate.node.own_node import OwnNode, own_node
 from ciliate.node.progress import Progress
 from ciliate.reconcile.backoff import Backoff
@@ -20,18 +21,19 @@ CONFIG_MAP_NAME: Final = "cilium-config"
 async def load_config(
     client: ApiClient, namespace: str, overrides: Mapping[str, str], progress: Progress
 ) -> dict[str, str]:
-    """Return the data of `cilium-config` with flags laid over it; waits while the API is away."""
+    """Return the data of `cilium-config` with flags laid over it, once the API server gives it."""
     backoff = Backoff(first_s=0.1, limit_s=5.0)
     while True:
         try:
             found = await client.get(CONFIG_MAPS, CONFIG_MAP_NAME, namespace=namespace)
         except NotFoundError:
             progress.say(f"waiting for ConfigMap {namespace}/{CONFIG_MAP_NAME} to be created")
-        except UnavailableError as error:
-            progress.say(f"waiting for the API server: {error}")
+            await asyncio.sleep(backoff.next())
+        except KubeError as error:
+            progress.say(waiting_text(error))
+            await asyncio.sleep(pause_after(error, backoff))
         else:
             return {**found.data, **overrides}
-        await asyncio.sleep(backoff.next())
 
 
 async def wait_for_node(client: ApiClient, name: str, progress: Progress) -> OwnNode:
@@ -42,8 +44,10 @@ async def wait_for_node(client: ApiClient, name: str, progress: Progress) -> Own
             node = await client.get(NODES, name)
         except NotFoundError:
             progress.say(f"waiting for Node {name} to be registered by its kubelet")
-        except UnavailableError as error:
-            progress.say(f"waiting for the API server: {error}")
+        except KubeError as error:
+            progress.say(waiting_text(error))
+            await asyncio.sleep(pause_after(error, backoff))
+            continue
         else:
             own = own_node(node)
             if own.internal_ips:

@@ -76,8 +76,11 @@ class Agent:
             context = await self._context(settings, devices, rtnl, links, tasks)
             warnings = review(config).warnings()
             self._runtime_config = RuntimeConfig(settings.cni, debug=settings.debug)
-            self._runs_as_daemon_set = await has_daemon_set(self._client, self._options.namespace)
+            tasks.create_task(self._note_daemon_set())  # Only the end of this agent needs it.
             await self._serve(context, server, warnings)
+
+    async def _note_daemon_set(self) -> None:
+        self._runs_as_daemon_set = await has_daemon_set(self._client, self._options.namespace)
 
     async def leave(self) -> None:
         """Clean up what must not outlive the last agent of this node; after `run` has ended."""

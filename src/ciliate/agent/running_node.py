@@ -41,7 +41,7 @@ class RunningNode:
     ) -> "RunningNode":
         """Take over what exists, bring the kernel to the desired state, start the tasks."""
         health = _serve_health(context, progress)
-        await context.cluster.listed()
+        await context.cluster.listed(progress)
         features = compose(context, runtime_config)
         for feature in features:
             await feature.load()

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from ciliate.api.agent import ApiError
+from ciliate.api.metadata import format_time
 from ciliate.errors import CiliateError
 from ciliate.metrics.server import Metrics
 from ciliate.node.progress import Progress
@@ -77,7 +78,7 @@ class AgentServer:
     async def _serve(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
         if self._answers is None or (path == "healthz" and self._progress.text):
-            return _response(503, ApiError(message=f"agent is {self._progress.text}"))
+            return self._not_ready()
         try:
             if path == "metrics" and self._metrics is not None:
                 return _response(200, await self._metrics.samples())
@@ -93,9 +94,13 @@ class AgentServer:
             return _response(404, ApiError(message=f"/v1/{path}: there is no such object"))
         return _response(200, found)
 
+    def _not_ready(self) -> web.Response:
+        since = format_time(self._progress.since)
+        return _response(503, ApiError(message=f"agent is {self._progress.text} (since {since})"))
+
     async def _scrape(self, request: web.Request) -> web.Response:
         if self._metrics is None:
-            return _response(503, ApiError(message=f"agent is {self._progress.text}"))
+            return self._not_ready()
         return await self._metrics.text(request)
 
 

@@ -8,10 +8,12 @@ import asyncio
 import logging
 from typing import Final
 
-from ciliate.api.apps import DAEMON_SETS
+from ciliate.api.apps import DAEMON_SETS, DaemonSet
 from ciliate.api.core import NODES
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError
+from ciliate.kube.retrying import until_answered
+from ciliate.reconcile.backoff import Backoff
 
 _log = logging.getLogger(__name__)
 
@@ -22,12 +24,25 @@ _ASK_S: Final = 2.0
 
 
 async def has_daemon_set(client: ApiClient, namespace: str) -> bool:
-    """Whether a DaemonSet runs the agents; False when the API server does not say."""
+    """Whether a DaemonSet runs the agents; asks until the API server says."""
     try:
-        found = await client.get(DAEMON_SETS, DAEMON_SET_NAME, namespace=namespace)
-    except KubeError:
+        found = await until_answered(
+            lambda: _daemon_set(client, namespace), _log.debug, Backoff(first_s=0.1)
+        )
+    except _NoDaemonSetError:
         return False
     return found.metadata.deletion_timestamp is None
+
+
+class _NoDaemonSetError(Exception):
+    """The API server says that there is none."""
+
+
+async def _daemon_set(client: ApiClient, namespace: str) -> DaemonSet:
+    try:
+        return await client.get(DAEMON_SETS, DAEMON_SET_NAME, namespace=namespace)
+    except NotFoundError as error:
+        raise _NoDaemonSetError from error
 
 
 async def is_for_good(client: ApiClient, *, namespace: str, node: str) -> bool:

@@ -92,6 +92,11 @@ class Token:
             self.read_at = time.monotonic()
         return {"Authorization": f"Bearer {self.text}"} if self.text else {}
 
+    def refused(self, status: int) -> None:
+        """Have the file read anew for the next request where this answer (401) is about it."""
+        if status == 401:
+            self.read_at = float("-inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:

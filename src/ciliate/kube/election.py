@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from ciliate.api.coordination import LEASES, Lease, LeaseSpec
 from ciliate.api.metadata import ObjectMeta, format_micro_time
@@ -28,6 +29,11 @@ from ciliate.kube.errors import (
     LeadershipLostError,
     NotFoundError,
 )
+from ciliate.kube.retrying import pause_after
+from ciliate.reconcile.backoff import Backoff
+
+#: First pause of a candidate whose request was not answered; the limit is the usual pause.
+_REFUSED_S: Final = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +73,8 @@ class LeaderElector:
         self.identity = identity
         #: Who holds the lease as last seen; empty when it is free, or was not read yet.
         self.holder = ""
+        #: Why the last try was not answered; None when it was, also by a refusal to yield.
+        self.last_error: KubeError | None = None
         self._seen = Lease()
         self._seen_at = 0.0  # By our clock, when `_seen` last changed.
         self._valid_until = float("-inf")
@@ -93,7 +101,12 @@ class LeaderElector:
 
     async def _acquire(self) -> None:
         waiting_for: str | None = None
+        backoff = Backoff(first_s=_REFUSED_S, limit_s=self._timing.retry_s)
         while not await self._try_hold():
+            if self.last_error is not None:  # Nobody has said whose the lease is: ask soon.
+                await asyncio.sleep(pause_after(self.last_error, backoff))
+                continue
+            backoff.reset()
             if waiting_for != self.holder:
                 waiting_for = self.holder
                 _log.info("lease %s: waiting, held by %s", self._label, self.holder or "nobody")
@@ -137,14 +150,19 @@ class LeaderElector:
             if seen is None:
                 held = await self._client.create(LEASES, self._first_lease())
             elif not self._may_take(seen):
+                self.last_error = None
                 return False
             else:
                 held = await self._write(seen)
         except (AlreadyExistsError, ConflictError):
+            self.last_error = None
             return False  # Another candidate was faster; the next try shows which.
         except KubeError as error:
-            _log.warning("lease %s: %s", self._label, error)
+            if self.last_error is None or str(self.last_error) != str(error):
+                _log.warning("lease %s: %s; trying again", self._label, error)
+            self.last_error = error
             return False
+        self.last_error = None
         self._note(held)
         self._valid_until = asked_at + self._timing.renew_deadline_s
         return True

@@ -19,6 +19,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
@@ -26,7 +27,8 @@ from ciliate.api.metadata import KubeObject
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.document import key_of, target_of
-from ciliate.kube.errors import GoneError, KubeError, UnavailableError
+from ciliate.kube.errors import GoneError, KubeError
+from ciliate.kube.retrying import pause_after
 from ciliate.kube.watch import EventType, WatchEvent
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.listeners import Listeners
@@ -77,6 +79,7 @@ class Informer(Generic[T]):
         self._resource_version = ""
         self.connected = False
         self.last_error: KubeError | None = None
+        self.failing_since = datetime.min.replace(tzinfo=UTC)  # Of an error that is there.
 
     @property
     def objects(self) -> Mapping[ObjectKey, T]:
@@ -125,8 +128,7 @@ class Informer(Generic[T]):
                 # backup): only a new list is sure to help. Without an answer, the old one holds.
                 if error.status:
                     self._resource_version = ""
-                wished_s = error.retry_after_s if isinstance(error, UnavailableError) else 0
-                await asyncio.sleep(max(self._backoff.next(), min(wished_s, 30.0)))
+                await asyncio.sleep(pause_after(error, self._backoff))
 
     async def _list(self) -> None:
         found = await self._client.list(
@@ -204,8 +206,11 @@ class Informer(Generic[T]):
         self.last_error = None
 
     def _note_failure(self, error: KubeError, *, level: int) -> None:
-        # Once per outage: the repetitions say nothing new.
-        if self.connected or self.last_error is None:
+        # Once per outage and answer: the repetitions say nothing new.
+        known = self.last_error if not self.connected else None
+        if known is None:
+            self.failing_since = datetime.now(UTC)
+        if known is None or (known.status, known.reason) != (error.status, error.reason):
             _log.log(level, "watch of %s: %s; trying again", self.name, error)
         self.connected = False
         self.last_error = error

@@ -125,6 +125,7 @@ class Transport:
                 answer = await response.read()
         self._heard_at = time.monotonic()
         if not 200 <= response.status < 300:
+            self._credentials.token.refused(response.status)
             raise _refusal(response, answer, verb=verb, target=target)
         return answer
 
@@ -155,6 +156,7 @@ class Transport:
                 if response.status != 200:
                     async with asyncio.timeout(self.limits.request_s):
                         answer = await response.read()
+                    self._credentials.token.refused(response.status)
                     raise _refusal(response, answer, verb=verb, target=target)
                 _keep_alive(response)
                 self._heard_at = time.monotonic()

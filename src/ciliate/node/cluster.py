@@ -4,21 +4,29 @@ Informers keep the tables; nothing here decides. Objects that cannot be read (a 
 are left out with a warning, so that one bad object does not stop the others.
 """
 
-from typing import Any
+import asyncio
+import contextlib
+from typing import Any, Final
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
 from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import NAMESPACES, NODES, PODS, Namespace, Node, Pod
+from ciliate.api.metadata import format_time
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
+from ciliate.kube.retrying import waiting_text
 from ciliate.net.address import to_octets
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_nodes import KnownNodes
 from ciliate.node.known_pod import trimmed
 from ciliate.node.known_pods import KnownPods
 from ciliate.node.own_node import OwnNode, OwnNodeWatch
+from ciliate.node.progress import Progress
+
+#: How often it is told what a table that is waited for is refused.
+_REMINDER_S: Final = 0.5
 
 
 class Cluster:
@@ -71,10 +79,11 @@ class Cluster:
 
     @property
     def problem(self) -> str:
-        """Why a watch does not work at the moment; empty when all do."""
+        """Why a watch does not work, and since when; empty while all do."""
         for informer in self.informers:
             if informer.last_error is not None and not informer.connected:
-                return str(informer.last_error)
+                since = format_time(informer.failing_since)
+                return f"watch of {informer.name}: {informer.last_error} (since {since})"
         return ""
 
     @property
@@ -82,11 +91,15 @@ class Cluster:
         """Whether nodes and pods have been complete once; before, absence of one means nothing."""
         return self.nodes.has_synced and self.endpoints.has_synced
 
-    async def listed(self) -> None:
+    async def listed(self, progress: Progress) -> None:
         """Wait until the tables are complete that routes, addresses and the ipcache depend on."""
         for informer in (self.nodes, self.endpoints, self.pools):
-            if informer is not None:
-                await informer.synced()
+            while informer is not None and not informer.has_synced:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_REMINDER_S):
+                        await informer.synced()
+                if (error := informer.last_error) is not None:
+                    progress.say(f"watch of {informer.name}: {waiting_text(error)}")
 
     def pool_edges(self, name: str) -> tuple[bool, bool]:
         """Whether blocks of a pool give out their first and their last address."""

@@ -9,12 +9,14 @@ paths of their own, 404 from one that has nothing to say; `GET /metrics` is for 
 import logging
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ciliate.api.metadata import format_time
 from ciliate.cluster.feature import Feature
 from ciliate.cluster.tables import Tables
 from ciliate.errors import CiliateError
@@ -49,6 +51,7 @@ class Health:
 
     identity: str
     phase: str = "starting"
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))  # Of the phase.
     elector: LeaderElector | None = None
     tables: Tables | None = None
     features: Sequence[Feature] = ()  # Of a leader with complete tables.
@@ -62,14 +65,28 @@ class Health:
             return True
         return self.tables is not None and all(i.has_synced for i in self.tables.all)
 
+    def enters(self, phase: str) -> None:
+        """Note what the operator does from now on."""
+        if phase != self.phase:
+            self.phase, self.since = phase, datetime.now(UTC)
+
+    def waits(self, what: str) -> None:
+        """Note and log what a request waits for; the same is logged once."""
+        if what != self.phase:
+            _log.warning("%s", what)
+        self.enters(what)
+
     def document(self) -> dict[str, Any]:
         """Return the state as JSON's kinds of values."""
         leads = self.elector is not None and self.elector.is_leader
+        refused = self.elector.last_error if self.elector else None
         return {
             "state": "ok" if self.ready else self.phase,
+            "since": format_time(self.since),
             "identity": self.identity,
             "leader": leads,
             "holder": self.elector.holder if self.elector else "",
+            "lease_error": str(refused or ""),
             "watches": [
                 {
                     "name": informer.name,

@@ -22,12 +22,8 @@ from ciliate.config.keys import review
 from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.election import LeaderElector
-from ciliate.kube.errors import (
-    AlreadyExistsError,
-    ConflictError,
-    NotFoundError,
-    UnavailableError,
-)
+from ciliate.kube.errors import NotFoundError
+from ciliate.kube.retrying import until_answered
 from ciliate.metrics.server import Metrics, metrics_endpoint
 from ciliate.operator.definitions import install
 from ciliate.operator.features import FEATURES, compose
@@ -75,14 +71,15 @@ async def run_operator(invocation: Invocation) -> None:
 async def _run_with(
     client: ApiClient, invocation: Invocation, health: Health, metrics: Metrics
 ) -> None:
-    settings = await _prepare(client, invocation, custom_resource_definitions())
+    settings = await _prepare(client, invocation, custom_resource_definitions(), health)
     elector = LeaderElector(
         client,
         name=invocation.lease,
         namespace=invocation.namespace,
         identity=health.identity,
     )
-    health.elector, health.phase = elector, "standby"
+    health.elector = elector
+    health.enters("standby")
     async with AsyncExitStack() as stack:
         if address := settings.metrics_address:
             served = metrics_endpoint(
@@ -93,21 +90,21 @@ async def _run_with(
 
 
 async def _prepare(
-    client: ApiClient, invocation: Invocation, definitions: tuple[Definition, ...]
+    client: ApiClient,
+    invocation: Invocation,
+    definitions: tuple[Definition, ...],
+    health: Health,
 ) -> OperatorSettings:
-    """Read the settings and install the definitions; wait for an API server that is away."""
-    pause = Backoff()
-    while True:
-        try:
-            settings = parse_operator_settings(await _config(client, invocation))
-            await install(client, definitions)
-        except (UnavailableError, ConflictError, AlreadyExistsError) as error:
-            _log.warning("start: %s; trying again", error)
-            await asyncio.sleep(pause.next())
-        else:
-            if settings.debug:
-                logging.getLogger("ciliate").setLevel(logging.DEBUG)
-            return settings
+    """Read the settings and install the definitions, once the API server lets us."""
+    phase, pause = health.phase, Backoff(first_s=0.1)
+    config = await until_answered(lambda: _config(client, invocation), health.waits, pause)
+    settings = parse_operator_settings(config)
+    pause.reset()
+    await until_answered(lambda: install(client, definitions), health.waits, pause)
+    health.enters(phase)
+    if settings.debug:
+        logging.getLogger("ciliate").setLevel(logging.DEBUG)
+    return settings
 
 
 async def _config(client: ApiClient, invocation: Invocation) -> Mapping[str, str]:
@@ -137,9 +134,9 @@ async def _lead(
     Raises:
         SettingError: What the settings say by now is wrong, as a new operator would find.
     """
-    health.phase = "listing"
+    health.enters("listing")
     # Anew: a standby may have started long before they were changed.
-    settings = await _prepare(client, invocation, ())
+    settings = await _prepare(client, invocation, (), health)
     tables = Tables(client, namespace=invocation.namespace, agent_labels=invocation.agent_labels)
     source = ConfigSource(invocation.namespace, invocation.config_map, invocation.flags)
     context = Context(client, tables, source, may_act=lambda: elector.is_leader)
@@ -148,7 +145,7 @@ async def _lead(
     async with asyncio.TaskGroup() as tasks:
         tables.run(tasks)
         await tables.synced()
-        health.phase = "leading"
+        health.enters("leading")
         _log.info("leading: every table is complete")
         health.features = features
         for feature in features:

@@ -74,9 +74,8 @@ async def test_server_that_is_away_says_nothing_about_the_end(silence: Exception
         (daemon_set(deleted=False), True),
         (daemon_set(deleted=True), False),
         (missing("daemonset cilium"), False),
-        (REFUSED, False),
     ],
-    ids=["there", "being deleted", "never was", "refused"],
+    ids=["there", "being deleted", "never was"],
 )
 async def test_daemon_set_is_there_unless_it_is_being_deleted(
     answer: DaemonSet | KubeError,

@@ -65,6 +65,20 @@ async def test_a_renewed_token_is_read_again(tmp_path: Path) -> None:
     assert await token.header() == {"Authorization": "Bearer new"}
 
 
+async def test_token_that_is_refused_is_read_again_for_the_next_request(tmp_path: Path) -> None:
+    """The kubelet may have renewed it just now; a role that lacks a verb (403) is no reason."""
+    path = tmp_path / "token"
+    path.write_text("old")
+    token = Token(path=path)
+    await token.header()
+    path.write_text("new")
+
+    token.refused(403)
+    assert await token.header() == {"Authorization": "Bearer old"}
+    token.refused(401)
+    assert await token.header() == {"Authorization": "Bearer new"}
+
+
 @pytest.mark.parametrize(
     ("config", "problem"),
     [

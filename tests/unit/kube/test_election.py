@@ -50,6 +50,34 @@ async def test_of_several_candidates_one_leads(api: FakeApi, client: ApiClient) 
         await candidate.stop()
 
 
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+async def test_candidate_that_is_refused_asks_again_before_its_usual_pause(
+    api: FakeApi, client: ApiClient, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.faults = [(status, {"kind": "Status", "message": "not now"})] * 2
+    elector = LeaderElector(
+        client,
+        name="lock",
+        namespace="kube-system",
+        identity="a",
+        timing=Timing(lease_s=90.0, renew_deadline_s=60.0, retry_s=30.0),
+    )
+    finish = asyncio.Event()
+
+    async def work() -> None:
+        await finish.wait()
+
+    task = asyncio.ensure_future(elector.run(work))
+
+    await eventually(lambda: elector.is_leader)
+
+    assert [record.message for record in caplog.records if "not now" in record.message] == [
+        f"lease kube-system/lock: get leases kube-system/lock: not now (HTTP {status}); trying again"
+    ]
+    finish.set()
+    await task
+
+
 async def test_a_leader_that_stops_hands_over_at_once(api: FakeApi, client: ApiClient) -> None:
     first = Candidate(client, "first")
     await eventually(lambda: first.working)

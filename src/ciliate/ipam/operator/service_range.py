@@ -20,6 +20,7 @@ from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, KubeError, NotFoundError, UnavailableError
 from ciliate.kube.informer import Informer
+from ciliate.kube.retrying import pause_after
 from ciliate.net.address import ip_address
 from ciliate.reconcile.backoff import Backoff
 
@@ -79,7 +80,23 @@ class ServiceRangeWatch:
         self._ranges: dict[int, Cidr] = {}
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Reserve what there is, and follow it in a task of `tasks`."""
+        """Reserve what there is, and follow it in a task of `tasks`; what is refused, later."""
+        if not await self._follow(tasks):
+            _log.warning(
+                "Services may not be listed: pools are not compared with their range until they may"
+            )
+            tasks.create_task(self._follow_later(tasks), name="Services, once they may be listed")
+
+    async def _follow_later(self, tasks: asyncio.TaskGroup) -> None:
+        pause = Backoff(first_s=1.0)
+        while True:
+            await asyncio.sleep(pause.next())
+            if await self._follow(tasks):
+                _log.info("Services may be listed: pools are compared with their range")
+                return
+
+    async def _follow(self, tasks: asyncio.TaskGroup) -> bool:
+        """Follow the ranges, or where the API server has none Services; False: we may not."""
         if await self._may_list(SERVICE_CIDRS):
             ranges: Informer[ServiceCIDR] = Informer(self._client, SERVICE_CIDRS)
             tasks.create_task(ranges.run(), name=f"watch {ranges.name}")
@@ -92,7 +109,8 @@ class ServiceRangeWatch:
             tasks.create_task(services.run(), name=f"watch {services.name}")
             await services.synced()
         else:
-            _log.warning("Services may not be listed: pools are not compared with their range")
+            return False
+        return True
 
     async def _may_list(
         self, resource: Resource[ServiceCIDR] | Resource[ServiceAddresses]
@@ -105,7 +123,7 @@ class ServiceRangeWatch:
                 return False
             except UnavailableError as error:
                 _log.warning("%s; trying again", error)
-                await asyncio.sleep(pause.next())
+                await asyncio.sleep(pause_after(error, pause))
             except KubeError as error:
                 _log.warning("%s", error)
                 return False

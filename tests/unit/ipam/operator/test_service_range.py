@@ -45,3 +45,26 @@ async def test_service_cidrs_come_and_go(api: FakeApi) -> None:
         assert seen.is_set(), "nodes may wait for those blocks"
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_services_that_may_be_listed_later_are_compared_from_then_on(api: FakeApi) -> None:
+    """The role is bound after the operator has started: it goes on, and asks again."""
+    forbidden = (403, {"kind": "Status", "reason": "Forbidden", "message": "not yet"})
+    api.faults = [forbidden, forbidden]  # ServiceCIDRs, then Services.
+    allocator = ClusterAllocator()
+    allocator.define("default", 4, 24, ["10.96.0.0/22"])
+    await api.put(f"{PATH}/kubernetes", {"spec": {"cidrs": ["10.96.0.0/24"]}})
+    async with ApiClient(Credentials(api.url)) as client:
+        started = asyncio.Event()
+
+        async def follow() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                await ServiceRangeWatch(client, allocator, changed=lambda: None).start(tasks)
+                started.set()
+
+        task = asyncio.ensure_future(follow())
+        await asyncio.wait_for(started.wait(), 10)
+        assert allocator.free("default", 4) == 4
+        await eventually(lambda: allocator.free("default", 4) == 3)
+        task.cancel()
+        await asyncio.wait([task])
