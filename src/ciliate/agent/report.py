@@ -7,7 +7,7 @@ is cached here.
 import platform
 from datetime import datetime
 
-from ciliate import __version__
+from ciliate import CILIUM_API_VERSION, __version__
 from ciliate.agent.running_node import RunningNode
 from ciliate.agent.status import StatusResponse
 from ciliate.api import agent, agent_status
@@ -79,6 +79,7 @@ class Report:
             hubble=agent_status.HubbleStatus(state="Disabled"),
             encryption=agent_status.FeatureMode(mode="Disabled"),
             version=__version__,
+            api_version=CILIUM_API_VERSION,
             started_at=self._started_at,
             warnings=self._warnings,
             **parts,  # type: ignore[arg-type]  # Each feature's own, by name (agent/status.py).

@@ -56,6 +56,7 @@ class StatusResponse(AgentModel, frozen=True, kw_only=True):
     encryption: FeatureMode | None = None
     #: Of our own kind: Cilium's API has no field for these.
     version: str = ""
+    api_version: str = ""
     started_at: datetime | None = None
     endpoints: EndpointCount | None = None
     #: Read-only settings that are set but not acted on, or not known.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ciliate import __version__
+from ciliate import CILIUM_API_VERSION, __version__
 from ciliate.agent.status import StatusResponse
 from ciliate.api.agent import (
     ClusterNodes,
@@ -20,6 +20,8 @@ from ciliate.api.agent import (
     IdentityModel,
     IpListEntry,
 )
+from ciliate.api.agent_status import FeatureMode
+from ciliate.api.agent_version import ProgramVersion, VersionAnswer
 from ciliate.cli import node_status
 from ciliate.cli.daemon_config import render_configuration
 from ciliate.cli.endpoint_list import (
@@ -86,11 +88,16 @@ def status(
     all_addresses: bool,
     all_controllers: bool,
 ) -> None:
-    """Show the agent's state. Exit code 1 when something is not well."""
+    """Show the agent's state. Exit code 1 when something is not well.
+
+    With -o the answer itself says so, and the exit code is 0: Cilium's CLI takes another one for
+    an agent that did not answer, and would show none of what is wrong.
+    """
     answer = _agent().get("healthz", StatusResponse)
     if output is not None:
         click.echo(render(answer, output), nl=False)
-    elif brief:
+        return
+    if brief:
         click.echo(node_status.render_brief(answer), nl=False)
     else:
         details = node_status.Details(
@@ -220,9 +227,42 @@ def node_list(output: str | None) -> None:
         click.echo(render_nodes(nodes), nl=False)
 
 
-@command.command("version")
-def version() -> None:
-    """Show the versions of this command and of the agent."""
-    click.echo(f"Client: {__version__} {platform.system().lower()}/{platform.machine()}")
+@command.group("encrypt")
+def encrypt() -> None:
+    """Encryption between nodes."""
+
+
+@encrypt.command("status")
+@output_option
+def encrypt_status(output: str | None) -> None:
+    """Show whether packets between nodes are encrypted."""
     answer = _agent().get("healthz", StatusResponse)
-    click.echo(f"Daemon: {answer.version or answer.cilium.msg}")
+    mode = answer.encryption or FeatureMode(mode="Disabled")
+    if output is not None:
+        click.echo(render(mode, output), nl=False)
+    else:
+        click.echo(f"Encryption: {mode.mode}")
+
+
+@command.command("version")
+@output_option
+def version(output: str | None) -> None:
+    """Show the versions of this command and of the agent."""
+    answer = _agent().get("healthz", StatusResponse)
+    daemon = answer.version or answer.cilium.msg
+    arch = f"{platform.system().lower()}/{platform.machine()}"
+    if output is not None:
+        versions = VersionAnswer(
+            client=ProgramVersion(
+                version=CILIUM_API_VERSION, revision=f"ciliate-v{__version__}", arch=arch
+            ),
+            daemon=ProgramVersion(
+                version=answer.api_version or CILIUM_API_VERSION,
+                revision=f"ciliate-v{daemon}",
+                arch=arch,
+            ),
+        )
+        click.echo(render(versions, output), nl=False)
+        return
+    click.echo(f"Client: {__version__} {arch}")
+    click.echo(f"Daemon: {daemon}")

@@ -1,13 +1,15 @@
 """Where every process of the `ciliate` command begins and ends.
 
 The program has three names. As `ciliate` it is everything; as `cilium` and `cilium-dbg` it behaves
-as Cilium's commands of those names. An error that an operator can act on becomes one line on
+as Cilium's commands of those names. Two of Cilium's commands are called `cilium`: a user's, and in
+the agent's container `cilium-dbg`, which the user's runs there by that name. An error that an operator can act on becomes one line on
 standard error and exit code 1; anything else is a bug and shows its traceback.
 """
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import click
 
@@ -15,6 +17,10 @@ from ciliate.cli.app import program
 from ciliate.errors import CiliateError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it.
+
+#: What the container of an agent or operator has in its environment (Cilium's chart): a node's
+#: name for itself and the installation's namespace. A shell of a user has neither.
+_CONTAINER_VARIABLES: Final = frozenset({"K8S_NODE_NAME", "CILIUM_K8S_NAMESPACE"})
 
 
 def run(argv: Sequence[str], name: str = "ciliate") -> int:
@@ -48,12 +54,17 @@ def _show_problem(message: str) -> None:
     click.secho(message, err=True, fg="red")
 
 
+def command_name(called: str, environment: Mapping[str, str]) -> str:
+    """Return which of the three commands a program called `called` is, in this environment."""
+    name = os.path.basename(called)
+    if name == "cilium" and environment.keys() >= _CONTAINER_VARIABLES:
+        return "cilium-dbg"
+    return name if name in ("cilium", "cilium-dbg") else "ciliate"
+
+
 def main() -> None:
     """Be the command by whose name the program was called."""
-    name = os.path.basename(sys.argv[0])
-    if name not in ("cilium", "cilium-dbg"):
-        name = "ciliate"
-    sys.exit(run(sys.argv[1:], name))
+    sys.exit(run(sys.argv[1:], command_name(sys.argv[0], os.environ)))
 
 
 if __name__ == "__main__":

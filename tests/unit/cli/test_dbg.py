@@ -136,6 +136,34 @@ def test_unhealthy_agent_makes_the_exit_code_1(answers: dict[str, object]) -> No
     assert run("status").exit_code == 1
 
 
+def test_unhealthy_agents_json_is_an_answer_that_cilium_s_cli_reads(
+    answers: dict[str, object],
+) -> None:
+    answers["/v1/healthz"] = status(KubernetesStatus(state="Failure", msg="refused"))
+
+    result = run("status", "-o", "json")
+
+    assert result.exit_code == 0
+    assert msgspec.json.decode(result.output)["kubernetes"]["msg"] == "refused"
+
+
+@pytest.mark.usefixtures("answers")
+def test_version_of_the_agent_is_read_by_cilium_s_words() -> None:
+    assert run("version", "-o", "jsonpath={$.Daemon.Version}").output == "1.17.6"
+    assert msgspec.json.decode(run("version", "-o", "json").output)["Daemon"]["Revision"] == (
+        "ciliate-v0.1.0"
+    )
+    assert run("version").output.endswith("\nDaemon: 0.1.0\n")
+
+
+@pytest.mark.usefixtures("answers")
+def test_encryption_that_is_not_there_is_disabled() -> None:
+    assert msgspec.json.decode(run("encrypt", "status", "-o", "json").output) == {
+        "mode": "Disabled"
+    }
+    assert run("encrypt", "status").output == "Encryption: Disabled\n"
+
+
 @pytest.mark.usefixtures("answers")
 def test_output_forms_give_the_same_facts() -> None:
     as_json = msgspec.json.decode(run("status", "-o", "json").output)

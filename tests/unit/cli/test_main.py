@@ -8,7 +8,7 @@ import click
 import pytest
 
 from ciliate.cli.app import program
-from ciliate.cli.main import execute, run
+from ciliate.cli.main import command_name, execute, run
 from ciliate.errors import CiliateError
 
 BIN = Path(sys.prefix) / "bin"
@@ -55,6 +55,23 @@ def test_program_behaves_as_the_command_of_its_name(
 
     assert commands <= found
     assert not others & found
+
+
+@pytest.mark.parametrize(
+    ("called", "environment", "name"),
+    [
+        ("/usr/bin/cilium", {"K8S_NODE_NAME": "w1", "CILIUM_K8S_NAMESPACE": "net"}, "cilium-dbg"),
+        ("cilium", {}, "cilium"),
+        ("cilium", {"CILIUM_K8S_NAMESPACE": "net"}, "cilium"),
+        ("cilium-dbg", {}, "cilium-dbg"),
+        ("ciliate", {"K8S_NODE_NAME": "w1", "CILIUM_K8S_NAMESPACE": "net"}, "ciliate"),
+        ("/src/main.py", {}, "ciliate"),
+    ],
+)
+def test_cilium_is_the_agents_command_in_the_agents_container_alone(
+    called: str, environment: dict[str, str], name: str
+) -> None:
+    assert command_name(called, environment) == name
 
 
 @pytest.mark.parametrize("words", [["--help"], ["lab", "--help"], ["lab", "env", "--help"]])

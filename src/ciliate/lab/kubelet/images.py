@@ -40,10 +40,11 @@ _FUNCTIONS: Final[Mapping[str, str]] = {
 }
 
 #: Names under which our own command is known, and the words that stand for the name. It runs in
-#: a fork of the warm zygote: a start from the shell would cost ten times as much.
+#: a fork of the warm zygote: a start from the shell would cost ten times as much. A pod's `cilium`
+#: is the agent's command, as in Cilium's image; the user's is the one on the PATH of `lab env`.
 _OWN_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ciliate": (),
-    "cilium": (),
+    "cilium": ("dbg",),
     "cilium-dbg": ("dbg",),
     "cilium-agent": ("agent",),
     "cilium-operator": ("operator",),

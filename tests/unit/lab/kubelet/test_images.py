@@ -62,7 +62,7 @@ def test_image_without_command_runs_its_default() -> None:
         (("ciliate", "agent"), ("agent",)),
         (("cilium-agent", "--debug"), ("agent", "--debug")),
         (("/usr/bin/cilium-dbg", "status"), ("dbg", "status")),
-        (("cilium", "status"), ("status",)),
+        (("cilium", "status", "-o", "json"), ("dbg", "status", "-o", "json")),
     ],
 )
 def test_own_commands_run_without_exec(words: tuple[str, ...], argv: tuple[str, ...]) -> None:
