@@ -21,11 +21,14 @@ from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLinks
+from ciliate.netlink.sysctl import use_procfs
 from ciliate.node.cluster import Cluster
 from ciliate.node.context import Context, Paths
 from ciliate.node.devices import DeviceWatch, NodeDevices, observe_devices
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.host_path import host_path
+from ciliate.node.privileges import require_privileges
 from ciliate.node.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -57,6 +60,7 @@ class Agent:
 
         Raises:
             SettingError: A setting is wrong; nothing was touched.
+            MissingPrivilegesError: What the container lacks; nothing was touched.
             CiliateError: The node could not be set up.
         """
         paths = self._options.paths
@@ -71,6 +75,8 @@ class Agent:
                 self._client, self._options.namespace, self._options.overrides, self._progress
             )
             settings = parse_agent_settings(config)
+            use_procfs(str(host_path(settings.kernel.procfs)))
+            require_privileges(settings.kernel.bpf_root)
             # Raises before anything is touched.
             devices = DeviceWatch(rtnl, settings, await observe_devices(rtnl, settings))
             context = await self._context(settings, devices, rtnl, links, tasks)

@@ -148,7 +148,6 @@ _TABLE: Final[tuple[tuple[str, Kind, str], ...]] = (
     ("policy-secrets-namespace", _S, "Namespace of policies' secrets."),
     ("policy-secrets-only-from-secrets-namespace", _B, "Read policies' secrets there alone."),
     ("preallocate-bpf-maps", _B, "Allocate the maps' memory at once."),
-    ("procfs", _S, "Where the host's /proc is mounted."),
     ("proxy-connect-timeout", _I, "Proxy: seconds to connect."),
     ("proxy-idle-timeout-seconds", _I, "Proxy: seconds of idleness."),
     ("proxy-initial-fetch-timeout", _I, "Proxy: seconds for its first configuration."),

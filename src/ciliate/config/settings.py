@@ -86,6 +86,7 @@ class KernelSettings:
     """Programs and maps."""
 
     bpf_root: str
+    procfs: str  # A mount of procfs below which settings can be written.
     verify_source: bool
     nat_entries_max: int
     conntrack_entries_max: int
@@ -168,6 +169,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
         masquerade=_masquerade(texts),
         kernel=KernelSettings(
             bpf_root=texts.text("bpf-root"),
+            procfs=texts.text("procfs"),
             verify_source=texts.flag("enable-source-ip-verification"),
             nat_entries_max=texts.number("bpf-nat-global-max"),
             conntrack_entries_max=texts.number("bpf-ct-global-tcp-max"),

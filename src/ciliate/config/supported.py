@@ -240,6 +240,13 @@ _DATAPATH: Final = (
         meaning="The bpf file system that maps, programs and links are pinned in.",
     ),
     Key(
+        name="procfs",
+        kind=Kind.STRING,
+        default="/proc",
+        meaning="Where the node's /proc is mounted, writable: settings of pods' interfaces are"
+        " written there.",
+    ),
+    Key(
         name="bpf-nat-global-max",
         kind=Kind.INT,
         default=str(MAP_ENTRIES["nat"]),

@@ -56,6 +56,8 @@ class Wiring:
     programs: Programs
     identity: KnownIdentity
     versions: tuple[int, ...]  # IP versions in use.
+    #: What an ADD would fail for, whatever the pod: see `node/privileges.py`.
+    missing: Callable[[], tuple[str, ...]] = tuple
 
 
 class PodAttachments:
@@ -165,8 +167,13 @@ class PodAttachments:
         A full pool is no failure of the node: an ADD says so, and a DEL makes room.
 
         Raises:
-            CniError: The workers do not come back, or another plugin is needed and not there.
+            CniError: Every ADD would fail, since the agent lacks a privilege or its workers do not
+                come back; or another plugin is needed and not there.
         """
+        if missing := self._wiring.missing():
+            raise CniError(
+                CniCode.PLUGIN_NOT_AVAILABLE, "the agent cannot attach pods", "; ".join(missing)
+            )
         refusal = self._wiring.links.refusal
         if refusal:
             raise CniError(

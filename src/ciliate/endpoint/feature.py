@@ -35,6 +35,7 @@ from ciliate.node.devices import NodeDevices
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
 from ciliate.node.maps import ENDPOINTS, INTERFACES
+from ciliate.node.privileges import read_privileges
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
 
@@ -151,6 +152,7 @@ class EndpointFeature(Feature):
             programs=datapath.programs,
             identity=neighbours.identity,
             versions=context.settings.ipam.versions,
+            missing=lambda: read_privileges(context.settings.kernel.bpf_root).missing(),
         )
         return PodAttachments(wiring, self._pod_network, context.tasks)
 

@@ -7,6 +7,7 @@ from ciliate.errors import CiliateError
 
 _REMEDIES = {
     errno_names.EPERM: "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN",
+    errno_names.EROFS: "mount the node's /proc writable and name it in procfs, or run privileged",
     errno_names.ENOBUFS: "raise net.core.rmem_max, or try again when the node is less busy",
     errno_names.EEXIST: "something else made it: remove it by hand",
     errno_names.EOPNOTSUPP: "the kernel lacks this feature",

@@ -1,7 +1,9 @@
 """Kernel settings under /proc/sys, as `sysctl` names them. Blocking: call from a thread.
 
 A name has dots ("net.ipv4.ip_forward") or, when an interface's name itself holds a dot, slashes
-("net/ipv4/conf/eth0.10/rp_filter"). /proc/sys/net is the calling thread's namespace.
+("net/ipv4/conf/eth0.10/rp_filter"). /proc/sys/net is the calling thread's namespace, by whichever
+mount of procfs it is reached: a container's own /proc/sys is read-only, the node's /proc, mounted
+beside it, is not (the setting `procfs`).
 """
 
 import os
@@ -10,7 +12,25 @@ from typing import Final
 
 from ciliate.netlink.errors import NetlinkError
 
-_ROOT: Final = "/proc/sys/"
+#: Which mount of procfs can be written is a fact of the whole process, as its mounts are.
+_mounted: Final = {"procfs": "/proc"}
+
+#: Every kernel has it, and opening it for writing asks all that a write does.
+_PROBE: Final = "net.ipv4.conf.all.rp_filter"
+
+
+def use_procfs(path: str) -> None:
+    """Reach settings by the mount of procfs at `path`, in this process from now on."""
+    _mounted["procfs"] = path
+
+
+def write_problem() -> str:
+    """Return why no setting can be written here, in words; empty when they can. Writes nothing."""
+    try:
+        os.close(os.open(_path(_PROBE), os.O_WRONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return f"{_path(_PROBE)}: {error.strerror}"
+    return ""
 
 
 def read_sysctl(name: str) -> str:
@@ -71,8 +91,8 @@ def node_sysctls(*, ipv4: bool, ipv6: bool) -> dict[str, str]:
 
 def has_ipv6() -> bool:
     """Whether the kernel was built with, and booted with, IPv6."""
-    return os.path.isdir(_ROOT + "net/ipv6/conf")
+    return os.path.isdir(_path("net/ipv6/conf"))
 
 
 def _path(name: str) -> str:
-    return _ROOT + (name if "/" in name else name.replace(".", "/"))
+    return f"{_mounted['procfs']}/sys/{name if '/' in name else name.replace('.', '/')}"

@@ -5,12 +5,13 @@ import errno
 from dataclasses import replace
 
 import pytest
-from tests.unit.endpoint.attachment_node import Node, add, check, delete, link_of
+from tests.unit.endpoint.attachment_node import VERSION, Node, add, check, delete, link_of
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.request import Attachment
+from ciliate.cni.request import Attachment, Status
 from ciliate.datapath.errors import MapFullError
+from ciliate.endpoint.attachments import PodAttachments, PodNetwork
 from ciliate.net.address import to_octets
 from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
 
@@ -204,3 +205,20 @@ async def test_second_interface_of_a_pod_is_an_endpoint_of_its_own(node: Node) -
         await node.attachments.check(replace(check("a"), attachment=second))
     assert caught.value.code == CniCode.UNKNOWN_CONTAINER
     await node.attachments.check(check("a"))
+
+
+async def test_status_says_what_every_add_would_fail_for(node: Node) -> None:
+    missing = ["/proc/sys: Read-only file system"]
+    async with asyncio.TaskGroup() as tasks:
+        attachments = PodAttachments(
+            replace(node.wiring, missing=lambda: tuple(missing)),
+            lambda: PodNetwork(gateways=(), mtu=1500, route_mtu=1500),
+            tasks,
+        )
+
+        with pytest.raises(CniError, match=r"cannot attach pods.*Read-only file system") as raised:
+            await attachments.status(Status(VERSION, "cilium"))
+        missing.clear()
+        await attachments.status(Status(VERSION, "cilium"))
+
+    assert raised.value.code == CniCode.PLUGIN_NOT_AVAILABLE
