@@ -9,8 +9,10 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -36,6 +38,7 @@ from ciliate.cni.request import (
     parse_request,
     requested_version,
 )
+from ciliate.cni.request_log import RequestLog
 from ciliate.cni.result import render_add, render_error, render_version
 from ciliate.cni.version import NEWEST_VERSION
 from ciliate.errors import CiliateError
@@ -106,10 +109,16 @@ class CniServer:
     """Serves the CNI socket while it is open; root alone may connect."""
 
     def __init__(
-        self, backend: Backend, *, path: str = SOCKET_PATH, chaining_mode: str = "none"
+        self,
+        backend: Backend,
+        *,
+        path: str = SOCKET_PATH,
+        chaining_mode: str = "none",
+        log_file: Path | None = None,
     ) -> None:
         """Serve at `path`; `chaining_mode` applies to lists that do not set it."""
         self._backend = backend
+        self._requests = RequestLog(log_file)
         self._chaining_mode = chaining_mode
         self._path = path
         self._server: BoundedServer | None = None
@@ -162,6 +171,7 @@ class CniServer:
             for conversation in late:
                 conversation.cancel()
         self._server.end()
+        self._requests.close()
         self._server = None
 
     def _conversation(self) -> asyncio.StreamReaderProtocol:
@@ -206,7 +216,7 @@ class CniServer:
             is_question = environment.get("CNI_COMMAND") in _QUESTIONS
             async with self._question_slots if is_question else self._slots:
                 stdin = await _read(reader, LENGTH.size, stdin_length)
-                exit_code, text = await self._answer(Frame(environment, stdin))
+                exit_code, text = await self._answer_and_log(Frame(environment, stdin))
         except _CutShortError as error:
             _log.warning("CNI: a request was cut short: %s", error)
             return
@@ -216,6 +226,13 @@ class CniServer:
         # A plugin that was killed meanwhile does not matter: the runtime asks again.
         with contextlib.suppress(ConnectionError):
             await writer.drain()
+
+    async def _answer_and_log(self, frame: Frame) -> tuple[int, bytes]:
+        started = time.monotonic()
+        exit_code, text = await self._answer(frame)
+        duration_s = time.monotonic() - started
+        self._requests.write(frame, duration_s=duration_s, exit_code=exit_code, answer=text)
+        return exit_code, text
 
     async def _answer(self, frame: Frame) -> tuple[int, bytes]:
         try:

@@ -320,7 +320,8 @@ _NODE: Final = (
         kind=Kind.STRING,
         default="/var/run/cilium/cilium-cni.log",
         helm="cni.logFile",
-        meaning="Named in the CNI configuration for the plugin.",
+        meaning="Where the agent logs each CNI request, with its result and duration; 10 MB and"
+        " three older files.",
     ),
     Key(
         name="custom-cni-conf",

@@ -306,3 +306,24 @@ async def test_socket_of_a_killed_agent_is_replaced(backend: FakeBackend, tmp_pa
 
     async with CniServer(backend, path=str(socket_path)):
         assert (await _ask(str(socket_path)))[0] == 0
+
+
+async def test_each_request_is_a_line_of_the_log(backend: FakeBackend, tmp_path: Path) -> None:
+    path, log = str(tmp_path / "cni.sock"), tmp_path / "cilium-cni.log"
+    async with CniServer(backend, path=path, log_file=log):
+        await _ask(path)
+        await _ask(path, CNI_COMMAND="DEL")
+        await _ask(path, CNI_COMMAND="NONSENSE")
+        backend.error = CniError(CniCode.TRY_AGAIN_LATER, "no address is free")
+        await _ask(path)
+
+    lines = log.read_text().splitlines()
+    assert [line.split(" ")[1] for line in lines] == [
+        "verb=ADD",
+        "verb=DEL",
+        "verb=NONSENSE",
+        "verb=ADD",
+    ]
+    assert "pod=default/web" in lines[0]
+    assert "code=4" in lines[2]
+    assert lines[3].endswith('code=11 error="no address is free"')
