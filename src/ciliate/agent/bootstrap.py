@@ -5,9 +5,9 @@ While the agent waits, `Progress` carries one line about it, which `dbg status` 
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, NODES
+from ciliate.config.installation import Installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError
 from ciliate.kube.retrying import pause_after, waiting_text
@@ -15,19 +15,19 @@ from ciliate.node.own_node import OwnNode, own_node
 from ciliate.node.progress import Progress
 from ciliate.reconcile.backoff import Backoff
 
-CONFIG_MAP_NAME: Final = "cilium-config"
-
 
 async def load_config(
-    client: ApiClient, namespace: str, overrides: Mapping[str, str], progress: Progress
+    client: ApiClient, names: Installation, overrides: Mapping[str, str], progress: Progress
 ) -> dict[str, str]:
-    """Return the data of `cilium-config` with flags laid over it, once the API server gives it."""
+    """Return the data of the ConfigMap with flags laid over it, once the API server gives it."""
     backoff = Backoff(first_s=0.1, limit_s=5.0)
     while True:
         try:
-            found = await client.get(CONFIG_MAPS, CONFIG_MAP_NAME, namespace=namespace)
+            found = await client.get(CONFIG_MAPS, names.config_map, namespace=names.namespace)
         except NotFoundError:
-            progress.say(f"waiting for ConfigMap {namespace}/{CONFIG_MAP_NAME} to be created")
+            progress.say(
+                f"waiting for ConfigMap {names.namespace}/{names.config_map} to be created"
+            )
             await asyncio.sleep(backoff.next())
         except KubeError as error:
             progress.say(waiting_text(error))

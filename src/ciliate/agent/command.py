@@ -8,15 +8,21 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import click
 
 from ciliate.agent.daemon import Agent, Options
+from ciliate.config.installation import STATE_DIR, Installation
 from ciliate.config.keys import check
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
+from ciliate.node.context import Paths
 from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
+
+_NAMES: Final = Installation()
 
 
 class FlagError(SettingError):
@@ -83,13 +89,54 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 )
 @click.option(
     "--namespace",
+    "--k8s-namespace",
+    "namespace",
     envvar="CILIUM_K8S_NAMESPACE",
-    default="kube-system",
+    default=_NAMES.namespace,
     show_default=True,
-    help="Where the ConfigMap cilium-config is.",
+    help="Where the ConfigMap and the agents' DaemonSet are.",
+)
+@click.option(
+    "--config-map",
+    envvar="CILIUM_CONFIG_MAP",
+    default=_NAMES.config_map,
+    show_default=True,
+    help="The ConfigMap with the settings.",
+)
+@click.option(
+    "--agent-daemonset-name",
+    envvar="CILIUM_AGENT_DAEMONSET_NAME",
+    default=_NAMES.agent_daemonset_name,
+    show_default=True,
+    help="The DaemonSet that runs the agents, if one does.",
+)
+@click.option(
+    "--state-dir",
+    envvar="CILIUM_STATE_DIR",
+    default=STATE_DIR,
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where sockets, state and the queue of DELs are: each agent's own.",
+)
+@click.option(
+    "--socket-path",
+    envvar="CILIUM_SOCK",
+    default=None,
+    type=click.Path(path_type=Path),
+    help="Where `cilium-dbg` asks.  [default: cilium.sock in --state-dir]",
 )
 @click.pass_context
-def command(context: click.Context, kubeconfig: str, node_name: str, namespace: str) -> None:
+def command(
+    context: click.Context,
+    *,
+    kubeconfig: str,
+    node_name: str,
+    namespace: str,
+    config_map: str,
+    agent_daemonset_name: str,
+    state_dir: Path,
+    socket_path: Path | None,
+) -> None:
     """Run the agent of one node: pods' interfaces, addresses, routes and the datapath."""
     logging.basicConfig(
         level=logging.INFO,
@@ -101,8 +148,13 @@ def command(context: click.Context, kubeconfig: str, node_name: str, namespace: 
     raise_limit()
     options = Options(
         node_name=node_name,
-        namespace=namespace,
+        installation=Installation(
+            namespace=namespace,
+            config_map=config_map,
+            agent_daemonset_name=agent_daemonset_name,
+        ),
         overrides=parse_overrides(tuple(context.args)),
+        paths=Paths(state_dir.absolute(), socket_path),
     )
     try:
         asyncio.run(_run(options, kubeconfig))

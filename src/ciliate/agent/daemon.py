@@ -15,6 +15,7 @@ from ciliate.agent.report import Report
 from ciliate.agent.running_node import RunningNode
 from ciliate.agent.server import AgentServer
 from ciliate.agent.shutdown import has_daemon_set, is_for_good
+from ciliate.config.installation import Installation
 from ciliate.config.keys import review
 from ciliate.config.settings import AgentSettings, parse_agent_settings
 from ciliate.endpoint.runtime_config import RuntimeConfig
@@ -39,7 +40,7 @@ class Options:
     """What the command line says."""
 
     node_name: str
-    namespace: str
+    installation: Installation
     overrides: Mapping[str, str]
     paths: Paths = field(default_factory=Paths)
 
@@ -72,7 +73,7 @@ class Agent:
             asyncio.TaskGroup() as tasks,
         ):
             config = await load_config(
-                self._client, self._options.namespace, self._options.overrides, self._progress
+                self._client, self._options.installation, self._options.overrides, self._progress
             )
             settings = parse_agent_settings(config)
             use_procfs(str(host_path(settings.kernel.procfs)))
@@ -86,14 +87,14 @@ class Agent:
             await self._serve(context, server, warnings)
 
     async def _note_daemon_set(self) -> None:
-        self._runs_as_daemon_set = await has_daemon_set(self._client, self._options.namespace)
+        self._runs_as_daemon_set = await has_daemon_set(self._client, self._options.installation)
 
     async def leave(self) -> None:
         """Clean up what must not outlive the last agent of this node; after `run` has ended."""
         if self._runtime_config is None or not self._runs_as_daemon_set:
             return
         options = self._options
-        if await is_for_good(self._client, namespace=options.namespace, node=options.node_name):
+        if await is_for_good(self._client, options.installation, node=options.node_name):
             await self._runtime_config.remove()
 
     async def _context(
@@ -117,7 +118,7 @@ class Agent:
         paths = self._options.paths
         return Context(
             settings=settings,
-            namespace=self._options.namespace,
+            namespace=self._options.installation.namespace,
             paths=paths,
             client=self._client,
             cluster=cluster,

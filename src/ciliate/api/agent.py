@@ -28,9 +28,6 @@ from msgspec import Struct, field
 
 from ciliate.net.identity import ReservedIdentity
 
-#: Where the agent listens unless CILIUM_SOCK says otherwise.
-AGENT_SOCKET: Final = "/var/run/cilium/cilium.sock"
-
 #: EndpointPolicyRealized.policy_enabled: the directions in which policy is enforced.
 PolicyEnabled = Literal[
     "none", "ingress", "egress", "both", "audit-ingress", "audit-egress", "audit-both"

@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ciliate.api.agent import AGENT_SOCKET, ApiError
+from ciliate.api.agent import ApiError
+from ciliate.config.installation import AGENT_SOCKET
 from ciliate.errors import CiliateError
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from ciliate.cli.installation import installation_options
 from ciliate.cli.lazy_group import LazyGroup
 
 #: Command -> where its click command lives, and its line in the help.
@@ -47,6 +48,7 @@ class Program(LazyGroup):
             lazy={command: _COMMANDS[command][0] for command in shown},
             context_settings=_SETTINGS,
             help="A pod network for Kubernetes, and a lab to try it in.",
+            params=installation_options(),
         )
         self._shown = shown
 

@@ -6,12 +6,13 @@ nothing but the lab, `ciliate status` needs no preparation.
 """
 
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from ciliate.cli.installation import with_installation
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 LABS: Final = Path("/run/ciliate/labs")
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
-#: Gives a command the option, passed on as `kubeconfig`; empty: see the module.
-kubeconfig_option: Final = click.option(
+_kubeconfig: Final = click.option(
     "--kubeconfig", default="", metavar="FILE", help="How to reach the cluster."
 )
+
+
+def kubeconfig_option(function: F) -> F:
+    """Give a command what names its cluster (passed on as `kubeconfig`) and its installation."""
+    return _kubeconfig(with_installation(function))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

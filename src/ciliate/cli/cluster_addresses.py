@@ -11,7 +11,7 @@ from ciliate.api.ipam_audit import CheckReport
 from ciliate.api.metadata import KubeObject
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.api.resource import Resource
-from ciliate.cli.cluster_status import NAMESPACE
+from ciliate.cli.installation import installation
 from ciliate.config import values
 from ciliate.config.keys import KEYS
 from ciliate.errors import SettingError
@@ -23,7 +23,6 @@ from ciliate.kube.errors import ForbiddenError, NotFoundError
 
 T = TypeVar("T", bound=KubeObject)
 
-_CONFIG_MAP: Final = "cilium-config"
 _SERVICE_CIDRS: Final = "/apis/networking.k8s.io/v1/servicecidrs"
 _SERVICES: Final = "/api/v1/services"
 
@@ -72,7 +71,8 @@ async def read_config(client: ApiClient) -> Mapping[str, str]:
     Raises:
         KubeError: There is none, or the API server refuses or does not answer.
     """
-    return (await client.get(CONFIG_MAPS, _CONFIG_MAP, namespace=NAMESPACE)).data
+    names = installation()
+    return (await client.get(CONFIG_MAPS, names.config_map, namespace=names.namespace)).data
 
 
 def ipam_mode(config: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import PODS, Pod
-from ciliate.cli.cluster_status import NAMESPACE
+from ciliate.cli.installation import installation
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.execution import Executed
@@ -24,9 +24,6 @@ T = TypeVar("T")
 
 #: So many are asked at once: each is a WebSocket and a process on its node.
 _ASKED_AT_ONCE: Final = 32
-
-_AGENT: Final = ("k8s-app=cilium", "cilium-agent")
-_OPERATOR: Final = ("name=cilium-operator", "cilium-operator")
 
 #: From the start of the command in the pod to its answer, beyond what it waits for.
 ANSWER_S: Final = 15.0
@@ -56,8 +53,10 @@ async def agent_pods(client: ApiClient) -> dict[str, Pod]:
     Raises:
         KubeError: The API server refuses or does not answer.
     """
-    label, _ = _AGENT
-    found = await client.list(PODS, namespace=NAMESPACE, label_selector=label)
+    names = installation()
+    found = await client.list(
+        PODS, namespace=names.namespace, label_selector=names.agent_pod_selector
+    )
     return {
         pod.spec.node_name: pod
         for pod in found.items
@@ -84,6 +83,7 @@ async def ask_agents(
         node: f"it has no pod to ask: type `cilium-dbg {' '.join(words)}` on the node"
         for node in wanted & stating - pods.keys()
     }
+    container = installation().agent_container_name
     turns = asyncio.Semaphore(_ASKED_AT_ONCE)
     found: dict[str, T] = {}
     problems: dict[str, str] = {}
@@ -97,7 +97,7 @@ async def ask_agents(
                         problem="it has no pod, and does not say that it is ready",
                     )
                 found[node] = await _ask(
-                    client, pods[node], _AGENT[1], words, answer, timeout_s=timeout_s
+                    client, pods[node], container, words, answer, timeout_s=timeout_s
                 )
             except CiliateError as error:
                 problems[node] = str(error)
@@ -125,13 +125,22 @@ async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T
         UnansweredError: None has one.
         KubeError: The API server itself refuses or does not answer.
     """
-    label, container = _OPERATOR
-    pods = (await client.list(PODS, namespace=NAMESPACE, label_selector=label)).items
+    names = installation()
+    pods = (
+        await client.list(
+            PODS, namespace=names.namespace, label_selector=names.operator_pod_selector
+        )
+    ).items
     problem = "it has no pod"
     for pod in pods:
         try:
             return await _ask(
-                client, pod, container, ("operator", *words), answer, timeout_s=ANSWER_S
+                client,
+                pod,
+                names.operator_container_name,
+                ("operator", *words),
+                answer,
+                timeout_s=ANSWER_S,
             )
         except CiliateError as error:
             problem = str(error)
@@ -151,7 +160,7 @@ async def _ask(
     done = await client.execute(
         name,
         ("cilium-dbg", *words, "-o", "json"),
-        namespace=NAMESPACE,
+        namespace=pod.metadata.namespace,
         container=container,
         timeout_s=timeout_s,
     )

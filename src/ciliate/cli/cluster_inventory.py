@@ -11,7 +11,8 @@ from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import PODS
 from ciliate.api.metadata import KubeObject
 from ciliate.api.resource import Resource
-from ciliate.cli.cluster_status import NAMESPACE, ClusterStatus, Inventory, summarize
+from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
+from ciliate.cli.installation import installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError, UnavailableError
 
@@ -44,9 +45,11 @@ async def observe(client: ApiClient, *, wait_s: float) -> ClusterStatus:
 
 
 async def _read(client: ApiClient) -> Inventory:
+    names = installation()
     return Inventory(
-        daemon_sets=(await client.list(DAEMON_SETS, namespace=NAMESPACE)).items,
-        deployments=(await client.list(DEPLOYMENTS, namespace=NAMESPACE)).items,
+        installation=names,
+        daemon_sets=(await client.list(DAEMON_SETS, namespace=names.namespace)).items,
+        deployments=(await client.list(DEPLOYMENTS, namespace=names.namespace)).items,
         pods=(await client.list(PODS)).items,
         endpoints=await _list_if_defined(client, CILIUM_ENDPOINTS),
         nodes=await _list_if_defined(client, CILIUM_NODES),

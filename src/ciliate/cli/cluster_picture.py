@@ -8,8 +8,9 @@ from typing import Final
 
 import click
 
-from ciliate.cli.cluster_status import COMPONENTS, ClusterStatus
+from ciliate.cli.cluster_status import ClusterStatus, components
 from ciliate.cli.table import align
+from ciliate.config.installation import Installation
 
 #: The picture's rows: pieces of one colour each. The first row has no component beside it.
 _PICTURE: Final = (
@@ -24,16 +25,16 @@ _PICTURE_WIDTH: Final = 15
 _TITLE_WIDTH: Final = 20
 
 
-def render_cluster(status: ClusterStatus) -> str:
-    """Return the whole text, coloured."""
+def render_cluster(status: ClusterStatus, names: Installation | None = None) -> str:
+    """Return the whole text, coloured; `names` are those that the status was concluded with."""
     table = align(_table_lines(status), width_min=0, padding=4)
-    text = "\n".join(_picture_lines(status)) + "\n\n" + table
+    text = "\n".join(_picture_lines(status, names or Installation())) + "\n\n" + table
     problems = list(_problem_lines(status))
     return text + align(problems, width_min=0, padding=4) if problems else text
 
 
-def _picture_lines(status: ClusterStatus) -> Iterator[str]:
-    titled = [component for component in COMPONENTS if component.title]
+def _picture_lines(status: ClusterStatus, names: Installation) -> Iterator[str]:
+    titled = [component for component in components(names) if component.title]
     for place, pieces in enumerate(_PICTURE):
         drawn = "".join(click.style(text, fg=colour or None) for text, colour in pieces)
         if place == 0:

@@ -5,7 +5,7 @@ The words and the JSON's fields are those of Cilium's CLI.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -17,11 +17,7 @@ from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Pod
 from ciliate.api.metadata import format_time
-
-NAMESPACE: Final = "kube-system"
-
-#: The component that every node has.
-AGENT: Final = "cilium"
+from ciliate.config.installation import Installation, parse_selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +26,40 @@ class Component:
 
     name: str
     kind: str
-    label: tuple[str, str]  # Of its pods.
+    labels: Mapping[str, str]  # Of its pods.
     title: str = ""  # In the picture; empty: not in it.
     required: bool = False
 
 
-COMPONENTS: Final = (
-    Component(AGENT, "DaemonSet", ("k8s-app", "cilium"), "Cilium", required=True),
-    Component(
-        "cilium-operator",
-        "Deployment",
-        ("name", "cilium-operator"),
-        "Operator",
-        required=True,
-    ),
-    Component("cilium-envoy", "DaemonSet", ("k8s-app", "cilium-envoy"), "Envoy DaemonSet"),
-    Component("hubble-relay", "Deployment", ("k8s-app", "hubble-relay"), "Hubble Relay"),
-    Component("hubble-ui", "Deployment", ("k8s-app", "hubble-ui")),
-    Component(
-        "clustermesh-apiserver",
-        "Deployment",
-        ("k8s-app", "clustermesh-apiserver"),
-        "ClusterMesh",
-    ),
+#: Parts of Cilium's that may run beside ours: name, kind, title.
+_OTHERS: Final = (
+    ("cilium-envoy", "DaemonSet", "Envoy DaemonSet"),
+    ("hubble-relay", "Deployment", "Hubble Relay"),
+    ("hubble-ui", "Deployment", ""),
+    ("clustermesh-apiserver", "Deployment", "ClusterMesh"),
 )
+
+
+def components(names: Installation) -> tuple[Component, ...]:
+    """Return the workloads that an installation may have, in the order of the picture."""
+    agent, operator = names.agent_pod_selector, names.operator_pod_selector
+    return (
+        Component(
+            names.agent_daemonset_name,
+            "DaemonSet",
+            parse_selector(agent),
+            "Cilium",
+            required=True,
+        ),
+        Component(
+            names.operator_deployment_name,
+            "Deployment",
+            parse_selector(operator),
+            "Operator",
+            required=True,
+        ),
+        *(Component(name, kind, {"k8s-app": name}, title) for name, kind, title in _OTHERS),
+    )
 
 
 class PodState(Struct, frozen=True):
@@ -97,7 +103,7 @@ class ClusterStatus(Struct, frozen=True, kw_only=True):
 
 
 class Inventory(Struct, frozen=True, kw_only=True):
-    """The objects that a status is concluded from."""
+    """The objects that a status is concluded from, and what their installation calls them."""
 
     daemon_sets: Sequence[DaemonSet]
     deployments: Sequence[Deployment]
@@ -105,12 +111,16 @@ class Inventory(Struct, frozen=True, kw_only=True):
     endpoints: Sequence[CiliumEndpoint]
     nodes: Sequence[CiliumNode]
     now: datetime  # By which agents' own statements are judged.
+    installation: Installation = Installation()
 
 
 def summarize(inventory: Inventory) -> ClusterStatus:
     """Return the status that the objects show."""
-    states = _pod_states(inventory)
-    pods = {component.name: _pods_of(component, inventory.pods) for component in COMPONENTS}
+    names = inventory.installation
+    parts = components(names)
+    states = _pod_states(inventory, {component.name for component in parts})
+    installed = [p for p in inventory.pods if p.metadata.namespace == names.namespace]
+    pods = {component.name: _pods_of(component, installed) for component in parts}
     return ClusterStatus(
         pod_state=states,
         phase_count={
@@ -120,15 +130,14 @@ def summarize(inventory: Inventory) -> ClusterStatus:
         image_count={name: _images(of) for name, of in pods.items() if of},
         findings={
             component.name: found
-            for component in COMPONENTS
+            for component in parts
             if (found := _findings(component, states, pods[component.name], inventory))
         },
-        chart_version=_chart_version(inventory.daemon_sets),
+        chart_version=_chart_version(inventory),
     )
 
 
-def _pod_states(inventory: Inventory) -> dict[str, PodState]:
-    known = {component.name for component in COMPONENTS}
+def _pod_states(inventory: Inventory, known: Collection[str]) -> dict[str, PodState]:
     states = {}
     for daemon_set in inventory.daemon_sets:
         numbers = daemon_set.status
@@ -148,33 +157,35 @@ def _pod_states(inventory: Inventory) -> dict[str, PodState]:
             of.available_replicas,
             of.unavailable_replicas,
         )
-    stating = agents_by_statement(inventory.nodes, inventory.pods)
-    if AGENT not in states and stating:
+    stating = agents_by_statement(inventory)
+    agent = inventory.installation.agent_daemonset_name
+    if agent not in states and stating:
         ready = sum(until > inventory.now for until in stating.values())
-        states[AGENT] = PodState("Process", len(stating), ready, ready, len(stating) - ready)
+        states[agent] = PodState("Process", len(stating), ready, ready, len(stating) - ready)
     return {name: state for name, state in sorted(states.items()) if name in known}
 
 
-def agents_by_statement(nodes: Iterable[CiliumNode], pods: Iterable[Pod]) -> dict[str, datetime]:
+def agents_by_statement(inventory: Inventory) -> dict[str, datetime]:
     """Return, by node, until when an agent says itself that it is ready: one that has no pod.
 
     It runs as a plain process, or its pod is labelled otherwise.
     """
-    with_pod = {pod.spec.node_name for pod in _pods_of(COMPONENTS[0], pods)}
+    agents = parse_selector(inventory.installation.agent_pod_selector).items()
+    with_pod = {
+        pod.spec.node_name
+        for pod in inventory.pods
+        if pod.metadata.namespace == inventory.installation.namespace
+        and agents <= pod.metadata.labels.items()
+    }
     return {
         node.metadata.name: until
-        for node in nodes
+        for node in inventory.nodes
         if (until := node.agent_ready_until) is not None and node.metadata.name not in with_pod
     }
 
 
 def _pods_of(component: Component, pods: Iterable[Pod]) -> list[Pod]:
-    key, value = component.label
-    return [
-        pod
-        for pod in pods
-        if pod.metadata.namespace == NAMESPACE and pod.metadata.labels.get(key) == value
-    ]
+    return [pod for pod in pods if component.labels.items() <= pod.metadata.labels.items()]
 
 
 def _phase(pod: Pod) -> str:
@@ -207,9 +218,9 @@ def _findings(
     warnings: dict[str, list[str]] = {}
     state = states.get(component.name)
     if state is None and component.required:
-        kind = component.kind.lower()
+        kind, namespace = component.kind.lower(), inventory.installation.namespace
         errors[component.name] = [
-            f'{kind} "{component.name}" not found in {NAMESPACE}: is Ciliate installed?'
+            f'{kind} "{component.name}" not found in {namespace}: is Ciliate installed?'
         ]
     elif state is not None and state.type != "Process" and state.desired > state.ready:
         missing = state.desired - state.ready
@@ -218,9 +229,9 @@ def _findings(
         if _phase(pod) not in ("Running", "Succeeded"):
             reason = f" ({pod.status.reason})" if pod.status.reason else ""
             warnings[pod.metadata.name] = [f"pod is {_phase(pod).lower()}{reason}"]
-    if component.name == AGENT:
+    if component.name == inventory.installation.agent_daemonset_name:
         errors |= _silent_agents(inventory)
-    if component.name == "cilium-operator":
+    if component.name == inventory.installation.operator_deployment_name:
         # The operator cannot give these nodes addresses; each node's object says why.
         for node in inventory.nodes:
             if problem := node.status.ipam.operator_status.error:
@@ -232,15 +243,15 @@ def _silent_agents(inventory: Inventory) -> dict[str, list[str]]:
     """Return what is wrong with nodes whose agent spoke for itself, and does no longer."""
     return {
         name: [f"its agent has no pod, and was ready until {format_time(until)}: start it there"]
-        for name, until in agents_by_statement(inventory.nodes, inventory.pods).items()
+        for name, until in agents_by_statement(inventory).items()
         if until <= inventory.now
     }
 
 
-def _chart_version(daemon_sets: Iterable[DaemonSet]) -> str:
+def _chart_version(inventory: Inventory) -> str:
     """Return the version of the Helm chart, which labels what it installs "cilium-1.17.6"."""
-    for daemon_set in daemon_sets:
+    for daemon_set in inventory.daemon_sets:
         chart = daemon_set.metadata.labels.get("helm.sh/chart", "")
-        if daemon_set.metadata.name == "cilium" and chart:
+        if daemon_set.metadata.name == inventory.installation.agent_daemonset_name and chart:
             return chart.rpartition("-")[2]
     return ""

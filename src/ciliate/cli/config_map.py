@@ -1,15 +1,12 @@
 """Reading and changing the ConfigMap `cilium-config`, and restarting the agents that read it."""
 
 from collections.abc import Mapping
-from typing import Final
 
 from ciliate.api.core import CONFIG_MAPS, PODS
+from ciliate.cli.installation import installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.options import PatchKind
-
-NAMESPACE: Final = "kube-system"
-NAME: Final = "cilium-config"
 
 
 async def read(client: ApiClient) -> Mapping[str, str]:
@@ -19,7 +16,8 @@ async def read(client: ApiClient) -> Mapping[str, str]:
         KubeError: The API server cannot be asked, or has no such ConfigMap.
     """
     async with client:
-        return (await client.get(CONFIG_MAPS, NAME, namespace=NAMESPACE)).data
+        names = installation()
+        return (await client.get(CONFIG_MAPS, names.config_map, namespace=names.namespace)).data
 
 
 async def write(client: ApiClient, changes: Mapping[str, str | None], *, restart: bool) -> None:
@@ -31,13 +29,19 @@ async def write(client: ApiClient, changes: Mapping[str, str | None], *, restart
         KubeError: The API server cannot be asked, or refuses.
     """
     body = {"data": dict(changes)}
+    names = installation()
+    namespace = names.namespace
     async with client:
-        await client.patch(CONFIG_MAPS, NAME, body, namespace=NAMESPACE, kind=PatchKind.MERGE)
+        await client.patch(
+            CONFIG_MAPS, names.config_map, body, namespace=namespace, kind=PatchKind.MERGE
+        )
         if not restart:
             return
-        pods = await client.list(PODS, namespace=NAMESPACE, label_selector="k8s-app=cilium")
+        pods = await client.list(
+            PODS, namespace=namespace, label_selector=names.agent_pod_selector
+        )
         for pod in pods.items:
             try:
-                await client.delete(PODS, pod.metadata.name, namespace=NAMESPACE)
+                await client.delete(PODS, pod.metadata.name, namespace=namespace)
             except NotFoundError:
                 continue  # Another command has deleted it meanwhile.

@@ -1,12 +1,12 @@
 """`ciliate dbg operator`: what the operator on this machine knows, over its health socket."""
 
+import os
+
 import click
 import msgspec
 
 from ciliate.cli.output import output_option, render
-
-#: Where `ciliate operator` listens by default.
-_SOCKET = "/var/run/cilium/operator.sock"
+from ciliate.config.installation import OPERATOR_SOCKET
 
 
 @click.group("operator")
@@ -23,5 +23,6 @@ def ipam(output: str | None) -> None:
     """
     from ciliate.cli.agent_client import ask_socket  # noqa: PLC0415 - http.client: 25 ms.
 
-    answer = msgspec.json.decode(ask_socket(_SOCKET, "/ipam", process="operator"))
+    path = os.environ.get("CILIUM_OPERATOR_SOCK") or OPERATOR_SOCKET
+    answer = msgspec.json.decode(ask_socket(path, "/ipam", process="operator"))
     click.echo(render(answer, output or "json"), nl=False)

@@ -8,6 +8,7 @@ import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.cluster_picture import render_cluster
+from ciliate.cli.installation import installation
 from ciliate.cli.output import output_option, render
 from ciliate.config.values import ValueTextError, read_duration_s
 from ciliate.errors import CiliateError
@@ -21,8 +22,8 @@ class ClusterUnwellError(CiliateError):
         self.waited_s = waited_s
         waited = f" after {waited_s:.0f} s of waiting" if waited_s else ""
         super().__init__(
-            f"{errors} errors{waited}: see the list above, and `kubectl -n kube-system describe "
-            "pods` for the pods it names"
+            f"{errors} errors{waited}: see the list above, and `kubectl -n {installation().namespace}"
+            " describe pods` for the pods it names"
         )
 
 
@@ -51,6 +52,9 @@ def command(output: str | None, kubeconfig: str, wait_s: float, *, wait: bool) -
     from ciliate.cli.cluster_inventory import observe  # noqa: PLC0415
 
     found = run(observe(cluster_client(kubeconfig), wait_s=wait_s if wait else 0.0))
-    click.echo(render(found, output) if output is not None else render_cluster(found), nl=False)
+    if output is not None:
+        click.echo(render(found, output), nl=False)
+    else:
+        click.echo(render_cluster(found, installation()), nl=False)
     if found.errors:
         raise ClusterUnwellError(errors=found.errors, waited_s=wait_s if wait else 0.0)

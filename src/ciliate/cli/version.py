@@ -6,6 +6,7 @@ import click
 
 from ciliate import CILIUM_API_VERSION, __version__
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.installation import installation
 from ciliate.cli.output import output_option, render
 from ciliate.errors import CiliateError
 
@@ -36,10 +37,13 @@ async def _running(kubeconfig: str) -> str:
     """
     from ciliate.api.core import PODS  # noqa: PLC0415 - start-up cost.
 
+    names = installation()
     try:
         async with cluster_client(kubeconfig) as client:
             pods = await client.list(
-                PODS, namespace="kube-system", label_selector="k8s-app=cilium"
+                PODS,
+                namespace=names.namespace,
+                label_selector=names.agent_pod_selector,
             )
     except CiliateError as error:
         return f"unknown. Unable to obtain cilium version. Reason: {error}"

@@ -41,6 +41,7 @@ from ciliate.cni.request import (
 from ciliate.cni.request_log import RequestLog
 from ciliate.cni.result import render_add, render_error, render_version
 from ciliate.cni.version import NEWEST_VERSION
+from ciliate.config.installation import STATE_DIR
 from ciliate.errors import CiliateError
 from ciliate.net.pod_interface import PodInterface
 from ciliate.system.admission import Bounds
@@ -48,7 +49,7 @@ from ciliate.system.bounded_server import BoundedServer, connection_of
 from ciliate.system.descriptors import share
 from ciliate.system.unix_socket import listen_unix
 
-SOCKET_PATH: Final = "/var/run/cilium/cni.sock"
+SOCKET_PATH: Final = f"{STATE_DIR}/cni.sock"
 
 #: Requests at work at one time; more wait their turn. A kubelet starts some tens of pods at once.
 REQUESTS_MAX: Final = 64

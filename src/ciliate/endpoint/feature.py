@@ -34,7 +34,6 @@ from ciliate.node.context import Context
 from ciliate.node.devices import NodeDevices
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
-from ciliate.node.host_path import host_path
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.node.privileges import read_privileges
 from ciliate.reconcile.reconciler import Reconciler
@@ -183,7 +182,7 @@ class EndpointFeature(Feature):
             self._attachments,
             path=str(paths.cni_socket),
             chaining_mode=cni.chaining_mode,
-            log_file=host_path(cni.log_file) if cni.log_file else None,
+            log_file=paths.placed(cni.log_file) if cni.log_file else None,
         )
         queue = partial(drain_delete_queue, str(paths.delete_queue), self._attachments.delete)
         await queue(start=server.start)

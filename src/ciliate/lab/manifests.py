@@ -11,16 +11,18 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ciliate import CILIUM_API_VERSION
+from ciliate.config.installation import Installation
 from ciliate.lab.topology import CLUSTER_CIDR_V6
 
-NAMESPACE: Final = "kube-system"
-CONFIG_MAP: Final = "cilium-config"
+_NAMES: Final = Installation()
+NAMESPACE: Final = _NAMES.namespace
+CONFIG_MAP: Final = _NAMES.config_map
 IP_MASQ_AGENT: Final = "ip-masq-agent"
-AGENT: Final = "cilium"
-OPERATOR: Final = "cilium-operator"
+AGENT: Final = _NAMES.agent_daemonset_name
+OPERATOR: Final = _NAMES.operator_deployment_name
 
-AGENT_SELECTOR: Final = "k8s-app=cilium"
-OPERATOR_SELECTOR: Final = "io.cilium/app=operator,name=cilium-operator"
+AGENT_SELECTOR: Final = _NAMES.agent_pod_selector
+OPERATOR_SELECTOR: Final = _NAMES.operator_pod_selector
 
 _NAMESPACES: Final = ("default", NAMESPACE, "kube-public", "kube-node-lease", "cilium-secrets")
 
@@ -92,7 +94,7 @@ def _agent(kubeconfig: str) -> Manifest:
         "app.kubernetes.io/part-of": "cilium",
     }
     container = {
-        "name": "cilium-agent",
+        "name": _NAMES.agent_container_name,
         "image": f"quay.io/cilium/cilium:v{CILIUM_API_VERSION}",
         "command": ["ciliate", "agent"],
         "env": _environment(kubeconfig),
@@ -116,7 +118,7 @@ def _operator(kubeconfig: str) -> Manifest:
         "app.kubernetes.io/part-of": "cilium",
     }
     container = {
-        "name": OPERATOR,
+        "name": _NAMES.operator_container_name,
         "image": f"quay.io/cilium/operator-generic:v{CILIUM_API_VERSION}",
         "command": ["ciliate", "operator"],
         "env": _environment(kubeconfig),

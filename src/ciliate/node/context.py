@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from ciliate.config.installation import STATE_DIR
 from ciliate.config.settings import AgentSettings
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
@@ -12,6 +13,7 @@ from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
+from ciliate.node.host_path import host_path
 from ciliate.node.own_node import OwnNode
 
 
@@ -19,7 +21,8 @@ from ciliate.node.own_node import OwnNode
 class Paths:
     """Where the agent keeps its sockets and files."""
 
-    run: Path = Path("/var/run/cilium")
+    run: Path = Path(STATE_DIR)  # --state-dir
+    socket: Path | None = None  # --socket-path
 
     @property
     def state(self) -> Path:
@@ -29,12 +32,22 @@ class Paths:
     @property
     def api_socket(self) -> Path:
         """Where `dbg` asks."""
-        return self.run / "cilium.sock"
+        return self.socket or self.run / "cilium.sock"
 
     @property
     def cni_socket(self) -> Path:
         """Where the CNI plugin asks."""
         return self.run / "cni.sock"
+
+    def placed(self, path: str) -> Path:
+        """Return where a file of a setting is: below `run` what is meant to be below STATE_DIR.
+
+        Agents of one machine may read one ConfigMap, and must not share files.
+        """
+        named = host_path(path)
+        return (
+            self.run / named.relative_to(STATE_DIR) if named.is_relative_to(STATE_DIR) else named
+        )
 
     @property
     def delete_queue(self) -> Path:

@@ -4,13 +4,16 @@ import asyncio
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from ciliate.config.installation import OPERATOR_SOCKET, Installation
 from ciliate.operator.settings import operator_keys
 from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
+
+_NAMES: Final = Installation()
 
 
 def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,20 +30,31 @@ def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--kubeconfig", default="", help="Else $KUBECONFIG, the pod's own, ~/.kube/config.")
 @click.option(
     "--k8s-namespace",
+    "--namespace",
+    "k8s_namespace",
     envvar="CILIUM_K8S_NAMESPACE",
-    default="kube-system",
+    default=_NAMES.namespace,
     show_default=True,
     help="Where the ConfigMap, the lease and the agents' pods are.",
 )
-@click.option("--config-map", default="cilium-config", show_default=True)
 @click.option(
-    "--cilium-pod-labels", default="k8s-app=cilium", show_default=True, help="The agents' pods."
+    "--config-map", envvar="CILIUM_CONFIG_MAP", default=_NAMES.config_map, show_default=True
+)
+@click.option(
+    "--cilium-pod-labels",
+    "--agent-pod-selector",
+    "cilium_pod_labels",
+    envvar="CILIUM_AGENT_POD_SELECTOR",
+    default=_NAMES.agent_pod_selector,
+    show_default=True,
+    help="The agents' pods.",
 )
 @click.option("--lease", default="cilium-operator-resource-lock", show_default=True)
 @click.option(
     "--health-socket",
     type=click.Path(path_type=Path),
-    default=Path("/var/run/cilium/operator.sock"),
+    envvar="CILIUM_OPERATOR_SOCK",
+    default=OPERATOR_SOCKET,
     show_default=True,
 )
 @_key_options

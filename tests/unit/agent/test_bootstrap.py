@@ -16,12 +16,14 @@ from ciliate.agent.shutdown import has_daemon_set
 from ciliate.api.core import CONFIG_MAPS, NODES, ConfigMap
 from ciliate.api.definitions import definition_files
 from ciliate.api.metadata import ObjectMeta
+from ciliate.config.installation import Installation
 from ciliate.kube.client import ApiClient
 from ciliate.node.cluster import Cluster
 from ciliate.node.progress import Progress
 
 DEADLINE_S = 15.0
-NAMESPACE = "kube-system"
+NAMES = Installation()
+NAMESPACE = NAMES.namespace
 NODE = (
     b'{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w1"},'
     b' "status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}'
@@ -54,7 +56,7 @@ async def test_agent_that_is_refused_at_first_gets_its_settings_its_node_and_its
         asyncio.TaskGroup() as tasks,
     ):
         began_at = asyncio.get_running_loop().time()
-        config = await load_config(client, NAMESPACE, {}, progress)
+        config = await load_config(client, NAMES, {}, progress)
         own = await wait_for_node(client, "w1", progress)
         cluster = Cluster(client, own, with_pools=True)
         running = [tasks.create_task(each.run()) for each in cluster.informers]
@@ -85,7 +87,7 @@ async def test_what_a_refused_agent_waits_for_is_told_with_the_remedy_and_since_
         guard.client() as client,
     ):
         guard.closed = True
-        loading = asyncio.create_task(load_config(client, NAMESPACE, {}, progress))
+        loading = asyncio.create_task(load_config(client, NAMES, {}, progress))
         while "HTTP 403" not in progress.text:
             await asyncio.sleep(0.01)
         since = progress.since
@@ -106,7 +108,7 @@ async def test_servers_wish_for_a_pause_is_granted(server: EmbeddedServer, tmp_p
         doorman(server, tmp_path, wish, times=1) as guard,
         guard.client() as client,
     ):
-        await load_config(client, NAMESPACE, {}, Progress())
+        await load_config(client, NAMES, {}, Progress())
 
     first, second = guard.asked["GET", f"/api/v1/namespaces/{NAMESPACE}/configmaps/cilium-config"]
     assert second - first >= 1
@@ -144,6 +146,6 @@ async def test_refusal_says_nothing_about_the_daemon_set(
         doorman(server, tmp_path, BUSY) as guard,
         guard.client() as client,
     ):
-        assert not await has_daemon_set(client, NAMESPACE)
+        assert not await has_daemon_set(client, NAMES)
         [asked] = guard.asked.values()
         assert len(asked) == 3

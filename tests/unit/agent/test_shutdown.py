@@ -9,6 +9,7 @@ from ciliate.api.apps import DaemonSet
 from ciliate.api.core import Node
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
+from ciliate.config.installation import Installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError, UnavailableError
 
@@ -42,7 +43,7 @@ def daemon_set(*, deleted: bool) -> DaemonSet:
 
 
 async def asked(api: Api) -> bool:
-    return await is_for_good(cast("ApiClient", api), namespace="kube-system", node="k8s-w1")
+    return await is_for_good(cast("ApiClient", api), Installation(), node="k8s-w1")
 
 
 @pytest.mark.parametrize("deleted", [False, True])
@@ -83,4 +84,4 @@ async def test_daemon_set_is_there_unless_it_is_being_deleted(
 ) -> None:
     api = cast("ApiClient", Api(answer))
 
-    assert await has_daemon_set(api, "kube-system") is found
+    assert await has_daemon_set(api, Installation()) is found

@@ -18,6 +18,7 @@ import msgspec
 from ciliate.api.ipam_audit import CheckReport, Evidence, Finding, Severity
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.duration import DURATION
+from ciliate.cli.installation import installation
 from ciliate.cli.ipam.finding_list import counted, render_findings
 from ciliate.cli.name_completion import complete_nodes
 from ciliate.cli.output import output_option, render
@@ -210,7 +211,7 @@ def _unanswered(node: str, problem: str) -> Finding:
         node=node,
         object=f"agent of {node}",
         evidence=(Evidence(source="api", says=problem),),
-        remedy=f"kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}",
+        remedy=f"kubectl -n {installation().namespace} get pods -o wide --field-selector spec.nodeName={node}",
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.installation import installation
 from ciliate.cli.ipam.finding_list import counted
 from ciliate.cli.ipam.picture import render_ipam
 from ciliate.cli.ipam.summary import IpamInventory, IpamSummary, summarize
@@ -25,7 +26,7 @@ class AgentsSilentError(CiliateError):
     def __init__(self, *, unanswered: int) -> None:
         self.unanswered = unanswered
         super().__init__(
-            f"{counted(unanswered, 'agent')} without an answer: see `kubectl -n kube-system get pods -o wide`,"
+            f"{counted(unanswered, 'agent')} without an answer: see `kubectl -n {installation().namespace} get pods -o wide`,"
             " or ask the API alone with --no-agents"
         )
 

@@ -15,17 +15,14 @@ from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import CONFIG_MAPS, NODES, PODS, ConfigMap, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
+from ciliate.cli.installation import installation
 from ciliate.cli.ipam.migration.model import ClusterState, MigratingAgent, NodeState, Record
 from ciliate.ipam.operator.service_range import SERVICE_CIDRS
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from ciliate.net.address import IPNetwork, ip_network
 
-NAMESPACE: Final = "kube-system"
 RECORD: Final = "ciliate-ipam-migration"
-_CONFIG: Final = "cilium-config"
-_AGENTS: Final = "k8s-app=cilium"
-_OPERATORS: Final = "io.cilium/app=operator,name=cilium-operator"
 
 #: Key of the ConfigMap that holds the record, as JSON.
 _KEY: Final = "record"
@@ -39,6 +36,8 @@ class MigrationCluster:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
+        self._names = installation()
+        self._namespace = self._names.namespace
 
     async def read_state(self) -> ClusterState:
         """Return the cluster as it is now.
@@ -47,7 +46,7 @@ class MigrationCluster:
             KubeError: The API server cannot be asked, or refuses.
         """
         config, nodes, cilium_nodes, pods, endpoints = await asyncio.gather(
-            self._client.get(CONFIG_MAPS, _CONFIG, namespace=NAMESPACE),
+            self._client.get(CONFIG_MAPS, self._names.config_map, namespace=self._namespace),
             self._client.list(NODES),
             self._client.list(CILIUM_NODES),
             self._client.list(PODS),
@@ -79,7 +78,9 @@ class MigrationCluster:
 
     async def settings(self) -> Mapping[str, str]:
         """Return the keys of cilium-config."""
-        return (await self._client.get(CONFIG_MAPS, _CONFIG, namespace=NAMESPACE)).data
+        return (
+            await self._client.get(CONFIG_MAPS, self._names.config_map, namespace=self._namespace)
+        ).data
 
     async def read_node(self, name: str, *, endpoints: bool = False) -> NodeState | None:
         """Return one node as it is now, without listing others; None: it has left the cluster."""
@@ -115,7 +116,9 @@ class MigrationCluster:
     async def _agents(self, pods: Sequence[Pod]) -> dict[str, MigratingAgent]:
         found: dict[str, MigratingAgent] = {}
         for pod in pods:
-            is_agent = pod.metadata.namespace == NAMESPACE and _is_selected(pod, _AGENTS)
+            is_agent = pod.metadata.namespace == self._namespace and _is_selected(
+                pod, self._names.agent_pod_selector
+            )
             if is_agent and pod.metadata.deletion_timestamp is None:
                 ready = _is_ready(pod)
                 trouble = "" if ready else await self._trouble(pod)
@@ -126,7 +129,7 @@ class MigrationCluster:
 
     async def _trouble(self, pod: Pod) -> str:
         """Return why a pod is not ready: the kubelet's reasons and the pod's last log line."""
-        path = PODS.path(namespace=NAMESPACE, name=pod.metadata.name)
+        path = PODS.path(namespace=self._namespace, name=pod.metadata.name)
         words = []
         try:
             status = (await self._client.get_json(path)).get("status", {})
@@ -158,7 +161,7 @@ class MigrationCluster:
     async def read_record(self) -> Record | None:
         """Return the record of the migration under way, or of the last one."""
         try:
-            found = await self._client.get(CONFIG_MAPS, RECORD, namespace=NAMESPACE)
+            found = await self._client.get(CONFIG_MAPS, RECORD, namespace=self._namespace)
             return msgspec.json.decode(found.data.get(_KEY, ""), type=Record)
         except (NotFoundError, msgspec.DecodeError):
             return None
@@ -166,27 +169,35 @@ class MigrationCluster:
     async def write_record(self, record: Record) -> None:
         """Write the record, before the step it describes."""
         data = {_KEY: msgspec.json.encode(record).decode()}
-        meta = ObjectMeta(name=RECORD, namespace=NAMESPACE)
+        meta = ObjectMeta(name=RECORD, namespace=self._namespace)
         try:
             await self._client.create(CONFIG_MAPS, ConfigMap(metadata=meta, data=data))
         except AlreadyExistsError:
-            await self._client.patch(CONFIG_MAPS, RECORD, {"data": data}, namespace=NAMESPACE)
+            await self._client.patch(
+                CONFIG_MAPS, RECORD, {"data": data}, namespace=self._namespace
+            )
 
     # Acting.
 
     async def write_settings(self, changes: Mapping[str, str | None]) -> None:
         """Set keys of cilium-config; None removes one."""
         body = {"data": dict(changes)}
-        await self._client.patch(CONFIG_MAPS, _CONFIG, body, namespace=NAMESPACE)
+        await self._client.patch(
+            CONFIG_MAPS, self._names.config_map, body, namespace=self._namespace
+        )
 
     async def agent_uids(self) -> dict[str, str]:
         """Return the agents' pods by node."""
-        pods = await self._client.list(PODS, namespace=NAMESPACE, label_selector=_AGENTS)
+        pods = await self._client.list(
+            PODS, namespace=self._namespace, label_selector=self._names.agent_pod_selector
+        )
         return {pod.spec.node_name: pod.metadata.uid for pod in pods.items}
 
     async def operators(self) -> dict[str, bool]:
         """Return the operator's pods, and whether each is ready."""
-        pods = await self._client.list(PODS, namespace=NAMESPACE, label_selector=_OPERATORS)
+        pods = await self._client.list(
+            PODS, namespace=self._namespace, label_selector=self._names.operator_pod_selector
+        )
         return {
             pod.metadata.uid: _is_ready(pod)
             for pod in pods.items
@@ -195,12 +206,14 @@ class MigrationCluster:
 
     async def delete_pods(self, uids: tuple[str, ...]) -> None:
         """Delete those of these pods that still exist."""
-        pods = await self._client.list(PODS, namespace=NAMESPACE)
+        pods = await self._client.list(PODS, namespace=self._namespace)
         for pod in pods.items:
             meta = pod.metadata
             if meta.uid in uids and meta.deletion_timestamp is None:
                 try:
-                    await self._client.delete(PODS, meta.name, namespace=NAMESPACE, uid=meta.uid)
+                    await self._client.delete(
+                        PODS, meta.name, namespace=self._namespace, uid=meta.uid
+                    )
                 except (NotFoundError, ConflictError):
                     continue  # Gone already; a new pod may have its name.
 
