@@ -18,6 +18,7 @@ from tests.netlink.kernel import ip, namespaces, program_id, run
 
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.netlink.features import TrafficControlMissingError
 from ciliate.netlink.pod import PodLink, PodLinks
 from ciliate.netlink.router import RouterLink, ensure_router_link
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
@@ -174,6 +175,27 @@ async def test_interface_of_another_attachment_in_the_pod_is_replaced(
     await links.create(other)
 
     assert [link.name for link in await links.observe()] == [other.interface.host_name]
+
+
+async def test_traffic_control_is_there_and_trying_it_leaves_nothing(
+    links: PodLinks, node: str, accept: int
+) -> None:
+    before = ip(node, "-o", "link") + run("nsenter", f"--net={node}", "tc", "qdisc")
+
+    await links.require_traffic_control(accept)
+
+    assert ip(node, "-o", "link") + run("nsenter", f"--net={node}", "tc", "qdisc") == before
+
+
+async def test_part_of_traffic_control_that_is_missing_is_named_with_its_kernel(
+    links: PodLinks,
+) -> None:
+    """A descriptor that is no program stands for a kernel whose filters run none."""
+    standard_input = 0
+    with pytest.raises(TrafficControlMissingError) as caught:
+        await links.require_traffic_control(standard_input)
+
+    assert "the filter bpf with direct action (since Linux 4.4" in str(caught.value)
 
 
 async def test_failed_create_leaves_nothing_and_names_the_step(

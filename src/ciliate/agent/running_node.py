@@ -48,6 +48,7 @@ class RunningNode:
         for feature in features:
             await feature.start(progress)
         datapath = await asyncio.to_thread(open_datapath, context.settings, context.paths)
+        await context.links.require_traffic_control(datapath.programs.from_pod_fd)
         await context.devices.refresh()
         reconcilers = [each for feature in features for each in feature.reconcilers(datapath)]
         for reconciler in reconcilers:

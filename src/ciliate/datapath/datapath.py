@@ -17,6 +17,8 @@ from typing import Final, Self, TypeVar
 from ciliate.datapath import probes, programs
 from ciliate.datapath.bpf_map import BpfMap, OpenMap
 from ciliate.datapath.clsact import ClsactAttacher
+from ciliate.datapath.errors import LoadError
+from ciliate.datapath.features import explained
 from ciliate.datapath.map_set import MapSet, wanted_shapes
 from ciliate.datapath.probes import Support
 from ciliate.datapath.programs import Loaded, Programs, Recipe, UplinkPrograms
@@ -72,7 +74,8 @@ class Datapath:
             attach_mode: How to attach to devices; None: TCX where the kernel has it.
 
         Raises:
-            LoadError: An object file is missing, or the verifier refused it.
+            LoadError: An object file is missing, or the verifier refused it; where the kernel
+                lacks what the programs need, that is said.
             AccessDeniedError: The process may not use BPF.
             DatapathError: `bpf_root` is no bpf file system; a map could not be made.
         """
@@ -158,7 +161,10 @@ class _Source:
         """Take over what an earlier agent loaded, or load it."""
         places = {"bpf_root": self.bpf_root, "state_dir": self.state_dir}
         known = programs.take_over(**places, recipe=self.recipe, maps=maps)
-        return known or programs.load(**places, recipe=self.recipe, maps=maps)
+        try:
+            return known or programs.load(**places, recipe=self.recipe, maps=maps)
+        except LoadError as refusal:
+            raise explained(refusal) from refusal
 
 
 def _constants(settings: DatapathSettings) -> Mapping[str, bytes]:

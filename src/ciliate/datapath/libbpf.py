@@ -71,6 +71,7 @@ _PROTOTYPES: Final[dict[str, tuple[Any, ...]]] = {
     ),
     "bpf_prog_test_run_opts": (c_int, c_int, c_void_p),
     "libbpf_num_possible_cpus": (c_int,),
+    "libbpf_probe_bpf_helper": (c_int, c_int, c_int, c_void_p),
     "libbpf_set_print": (c_void_p, c_void_p),
 }
 

@@ -96,6 +96,21 @@ def enter(descriptor: int, *, subject: str) -> None:
         )
 
 
+def make_namespace(home: int) -> int:
+    """Return a descriptor of a new, empty namespace, which goes with its last user.
+
+    The calling thread is in `home` before and after. The caller closes the descriptor.
+    """
+    if _LIBC.unshare(CLONE_NEWNET) != 0:
+        raise NetlinkError(
+            step="make network namespace", subject="to try the kernel in", errno=ctypes.get_errno()
+        )
+    try:
+        return open_own_namespace()
+    finally:
+        assert _LIBC.setns(home, CLONE_NEWNET) == 0, "thread is stranded in a new namespace"
+
+
 @contextmanager
 def inside(descriptor: int, *, home: int, subject: str) -> Iterator[None]:
     """Run the body in the namespace behind `descriptor`, then return to `home`.

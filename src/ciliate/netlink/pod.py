@@ -65,6 +65,16 @@ class PodLinks:
         self._remover = Threads(1, thread_name_prefix="pod-unlink")
         self._removals = RemovalGroups(self._remove_group, names_max=REMOVED_MAX)
 
+    async def require_traffic_control(self, program_fd: int) -> None:
+        """Accept a kernel on which pods' interfaces can run programs.
+
+        Raises:
+            TrafficControlMissingError: A part of it is missing; says which, and since when it is.
+        """
+        await self._run(
+            "try traffic control", lambda worker: worker.require_traffic_control(program_fd)
+        )
+
     async def create(self, link: PodLink) -> PodLinkState:
         """Make a pod's interface, complete on both ends; one of an earlier ADD is replaced.
 

@@ -17,6 +17,7 @@ from ciliate.netlink.addresses import list_addresses
 from ciliate.netlink.chained_link import ChainedLink, find_chained_link
 from ciliate.netlink.channel import BATCH_MESSAGES_MAX, Channel
 from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.netlink.features import require_traffic_control
 from ciliate.netlink.links import (
     decode_link,
     delete_link_request,
@@ -88,6 +89,10 @@ class PodWorker:
         """Give the descriptors back."""
         self._node.close()
         os.close(self._home)
+
+    def require_traffic_control(self, program_fd: int) -> None:
+        """See `features.require_traffic_control`."""
+        require_traffic_control(self._home, program_fd)
 
     def create(self, link: PodLink) -> PodLinkState:
         """Make `link`; an earlier one of the same attachment is replaced.
