@@ -2,11 +2,14 @@
 
 `ciliate-lab-<lab>` lies at the top of the version 2 hierarchy, wherever that is mounted (in hybrid
 mode in a folder `unified`), with a group below per machine and per pod. Killing is the kernel's
-`cgroup.kill` (Linux 5.14): no process can fork its way out.
+`cgroup.kill` (Linux 5.14), so that no process can fork its way out; on an older kernel they are
+killed one by one, again until none is left.
 """
 
+import contextlib
 import errno
 import os
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +101,17 @@ class LabCgroup:
             time.sleep(0.005)
 
 
+def kill_all(top: Path) -> None:
+    """Kill what is in the group now; before Linux 5.14 a process that is forked meanwhile is not."""
+    kill = top / "cgroup.kill"
+    if kill.exists():
+        kill.write_text("1", encoding="ascii")
+        return
+    for pid in LabCgroup(top).pids():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _kill_and_remove(top: Path) -> bool:
     """Kill the group's processes and remove it; False: some have not ended, call again.
 
@@ -105,7 +119,7 @@ def _kill_and_remove(top: Path) -> bool:
     """
     if not top.exists():
         return True
-    (top / "cgroup.kill").write_text("1", encoding="ascii")
+    kill_all(top)
     if "populated 1" in _read(top / "cgroup.events"):
         return False
     try:
