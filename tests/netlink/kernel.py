@@ -1,17 +1,15 @@
 """Namespaces and programs for tests that need root: made under a name of this run, and removed."""
 
-import ctypes
 import os
-import platform
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_BPF_PROG_LOAD = 5
+from ciliate.datapath import libbpf
+
 _SCHED_CLS = 3
-_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 
 
 def run(*command: str) -> str:
@@ -51,22 +49,11 @@ def load_program(verdict: int = 0) -> int:
     instructions = (
         bytes((0xB7, 0, 0, 0)) + verdict.to_bytes(4, "little") + bytes((0x95, 0, 0, 0, 0, 0, 0, 0))
     )
-    code = ctypes.create_string_buffer(instructions)
-    licence = ctypes.create_string_buffer(b"GPL")
-    attr = ctypes.create_string_buffer(128)
-    ctypes.memset(attr, 0, 128)
-    fields = (
-        _SCHED_CLS.to_bytes(4, "little")
-        + (2).to_bytes(4, "little")
-        + ctypes.addressof(code).to_bytes(8, "little")
-        + ctypes.addressof(licence).to_bytes(8, "little")
+    # By libbpf, which raises the limit of locked memory that kernels before 5.11 count this against.
+    descriptor: int = libbpf.library().bpf_prog_load(
+        _SCHED_CLS, b"verdict", b"GPL", instructions, 2, None
     )
-    ctypes.memmove(attr, fields, len(fields))
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor: int = libc.syscall(
-        _BPF_SYSCALL[platform.machine()], _BPF_PROG_LOAD, attr, ctypes.c_size_t(128)
-    )
-    assert descriptor >= 0, os.strerror(ctypes.get_errno())
+    assert descriptor >= 0, os.strerror(-descriptor)
     return descriptor
 
 
