@@ -13,9 +13,9 @@
 #include "lib/verdict.h"
 
 /*
- * Which packets no other machine can have sent to a pod here: frames for others that a promiscuous
- * device sees, and for groups (RFC 1122, 3.3.6); sources that are an address of this node or of a
- * pod on it, or nobody's. The kernel's forwarding refuses them too. 0 or a drop reason.
+ * Which packets no other machine can have sent to a pod here: frames for a group (RFC 1122, 3.3.6),
+ * and sources that are an address of this node or of a pod on it, or nobody's. The kernel's
+ * forwarding refuses them too. 0 or a drop reason.
  */
 static __always_inline int judge_origin(struct __sk_buff *skb, const struct packet *packet)
 {
@@ -90,7 +90,9 @@ int from_uplink(struct __sk_buff *skb)
 	struct flow flow = {.point = FROM_UPLINK, .packet = &packet};
 	int error;
 
-	if (skb->vlan_present) /* 1: for a VLAN device above this one */
+	/* 1: for a VLAN device or a macvlan above this one, or for nobody here, as the stack finds
+	 */
+	if (skb->vlan_present || skb->pkt_type == PACKET_OTHERHOST)
 		return pass(skb, &flow);
 
 	if (parse_l3(skb, &packet)) /* 2: not IP, or not sound: the stack's to judge */

@@ -10,6 +10,7 @@ from tests.datapath.node_rig import (
     IN,
     NODE_4,
     NODE_6,
+    NODE_MAC,
     OK,
     OTHER_NODE_4,
     REDIRECT,
@@ -59,11 +60,11 @@ CASES = [
     ),
     *(
         Case(f"frame to {mac}", frame_to(mac) / IP(src=WORLD_4, dst=POD1_4) / PING, BAD_MAC)
-        for mac in ("02:00:00:00:09:99", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01")
+        for mac in ("ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01")
     ),
     *(
         Case(f"v6 frame to {mac}", frame_to(mac) / IPv6(src=WORLD_6, dst=POD1_6) / PING6, BAD_MAC)
-        for mac in ("02:00:00:00:09:99", "33:33:00:00:00:01")
+        for mac in ("ff:ff:ff:ff:ff:ff", "33:33:00:00:00:01")
     ),
 ]
 
@@ -75,6 +76,25 @@ def test_what_no_other_machine_can_send_reaches_no_pod(node: Node, case: Case) -
 
     assert run.verdict == SHOT
     assert counted == {(case.reason, AttachPoint.FROM_UPLINK): 1}
+
+
+OTHER_MACHINE = "02:00:00:00:09:99"
+
+
+@pytest.mark.parametrize(
+    ("layer", "pod", "world"), [(IP, POD1_4, WORLD_4), (IPv6, POD1_6, WORLD_6)]
+)
+def test_a_frame_for_another_machine_is_left_to_the_stack_which_drops_it(
+    node: Node, layer: Any, pod: str, world: str
+) -> None:
+    """A promiscuous device sees it, or one with a macvlan above, which must get it."""
+    for mac, port in ((OTHER_MACHINE, 9), (NODE_MAC, 10)):
+        node.wire.send(frame_to(mac) / layer(src=world, dst=pod) / UDP(dport=port))
+
+    got = node.pod1.port.receive(lambda frame: UDP in frame and frame[layer].src == world)
+
+    assert got[UDP].dport == 10  # The later, and not the first.
+    assert node.from_uplink(frame_to(OTHER_MACHINE) / layer(src=world, dst=pod)).verdict == OK
 
 
 @pytest.mark.parametrize("source", ["1.0.0.1", "128.0.0.1", "169.254.1.1", OTHER_NODE_4, WORLD_4])
@@ -108,7 +128,7 @@ def test_an_answer_in_a_frame_for_another_machine_is_not_turned_to_the_pod(node:
     port = masqueraded_port(node)
     answer = IP(src=WORLD_4, dst=NODE_4) / TCP(sport=80, dport=port, flags="SA")
 
-    other = node.from_uplink(frame_to("02:00:00:00:09:99") / answer)
+    other = node.from_uplink(frame_to(OTHER_MACHINE) / answer)
     own = node.from_uplink(IN / answer)
 
     assert (other.verdict, own.verdict) == (OK, REDIRECT)
