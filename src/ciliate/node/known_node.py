@@ -22,6 +22,7 @@ class KnownNode:
     pod_cidrs: tuple[IPNetwork, ...]
     is_local: bool
     draining_cidrs: tuple[IPNetwork, ...] = ()  # Former ones, in which pods still live.
+    created: str = ""  # When the CiliumNode was made, as the API server wrote it (RFC 3339, UTC).
 
     @property
     def all_cidrs(self) -> tuple[IPNetwork, ...]:
@@ -61,5 +62,6 @@ def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[s
         pod_cidrs=read(node.current_cidrs, network),
         draining_cidrs=read(node.draining_cidrs, network),
         is_local=node.metadata.name == local_name,
+        created=node.metadata.creation_timestamp or "",
     )
     return known, tuple(unreadable)

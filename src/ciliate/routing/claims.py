@@ -1,7 +1,9 @@
 """Which node each pod CIDR belongs to: a current claim goes before a draining one. Pure.
 
 Two nodes may claim one CIDR: while a cluster changes its ranges or its IPAM mode, or by a user's
-edit. This node goes before the others, then the first by name.
+edit. This node goes before the others: its own pods live here. Of the others the elder goes first,
+by the creation of its CiliumNode: whoever writes an object today takes nothing from a node that
+stands, whatever its name, and every node decides alike. Names decide between objects of one second.
 """
 
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ class _Claim:
 
     is_draining: bool
     is_remote: bool
+    created: str
     node: str
 
 
@@ -89,6 +92,6 @@ def _claims_of(node: KnownNode | None) -> dict[IPNetwork, _Claim]:
     if node is None:
         return {}
     remote = not node.is_local
-    claims = {cidr: _Claim(True, remote, node.name) for cidr in node.draining_cidrs}
-    claims.update({cidr: _Claim(False, remote, node.name) for cidr in node.pod_cidrs})
-    return claims
+    draining = _Claim(True, remote, node.created, node.name)
+    current = _Claim(False, remote, node.created, node.name)
+    return dict.fromkeys(node.draining_cidrs, draining) | dict.fromkeys(node.pod_cidrs, current)

@@ -40,7 +40,9 @@ ADDRESSES = tuple(
 )
 
 
-def node(name: str, *cidrs: IPNetwork, draining: Iterable[IPNetwork] = ()) -> KnownNode:
+def node(
+    name: str, *cidrs: IPNetwork, draining: Iterable[IPNetwork] = (), created: str = ""
+) -> KnownNode:
     return KnownNode(
         name=name,
         internal_ips=(),
@@ -48,14 +50,15 @@ def node(name: str, *cidrs: IPNetwork, draining: Iterable[IPNetwork] = ()) -> Kn
         pod_cidrs=cidrs,
         is_local=name == LOCAL,
         draining_cidrs=tuple(draining),
+        created=created,
     )
 
 
 def claimants(nodes: Iterable[KnownNode], cidr: IPNetwork) -> list[KnownNode]:
     """Return who claims a CIDR, the strongest first: the rule, written down."""
 
-    def rank(known: KnownNode) -> tuple[bool, bool, str]:
-        return cidr not in known.pod_cidrs, not known.is_local, known.name
+    def rank(known: KnownNode) -> tuple[bool, bool, str, str]:
+        return cidr not in known.pod_cidrs, not known.is_local, known.created, known.name
 
     claiming = (each for each in nodes if cidr in (*each.pod_cidrs, *each.draining_cidrs))
     return sorted(claiming, key=rank)
@@ -79,16 +82,19 @@ def route_owner(nodes: Iterable[KnownNode], cidr: IPNetwork) -> str | None:
 
 
 NODES = st.builds(
-    lambda name, cidrs, draining: node(name, *cidrs, draining=draining),
+    lambda name, cidrs, draining, second: node(
+        name, *cidrs, draining=draining, created=f"2026-01-01T00:00:0{second}Z"
+    ),
     st.sampled_from(["a", LOCAL, "z"]),
     st.lists(st.sampled_from(CIDRS), unique=True, max_size=3),
     st.lists(st.sampled_from(CIDRS), unique=True, max_size=3),
+    st.integers(0, 1),
 )
 CHANGES = st.lists(NODES | st.sampled_from(["a", LOCAL, "z"]), max_size=12)
 
 
 @given(changes=CHANGES)
-def test_current_claims_go_before_draining_ones_then_this_node_then_the_first_by_name(
+def test_current_claims_go_before_draining_ones_then_this_node_then_the_eldest(
     changes: list[KnownNode | str],
 ) -> None:
     claims = CIDRClaims()
@@ -138,6 +144,16 @@ def test_change_names_every_cidr_and_every_node_that_it_concerns(
                 assert concerned.nodes >= {each for each in (former, now) if each is not None}, (
                     address
                 )
+
+
+def test_newcomer_with_a_smaller_name_takes_no_cidr_from_an_elder_node() -> None:
+    claims = CIDRClaims()
+    claims.update(None, node("k8s-w1", CIDRS[3], created="2026-01-01T00:00:00Z"))
+
+    claims.update(None, node("a-newcomer", CIDRS[3], created="2026-01-02T00:00:00Z"))
+
+    assert claims.route_owner(CIDRS[3]) == "k8s-w1"
+    assert claims.owner_of(to_octets(ip_address("10.244.1.7"))) == "k8s-w1"
 
 
 def test_node_that_says_the_same_again_changes_no_cidr() -> None:
