@@ -31,6 +31,8 @@ PURE: Final = (
     "ciliate.identity.show",
     "ciliate.identity.status",
     "ciliate.routing.claims",
+    "ciliate.routing.errors",
+    "ciliate.routing.reserved",
     "ciliate.routing.route_mtus",
     "ciliate.routing.show",
     "ciliate.routing.status",

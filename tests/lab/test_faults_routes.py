@@ -1,5 +1,6 @@
 """Routes follow the cluster, come back when removed by hand, and no pod can change them."""
 
+import json
 import time
 from collections.abc import Iterator
 
@@ -79,25 +80,96 @@ def test_route_deleted_by_hand_comes_back(lab: Cluster, control: FaultyNode) -> 
     assert "1 received" in lab.exec("left", "ping", "-c1", "-W2", pod_ip(lab, "right"))
 
 
-def test_route_changed_by_hand_is_put_right(lab: Cluster, control: FaultyNode) -> None:
+def conflicts(node: FaultyNode) -> dict[str, str]:
+    """What the status says of destinations that have no route as they should."""
+    answer = node.asked("healthz") or {"controllers": []}
+    (sync,) = (each for each in answer["controllers"] if each["name"] == "sync-routes")
+    return {key: each["msg"] for key, each in sync["status"].get("failing-keys", {}).items()}
+
+
+def cilium_node(lab: Cluster, name: str, ip: str, *cidrs: str) -> None:
+    """Somebody writes a CiliumNode; no agent is there."""
+    spec = {"addresses": [{"type": "InternalIP", "ip": ip}], "ipam": {"podCIDRs": cidrs}}
+    kind = {"apiVersion": "cilium.io/v2", "kind": "CiliumNode"}
+    text = json.dumps({**kind, "metadata": {"name": name}, "spec": spec})
+    lab.kubectl("apply", "-f", "-", text=text)
+
+
+def test_route_that_somebody_puts_in_place_of_ours_stays_and_is_told(
+    lab: Cluster, control: FaultyNode
+) -> None:
     wrong = ("via", "192.168.10.200", "dev", "eth1", "proto", "kernel")
     control.run("ip", "route", "replace", TO_W1, *wrong)
-    touch_node(lab)
+    eventually(lambda: TO_W1 in conflicts(control), what="the conflict in the status")
+    during, said = gateways(control), conflicts(control)[TO_W1]
 
+    control.run("ip", "route", "del", TO_W1)
     eventually(
         lambda: gateways(control) == {TO_W1: "192.168.10.101"}, within_s=5, what="the right route"
     )
+
+    assert during == {TO_W1: "192.168.10.200"}
+    assert f"{TO_W1} via 192.168.10.200 dev eth1 proto kernel: remove it" in said
+    eventually(lambda: not conflicts(control), what="a status without conflicts")
+
+
+def test_wrong_cilium_node_changes_no_route_of_any_node_and_is_told(
+    lab: Cluster, control: FaultyNode
+) -> None:
+    """It took the default route, or the nodes' own network, away from every node for good."""
+    nodes = (control, FaultyNode(lab, "k8s-w1"))
+    routes = [node.run("ip", "route").stdout for node in nodes]
+    wrong = ["0.0.0.0/0", "10.0.0.0/8", "192.168.10.0/24", "10.0.2.0/24", "169.254.169.254/32"]
+    cilium_node(lab, "a-wrong-one", "192.168.10.77", *wrong, TO_W1, "10.244.0.0/24")
+    try:
+        for node in nodes:
+            eventually(
+                lambda node=node: conflicts(node).keys() == set(wrong),  # type: ignore[misc]
+                what="the refusals in the status",
+            )
+        during = [node.run("ip", "route").stdout for node in nodes]
+    finally:
+        lab.kubectl("delete", "ciliumnode", "a-wrong-one")
+
+    assert during == routes, "nor does it take the CIDRs of the nodes that were there before"
+    for node in nodes:
+        eventually(lambda node=node: not conflicts(node), what="no refusals")  # type: ignore[misc]
+    assert [node.run("ip", "route").stdout for node in nodes] == routes
+
+
+def test_claim_is_withdrawn_when_the_node_is_connected_there_later(
+    lab: Cluster, control: FaultyNode
+) -> None:
+    cilium_node(lab, "far", "192.168.10.77", "10.66.0.0/24")
+    try:
+        eventually(lambda: "10.66.0.0/24" in gateways(control), what="the route")
+        control.run("ip", "link", "add", "later0", "type", "veth", "peer", "later1")
+        control.run("ip", "addr", "add", "10.66.0.129/25", "dev", "later0")
+        control.run("ip", "link", "set", "later0", "up")
+        control.run("ip", "link", "set", "later1", "up")
+        eventually(lambda: "10.66.0.0/24" not in gateways(control), what="withdrawal")
+        eventually(lambda: "10.66.0.0/24" in conflicts(control), what="the reason")
+        control.run("ip", "link", "del", "later0")
+        eventually(lambda: "10.66.0.0/24" in gateways(control), what="the route again")
+    finally:
+        control.run("ip", "link", "del", "later0", check=False)
+        lab.kubectl("delete", "ciliumnode", "far")
+    eventually(lambda: gateways(control) == {TO_W1: "192.168.10.101"}, what="no route to it")
 
 
 def test_routes_of_a_time_before_are_removed_at_start_and_others_routes_stay(
     lab: Cluster, control: FaultyNode
 ) -> None:
-    stale = ("10.244.77.0/24", "via", "192.168.10.101", "dev", "eth1", "proto", "kernel")
+    """Whose a route is, no number in it proves: one typed with `proto kernel` stays."""
+    alike = ("10.244.77.0/24", "via", "192.168.10.101", "dev", "eth1", "proto", "kernel")
     foreign = ("198.51.100.0/24", "via", "192.168.10.200", "dev", "eth1", "proto", "static")
     before = control.run("ip", "route").stdout
+    cilium_node(lab, "stale", "192.168.10.77", "10.66.0.0/24")
+    eventually(lambda: "10.66.0.0/24" in gateways(control), what="the route to go stale")
     with frozen(process(lab, "kube")):
         killed = control.kill_agent()
-        control.run("ip", "route", "add", *stale)
+        lab.kubectl("delete", "ciliumnode", "stale")
+        control.run("ip", "route", "add", *alike)
         control.run("ip", "route", "add", *foreign)
         control.run("ip", "route", "del", TO_W1)
 
@@ -105,8 +177,10 @@ def test_routes_of_a_time_before_are_removed_at_start_and_others_routes_stay(
 
     after = control.run("ip", "route").stdout
     control.run("ip", "route", "del", foreign[0])
-    assert "10.244.77.0/24" not in after
+    control.run("ip", "route", "del", alike[0])
+    assert "10.66.0.0/24" not in after
     assert foreign[0] in after
+    assert alike[0] in after
     assert gateways(control) == {TO_W1: "192.168.10.101"}
     assert control.run("ip", "route").stdout == before
 

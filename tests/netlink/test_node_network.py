@@ -12,6 +12,7 @@ from tests.netlink.kernel import ip, run
 from ciliate.net.address import Mac
 from ciliate.net.link import (
     LOOPBACK_INDEX,
+    MAIN_TABLE,
     Link,
     LinkAddress,
     LinkFlag,
@@ -29,7 +30,14 @@ from ciliate.netlink.monitor import Change, ChangeKind, Monitor
 from ciliate.netlink.neighbours import list_neighbours, neighbour_request
 from ciliate.netlink.numbers import RTM_NEWLINK
 from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
-from ciliate.netlink.routes import delete_route, lookup_route, observe_routes, replace_route
+from ciliate.netlink.routes import (
+    add_routes,
+    delete_route,
+    lookup_route,
+    matched_route,
+    observe_routes,
+    replace_route,
+)
 from ciliate.netlink.sysctl import read_sysctl, write_sysctls
 
 
@@ -125,6 +133,57 @@ async def test_route_is_replaced_in_place(rtnl: Rtnetlink, node: str) -> None:
     found = [r for r in await observe_routes(rtnl) if r.destination == route.destination]
     assert found == [moved]
     assert found[0].link_name == "eth1"
+
+
+@pytest.mark.parametrize(
+    ("cidr", "gateway", "standing"),
+    [
+        ("10.244.1.0/24", "192.168.10.101", ("via", "192.168.10.9")),
+        ("10.244.1.7/32", "192.168.10.101", ("dev", "eth1")),
+        ("fd00:244:1::/64", "fd00:10::101", ("via", "fd00:10::9")),
+        ("fd00:244:1::7/128", "fd00:10::101", ("dev", "eth1")),
+    ],
+)
+async def test_route_is_added_where_no_other_stands_and_never_replaces_one(
+    rtnl: Rtnetlink, node: str, cidr: str, gateway: str, standing: tuple[str, ...]
+) -> None:
+    wanted = Route(ip_network(cidr), await _index(rtnl, "eth1"), ip_address(gateway))
+    assert await add_routes(rtnl, [wanted]) == [None]
+    found = await matched_route(rtnl, wanted.destination.network_address)
+    assert found is not None
+    assert (found.destination, found.gateway, found.table) == (
+        wanted.destination,
+        wanted.gateway,
+        MAIN_TABLE,
+    )
+    assert found.protocol == RouteProtocol.KERNEL
+    await delete_route(rtnl, wanted)
+
+    ip(node, "route", "add", cidr, *standing)
+    family = f"-{wanted.destination.version}"
+    before = ip(node, family, "route", "show", cidr)
+    (refused,) = await add_routes(rtnl, [wanted])
+
+    assert refused is not None
+    assert refused.errno == errno.EEXIST
+    assert ip(node, family, "route", "show", cidr) == before
+
+
+@pytest.mark.parametrize("cidr", ["10.244.0.0/24", "fd00:244::/64"])
+async def test_route_that_leads_nowhere_is_removed_and_the_network_beside_it_stays(
+    rtnl: Rtnetlink, node: str, cidr: str
+) -> None:
+    nowhere = Route(ip_network(cidr), kind=RouteKind.UNREACHABLE)
+    assert await add_routes(rtnl, [nowhere]) == [None]
+    assert await matched_route(rtnl, nowhere.destination.network_address) is None
+    beside = ("proto", "kernel", "metric", "2000")
+    ip(node, "route", "add", cidr, "dev", "eth1", *beside)
+
+    await delete_route(rtnl, nowhere)
+    await delete_route(rtnl, nowhere)
+
+    (left,) = [r for r in await observe_routes(rtnl) if r.destination == nowhere.destination]
+    assert left.kind is RouteKind.UNICAST
 
 
 async def test_route_is_deleted_by_what_is_given(rtnl: Rtnetlink, node: str) -> None:

@@ -143,6 +143,10 @@ class CIDRIndex(Generic[V]):
         """Return the value of the longest CIDR that holds all of a CIDR, or None."""
         return self._index.find_covering(*_numbers(cidr))
 
+    def overlapping(self, cidr: IPNetwork) -> Iterator[V]:
+        """Yield the value of each CIDR that shares an address with one, longest first."""
+        return self._index.overlapping(*_numbers(cidr))
+
 
 def _numbers(cidr: IPNetwork) -> tuple[int, int]:
     first = int.from_bytes(to_octets(cidr.network_address), "big")

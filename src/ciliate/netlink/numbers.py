@@ -110,6 +110,7 @@ RTAX_MTU: Final = 2
 RT_TABLE_UNSPEC: Final = 0
 RTM_F_CLONED: Final = 0x200
 RTM_F_LOOKUP_TABLE: Final = 0x1000
+RTM_F_FIB_MATCH: Final = 0x2000
 
 # linux/neighbour.h
 NDA_DST: Final = 1

@@ -9,6 +9,7 @@ Pure: from a `PodLink` to requests. `pod.py` sends them. Three batches:
 3. in the pod's namespace, everything on the pod side, the link up before addresses and routes.
 """
 
+import errno
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
@@ -57,7 +58,7 @@ from ciliate.netlink.numbers import (
 )
 from ciliate.netlink.pod_link import PodLink
 from ciliate.netlink.programs import filter_request, qdisc_request
-from ciliate.netlink.routes import replace_request
+from ciliate.netlink.routes import add_request
 
 #: arp_ignore: answer no ARP at all (ip-sysctl.rst).
 _ARP_IGNORE_ALL: Final = 8
@@ -127,7 +128,11 @@ def host_requests(link: PodLink, *, index: int, ipv6_known: bool) -> list[Reques
         )
         if link.route:
             requests.append(
-                replace_request(endpoint_route(address, index, link.interface.host_name))
+                # What stands there is the routing's to judge: another's route is never replaced.
+                add_request(
+                    endpoint_route(address, index, link.interface.host_name),
+                    tolerated=frozenset({errno.EEXIST}),
+                )
             )
     return requests
 
@@ -206,12 +211,6 @@ def metric_behind(route: Route, standing: Iterable[Route]) -> int:
         if each.destination == route.destination and each.metric < _METRIC_MAX
     ]
     return max(metrics) + 1 if metrics else 0
-
-
-def add_request(route: Route) -> Request:
-    """Return the message that adds `route`, and fails where one of its metric stands."""
-    flags = NLM_F_CREATE | NLM_F_EXCL
-    return replace(replace_request(route), step="add route", flags=flags)
 
 
 def pod_routes(gateway: IPAddress, index: int, interface: PodInterface) -> tuple[Route, Route]:

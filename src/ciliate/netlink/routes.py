@@ -1,20 +1,31 @@
-"""Routes: read, replace, remove, look up (RTM_*ROUTE, linux/rtnetlink.h).
+"""Routes: read, add, replace, remove, look up (RTM_*ROUTE, linux/rtnetlink.h).
 
-A route is always replaced, never added: the kernel then swaps it in one step, and doing it twice
-is harmless. Observed IPv6 routes carry metric 1024 where they were put with 0.
+A route is added where no other to its destination and metric stands (NLM_F_EXCL), so that nobody
+else's is lost; one that is known to be ours is replaced, which the kernel does in one step.
+Observed IPv6 routes carry metric 1024 where they were put with 0, and lead to `lo` where they are
+unreachable.
 """
 
 import errno
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Final
 
 from ciliate.net.address import IPAddress
-from ciliate.net.link import MAIN_TABLE, Route, RouteAnswer, RouteKind, RouteScope
+from ciliate.net.link import (
+    LOOPBACK_INDEX,
+    MAIN_TABLE,
+    Route,
+    RouteAnswer,
+    RouteKind,
+    RouteScope,
+)
 from ciliate.netlink.addresses import family_of
-from ciliate.netlink.channel import Channel
+from ciliate.netlink.channel import BATCH_MESSAGES_MAX, Channel
 from ciliate.netlink.client import Rtnetlink
+from ciliate.netlink.errors import NetlinkError
 from ciliate.netlink.links import list_links
 from ciliate.netlink.message import (
     Message,
@@ -29,6 +40,7 @@ from ciliate.netlink.numbers import (
     AF_INET,
     AF_INET6,
     NLM_F_CREATE,
+    NLM_F_EXCL,
     NLM_F_REPLACE,
     RT_TABLE_UNSPEC,
     RTA_DST,
@@ -43,6 +55,7 @@ from ciliate.netlink.numbers import (
     RTAX_MTU,
     RTM_DELROUTE,
     RTM_F_CLONED,
+    RTM_F_FIB_MATCH,
     RTM_F_LOOKUP_TABLE,
     RTM_GETROUTE,
     RTM_NEWROUTE,
@@ -55,23 +68,36 @@ _RTNEXTHOP: Final = struct.Struct("=HBBi")  # length, flags, hops, index
 
 def replace_request(route: Route) -> Request:
     """Return the message that makes `route` the route to its destination and metric."""
+    return _put_request(route, "put route", NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def add_request(route: Route, *, tolerated: frozenset[int] = frozenset()) -> Request:
+    """Return the message that adds `route`: EEXIST where one to its destination and metric is."""
+    return _put_request(route, "add route", NLM_F_CREATE | NLM_F_EXCL, tolerated)
+
+
+def _put_request(
+    route: Route, step: str, flags: int, tolerated: frozenset[int] = frozenset()
+) -> Request:
     body = _body(route, protocol=route.protocol, scope=route.scope, kind=route.kind)
     if route.source is not None:
         body += attribute(RTA_PREFSRC, route.source.packed)
     if route.mtu is not None:
         body += nested(RTA_METRICS, number(RTAX_MTU, route.mtu))
-    flags = NLM_F_CREATE | NLM_F_REPLACE
-    return Request(RTM_NEWROUTE, body, "put route", route, flags)
+    return Request(RTM_NEWROUTE, body, step, route, flags, tolerated)
 
 
 def delete_request(route: Route) -> Request:
     """Return the message that removes `route` by destination, gateway, link, protocol, table.
 
-    A gateway or link that is None matches any, and so does a protocol or metric of 0; an absent
-    route is a success.
+    A gateway or link that is None matches any, and so does a protocol or metric of 0. A route that
+    leads nowhere (unreachable) is matched by its kind. An absent route is a success.
     """
     # A scope of NOWHERE and a kind of 0 are the kernel's "any".
-    body = _body(route, protocol=route.protocol, scope=RouteScope.NOWHERE, kind=0)
+    kind = 0 if route.kind is RouteKind.UNICAST else route.kind
+    if kind and route.destination.version == 6:  # IPv6 does not compare kinds, only links.
+        route = replace(route, link_index=LOOPBACK_INDEX)
+    body = _body(route, protocol=route.protocol, scope=RouteScope.NOWHERE, kind=kind)
     gone = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV})
     return Request(RTM_DELROUTE, body, "remove route", route, tolerated=gone)
 
@@ -190,6 +216,19 @@ async def replace_route(rtnl: Rtnetlink, route: Route) -> None:
     await rtnl.run(lambda channel: channel.batch([replace_request(route)]))
 
 
+async def add_routes(rtnl: Rtnetlink, routes: Sequence[Route]) -> list[NetlinkError | None]:
+    """Add each route; return what became of each, EEXIST where another stands (`add_request`)."""
+
+    def work(channel: Channel) -> list[NetlinkError | None]:
+        outcomes: list[NetlinkError | None] = []
+        for start in range(0, len(routes), BATCH_MESSAGES_MAX):
+            part = routes[start : start + BATCH_MESSAGES_MAX]
+            outcomes += channel.attempt([add_request(route) for route in part])
+        return outcomes
+
+    return await rtnl.run(work)
+
+
 async def delete_route(rtnl: Rtnetlink, route: Route) -> None:
     """Remove `route`, matched as in `delete_request`; absence is a success."""
     await rtnl.run(lambda channel: channel.batch([delete_request(route)]))
@@ -201,13 +240,8 @@ def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
     Raises:
         NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
     """
-    family = family_of(destination)
     # IPv6 reports the table without the flag, and takes the flag for an error.
-    flags = RTM_F_LOOKUP_TABLE if family == AF_INET else 0
-    header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
-    body = header + attribute(RTA_DST, destination.packed)
-    request = Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
-    (route, *_) = decode_route(channel.ask([request], RTM_NEWROUTE))
+    route = _look_up(channel, destination, RTM_F_LOOKUP_TABLE if destination.version == 4 else 0)
     return RouteAnswer(
         destination=destination,
         link_index=route.link_index or 0,
@@ -216,6 +250,29 @@ def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
         kind=route.kind,
         table=route.table,
     )
+
+
+def _look_up(channel: Channel, destination: IPAddress, flags: int) -> Route:
+    family = family_of(destination)
+    header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
+    body = header + attribute(RTA_DST, destination.packed)
+    request = Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
+    (route, *_) = decode_route(channel.ask([request], RTM_NEWROUTE))
+    return route
+
+
+async def matched_route(rtnl: Rtnetlink, destination: IPAddress) -> Route | None:
+    """Return the route that packets to `destination` take, as it stands in its table; or None."""
+
+    def work(channel: Channel) -> Route | None:
+        try:
+            return _look_up(channel, destination, RTM_F_FIB_MATCH)
+        except NetlinkError as error:
+            if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
+                return None  # None, or one that leads nowhere.
+            raise
+
+    return await rtnl.run(work)
 
 
 async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.net.address import IPAddress, IPNetwork, ip_address, ip_network
+from ciliate.net.pod_prefix import why_no_pods
 
 T = TypeVar("T")
-
-_OTHER_ADDRESS_TYPES: Final = frozenset({"ExternalIP", "CiliumInternalIP"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,8 @@ class KnownNode:
     pod_cidrs: tuple[IPNetwork, ...]
     is_local: bool
     draining_cidrs: tuple[IPNetwork, ...] = ()  # Former ones, in which pods still live.
+    refused_cidrs: tuple[IPNetwork, ...] = ()  # Claimed, and no node's: in no other field.
+    external_ips: tuple[IPAddress, ...] = ()  # Among the other addresses.
     created: str = ""  # When the CiliumNode was made, as the API server wrote it (RFC 3339, UTC).
 
     @property
@@ -38,12 +39,6 @@ def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[s
     """Return the node that a CiliumNode describes, and what in it cannot be read."""
     unreadable: list[str] = []
 
-    def network(text: str) -> IPNetwork:
-        cidr = ip_network(text)
-        if not cidr.prefixlen:
-            raise ValueError(f"{cidr} is the whole world, not a node's")
-        return cidr
-
     def read(texts: Iterable[str], parse: Callable[[str], T]) -> tuple[T, ...]:
         found = []
         for text in texts:
@@ -53,14 +48,21 @@ def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[s
                 unreadable.append(str(error))
         return tuple(found)
 
-    addresses = node.spec.addresses
-    others = (a.ip for a in addresses if a.type in _OTHER_ADDRESS_TYPES)
+    def addresses(kind: str) -> tuple[IPAddress, ...]:
+        return read((a.ip for a in node.spec.addresses if a.type == kind), ip_address)
+
+    external_ips = addresses("ExternalIP")
+    current, draining = read(node.current_cidrs, ip_network), read(node.draining_cidrs, ip_network)
+    refused = {cidr: why for cidr in (*current, *draining) if (why := why_no_pods(cidr))}
+    unreadable += [f"{cidr} is not routed to pods: {why}" for cidr, why in refused.items()]
     known = KnownNode(
         name=node.metadata.name,
-        internal_ips=read((a.ip for a in addresses if a.type == "InternalIP"), ip_address),
-        other_addresses=read(others, ip_address),
-        pod_cidrs=read(node.current_cidrs, network),
-        draining_cidrs=read(node.draining_cidrs, network),
+        internal_ips=addresses("InternalIP"),
+        other_addresses=(*external_ips, *addresses("CiliumInternalIP")),
+        external_ips=external_ips,
+        pod_cidrs=tuple(cidr for cidr in current if cidr not in refused),
+        draining_cidrs=tuple(cidr for cidr in draining if cidr not in refused),
+        refused_cidrs=tuple(refused),
         is_local=node.metadata.name == local_name,
         created=node.metadata.creation_timestamp or "",
     )

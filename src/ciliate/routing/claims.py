@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ciliate.net.address import IPNetwork
 from ciliate.net.cidr_index import CIDRIndex
+from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.known_node import KnownNode
 
 
@@ -38,6 +39,8 @@ class CIDRClaims:
     def __init__(self) -> None:
         self._claims: dict[IPNetwork, list[_Claim]] = {}  # Each list is sorted.
         self._owners: CIDRIndex[str] = CIDRIndex()
+        #: The nodes that claim what no node can have.
+        self.refused: OwnerIndex[IPNetwork, str] = OwnerIndex()
 
     def __iter__(self) -> Iterator[IPNetwork]:
         return iter(self._claims)
@@ -49,6 +52,14 @@ class CIDRClaims:
         for cidr in before.keys() | after.keys():
             if before.get(cidr) != after.get(cidr):
                 self._replace(cidr, before.get(cidr), after.get(cidr), change)
+        if old is not None:
+            change.cidrs.update(old.refused_cidrs)
+            for cidr in old.refused_cidrs:
+                self.refused.remove(cidr, old.name)
+        if new is not None:
+            change.cidrs.update(new.refused_cidrs)
+            for cidr in new.refused_cidrs:
+                self.refused.add(cidr, new.name)
         return change
 
     def _replace(
@@ -77,6 +88,14 @@ class CIDRClaims:
     def owner_of(self, address: bytes) -> str | None:
         """Return the node whose CIDR an address (16 octets) is in, by the longest; or None."""
         return self._owners.find(address)
+
+    def covers(self, cidr: IPNetwork) -> bool:
+        """Whether a CIDR lies in one that a node claims."""
+        return self._owners.find_covering(cidr) is not None
+
+    def first(self, cidr: IPNetwork) -> str | None:
+        """Return the node whose claim to this very CIDR counts, or None."""
+        return next((claim.node for claim in self._claims.get(cidr, ())), None)
 
     def route_owner(self, cidr: IPNetwork) -> str | None:
         """Return the other node that a CIDR is routed to; None: no node's, or this node's own."""

@@ -9,7 +9,7 @@ from ciliate.api.resource import ObjectKey
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
-from ciliate.net.link import Route
+from ciliate.net.link import LOCAL_TABLE, Route
 from ciliate.netlink.monitor import Change
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 from ciliate.node.context import Context
@@ -23,12 +23,14 @@ from ciliate.reconcile.reconciler import Reconciler
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
 from ciliate.routing.maps import ROUTE_MTUS
-from ciliate.routing.plan import NextHop, why_unreachable
+from ciliate.routing.plan import hop_of, why_unreachable
 from ciliate.routing.reachability import NodeReachability
+from ciliate.routing.reserved import Reserved
 from ciliate.routing.route_mtus import route_mtu_entries
 from ciliate.routing.routes import Routes
 from ciliate.routing.status import Routing
-from ciliate.routing.target import RouteTarget, is_host_route, is_to_node
+from ciliate.routing.target import Observed, Owners, RouteTarget, is_host_route, is_to_node
+from ciliate.routing.written_routes import FILE_NAME, WrittenRoutes
 
 _log = logging.getLogger(__name__)
 
@@ -47,18 +49,24 @@ class RoutingFeature(Feature):
         self._claims = CIDRClaims()
         self._displaced = DisplacedPods(cluster, self._claims)
         self._reachability = NodeReachability(context.rtnl, self._answers_changed)
+        self._reserved = Reserved()
         self._routes = Routes(
             cluster,
             context.endpoints,
             self._claims,
             self._displaced,
             self._reachability,
-            devices=context.devices,
+            reserved=self._reserved,
             to_nodes=context.settings.routing.auto_direct_node_routes,
         )
-        target = RouteTarget(
-            context.rtnl, is_own_pod=self._is_own_pod, observed=self._routes.note_kernel
+        self._written = WrittenRoutes(context.paths.state / FILE_NAME)
+        owners = Owners(
+            is_own_pod=self._is_own_pod,
+            is_node=lambda ip: cluster.known_nodes.at(to_octets(ip)) is not None,
+            # Asked before this agent keeps its first endpoint.
+            inherits=not context.endpoint_store.is_new,
         )
+        target = RouteTarget(context.rtnl, self._written, owners, observed=self._kernel_read)
         self._sync: AnyReconciler = Reconciler(
             target,
             self._desired,
@@ -69,6 +77,10 @@ class RoutingFeature(Feature):
         )
         #: Why a node's pods have no route; logged when it changes.
         self._unreachable: dict[IPAddress, str] = {}
+
+    async def load(self) -> None:
+        """Learn which routes a previous agent wrote."""
+        await asyncio.to_thread(self._written.load)
 
     async def start(self, progress: Progress) -> None:  # noqa: ARG002 - nothing is waited for.
         """Let the node forward, and learn how it reaches the nodes that are known by now."""
@@ -115,10 +127,16 @@ class RoutingFeature(Feature):
         endpoint = self._context.endpoints.at(to_octets(destination.network_address))
         return endpoint is not None and not endpoint.chained
 
+    def _kernel_read(self, observed: Observed) -> None:
+        self._reserved.note_kernel(observed.others, observed.local)
+        self._routes.note_kernel(observed.ours)
+
     # Sources: each names the destinations whose route it may change.
 
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         change = self._claims.update(old, new)
+        if any(map(self._claims.covers, self._reserved.update(old, new))):
+            self._sync.wake()  # A node is where pods are claimed to be, or no longer.
         known = (self._context.cluster.known_nodes.get(name) for name in change.nodes)
         concerned = [node for node in (old, new, *known) if node is not None]
         ips = {ip for node in concerned for ip in node.internal_ips}
@@ -129,39 +147,14 @@ class RoutingFeature(Feature):
         left = set(old.internal_ips if old is not None else ())
         for ip in left.difference(new.internal_ips if new is not None else ()):
             self._unreachable.pop(ip, None)
-        if new is not None and not new.is_local:
-            former = old.all_cidrs if old is not None else ()
-            self._report_refused(new, set(new.all_cidrs).difference(former))
 
     def _own_node_changed(self, old: OwnNode, new: OwnNode) -> None:
         """CiliumEndpoints by an address that is this node's now, or was, are pods here."""
         ips = {*old.internal_ips, *new.internal_ips}
         self._touch_displaced(self._displaced.inspect_nodes(ips))
 
-    def _report_refused(self, node: KnownNode, cidrs: Iterable[IPNetwork]) -> None:
-        """Say which new CIDRs of a node are not routed to it, because nodes live in them."""
-        for cidr in cidrs:
-            node_ip = node.node_ip(cidr.version)
-            inside = self._routes.node_address_in(cidr, node_ip) if node_ip is not None else None
-            if inside is not None:
-                _log.error(
-                    "CiliumNode %s: %s holds the address %s of a node: not routed to",
-                    node.name,
-                    cidr,
-                    inside,
-                )
-
     def _pod_changed(self, key: ObjectKey, _old: KnownPod | None, new: KnownPod | None) -> None:
         self._touch_displaced(self._displaced.inspect(key, new))
-        for octets in new.addresses if new is not None else ():
-            node = self._context.cluster.known_nodes.at(octets)
-            if node is not None:
-                _log.error(
-                    "CiliumEndpoint %s: %s is the address of node %s: not routed to",
-                    "/".join(key),
-                    from_octets(octets),
-                    node.name,
-                )
 
     def _touch_displaced(self, addresses: set[bytes]) -> None:
         if not addresses:
@@ -218,12 +211,15 @@ class RoutingFeature(Feature):
         prefix = route.destination if route is not None else None
         if prefix is not None and (prefix.is_multicast or prefix.is_link_local):
             return  # They come with every interface; neither pods nor nodes are there.
+        if route is not None and route.table == LOCAL_TABLE:
+            if self._claims.covers(route.destination):  # An address where pods are claimed to be.
+                self._sync.wake()
+            return
         if route is not None and is_host_route(route):
             self._host_route_changed(route, removed=change.removed)
             return
         if route is not None and not change.removed:
-            hop = NextHop(route.link_index or 0, route.gateway)
-            if self._routes.get(route.destination) == hop:
+            if self._routes.get(route.destination) == hop_of(route):
                 return
         elif route is not None and is_to_node(route) and route.destination not in self._routes:
             return  # A leftover, most often removed by us.
@@ -235,12 +231,16 @@ class RoutingFeature(Feature):
         """Whether a change of a route may be of ours, or of the way to nodes; None: unknown."""
         if route is None or is_to_node(route) or route.destination in self._routes:
             return True
+        if self._claims.covers(route.destination) or (
+            route.gateway is not None and self._claims.covers(host_network(route.gateway))
+        ):
+            return True  # A network that this node is connected to, where pods are claimed to be.
         return any(ip in route.destination for ip in self._reachability.answers)
 
     def _host_route_changed(self, route: Route, *, removed: bool) -> None:
         """Look at a pod's route alone: pods come and go, and leave the way to nodes as it is."""
         wanted = self._routes.get(route.destination)
-        hop = None if removed else NextHop(route.link_index or 0, route.gateway)
+        hop = None if removed else hop_of(route)
         if wanted is not None and wanted != hop:
             self._sync.touch([route.destination])
 

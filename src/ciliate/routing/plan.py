@@ -1,14 +1,15 @@
-"""Which way packets to a pod on another node go (native routing with direct routes). Pure.
+"""Which way packets to a pod go (native routing with direct routes). Pure.
 
-With `auto-direct-node-routes` they go to the pod's node, which must be on the same layer-2
-network; what the kernel answers about a node's InternalIP decides.
+With `auto-direct-node-routes` those to other nodes' pods go to the pod's node, which must be on the
+same layer-2 network; what the kernel answers about a node's InternalIP decides. An address in this
+node's own CIDRs that no pod has leads nowhere: the sender gets an ICMP error.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from ciliate.net.address import IPAddress, IPNetwork
-from ciliate.net.link import RouteAnswer, RouteKind
+from ciliate.net.link import Route, RouteAnswer, RouteKind, RouteProtocol, RouteScope
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,23 @@ class NextHop:
 
     link_index: int
     gateway: IPAddress | None = None
+    kind: RouteKind = RouteKind.UNICAST
+
+
+#: No packet goes on: it is answered with an ICMP error (host or route unreachable).
+NOWHERE: Final = NextHop(0, None, RouteKind.UNREACHABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No route, and why: `claimant` is the object that claims the destination for pods."""
+
+    claimant: str
+    reason: str
+
+
+#: What becomes of packets to a destination.
+Way = NextHop | Refusal
 
 
 def is_on_link(answer: RouteAnswer, node_ip: IPAddress) -> bool:
@@ -34,15 +52,25 @@ def next_hop(node_ip: IPAddress, answer: RouteAnswer | None) -> NextHop | None:
     return NextHop(answer.link_index or 0, node_ip)
 
 
-def node_address_in(
-    destination: IPNetwork, node_ip: IPAddress, own: Iterable[IPAddress]
-) -> IPAddress | None:
-    """Return the address within a destination that no route to pods may be put over; or None.
+def route_by(destination: IPNetwork, hop: NextHop) -> Route:
+    """Return the route of ours that leads to a destination by `hop`."""
+    if hop.kind is not RouteKind.UNICAST:
+        return Route(destination, protocol=RouteProtocol.KERNEL, kind=hop.kind)
+    on_link = hop.gateway is None and destination.version == 4
+    return Route(
+        destination=destination,
+        link_index=hop.link_index,
+        gateway=hop.gateway,
+        protocol=RouteProtocol.KERNEL,
+        scope=RouteScope.LINK if on_link else RouteScope.UNIVERSE,
+    )
 
-    A route to the next hop's own network by way of the next hop, or over a network that this node
-    is connected to, would take the kernel's route to that network away, and with it all nodes.
-    """
-    return next((each for each in (node_ip, *own) if each in destination), None)
+
+def hop_of(route: Route) -> NextHop:
+    """Return where a route of the kernel leads; IPv6 shows `lo` for one that leads nowhere."""
+    if route.kind is not RouteKind.UNICAST:
+        return NextHop(0, None, route.kind)
+    return NextHop(route.link_index or 0, route.gateway)
 
 
 def why_unreachable(node_ip: IPAddress, answer: RouteAnswer | None) -> str:

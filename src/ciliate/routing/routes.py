@@ -1,6 +1,7 @@
 """The routes of this node as they should be: to its own pods, to other nodes' CIDRs and pods.
 
-A live view, asked for one destination or for all.
+A live view, asked for one destination or for all. A destination that somebody claims and that must
+not be routed to pods is in it too, with the reason: it is reported until the claim is corrected.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
 from ciliate.net.cidr_index import CIDRIndex
 from ciliate.node.cluster import Cluster
-from ciliate.node.devices import DeviceWatch
 from ciliate.node.endpoint import connected
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
-from ciliate.routing.plan import NextHop, next_hop, node_address_in
+from ciliate.routing.plan import NextHop, Refusal, Way, next_hop
 from ciliate.routing.reachability import NodeReachability
+from ciliate.routing.reserved import Reserved
 
 
-class Routes(Mapping[IPNetwork, NextHop]):
+class Routes(Mapping[IPNetwork, Way]):
     """By destination. A pod of ours wins: the CiliumEndpoint that says otherwise is old."""
 
     def __init__(
@@ -28,7 +29,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         displaced: DisplacedPods,
         reachability: NodeReachability,
         *,
-        devices: DeviceWatch,
+        reserved: Reserved,
         to_nodes: bool,
     ) -> None:
         """`to_nodes`: whether other nodes' pods have routes (auto-direct-node-routes)."""
@@ -37,7 +38,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         self._claims = claims
         self._displaced = displaced
         self._reachability = reachability
-        self._devices = devices
+        self._reserved = reserved
         self._to_nodes = to_nodes
         #: Routes to other nodes as the kernel had them when they were last read.
         self._in_kernel: Mapping[IPNetwork, NextHop] = {}
@@ -46,7 +47,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         self.remembered: frozenset[IPNetwork] = frozenset()
 
     def note_kernel(self, observed: Mapping[IPNetwork, NextHop]) -> None:
-        """Remember the kernel's routes: they stay for unresolved pods."""
+        """Remember our routes that the kernel has: they stay for unresolved pods."""
         self._in_kernel = {
             prefix: hop for prefix, hop in observed.items() if hop.gateway is not None
         }
@@ -69,15 +70,30 @@ class Routes(Mapping[IPNetwork, NextHop]):
         node_ip = self._node_ip(destination)
         return node_ip is None or node_ip in self._reachability.answers
 
-    def __getitem__(self, destination: IPNetwork) -> NextHop:
+    def __getitem__(self, destination: IPNetwork) -> Way:
         hop = self._to_own_pod(destination)
-        if hop is None and self._to_nodes:
+        if hop is not None:
+            reason = self._reserved.why_not_pods(destination.network_address)
+            return Refusal("a pod of this node", reason) if reason else hop
+        if self._to_nodes:
             hop = self._to_node(destination)
+            claimant = self._claims.refused.get(destination)
+            if claimant is not None:
+                return Refusal(f"CiliumNode {claimant}", self._reserved.why_not(destination))
         if hop is None and destination in self.remembered:
             hop = self._in_kernel.get(destination)
         if hop is None:
             raise KeyError(destination)
-        return hop
+        reason = self._reserved.why_not(destination)
+        return Refusal(self._claimant(destination), reason) if reason else hop
+
+    def _claimant(self, destination: IPNetwork) -> str:
+        """Return the object because of which a destination would be routed, for people."""
+        if destination.prefixlen == destination.max_prefixlen:
+            node_ip = self._displaced.routes.get(to_octets(destination.network_address))
+            if node_ip is not None:
+                return f"a CiliumEndpoint on node {node_ip}"
+        return f"CiliumNode {self._claims.first(destination) or 'that is gone'}"
 
     def _to_own_pod(self, destination: IPNetwork) -> NextHop | None:
         if destination.prefixlen != destination.max_prefixlen:
@@ -89,20 +105,11 @@ class Routes(Mapping[IPNetwork, NextHop]):
 
     def _to_node(self, destination: IPNetwork) -> NextHop | None:
         node_ip = self._node_ip(destination)
-        if node_ip is None or self.node_address_in(destination, node_ip) is not None:
+        if node_ip is None:
             return None
         if node_ip not in self._reachability.answers:  # Not asked yet: no reason to change it.
             return self._in_kernel.get(destination)
         return next_hop(node_ip, self._reachability.answers[node_ip])
-
-    def node_address_in(self, destination: IPNetwork, node_ip: IPAddress) -> IPAddress | None:
-        """Return the address of a node because of which a destination gets no route, or None."""
-        if destination.prefixlen == destination.max_prefixlen:
-            address = destination.network_address
-            if self._cluster.known_nodes.at(to_octets(address)) is not None:
-                return address
-        own = (each.address for link in self._devices.current.selected for each in link.addresses)
-        return node_address_in(destination, node_ip, own)
 
     def _node_ip(self, destination: IPNetwork) -> IPAddress | None:
         """Return the address of the node that a destination is on, None when it is on none."""
@@ -122,6 +129,7 @@ class Routes(Mapping[IPNetwork, NextHop]):
         }
         if self._to_nodes:
             found.update(self._claims)
+            found.update(self._claims.refused)
             found.update(host_network(from_octets(octets)) for octets in self._displaced.routes)
         found |= self.remembered
         return (destination for destination in found if destination in self)

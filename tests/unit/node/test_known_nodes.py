@@ -111,8 +111,8 @@ def test_node_first_seen_with_an_unreadable_cidr_is_known_by_the_rest() -> None:
     assert known.draining_cidrs == (ip_network("10.244.1.0/24"),)
 
 
-@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "::/0"])
-async def test_cidr_of_the_whole_world_is_no_nodes(
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "::/0", "10.0.0.0/8", "169.254.0.0/16"])
+async def test_cidr_that_no_node_can_have_is_kept_apart_and_told(
     cidr: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Packets to the world would keep their pod's address: nothing would be masqueraded."""
@@ -124,7 +124,8 @@ async def test_cidr_of_the_whole_world_is_no_nodes(
     (known,) = cluster.known_nodes
     assert known.pod_cidrs == (ip_network("10.244.1.0/24"),)
     assert known.draining_cidrs == ()
-    assert f"CiliumNode k8s-w1: {cidr} is the whole world, not a node's: ignored" in caplog.text
+    assert known.refused_cidrs == (ip_network(cidr),)
+    assert f"CiliumNode k8s-w1: {cidr} is not routed to pods: it " in caplog.text
 
 
 def test_endpoints_name_a_node_by_the_address_that_it_had_until_another_has_it() -> None:

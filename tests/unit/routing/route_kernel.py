@@ -2,10 +2,14 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable, Mapping
+import shutil
+import weakref
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from pathlib import Path
+from tempfile import mkdtemp
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,12 +29,13 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.config.settings import parse_agent_settings
 from ciliate.datapath.datapath import Datapath
 from ciliate.net.address import IPAddress, IPNetwork
-from ciliate.net.link import Route, RouteAnswer, RouteKind
+from ciliate.net.link import LOCAL_TABLE, MAIN_TABLE, Route, RouteAnswer, RouteKind
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
 from ciliate.netlink.monitor import Change, ChangeKind
-from ciliate.node.context import Context
+from ciliate.node.context import Context, Paths
 from ciliate.node.devices import DeviceWatch, NodeDevices
+from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.feature import AnyReconciler
 from ciliate.node.progress import Progress
@@ -70,6 +75,8 @@ class RouteKernel:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.routes: dict[IPNetwork, Route] = {}
+        #: The local table: this node's own addresses.
+        self.local: list[Route] = []
         self.asked: list[str] = []
         self.observes = 0
         self.unreachable: set[str] = set()
@@ -83,6 +90,8 @@ class RouteKernel:
         monkeypatch.setattr(target, "observe_routes", self._observe)
         monkeypatch.setattr(target, "replace_route", self._replace)
         monkeypatch.setattr(target, "delete_route", self._delete)
+        monkeypatch.setattr(target, "add_routes", self._add)
+        monkeypatch.setattr(target, "matched_route", self._matched)
         monkeypatch.setattr(feature, "write_sysctls", self.sysctls.update)
 
     @property
@@ -102,15 +111,34 @@ class RouteKernel:
         gateway = ip_address(via) if via else None
         return RouteAnswer(destination, ETH1, gateway, None, RouteKind.UNICAST, 254)
 
-    async def _observe(self, _rtnl: Rtnetlink) -> tuple[Route, ...]:
+    async def _observe(self, _rtnl: Rtnetlink, *, table: int = MAIN_TABLE) -> tuple[Route, ...]:
+        if table == LOCAL_TABLE:
+            return tuple(self.local)
         self.observes += 1
         self.while_observing()
         return tuple(self.routes.values())
 
+    async def _add(self, rtnl: Rtnetlink, routes: Sequence[Route]) -> list[NetlinkError | None]:
+        outcomes: list[NetlinkError | None] = []
+        for route in routes:
+            if route.destination in self.routes:
+                outcomes.append(
+                    NetlinkError(step="add route", subject=str(route), errno=errno.EEXIST)
+                )
+            else:
+                await self._replace(rtnl, route)
+                outcomes.append(None)
+        return outcomes
+
+    async def _matched(self, _rtnl: Rtnetlink, destination: IPAddress) -> Route | None:
+        holding = [route for prefix, route in self.routes.items() if destination in prefix]
+        return max(holding, key=lambda route: route.destination.prefixlen, default=None)
+
     async def _replace(self, _rtnl: Rtnetlink, route: Route) -> None:
         await asyncio.sleep(0)
         name = "eth1" if route.gateway is not None else f"lxc{route.link_index}"
-        self.routes[route.destination] = replace(route, link_name=name)
+        metric = 1024 if route.destination.version == 6 else 0
+        self.routes[route.destination] = replace(route, link_name=name, metric=metric)
         self.written.append(f"put {route.destination}")
         self.announced(Change(ChangeKind.ROUTE, route=route))
 
@@ -125,7 +153,8 @@ class RouteKernel:
         """Let the kernel have a route already."""
         network = ip_network(prefix)
         gateway = ip_address(via) if via else None
-        self.routes[network] = Route(network, index, gateway, link_name=device)
+        metric = 1024 if network.version == 6 else 0
+        self.routes[network] = Route(network, index, gateway, link_name=device, metric=metric)
 
     def loses(self, prefix: str) -> None:
         """Let a user delete a route."""
@@ -155,15 +184,19 @@ class RoutingNode:
         rtnl = self.kernel.as_rtnl
         self.devices = DeviceWatch(rtnl, parsed, NodeDevices((), ()))
         unused: Any = None
+        self.paths = Paths(run=Path(mkdtemp(prefix="routing-")))
+        weakref.finalize(self, shutil.rmtree, self.paths.run)
+        #: An agent worked here before, which kept no notes of its routes.
+        (self.paths.state / "endpoints").mkdir(parents=True)
         self._context = Context(
             settings=parsed,
             namespace="kube-system",
-            paths=unused,
+            paths=self.paths,
             client=unused,
             cluster=self.cluster,
             devices=self.devices,
             endpoints=self.table,
-            endpoint_store=unused,
+            endpoint_store=EndpointStore(self.paths.state / "endpoints"),
             rtnl=rtnl,
             links=unused,
             tasks=unused,
@@ -176,6 +209,12 @@ class RoutingNode:
         maps = cast("Datapath", SimpleNamespace(opened=lambda _which: None))
         self.sync, self.sync_mtus = self.feature.reconcilers(maps)
 
+    def be_new(self) -> None:
+        """Let no agent have worked here before."""
+        store = EndpointStore(self.paths.state / "none")
+        self._context = replace(self._context, endpoint_store=store)
+        self._begin()
+
     async def restart(self) -> None:
         """Let the agent begin anew: it knows what the watches report and what the kernel has."""
         self._begin()
@@ -187,6 +226,7 @@ class RoutingNode:
 
     async def start(self) -> None:
         """Start, as the agent does once the watches run."""
+        await self.feature.load()
         await self.feature.start(Progress())
 
     async def pass_all(self) -> None:

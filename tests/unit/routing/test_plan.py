@@ -4,8 +4,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ciliate.net.link import RouteAnswer, RouteKind
-from ciliate.routing.plan import NextHop, next_hop, node_address_in, why_unreachable
+from ciliate.net.link import Route, RouteAnswer, RouteKind, RouteProtocol, RouteScope
+from ciliate.routing.plan import NOWHERE, NextHop, hop_of, next_hop, route_by, why_unreachable
 
 ETH1 = 3
 W1 = ip_address("192.168.10.101")
@@ -50,18 +50,30 @@ def test_node_that_packets_do_not_leave_for_is_no_way(kind: RouteKind) -> None:
 
 
 @pytest.mark.parametrize(
-    ("destination", "inside"),
+    ("destination", "hop"),
     [
-        ("192.168.10.0/24", "192.168.10.101"),
-        ("0.0.0.0/0", "192.168.10.101"),
-        ("10.0.2.0/24", "10.0.2.15"),
-        ("10.244.1.0/24", None),
-        ("fd00:10:1::/64", None),
+        ("10.244.1.0/24", NextHop(ETH1, W1)),
+        ("10.244.0.7/32", NextHop(17)),
+        ("fd00::7/128", NextHop(17)),
+        ("10.244.0.0/24", NOWHERE),
     ],
 )
-def test_network_of_the_next_hop_or_of_this_node_is_told_by_the_address_in_it(
-    destination: str, inside: str | None
+def test_route_that_is_written_is_recognized_when_it_is_read(
+    destination: str, hop: NextHop
 ) -> None:
-    own = (ip_address("10.0.2.15"), ip_address("fd00:10::100"))
+    route = route_by(ip_network(destination), hop)
 
-    assert node_address_in(ip_network(destination), W1, own) == (inside and ip_address(inside))
+    assert hop_of(route) == hop
+    assert route.protocol == RouteProtocol.KERNEL
+
+
+def test_route_of_ipv6_that_leads_nowhere_is_the_same_though_the_kernel_shows_lo() -> None:
+    shown = Route(ip_network("fd00::/64"), 1, metric=1024, kind=RouteKind.UNREACHABLE)
+
+    assert hop_of(shown) == NOWHERE
+
+
+def test_only_ipv4_has_a_scope_of_the_link() -> None:
+    assert route_by(ip_network("10.244.0.7/32"), NextHop(17)).scope == RouteScope.LINK
+    assert route_by(ip_network("fd00::7/128"), NextHop(17)).scope == RouteScope.UNIVERSE
+    assert route_by(ip_network("10.244.1.0/24"), NextHop(3, W1)).scope == RouteScope.UNIVERSE

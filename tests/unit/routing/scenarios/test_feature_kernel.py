@@ -84,7 +84,10 @@ async def test_route_that_somebody_deletes_comes_back(node: RoutingNode) -> None
         await until(lambda: node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")})
 
 
-async def test_route_that_somebody_redirects_is_corrected(node: RoutingNode) -> None:
+async def test_route_that_somebody_puts_in_place_of_ours_stays_and_is_told(
+    node: RoutingNode,
+) -> None:
+    """Whoever types `ip route replace` means it; no number in a route says that it is ours."""
     publish(node.cluster.nodes, worker(1))
     async with node.running():
         await until(lambda: node.kernel.held().keys() == {"10.244.1.0/24"})
@@ -92,7 +95,14 @@ async def test_route_that_somebody_redirects_is_corrected(node: RoutingNode) -> 
         node.kernel.has("10.244.1.0/24", via="192.168.10.66")
         redirected = node.kernel.routes[ip_network("10.244.1.0/24")]
         node.kernel.announced(Change(ChangeKind.ROUTE, route=redirected))
+        await until(lambda: node.sync.status.failing_keys)
+        assert node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.66")}
+        said = node.sync.status.failing_keys["10.244.1.0/24"].message
+        assert "10.244.1.0/24 via 192.168.10.66 dev eth1 proto kernel: remove it" in said
+
+        node.kernel.loses("10.244.1.0/24")
         await until(lambda: node.kernel.held() == {"10.244.1.0/24": (ETH1, "192.168.10.101")})
+        await until(lambda: not node.sync.status.failing_keys)
 
 
 async def test_monitor_that_lost_announcements_causes_a_walk(node: RoutingNode) -> None:

@@ -1,0 +1,117 @@
+"""Which routes this agent wrote into the kernel's table: a file in its state directory.
+
+No number in a route proves whose it is: every program may write `proto kernel`. So each route is
+noted before it is written and stays noted until the kernel has it no more. An agent that is killed
+in between leaves a note too many, never a route without one; and a note says the whole route, so
+that another program's to the same destination is not taken for ours. Routes to this node's pods
+are not noted: their devices are ours.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ciliate.net.address import IPNetwork, ip_address, ip_network
+from ciliate.net.link import RouteKind
+from ciliate.routing.errors import WrittenRoutesError
+from ciliate.routing.plan import NextHop
+from ciliate.system.atomic_file import replace_file
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME: Final = "routes.json"
+
+_Notes = dict[IPNetwork, frozenset[NextHop]]
+
+
+class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A route in the file."""
+
+    destination: str
+    via: str = ""
+    link: int = 0
+    kind: int = RouteKind.UNICAST
+
+
+class WrittenRoutes:
+    """The notes, as they are in the file at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._notes: _Notes = {}
+        #: Whether there are notes of a former agent; without, it kept none, or they are lost.
+        self.is_known = False
+
+    def load(self) -> None:
+        """Read the notes of a former agent."""
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=tuple[_Note, ...])
+            notes: _Notes = {}
+            for each in found:
+                prefix = ip_network(each.destination)
+                notes[prefix] = notes.get(prefix, frozenset()) | {_hop(each)}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            _log.warning("%s: not read, routes are told by their form: %s", self._path, error)
+            return
+        self._notes, self.is_known = notes, True
+
+    def holds(self, destination: IPNetwork, hop: NextHop) -> bool:
+        """Whether this agent, or one before it, wrote the route to `destination` by `hop`."""
+        return hop in self._notes.get(destination, ())
+
+    def note(self, routes: Mapping[IPNetwork, NextHop]) -> None:
+        """Note routes, before they are written; what was noted of a destination stays noted.
+
+        Raises:
+            WrittenRoutesError: The file cannot be replaced; the routes must not be written.
+        """
+        news = {
+            prefix: self._notes.get(prefix, frozenset()) | {hop}
+            for prefix, hop in routes.items()
+            if not self.holds(prefix, hop)
+        }
+        if not news and self.is_known:
+            return
+        notes = self._notes | news
+        self._save(notes)
+        self._notes, self.is_known = notes, True
+
+    def keep(self, standing: Mapping[IPNetwork, Collection[NextHop]]) -> None:
+        """Forget what does not stand in the kernel any more; nothing is being written."""
+        notes = {
+            prefix: frozenset(hops).intersection(standing[prefix])
+            for prefix, hops in self._notes.items()
+            if prefix in standing
+        }
+        notes = {prefix: hops for prefix, hops in notes.items() if hops}
+        if notes == self._notes:
+            return
+        try:
+            self._save(notes)
+        except WrittenRoutesError as error:  # A note too many does no harm.
+            _log.debug("%s", error)
+            return
+        self._notes = notes
+
+    def _save(self, notes: _Notes) -> None:
+        content = msgspec.json.encode(list(_entries(notes)))
+        try:
+            replace_file(self._path, content + b"\n", mode=0o600, durable=False)
+        except OSError as error:
+            raise WrittenRoutesError(str(self._path), str(error)) from error
+
+
+def _entries(notes: _Notes) -> Iterable[_Note]:
+    for prefix, hops in notes.items():
+        for hop in hops:
+            yield _Note(str(prefix), str(hop.gateway or ""), hop.link_index, hop.kind)
+
+
+def _hop(note: _Note) -> NextHop:
+    gateway = ip_address(note.via) if note.via else None
+    return NextHop(note.link, gateway, RouteKind(note.kind))
