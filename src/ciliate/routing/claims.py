@@ -97,6 +97,10 @@ class CIDRClaims:
         """Return the node whose claim to this very CIDR counts, or None."""
         return next((claim.node for claim in self._claims.get(cidr, ())), None)
 
+    def is_own(self, cidr: IPNetwork) -> bool:
+        """Whether this node claims this very CIDR: gives addresses out of it, or drains it."""
+        return any(not claim.is_remote for claim in self._claims.get(cidr, ()))
+
     def route_owner(self, cidr: IPNetwork) -> str | None:
         """Return the other node that a CIDR is routed to; None: no node's, or this node's own."""
         for claim in self._claims.get(cidr, ()):

@@ -58,6 +58,8 @@ class RoutingFeature(Feature):
             self._reachability,
             reserved=self._reserved,
             to_nodes=context.settings.routing.auto_direct_node_routes,
+            answers_for_own=context.settings.cni.chaining_mode != "generic-veth"
+            and context.settings.ipam.mode != "delegated-plugin",
         )
         self._written = WrittenRoutes(context.paths.state / FILE_NAME)
         owners = Owners(

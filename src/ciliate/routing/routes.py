@@ -1,5 +1,8 @@
 """The routes of this node as they should be: to its own pods, to other nodes' CIDRs and pods.
 
+What is left of this node's own CIDRs leads nowhere: a packet to an address that no pod has is
+answered with an ICMP error. By the default route it would go to the router and back until its TTL
+is over, or leave to the internet with the pod's own address.
 A live view, asked for one destination or for all. A destination that somebody claims and that must
 not be routed to pods is in it too, with the reason: it is reported until the claim is corrected.
 """
@@ -13,7 +16,7 @@ from ciliate.node.endpoint import connected
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
-from ciliate.routing.plan import NextHop, Refusal, Way, next_hop
+from ciliate.routing.plan import NOWHERE, NextHop, Refusal, Way, next_hop
 from ciliate.routing.reachability import NodeReachability
 from ciliate.routing.reserved import Reserved
 
@@ -31,8 +34,13 @@ class Routes(Mapping[IPNetwork, Way]):
         *,
         reserved: Reserved,
         to_nodes: bool,
+        answers_for_own: bool,
     ) -> None:
-        """`to_nodes`: whether other nodes' pods have routes (auto-direct-node-routes)."""
+        """`to_nodes`: whether other nodes' pods have routes (auto-direct-node-routes).
+
+        `answers_for_own`: whether every pod in this node's CIDRs has a route of ours, so that the
+        rest of them leads nowhere. Of pods that another plugin attaches only that one knows.
+        """
         self._cluster = cluster
         self._table = table
         self._claims = claims
@@ -40,6 +48,7 @@ class Routes(Mapping[IPNetwork, Way]):
         self._reachability = reachability
         self._reserved = reserved
         self._to_nodes = to_nodes
+        self._answers_for_own = answers_for_own
         #: Routes to other nodes as the kernel had them when they were last read.
         self._in_kernel: Mapping[IPNetwork, NextHop] = {}
         #: Those of them in which unresolved pods live: a CiliumNode was deleted while no agent
@@ -80,6 +89,8 @@ class Routes(Mapping[IPNetwork, Way]):
             claimant = self._claims.refused.get(destination)
             if claimant is not None:
                 return Refusal(f"CiliumNode {claimant}", self._reserved.why_not(destination))
+        if hop is None and self._answers_for_own and self._claims.is_own(destination):
+            hop = NOWHERE
         if hop is None and destination in self.remembered:
             hop = self._in_kernel.get(destination)
         if hop is None:
@@ -127,8 +138,9 @@ class Routes(Mapping[IPNetwork, Way]):
             for endpoint in connected(self._table)
             for address in endpoint.addresses
         }
-        if self._to_nodes:
+        if self._to_nodes or self._answers_for_own:
             found.update(self._claims)
+        if self._to_nodes:
             found.update(self._claims.refused)
             found.update(host_network(from_octets(octets)) for octets in self._displaced.routes)
         found |= self.remembered

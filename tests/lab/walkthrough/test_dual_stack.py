@@ -231,3 +231,38 @@ def test_own_ipv6_source_through_the_same_raw_socket_leaves(dual: Place) -> None
         (line,) = seen.until("9999")
 
     assert line.startswith(f"IP6 {NODE_IP6S['k8s-ctr']}.")
+
+
+#: An address of each node's CIDRs, by family, that no pod and no router is given so early.
+NOBODY = (("4", "10.244.0.253", "icmp"), ("6", "fd00:10:244::fffd", "icmp6"))
+
+
+@pytest.mark.parametrize(("family", "address", "protocol"), NOBODY, ids=["IPv4", "IPv6"])
+def test_packet_to_an_address_that_no_pod_has_is_answered_and_leaves_the_node_nowhere(
+    dual: Place, family: str, address: str, protocol: str
+) -> None:
+    """It went to the router and back until its TTL was over, or out with the pod's own address."""
+    cidr = POD_CIDR6S["k8s-ctr"] if family == "6" else POD_CIDR4S["k8s-ctr"]
+    via = NODE_IP6S["k8s-ctr"] if family == "6" else "192.168.10.100"
+    route = (cidr, "via", via)
+    before = dual.lab.exec("router", "ip", f"-{family}", "route", "show", cidr)
+    dual.lab.exec("router", "ip", f"-{family}", "route", "replace", *route)
+    senders = ("curl-pod", dual.webpod("k8s-w1"), "router")
+    try:
+        with Capture.on(dual, "k8s-ctr", "any", protocol, "and", "host", address) as seen:
+            said = [
+                dual.lab.exec(sender, "ping", "-c1", "-W3", address, check=False)
+                for sender in senders
+            ]
+            for _ in senders:
+                passed = seen.until("In", f"> {address}: ", "echo request")
+    finally:
+        if not before:
+            dual.lab.exec("router", "ip", f"-{family}", "route", "del", *route)
+    own = dual.lab.exec("k8s-ctr", "ping", "-c1", "-W3", address, check=False)
+
+    assert all("nreachable" in each and "+1 errors" in each for each in said), said
+    assert "bytes from" not in own
+    assert not [line for line in passed if "Out" in line and "echo request" in line]
+    shown = dual.lab.exec("k8s-ctr", "ip", f"-{family}", "route")
+    assert f"unreachable {cidr} " in shown

@@ -9,12 +9,14 @@ from tests.unit.node.endpoint_samples import endpoint
 from tests.unit.routing.route_kernel import ETH1, RoutingNode, with_ipv6
 
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.api.cilium_node import DRAINING_ANNOTATION
 from ciliate.net.address import IPNetwork
-from ciliate.routing.plan import NextHop
+from ciliate.routing.plan import NOWHERE, NextHop
 from ciliate.routing.routes import Routes
 
 W1 = ip_address("192.168.10.101")
 W2 = ip_address("192.168.10.102")
+OWN = ip_network("10.244.0.0/24")
 W3_6 = ip_address("fd00:10::103")
 
 
@@ -42,6 +44,7 @@ async def test_every_other_nodes_cidr_and_every_pod_of_ours_has_a_route(node: Ro
     node.table.put(endpoint(7, ifindex=17))
 
     assert dict(routes_of(node)) == {
+        OWN: NOWHERE,
         ip_network("10.244.0.7/32"): NextHop(17),
         ip_network("10.244.1.0/24"): NextHop(ETH1, W1),
         ip_network("10.244.2.0/24"): NextHop(ETH1, W2),
@@ -56,9 +59,8 @@ async def test_what_is_listed_is_what_is_found_one_by_one(node: RoutingNode) -> 
 
     listed = list(routes)
 
-    assert len(routes) == len(listed) == len(set(listed)) == 4
+    assert len(routes) == len(listed) == len(set(listed)) == 5
     assert all(destination in routes for destination in listed)
-    assert ip_network("10.244.0.0/24") not in routes
     assert routes.get(ip_network("10.99.0.0/24")) is None
 
 
@@ -87,7 +89,7 @@ async def test_pods_of_another_plugin_and_those_on_their_way_out_have_none(
     node.table.put(endpoint(7, ifindex=17, chained=True, external_ipam=True))
     node.table.put(endpoint(8, ifindex=18, state=EndpointState.DISCONNECTING))
 
-    assert set(routes_of(node)) == of("10.244.1.0/24", "10.244.2.0/24")
+    assert set(routes_of(node)) == {OWN} | of("10.244.1.0/24", "10.244.2.0/24")
 
 
 async def test_node_that_cannot_be_reached_directly_is_no_way(
@@ -183,6 +185,7 @@ async def test_pod_that_has_the_first_address_of_a_cidr_does_not_take_the_others
     publish(node.cluster.endpoints, cilium_endpoint("away", "10.244.2.0", node=str(W1)))
 
     assert dict(routes_of(node)) == {
+        OWN: NOWHERE,
         ip_network("10.244.1.0/32"): NextHop(17),
         ip_network("10.244.2.0/32"): NextHop(ETH1, W1),
         ip_network("10.244.1.0/24"): NextHop(ETH1, W1),
@@ -198,3 +201,56 @@ async def test_routes_without_a_gateway_are_not_remembered(node: RoutingNode) ->
     routes_of(node).note_kernel({ip_network("fd00:10:9::7/128"): NextHop(17)})
 
     assert routes_of(node).remembered == frozenset()
+
+
+@pytest.mark.parametrize("to_nodes", ["true", "false"])
+async def test_rest_of_this_nodes_cidrs_leads_nowhere_current_and_draining_ones(
+    monkeypatch: pytest.MonkeyPatch, to_nodes: str
+) -> None:
+    node = RoutingNode(monkeypatch, **{"auto-direct-node-routes": to_nodes})
+    await node.start()
+    own = cilium_node(NODE, str(NODE_IP), "10.244.0.0/24", "fd00:10:0::/64")
+    own.metadata.annotations[DRAINING_ANNOTATION] = "10.244.9.0/24,fd00:10:9::/64"
+    publish(node.cluster.nodes, own)
+
+    nowhere = of("10.244.0.0/24", "fd00:10:0::/64", "10.244.9.0/24", "fd00:10:9::/64")
+    assert dict(routes_of(node)) == dict.fromkeys(nowhere, NOWHERE)
+
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "172.20.0.0/24"))
+    assert dict(routes_of(node)) == {ip_network("172.20.0.0/24"): NOWHERE}
+
+
+async def test_draining_cidr_leads_to_the_node_that_has_it_now(node: RoutingNode) -> None:
+    own = cilium_node(NODE, str(NODE_IP), "172.20.0.0/24")
+    own.metadata.annotations[DRAINING_ANNOTATION] = "10.244.1.0/24"
+
+    publish(node.cluster.nodes, own)
+
+    assert routes_of(node)[ip_network("10.244.1.0/24")] == NextHop(ETH1, W1)
+    assert routes_of(node)[ip_network("172.20.0.0/24")] == NOWHERE
+
+
+async def test_pod_here_goes_before_the_rest_of_its_cidr(node: RoutingNode) -> None:
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.7/32"))
+    assert routes_of(node)[ip_network("10.244.0.7/32")] == NOWHERE
+
+    node.table.put(endpoint(7, ifindex=17))
+
+    assert routes_of(node)[ip_network("10.244.0.7/32")] == NextHop(17)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cni-chaining-mode": "generic-veth", "cni-chaining-target": "net"},
+        {"ipam": "delegated-plugin", "custom-cni-conf": "true", "local-router-ipv4": "10.9.0.1"},
+    ],
+)
+async def test_where_another_plugin_attaches_pods_nothing_is_said_of_the_rest(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    node = RoutingNode(monkeypatch, **settings)
+    await node.start()
+    publish(node.cluster.nodes, cilium_node(NODE, str(NODE_IP), "10.244.0.0/24"))
+
+    assert dict(routes_of(node)) == {}
