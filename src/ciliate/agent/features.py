@@ -9,6 +9,7 @@ from ciliate.node.context import Context
 from ciliate.node.feature import Feature
 from ciliate.readiness.agent.feature import ReadinessFeature
 from ciliate.routing.feature import RoutingFeature
+from ciliate.sysctl.feature import SysctlFeature
 from ciliate.uplink.feature import UplinkFeature
 
 
@@ -35,6 +36,7 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         identity,
         MasqueradeFeature(context),
         UplinkFeature(context),
+        SysctlFeature(context),
         RoutingFeature(context),
         ReadinessFeature(context),
     )

@@ -11,6 +11,7 @@ _REMEDIES = {
     errno_names.ENOBUFS: "raise net.core.rmem_max, or try again when the node is less busy",
     errno_names.EEXIST: "something else made it: remove it by hand",
     errno_names.EOPNOTSUPP: "the kernel lacks this feature",
+    errno_names.EROFS: "run the agent privileged, so that /proc/sys can be written",
     errno_names.EMFILE: "raise the agent's limit of open files",
 }
 
@@ -31,6 +32,10 @@ class NetlinkError(CiliateError):
         words = detail or os.strerror(errno)
         remedy = _REMEDIES.get(errno)
         super().__init__(f"{step} {subject}: {words} ({name})" + (f": {remedy}" if remedy else ""))
+
+
+class SysctlAbsentError(NetlinkError):
+    """The kernel has no such setting: its device is gone, or it lacks the feature."""
 
 
 class PodLinkMismatchError(CiliateError):

@@ -1,4 +1,4 @@
-"""Changes of links, addresses and routes as the kernel announces them.
+"""Changes of links, addresses, routes and settings as the kernel announces them.
 
 A socket in rtnetlink's multicast groups, read by the event loop. The kernel drops announcements
 when the reader is slow (ENOBUFS); the monitor then says RESYNC, and the reader lists everything
@@ -21,22 +21,29 @@ from ciliate.net.link import Link, LinkAddress, Route
 from ciliate.netlink.addresses import decode_address
 from ciliate.netlink.errors import NetlinkError
 from ciliate.netlink.links import decode_link
-from ciliate.netlink.message import Message, messages
+from ciliate.netlink.message import Message, attributes, messages, to_number
 from ciliate.netlink.namespace import enter, open_namespace
 from ciliate.netlink.numbers import (
     AF_INET,
     AF_INET6,
     AF_UNSPEC,
+    NETCONFA_FORWARDING,
+    NETCONFA_IFINDEX,
+    NETCONFA_IFINDEX_ALL,
+    NETCONFA_RP_FILTER,
     NETLINK_ROUTE,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
+    RTM_NEWNETCONF,
     RTM_NEWROUTE,
     RTNLGRP_IPV4_IFADDR,
+    RTNLGRP_IPV4_NETCONF,
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_NETCONF,
     RTNLGRP_IPV6_ROUTE,
     RTNLGRP_LINK,
 )
@@ -48,11 +55,16 @@ _GROUPS: Final = (
     RTNLGRP_IPV6_IFADDR,
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_ROUTE,
+    RTNLGRP_IPV4_NETCONF,
+    RTNLGRP_IPV6_NETCONF,
 )
 #: Larger than any announcement; the kernel sends one or a few messages a datagram.
 _BUFFER_BYTES: Final = 65536
 #: What the kernel may queue for us: some thousand announcements, a burst of 500 pods.
 _QUEUE_BYTES: Final = 1 << 20
+
+#: struct netconfmsg: the family, and three octets of padding that attributes begin behind.
+_NETCONFMSG_OCTETS: Final = 4
 
 #: SO_RCVBUF past net.core.rmem_max, which CAP_NET_ADMIN may (asm-generic/socket.h; not in Python).
 _SO_RCVBUFFORCE: Final = 33
@@ -64,7 +76,22 @@ class ChangeKind(Enum):
     LINK = "link"
     ADDRESS = "address"
     ROUTE = "route"
+    SETTING = "setting"
     RESYNC = "resync"  # Announcements may be missing: list everything anew.
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Settings of a link, or of all (None), that the kernel announces; None: not this one."""
+
+    link_index: int | None
+    forwards: bool | None = None
+    rp_filter: int | None = None
+
+    @property
+    def hinders(self) -> bool:
+        """Whether packets that come in by the link may be kept from going on."""
+        return self.forwards is False or bool(self.rp_filter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,7 @@ class Change:
     link: Link | None = None
     address: LinkAddress | None = None
     route: Route | None = None
+    setting: Setting | None = None
 
 
 class Monitor:
@@ -139,6 +167,8 @@ def decode(message: Message) -> tuple[Change, ...]:
     if message.kind in (RTM_NEWADDR, RTM_DELADDR):
         removed = message.kind == RTM_DELADDR
         return (Change(ChangeKind.ADDRESS, removed=removed, address=decode_address(message)),)
+    if message.kind == RTM_NEWNETCONF:
+        return (Change(ChangeKind.SETTING, setting=_decode_setting(message)),)
     if message.kind in (RTM_NEWROUTE, RTM_DELROUTE) and not is_cloned(message):
         removed = message.kind == RTM_DELROUTE
         return tuple(
@@ -146,6 +176,17 @@ def decode(message: Message) -> tuple[Change, ...]:
             for route in decode_route(message)
         )
     return ()
+
+
+def _decode_setting(message: Message) -> Setting:
+    found = attributes(message.body, _NETCONFMSG_OCTETS)
+    index = to_number(found[NETCONFA_IFINDEX]) if NETCONFA_IFINDEX in found else 0
+    forwarding, rp_filter = found.get(NETCONFA_FORWARDING), found.get(NETCONFA_RP_FILTER)
+    return Setting(
+        link_index=None if index == NETCONFA_IFINDEX_ALL else index,
+        forwards=bool(to_number(forwarding)) if forwarding is not None else None,
+        rp_filter=to_number(rp_filter) if rp_filter is not None else None,
+    )
 
 
 def _open_socket() -> socket.socket:

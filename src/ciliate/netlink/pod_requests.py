@@ -148,6 +148,21 @@ def endpoint_route(address: IPAddress, index: int, name: str) -> Route:
     )
 
 
+def host_settings_4(name: str) -> dict[str, str]:
+    """Return the IPv4 settings of a host side as /proc/sys has them; `_host_settings` says why.
+
+    It forwards, as every interface does that is made on a node that forwards.
+    """
+    conf = f"net/ipv4/conf/{name}/"
+    return {
+        conf + "forwarding": "1",
+        conf + "rp_filter": "0",
+        conf + "accept_redirects": "0",
+        conf + "arp_accept": "0",
+        conf + "arp_ignore": str(_ARP_IGNORE_ALL),
+    }
+
+
 def _host_settings(index: int, *, subject: str, ipv6_known: bool) -> Request:
     """Settings /proc/sys has too, without its file operations.
 

@@ -84,7 +84,8 @@ def _ensure(channel: Channel, link: RouterLink) -> RouterLinkState:
         host, peer = get_link(channel, HOST_NAME), get_link(channel, PEER_NAME)
     assert host is not None, "made or found above"
     assert peer is not None, "made or found above"
-    write_sysctls(_settings(ipv6=has_ipv6() and any(a.version == 6 for a in link.addresses)))
+    ipv6 = has_ipv6() and any(a.version == 6 for a in link.addresses)
+    write_sysctls(router_settings(HOST_NAME, ipv6=ipv6) | router_settings(PEER_NAME, ipv6=ipv6))
     channel.batch(
         [
             set_link_request(end.index, up=True, mtu=link.mtu, subject=end.name)
@@ -121,24 +122,22 @@ def _create_request(mtu: int) -> Request:
     return Request(RTM_NEWLINK, body, "create link", subject, NLM_F_CREATE | NLM_F_EXCL)
 
 
-def _settings(*, ipv6: bool) -> dict[str, str]:
-    """Return the settings of both ends: packets from local addresses come in through them."""
-    settings: dict[str, str] = {}
-    for name in (HOST_NAME, PEER_NAME):
+def router_settings(name: str, *, ipv6: bool) -> dict[str, str]:
+    """Return the settings of one end: packets from local addresses come in through it."""
+    settings = {
+        f"net/ipv4/conf/{name}/rp_filter": "0",
+        f"net/ipv4/conf/{name}/forwarding": "1",
+        f"net/ipv4/conf/{name}/accept_local": "1",
+        f"net/ipv4/conf/{name}/send_redirects": "0",
+        f"net/ipv4/conf/{name}/accept_redirects": "0",
+    }
+    if ipv6:
         settings |= {
-            f"net/ipv4/conf/{name}/rp_filter": "0",
-            f"net/ipv4/conf/{name}/forwarding": "1",
-            f"net/ipv4/conf/{name}/accept_local": "1",
-            f"net/ipv4/conf/{name}/send_redirects": "0",
-            f"net/ipv4/conf/{name}/accept_redirects": "0",
+            f"net/ipv6/conf/{name}/disable_ipv6": "0",
+            f"net/ipv6/conf/{name}/forwarding": "1",
+            f"net/ipv6/conf/{name}/accept_ra": "0",
+            f"net/ipv6/conf/{name}/accept_redirects": "0",
         }
-        if ipv6:
-            settings |= {
-                f"net/ipv6/conf/{name}/disable_ipv6": "0",
-                f"net/ipv6/conf/{name}/forwarding": "1",
-                f"net/ipv6/conf/{name}/accept_ra": "0",
-                f"net/ipv6/conf/{name}/accept_redirects": "0",
-            }
     return settings
 
 

@@ -6,11 +6,12 @@ mount of procfs it is reached: a container's own /proc/sys is read-only, the nod
 beside it, is not (the setting `procfs`).
 """
 
+import errno
 import os
 from collections.abc import Mapping
 from typing import Final
 
-from ciliate.netlink.errors import NetlinkError
+from ciliate.netlink.errors import NetlinkError, SysctlAbsentError
 
 #: Which mount of procfs can be written is a fact of the whole process, as its mounts are.
 _mounted: Final = {"procfs": "/proc"}
@@ -37,7 +38,8 @@ def read_sysctl(name: str) -> str:
     """Return the value of `name` without its final newline.
 
     Raises:
-        NetlinkError: ENOENT when the kernel has no such setting.
+        SysctlAbsentError: The kernel has no such setting.
+        NetlinkError: It cannot be read.
     """
     try:
         descriptor = os.open(_path(name), os.O_RDONLY | os.O_CLOEXEC)
@@ -46,7 +48,7 @@ def read_sysctl(name: str) -> str:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise NetlinkError(step="read sysctl", subject=name, errno=error.errno or 0) from error
+        raise _failed("read sysctl", name, error) from error
 
 
 def write_sysctl(name: str, value: str) -> None:
@@ -58,9 +60,7 @@ def write_sysctl(name: str, value: str) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise NetlinkError(
-            step="write sysctl", subject=f"{name} = {value}", errno=error.errno or 0
-        ) from error
+        raise _failed("write sysctl", f"{name} = {value}", error) from error
 
 
 def write_sysctls(settings: Mapping[str, str]) -> None:
@@ -92,6 +92,12 @@ def node_sysctls(*, ipv4: bool, ipv6: bool) -> dict[str, str]:
 def has_ipv6() -> bool:
     """Whether the kernel was built with, and booted with, IPv6."""
     return os.path.isdir(_path("net/ipv6/conf"))
+
+
+def _failed(step: str, subject: str, error: OSError) -> NetlinkError:
+    is_absent = error.errno in (errno.ENOENT, errno.ENODEV)
+    kind = SysctlAbsentError if is_absent else NetlinkError
+    return kind(step=step, subject=subject, errno=error.errno or 0)
 
 
 def _path(name: str) -> str:

@@ -110,6 +110,7 @@ class DeviceWatch:
         self._settings = settings
         self._listeners: Listeners[NodeDevices, NodeDevices] = Listeners()
         self._route_listeners: Listeners[Change] = Listeners()
+        self._setting_listeners: Listeners[Change] = Listeners()
         self._woken = asyncio.Event()
         self._tell_unsupported(())
 
@@ -126,6 +127,10 @@ class DeviceWatch:
         """Call `changed` when a route was added or removed, or may have been; also a pod's."""
         self._route_listeners.add(changed)
 
+    def listen_settings(self, changed: Callable[[Change], object]) -> None:
+        """Call `changed` when the kernel announces a setting of a device, or of all."""
+        self._setting_listeners.add(changed)
+
     async def follow(self) -> None:
         """Wake `run` for every change that is not a pod's."""
         async with Monitor.open() as monitor:
@@ -135,6 +140,9 @@ class DeviceWatch:
     def _take_in(self, change: Change) -> None:
         if change.kind in {ChangeKind.ROUTE, ChangeKind.RESYNC}:
             self._route_listeners(change)
+        if change.kind is ChangeKind.SETTING:
+            self._setting_listeners(change)
+            return
         if not self._is_pods(change):
             self._woken.set()
 

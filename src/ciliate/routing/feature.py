@@ -11,7 +11,6 @@ from ciliate.datapath.target import MapTarget
 from ciliate.net.address import IPAddress, IPNetwork, from_octets, host_network, to_octets
 from ciliate.net.link import LOCAL_TABLE, Route
 from ciliate.netlink.monitor import Change
-from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 from ciliate.node.context import Context
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.feature import AnyReconciler, Feature, Task
@@ -85,9 +84,7 @@ class RoutingFeature(Feature):
         await asyncio.to_thread(self._written.load)
 
     async def start(self, progress: Progress) -> None:  # noqa: ARG002 - nothing is waited for.
-        """Let the node forward, and learn how it reaches the nodes that are known by now."""
-        ipam = self._context.settings.ipam
-        await asyncio.to_thread(write_sysctls, node_sysctls(ipv4=ipam.ipv4, ipv6=ipam.ipv6))
+        """Learn how this node reaches the nodes that are known by now."""
         cluster = self._context.cluster
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.known_pods.add_listener(self._pod_changed)

@@ -39,7 +39,7 @@ from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.feature import AnyReconciler
 from ciliate.node.progress import Progress
-from ciliate.routing import feature, reachability, target
+from ciliate.routing import reachability, target
 from ciliate.routing.feature import RoutingFeature
 
 ETH1 = 3
@@ -82,7 +82,6 @@ class RouteKernel:
         self.unreachable: set[str] = set()
         self.gateways: dict[str, str] = {}
         self.written: list[str] = []
-        self.sysctls: dict[str, str] = {}
         self.while_observing: Callable[[], object] = nothing
         self.while_asking: Callable[[], object] = nothing
         self.announced: Callable[[Change], object] = lambda _change: None
@@ -92,7 +91,6 @@ class RouteKernel:
         monkeypatch.setattr(target, "delete_route", self._delete)
         monkeypatch.setattr(target, "add_routes", self._add)
         monkeypatch.setattr(target, "matched_route", self._matched)
-        monkeypatch.setattr(feature, "write_sysctls", self.sysctls.update)
 
     @property
     def as_rtnl(self) -> Rtnetlink:

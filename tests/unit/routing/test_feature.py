@@ -33,10 +33,6 @@ async def test_nothing_is_touched_before_both_watches_have_listed(
     assert node.kernel.held().keys() == {"10.244.9.7/32"}
 
 
-async def test_node_forwards_before_anything_is_routed(node: RoutingNode) -> None:
-    assert node.kernel.sysctls["net.ipv4.ip_forward"] == "1"
-
-
 async def test_route_of_a_pod_whose_endpoint_is_not_known_yet_stays(node: RoutingNode) -> None:
     """Its ADD is under way: the interface comes first, the endpoint is known after."""
     node.kernel.has("10.244.0.7/32", device="lxc7", index=17)

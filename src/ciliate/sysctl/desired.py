@@ -1,0 +1,62 @@
+"""Which kernel settings pods' packets need: node-wide, and of each device that they pass.
+
+The same values as a device of ours is made with. Other settings are the administrator's.
+"""
+
+from collections.abc import Iterator
+
+from ciliate.net.pod_interface import PodInterface
+from ciliate.netlink.pod_requests import host_settings_4
+from ciliate.netlink.pod_settings import host_settings
+from ciliate.netlink.router import HOST_NAME, PEER_NAME, router_settings
+from ciliate.netlink.sysctl import node_sysctls
+from ciliate.node.devices import DeviceWatch
+from ciliate.node.endpoint import connected
+from ciliate.node.endpoint_table import EndpointTable
+
+
+class DesiredSysctls:
+    """The settings by name, as `sysctl` names them; asked for one device or for all."""
+
+    def __init__(
+        self, devices: DeviceWatch, endpoints: EndpointTable, *, ipv4: bool, ipv6: bool
+    ) -> None:
+        """`ipv6`: whether pods have it and the kernel does."""
+        self._devices = devices
+        self._endpoints = endpoints
+        self._ipv6 = ipv6
+        self.node_wide = node_sysctls(ipv4=ipv4, ipv6=ipv6)
+
+    def all(self) -> dict[str, str]:
+        """Return every setting; those that reset others come first."""
+        settings = self.node_wide | self._of_router()
+        for link in self._devices.current.selected:
+            settings |= self._of_uplink(link.name)
+        for interface in self._pods():
+            settings |= self._of_pod(interface)
+        return settings
+
+    def of_device(self, index: int) -> dict[str, str]:
+        """Return the settings of one device; one that is not known may be of the router."""
+        endpoint = self._endpoints.behind(index)
+        if endpoint is not None:
+            return {} if endpoint.chained else self._of_pod(endpoint.interface)
+        for link in self._devices.current.selected:
+            if link.index == index:
+                return self._of_uplink(link.name)
+        return self._of_router()
+
+    def _pods(self) -> Iterator[PodInterface]:
+        return (each.interface for each in connected(self._endpoints) if not each.chained)
+
+    def _of_router(self) -> dict[str, str]:
+        ends = (router_settings(name, ipv6=self._ipv6) for name in (HOST_NAME, PEER_NAME))
+        return {name: value for end in ends for name, value in end.items()}
+
+    def _of_uplink(self, name: str) -> dict[str, str]:
+        versions = ("ipv4", "ipv6") if self._ipv6 else ("ipv4",)
+        return {f"net/{version}/conf/{name}/forwarding": "1" for version in versions}
+
+    def _of_pod(self, interface: PodInterface) -> dict[str, str]:
+        settings = host_settings_4(interface.host_name)
+        return settings | host_settings(interface) if self._ipv6 else settings
