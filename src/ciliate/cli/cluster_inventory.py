@@ -8,15 +8,18 @@ from typing import Final, TypeVar
 from ciliate.api.apps import DAEMON_SETS, DEPLOYMENTS
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.coordination import LEASES, Lease
 from ciliate.api.core import PODS
 from ciliate.api.metadata import KubeObject
 from ciliate.api.resource import Resource
 from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
 from ciliate.cli.installation import installation
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import NotFoundError, UnavailableError
+from ciliate.kube.errors import ForbiddenError, NotFoundError, UnavailableError
 
 T = TypeVar("T", bound=KubeObject)
+
+_OPERATOR_LEASE: Final = "cilium-operator-resource-lock"
 
 #: Between two observations.
 _LOOK_S: Final = 1.0
@@ -54,7 +57,16 @@ async def _read(client: ApiClient) -> Inventory:
         endpoints=await _list_if_defined(client, CILIUM_ENDPOINTS),
         nodes=await _list_if_defined(client, CILIUM_NODES),
         now=datetime.now(UTC),
+        operator_lease=await _operator_lease(client),
     )
+
+
+async def _operator_lease(client: ApiClient) -> Lease | None:
+    """Return the Lease of the leading operator; None where there is none, or it may not be read."""
+    try:
+        return await client.get(LEASES, _OPERATOR_LEASE, namespace=installation().namespace)
+    except (NotFoundError, ForbiddenError):
+        return None
 
 
 async def _list_if_defined(client: ApiClient, kind: Resource[T]) -> list[T]:

@@ -7,7 +7,7 @@ The words and the JSON's fields are those of Cilium's CLI.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -15,8 +15,9 @@ from msgspec import Struct
 from ciliate.api.apps import DaemonSet, Deployment
 from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import CiliumNode
+from ciliate.api.coordination import Lease
 from ciliate.api.core import Pod
-from ciliate.api.metadata import format_time
+from ciliate.api.metadata import format_time, parse_time
 from ciliate.config.installation import Installation, parse_selector
 
 
@@ -63,7 +64,7 @@ def components(names: Installation) -> tuple[Component, ...]:
 
 
 class PodState(Struct, frozen=True):
-    """How many pods of a workload are wanted and there; "Process": agents that have no pods."""
+    """How many pods of a workload are wanted and there; "Process": what has no pods."""
 
     type: str
     desired: int
@@ -110,7 +111,8 @@ class Inventory(Struct, frozen=True, kw_only=True):
     pods: Sequence[Pod]
     endpoints: Sequence[CiliumEndpoint]
     nodes: Sequence[CiliumNode]
-    now: datetime  # By which agents' own statements are judged.
+    now: datetime  # By which agents' and operators' own statements are judged.
+    operator_lease: Lease | None = None
     installation: Installation = Installation()
 
 
@@ -162,7 +164,22 @@ def _pod_states(inventory: Inventory, known: Collection[str]) -> dict[str, PodSt
     if agent not in states and stating:
         ready = sum(until > inventory.now for until in stating.values())
         states[agent] = PodState("Process", len(stating), ready, ready, len(stating) - ready)
+    lease, operator = inventory.operator_lease, inventory.installation.operator_deployment_name
+    if operator not in states and lease is not None and is_held(lease, inventory.now):
+        states[operator] = PodState("Process", 1, 1, 1, 0)
     return {name: state for name, state in sorted(states.items()) if name in known}
+
+
+def is_held(lease: Lease, now: datetime) -> bool:
+    """Whether a Lease has a holder that has renewed it in time: the leading operator's statement."""
+    spec = lease.spec
+    if not spec.holder_identity or not spec.renew_time:
+        return False
+    try:
+        renewed = parse_time(spec.renew_time)
+    except ValueError:
+        return False
+    return now - renewed < timedelta(seconds=spec.lease_duration_seconds)
 
 
 def agents_by_statement(inventory: Inventory) -> dict[str, datetime]:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import click
+import pytest
 
 from ciliate.api.apps import (
     DaemonSet,
@@ -19,8 +20,9 @@ from ciliate.api.cilium_node import (
     NodeIPAMStatus,
     OperatorStatus,
 )
+from ciliate.api.coordination import Lease, LeaseSpec
 from ciliate.api.core import Container, Pod, PodSpec, PodStatus
-from ciliate.api.metadata import ObjectMeta, format_time
+from ciliate.api.metadata import ObjectMeta, format_micro_time, format_time
 from ciliate.cli.cluster_picture import render_cluster
 from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
 
@@ -206,3 +208,18 @@ def test_agent_that_spoke_for_itself_and_fell_silent_is_an_error_of_its_node() -
     assert found.errors == 1
     assert list(found.findings["cilium"].errors) == ["b"]
     assert found.pod_state["cilium"].unavailable == 1
+
+
+@pytest.mark.parametrize(
+    ("holder", "age_s", "runs"), [("host_1", 5, True), ("host_1", 16, False), ("", 5, False)]
+)
+def test_operator_that_runs_as_a_plain_process_is_known_by_its_lease(
+    holder: str, age_s: int, *, runs: bool
+) -> None:
+    renewed = format_micro_time(NOW - timedelta(seconds=age_s))
+    spec = LeaseSpec(holder_identity=holder, lease_duration_seconds=15, renew_time=renewed)
+
+    found = summarize(inventory(deployments=[], operator_lease=Lease(spec=spec)))
+
+    assert ("cilium-operator" in found.pod_state) is runs
+    assert ("cilium-operator" not in found.findings) is runs
