@@ -120,6 +120,7 @@ def test_wrong_cilium_node_changes_no_route_of_any_node_and_is_told(
     nodes = (control, FaultyNode(lab, "k8s-w1"))
     routes = [node.run("ip", "route").stdout for node in nodes]
     wrong = ["0.0.0.0/0", "10.0.0.0/8", "192.168.10.0/24", "10.0.2.0/24", "169.254.169.254/32"]
+    wrong += ["10.96.0.0/16", "10.96.0.10/32"]  # Of the Services' range.
     cilium_node(lab, "a-wrong-one", "192.168.10.77", *wrong, TO_W1, "10.244.0.0/24")
     try:
         for node in nodes:

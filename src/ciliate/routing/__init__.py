@@ -4,6 +4,7 @@ plan              which way packets to a node go; pure
 claims            which node each pod CIDR is of; pure
 displaced_pods    pods that live elsewhere than their CIDR says
 reserved          what no route to pods may cover; pure
+service_ranges    the ranges of Services, which are reserved
 errors            why a route is not as it should be
 reachability      what the kernel answers about each node
 routes            all routes as they should be, live

@@ -27,6 +27,7 @@ from ciliate.routing.reachability import NodeReachability
 from ciliate.routing.reserved import Reserved
 from ciliate.routing.route_mtus import route_mtu_entries
 from ciliate.routing.routes import Routes
+from ciliate.routing.service_ranges import ServiceRanges
 from ciliate.routing.status import Routing
 from ciliate.routing.target import Observed, Owners, RouteTarget, is_host_route, is_to_node
 from ciliate.routing.written_routes import FILE_NAME, WrittenRoutes
@@ -49,6 +50,7 @@ class RoutingFeature(Feature):
         self._displaced = DisplacedPods(cluster, self._claims)
         self._reachability = NodeReachability(context.rtnl, self._answers_changed)
         self._reserved = Reserved()
+        self._services = ServiceRanges(context.client, self._services_changed)
         self._routes = Routes(
             cluster,
             context.endpoints,
@@ -109,8 +111,8 @@ class RoutingFeature(Feature):
         return (self._sync, mtus)
 
     def tasks(self) -> Sequence[Task]:
-        """Return the task that asks the kernel for next hops."""
-        return (self._reachability.run,)
+        """Return what asks the kernel for next hops, and what follows the Services' ranges."""
+        return (self._reachability.run, self._services.run)
 
     def status(self) -> Mapping[str, object]:
         """Return the Routing line's part."""
@@ -131,6 +133,10 @@ class RoutingFeature(Feature):
         self._routes.note_kernel(observed.ours)
 
     # Sources: each names the destinations whose route it may change.
+
+    def _services_changed(self, ranges: frozenset[IPNetwork]) -> None:
+        self._reserved.note_services(ranges)
+        self._sync.wake()
 
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         change = self._claims.update(old, new)

@@ -28,6 +28,8 @@ from tests.unit.reconcile.memory_target import nothing
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.config.settings import parse_agent_settings
 from ciliate.datapath.datapath import Datapath
+from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import LOCAL_TABLE, MAIN_TABLE, Route, RouteAnswer, RouteKind
 from ciliate.netlink.client import Rtnetlink
@@ -43,6 +45,15 @@ from ciliate.routing import reachability, target
 from ciliate.routing.feature import RoutingFeature
 
 ETH1 = 3
+
+
+class NoServiceCIDRs:
+    """The API of a cluster before Kubernetes 1.33, as far as routing asks it."""
+
+    async def get_json(self, path: str, **_: object) -> object:
+        raise NotFoundError(verb="get", target=path, detail="no such kind", status=404)
+
+
 SETTINGS = {
     "routing-mode": "native",
     "auto-direct-node-routes": "true",
@@ -190,7 +201,7 @@ class RoutingNode:
             settings=parsed,
             namespace="kube-system",
             paths=self.paths,
-            client=unused,
+            client=cast("ApiClient", NoServiceCIDRs()),
             cluster=self.cluster,
             devices=self.devices,
             endpoints=self.table,

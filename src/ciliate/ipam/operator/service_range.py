@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
+from ciliate.api.service_cidr import SERVICE_CIDRS, ServiceCIDR
 from ciliate.cluster.views import trimmed_meta
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
@@ -25,19 +26,6 @@ from ciliate.net.address import ip_address
 from ciliate.reconcile.backoff import Backoff
 
 _log = logging.getLogger(__name__)
-
-
-class ServiceCIDRSpec(Struct, frozen=True, gc=False):
-    """The ranges of one ServiceCIDR."""
-
-    cidrs: tuple[str, ...] = ()
-
-
-class ServiceCIDR(Struct, frozen=True, gc=False):
-    """Ranges that ClusterIPs come out of (networking.k8s.io/v1)."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    spec: ServiceCIDRSpec = ServiceCIDRSpec()
 
 
 class ServiceAddressesSpec(Struct, frozen=True, gc=False):
@@ -53,14 +41,6 @@ class ServiceAddresses(Struct, frozen=True, gc=False):
     spec: ServiceAddressesSpec = ServiceAddressesSpec()
 
 
-SERVICE_CIDRS: Final = Resource(
-    "networking.k8s.io",
-    "v1",
-    "servicecidrs",
-    "ServiceCIDR",
-    namespaced=False,
-    struct=ServiceCIDR,
-)
 SERVICES: Final = Resource(
     "", "v1", "services", "Service", namespaced=True, struct=ServiceAddresses
 )

@@ -15,9 +15,9 @@ from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import CONFIG_MAPS, NODES, PODS, ConfigMap, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
+from ciliate.api.service_cidr import SERVICE_CIDRS
 from ciliate.cli.installation import installation
 from ciliate.cli.ipam.migration.model import ClusterState, MigratingAgent, NodeState, Record
-from ciliate.ipam.operator.service_range import SERVICE_CIDRS
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from ciliate.net.address import IPNetwork, ip_network
