@@ -84,7 +84,7 @@ def test_port_in_use_is_reported_and_taken_later(new_cluster: Callable[..., Clus
         apply_pod(cluster, "alive", node)
         listener.kill()
 
-    assert "address already in use" in controller["last-failure-msg"]
+    assert "Address already in use" in controller["last-failure-msg"]
     assert "prometheus-serve-addr" in controller["last-failure-msg"]
     eventually(lambda: scrape(cluster, node, 9999), within_s=40.0, what="metrics are served")
 
