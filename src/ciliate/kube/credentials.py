@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ciliate.api.decode import decode_document, without_null_fields
 from ciliate.kube.errors import KubeconfigError
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -186,7 +187,7 @@ def _read(kubeconfig: Path, path: Path) -> bytes:
 def _parse(path: Path, text: bytes) -> _Kubeconfig:
     try:
         if text.lstrip().startswith(b"{"):
-            return msgspec.json.decode(text, type=_Kubeconfig)
+            return decode_document(text, _Kubeconfig)
         # Only this format needs the parser, which costs 15 ms to load.
         import yaml  # noqa: PLC0415 - see the line above
 
@@ -194,7 +195,8 @@ def _parse(path: Path, text: bytes) -> _Kubeconfig:
             loaded = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise KubeconfigError(path=path, problem=f"not YAML: {error}") from error
-        return msgspec.convert(loaded, _Kubeconfig)
+        # kubectl writes `users: null` where there are none.
+        return msgspec.convert(without_null_fields(loaded), _Kubeconfig)
     except msgspec.MsgspecError as error:
         raise KubeconfigError(path=path, problem=f"not a kubeconfig: {error}") from error
 

@@ -6,10 +6,11 @@ thousand objects need not repeat them.
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
+from ciliate.api.decode import decode_document, without_nulls
 from ciliate.api.metadata import KubeObject, ListMeta, PartialObject
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.errors import UnavailableError
@@ -45,7 +46,7 @@ class Chunk(Generic[T]):
 
 
 class _ListDocument(msgspec.Struct, Generic[D], frozen=True, gc=False):
-    items: tuple[D, ...] | None = ()  # Go writes an empty list as null at times.
+    items: tuple[D, ...] = ()
     metadata: ListMeta = ListMeta()
 
 
@@ -76,7 +77,7 @@ def decode(document: bytes, struct: type[D], *, verb: str, target: str) -> D:
         UnavailableError: It is none: whatever answered is not the API we know.
     """
     try:
-        return msgspec.json.decode(document, type=struct)
+        return decode_document(document, struct)
     except msgspec.MsgspecError as error:
         detail = f"the answer is not a {getattr(struct, '__name__', 'document')}: {error}"
         raise UnavailableError(verb=verb, target=target, detail=detail) from error
@@ -89,11 +90,12 @@ def decode_chunk(resource: Resource[T], document: bytes, target: str) -> Chunk[T
         UnavailableError: It is no list.
     """
     try:
-        whole = msgspec.json.decode(document, type=_ListDocument[resource.struct])  # type: ignore[name-defined]  # A type made at run time.
+        kind = _ListDocument[resource.struct]  # type: ignore[name-defined]  # A type made at run time.
+        whole: _ListDocument[T] = decode_document(document, kind)
     except msgspec.MsgspecError:
         return _decode_each(resource, document, target)
     return Chunk(
-        whole.items or (),
+        whole.items,
         frozenset(),
         whole.metadata.resource_version,
         whole.metadata.continue_token,
@@ -112,7 +114,7 @@ def decode_partially(
         _log.error("%s %s cannot be read and is left as it was: %s", resource.kind, name, cause)
         return None
     _log.error("%s %s cannot be read but for what it claims: %s", resource.kind, name, cause)
-    return resource.partial_decode(document)
+    return resource.partial_decode(without_nulls(document))
 
 
 def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T]:
@@ -120,10 +122,9 @@ def _decode_each(resource: Resource[T], document: bytes, target: str) -> Chunk[T
     whole = decode(document, _ListDocument[msgspec.Raw], verb="list", target=target)
     items: list[T] = []
     unreadable: set[ObjectKey] = set()
-    for raw in whole.items or ():
+    for raw in whole.items:
         try:
-            item: Any = msgspec.json.decode(raw, type=resource.struct)
-            items.append(item)
+            items.append(decode_document(bytes(raw), resource.struct))
         except msgspec.MsgspecError as error:
             key = key_of(decode(bytes(raw), PartialObject, verb="list", target=target))
             rest = decode_partially(resource, bytes(raw), key, error)

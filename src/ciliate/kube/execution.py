@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from ciliate.api.core import PODS
+from ciliate.api.decode import decode_document
 from ciliate.kube.document import target_of
 from ciliate.kube.errors import InvalidError, UnavailableError
 from ciliate.kube.transport import Transport
@@ -102,7 +103,7 @@ async def execute(
 
 def _exit_code(status: bytes, *, target: str) -> int:
     try:
-        end = msgspec.json.decode(status, type=_End)
+        end = decode_document(status, _End)
     except msgspec.MsgspecError:
         end = _End(message=status[:200].decode(errors="replace"))
     if end.status == "Success":

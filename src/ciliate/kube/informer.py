@@ -177,7 +177,7 @@ class Informer(Generic[T]):
         key = key_of(item)
         if event.type is EventType.DELETED:
             self._remove(key)
-        elif event.type is not EventType.BOOKMARK:
+        elif event.type not in {EventType.BOOKMARK, EventType.UNREADABLE}:
             self._put(key, item)
         self._resource_version = item.metadata.resource_version or self._resource_version
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from ciliate.api.decode import decode_document
 from ciliate.kube.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -55,7 +56,7 @@ class Status(msgspec.Struct, frozen=True, gc=False):
 def parse_status(body: bytes) -> Status:
     """Return the Status in `body`; a body of another kind becomes the message of one."""
     try:
-        status = msgspec.json.decode(body, type=Status)
+        status = decode_document(body, Status)
     except msgspec.MsgspecError:
         return Status(message=body[:_EXCERPT_CHARACTERS].decode(errors="replace").strip())
     # A proxy may answer JSON of its own.

@@ -5,11 +5,13 @@ changes"). Whole pieces are decoded at once into typed Structs; only a piece tha
 something unexpected is taken apart line by line.
 """
 
+from contextlib import suppress
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from ciliate.api.decode import decode_document, without_nulls
 from ciliate.api.metadata import KubeObject, PartialObject
 from ciliate.api.resource import Resource
 from ciliate.kube.document import decode_partially, key_of
@@ -23,19 +25,33 @@ LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class EventType(StrEnum):
-    """What happened; a bookmark only says how far the watch has come."""
+    """What happened; a bookmark only says how far the watch has come.
+
+    UNREADABLE is ours, no server sends it: an object that exists and cannot be read.
+    """
 
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
     DELETED = "DELETED"
     BOOKMARK = "BOOKMARK"
+    UNREADABLE = "UNREADABLE"
 
 
 class WatchEvent(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """One line of a watch. Of a bookmark's object only the resourceVersion is set."""
+    """One line of a watch; of a bookmark and of what is unreadable only the metadata count."""
 
     type: EventType
     object: T
+
+
+#: On the bookmark behind the last of the initial events of a watch list.
+_INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+
+
+def ends_initial_events(event: WatchEvent[T]) -> bool:
+    """Whether every object there was has come by now, and only changes follow."""
+    annotations = event.object.metadata.annotations
+    return event.type is EventType.BOOKMARK and annotations.get(_INITIAL_EVENTS_END) == "true"
 
 
 class _RawEvent(msgspec.Struct, frozen=True):
@@ -91,31 +107,34 @@ class EventDecoder(Generic[T]):
             try:
                 events.append(self._decoder.decode(line))
             except msgspec.MsgspecError as error:
-                event = self._decode_odd(line, error)
-                if event is not None:
-                    events.append(event)
+                events.append(self._decode_odd(line, error))
         return events
 
-    def _decode_odd(self, line: bytes, cause: msgspec.MsgspecError) -> WatchEvent[T] | None:
-        """Return the event of a line that does not fit its Struct, or None to leave it out.
+    def _decode_odd(self, line: bytes, cause: msgspec.MsgspecError) -> WatchEvent[T]:
+        """Return the event of a line that does not fit its Struct.
 
         An object that cannot be read stays in caches as it was, unless a partial decode reads
-        something of it; but its deletion, which needs only the name, must not be missed.
+        something of it; but its version, and its deletion, which needs only the name, must not be
+        missed.
         """
         try:
             raw = msgspec.json.decode(line, type=_RawEvent)
             if raw.type == "ERROR":
-                status = msgspec.json.decode(line, type=_ErrorEvent).object
+                status = decode_document(line, _ErrorEvent).object
                 raise error_of(status, verb="watch", target=self._resource.plural)
             kind = EventType(raw.type)
-            partial = msgspec.json.decode(raw.object, type=PartialObject)
+            document = without_nulls(bytes(raw.object))
+            partial = msgspec.json.decode(document, type=PartialObject)
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._unreadable(str(error)) from error
-        rest = decode_partially(self._resource, bytes(raw.object), key_of(partial), cause)
-        if kind is not EventType.DELETED:
-            return None if rest is None else WatchEvent(kind, rest)
-        rest_of_event = msgspec.json.encode({"type": kind, "object": partial})
-        return self._decoder.decode(rest_of_event)
+        with suppress(msgspec.MsgspecError):
+            return WatchEvent(kind, msgspec.json.decode(document, type=self._resource.struct))
+        if kind is not EventType.BOOKMARK:
+            rest = decode_partially(self._resource, document, key_of(partial), cause)
+            if rest is not None and kind is not EventType.DELETED:
+                return WatchEvent(kind, rest)
+            kind = EventType.DELETED if kind is EventType.DELETED else EventType.UNREADABLE
+        return self._decoder.decode(msgspec.json.encode({"type": kind, "object": partial}))
 
     def _unreadable(self, problem: str) -> UnavailableError:
         return UnavailableError(

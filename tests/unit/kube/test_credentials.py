@@ -1,4 +1,5 @@
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,21 @@ def test_the_current_context_names_the_server(tmp_path: Path) -> None:
 def test_a_kubeconfig_in_json_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     path.write_bytes(msgspec.json.encode(kubeconfig()))
+
+    assert from_kubeconfig(path).server == "http://192.0.2.1:8080"
+
+
+@pytest.mark.parametrize(
+    "form", [yaml.safe_dump, lambda config: msgspec.json.encode(config).decode()]
+)
+def test_a_kubeconfig_without_users_says_null(
+    tmp_path: Path, form: Callable[[dict[str, Any]], str]
+) -> None:
+    """As `kubectl config` writes it for a server that asks nobody who he is."""
+    config = kubeconfig() | {"users": None, "preferences": None}
+    config["contexts"][0]["context"]["user"] = None
+    path = tmp_path / "kubeconfig"
+    path.write_text(form(config))
 
     assert from_kubeconfig(path).server == "http://192.0.2.1:8080"
 

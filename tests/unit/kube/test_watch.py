@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliate.api.core import NODES, Node
+from ciliate.api.core import NODES, PODS, Container, Node
 from ciliate.api.metadata import ObjectMeta
 from ciliate.kube.errors import GoneError, UnavailableError
 from ciliate.kube.watch import LINE_BYTES_MAX, EventDecoder, EventType, WatchEvent
@@ -39,6 +39,48 @@ def test_a_bookmark_carries_only_a_version() -> None:
     assert event.object.metadata == ObjectMeta(resource_version="7")
 
 
+POD_BOOKMARK = (
+    b'{"type":"BOOKMARK","object":{"kind":"Pod","apiVersion":"v1","metadata":'
+    b'{"resourceVersion":"12","creationTimestamp":null},"spec":{"containers":null},"status":{}}}\n'
+)
+
+
+def test_a_bookmark_of_zero_values_keeps_the_version_and_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What kube-apiserver sends each minute for pods: lists are null."""
+    (event,) = EventDecoder(PODS).feed(POD_BOOKMARK)
+
+    assert event.type is EventType.BOOKMARK
+    assert event.object.metadata == ObjectMeta(resource_version="12")
+    assert not caplog.records
+
+
+def test_a_bookmark_of_values_that_fit_nothing_keeps_the_version(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (event,) = EventDecoder(PODS).feed(POD_BOOKMARK.replace(b'"status":{}', b'"status":7'))
+
+    assert (event.type, event.object.metadata.resource_version) == (EventType.BOOKMARK, "12")
+    assert not caplog.records
+
+
+def test_an_object_with_null_lists_is_read_and_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = (
+        b'{"type":"ADDED","object":{"metadata":{"name":"a","labels":null,"finalizers":null},'
+        b'"spec":{"nodeName":"w1","containers":[{"name":"c","ports":null}]}}}\n'
+    )
+
+    (event,) = EventDecoder(PODS).feed(text)
+
+    assert event.type is EventType.ADDED
+    assert event.object.spec.node_name == "w1"
+    assert event.object.spec.containers == (Container("c"),)
+    assert not caplog.records
+
+
 def test_an_error_event_becomes_the_error_it_describes() -> None:
     text = (
         b'{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":410,'
@@ -50,11 +92,19 @@ def test_an_error_event_becomes_the_error_it_describes() -> None:
 
 
 def test_an_unreadable_object_is_left_out_and_the_rest_is_read() -> None:
-    odd = b'{"type":"MODIFIED","object":{"metadata":{"name":"odd"},"spec":{"taints":5}}}\n'
+    odd = (
+        b'{"type":"MODIFIED","object":{"metadata":{"name":"odd","resourceVersion":"2"},'
+        b'"spec":{"taints":5}}}\n'
+    )
 
     events = EventDecoder(NODES).feed(line("ADDED", "a", 1) + odd + line("ADDED", "b", 3))
 
-    assert [event.object.metadata.name for event in events] == ["a", "b"]
+    assert [(event.type, event.object.metadata.name) for event in events] == [
+        (EventType.ADDED, "a"),
+        (EventType.UNREADABLE, "odd"),
+        (EventType.ADDED, "b"),
+    ]
+    assert events[1].object.metadata.resource_version == "2", "the watch has come so far"
 
 
 def test_the_deletion_of_an_unreadable_object_is_not_missed() -> None:
