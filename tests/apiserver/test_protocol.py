@@ -188,6 +188,67 @@ def test_a_watch_ends_in_time_with_a_bookmark(server: ServerProcess, namespace: 
     assert int(bookmark["object"]["metadata"]["resourceVersion"]) >= int(version)
 
 
+@pytest.mark.parametrize(
+    ("path", "zero"),
+    [
+        ("/api/v1/pods", {"spec": {"containers": None}, "status": {}}),
+        ("/api/v1/namespaces", {"spec": {}, "status": {}}),
+        (
+            "/apis/discovery.k8s.io/v1/endpointslices",
+            {"addressType": "", "endpoints": None, "ports": None},
+        ),
+    ],
+)
+def test_a_bookmark_is_an_empty_object_of_its_kind(
+    server: ServerProcess, path: str, zero: dict[str, Any]
+) -> None:
+    """As Go writes one: lists are null."""
+    query = "?watch=1&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion=1"
+    lines = watch_lines(server, path + query, 1)
+    while lines[-1]["type"] != "BOOKMARK":
+        lines = watch_lines(server, path + query, len(lines) + 1)
+
+    shown = lines[-1]["object"]
+    assert shown.pop("metadata").keys() == {"resourceVersion", "creationTimestamp"}
+    assert shown.pop("kind")
+    assert shown.pop("apiVersion")
+    assert shown == zero
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("watch=1&sendInitialEvents=true", "requires setting resourceVersionMatch"),
+        (
+            "watch=1&sendInitialEvents=true&resourceVersionMatch=Exact",
+            "requires setting resourceVersionMatch to NotOlderThan",
+        ),
+        ("watch=1&resourceVersionMatch=NotOlderThan", "unless sendInitialEvents is provided"),
+        ("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", "is forbidden for list"),
+    ],
+)
+def test_a_watch_list_is_refused_as_by_the_real_server(
+    server: ServerProcess, namespace: str, query: str, problem: str
+) -> None:
+    code, status = server.request("GET", f"{maps(namespace)}?{query}")
+
+    assert (code, status["reason"]) == (422, "Invalid")
+    assert problem in status["message"]
+
+
+def test_a_watch_that_wants_no_initial_events_begins_with_the_next_change(
+    server: ServerProcess, namespace: str
+) -> None:
+    server.request("POST", maps(namespace), config_map("a"))
+    query = "?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+    query += "&allowWatchBookmarks=true&timeoutSeconds=1"
+
+    (first,) = watch_lines(server, maps(namespace) + query, 1)
+
+    assert first["type"] == "BOOKMARK"
+    assert "annotations" not in first["object"]["metadata"]
+
+
 def test_tables_carry_the_metadata_of_their_rows(server: ServerProcess, namespace: str) -> None:
     server.request("POST", maps(namespace), config_map("a", k="v"))
 

@@ -81,7 +81,8 @@ class ListQuery:
     version_match: str
     watch: bool
     bookmarks: bool
-    initial_events: bool
+    #: Whether a watch begins with what is there; None: the client does not say.
+    initial_events: bool | None
     timeout_s: float | None
 
 
@@ -118,17 +119,45 @@ def parse_list_query(target: RequestTarget, query: Mapping[str, str]) -> ListQue
     if version and not version.isdecimal():
         raise errors.bad_request(f'Invalid value: "{version}": invalid resource version')
     timeout_s = _integer(query, "timeoutSeconds")
+    watch = is_true(query.get("watch"))
+    _check_initial_events(query, watch=watch)
     return ListQuery(
         selection=selection,
         limit=max(_integer(query, "limit") or 0, 0),
         continue_token=query.get("continue", ""),
         resource_version=version,
         version_match=query.get("resourceVersionMatch", ""),
-        watch=is_true(query.get("watch")),
+        watch=watch,
         bookmarks=is_true(query.get("allowWatchBookmarks")),
-        initial_events=is_true(query.get("sendInitialEvents")),
+        initial_events=is_true(initial) if (initial := query.get("sendInitialEvents")) else None,
         timeout_s=None if timeout_s is None else float(timeout_s),
     )
+
+
+def _check_initial_events(query: Mapping[str, str], *, watch: bool) -> None:
+    """Refuse what kube-apiserver refuses of a watch list (KEP-3157).
+
+    Raises:
+        StatusError: The parameters do not go together (422).
+    """
+    initial, match = query.get("sendInitialEvents"), query.get("resourceVersionMatch", "")
+    problem = ""
+    if initial and not watch:
+        problem = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"
+    elif initial and match != "NotOlderThan":
+        problem = (
+            "resourceVersionMatch: Forbidden: sendInitialEvents requires setting"
+            " resourceVersionMatch to NotOlderThan"
+        )
+    elif watch and match and not initial:
+        problem = (
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless"
+            " sendInitialEvents is provided"
+        )
+    if problem:
+        name, _, message = problem.partition(": ")
+        cause = errors.Cause(name, "FieldValueForbidden", message)
+        raise errors.invalid(kind="ListOptions", group="meta.k8s.io", name="", causes=[cause])
 
 
 def is_dry_run(query: Mapping[str, str]) -> bool:

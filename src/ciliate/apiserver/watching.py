@@ -6,7 +6,7 @@ client that was away too long does; the server's memory does not grow with its w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ciliate.apiserver import errors
+from ciliate.apiserver.bookmarks import bookmark_line
 from ciliate.apiserver.history import Stored, StoreEvent, StoreEventType
 from ciliate.apiserver.requests import ListQuery
 from ciliate.apiserver.resources import ServedResource
@@ -23,9 +24,7 @@ from ciliate.apiserver.store import Collection, JsonObject, Store
 #: Renders one change for the client's representation; None stands for the object's own JSON.
 Render = Callable[[StoreEventType, bytes], bytes]
 
-#: Marks the bookmark that ends the initial events of a watch-list (KEP-3157).
-_INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
-#: Events in one write: what a client that fell behind gets at once.
+#: Events in one write: what a client that fell behind, or that has just come, gets at once.
 _CHUNK_EVENTS_MAX: Final = 500
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -60,29 +59,44 @@ class Watch:
         self.collection.wakers.add(self._wake.set)
         try:
             self.store.settle()
-            sent, initial = self._start()
-            for chunk in initial:
-                yield chunk
+            sent = self._start()
+            if self.query.initial_events and int(self.query.resource_version or 0) > sent:
+                yield render_error(
+                    errors.too_large_version(asked=int(self.query.resource_version), current=sent)
+                )
+                return
+            if self._has_initial_events:
+                items = self.collection.select(self.query.selection.namespace)
+                for chunk in self._initial(items):
+                    yield chunk
+                if self.query.initial_events and self.query.bookmarks:
+                    yield bookmark_line(self.resource, sent, initial_end=True)
             async for chunk in self._follow(sent, deadline):
                 yield chunk
         finally:
             self.collection.wakers.discard(self._wake.set)
 
-    def _start(self) -> tuple[int, list[bytes]]:
-        """Return the revision to go on from, and what comes before it."""
+    @property
+    def _has_initial_events(self) -> bool:
+        """Whether what is there comes first: asked for, or by default without a version."""
+        if self.query.initial_events is None:
+            return self.query.resource_version in {"", "0"}
+        return self.query.initial_events
+
+    def _start(self) -> int:
+        """Return the revision to go on from."""
         asked = self.query.resource_version
-        if self.query.initial_events or asked in {"", "0"}:
-            sent = self.store.committed
-            items = self.collection.select(self.query.selection.namespace)
-            lines = [
-                self.render(StoreEventType.ADDED, item.raw)
-                for item in items
-                if self.query.selection.holds(item)
-            ]
-            if self.query.initial_events:
-                lines.append(self._bookmark(sent, initial_end=True))
-            return sent, [b"".join(lines)] if lines else []
-        return int(asked), []
+        newest = self._has_initial_events or asked in {"", "0"}
+        return self.store.committed if newest else int(asked)
+
+    def _initial(self, items: Sequence[Stored]) -> Iterator[bytes]:
+        """Yield the objects that were there at the start, in pieces."""
+        holds = self.query.selection.holds
+        for start in range(0, len(items), _CHUNK_EVENTS_MAX):
+            piece = items[start : start + _CHUNK_EVENTS_MAX]
+            lines = [self.render(StoreEventType.ADDED, each.raw) for each in piece if holds(each)]
+            if lines:
+                yield b"".join(lines)
 
     async def _follow(self, sent: int, deadline: float) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -104,12 +118,12 @@ class Watch:
             now = loop.time()
             if now >= deadline:
                 if self.query.bookmarks:
-                    yield self._bookmark(sent)
+                    yield bookmark_line(self.resource, sent)
                 return
             if now >= bookmark_at:
                 bookmark_at = now + self.bookmark_interval_s
                 if self.query.bookmarks:
-                    yield self._bookmark(sent)
+                    yield bookmark_line(self.resource, sent)
             if not self._wake.is_set():
                 await self._sleep(min(deadline, bookmark_at) - now)
 
@@ -142,17 +156,6 @@ class Watch:
         assert event.before is not None
         gone = event.after.raw if deleted else _at_revision(event.before, event.revision)
         return self.render(StoreEventType.DELETED, gone)
-
-    def _bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
-        metadata: JsonObject = {"resourceVersion": str(revision), "creationTimestamp": None}
-        if initial_end:
-            metadata["annotations"] = {_INITIAL_EVENTS_END: "true"}
-        obj = {
-            "kind": self.resource.kind,
-            "apiVersion": self.resource.api_version,
-            "metadata": metadata,
-        }
-        return _encode({"type": "BOOKMARK", "object": obj}) + b"\n"
 
 
 def _at_revision(stored: Stored, revision: int) -> bytes:
