@@ -44,6 +44,10 @@ _CHUNKS_MAX: Final = 10_000
 _WATCH_TIMEOUT_S: Final = (300, 600)
 
 
+#: The parameters by which a watch begins with every object there is.
+_WATCH_LIST: Final = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+
+
 class ApiClient:
     """A client of one API server; cheap to make, connects on first use."""
 
@@ -275,16 +279,20 @@ class ApiClient:
         The first batch is empty: the server has accepted. Ends when the server
         ends it, which it does every few minutes: go on from the last resourceVersion seen.
 
+        Without a resourceVersion it is a watch list (Kubernetes API concepts, "Streaming lists";
+        KEP-3157): every object there is comes first, as ADDED, up to a bookmark that
+        `ends_initial_events` knows. A server without them refuses with InvalidError.
+
         Raises:
             GoneError: The server no longer knows that far back: list again.
             KubeError: Refused, ended with an error, unreachable or silent.
         """
         params = _selection(label_selector, field_selector) | {
             "watch": "true",
-            "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(random.randint(*_WATCH_TIMEOUT_S)),
         }
+        params |= {"resourceVersion": resource_version} if resource_version else _WATCH_LIST
         decoder = EventDecoder(resource)
         pieces = self._transport.stream(
             resource.path(namespace=namespace),

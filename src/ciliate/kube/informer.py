@@ -2,7 +2,8 @@
 
 Where it stands: between the API server and the plain tables from which features compute desired
 state. An informer lists (complete or not at all), calls its listeners for what differs from what
-it knew, and follows a watch from there. A watch that ends goes on from the last
+it knew, and follows a watch from there. Where the server has watch lists the list is the beginning
+of the watch (`listing.py`), else it is asked for in chunks. A watch that ends goes on from the last
 resourceVersion; when the server's history does not reach back that far, or it failed in a way
 that says nothing about the version, the informer lists again, and what vanished meanwhile is
 reported as deleted.
@@ -18,7 +19,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
@@ -27,7 +28,8 @@ from ciliate.api.metadata import KubeObject
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.document import key_of, target_of
-from ciliate.kube.errors import GoneError, KubeError
+from ciliate.kube.errors import GoneError, InvalidError, KubeError, NotFoundError
+from ciliate.kube.listing import INITIAL_EVENTS_S, InitialEvents
 from ciliate.kube.retrying import pause_after
 from ciliate.kube.watch import EventType, WatchEvent
 from ciliate.reconcile.backoff import Backoff
@@ -77,6 +79,7 @@ class Informer(Generic[T]):
         self._backoff = Backoff()
         # Empty: the next thing to do is to list.
         self._resource_version = ""
+        self._has_watch_lists = True  # Until the server refuses.
         self.connected = False
         self.last_error: KubeError | None = None
         self.failing_since = datetime.min.replace(tzinfo=UTC)  # Of an error that is there.
@@ -114,21 +117,31 @@ class Informer(Generic[T]):
         """List and watch until cancelled; no failure of the server ends it."""
         while True:
             try:
-                if not self._resource_version:
+                if not self._resource_version and not self._has_watch_lists:
                     await self._list()
                 await self._watch()
+            except (InvalidError, NotFoundError) as error:
+                if self._resource_version or not self._has_watch_lists:
+                    # Where the kind is missing, what follows says nothing about watch lists.
+                    self._has_watch_lists |= isinstance(error, NotFoundError)
+                    await self._pause_after(error)
+                else:
+                    self._has_watch_lists = False  # It has none, or they are turned off.
             except GoneError as error:
                 self._note_failure(error, level=logging.INFO)
                 self._resource_version = ""
                 # At once the first time; then with pauses, to spare the server.
                 await asyncio.sleep(self._backoff.next())
             except KubeError as error:
-                self._note_failure(error, level=logging.WARNING)
-                # An answered failure may be about the version (the server was restored from a
-                # backup): only a new list is sure to help. Without an answer, the old one holds.
-                if error.status:
-                    self._resource_version = ""
-                await asyncio.sleep(pause_after(error, self._backoff))
+                await self._pause_after(error)
+
+    async def _pause_after(self, error: KubeError) -> None:
+        self._note_failure(error, level=logging.WARNING)
+        # An answered failure may be about the version (the server was restored from a
+        # backup): only a new list is sure to help. Without an answer, the old one holds.
+        if error.status:
+            self._resource_version = ""
+        await asyncio.sleep(pause_after(error, self._backoff))
 
     async def _list(self) -> None:
         found = await self._client.list(
@@ -139,11 +152,17 @@ class Informer(Generic[T]):
         )
         self._note_success()
         listed = {key_of(item): item for item in found.items}
-        for key in [k for k in self._objects if k not in listed and k not in found.unreadable]:
+        self._replace(listed, found.unreadable, found.resource_version)
+
+    def _replace(
+        self, listed: Mapping[ObjectKey, T], unreadable: Container[ObjectKey], version: str
+    ) -> None:
+        """Make the table what was listed; what is unreadable stays as it was."""
+        for key in [k for k in self._objects if k not in listed and k not in unreadable]:
             self._remove(key)
         for key, item in listed.items():
             self._put(key, item)
-        self._resource_version = found.resource_version
+        self._resource_version = version
         self._synced.set()
 
     async def _watch(self) -> None:
@@ -159,6 +178,8 @@ class Informer(Generic[T]):
         )
         try:
             async with contextlib.aclosing(watch):
+                if not self._resource_version:
+                    await self._take_initial(watch)
                 async for batch in watch:
                     self._note_success()
                     for event in batch:
@@ -171,6 +192,28 @@ class Informer(Generic[T]):
                 self._backoff.reset()
         if not useful:
             await asyncio.sleep(self._backoff.next())
+
+    async def _take_initial(self, watch: AsyncIterator[list[WatchEvent[T]]]) -> None:
+        """Take the list with which a watch list begins.
+
+        Raises:
+            InvalidError: It has no end: the server does not know what was asked.
+        """
+        initial: InitialEvents[T] = InitialEvents()
+        try:
+            async with asyncio.timeout(INITIAL_EVENTS_S):
+                async for batch in watch:
+                    self._note_success()
+                    for place, event in enumerate(batch):
+                        if initial.take(event):
+                            version = event.object.metadata.resource_version
+                            self._replace(initial.listed, initial.unreadable, version)
+                            for later in batch[place + 1 :]:
+                                self._apply(later)
+                            return
+        except TimeoutError as error:
+            detail = f"the list has no end after {INITIAL_EVENTS_S:g} s"
+            raise InvalidError(verb="watch", target=self.name, detail=detail) from error
 
     def _apply(self, event: WatchEvent[T]) -> None:
         item = event.object

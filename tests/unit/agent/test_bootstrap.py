@@ -129,7 +129,7 @@ async def test_watch_that_is_refused_later_is_told_since_when_and_goes_on(
         running = [tasks.create_task(each.run()) for each in cluster.informers]
         while not cluster.problem:
             await asyncio.sleep(0.01)
-        assert "watch of nodes: list nodes: " in cluster.problem
+        assert "watch of nodes: watch nodes: " in cluster.problem
         assert f"(since {datetime.now(UTC):%Y-%m-%dT}" in cluster.problem
         guard.closed = False
         while cluster.problem or not all(each.has_synced for each in cluster.informers):

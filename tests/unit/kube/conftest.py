@@ -28,6 +28,10 @@ class FakeApi:
         self.compacted = 0
         self.requests: list[str] = []
         self.watches = 0
+        #: Whether it knows `sendInitialEvents`; None: it ignores what it does not know.
+        self.watch_lists: bool | None = False
+        #: So many watch lists end before their list does.
+        self.cuts_initial = 0
         #: Answers given instead of the real ones, in order: status and body.
         self.faults: list[tuple[int, Document]] = []
         #: While cleared, requests are accepted and never answered, like a stopped process.
@@ -101,6 +105,11 @@ class FakeApi:
         await self.running.wait()
         if request.path == "/livez":
             return web.Response(text="ok")
+        if "sendInitialEvents" in request.query and self.watch_lists is False:
+            problem = "sendInitialEvents is forbidden for watch"
+            return _status(
+                422, "Invalid", f"{problem} unless the WatchList feature gate is enabled"
+            )
         if self.faults:
             status, body = self.faults.pop(0)
             return web.json_response(body, status=status)
@@ -154,11 +163,16 @@ class FakeApi:
         return web.json_response({"kind": "Status", "status": "Success"})
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        since = int(request.query["resourceVersion"])
+        since = int(request.query.get("resourceVersion", self.version))
         if since < self.compacted:
             return _status(410, "Expired", f"too old resource version: {since}")
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
+        if "sendInitialEvents" in request.query:
+            await self._send_initial(request, response)
+            if self.cuts_initial:
+                self.cuts_initial -= 1
+                return response
         self.watches += 1
         cut = self._cut
         while cut == self._cut:
@@ -175,6 +189,16 @@ class FakeApi:
             if self.version > since and not any(n > since for n, *_ in self._log):
                 since = self.version
         return response
+
+    async def _send_initial(self, request: web.Request, response: web.StreamResponse) -> None:
+        below = request.path + "/"
+        found = [d for p, d in sorted(self.objects.items()) if p.startswith(below)]
+        events: list[Document] = [{"type": "ADDED", "object": each} for each in found]
+        meta = {"resourceVersion": str(self.version), "creationTimestamp": None}
+        end = {**meta, "annotations": {"k8s.io/initial-events-end": "true"}}
+        if self.watch_lists and not self.cuts_initial:
+            events.append({"type": "BOOKMARK", "object": {"metadata": end, "spec": None}})
+        await response.write(b"".join(json.dumps(each).encode() + b"\n" for each in events))
 
 
 def _merged(target: Document, patch: Document) -> Document:

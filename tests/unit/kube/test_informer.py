@@ -3,9 +3,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from msgspec import structs
-from tests.unit.kube.conftest import FakeApi, eventually
+from tests.unit.kube.conftest import Document, FakeApi, eventually
 
 from ciliate.api.core import NODES, Node, NodeStatus
+from ciliate.kube import informer as informer_module
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError
 from ciliate.kube.informer import Informer
@@ -208,3 +209,132 @@ async def test_a_server_that_accepts_and_closes_watches_is_not_asked_in_a_busy_l
 
     # Each pause is at least three quarters of 0.2, 0.4, 0.8 seconds.
     assert watcher.informer._backoff.next() > 1.0
+
+
+def asked_in_chunks(api: FakeApi) -> int:
+    return sum("limit" in request for request in api.requests)
+
+
+async def test_a_list_comes_as_the_beginning_of_a_watch_where_the_server_has_that(
+    api: FakeApi, client: ApiClient
+) -> None:
+    api.watch_lists = True
+    await api.put(W1, {})
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+    await made.informer.synced()
+    assert made.names == {"k8s-w1"}
+
+    await api.put(W2, {})
+    await eventually(lambda: made.names == {"k8s-w1", "k8s-w2"})
+    await api.cut_watches()
+    await api.remove(W1)
+    await eventually(lambda: made.names == {"k8s-w2"})
+
+    asked = [request for request in api.requests if "livez" not in request]
+    assert ["sendInitialEvents=true" in each for each in asked] == [True, False]
+    assert "resourceVersionMatch=NotOlderThan" in asked[0]
+    assert "allowWatchBookmarks=true" in asked[0]
+    assert asked_in_chunks(api) == 0
+    task.cancel()
+
+
+async def test_a_server_that_refuses_watch_lists_is_asked_once(
+    api: FakeApi, watcher: Watcher
+) -> None:
+    await api.put(W1, {})
+    await eventually(lambda: watcher.names == {"k8s-w1"} and api.watches == 1)
+    await api.stop()
+    await api.put(W2, {})
+    await api.forget_history()
+    await api.start()
+    await eventually(lambda: asked_in_chunks(api) == 2)
+
+    assert sum("sendInitialEvents" in request for request in api.requests) == 1
+
+
+@pytest.mark.parametrize("code", [400, 404, 422])
+async def test_every_refusal_of_a_watch_list_leads_to_a_list_in_chunks(
+    api: FakeApi, client: ApiClient, code: int
+) -> None:
+    api.watch_lists = True
+    api.faults.append((code, {"kind": "Status", "code": code, "message": "unknown parameter"}))
+    await api.put(W1, {})
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+
+    await made.informer.synced()
+
+    assert made.names == {"k8s-w1"}
+    assert asked_in_chunks(api) == 1
+    task.cancel()
+
+
+async def test_a_kind_that_is_not_served_yet_says_nothing_about_watch_lists(
+    api: FakeApi, client: ApiClient
+) -> None:
+    api.watch_lists = True
+    missing: Document = {"kind": "Status", "code": 404, "message": "not found"}
+    api.faults.extend([(404, missing), (404, missing)])
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+
+    await made.informer.synced()
+
+    assert "sendInitialEvents" in api.requests[-1]
+    task.cancel()
+
+
+async def test_a_server_that_ignores_what_it_does_not_know_is_asked_in_chunks(
+    api: FakeApi, client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(informer_module, "INITIAL_EVENTS_S", 0.2)
+    api.watch_lists = None
+    await api.put(W1, {})
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+
+    await made.informer.synced()
+
+    assert made.names == {"k8s-w1"}
+    assert asked_in_chunks(api) == 1
+    task.cancel()
+
+
+async def test_a_watch_list_that_breaks_off_shows_nothing(api: FakeApi, client: ApiClient) -> None:
+    """Half a list taken for the whole would report what is missing as deleted."""
+    api.watch_lists = True
+    await api.put(W1, {})
+    api.cuts_initial = 2
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+    await eventually(lambda: api.cuts_initial == 0)
+    assert not made.informer.has_synced
+    assert made.changes == []
+
+    await made.informer.synced()
+
+    assert made.changes == [("added", "k8s-w1")]
+    task.cancel()
+
+
+async def test_a_new_watch_list_removes_what_vanished_and_keeps_what_cannot_be_read(
+    api: FakeApi, client: ApiClient
+) -> None:
+    api.watch_lists = True
+    await api.put(W1, {})
+    await api.put(W2, {})
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+    await made.informer.synced()
+    await eventually(lambda: api.watches == 1)
+
+    await api.stop()
+    await api.remove(W1)
+    await api.put(W2, {"spec": {"taints": 5}})
+    await api.forget_history()
+    await api.start()
+    await eventually(lambda: made.changes[2:] == [("removed", "k8s-w1")])
+
+    assert made.names == {"k8s-w2"}
+    task.cancel()
