@@ -104,6 +104,11 @@ class PodStatus(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True,
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all its containers have ended for good."""
+        return self.phase in {"Succeeded", "Failed"}
+
 
 class Pod(Struct, frozen=True, gc=False, omit_defaults=True):
     """A pod."""

@@ -14,13 +14,14 @@ from typing import ClassVar, Final
 
 from ciliate.api.agent_status import ComponentStatus, FeatureMode
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
+from ciliate.api.core import Pod
 from ciliate.cni.queue import drain_delete_queue
 from ciliate.cni.server import CniServer
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.endpoint.attachments import KnownIdentity, PodAttachments, PodNetwork, Wiring
 from ciliate.endpoint.entries import EndpointEntries, InterfaceEntries
-from ciliate.endpoint.publication import CiliumEndpointTarget, Publications
+from ciliate.endpoint.publication import CiliumEndpointTarget, Publications, is_alive
 from ciliate.endpoint.records import EndpointRecords
 from ciliate.endpoint.report import endpoint_list, endpoint_model
 from ciliate.endpoint.restoration import restore_endpoints
@@ -82,9 +83,16 @@ class EndpointFeature(Feature):
         )
         self._publish: AnyReconciler = Reconciler(
             self._publication_target,
-            lambda: Publications(context.endpoints, context.own.node_ip),
+            self._publications,
             settle_s=_PUBLISH_SETTLE_S,
         )
+
+    def _publications(self) -> Publications | None:
+        """Return what is published, once it is known which Pods there are."""
+        pods = self._context.cluster.pods
+        if not pods.has_synced:
+            return None
+        return Publications(self._context.endpoints, pods.objects, self._context.own.node_ip)
 
     async def load(self) -> None:
         """Take over the endpoints that live on, clean up after the others."""
@@ -119,6 +127,7 @@ class EndpointFeature(Feature):
         self._context.cluster.endpoints.add_listener(self._published_changed)
         # Every CiliumEndpoint names the node by its address.
         self._context.cluster.own.listen(lambda _old, _new: self._publish.wake())
+        self._context.cluster.pods.add_listener(self._pod_changed)
         return (interfaces, endpoints)
 
     def _is_here(self, address: str) -> bool:
@@ -132,10 +141,21 @@ class EndpointFeature(Feature):
         return not self._context.cluster.known_nodes.others_have(to_octets(ip_address(address)))
 
     def _published_changed(self, old: CiliumEndpoint | None, new: CiliumEndpoint | None) -> None:
-        """The watch reports a CiliumEndpoint of this node; most changes are our own."""
-        for each in (old, new):
-            if each is not None and self._publication_target.is_ours(each):
-                self._publish.touch([(each.metadata.namespace, each.metadata.name)])
+        """The watch reports a CiliumEndpoint: of this node, or with the name of a pod here."""
+        either = new or old
+        assert either is not None, "a change has a before or an after"
+        key = either.metadata.namespace, either.metadata.name
+        is_ours = self._publication_target.is_ours
+        if is_ours(old) or is_ours(new) or self._context.endpoints.of_pod(key) is not None:
+            self._publish.touch([key])  # Most changes are our own.
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """The watch reports a Pod of this node: what says its CiliumEndpoint may be due."""
+        either = new or old
+        assert either is not None, "a change has a before or an after"
+        uid = either.metadata.uid
+        if is_alive(old, uid) != is_alive(new, uid):
+            self._publish.touch([(either.metadata.namespace, either.metadata.name)])
 
     def _make_attachments(self, datapath: Datapath) -> PodAttachments:
         context, neighbours = self._context, self._neighbours

@@ -1,7 +1,10 @@
 """CiliumEndpoints: what this node publishes about its pods.
 
 Each is named like its pod and owned by it, so that Kubernetes deletes it with the pod even if this
-node never comes back. Only pods whose identity is known are published.
+node never comes back. Only pods whose identity is known are published, and only while Kubernetes
+has them on this node: a sandbox may outlive its pod (a forced deletion, a kubelet that hangs), and
+an object whose owner is gone is deleted as often as it is made. A name may belong to another
+node's pod meanwhile, as with a StatefulSet: its object is that node's, by the pod's uid.
 """
 
 import contextlib
@@ -18,10 +21,12 @@ from ciliate.api.cilium_endpoint import (
     EndpointStatus,
     ExternalIdentifiers,
 )
+from ciliate.api.core import PODS, Pod
 from ciliate.api.metadata import ObjectMeta, OwnerReference
 from ciliate.api.resource import ObjectKey
+from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import AlreadyExistsError, ConflictError, NotFoundError
+from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.net.address import IPAddress
 from ciliate.node.endpoint import Endpoint
@@ -64,16 +69,33 @@ def publication(endpoint: Endpoint, node_ip: IPAddress) -> Publication:
     )
 
 
-class Publications(Mapping[ObjectKey, Publication]):
-    """What is published, by pod: a live view of the endpoint table."""
+class ForeignObjectError(CiliateError):
+    """The object of that name belongs to another pod, which lives elsewhere."""
 
-    def __init__(self, table: EndpointTable, node_ip: IPAddress) -> None:
+    def __init__(self, key: ObjectKey, uid: str) -> None:
+        self.key = key
+        self.uid = uid
+        super().__init__(
+            f"CiliumEndpoint {'/'.join(key)} is another node's and is left alone: pod {uid}, which"
+            " was here, is gone; its sandbox leaves with its DEL"
+        )
+
+
+class Publications(Mapping[ObjectKey, Publication]):
+    """What is published, by pod: a live view of the endpoint table and of this node's Pods."""
+
+    def __init__(
+        self, table: EndpointTable, pods: Mapping[ObjectKey, Pod], node_ip: IPAddress
+    ) -> None:
         self._table = table
+        self._pods = pods
         self._node_ip = node_ip
 
     def __getitem__(self, key: ObjectKey) -> Publication:
         endpoint = self._table.of_pod(key)
         if endpoint is None or endpoint.state is not EndpointState.READY or not endpoint.pod_uid:
+            raise KeyError(key)
+        if not is_alive(self._pods.get(key), endpoint.pod_uid):
             raise KeyError(key)
         return publication(endpoint, self._node_ip)
 
@@ -82,6 +104,11 @@ class Publications(Mapping[ObjectKey, Publication]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def is_alive(pod: Pod | None, uid: str) -> bool:
+    """Whether `pod` is the one with that uid and has not ended: the operator takes ended ones."""
+    return pod is not None and pod.metadata.uid == uid and not pod.status.has_ended
 
 
 class CiliumEndpointTarget:
@@ -124,25 +151,38 @@ class CiliumEndpointTarget:
         known = self._informer.get(name, namespace)
         if known is not None and _published(known) == value:
             return
+        if known is not None and not self.is_ours(known):
+            await self._confirm_ours(key, value.pod_uid)
         metadata = ObjectMeta(
             name=name,
             namespace=namespace,
+            # Only what the watch reported is changed: another node may have taken it over since.
+            resource_version=known.metadata.resource_version if known is not None else "",
             owner_references=(
                 OwnerReference(api_version="v1", kind="Pod", name=name, uid=value.pod_uid),
             ),
         )
         wanted = CiliumEndpoint(metadata=metadata, status=value.status)
         if known is None:
-            try:
-                await self._client.create(CILIUM_ENDPOINTS, wanted)
-            except AlreadyExistsError:
-                pass  # The watch had not reported it yet.
-            else:
-                return
-        try:
-            await self._client.patch(CILIUM_ENDPOINTS, name, wanted, namespace=namespace)
-        except NotFoundError:
             await self._client.create(CILIUM_ENDPOINTS, wanted)
+            return
+        with contextlib.suppress(NotFoundError):  # The watch will say so, and it is made anew.
+            await self._client.patch(CILIUM_ENDPOINTS, name, wanted, namespace=namespace)
+
+    async def _confirm_ours(self, key: ObjectKey, uid: str) -> None:
+        """Return if the pod of that name is this node's now, which a table may know too late.
+
+        Raises:
+            ForeignObjectError: It is another one.
+            KubeError: The API server does not say.
+        """
+        namespace, name = key
+        # A list of one: agents need no right to get Pods.
+        found = await self._client.list(
+            PODS, namespace=namespace, field_selector=f"metadata.name={name}"
+        )
+        if not any(pod.metadata.uid == uid for pod in found.items):
+            raise ForeignObjectError(key, uid)
 
     async def remove(self, keys: Collection[ObjectKey]) -> Failures[ObjectKey]:
         """Delete the objects; an absent one, or one of another node by now, is a success."""

@@ -15,9 +15,17 @@ from tests.unit.node.cluster_tables import (
 from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
-from ciliate.api.resource import Resource
-from ciliate.endpoint.publication import CiliumEndpointTarget, Publications, publication
+from ciliate.api.core import Pod, PodStatus
+from ciliate.api.metadata import ObjectMeta
+from ciliate.api.resource import ObjectKey, Resource
+from ciliate.endpoint.publication import (
+    CiliumEndpointTarget,
+    ForeignObjectError,
+    Publications,
+    publication,
+)
 from ciliate.kube.client import ApiClient
+from ciliate.kube.document import ObjectList
 from ciliate.kube.errors import ConflictError, KubeError, NotFoundError, UnavailableError
 from ciliate.node.endpoint_table import EndpointTable
 
@@ -29,6 +37,7 @@ class Api:
         self.calls: list[str] = []
         self.refused: set[str] = set()
         self.held: dict[str, tuple[str, str]] = {}  # uid and resourceVersion, where they matter.
+        self.pods: tuple[Pod, ...] = ()
 
     def _note(self, verb: str, name: str) -> None:
         if name in self.refused:
@@ -38,9 +47,24 @@ class Api:
     async def create(self, _resource: Resource[CiliumEndpoint], item: CiliumEndpoint) -> None:
         self._note("create", item.metadata.name)
 
-    async def patch(self, _resource: object, name: str, _item: object, *, namespace: str) -> None:
+    async def patch(
+        self, _resource: object, name: str, item: CiliumEndpoint, *, namespace: str
+    ) -> None:
         assert namespace == "default"
+        if name == "gone":
+            raise NotFoundError(verb="patch", target=name, detail="not found", status=404)
+        version = item.metadata.resource_version
+        assert version, "only what the watch reported is changed"
+        if self.held.get(name, ("", version)) != ("", version):
+            raise ConflictError(verb="patch", target=name, detail="changed", status=409)
         self._note("patch", name)
+
+    async def list(
+        self, _resource: object, *, namespace: str, field_selector: str
+    ) -> ObjectList[Pod]:
+        assert namespace == "default"
+        name = field_selector.removeprefix("metadata.name=")
+        return ObjectList(tuple(pod for pod in self.pods if pod.metadata.name == name), "1")
 
     async def delete(
         self, _resource: object, name: str, *, namespace: str, uid: str, resource_version: str
@@ -51,6 +75,19 @@ class Api:
         if name == "gone":
             raise NotFoundError(verb="delete", target=name, detail="not found", status=404)
         self._note("delete", name)
+
+
+def pod(name: str, uid: str, *, phase: str = "Running") -> Pod:
+    return Pod(
+        metadata=ObjectMeta(name=name, namespace="default", uid=uid),
+        status=PodStatus(phase=phase),
+    )
+
+
+def pods(*uids: str) -> dict[ObjectKey, Pod]:
+    """Return Pods of this node: the first is pod-1."""
+    names = (f"pod-{number}" for number in range(1, len(uids) + 1))
+    return {("default", name): pod(name, uid) for name, uid in zip(names, uids, strict=True)}
 
 
 def target(api: Api) -> tuple[CiliumEndpointTarget, Api]:
@@ -71,7 +108,7 @@ def test_only_pods_whose_identity_is_known_are_published() -> None:
     table.put(endpoint(2, pod_uid="u2", state=EndpointState.WAITING_FOR_IDENTITY))
     table.put(endpoint(3, pod_uid=""))
 
-    published = Publications(table, NODE_IP)
+    published = Publications(table, pods("u1", "u2", ""), NODE_IP)
 
     assert set(published) == {("default", "pod-1")}
     assert len(published) == 1
@@ -88,20 +125,81 @@ def test_newest_sandbox_speaks_for_the_pod() -> None:
     table.put(new)
     table.put(old)
 
-    assert Publications(table, NODE_IP)["default", "web"].status.id == 2
+    here = {("default", "web"): pod("web", "u")}
+    assert Publications(table, here, NODE_IP)["default", "web"].status.id == 2
+
+
+def test_pod_that_kubernetes_has_no_more_on_this_node_is_not_published() -> None:
+    """Its sandbox lives: the pod was deleted by force, or came up elsewhere with another uid."""
+    table = EndpointTable()
+    for number in range(1, 5):
+        table.put(endpoint(number, pod_uid=f"u{number}"))
+    here = pods("u1", "of its successor", "u3")
+    here["default", "pod-3"] = pod("pod-3", "u3", phase="Succeeded")
+
+    published = Publications(table, here, NODE_IP)
+
+    assert set(published) == {("default", "pod-1")}
+    assert all(published.get(("default", f"pod-{number}")) is None for number in (2, 3, 4))
+
+
+async def test_object_of_another_nodes_pod_is_left_alone_though_a_sandbox_is_here() -> None:
+    """A StatefulSet's pod came up elsewhere, and the table of Pods here is late."""
+    made, api = target(Api())
+    api.pods = (pod("moved", "the new one"),)
+    stale = publication(endpoint(3, pod="moved", pod_uid="the old one"), NODE_IP)
+
+    failures = await made.put({("default", "moved"): stale})
+
+    assert api.calls == []
+    assert isinstance(failures["default", "moved"], ForeignObjectError)
+    assert "default/moved is another node's" in str(failures["default", "moved"])
+
+
+async def test_newer_pod_takes_over_the_object_that_its_former_node_left() -> None:
+    made, api = target(Api())
+    api.pods = (pod("moved", "the new one"),)
+    new = publication(endpoint(3, pod="moved", pod_uid="the new one"), NODE_IP)
+
+    assert await made.put({("default", "moved"): new}) == {}
+
+    assert api.calls == ["patch moved"]
+
+
+async def test_object_that_another_node_took_over_unseen_is_not_changed() -> None:
+    made, api = target(Api())
+    api.held["pod-1"] = ("", "changed since the watch reported it")
+
+    failures = await made.put(
+        {("default", "pod-1"): publication(endpoint(1, pod_uid="u1", identity=9), NODE_IP)}
+    )
+
+    assert isinstance(failures["default", "pod-1"], ConflictError)
+    assert api.calls == []
+
+
+async def test_object_that_is_gone_unseen_is_not_made_before_the_watch_says_so() -> None:
+    """Its owner may be what is gone."""
+    made, api = target(Api())
+    changed = publication(endpoint(9, pod="gone", pod_uid="u9"), NODE_IP)
+
+    assert await made.put({("default", "gone"): changed}) == {}
+
+    assert api.calls == []
 
 
 def test_second_interface_does_not_speak_for_the_pod() -> None:
+    here = {("default", "web"): pod("web", "u")}
     table = EndpointTable()
     first = endpoint(1, pod="web", pod_uid="u")
     later = first.created.replace(year=2027)
     second = endpoint(2, pod="web", pod_uid="u", container_id="c1", pod_name="net1", created=later)
     for each in (first, second):
         table.put(each)
-        assert Publications(table, NODE_IP)["default", "web"].status.id == 1
+        assert Publications(table, here, NODE_IP)["default", "web"].status.id == 1
 
     table.remove(2)
-    assert Publications(table, NODE_IP)["default", "web"].status.id == 1
+    assert Publications(table, here, NODE_IP)["default", "web"].status.id == 1
 
 
 async def test_only_objects_of_this_node_are_ours() -> None:
