@@ -129,9 +129,14 @@ def _publication(context: Context, router: Router, own_cidrs: OwnCIDRs) -> AnyRe
     """Return the reconciler of this node's CiliumNode."""
     cluster, boot = context.cluster, boot_id()
 
-    def own_publication() -> dict[str, NodePublication]:
-        """Labels and addresses follow the Node."""
+    def own_publication() -> dict[str, NodePublication] | None:
+        """Labels and addresses follow the Node; nothing is published while there is none.
+
+        The object is owned by the Node, and Kubernetes deletes it as often as it is made.
+        """
         own = context.own
+        if cluster.own_node.has_synced and cluster.own_node.get(own.name) is None:
+            return None
         published = own_cidrs.complete(own.name, node_publication(own, router.current, boot=boot))
         if not router.current:  # Not chosen yet: the published one stays.
             published = replace(
