@@ -91,10 +91,12 @@ def test_plugin_of_another_user_is_refused_at_once(node: FaultyNode) -> None:
     assert "Permission denied" in done.stdout
 
 
-def test_nothing_listens_but_the_metrics_that_settings_ask_for(node: FaultyNode) -> None:
-    """The walk-through's ConfigMap has prometheus-serve-addr :9962; its operator's is :9963."""
+def test_nothing_listens_but_what_settings_ask_for(node: FaultyNode) -> None:
+    """Metrics: prometheus-serve-addr :9962, the operator's :9963. Health: loopback alone."""
     listening = node.run("ss", "-H", "-lntu").stdout
 
-    ports = {line.split()[4].rpartition(":")[2] for line in listening.splitlines()}
+    sockets = {line.split()[4] for line in listening.splitlines()}
+    health = {"127.0.0.1:9879", "[::1]:9879"}
+    ports = {each.rpartition(":")[2] for each in sockets - health}
     assert ports <= {"9962", "9963"}
     assert "9962" in ports

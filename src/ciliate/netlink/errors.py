@@ -11,7 +11,6 @@ _REMEDIES = {
     errno_names.ENOBUFS: "raise net.core.rmem_max, or try again when the node is less busy",
     errno_names.EEXIST: "something else made it: remove it by hand",
     errno_names.EOPNOTSUPP: "the kernel lacks this feature",
-    errno_names.EROFS: "run the agent privileged, so that /proc/sys can be written",
     errno_names.EMFILE: "raise the agent's limit of open files",
 }
 
