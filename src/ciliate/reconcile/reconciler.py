@@ -11,12 +11,13 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.failing_keys import FailingKeys
+from ciliate.reconcile.rewrites import ObservedTarget, Rewrites
 from ciliate.reconcile.status import RunStatus
 from ciliate.reconcile.target import Target
 from ciliate.reconcile.walk import Desired, walk
@@ -73,6 +74,8 @@ class Reconciler(Generic[K, V]):
         self._has_walk_failed = False
         self._walk_backoff = self._new_backoff()
         self._failing: FailingKeys[K] = FailingKeys(self._new_backoff)
+        self._rewrites: Rewrites[K, V] = Rewrites()
+        self._walked = ObservedTarget(target, self._rewrites)
         self._resync_at_s = 0.0
         self._walking_s = 0.0  # What the last walk took.
 
@@ -101,7 +104,7 @@ class Reconciler(Generic[K, V]):
         touched, self._touched = self._touched, set()  # The walk may miss what comes from now on.
         began_s = time.monotonic()
         try:
-            outcome = await walk(self._desired, self._target, puts_first=self._puts_first)
+            outcome = await walk(self._desired, self._walked, puts_first=self._puts_first)
         except CiliateError as error:
             self._is_walk_due = self._has_walk_failed = True
             self._touched |= touched
@@ -112,6 +115,7 @@ class Reconciler(Generic[K, V]):
         self._resync_at_s = time.monotonic() + self._spread(self._resync_s)
         if outcome is None:
             return True
+        self._rewrites.lasts_but(outcome.tried)
         if outcome.tried:
             _log.debug(
                 "%s: %d put, %d removed, %d failed",
@@ -181,6 +185,29 @@ class Reconciler(Generic[K, V]):
                     await self._woken.wait()
                     await asyncio.sleep(self._settle_s)
 
+    def _take_out_waiting(self, writes: dict[K, V | None]) -> set[K]:
+        """Take out what was written often enough for now; the walk that follows judges it."""
+        waiting = set()
+        if self._rewrites:
+            waiting = {key for key, value in writes.items() if self._rewrites.waits(key, value)}
+        for key in waiting:
+            del writes[key]
+        return waiting
+
+    async def _write(self, writes: Mapping[K, V | None]) -> dict[K, CiliateError]:
+        """Put what has a value and remove the rest; return what failed."""
+        puts = {key: value for key, value in writes.items() if value is not None}
+        leftovers = writes.keys() - puts.keys()
+        failures: dict[K, CiliateError] = {}
+        if self._puts_first and puts:
+            failures.update(await self._target.put(puts))
+        if leftovers:
+            failures.update(await self._target.remove(leftovers))
+        if puts and not self._puts_first:
+            failures.update(await self._target.put(puts))
+        self._rewrites.note({key: each for key, each in writes.items() if key not in failures})
+        return failures
+
     async def _apply(self, keys: set[K]) -> None:
         """Bring these keys to what they should be, whatever the target holds for them."""
         wanted = self._desired()
@@ -190,17 +217,14 @@ class Reconciler(Generic[K, V]):
             self.status.failing_keys = {}
             return
         self._touched = set()
-        puts = {key: value for key in keys if (value := wanted.get(key)) is not None}
-        leftovers = keys - puts.keys()
-        failures: dict[K, CiliateError] = {}
-        if self._puts_first and puts:
-            failures.update(await self._target.put(puts))
-        if leftovers:
-            failures.update(await self._target.remove(leftovers))
-        if puts and not self._puts_first:
-            failures.update(await self._target.put(puts))
+        writes = {key: wanted.get(key) for key in keys}
+        waiting = self._take_out_waiting(writes)
+        failures = await self._write(writes)
+        for key in waiting.union(writes):
+            if key not in failures and (error := self._rewrites.error(key)) is not None:
+                failures[key] = error
         self._failing.note(keys, failures)
-        if failures:
+        if failures or waiting:
             soon_s = time.monotonic() + self._spread(self._after_failure_s)
             self._resync_at_s = min(self._resync_at_s, soon_s)
         if self._has_walk_failed:  # That is what the status goes on to say.
