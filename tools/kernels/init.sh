@@ -33,8 +33,7 @@ mount -o bind "/host$modules" "/root/lib/modules/$(uname -r)"
 for folder in dev proc sys; do
 	mount -o move /$folder /root/$folder
 done
-mount -t tmpfs tmpfs /root/run
-mount -t tmpfs tmpfs /root/tmp
+mount -t tmpfs tmpfs /root/run # Not /tmp: the checkout may be in there.
 # Modules that the kernel asks for by itself; the machine need not have kmod.
 mkdir /root/run/bin
 cp /bin/busybox /root/run/bin/modprobe

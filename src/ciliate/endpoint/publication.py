@@ -127,6 +127,8 @@ class CiliumEndpointTarget:
         self._client = client
         self._informer = informer
         self._is_here = is_here
+        #: What the last put found as it should be (reconcile/rewrites.py).
+        self.left_alone: set[ObjectKey] = set()
 
     async def observe(self) -> Mapping[ObjectKey, Publication]:
         """Return the objects of this node, as the watch last saw them."""
@@ -144,12 +146,14 @@ class CiliumEndpointTarget:
 
     async def put(self, entries: Mapping[ObjectKey, Publication]) -> Failures[ObjectKey]:
         """Create the objects, or change those that stand and say something else."""
+        self.left_alone = set()
         return await one_by_one(entries, lambda key: self._put(key, entries[key]))
 
     async def _put(self, key: ObjectKey, value: Publication) -> None:
         namespace, name = key
         known = self._informer.get(name, namespace)
         if known is not None and _published(known) == value:
+            self.left_alone.add(key)
             return
         if known is not None and not self.is_ours(known):
             await self._confirm_ours(key, value.pod_uid)

@@ -214,6 +214,7 @@ class Informer(Generic[T]):
         except TimeoutError as error:
             detail = f"the list has no end after {INITIAL_EVENTS_S:g} s"
             raise InvalidError(verb="watch", target=self.name, detail=detail) from error
+        raise InvalidError(verb="watch", target=self.name, detail="it ended before its list did")
 
     def _apply(self, event: WatchEvent[T]) -> None:
         item = event.object

@@ -149,6 +149,9 @@ class PodWorker:
             if former is None:
                 return
             if not self._leads_here(former):
+                left = get_link(pod, interface.pod_name)
+                if left is None or left.index != former.index:
+                    return  # A removal of ours took both ends between the two questions.
                 raise NetlinkError(
                     step="create pod link",
                     subject=f"{interface.pod_name} ({interface.netns})",

@@ -17,7 +17,7 @@ from typing import Final, Generic, TypeVar
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.failing_keys import FailingKeys
-from ciliate.reconcile.rewrites import ObservedTarget, Rewrites
+from ciliate.reconcile.rewrites import ObservedTarget, Rewrites, left_alone
 from ciliate.reconcile.status import RunStatus
 from ciliate.reconcile.target import Target
 from ciliate.reconcile.walk import Desired, walk
@@ -205,7 +205,8 @@ class Reconciler(Generic[K, V]):
             failures.update(await self._target.remove(leftovers))
         if puts and not self._puts_first:
             failures.update(await self._target.put(puts))
-        self._rewrites.note({key: each for key, each in writes.items() if key not in failures})
+        skipped = failures.keys() | set(left_alone(self._target))
+        self._rewrites.note({key: each for key, each in writes.items() if key not in skipped})
         return failures
 
     async def _apply(self, keys: set[K]) -> None:

@@ -30,6 +30,16 @@ _PAUSE_LIMIT_S: Final = 60.0
 KEYS_MAX: Final = 4096
 
 
+def left_alone(target: object) -> Collection[object]:
+    """Return the keys that the last put of a target wrote nothing for, where it says so.
+
+    A target that looks first, and finds all as it should be, has an attribute `left_alone`: what it
+    did not write, nobody can have undone.
+    """
+    found: Collection[object] = getattr(target, "left_alone", ())
+    return found
+
+
 class UndoneError(CiliateError):
     """What was written does not last: somebody else writes another value, or removes it."""
 
@@ -147,5 +157,12 @@ class ObservedTarget(Generic[K, V]):
         failures: Failures[K],
         undone: dict[K, CiliateError],
     ) -> Failures[K]:
-        self._rewrites.note({key: each for key, each in writes.items() if key not in failures})
+        passed_over = left_alone(self._target)
+        self._rewrites.note(
+            {
+                key: each
+                for key, each in writes.items()
+                if key not in failures and (each is None or key not in passed_over)
+            }
+        )
         return {**undone, **failures}

@@ -80,6 +80,8 @@ class RouteTarget:
         self._others: dict[IPNetwork, Route] = {}
         #: Routes by devices of pods that come or go just now.
         self._by_pods: dict[IPNetwork, NextHop] = {}
+        #: Where the last put found the route, whoever made it (reconcile/rewrites.py).
+        self.left_alone: set[IPNetwork] = set()
 
     async def observe(self) -> Mapping[IPNetwork, Way]:
         """Return our routes as the kernel has them."""
@@ -146,6 +148,7 @@ class RouteTarget:
         refused = {key: way for key, way in entries.items() if isinstance(way, Refusal)}
         hops = {key: way for key, way in entries.items() if isinstance(way, NextHop)}
         failures: dict[IPNetwork, CiliateError] = {}
+        self.left_alone = set()
         if refused:
             failures.update(await self._withdraw(refused, with_pods=True))
             for key, refusal in refused.items():
@@ -168,7 +171,9 @@ class RouteTarget:
         for key, outcome in zip(free, await add_routes(self._rtnl, routes), strict=True):
             if outcome is not None and outcome.errno != errno.EEXIST:
                 failures[key] = outcome
-            elif outcome is not None and not await self._stands(key, hops[key]):
+            elif outcome is not None and await self._stands(key, hops[key]):
+                self.left_alone.add(key)
+            elif outcome is not None:
                 contested.append(key)
         if contested:
             failures.update(await self._settle(hops, contested))
@@ -197,6 +202,7 @@ class RouteTarget:
             standing = ours.get(key) or self._by_pods.get(key)
             hop, other = hops[key], self._others.get(key)
             if hop in (standing, hop_of(other) if other is not None else None):
+                self.left_alone.add(key)
                 return  # As it should be, whoever made it.
             if other is not None:
                 if standing is not None:

@@ -29,6 +29,8 @@ class SysctlTarget:
         self._said: dict[str, float] = {}
         #: Settings that were as they should be: a change of these is somebody's doing.
         self._right: set[str] = set()
+        #: What the last put found as it should be, or absent (reconcile/rewrites.py).
+        self.left_alone: set[str] = set()
 
     async def observe(self) -> Mapping[str, str]:
         """Return the settings as they are; without those of devices that are gone."""
@@ -41,6 +43,7 @@ class SysctlTarget:
     async def put(self, entries: Mapping[str, str]) -> Failures[str]:
         """Set each where it differs; a device that is gone needs none."""
         changed, failures = await self._rtnl.run(lambda _channel: _write(entries))
+        self.left_alone = set(entries.keys() - changed.keys())
         self._report(changed, entries)
         self._right |= entries.keys() - failures.keys()
         return failures

@@ -143,3 +143,17 @@ async def test_a_key_that_waits_holds_up_no_other_and_no_other_value() -> None:
 
     assert sum(entries.get(1) == 1 for entries in target.puts) <= FREE_WRITES
     assert not reconciler.status.failing_keys, "nobody undid it"
+
+
+async def test_what_a_target_leaves_alone_is_never_told_as_undone() -> None:
+    """It observes less than it accepts: a route of somebody else that is as good, for one."""
+
+    class Content(MemoryTarget):
+        left_alone = frozenset({1})
+
+        async def observe(self) -> dict[int, int]:
+            return {}
+
+    reconciler = Reconciler(Content(), lambda: {1: 1}, resync_s=NEVER_S, settle_s=0.0)
+
+    assert all([await reconciler.run_once() for _ in range(3 * FREE_WRITES)])
