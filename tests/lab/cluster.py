@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,14 +35,38 @@ def run(
     env: dict[str, str] | None = None,
     text: str | None = None,
 ) -> Done:
-    """Run a command to its end, with its output kept."""
-    done = subprocess.run(
-        words, capture_output=True, text=True, timeout=timeout_s, check=False, env=env, input=text
-    )
+    """Run a command to its end, with its output kept.
+
+    One that does not end in time is asked where it hangs: programs in Go, such as kubectl, answer
+    SIGQUIT with what each of their goroutines waits for.
+    """
+    stdin = subprocess.DEVNULL if text is None else subprocess.PIPE
+    with subprocess.Popen(
+        words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    ) as child:
+        try:
+            out, err = child.communicate(text, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGQUIT)
+            out, err = _last_words(child)
+            hung = f"{' '.join(words)}: not ended after {timeout_s:.0f} s\n{out}{err}"
+            raise AssertionError(hung) from None
+        except BaseException:
+            child.kill()
+            raise
+    done = Done(words, child.returncode, out, err)
     if check and done.returncode != 0:
         shown = " ".join(words)
         raise AssertionError(f"{shown}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
+
+
+def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
+    try:
+        return child.communicate(timeout=5.0)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        return child.communicate()
 
 
 def eventually(

@@ -225,9 +225,11 @@ class Store:
     def _encode_next(self, obj: JsonObject) -> tuple[int, bytes]:
         if self._failure is not None:
             raise self._failure
-        self.revision += 1
-        obj["metadata"]["resourceVersion"] = str(self.revision)
-        return self.revision, _encode(obj)
+        revision = self.revision + 1
+        obj["metadata"]["resourceVersion"] = str(revision)
+        raw = _encode(obj)
+        self.revision = revision  # Given out only now: what cannot be encoded changes nothing.
+        return revision, raw
 
     @staticmethod
     def _index(collection: Collection, obj: JsonObject, revision: int, raw: bytes) -> Stored:
@@ -273,7 +275,7 @@ class Store:
         """
         if self._failure is not None:
             raise self._failure
-        if self.committed == self.revision:
+        if not self._batch.changes:
             return
         if self._batch.done is None:
             self._batch.done = asyncio.get_running_loop().create_future()

@@ -49,6 +49,17 @@ async def test_writes_of_one_turn_are_one_batch_for_subscribers(tmp_path: Path) 
     store.close()
 
 
+async def test_a_write_that_cannot_be_encoded_leaves_nothing_to_wait_for(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with pytest.raises(UnicodeEncodeError):
+        store.put("pods", "a", obj("x", text="\ud800"))
+
+    await asyncio.wait_for(store.durable(), 1.0)
+
+    assert store.revision == store.committed == 0
+    store.close()
+
+
 async def test_settle_brings_changes_to_disk_before_a_read(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     store.put("maps", "ns", obj("a"))
