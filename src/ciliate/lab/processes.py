@@ -69,6 +69,20 @@ def log_tail(paths: LabPaths, name: str) -> str:
     return "\n".join(text.splitlines()[-_LOG_LINES:])
 
 
+async def ended(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a process's end and return its exit code."""
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    descriptor = os.pidfd_open(process.pid)
+    loop.add_reader(descriptor, over.set)
+    try:
+        await over.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return process.wait()
+
+
 def alive(paths: LabPaths) -> dict[str, bool]:
     """Which of the lab's own processes run."""
     cgroup = LabCgroup.of(paths.name)
@@ -86,20 +100,26 @@ class Processes:
         """The lab's process starter."""
         return ZygoteClient(self.paths.zygote)
 
-    async def start_zygote(self) -> asyncio.subprocess.Process:
-        """Start the zygote; requests may be sent at once, it answers after its imports."""
+    def start_zygote(self) -> subprocess.Popen[bytes]:
+        """Start the zygote; requests may be sent at once, it answers after its imports.
+
+        Not by asyncio, whose event loop kills its children when it closes (Python 3.13): the zygote
+        outlives the command that starts it.
+        """
         with (
             listen_unix(
                 self.paths.zygote, kind=socket.SOCK_SEQPACKET, backlog=BACKLOG
             ) as listener,
             self._log(ZYGOTE) as log,
         ):
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "ciliate.lab.zygote",
-                self.paths.name,
-                str(listener.fileno()),
+            return subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "ciliate.lab.zygote",
+                    self.paths.name,
+                    str(listener.fileno()),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

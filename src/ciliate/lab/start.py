@@ -183,8 +183,7 @@ class LabStart:
 
     async def _start(self, state: LabState, ends: _Ends) -> None:
         running = Processes(self.paths)
-        zygote = await running.start_zygote()
-        ends.watch(processes.ZYGOTE, zygote.wait())
+        ends.watch(processes.ZYGOTE, processes.ended(running.start_zygote()))
         self.progress.doing("machines")
         await asyncio.gather(
             asyncio.to_thread(self._make_machines, state),
