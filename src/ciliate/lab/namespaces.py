@@ -9,9 +9,12 @@ threads of their own, which end in the namespaces they entered and are never use
 """
 
 import ctypes
+import errno
 import os
+import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -35,6 +38,9 @@ KINDS: Final = {
     "ipc": CLONE_NEWIPC,
     "mnt": CLONE_NEWNS,
 }
+
+#: How many ids of namespaces a processor takes at once (COOKIE_LOCAL_BATCH).
+_IDS_OF_A_BLOCK: Final = 4096
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -141,64 +147,119 @@ def make_namespaces(
 ) -> None:
     """Make new namespaces and pin them in folder `pins`, which must not exist yet.
 
-    `inside` runs in the new namespaces before they are pinned (mounts, hostname, links). With
-    `parent`, a folder of pins, the new namespaces start as children of those: a pod's mount
-    namespace begins as a copy of its machine's. The pins are made in the caller's mount namespace,
-    on a mount that must not propagate into the new one.
+    `inside` runs in them when they are pinned (mounts, hostname, links). With `parent`, a folder of
+    pins, they start as children of those: a mount namespace begins as a copy of that one. The pins
+    are made in the caller's mount namespace, on a mount that must not propagate into the new one.
 
     Raises:
         KernelCallError: The kernel refused a step; nothing is left pinned.
     """
     folder = Path(pins)
     folder.mkdir(parents=True)
-    flags = 0
-    for kind in kinds:
-        flags |= KINDS[kind]
-    ready = threading.Event()
-    pinned = threading.Event()
-    thread_id: list[int] = []
-    failures: list[BaseException] = []
+    made: queue.SimpleQueue[int | None] = queue.SimpleQueue()  # Of which thread to pin, each time.
+    pinned: queue.SimpleQueue[bool | BaseException] = queue.SimpleQueue()
+
+    def is_pinned() -> bool:
+        made.put(threading.get_native_id())
+        answer = pinned.get()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     def body() -> None:
         try:
             unshare(CLONE_FS)
             if parent is not None:
                 enter(parent)
-            unshare(flags)
+            _unshare_all(kinds, is_pinned)
             if inside is not None:
                 inside()
-            thread_id.append(threading.get_native_id())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, not kept.
-            failures.append(error)
-        ready.set()
-        pinned.wait()  # The namespaces live in this thread until they are pinned.
+        finally:
+            made.put(None)
 
-    thread = threading.Thread(target=body, name="namespace")
-    thread.start()
-    ready.wait()
-    try:
-        for kind in kinds if thread_id else ():
+    with ThreadPoolExecutor(1, "namespace") as thread:  # Ends in them, and is never used again.
+        work = thread.submit(body)
+        while (owner := made.get()) is not None:
+            pinned.put(_pin(folder, kinds, owner))
+        failure = work.exception()
+    if failure is not None:
+        remove_pins(folder)
+        raise failure
+
+
+def _pin(folder: Path, kinds: Sequence[str], thread_id: int) -> bool | BaseException:
+    """Pin the namespaces of a thread; False: a mount namespace that may not be pinned here."""
+    for kind in kinds:
+        try:
             (folder / kind).touch()
-            bind(f"/proc/{os.getpid()}/task/{thread_id[0]}/ns/{kind}", folder / kind)
-    except BaseException:
-        remove_pins(folder)
-        raise
+            bind(f"/proc/{os.getpid()}/task/{thread_id}/ns/{kind}", folder / kind)
+        except (KernelCallError, OSError) as error:
+            if kind != "mnt" or error.errno != errno.EINVAL:
+                return error
+            _unpin(folder, kinds)
+            return False
+    return True
+
+
+def _unshare_all(kinds: Sequence[str], is_pinned: Callable[[], bool]) -> None:
+    for kind in kinds:
+        if kind != "mnt":
+            unshare(KINDS[kind])
+    if "mnt" in kinds:
+        _unshare_mounts(is_pinned)
+    else:
+        is_pinned()
+
+
+def _unshare_mounts(is_pinned: Callable[[], bool]) -> None:
+    """Give the calling thread a new mount namespace that can be pinned.
+
+    A mount namespace may be pinned only in one with a smaller id (fs/namespace.c, mnt_ns_loop), and
+    since Linux 6.18 each processor takes ids from a block of its own (include/linux/cookie.h), so
+    that a newer namespace may have the smaller one. Hence one is made on each processor: that which
+    made the namespace we are in gives larger ones. If this thread may not run there, a processor is
+    driven to its next block, which lies above all before.
+    """
+    unshare(CLONE_NEWNS)
+    if is_pinned():
+        return
+    allowed = os.sched_getaffinity(0)
+    try:
+        for processor in sorted(allowed):
+            os.sched_setaffinity(0, {processor})
+            unshare(CLONE_NEWNS)
+            if is_pinned():
+                return
+        _in_own_thread(_use_up_ids)
+        unshare(CLONE_NEWNS)
+        if not is_pinned():
+            raise KernelCallError(
+                action="pin",
+                target="a new mount namespace",
+                error=OSError(errno.EINVAL, "its id is smaller than that of the lab's own"),
+            )
     finally:
-        pinned.set()
-        thread.join()
-    if failures:
-        remove_pins(folder)
-        raise failures[0]
+        os.sched_setaffinity(0, allowed)
+
+
+def _use_up_ids() -> None:
+    """Make as many namespaces, of the cheapest kind, as a processor's block has ids: 0.3 s."""
+    for _ in range(_IDS_OF_A_BLOCK):
+        unshare(CLONE_NEWUTS)
 
 
 def remove_pins(pins: Path | str) -> None:
     """Unpin what folder `pins` holds and remove the folder; absent pins are a success."""
     folder = Path(pins)
-    for kind in KINDS:
+    _unpin(folder, KINDS)
+    if folder.exists():
+        folder.rmdir()
+
+
+def _unpin(folder: Path, kinds: Iterable[str]) -> None:
+    for kind in kinds:
         path = folder / kind
         if path.exists():
             with suppress(KernelCallError):  # Not a mount point: its bind never happened.
                 unmount(path, MountFlag.DETACH)
             path.unlink(missing_ok=True)
-    if folder.exists():
-        folder.rmdir()
