@@ -18,7 +18,7 @@ def leftovers(name: str) -> list[str]:
     found = [str(path) for path in (LABS / name, LABS / f"{name}.lock") if path.exists()]
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found += [line for line in mounts if f"/labs/{name}/" in line or line.endswith(f"/{name}")]
-    found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{name}")]
+    found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{name}.*")]
     return found
 
 
@@ -76,6 +76,7 @@ def test_exec_needs_no_double_dash_and_keeps_the_commands_options(cluster: Clust
     ("words", "message"),
     [
         (("exec", "nowhere", "--", "true"), "k8s-ctr, k8s-w1"),
+        (("exec", "k8s-w2", "--", "true"), "did you mean k8s-w1?"),
         (("exec", "k8s-ctr", "--", "no-such-command"), "no-such-command"),
         (("restart", "agent", "nowhere"), "k8s-ctr, k8s-w1"),
         (("remove-node", "k8s-ctr"), "control plane"),
@@ -103,6 +104,75 @@ def test_env_makes_kubectl_and_ciliums_commands_reach_the_lab(cluster: Cluster) 
     assert printed.startswith("node/k8s-ctr\nnode/k8s-w1\n")
     assert f"{LABS}/{cluster.name}/bin/cilium-dbg\n" in printed
     assert "routing-mode" in printed
+
+
+def test_exec_takes_what_users_of_kubectl_write(cluster: Cluster) -> None:
+    assert cluster.lab("exec", "-it", "k8s-w1", "--", "uname", "-n").stdout == "k8s-w1\n"
+    assert cluster.lab("exec", "k8s-w1", "-it", "--", "uname", "-n").stdout == "k8s-w1\n"
+
+
+def test_shell_says_where_one_is(cluster: Cluster) -> None:
+    assert cluster.exec("k8s-w1", "printenv", "PS1") == f"k8s-w1 ({cluster.name}) \\w\\$ \n"
+
+
+def test_cilium_dbg_on_the_host_is_the_control_planes(cluster: Cluster) -> None:
+    env = {**os.environ, "CILIATE_LAB": cluster.name}
+
+    done = run([str(BIN / "cilium-dbg"), "status"], env=env)
+
+    assert done.stderr == f"on k8s-ctr of lab {cluster.name}:\n"
+    assert "10.244.0.0/24" in done.stdout
+
+
+def test_list_shows_nodes_state_and_checkout(cluster: Cluster) -> None:
+    listed = json.loads(ciliate("lab", "list", "-o", "json").stdout)
+    (found,) = [lab for lab in listed if lab["name"] == cluster.name]
+
+    assert (found["state"], found["nodes"]) == ("up", 2)
+    assert found["age_s"] < 3600
+    assert ciliate("lab", "list").stdout.startswith("NAME")
+
+
+def test_same_named_lab_of_another_container_is_left_alone(cluster: Cluster) -> None:
+    """Containers have a /run of their own, and may share the root of the control groups."""
+    script = (
+        "mount -t tmpfs tmpfs /run; "
+        f"{BIN}/ciliate lab up --name {cluster.name} && {BIN}/ciliate lab down --name {cluster.name}"
+    )
+
+    run(["unshare", "--mount", "sh", "-c", script])
+
+    assert cluster.status()["healthy"] is True
+
+
+def test_lab_of_another_checkout_is_not_taken_down(cluster: Cluster, tmp_path: Path) -> None:
+    text = (cluster.folder / "lab.json").read_text()
+    other = {**json.loads(text), "checkout": str(tmp_path)}
+    (cluster.folder / "lab.json").write_text(json.dumps(other))
+    try:
+        done = cluster.lab("down", check=False)
+    finally:
+        (cluster.folder / "lab.json").write_text(text)
+
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr
+    assert cluster.status()["healthy"] is True
+
+
+def test_interrupted_up_clears_away_what_it_made() -> None:
+    name = f"tst-{os.getpid()}-intr"
+    with subprocess.Popen(
+        [str(BIN / "ciliate"), "lab", "up", "--name", name], stderr=subprocess.PIPE, text=True
+    ) as starting:
+        eventually((LABS / name / "lab.json").exists, what="the lab's folder")
+        starting.send_signal(signal.SIGINT)
+        _, err = starting.communicate(timeout=30)
+
+    left = leftovers(name)
+    ciliate("lab", "down", "--name", name)
+    assert starting.returncode == 130
+    assert "cleared away" in err
+    assert left == []
 
 
 def test_absent_lab_is_an_error_with_a_remedy() -> None:
@@ -199,7 +269,7 @@ def test_down_clears_a_lab_whose_processes_were_killed(
     new_cluster: Callable[..., Cluster],
 ) -> None:
     lab = new_cluster("--nodes", "1")
-    group = next(Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{lab.name}"))
+    group = next(Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{lab.name}.*"))
     for pid in (group / "zygote/cgroup.procs").read_text().split():
         os.kill(int(pid), signal.SIGKILL)
 

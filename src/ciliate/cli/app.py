@@ -10,6 +10,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from ciliate import __version__
 from ciliate.cli.installation import installation_options
 from ciliate.cli.lazy_group import LazyGroup
 
@@ -39,6 +40,23 @@ _CILIUM: Final = ("status", "config", "version", "completion")
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+def _version_option() -> click.Option:
+    def show(context: click.Context, parameter: click.Parameter, asked: object) -> None:
+        del parameter
+        if asked and not context.resilient_parsing:
+            click.echo(f"{context.info_name} {__version__}")
+            context.exit()
+
+    return click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show this program's version; `version` asks the cluster too.",
+    )
+
+
 class Program(LazyGroup):
     """The root: lists its commands without importing them."""
 
@@ -48,7 +66,7 @@ class Program(LazyGroup):
             lazy={command: _COMMANDS[command][0] for command in shown},
             context_settings=_SETTINGS,
             help="A pod network for Kubernetes, and a lab to try it in.",
-            params=installation_options(),
+            params=[*installation_options(), _version_option()],
         )
         self._shown = shown
 

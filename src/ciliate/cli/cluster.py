@@ -1,8 +1,8 @@
 """Which cluster a command speaks to.
 
 In this order: `--kubeconfig`, KUBECONFIG, the pod it runs in, ~/.kube/config; and when none of
-these exists, the lab that CILIATE_LAB names (or the lab called "lab"): on a machine that has
-nothing but the lab, `ciliate status` needs no preparation.
+these exists, the lab that CILIATE_LAB names, or this checkout's: on a machine that has nothing but
+the lab, `ciliate status` needs no preparation.
 """
 
 import os
@@ -17,9 +17,6 @@ from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
-
-#: ARCHITECTURE.md, "Machines of the lab".
-LABS: Final = Path("/run/ciliate/labs")
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,10 +60,19 @@ def find_kubeconfig(explicit: str) -> str:
         return explicit
     if Path("~/.kube/config").expanduser().exists():
         return ""
-    lab = LABS / os.environ.get("CILIATE_LAB", "lab") / "kubeconfig"
-    if not lab.exists():
+    from ciliate.lab.choice import chosen_lab, own_lab  # noqa: PLC0415 - for this case alone.
+
+    lab = own_lab().kubeconfig
+    if not _exists(lab):
         raise NoClusterError(lab=lab)
-    return str(lab)
+    return str(chosen_lab().kubeconfig)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # A lab is root's; for others there is none.
+        return False
 
 
 def cluster_client(kubeconfig: str) -> "ApiClient":

@@ -30,6 +30,7 @@ from ciliate.cli.endpoint_list import (
     render_ips,
     render_nodes,
 )
+from ciliate.cli.lab_node import go_to_lab_node
 from ciliate.cli.lazy_group import LazyGroup
 from ciliate.cli.output import output_option, render
 from ciliate.errors import CiliateError
@@ -63,7 +64,11 @@ class EndpointMissingError(CiliateError):
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
 )
 def command() -> None:
-    """Look into this node's agent and datapath (`cilium-dbg`)."""
+    """Look into this node's agent and datapath (`cilium-dbg`).
+
+    On a machine that is no node, that is the control plane of its lab.
+    """
+    go_to_lab_node()
 
 
 def _agent() -> "AgentClient":

@@ -1,9 +1,10 @@
 """The lab's control group: every process of a lab is in it, so that all can be killed together.
 
-`ciliate-lab-<lab>` lies at the top of the version 2 hierarchy, wherever that is mounted (in hybrid
-mode in a folder `unified`), with a group below per machine and per pod. Killing is the kernel's
-`cgroup.kill` (Linux 5.14), so that no process can fork its way out; on an older kernel they are
-killed one by one, again until none is left.
+`ciliate-lab-<lab>.<place>` lies at the top of the version 2 hierarchy, wherever that is mounted (in
+hybrid mode in a folder `unified`), with a group below per machine and per pod. The place is the
+folder that holds the labs' files: of two containers that see one hierarchy, each may have a lab of
+that name. Killing is the kernel's `cgroup.kill` (Linux 5.14), so that no process can fork its way
+out; on an older kernel they are killed one by one, again until none is left.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from typing import Final
 
 from ciliate.lab.errors import LabError
 from ciliate.lab.mounts import mount_table
+from ciliate.lab.paths import ROOT
 
 PREFIX: Final = "ciliate-lab-"
 
@@ -65,8 +67,8 @@ class LabCgroup:
 
     @classmethod
     def of(cls, lab: str) -> "LabCgroup":
-        """The group of lab `lab`, made or not."""
-        return cls(mount_point() / f"{PREFIX}{lab}")
+        """The group of lab `lab` of this place, made or not."""
+        return cls(mount_point() / f"{PREFIX}{lab}.{_place()}")
 
     def make(self, below: str = "") -> Path:
         """Make the group, or the group `below` it; one that exists is a success."""
@@ -99,6 +101,25 @@ class LabCgroup:
                 busy = LabCgroup(top).pids()
                 raise CgroupBusyError(path=top, pids=busy, waited_s=_KILL_DEADLINE_S)
             time.sleep(0.005)
+
+
+def lab_groups() -> list[str]:
+    """The names of this place's labs that have a control group."""
+    suffix = f".{_place()}"
+    return [
+        entry.name[len(PREFIX) : -len(suffix)]
+        for entry in mount_point().iterdir()
+        if entry.name.startswith(PREFIX) and entry.name.endswith(suffix)
+    ]
+
+
+def _place() -> str:
+    """What tells this place's labs from another container's: device and inode of their folder."""
+    try:
+        found = os.stat(ROOT)
+    except FileNotFoundError:
+        return "none"  # And no lab is here.
+    return f"{found.st_dev:x}-{found.st_ino:x}"
 
 
 def kill_all(top: Path) -> None:

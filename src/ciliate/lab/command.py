@@ -5,12 +5,12 @@ prints. What is heavy is imported inside: `ciliate lab env` answers at once.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
 
+from ciliate.lab.choice import chosen_lab, own_lab
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import NAME_VARIABLE, Checkout, lab_names, locked, read_state
 
@@ -49,10 +49,6 @@ def _examples(*lines: str) -> str:
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
-def _paths(name: str | None) -> LabPaths:
-    return LabPaths.of(Checkout.own().lab_name(name, os.environ))
-
-
 def _complete_place(ctx: click.Context, param: click.Parameter, start: str) -> list[str]:
     """Machines and pods of the lab, for the shell."""
     from ciliate.errors import CiliateError  # noqa: PLC0415 - for the shell alone.
@@ -60,7 +56,7 @@ def _complete_place(ctx: click.Context, param: click.Parameter, start: str) -> l
 
     del param
     try:
-        paths = _paths(ctx.params.get("name"))
+        paths = own_lab(ctx.params.get("name"))
         names = place_names(paths, read_state(paths))
     except CiliateError:
         return []  # A shell that completes a word shows no error.
@@ -100,7 +96,7 @@ def up(
     from ciliate.lab.summary import render_summary, summary_json  # noqa: PLC0415 - start-up.
     from ciliate.lab.up import ensure_up  # noqa: PLC0415 - likewise.
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     state = ensure_up(
         paths, nodes=nodes, values=values, dual_stack=dual_stack, quiet=output == "json"
     )
@@ -118,7 +114,7 @@ def status(name: str | None, output: str) -> None:
 
     from ciliate.lab.status import lab_status, render_status  # noqa: PLC0415 - likewise.
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     found = asyncio.run(lab_status(paths, read_state(paths)))
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
@@ -138,14 +134,26 @@ def status(name: str | None, output: str) -> None:
     ),
 )
 @_name_option
-@click.argument("place", metavar="MACHINE-or-POD", shell_complete=_complete_place)
-@click.argument("words", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
-def execute(name: str | None, place: str, words: tuple[str, ...]) -> None:
-    """Run a command in a machine or a pod; its exit code becomes this one's."""
-    from ciliate.lab.entering import find_place, run_in  # noqa: PLC0415 - start-up cost.
+@click.argument(
+    "words",
+    metavar="MACHINE-or-POD CMD...",
+    nargs=-1,
+    required=True,
+    type=click.UNPROCESSED,
+    shell_complete=_complete_place,
+)
+def execute(name: str | None, words: tuple[str, ...]) -> None:
+    """Run a command in a machine or a pod; its exit code becomes this one's.
 
-    paths = _paths(name)
-    run_in(paths.name, find_place(paths, read_state(paths), place), words)
+    A pod is POD, NAMESPACE/POD or deploy/NAME. The terminal is passed on: -it is not needed.
+    """
+    from ciliate.lab.entering import find_place, run_in, split_words  # noqa: PLC0415 - start-up.
+
+    place, argv = split_words(words)
+    if not argv:
+        raise click.UsageError(f"no command for {place or 'it'}: give one, or use `lab shell`")
+    paths = chosen_lab(name)
+    run_in(paths.name, find_place(paths, read_state(paths), place), argv)
 
 
 @command.command("shell")
@@ -155,7 +163,7 @@ def shell(name: str | None, place: str) -> None:
     """Open a shell in a machine or a pod (default: the control plane)."""
     from ciliate.lab.entering import find_place, run_in  # noqa: PLC0415 - start-up cost.
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     found = find_place(paths, read_state(paths), place)
     run_in(paths.name, found, ["bash", "--norc", "-i"])
 
@@ -176,7 +184,7 @@ def env(name: str | None, output: str) -> None:
         render_environment,
     )
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     read_state(paths)  # No lab, no environment.
     path = os.environ.get("PATH", "")
     shown = environment_json(paths) if output == "json" else render_environment(paths, path)
@@ -208,7 +216,7 @@ def upgrade(name: str | None, values: tuple[str, ...]) -> None:
 
     if not values:
         raise click.UsageError("nothing to change: give --set KEY=VALUE")
-    paths = _paths(name)
+    paths = chosen_lab(name)
     with locked(paths):
         for line in change(paths, read_state(paths), values):
             click.echo(line)
@@ -229,7 +237,7 @@ def restart(name: str | None, what: str, node: str | None) -> None:
     """Restart the agents (or NODE's), the operator, or a part of the control plane."""
     from ciliate.lab.restart import restart as do_restart  # noqa: PLC0415 - start-up cost.
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     with locked(paths):
         for line in do_restart(paths, read_state(paths), what=what, node=node):
             click.echo(line)
@@ -241,7 +249,7 @@ def add_node(name: str | None) -> None:
     """Add a node to a running lab and wait until it is Ready."""
     from ciliate.lab.membership import add_node as add  # noqa: PLC0415 - start-up cost.
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     with locked(paths):
         click.echo(f"{add(paths, read_state(paths))} added")
 
@@ -253,7 +261,7 @@ def remove_node(name: str | None, node: str) -> None:
     """Take a node out of a running lab, with everything on it."""
     from ciliate.lab.membership import remove_node as remove  # noqa: PLC0415 - start-up cost.
 
-    paths = _paths(name)
+    paths = chosen_lab(name)
     with locked(paths):
         remove(paths, read_state(paths), node)
     click.echo(f"{node} removed")
@@ -262,14 +270,17 @@ def remove_node(name: str | None, node: str) -> None:
 @command.command("down")
 @_name_option
 @click.option("--all", "every", is_flag=True, help="Every lab on this machine.")
-def down(name: str | None, *, every: bool) -> None:
+@click.option("--force", is_flag=True, help="Also a lab that another checkout has started.")
+def down(name: str | None, *, every: bool, force: bool) -> None:
     """Remove a lab: processes, machines, files. Works in whatever state it was left."""
     from ciliate.lab.tear_down import left_behind, tear_down  # noqa: PLC0415 - start-up cost.
 
-    labs = [LabPaths(found) for found in left_behind()] if every else [_paths(name)]
+    labs = [LabPaths(found) for found in left_behind()] if every else [chosen_lab(name)]
     if not labs:
         click.echo("no labs")
     for paths in labs:
+        if not (force or every):
+            Checkout.own().check_owns(paths.name)
         with locked(paths):
             found = tear_down(paths)
         click.echo(f"lab {paths.name}: {'removed' if found else 'was not there'}")
@@ -278,10 +289,7 @@ def down(name: str | None, *, every: bool) -> None:
 @command.command("list")
 @_output_option
 def list_labs(output: str) -> None:
-    """List the labs of this machine."""
-    import json  # noqa: PLC0415 - start-up cost.
+    """List the labs of this machine, with nodes, state, age and the checkout they run."""
+    from ciliate.lab.inventory import labs_json, render_labs  # noqa: PLC0415 - start-up cost.
 
-    names = lab_names()
-    if output == "json":
-        json.dump(names, sys.stdout)
-    click.echo("" if output == "json" else "\n".join(names))
+    click.echo(labs_json() if output == "json" else render_labs())

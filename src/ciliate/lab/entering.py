@@ -3,11 +3,14 @@
 Needs neither API server nor zygote, only the pinned namespaces; the terminal stays the user's.
 """
 
+import difflib
+import itertools
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.errors import LabError
@@ -16,15 +19,37 @@ from ciliate.lab.paths import LabPaths
 from ciliate.lab.spawn import ENVIRONMENT
 from ciliate.lab.state import LabState
 
+_OF_DEPLOYMENT: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
+_OF_DAEMON_SET: Final = "-[a-z0-9]{5}"
+_OF_STATEFUL_SET: Final = "-[0-9]+"
+
+#: What the names of a workload's pods have behind the workload's, by what kubectl calls its kind.
+_SUFFIXES: Final = {
+    "deploy": _OF_DEPLOYMENT,
+    "deployment": _OF_DEPLOYMENT,
+    "ds": _OF_DAEMON_SET,
+    "daemonset": _OF_DAEMON_SET,
+    "sts": _OF_STATEFUL_SET,
+    "statefulset": _OF_STATEFUL_SET,
+    "po": "",
+    "pod": "",
+}
+
+#: What users of kubectl write before or behind the name; here it is so anyway.
+_NEEDLESS: Final = frozenset({"-i", "-t", "-it", "-ti", "--stdin", "--tty"})
+
 
 class UnknownPlaceError(LabError):
     """Neither a machine nor a pod of the lab."""
 
     def __init__(self, *, name: str, machines: Sequence[str], pods: Sequence[str]) -> None:
         self.name = name
+        bare = [pod.partition("/")[2] for pod in pods]
+        near = difflib.get_close_matches(name, [*machines, *pods, *bare], n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
         shown = ", ".join(machines)
         shown += f"; pods: {', '.join(pods)}" if pods else "; no pods run"
-        super().__init__(f"{name!r} is no machine or pod of this lab: machines: {shown}")
+        super().__init__(f"{name!r} is no machine or pod of this lab{hint}: machines: {shown}")
 
 
 class AmbiguousPodError(LabError):
@@ -54,8 +79,15 @@ class Place:
     kubeconfig: Path | None = None
 
 
+def split_words(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the place and the command out of `[-it] PLACE [-it] [--] COMMAND...`."""
+    place, *command = [*itertools.dropwhile(_NEEDLESS.__contains__, words), ""]
+    command = list(itertools.dropwhile(_NEEDLESS.__contains__, command[:-1]))
+    return place, command[1:] if command[:1] == ["--"] else command
+
+
 def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
-    """The machine or pod of that name; a pod is `POD` or `NAMESPACE/POD`.
+    """The machine or pod of that name; a pod is `POD`, `NAMESPACE/POD` or `deploy/NAME`.
 
     Raises:
         UnknownPlaceError: There is none.
@@ -68,11 +100,23 @@ def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
         return Place(name, paths.pins(name), f"{name}/exec", kubeconfig)
     pods = _pods(paths, state)
     found = [pod for pod in pods if name in (pod.name, pod.name.partition("/")[2])]
+    if not found and (members := _members(name, pods)):
+        return members[0]  # As kubectl does: any of them.
     if not found:
         raise UnknownPlaceError(name=name, machines=machines, pods=[pod.name for pod in pods])
     if len(found) > 1:
         raise AmbiguousPodError(name=name, pods=[pod.name for pod in found])
     return found[0]
+
+
+def _members(name: str, pods: Sequence[Place]) -> list[Place]:
+    """The pods of a workload, told by their names: `deploy/NAME`, `ds/NAME`, `sts/NAME`."""
+    kind, _, owner = name.partition("/")
+    suffix = _SUFFIXES.get(kind)
+    if suffix is None:
+        return []
+    pattern = re.compile(re.escape(owner) + suffix)
+    return [pod for pod in pods if pattern.fullmatch(pod.name.partition("/")[2])]
 
 
 def place_names(paths: LabPaths, state: LabState) -> list[str]:
@@ -108,6 +152,8 @@ def run_in(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
     environment = dict(ENVIRONMENT)
     if place.kubeconfig is not None:
         environment["KUBECONFIG"] = str(place.kubeconfig)
+    # Where one is, and that it is no place of the real network.
+    environment["PS1"] = rf"{place.name} ({lab}) \w\$ "
     for variable in ("TERM", "COLORTERM", "NO_COLOR"):
         if variable in os.environ:
             environment[variable] = os.environ[variable]

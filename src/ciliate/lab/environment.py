@@ -1,21 +1,52 @@
-"""A shell's way to a lab: KUBECONFIG, CILIATE_LAB, and a PATH on which our commands come first."""
+"""A shell's way to a lab: KUBECONFIG, CILIATE_LAB, and a PATH on which our commands come first.
+
+The commands lie in the lab's folder, and once more beside the program: a shell that was told of a
+lab still has `ciliate` when that lab is gone.
+"""
 
 import json
 import shlex
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from ciliate.lab.paths import ROOT, LabPaths
 from ciliate.lab.state import NAME_VARIABLE
 
+#: The programs that a lab's machines, and the shells of its users, find on their PATH.
+COMMANDS: Final[Mapping[str, Path]] = {
+    name: Path(sys.prefix) / "bin" / name for name in ("ciliate", "cilium", "cilium-dbg")
+}
+
+#: The same beside this program. Its own folder has a Python and a pip that no user asked for.
+_LASTING: Final = Path(sys.prefix) / "share/ciliate/bin"
+
+
+def link_commands(paths: LabPaths) -> None:
+    """Make the folders that `render_environment` names."""
+    for name, target in COMMANDS.items():
+        (paths.commands / name).symlink_to(target)
+    with suppress(OSError):  # A read-only installation; then only the lab has them.
+        _LASTING.mkdir(parents=True, exist_ok=True)
+        for name, target in COMMANDS.items():
+            with suppress(FileExistsError):
+                (_LASTING / name).symlink_to(target)
+
 
 def _without_labs(path: str) -> list[str]:
-    """The entries of a PATH that are no lab's."""
-    return [entry for entry in path.split(":") if entry and not Path(entry).is_relative_to(ROOT)]
+    """The entries of a PATH that are not ours."""
+    return [
+        entry
+        for entry in path.split(":")
+        if entry and not Path(entry).is_relative_to(ROOT) and Path(entry) != _LASTING
+    ]
 
 
 def render_environment(paths: LabPaths, path: str) -> str:
     """Words for `eval`; `path` is the shell's PATH."""
-    entries = ":".join([str(paths.commands), *_without_labs(path)])
+    entries = ":".join([str(paths.commands), str(_LASTING), *_without_labs(path)])
     return "\n".join(
         [
             f"export KUBECONFIG={shlex.quote(str(paths.kubeconfig))}",

@@ -7,7 +7,7 @@ configuration, if it has one, stays out of sight.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,7 +40,7 @@ class Visible:
     environment: Path
 
 
-def prepare_layer(paths: LabPaths, *, plugin: Path, commands: dict[str, Path]) -> None:
+def prepare_layer(paths: LabPaths, *, plugin: Path, commands: Mapping[str, Path]) -> None:
     """Fill the layer common to all machines: the CNI plugin, our commands, an empty CNI folder."""
     layer = paths.layer
     for folder in ("etc/cni/net.d", "opt/cni/bin", "usr/local/bin", "var/lib"):

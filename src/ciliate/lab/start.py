@@ -14,6 +14,7 @@ import asyncio
 import importlib
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ciliate.lab import links, processes
+from ciliate.lab.environment import COMMANDS, link_commands
 from ciliate.lab.errors import LabError
 from ciliate.lab.machine import MachineMaker
 from ciliate.lab.machine_root import Visible, prepare_layer
@@ -36,9 +38,6 @@ from ciliate.lab.topology import ROUTER, counted, default_machines
 
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
-
-#: The commands of this program, as installed beside its interpreter.
-COMMANDS: Final = ("ciliate", "cilium", "cilium-dbg")
 
 #: Seconds in which the end of a process is noticed after it made something else fail.
 _END_NOTICE_S: Final = 0.3
@@ -165,6 +164,7 @@ class LabStart:
             name=paths.name,
             checkout=str(self.checkout.path),
             phase=Phase.STARTING,
+            started_at=time.time(),
             dual_stack=self.request.dual_stack,
             api_port=self._api.getsockname()[1],
             settings=dict(self.request.settings),
@@ -175,10 +175,8 @@ class LabStart:
         )
         write_state(paths, state)
         write_hosts(paths, state)
-        commands = {name: Path(sys.prefix) / "bin" / name for name in COMMANDS}
-        for name, target in commands.items():
-            (paths.commands / name).symlink_to(target)
-        prepare_layer(paths, plugin=plugin, commands=commands)
+        link_commands(paths)
+        prepare_layer(paths, plugin=plugin, commands=COMMANDS)
         return state
 
     async def _start(self, state: LabState, ends: _Ends) -> None:

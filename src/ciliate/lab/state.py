@@ -57,6 +57,17 @@ class LabBrokenError(LabError):
         )
 
 
+class ForeignLabError(LabError):
+    """The lab belongs to another checkout."""
+
+    def __init__(self, *, name: str, checkout: str) -> None:
+        self.name = name
+        self.checkout = checkout
+        super().__init__(
+            f"lab {name!r} was started by {checkout}: run `ciliate lab down` there, or give --force"
+        )
+
+
 class NotRootError(LabError):
     """Namespaces, mounts and links are root's."""
 
@@ -92,6 +103,8 @@ class LabState(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     checkout: str
     phase: Phase
+    started_at: float = 0.0
+    """Unix time."""
     dual_stack: bool
     api_port: int
     """The API server's port on the host's loopback address."""
@@ -192,6 +205,16 @@ class Checkout:
             return self.own_lab_name
         owner = self._owner(_DEFAULT_NAME)
         return _DEFAULT_NAME if owner in (None, str(self.path)) else self.own_lab_name
+
+    def check_owns(self, name: str) -> None:
+        """Return if the lab is this checkout's, or nobody's any more.
+
+        Raises:
+            ForeignLabError: It is that of a checkout which is still there.
+        """
+        owner = self._owner(name)
+        if owner not in (None, str(self.path)) and Path(owner).exists():
+            raise ForeignLabError(name=name, checkout=owner)
 
     def _owner(self, name: str) -> str | None:
         """The checkout whose lab has this name."""

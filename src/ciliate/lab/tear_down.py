@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ciliate.lab.cgroup import PREFIX, LabCgroup, mount_point
+from ciliate.lab.cgroup import LabCgroup, lab_groups
 from ciliate.lab.errors import KernelCallError, LabError
 from ciliate.lab.mounts import MountFlag, mount_table, unmount
 from ciliate.lab.paths import LabPaths
@@ -57,9 +57,4 @@ def remove_folder(folder: Path) -> None:
 
 def left_behind() -> list[str]:
     """The names of all labs of which anything is left: a folder, or processes."""
-    groups = {
-        entry.name.removeprefix(PREFIX)
-        for entry in mount_point().iterdir()
-        if entry.name.startswith(PREFIX)
-    }
-    return sorted(groups | set(lab_names()))
+    return sorted({*lab_groups(), *lab_names()})

@@ -72,6 +72,11 @@ def ensure_up(
         except OSError as error:
             # No space, no memory, a limit: of files, threads or descriptors.
             raise ResourceError(name=paths.name, error=error) from error
+        except KeyboardInterrupt:
+            progress.doing("clearing away")
+            tear_down(paths)
+            progress.done("interrupted: what was made is cleared away")
+            raise
 
 
 def _present(paths: LabPaths) -> LabState | None:
