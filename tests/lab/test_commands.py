@@ -81,6 +81,7 @@ def test_exec_needs_no_double_dash_and_keeps_the_commands_options(cluster: Clust
         (("restart", "agent", "nowhere"), "k8s-ctr, k8s-w1"),
         (("remove-node", "k8s-ctr"), "control plane"),
         (("upgrade", "--set", "ipam.mod=x"), "ipam.mode"),
+        (("upgrade", "--set", "bpf.masquerade=false"), "agents would not start with that"),
     ],
 )
 def test_wrong_word_is_answered_in_one_line_with_what_would_do(
@@ -205,6 +206,21 @@ def test_upgrade_writes_the_key_that_a_helm_value_stands_for(
     assert data["ipam"] == "kubernetes"
     masq = lab.object("configmap", "-n", "kube-system", "ip-masq-agent")["data"]
     assert json.loads(masq["config"]) == {"nonMasqueradeCIDRs": ["10.10.1.0/24"]}
+
+
+def test_upgrade_takes_the_values_file_of_a_real_installation(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "k8sServiceHost: 192.168.10.100\nhubble: {relay: {enabled: true}}\nMTU: 1500\n"
+    )
+
+    said = cluster.lab("upgrade", "-f", str(values)).stdout
+
+    assert "warning: k8sServiceHost is a value of Cilium's chart that has no effect here" in said
+    assert "mtu: 1500" in said
+    assert said.splitlines()[-1].endswith("ciliate lab restart agent")
 
 
 def test_restart_replaces_the_pods_and_waits_until_they_are_ready(

@@ -11,12 +11,13 @@ The names are those of Cilium's chart, 1.17 to 1.19; those of supported keys sta
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ciliate.config.chart_values import SECTIONS
 from ciliate.config.key import Kind
-from ciliate.config.keys import KEYS
+from ciliate.config.keys import KEYS, review
 from ciliate.errors import SettingError
 
 #: Values of keys that are known, beside those that supported keys name themselves.
@@ -60,6 +61,14 @@ _AUTO_CREATE_FIELDS: Final[Mapping[str, str]] = {
     "ipv6.maskSize": "ipv6-mask-size",
 }
 
+#: Writes any key: `extraConfig.KEY=VALUE`.
+_EXTRA_CONFIG: Final = "extraConfig."
+
+#: From which resemblance on (difflib's ratio) a wrong name is shown another, and from which on a name
+#: of the chart's form counts as a slip of the finger, not as one of its many further values.
+_RESEMBLES: Final = 0.6
+_MISSPELT: Final = 0.85
+
 _LIST: Final = re.compile(r"\{(.*)\}", re.DOTALL)
 
 
@@ -71,19 +80,16 @@ class HelmChanges:
     config: Mapping[str, str] = field(default_factory=dict)
     #: Fields of the ConfigMap ip-masq-agent's `config`.
     ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
+    #: Values of the chart that become nothing here, such as `operator.replicas`.
+    without_effect: tuple[str, ...] = ()
 
-    def problems(self) -> list[SettingError]:
-        """The values that agents and operator will refuse, or cannot act on yet.
-
-        They are not refused here: Helm writes any value, and a lab shows what becomes of it.
-        """
-        found = []
-        for name, text in self.config.items():
-            try:
-                KEYS[name].check(text)
-            except SettingError as error:
-                found.append(error)
-        return found
+    def warnings(self) -> list[str]:
+        """One line for each value that is known and changes nothing."""
+        lines = [
+            f"{name} is a value of Cilium's chart that has no effect here"
+            for name in self.without_effect
+        ]
+        return [*lines, *review(self.config).warnings()]
 
 
 def helm_names() -> Mapping[str, str]:
@@ -102,6 +108,7 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
     config: dict[str, str] = {}
     ip_masq_agent: dict[str, Any] = {}
     pools: dict[str, dict[str, str]] = {}
+    without_effect: list[str] = []
     names = helm_names()
     for assignment in (part for word in words for part in _split(word)):
         name, equals, value = assignment.partition("=")
@@ -120,13 +127,33 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
             pool, attribute = _pool_attribute(name, value, names)
             pools.setdefault(pool, {})[attribute] = ",".join(_words(value))
             continue
-        key = names.get(name, name)
-        if key not in KEYS:
+        key = names.get(name, name).removeprefix(_EXTRA_CONFIG)
+        if key in KEYS:
+            config[key] = _text(value, KEYS[key].kind)
+        elif name.partition(".")[0] in SECTIONS and not _nearest(name, names, _MISSPELT):
+            without_effect.append(name)
+        else:
             raise _unknown(name, value, names)
-        config[key] = _text(value, KEYS[key].kind)
     if pools:
         config[_AUTO_CREATE_KEY] = _pools_text(pools)
-    return HelmChanges(config=config, ip_masq_agent=ip_masq_agent)
+    return HelmChanges(config, ip_masq_agent, tuple(without_effect))
+
+
+def words_of_values(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield a values file's content (`helm -f`) as the `NAME=VALUE` words that say the same."""
+    for name, value in document.items():
+        whole = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from words_of_values(value, f"{whole}.")
+        elif isinstance(value, list):
+            yield f"{whole}={{{','.join(map(_plain, value))}}}"
+        elif value is not None and value != {}:
+            yield f"{whole}={_plain(value)}"
+
+
+def _plain(value: object) -> str:
+    """A scalar as Helm writes it; what is deeper is no setting of ours, and JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _pool_attribute(name: str, value: str, names: Mapping[str, str]) -> tuple[str, str]:
@@ -181,12 +208,17 @@ def _text(value: str, kind: Kind) -> str:
 
 
 def _unknown(name: str, value: str, names: Mapping[str, str]) -> SettingError:
+    near = _nearest(name, names, _RESEMBLES)
+    remedy = f"did you mean {near!r}?" if near else "see docs/CONFIGURATION.md for the names"
+    return SettingError(key=name, value=value, problem="is not a known setting", remedy=remedy)
+
+
+def _nearest(name: str, names: Mapping[str, str], cutoff: float) -> str:
+    """Return the setting that `name` resembles so much, or ""."""
     candidates = [
         *names,
         *KEYS,
         *(_IP_MASQ_AGENT + field for field in _IP_MASQ_AGENT_FIELDS),
         *(f"{_AUTO_CREATE}default.{field}" for field in _AUTO_CREATE_FIELDS),
     ]
-    near = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
-    remedy = f"did you mean {near[0]!r}?" if near else "see docs/CONFIGURATION.md for the names"
-    return SettingError(key=name, value=value, problem="is not a known setting", remedy=remedy)
+    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=cutoff)), "")

@@ -5,7 +5,7 @@ is decided elsewhere. Only supported keys are documented as such (docs/CONFIGURA
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,6 +79,16 @@ def _asks_in_vain(key: Key, text: str) -> bool:
         return True
 
 
+def readers(names: Iterable[str]) -> tuple[Scope, ...]:
+    """Return which processes read these keys, and so must restart: the operator comes first."""
+    scopes = {KEYS[name].scope for name in names if name in KEYS}
+    return tuple(
+        scope
+        for scope in (Scope.OPERATOR, Scope.AGENT)
+        if not scopes.isdisjoint({scope, Scope.BOTH})
+    )
+
+
 def check(name: str, text: str) -> None:
     """Accept `text` as the value of the key `name`.
 
@@ -97,4 +107,4 @@ def check(name: str, text: str) -> None:
     key.check(text)
 
 
-__all__ = ["GROUPS", "KEYS", "Key", "Kind", "Review", "Scope", "check", "nearest", "review"]
+__all__ = ["GROUPS", "KEYS", "Key", "Kind", "Review", "Scope", "check", "nearest", "readers", "review"]

@@ -4,9 +4,11 @@ Each command finds its lab (`--name`, CILIATE_LAB, or this checkout's own), asks
 prints. What is heavy is imported inside: `ciliate lab env` answers at once.
 """
 
+import functools
 import os
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
 
 import click
 
@@ -28,14 +30,57 @@ def _name_option(function: F) -> F:
     )(function)
 
 
-def _set_option(function: F) -> F:
-    return click.option(
+def _values_options(function: F) -> F:
+    """Passed on together, as `values`: the files' first, as for helm."""
+
+    @functools.wraps(function)
+    def with_values(
+        *args: Any, files: tuple[Path, ...], values: tuple[str, ...], **more: Any
+    ) -> Any:
+        words = (word for file in files for word in _words_of(file))
+        return function(*args, values=(*words, *values), **more)
+
+    by_file = click.option(
+        "-f",
+        "--values",
+        "files",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A values file of Cilium's chart. Repeatable.",
+    )
+    by_word = click.option(
         "--set",
         "values",
         metavar="KEY=VALUE",
         multiple=True,
+        shell_complete=_complete_setting,
         help="A Helm value of Cilium's chart, or a key of cilium-config. Repeatable.",
-    )(function)
+    )
+    return cast("F", by_file(by_word(with_values)))
+
+
+def _words_of(file: Path) -> list[str]:
+    import yaml  # noqa: PLC0415 - for this option alone.
+
+    from ciliate.config.helm import words_of_values  # noqa: PLC0415 - likewise.
+
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"{file}: this is no YAML: {error}") from error
+    if not isinstance(document or {}, dict):
+        raise click.UsageError(f"{file}: a values file is a map of names, this is another thing")
+    return list(words_of_values(document or {}))
+
+
+def _complete_setting(ctx: click.Context, param: click.Parameter, start: str) -> list[str]:
+    """Helm values and keys, for the shell."""
+    from ciliate.config.helm import helm_names  # noqa: PLC0415 - for the shell alone.
+    from ciliate.config.keys import KEYS  # noqa: PLC0415 - likewise.
+
+    del ctx, param
+    return [f"{name}=" for name in sorted({*helm_names(), *KEYS}) if name.startswith(start)]
 
 
 def _output_option(function: F) -> F:
@@ -86,7 +131,7 @@ def command() -> None:
 )
 @_name_option
 @click.option("--nodes", type=click.IntRange(min=1), default=_NODES, show_default=True)
-@_set_option
+@_values_options
 @click.option("--dual-stack", is_flag=True, help="IPv6 beside IPv4, for nodes and pods.")
 @_output_option
 def up(
@@ -206,21 +251,22 @@ def env_unset() -> None:
     ),
 )
 @_name_option
-@_set_option
-def upgrade(name: str | None, values: tuple[str, ...]) -> None:
+@_values_options
+@click.option("--force", is_flag=True, help="Write also what agents would refuse.")
+def upgrade(name: str | None, values: tuple[str, ...], *, force: bool) -> None:
     """Change settings of a running lab, as `helm upgrade --reuse-values --set` does.
 
-    Agents and operator read settings at their start: `ciliate lab restart agent` afterwards.
+    Agents and operator read settings at their start: `ciliate lab restart agent` afterwards. What they
+    would refuse to start with is not written, unless by --force.
     """
     from ciliate.lab.upgrade import upgrade as change  # noqa: PLC0415 - start-up cost.
 
     if not values:
-        raise click.UsageError("nothing to change: give --set KEY=VALUE")
+        raise click.UsageError("nothing to change: give --set KEY=VALUE, or -f FILE")
     paths = chosen_lab(name)
     with locked(paths):
-        for line in change(paths, read_state(paths), values):
+        for line in change(paths, read_state(paths), values, force=force):
             click.echo(line)
-    click.echo("restart what reads it: ciliate lab restart operator; ciliate lab restart agent")
 
 
 @command.command(

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from ciliate.config.helm import read_changes
+from ciliate.config.helm import HelmChanges, read_changes
 from ciliate.lab.errors import LabError
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.preflight import check_machine
@@ -46,11 +46,11 @@ def ensure_up(
 
     Raises:
         LabError: It cannot be started, or is up and different.
-        SettingError: A word of `values` is not understood, or no agent would take it.
+        SettingError: A word of `values` is not understood.
+        RefusedSettingsError: Agents or operator would not start with it.
     """
     changes = read_changes(values)
-    for problem in changes.problems():
-        raise problem  # No agent would start with it: refused before the lab is made.
+    _check(changes, dual_stack=dual_stack)
     request = LabRequest(
         nodes=nodes,
         dual_stack=dual_stack,
@@ -67,6 +67,8 @@ def ensure_up(
             return present
         if tear_down(paths):
             progress.done("cleared away what a former start had left")
+        for warning in changes.warnings():
+            progress.done(f"warning: {warning}")
         try:
             return asyncio.run(LabStart(paths, request, progress).run())
         except OSError as error:
@@ -77,6 +79,17 @@ def ensure_up(
             tear_down(paths)
             progress.done("interrupted: what was made is cleared away")
             raise
+
+
+def _check(changes: HelmChanges, *, dual_stack: bool) -> None:
+    """Refuse what would stop agents or operator, before the lab is made."""
+    if not changes.config:
+        return
+    from ciliate.lab.manifests import cilium_config  # noqa: PLC0415 - with its imports 80 ms.
+    from ciliate.operator.refusal import check_change  # noqa: PLC0415 - likewise.
+
+    start = cilium_config(dual_stack=dual_stack, changes={})
+    check_change(start, {**start, **changes.config})
 
 
 def _present(paths: LabPaths) -> LabState | None:

@@ -7,35 +7,48 @@ import msgspec
 
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.config.helm import HelmChanges, read_changes
+from ciliate.config.keys import readers
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.lab import manifests
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, write_state
+from ciliate.operator.refusal import RefusedSettingsError, check_change
 
 
-def upgrade(paths: LabPaths, state: LabState, values: Sequence[str]) -> list[str]:
+def upgrade(
+    paths: LabPaths, state: LabState, values: Sequence[str], *, force: bool = False
+) -> list[str]:
     """Write the settings into the cluster; lines that say what changed.
 
     Raises:
         SettingError: A word is not understood; nothing is changed then.
+        RefusedSettingsError: Agents or operator would not start, and no `force` is used; likewise.
         KubeError: The API server refuses or does not answer.
     """
     changes = read_changes(values)
-    warnings = [f"warning: agents will refuse {problem}" for problem in changes.problems()]
-    lines = asyncio.run(_write(paths, changes))
+    lines = asyncio.run(_write(paths, changes, force=force))
     settings = {**state.settings, **changes.config}
     write_state(paths, msgspec.structs.replace(state, settings=settings))
-    return warnings + lines
+    words = [f"ciliate lab restart {scope.value}" for scope in readers(changes.config)]
+    if words:
+        lines.append(f"read at the next start of what reads it: {'; '.join(words)}")
+    return [*(f"warning: {line}" for line in changes.warnings()), *lines]
 
 
-async def _write(paths: LabPaths, changes: HelmChanges) -> list[str]:
+async def _write(paths: LabPaths, changes: HelmChanges, *, force: bool) -> list[str]:
     lines: list[str] = []
     async with ApiClient.from_kubeconfig(paths.kubeconfig) as client:
         if changes.config:
             before = await client.get(
                 CONFIG_MAPS, manifests.CONFIG_MAP, namespace=manifests.NAMESPACE
             )
+            try:
+                check_change(before.data, {**before.data, **changes.config})
+            except RefusedSettingsError as error:
+                if not force:
+                    raise
+                lines.append(f"warning: {error}")
             await client.patch(
                 CONFIG_MAPS,
                 manifests.CONFIG_MAP,

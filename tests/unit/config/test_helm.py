@@ -1,6 +1,6 @@
 import pytest
 
-from ciliate.config.helm import helm_names, read_changes
+from ciliate.config.helm import helm_names, read_changes, words_of_values
 from ciliate.config.keys import KEYS
 from ciliate.errors import SettingError
 
@@ -99,17 +99,49 @@ def test_every_helm_name_leads_to_a_known_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "key"),
-    [
-        ("bpf.masquerade=perhaps", "enable-bpf-masquerade"),
-        ("ipv4NativeRoutingCIDR=10.244.0.1/16", "ipv4-native-routing-cidr"),
-    ],
+    "name", ["k8sServiceHost", "hubble.relay.enabled", "operator.replicas", "image.tag"]
 )
-def test_value_that_agents_refuse_is_read_and_reported(word: str, key: str) -> None:
-    changes = read_changes([word])
+def test_value_of_the_chart_that_is_nothing_here_is_known_and_told(name: str) -> None:
+    changes = read_changes([f"{name}=1"])
 
-    assert list(changes.config) == [key]
-    assert [problem.key for problem in changes.problems()] == [key]
+    assert changes.config == {}
+    assert any(name in line for line in changes.warnings())
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("ipam.mod", "ipam.mode"), ("bpf.masquerde", "bpf.masquerade")]
+)
+def test_slip_of_the_finger_in_a_known_section_is_refused(name: str, meant: str) -> None:
+    with pytest.raises(SettingError, match=f"did you mean '{meant}'"):
+        read_changes([f"{name}=x"])
+
+
+def test_key_that_is_known_only_is_told() -> None:
+    assert "no effect" in "".join(read_changes(["hubble.enabled=true"]).warnings())
+
+
+def test_extra_config_writes_the_key_it_names() -> None:
+    assert read_changes(["extraConfig.debug=true"]).config == {"debug": "true"}
+
+
+def test_values_file_says_the_same_as_words() -> None:
+    pools = ["172.20.0.0/16", "172.21.0.0/16"]
+    document = {
+        "ipam": {"mode": "cluster-pool", "operator": {"clusterPoolIPv4PodCIDRList": pools}},
+        "debug": {"enabled": True},
+        "MTU": 1400,
+        "nodeSelector": {},
+        "affinity": None,
+    }
+
+    changes = read_changes(words_of_values(document))
+
+    assert changes.config == {
+        "ipam": "cluster-pool",
+        "cluster-pool-ipv4-cidr": " ".join(pools),
+        "debug": "true",
+        "mtu": "1400",
+    }
 
 
 def test_map_of_pools_becomes_the_one_key_that_carries_them() -> None:
