@@ -364,3 +364,12 @@ def test_dual_stack_lab_has_both_families(new_cluster: Callable[..., Cluster]) -
     cidrs = lab.object("node", "k8s-w1")["spec"]["podCIDRs"]
     assert [":" in cidr for cidr in cidrs] == [False, True]
     assert cidrs[1] in lab.exec("router", "ip", "-6", "route")
+
+
+def test_graph_draws_what_runs_now(cluster: Cluster) -> None:
+    drawn = cluster.lab("graph").stdout
+
+    assert "k8s-ctr  eth1 192.168.10.100" in drawn
+    assert "pods 10.244.0.0/24" in drawn
+    assert "kube-system/cilium-operator" in drawn
+    assert cluster.lab("graph", "-o", "svg").stdout.startswith("<svg ")

@@ -107,4 +107,15 @@ def check(name: str, text: str) -> None:
     key.check(text)
 
 
-__all__ = ["GROUPS", "KEYS", "Key", "Kind", "Review", "Scope", "check", "nearest", "readers", "review"]
+__all__ = [
+    "GROUPS",
+    "KEYS",
+    "Key",
+    "Kind",
+    "Review",
+    "Scope",
+    "check",
+    "nearest",
+    "readers",
+    "review",
+]

@@ -332,6 +332,30 @@ def down(name: str | None, *, every: bool, force: bool) -> None:
         click.echo(f"lab {paths.name}: {'removed' if found else 'was not there'}")
 
 
+@command.command(
+    "graph",
+    epilog=_examples(
+        "ciliate lab graph",
+        "ciliate lab graph -o svg > lab.svg      for a browser",
+    ),
+)
+@_name_option
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "svg"]), default="text", show_default=True
+)
+def graph(name: str | None, output: str) -> None:
+    """Draw a lab: machines, networks, addresses and pods, as they are now."""
+    import asyncio  # noqa: PLC0415 - start-up cost.
+
+    from ciliate.lab.picture import observe  # noqa: PLC0415 - likewise.
+    from ciliate.lab.picture_svg import draw_svg  # noqa: PLC0415 - likewise.
+    from ciliate.lab.picture_text import draw_text  # noqa: PLC0415 - likewise.
+
+    paths = chosen_lab(name)
+    picture = asyncio.run(observe(paths, read_state(paths)))
+    click.echo(draw_svg(picture) if output == "svg" else draw_text(picture))
+
+
 @command.command("list")
 @_output_option
 def list_labs(output: str) -> None:
