@@ -176,6 +176,22 @@ def test_interrupted_up_clears_away_what_it_made() -> None:
     assert left == []
 
 
+def test_ssh_in_a_labs_shell_reaches_its_machines(cluster: Cluster) -> None:
+    words = cluster.lab("env").stdout
+    script = (
+        f"{words}\nsshpass -p vagrant ssh -o StrictHostKeyChecking=no vagrant@k8s-w1 "
+        "'hostname; ip route | grep ^default'; ssh 192.168.10.200 hostname; ssh -V"
+    )
+
+    done = run(["bash", "-c", script], check=False)
+
+    lines = done.stdout.splitlines()
+    assert lines[0] == "k8s-w1"
+    assert lines[1].startswith("default via 10.0.2.2 dev eth0")
+    assert lines[2] == "router"
+    assert "OpenSSH" in done.stderr or "there is no ssh on this machine" in done.stderr
+
+
 def test_absent_lab_is_an_error_with_a_remedy() -> None:
     done = ciliate("lab", "status", "--name", "none-such", check=False)
 

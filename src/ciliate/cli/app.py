@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from ciliate import __version__
 from ciliate.cli.installation import installation_options
 from ciliate.cli.lazy_group import LazyGroup
+from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
 #: Command -> where its click command lives, and its line in the help.
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -98,6 +99,10 @@ def program(name: str = "ciliate") -> click.Command:
         from ciliate.cli.dbg import command  # noqa: PLC0415 - for this name alone.
 
         return command
+    if name in LAB_SHELL_COMMANDS:
+        from ciliate.lab import ssh  # noqa: PLC0415 - likewise.
+
+        return ssh.ssh if name == "ssh" else ssh.sshpass
     return Program(name, _CILIUM if name == "cilium" else tuple(_COMMANDS))
 
 

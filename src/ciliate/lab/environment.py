@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ciliate.lab.paths import ROOT, LabPaths
+from ciliate.lab.paths import LAB_SHELL_COMMANDS, ROOT, LabPaths
 from ciliate.lab.state import NAME_VARIABLE
 
 #: The programs that a lab's machines, and the shells of its users, find on their PATH.
@@ -28,6 +28,8 @@ def link_commands(paths: LabPaths) -> None:
     """Make the folders that `render_environment` names."""
     for name, target in COMMANDS.items():
         (paths.commands / name).symlink_to(target)
+    for name in LAB_SHELL_COMMANDS:
+        (paths.commands / name).symlink_to(COMMANDS["ciliate"])
     with suppress(OSError):  # A read-only installation; then only the lab has them.
         _LASTING.mkdir(parents=True, exist_ok=True)
         for name, target in COMMANDS.items():

@@ -1,7 +1,7 @@
 """The objects a lab's cluster starts with: namespaces, cilium-config, ds/cilium, the operator.
 
-Pure. Names, labels and images are Cilium's, so that commands written for it find what they look
-for; what runs under them are our own agent and operator (see the kubelet's images).
+Pure. Names and labels are Cilium's, so that commands written for it find what they look for; what
+runs under them, agent and operator, says by its image that it is ours.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from ciliate import CILIUM_API_VERSION
+from ciliate import __version__
 from ciliate.config.installation import Installation
 from ciliate.lab.topology import CLUSTER_CIDR_V6
 
@@ -33,6 +33,9 @@ _DUAL_STACK: Final = {
     "ipv6-native-routing-cidr": CLUSTER_CIDR_V6,
     "k8s-require-ipv6-pod-cidr": "true",
 }
+
+#: One program is both (lab/kubelet/images.py).
+_IMAGE: Final = f"ciliate:v{__version__}"
 
 Manifest = dict[str, Any]
 
@@ -95,7 +98,7 @@ def _agent(kubeconfig: str) -> Manifest:
     }
     container = {
         "name": _NAMES.agent_container_name,
-        "image": f"quay.io/cilium/cilium:v{CILIUM_API_VERSION}",
+        "image": _IMAGE,
         "command": ["ciliate", "agent"],
         "env": _environment(kubeconfig),
     }
@@ -119,7 +122,7 @@ def _operator(kubeconfig: str) -> Manifest:
     }
     container = {
         "name": _NAMES.operator_container_name,
-        "image": f"quay.io/cilium/operator-generic:v{CILIUM_API_VERSION}",
+        "image": _IMAGE,
         "command": ["ciliate", "operator"],
         "env": _environment(kubeconfig),
     }

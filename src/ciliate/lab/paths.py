@@ -13,6 +13,10 @@ from ciliate.lab.errors import LabError
 
 ROOT: Final = Path("/run/ciliate/labs")
 
+#: What the shell of a lab's user finds in `LabPaths.commands` beside our program's three names; they
+#: know the lab's machines (`lab/ssh.py`).
+LAB_SHELL_COMMANDS: Final = ("ssh", "sshpass")
+
 #: The name is part of the control group's and appears in Unix socket paths, which hold 107 octets.
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 

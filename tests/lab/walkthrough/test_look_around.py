@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from tests.lab.walkthrough.place import AGENT, NODE_IPS, Place, rows
 
+from ciliate import __version__
+
 #: What section 0 says of the start state, in the words of `cilium-config`.
 START_STATE = {
     "ipam": "kubernetes",
@@ -182,8 +184,8 @@ def test_cilium_status_counts_components_and_pods(walk: Place) -> None:
         "Containers: cilium Running: 2",
         "cilium-operator Running: 1",
         "Cluster Pods: 3/3 managed by Cilium",
-        "Image versions cilium quay.io/cilium/cilium:v1.17.6: 2",
-        "cilium-operator quay.io/cilium/operator-generic:v1.17.6: 1",
+        f"Image versions cilium ciliate:v{__version__}: 2",
+        f"cilium-operator ciliate:v{__version__}: 1",
     ):
         assert line in lines
 
