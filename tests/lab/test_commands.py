@@ -192,6 +192,24 @@ def test_ssh_in_a_labs_shell_reaches_its_machines(cluster: Cluster) -> None:
     assert "OpenSSH" in done.stderr or "there is no ssh on this machine" in done.stderr
 
 
+def test_control_planes_pods_show_flags_and_come_back(cluster: Cluster) -> None:
+    name = "kube-controller-manager-k8s-ctr"
+    before = cluster.object("pod", "-n", "kube-system", name)
+    assert "--cluster-cidr=10.244.0.0/16" in before["spec"]["containers"][0]["command"]
+
+    cluster.kubectl("delete", "pod", "-n", "kube-system", name)
+
+    def is_back() -> bool:
+        pods = cluster.object("pods", "-n", "kube-system", "-l", "component")["items"]
+        found = [pod for pod in pods if pod["metadata"]["name"] == name]
+        return bool(found) and (
+            found[0]["metadata"]["uid"] != before["metadata"]["uid"]
+            and found[0]["status"].get("phase") == "Running"
+        )
+
+    eventually(is_back, what="the mirror pod")
+
+
 def test_absent_lab_is_an_error_with_a_remedy() -> None:
     done = ciliate("lab", "status", "--name", "none-such", check=False)
 

@@ -7,7 +7,7 @@ parts: whatever serves the API on the two sockets and runs the nodes' pods will 
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
@@ -17,16 +17,17 @@ from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError
 from ciliate.lab import manifests, topology
+from ciliate.lab.control_plane_flags import values_of
 from ciliate.lab.paths import LabPaths
-from ciliate.lab.state import LabState, read_state
+from ciliate.lab.state import LabState
 
 #: First descriptor of sockets handed over (sd_listen_fds(3)).
 _LISTEN_FDS_START: Final = 3
 
 
-def apiserver_settings(paths: LabPaths, state: LabState) -> ApiServerSettings:
-    """Settings of the lab's API server."""
-    service_v6 = IPv6Network(topology.SERVICE_CIDR_V6) if state.dual_stack else None
+def apiserver_settings(paths: LabPaths, flags: Sequence[str]) -> ApiServerSettings:
+    """Settings of the lab's API server, which was given these flags."""
+    service_v4, *service_v6 = values_of(flags, "service-cluster-ip-range")
     return ApiServerSettings(
         data_dir=paths.apiserver,
         ca_file=paths.pki / "ca.crt",
@@ -34,17 +35,17 @@ def apiserver_settings(paths: LabPaths, state: LabState) -> ApiServerSettings:
         key_file=paths.pki / "apiserver.key",
         kubelet_sockets=str(paths.folder / "{node}" / "kubelet.sock"),
         advertise_url=topology.api_url(),
-        service_cidr_v4=IPv4Network(topology.SERVICE_CIDR_V4),
-        service_cidr_v6=service_v6,
+        service_cidr_v4=IPv4Network(service_v4),
+        service_cidr_v6=IPv6Network(service_v6[0]) if service_v6 else None,
     )
 
 
 def run_apiserver(argv: list[str]) -> int:
-    """Be the API server of lab `argv[0]`; its sockets are descriptors 3 and up."""
+    """Be the API server of lab `argv[0]`, with flags behind; its sockets are descriptors 3 and up."""
     from ciliate.apiserver.server import serve  # noqa: PLC0415 - for this process alone.
 
     paths = LabPaths.of(argv[0])
-    settings = apiserver_settings(paths, read_state(paths))
+    settings = apiserver_settings(paths, argv[1:])
     count = int(os.environ["LISTEN_FDS"])
     sockets = [socket.socket(fileno=_LISTEN_FDS_START + number) for number in range(count)]
     asyncio.run(serve(settings, sockets))
@@ -57,6 +58,7 @@ async def create_objects(
     """Create the objects a cluster starts with; those that exist are left as they are."""
     config = manifests.cilium_config(dual_stack=state.dual_stack, changes=state.settings)
     objects = manifests.cluster_objects(config=config, kubeconfig=str(paths.machine_kubeconfig))
+    objects += manifests.kubeadm_objects(dual_stack=state.dual_stack)
     if ip_masq_agent:
         objects.append(manifests.ip_masq_agent(ip_masq_agent))
     for placed in objects:

@@ -14,7 +14,6 @@ from ciliate.lab.state import LabState
 
 _ADMIN: Final = "kubernetes-admin"
 _ADMIN_GROUP: Final = "system:masters"
-_DOMAIN: Final = "cluster.local"
 
 
 def make_credentials(paths: LabPaths, state: LabState) -> None:
@@ -31,7 +30,7 @@ def make_credentials(paths: LabPaths, state: LabState) -> None:
         common_name="kube-apiserver",
         sans=[
             *names,
-            f"kubernetes.default.svc.{_DOMAIN}",
+            f"kubernetes.default.svc.{topology.CLUSTER_DOMAIN}",
             "localhost",
             topology.CONTROL_PLANE,
             "127.0.0.1",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ciliate import __version__
 from ciliate.config.installation import Installation
+from ciliate.lab import topology
 from ciliate.lab.topology import CLUSTER_CIDR_V6
 
 _NAMES: Final = Installation()
@@ -59,12 +60,6 @@ def cilium_config(*, dual_stack: bool, changes: Mapping[str, str]) -> dict[str, 
 
 def cluster_objects(*, config: Mapping[str, str], kubeconfig: str) -> list[Placed]:
     """Everything to create, in order. `kubeconfig` is a path that agents and operator can read."""
-    configuration = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": CONFIG_MAP, "namespace": NAMESPACE},
-        "data": dict(config),
-    }
     return [
         *(
             Placed(
@@ -73,21 +68,57 @@ def cluster_objects(*, config: Mapping[str, str], kubeconfig: str) -> list[Place
             )
             for name in _NAMESPACES
         ),
-        Placed(f"/api/v1/namespaces/{NAMESPACE}/configmaps", configuration),
+        _configuration(CONFIG_MAP, config),
         Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", _operator(kubeconfig)),
         Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets", _agent(kubeconfig)),
     ]
 
 
-def ip_masq_agent(config: Mapping[str, Any]) -> Placed:
-    """The ConfigMap of ip-masq-agent: one key, with JSON in it."""
+def kubeadm_objects(*, dual_stack: bool) -> list[Placed]:
+    """What kubeadm leaves in a cluster, and tools ask for: true of this one."""
+    networking = {
+        "dnsDomain": topology.CLUSTER_DOMAIN,
+        "podSubnet": ",".join(topology.cluster_cidrs(dual_stack=dual_stack)),
+        "serviceSubnet": ",".join(topology.service_cidrs(dual_stack=dual_stack)),
+    }
+    cluster = {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "ClusterConfiguration",
+        "clusterName": "kubernetes",
+        "controlPlaneEndpoint": topology.api_url().removeprefix("https://"),
+        "networking": networking,
+    }
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "cgroupDriver": "cgroupfs",
+        "clusterDomain": topology.CLUSTER_DOMAIN,
+    }
+    return [
+        _configuration("kubeadm-config", {"ClusterConfiguration": _yaml(cluster)}),
+        _configuration("kubelet-config", {"kubelet": _yaml(kubelet)}),
+    ]
+
+
+def _yaml(document: Manifest) -> str:
+    import yaml  # noqa: PLC0415 - the API client has imported it by then.
+
+    return str(yaml.safe_dump(document, sort_keys=False))
+
+
+def _configuration(name: str, data: Mapping[str, str]) -> Placed:
     body = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": IP_MASQ_AGENT, "namespace": NAMESPACE},
-        "data": {"config": json.dumps(config, separators=(",", ":"))},
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": dict(data),
     }
     return Placed(f"/api/v1/namespaces/{NAMESPACE}/configmaps", body)
+
+
+def ip_masq_agent(config: Mapping[str, Any]) -> Placed:
+    """The ConfigMap of ip-masq-agent: one key, with JSON in it."""
+    return _configuration(IP_MASQ_AGENT, {"config": json.dumps(config, separators=(",", ":"))})
 
 
 def _agent(kubeconfig: str) -> Manifest:

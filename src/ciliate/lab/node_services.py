@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
 from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.control_plane_flags import values_of
+from ciliate.lab.control_plane_pods import ControlPlanePods
 from ciliate.lab.controllers.host import ControllerHost
 from ciliate.lab.errors import LabError
 from ciliate.lab.kubelet.kubelet import Kubelet, Surroundings
@@ -27,7 +30,7 @@ from ciliate.lab.kubelet.pod_files import ClusterNames
 from ciliate.lab.objects import PODS, Pod
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, MachineState, read_state
-from ciliate.lab.topology import Role, cluster_cidrs
+from ciliate.lab.topology import Role
 from ciliate.lab.zygote_client import ZygoteClient
 from ciliate.reconcile.backoff import Backoff
 from ciliate.system.descriptors import raise_limit
@@ -45,22 +48,22 @@ _log = logging.getLogger(__name__)
 
 
 def main(argv: list[str]) -> int:
-    """Host the kubelets and controllers of the lab whose folder is given, until SIGTERM."""
+    """Host kubelets and controllers of the lab whose folder is given, with flags, until SIGTERM."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     # Each container costs a few descriptors; the default soft limit is 1024.
     raise_limit()
     try:
-        asyncio.run(_run_until_signal(argv[0]))
+        asyncio.run(_run_until_signal(argv[0], argv[1:]))
     except CiliateError as error:
         _log.error("%s", error)
         return 1
     return 0
 
 
-async def _run_until_signal(lab_dir: str) -> None:
-    task = asyncio.ensure_future(run(lab_dir))
+async def _run_until_signal(lab_dir: str, flags: Sequence[str]) -> None:
+    task = asyncio.ensure_future(run(lab_dir, flags))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)
@@ -68,19 +71,22 @@ async def _run_until_signal(lab_dir: str) -> None:
         await task
 
 
-async def run(lab_dir: str) -> None:
+async def run(lab_dir: str, flags: Sequence[str]) -> None:
     """Host the kubelets and controllers of the lab in `lab_dir` until cancelled."""
     use_for_to_thread()
     paths = LabPaths.of(Path(lab_dir).name)
     with Threads(THREADS_MAX, thread_name_prefix="kubelet") as threads:
         async with ApiClient.from_kubeconfig(paths.kubeconfig, user_agent="kubelet") as client:
-            await _Host(paths, client, threads).run()
+            await _Host(paths, client, threads, values_of(flags, "cluster-cidr")).run()
 
 
 class _Host:
     """Wires watch, kubelets and controllers."""
 
-    def __init__(self, paths: LabPaths, client: ApiClient, threads: Threads) -> None:
+    def __init__(
+        self, paths: LabPaths, client: ApiClient, threads: Threads, cluster_cidrs: Sequence[str]
+    ) -> None:
+        self._cluster_cidrs = cluster_cidrs
         self._paths = paths
         self._client = client
         self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)
@@ -103,10 +109,10 @@ class _Host:
             tasks.create_task(self._pods.run(), name="pods")
             tasks.create_task(self._events.run(), name="events")
             controllers = ControllerHost(
-                self._client,
-                self._pods,
-                cluster_cidrs=cluster_cidrs(dual_stack=state.dual_stack),
+                self._client, self._pods, cluster_cidrs=self._cluster_cidrs
             )
+            mirrors = ControlPlanePods(self._client, self._pods, state)
+            tasks.create_task(mirrors.run(), name="control plane's pods")
             tasks.create_task(controllers.run(), name="controllers")
             # What a kubelet finds on disk and not in the API server it removes: so not before.
             await self._pods.synced()

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.control_plane_flags import apiserver_flags, controller_flags
 from ciliate.lab.errors import LabError
 from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.paths import LabPaths
@@ -145,16 +146,21 @@ class Processes:
         with inside, outside:
             return await self._call(
                 APISERVER,
-                ["ciliate.lab.control_plane:run_apiserver", self.paths.name],
+                [
+                    "ciliate.lab.control_plane:run_apiserver",
+                    self.paths.name,
+                    *apiserver_flags(dual_stack=state.dual_stack),
+                ],
                 title=f"ciliate apiserver --name {self.paths.name}",
                 sockets=(inside.fileno(), outside.fileno()),
             )
 
-    async def start_kube(self) -> Child:
+    async def start_kube(self, state: LabState) -> Child:
         """Start the kubelets and controllers."""
+        flags = controller_flags(dual_stack=state.dual_stack)
         return await self._call(
             KUBE,
-            ["ciliate.lab.node_services:main", str(self.paths.folder)],
+            ["ciliate.lab.node_services:main", str(self.paths.folder), *flags],
             title=f"ciliate lab kube --name {self.paths.name}",
             env={"KUBECONFIG": str(self.paths.kubeconfig)},
         )

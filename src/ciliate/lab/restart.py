@@ -43,7 +43,7 @@ async def _restart_process(paths: LabPaths, state: LabState, name: str) -> list[
     if name == processes.APISERVER:
         child = await running.start_apiserver(state)
     else:
-        child = await running.start_kube()
+        child = await running.start_kube(state)
     child.close()
     async with ApiClient.from_kubeconfig(paths.kubeconfig) as client:
         await client.alive()

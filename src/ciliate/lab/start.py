@@ -192,7 +192,7 @@ class LabStart:
         # At once: the API server's sockets are bound, so its clients may come before it listens.
         started = await asyncio.gather(
             running.start_apiserver(state, self._api),
-            running.start_kube(),
+            running.start_kube(state),
             running.start_web(processes.WEB_ROUTER),
             running.start_web(processes.WEB_INTERNET),
         )

@@ -34,6 +34,8 @@ CLUSTER_CIDR_V6: Final = "fd00:10:244::/56"
 SERVICE_CIDR_V4: Final = "10.96.0.0/16"
 SERVICE_CIDR_V6: Final = "fd00:10:96::/112"
 
+CLUSTER_DOMAIN: Final = "cluster.local"
+
 _UPLINK_V4: Final = ("10.0.2.15/24", "10.0.2.2/24")
 _UPLINK_V6: Final = ("fd00:10:0:2::15/64", "fd00:10:0:2::2/64")
 _COMPANY_V4: Final = "10.10.0.0/16"
@@ -157,6 +159,11 @@ def loop_addresses(number: int, *, dual_stack: bool) -> tuple[Interface, ...]:
 def cluster_cidrs(*, dual_stack: bool) -> tuple[str, ...]:
     """Where the nodes' pod CIDRs come from (a /24 and a /64 per node)."""
     return (CLUSTER_CIDR_V4, CLUSTER_CIDR_V6) if dual_stack else (CLUSTER_CIDR_V4,)
+
+
+def service_cidrs(*, dual_stack: bool) -> tuple[str, ...]:
+    """Where Services' addresses come from."""
+    return (SERVICE_CIDR_V4, SERVICE_CIDR_V6) if dual_stack else (SERVICE_CIDR_V4,)
 
 
 def api_url() -> str:
