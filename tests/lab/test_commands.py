@@ -197,7 +197,9 @@ def test_control_planes_pods_show_flags_and_come_back(cluster: Cluster) -> None:
     before = cluster.object("pod", "-n", "kube-system", name)
     assert "--cluster-cidr=10.244.0.0/16" in before["spec"]["containers"][0]["command"]
 
-    cluster.kubectl("delete", "pod", "-n", "kube-system", name)
+    # Not waited for: kubectl waits for ever when the name is back before its first look (seen in 2 of
+    # 16 deletions: its list is empty, then its watch reports the new pod).
+    cluster.kubectl("delete", "pod", "-n", "kube-system", name, "--wait=false")
 
     def is_back() -> bool:
         pods = cluster.object("pods", "-n", "kube-system", "-l", "component")["items"]
