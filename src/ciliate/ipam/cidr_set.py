@@ -41,6 +41,11 @@ class Cidr(Struct, frozen=True, gc=False, order=True):
         return _parse(text)
 
     @staticmethod
+    def of(network: IPNetwork) -> "Cidr":
+        """Return the prefix of an `ipaddress` object."""
+        return Cidr(network.version, int(network.network_address), network.prefixlen)
+
+    @staticmethod
     def host(version: int, address: int) -> "Cidr":
         """Return the prefix of one address."""
         return Cidr(version, address, _BITS[version])
@@ -78,8 +83,7 @@ class Cidr(Struct, frozen=True, gc=False, order=True):
 # The same texts are parsed again with every event of a node and every decision.
 @lru_cache(maxsize=1 << 16)
 def _parse(text: str) -> Cidr:
-    network: IPNetwork = ip_network(text, strict=False)
-    return Cidr(network.version, int(network.network_address), network.prefixlen)
+    return Cidr.of(ip_network(text, strict=False))
 
 
 class CidrSet:

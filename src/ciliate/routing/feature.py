@@ -85,13 +85,16 @@ class RoutingFeature(Feature):
         """Learn which routes a previous agent wrote."""
         await asyncio.to_thread(self._written.load)
 
-    async def start(self, progress: Progress) -> None:  # noqa: ARG002 - nothing is waited for.
-        """Learn how this node reaches the nodes that are known by now."""
+    async def start(self, progress: Progress) -> None:  # noqa: ARG002 - waits for moments only.
+        """Learn how this node reaches the nodes that are known by now, and the Services' ranges."""
+        # Before the first pass: a route into the ranges would take Services' packets at once.
+        self._context.tasks.create_task(self._services.run(), name="Services' ranges")
         cluster = self._context.cluster
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.known_pods.add_listener(self._pod_changed)
         cluster.own.listen(self._own_node_changed)
         await self._reachability.ask()
+        await self._services.answered()
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconcilers of the routes, and of the MTUs that routes have."""
@@ -111,8 +114,8 @@ class RoutingFeature(Feature):
         return (self._sync, mtus)
 
     def tasks(self) -> Sequence[Task]:
-        """Return what asks the kernel for next hops, and what follows the Services' ranges."""
-        return (self._reachability.run, self._services.run)
+        """Return what asks the kernel for next hops."""
+        return (self._reachability.run,)
 
     def status(self) -> Mapping[str, object]:
         """Return the Routing line's part."""

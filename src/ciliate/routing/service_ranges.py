@@ -9,18 +9,22 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from ciliate.api.service_cidr import SERVICE_CIDRS, ServiceCIDR
+from ciliate.api.service_cidr import SERVICE_CIDRS, ServiceCIDR, service_ranges
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import ForbiddenError, KubeError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.kube.retrying import pause_after
-from ciliate.net.address import IPNetwork, ip_network
+from ciliate.kube.listable import list_refusal
+from ciliate.net.address import IPNetwork
 from ciliate.reconcile.backoff import Backoff
 
 _log = logging.getLogger(__name__)
 
-#: Between two questions whether ServiceCIDRs may be read, at most.
-_ASK_S: Final = 300.0
+#: Between two questions whether ServiceCIDRs may be read.
+_ASK_FIRST_S: Final = 1.0
+_ASK_LIMIT_S: Final = 300.0
+
+#: A start waits so long for the ranges: the API server that has just listed the nodes has them in
+#: milliseconds, and pods must not wait for one that does not.
+_START_S: Final = 5.0
 
 
 class ServiceRanges:
@@ -32,6 +36,7 @@ class ServiceRanges:
         self._client = client
         self._changed = changed
         self._of_objects: dict[str, frozenset[IPNetwork]] = {}
+        self._answered = asyncio.Event()
 
     async def run(self) -> None:
         """Follow them until cancelled."""
@@ -39,36 +44,38 @@ class ServiceRanges:
         ranges: Informer[ServiceCIDR] = Informer(
             self._client, SERVICE_CIDRS, on_change=self._object_changed
         )
-        await ranges.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ranges.run(), name=f"watch {ranges.name}")
+            await ranges.synced()
+            self._answered.set()
+
+    async def answered(self) -> None:
+        """Wait until the ranges are known, or known not to be had; `_START_S` at most."""
+        try:
+            async with asyncio.timeout(_START_S):
+                await self._answered.wait()
+        except TimeoutError:
+            _log.warning(
+                "ServiceCIDRs are not known after %g s: pod CIDRs are compared with the Services'"
+                " range once they are",
+                _START_S,
+            )
 
     async def _readable(self) -> None:
-        pause, told = Backoff(first_s=1.0, limit_s=_ASK_S), False
-        while True:
-            try:
-                await self._client.get_json(SERVICE_CIDRS.path(), params={"limit": "1"})
-            except (NotFoundError, ForbiddenError) as error:
-                if not told:
-                    _log.warning("pod CIDRs are not compared with the Services' range: %s", error)
-                told = True
-                await asyncio.sleep(pause.next())
-            except KubeError as error:
-                await asyncio.sleep(pause_after(error, pause))
-            else:
-                return
+        pause, told = Backoff(first_s=_ASK_FIRST_S, limit_s=_ASK_LIMIT_S), False
+        while (refusal := await list_refusal(self._client, SERVICE_CIDRS)) is not None:
+            self._answered.set()
+            if not told:
+                _log.warning("pod CIDRs are not compared with the Services' range: %s", refusal)
+            told = True
+            await asyncio.sleep(pause.next())
 
     def _object_changed(self, old: ServiceCIDR | None, new: ServiceCIDR | None) -> None:
         if old is not None:
             self._of_objects.pop(old.metadata.name, None)
         if new is not None:
-            self._of_objects[new.metadata.name] = frozenset(_readable_ranges(new))
+            ranges, unreadable = service_ranges(new)
+            for problem in unreadable:
+                _log.warning("%s", problem)
+            self._of_objects[new.metadata.name] = frozenset(ranges)
         self._changed(frozenset().union(*self._of_objects.values()))
-
-
-def _readable_ranges(found: ServiceCIDR) -> list[IPNetwork]:
-    ranges = []
-    for text in found.spec.cidrs:
-        try:
-            ranges.append(ip_network(text))
-        except ValueError as error:
-            _log.warning("ServiceCIDR %s: %s", found.metadata.name, error)
-    return ranges

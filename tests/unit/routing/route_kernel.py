@@ -4,7 +4,7 @@ import asyncio
 import errno
 import shutil
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
@@ -193,6 +193,7 @@ class RoutingNode:
         rtnl = self.kernel.as_rtnl
         self.devices = DeviceWatch(rtnl, parsed, NodeDevices((), ()))
         unused: Any = None
+        self._spawned: list[asyncio.Task[None]] = []  # What outlives the start of the feature.
         self.paths = Paths(run=Path(mkdtemp(prefix="routing-")))
         weakref.finalize(self, shutil.rmtree, self.paths.run)
         #: An agent worked here before, which kept no notes of its routes.
@@ -208,7 +209,7 @@ class RoutingNode:
             endpoint_store=EndpointStore(self.paths.state / "endpoints"),
             rtnl=rtnl,
             links=unused,
-            tasks=unused,
+            tasks=cast("asyncio.TaskGroup", SimpleNamespace(create_task=self._spawn)),
         )
         self.kernel.announced = self._announced
         self._begin()
@@ -224,8 +225,23 @@ class RoutingNode:
         self._context = replace(self._context, endpoint_store=store)
         self._begin()
 
+    def _spawn(self, task: Coroutine[Any, Any, None], *, name: str) -> None:
+        self._spawned.append(asyncio.get_running_loop().create_task(task, name=name))
+
+    def be_of(self, client: ApiClient) -> None:
+        """Let the next start ask an API server about the Services' ranges."""
+        self._context = replace(self._context, client=client)
+
+    async def stop(self) -> None:
+        """End what a start left running."""
+        for task in self._spawned:
+            task.cancel()
+        await asyncio.gather(*self._spawned, return_exceptions=True)
+        self._spawned.clear()
+
     async def restart(self) -> None:
         """Let the agent begin anew: it knows what the watches report and what the kernel has."""
+        await self.stop()
         self._begin()
         await self.start()
 

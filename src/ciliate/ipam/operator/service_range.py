@@ -14,14 +14,14 @@ from msgspec import Struct, field
 
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import Resource
-from ciliate.api.service_cidr import SERVICE_CIDRS, ServiceCIDR
+from ciliate.api.service_cidr import SERVICE_CIDRS, ServiceCIDR, service_ranges
 from ciliate.cluster.views import trimmed_meta
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.cluster import ClusterAllocator
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import ForbiddenError, KubeError, NotFoundError, UnavailableError
+from ciliate.kube.errors import KubeError
 from ciliate.kube.informer import Informer
-from ciliate.kube.retrying import pause_after
+from ciliate.kube.listable import list_refusal
 from ciliate.net.address import ip_address
 from ciliate.reconcile.backoff import Backoff
 
@@ -61,9 +61,11 @@ class ServiceRangeWatch:
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
         """Reserve what there is, and follow it in a task of `tasks`; what is refused, later."""
-        if not await self._follow(tasks):
+        refusal = await self._follow(tasks)
+        if refusal is not None:
             _log.warning(
-                "Services may not be listed: pools are not compared with their range until they may"
+                "pools are not compared with the Services' range until Services may be listed: %s",
+                refusal,
             )
             tasks.create_task(self._follow_later(tasks), name="Services, once they may be listed")
 
@@ -71,59 +73,51 @@ class ServiceRangeWatch:
         pause = Backoff(first_s=1.0)
         while True:
             await asyncio.sleep(pause.next())
-            if await self._follow(tasks):
+            if await self._follow(tasks) is None:
                 _log.info("Services may be listed: pools are compared with their range")
                 return
 
-    async def _follow(self, tasks: asyncio.TaskGroup) -> bool:
-        """Follow the ranges, or where the API server has none Services; False: we may not."""
-        if await self._may_list(SERVICE_CIDRS):
+    async def _follow(self, tasks: asyncio.TaskGroup) -> KubeError | None:
+        """Follow the ranges, or Services where they cannot be listed; return why neither can."""
+        if await list_refusal(self._client, SERVICE_CIDRS) is None:
             ranges: Informer[ServiceCIDR] = Informer(self._client, SERVICE_CIDRS)
             tasks.create_task(ranges.run(), name=f"watch {ranges.name}")
             await ranges.synced()
             ranges.add_listener(self._range_changed)
-        elif await self._may_list(SERVICES):
+            return None
+        refusal = await list_refusal(self._client, SERVICES)
+        if refusal is None:
             services: Informer[ServiceAddresses] = Informer(
                 self._client, SERVICES, transform=_trimmed, on_change=self._service_changed
             )
             tasks.create_task(services.run(), name=f"watch {services.name}")
             await services.synced()
-        else:
-            return False
-        return True
-
-    async def _may_list(
-        self, resource: Resource[ServiceCIDR] | Resource[ServiceAddresses]
-    ) -> bool:
-        pause = Backoff()
-        while True:
-            try:
-                await self._client.get_json(resource.path(), params={"limit": "1"})
-            except (NotFoundError, ForbiddenError):
-                return False
-            except UnavailableError as error:
-                _log.warning("%s; trying again", error)
-                await asyncio.sleep(pause_after(error, pause))
-            except KubeError as error:
-                _log.warning("%s", error)
-                return False
-            else:
-                return True
+        return refusal
 
     def _range_changed(self, old: ServiceCIDR | None, new: ServiceCIDR | None) -> None:
-        for text in new.spec.cidrs if new else ():
-            self._reserve(Cidr.parse(text))
-        for text in old.spec.cidrs if old else ():
-            self._reserve(Cidr.parse(text), times=-1)
+        if new is not None:
+            ranges, unreadable = service_ranges(new)
+            for problem in unreadable:
+                _log.warning("%s", problem)
+            for each in ranges:
+                self._reserve(Cidr.of(each))
+        for each in service_ranges(old)[0] if old is not None else ():
+            self._reserve(Cidr.of(each), times=-1)
         self._changed()
 
     def _service_changed(
         self, _old: ServiceAddresses | None, new: ServiceAddresses | None
     ) -> None:
         for text in new.spec.cluster_ips if new else ():
-            if text and text != "None":
+            if not text or text == "None":
+                continue
+            try:
                 address = ip_address(text)
-                self._widen(address.version, int(address))
+            except ValueError as error:
+                name = f"{new.metadata.namespace}/{new.metadata.name}" if new else ""
+                _log.warning("Service %s: %s: ignored", name, error)
+                continue
+            self._widen(address.version, int(address))
 
     def _widen(self, version: int, address: int) -> None:
         low, high = self._seen.get(version, (address, address))

@@ -1,7 +1,7 @@
 """The ranges of Services: ServiceCIDRs where the API has them (here a small fake)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.unit.kube.conftest import FakeApi, eventually
@@ -68,3 +68,51 @@ async def test_services_that_may_be_listed_later_are_compared_from_then_on(api: 
         await eventually(lambda: allocator.free("default", 4) == 3)
         task.cancel()
         await asyncio.wait([task])
+
+
+async def follow_until(
+    client: ApiClient, allocator: ClusterAllocator, condition: Callable[[], bool]
+) -> None:
+    """Follow the ranges until `condition()` holds, and fail where following ends before."""
+
+    async def follow() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            await ServiceRangeWatch(client, allocator, changed=lambda: None).start(tasks)
+
+    task = asyncio.ensure_future(follow())
+    try:
+        await eventually(lambda: task.done() or condition())
+        assert not task.done(), task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_object_that_cannot_be_read_harms_no_other(
+    api: FakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One text ended the watch, and with it the operator, for as long as the object stood."""
+    allocator = ClusterAllocator()
+    allocator.define("default", 4, 24, ["10.96.0.0/22"])
+    await api.put(f"{PATH}/a", {"spec": {"cidrs": ["nonsense", "10.96.1.0/24"]}})
+    await api.put(f"{PATH}/b", {"spec": {"cidrs": ["10.96.0.0/24"]}})
+
+    async with ApiClient(Credentials(api.url)) as client:
+        await follow_until(client, allocator, lambda: allocator.free("default", 4) == 2)
+
+    assert "ServiceCIDR a: 'nonsense'" in caplog.text
+
+
+async def test_service_that_cannot_be_read_harms_no_other(
+    api: FakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    allocator = ClusterAllocator()
+    allocator.define("default", 4, 24, ["10.96.0.0/22"])
+    below = "/api/v1/services"
+    await api.put(f"{below}/bad", {"spec": {"clusterIPs": ["nonsense", "10.96.0.1"]}})
+    await api.put(f"{below}/good", {"spec": {"clusterIPs": ["10.96.1.1"]}})
+
+    async with ApiClient(Credentials(api.url)) as client:
+        await follow_until(client, allocator, lambda: allocator.free("default", 4) == 2)
+
+    assert "bad: 'nonsense'" in caplog.text

@@ -12,7 +12,7 @@ from ciliate.config.pool_words import read_pools
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.cidr_set import Cidr
 from ciliate.ipam.operator.settings import read_ranges
-from ciliate.net.address import IPNetwork, ip_network
+from ciliate.net.address import ip_network
 
 T = TypeVar("T")
 
@@ -20,10 +20,9 @@ T = TypeVar("T")
 def strict_cidr(text: str) -> Cidr | None:
     """Return the CIDR as agents read it; None: they ignore it (host bits, or no CIDR)."""
     try:
-        network: IPNetwork = ip_network(text)
+        return Cidr.of(ip_network(text))
     except ValueError:
         return None
-    return Cidr(network.version, int(network.network_address), network.prefixlen)
 
 
 def versions(config: Mapping[str, str]) -> tuple[int, ...]:
