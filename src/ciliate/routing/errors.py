@@ -39,7 +39,7 @@ class WrittenRoutesError(CiliateError):
         self.path = path
         super().__init__(
             f"{path}: routes are not written before they are noted here: {problem}:"
-            " make room on that file system"
+            " make room on that file system, or let it be written"
         )
 
 

@@ -76,6 +76,7 @@ class RouteTarget:
         self._written = written
         self._owners = owners
         self._observed = observed
+        self._has_inherited = False
         #: Routes of others by destination, when the table was last read.
         self._others: dict[IPNetwork, Route] = {}
         #: Routes by devices of pods that come or go just now.
@@ -86,8 +87,9 @@ class RouteTarget:
     async def observe(self) -> Mapping[IPNetwork, Way]:
         """Return our routes as the kernel has them."""
         routes = await observe_routes(self._rtnl)
-        if not self._written.is_known:
+        if not self._written.is_known and not self._has_inherited:
             self._inherit(routes)
+            self._has_inherited = True
         found = self._told_apart(routes)
         self._written.keep(_hops(routes))
         self._observed(
@@ -110,7 +112,7 @@ class RouteTarget:
             and route.metric == _METRIC[route.destination.version]
             and (not route.is_default or self._owners.is_node(route.gateway))
         )
-        self._written.note({route.destination: hop_of(route) for route in left})
+        self._written.inherit({route.destination: hop_of(route) for route in left})
 
     async def _read(self) -> Observed:
         return self._told_apart(await observe_routes(self._rtnl))
@@ -162,11 +164,8 @@ class RouteTarget:
         keys = sorted(hops, key=lambda key: key.prefixlen, reverse=True)
         free = [key for key in keys if key not in self._others]
         contested = [key for key in keys if key in self._others]
-        failures: dict[IPNetwork, CiliateError] = {}
-        try:
-            self._note(hops, free)
-        except WrittenRoutesError as error:
-            return dict.fromkeys(hops, error)
+        failures: dict[IPNetwork, CiliateError] = {**self._note(hops, free)}
+        free = [key for key in free if key not in failures]
         routes = [route_by(key, hops[key]) for key in free]
         for key, outcome in zip(free, await add_routes(self._rtnl, routes), strict=True):
             if outcome is not None and outcome.errno != errno.EEXIST:
@@ -179,8 +178,17 @@ class RouteTarget:
             failures.update(await self._settle(hops, contested))
         return failures
 
-    def _note(self, hops: Mapping[IPNetwork, NextHop], keys: Iterable[IPNetwork]) -> None:
-        self._written.note({key: hops[key] for key in keys if not _is_by_device(hops[key])})
+    def _note(
+        self, hops: Mapping[IPNetwork, NextHop], keys: Iterable[IPNetwork]
+    ) -> Failures[IPNetwork]:
+        """Note what is about to be written; return those that need a note and got none."""
+        noted = {key: hops[key] for key in keys if not _is_by_device(hops[key])}
+        try:
+            self._written.note(noted)
+        except WrittenRoutesError as error:
+            holds = self._written.holds
+            return {key: error for key, hop in noted.items() if not holds(key, hop)}
+        return {}
 
     async def _stands(self, destination: IPNetwork, hop: NextHop) -> bool:
         """Whether the kernel uses this very route already; asked before the table is read."""
@@ -208,7 +216,8 @@ class RouteTarget:
                 if standing is not None:
                     await delete_route(self._rtnl, route_by(key, standing))
                 raise RouteConflictError(key, other)
-            self._note(hops, [key])
+            if unnoted := self._note(hops, [key]):
+                raise unnoted[key]
             if standing is not None:
                 await replace_route(self._rtnl, route_by(key, hop))
                 return

@@ -81,6 +81,19 @@ class WrittenRoutes:
         self._save(notes)
         self._notes, self.is_known = notes, True
 
+    def inherit(self, routes: Mapping[IPNetwork, NextHop]) -> None:
+        """Note routes that stand, of an agent that kept no notes; where they cannot be, later.
+
+        They are held at once all the same: without a file the next agent takes them over as this
+        one does.
+        """
+        for prefix, hop in routes.items():
+            self._notes[prefix] = self._notes.get(prefix, frozenset()) | {hop}
+        try:
+            self.note({})
+        except WrittenRoutesError as error:
+            _log.warning("%s", error)
+
     def keep(self, standing: Mapping[IPNetwork, Collection[NextHop]]) -> None:
         """Forget what does not stand in the kernel any more; nothing is being written."""
         notes = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.identity.identity_api import publish
 from tests.unit.node.cluster_tables import all_listed
+from tests.unit.node.endpoint_samples import endpoint
 from tests.unit.routing.route_kernel import ETH1, RoutingNode, worker
 
 from ciliate.net.link import Route, RouteKind, RouteProtocol
@@ -151,6 +152,64 @@ async def test_nothing_is_written_that_cannot_be_noted(node: RoutingNode) -> Non
     notes(node).rmdir()
     await node.pass_all()
     assert node.kernel.held().keys() == {"10.244.1.0/24", "10.244.2.0/24"}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["walk", "touched"])
+async def test_full_disk_costs_only_routes_that_need_a_new_note(
+    node: RoutingNode, *, whole: bool
+) -> None:
+    """A pod of this node and a node known before had no route, for one node that came."""
+    publish(node.cluster.nodes, worker(1))
+    node.table.put(endpoint(1, ifindex=11))
+    await node.pass_all()
+    notes(node).unlink()
+    notes(node).mkdir()
+
+    for lost in ("10.244.1.0/24", "10.244.0.1/32"):
+        node.kernel.loses(lost)
+        node.sync.touch([ip_network(lost)])
+    publish(node.cluster.nodes, worker(2, "10.244.2.0/24", "fd00:10:2::/64"))
+    node.table.put(endpoint(2, ifindex=12))
+    await node.feature._reachability.ask()
+    if whole:
+        assert not await node.sync.run_once()
+    else:
+        await node.pass_touched()
+
+    assert node.kernel.held() == {
+        "10.244.1.0/24": (ETH1, W1),
+        "10.244.0.1/32": (11, ""),
+        "10.244.0.2/32": (12, ""),
+    }
+    failing = node.sync.status.failing_keys
+    assert failing.keys() == {"10.244.2.0/24"}, "the node has no IPv6 address"
+    assert str(notes(node)) in failing["10.244.2.0/24"].message
+
+
+async def test_full_disk_at_a_start_without_notes_costs_no_route_that_stands(
+    node: RoutingNode,
+) -> None:
+    """What a former agent left cannot be noted: the whole walk failed, pods' routes with it."""
+    publish(node.cluster.nodes, worker(1))
+    node.kernel.has("10.244.1.0/24", via=W1)
+    node.kernel.has("10.244.77.0/24", via="192.168.10.177")
+    node.table.put(endpoint(1, ifindex=11))
+    notes(node).mkdir()
+    await node.restart()
+
+    await node.pass_all()
+    node.kernel.has("10.244.78.0/24", via="192.168.10.178")
+    await node.pass_all()
+
+    assert node.kernel.held() == {
+        "10.244.1.0/24": (ETH1, W1),
+        "10.244.0.1/32": (11, ""),
+        "10.244.78.0/24": (ETH1, "192.168.10.178"),  # Of somebody else, after the start.
+    }
+    notes(node).rmdir()
+    node.table.put(endpoint(2, ifindex=12))
+    await node.pass_touched()
+    assert "10.244.1.0/24" in notes(node).read_text()
 
 
 async def test_agent_killed_after_its_note_knows_the_route_whether_it_was_written_or_not(
