@@ -91,16 +91,17 @@ async def test_forwarding_and_reverse_path_filter_are_announced_for_a_device_and
 
     async with Monitor.open(node) as monitor:
         following = asyncio.create_task(follow(monitor))
-        for family in ("ipv4", "ipv6"):
-            sysctl(node, f"net.{family}.conf.all.forwarding", "1")
+        for version in (4, 6):
+            sysctl(node, f"net.ipv{version}.conf.all.forwarding", "1")
             seen.clear()
-            sysctl(node, f"net.{family}.conf.one0.forwarding", "0")
-            await until(lambda: has(Setting(index, forwards=False)))
-            sysctl(node, f"net.{family}.conf.all.forwarding", "0")
-            await until(lambda: has(Setting(None, forwards=False)))
+            sysctl(node, f"net.ipv{version}.conf.one0.forwarding", "0")
+            of_one = Setting(version, index, forwards=False)
+            await until(lambda of_one=of_one: has(of_one))  # type: ignore[misc]
+            sysctl(node, f"net.ipv{version}.conf.all.forwarding", "0")
+            of_all = Setting(version, None, forwards=False)
+            await until(lambda of_all=of_all: has(of_all))  # type: ignore[misc]
         sysctl(node, "net.ipv4.conf.all.rp_filter", "1")
-        await until(lambda: has(Setting(None, rp_filter=1)))
+        await until(lambda: has(Setting(4, None, rp_filter=1)))
         sysctl(node, "net.ipv4.conf.one0.rp_filter", "2")
-        await until(lambda: has(Setting(index, rp_filter=2)))
+        await until(lambda: has(Setting(4, index, rp_filter=2)))
         following.cancel()
-    assert all(setting.hinders for setting in seen if setting.rp_filter or not setting.forwards)

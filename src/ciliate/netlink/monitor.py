@@ -30,6 +30,7 @@ from ciliate.netlink.numbers import (
     NETCONFA_FORWARDING,
     NETCONFA_IFINDEX,
     NETCONFA_IFINDEX_ALL,
+    NETCONFA_IFINDEX_DEFAULT,
     NETCONFA_RP_FILTER,
     NETLINK_ROUTE,
     RTM_DELADDR,
@@ -84,14 +85,16 @@ class ChangeKind(Enum):
 class Setting:
     """Settings of a link, or of all (None), that the kernel announces; None: not this one."""
 
+    version: int  # Of IP: each has its own.
     link_index: int | None
     forwards: bool | None = None
     rp_filter: int | None = None
 
     @property
-    def hinders(self) -> bool:
-        """Whether packets that come in by the link may be kept from going on."""
-        return self.forwards is False or bool(self.rp_filter)
+    def hindering(self) -> tuple[str, ...]:
+        """What of it may keep packets from going on: the last words of names below /proc/sys."""
+        forwarding = ("forwarding", "ip_forward") if self.forwards is False else ()
+        return (*forwarding, "rp_filter") if self.rp_filter else forwarding
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,10 @@ def decode(message: Message) -> tuple[Change, ...]:
         removed = message.kind == RTM_DELADDR
         return (Change(ChangeKind.ADDRESS, removed=removed, address=decode_address(message)),)
     if message.kind == RTM_NEWNETCONF:
-        return (Change(ChangeKind.SETTING, setting=_decode_setting(message)),)
+        setting = _decode_setting(message)
+        if setting.link_index == NETCONFA_IFINDEX_DEFAULT:  # What links to come are made with.
+            return ()
+        return (Change(ChangeKind.SETTING, setting=setting),)
     if message.kind in (RTM_NEWROUTE, RTM_DELROUTE) and not is_cloned(message):
         removed = message.kind == RTM_DELROUTE
         return tuple(
@@ -183,6 +189,7 @@ def _decode_setting(message: Message) -> Setting:
     index = to_number(found[NETCONFA_IFINDEX]) if NETCONFA_IFINDEX in found else 0
     forwarding, rp_filter = found.get(NETCONFA_FORWARDING), found.get(NETCONFA_RP_FILTER)
     return Setting(
+        version=4 if message.body[0] == AF_INET else 6,
         link_index=None if index == NETCONFA_IFINDEX_ALL else index,
         forwards=bool(to_number(forwarding)) if forwarding is not None else None,
         rp_filter=to_number(rp_filter) if rp_filter is not None else None,

@@ -3,9 +3,11 @@
 The same values as a device of ours is made with. Other settings are the administrator's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from socket import if_indextoname
 
 from ciliate.net.pod_interface import PodInterface
+from ciliate.netlink.monitor import Setting
 from ciliate.netlink.pod_requests import host_settings_4
 from ciliate.netlink.pod_settings import host_settings
 from ciliate.netlink.router import HOST_NAME, PEER_NAME, router_settings
@@ -19,9 +21,16 @@ class DesiredSysctls:
     """The settings by name, as `sysctl` names them; asked for one device or for all."""
 
     def __init__(
-        self, devices: DeviceWatch, endpoints: EndpointTable, *, ipv4: bool, ipv6: bool
+        self,
+        devices: DeviceWatch,
+        endpoints: EndpointTable,
+        *,
+        ipv4: bool,
+        ipv6: bool,
+        link_name: Callable[[int], str] = if_indextoname,
     ) -> None:
-        """`ipv6`: whether pods have it and the kernel does."""
+        """`ipv6`: whether pods have it and the kernel does; `link_name` of an index, or OSError."""
+        self._link_name = link_name
         self._devices = devices
         self._endpoints = endpoints
         self._ipv6 = ipv6
@@ -36,15 +45,33 @@ class DesiredSysctls:
             settings |= self._of_pod(interface)
         return settings
 
-    def of_device(self, index: int) -> dict[str, str]:
-        """Return the settings of one device; one that is not known may be of the router."""
+    def announced(self, setting: Setting) -> dict[str, str]:
+        """Return the settings that an announcement names, where it says what hinders packets."""
+        words = setting.hindering
+        if not words:
+            return {}
+        index = setting.link_index
+        known = self.node_wide if index is None else self._of_device(index)
+        families = (f"net.ipv{setting.version}.", f"net/ipv{setting.version}/")
+        return {
+            name: value
+            for name, value in known.items()
+            if name.startswith(families) and name.endswith(words)
+        }
+
+    def _of_device(self, index: int) -> dict[str, str]:
+        """Return the settings of one device; none of one that is not ours."""
         endpoint = self._endpoints.behind(index)
         if endpoint is not None:
             return {} if endpoint.chained else self._of_pod(endpoint.interface)
         for link in self._devices.current.selected:
             if link.index == index:
                 return self._of_uplink(link.name)
-        return self._of_router()
+        try:
+            name = self._link_name(index)
+        except OSError:  # It is gone.
+            return {}
+        return router_settings(name, ipv6=self._ipv6) if name in (HOST_NAME, PEER_NAME) else {}
 
     def _pods(self) -> Iterator[PodInterface]:
         return (each.interface for each in connected(self._endpoints) if not each.chained)

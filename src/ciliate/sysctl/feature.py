@@ -40,13 +40,6 @@ class SysctlFeature(Feature):
         return (self._sync,)
 
     def _setting_changed(self, change: Change) -> None:
-        """Look at the settings of a device, or of all, that somebody changed; also ourselves."""
-        setting = change.setting
-        if setting is None or not setting.hinders:
-            return
-        concerned = (
-            self._desired.node_wide
-            if setting.link_index is None
-            else self._desired.of_device(setting.link_index)
-        )
-        self._sync.touch(concerned)
+        """Look at what somebody changed, of a device or of all; also ourselves."""
+        if change.setting is not None:
+            self._sync.touch(self._desired.announced(change.setting))
