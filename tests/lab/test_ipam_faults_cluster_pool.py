@@ -73,6 +73,7 @@ BAD_LISTS: Final = {
     f"{RANGE} 10.81.1.0/24": ("PoolListRefused", "collides with clusterCIDR: 10.81.0.0/23"),
     f"{RANGE} 10.96.4.0/22": ("PoolOverlapsReserved", "Services in 10.96.0.0/16"),
     f"{RANGE} 192.168.10.0/24": ("PoolOverlapsReserved", "of node k8s-"),
+    f"{RANGE} 169.254.8.0/22": ("PoolListRefused", "169.254.0.0/16, which no pod can have"),
     f"{RANGE} 10.82.0.0/28": ("PoolListRefused", "the mask is shorter than the pool's"),
     f"{RANGE} fd00::/64": ("PoolListRefused", "CIDR is not v4 family: fd00::/64"),
     f"{RANGE} nonsense": ("PoolListRefused", "'nonsense' is no CIDR"),

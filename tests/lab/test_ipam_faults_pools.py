@@ -72,6 +72,7 @@ def clean(lab: Cluster) -> Iterator[None]:
 BAD_POOLS: Final = {
     "overlaps": ("10.50.4.0/22", 28, "ipv4", "collides with clusterCIDR: 10.50.0.0/16"),
     "mask": ("10.61.0.0/28", 24, "ipv4", "the mask is shorter than the pool's"),
+    "special": ("169.254.8.0/24", 28, "ipv4", "169.254.0.0/16, which no pod can have"),
     "v6-in-v4": ("fd00:1::/64", 32, "ipv4", "CIDR is not v4 family: fd00:1::/64"),
     "v4-in-v6": ("10.61.0.0/24", 120, "ipv6", "CIDR is not v6 family: 10.61.0.0/24"),
 }
@@ -102,7 +103,7 @@ def test_pools_over_services_or_nodes_are_reported_and_give_no_such_address(lab:
     wait_warning(lab, "services", "PoolOverlapsReserved", "Services in 10.96.0.0/16")
     wait_warning(lab, "nodes", "PoolOverlapsReserved", "of node k8s-", "use another range")
     for name in ranges:
-        wait_error(lab, NODE, f"of pool {name} are in use, 16 of them by nodes' own addresses or")
+        wait_error(lab, NODE, f"of pool {name} are in use, 16 of them by nodes' own addresses,")
     assert all(c.startswith("10.50.0.") for n in all_cidrs(lab).values() for c in n.current)
 
 

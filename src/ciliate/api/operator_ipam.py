@@ -12,8 +12,8 @@ class PoolBlocks(Struct, frozen=True, kw_only=True):
     """One family of a pool, counted in nodes' blocks.
 
     `used` counts all that keeps a block from being allocated, `reserved` the part of it that
-    nodes' own addresses and Services keep. `seconds_to_exhaustion` is None when it is not in
-    sight.
+    nodes' own addresses, Services and special ranges keep. `seconds_to_exhaustion` is None when it
+    is not in sight.
     """
 
     pool: str

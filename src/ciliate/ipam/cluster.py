@@ -2,7 +2,7 @@
 
 Every use is entered here before a block is granted: the CIDRs that nodes have and drain, the
 addresses of their pods (which may outlive the CiliumNode that had their CIDR), and addresses that
-no pod may have: nodes' own and Services'. A block is granted only when it has no use, or uses of
+no pod may have: nodes' own, Services', and those of special ranges. A block is granted only when it has no use, or uses of
 the asking node alone: so a node whose CiliumNode was lost gets its own block back.
 
 Claims outside all pools are entered as well: a pool that is added later does not grant them.
@@ -24,6 +24,7 @@ from ciliate.ipam.pool_errors import (
     PoolRangeError,
 )
 from ciliate.ipam.pools import Pools
+from ciliate.net.pod_prefix import SPECIAL
 
 #: The prefix length around a node's own address in which no block is granted: the length of the
 #: node's network is not known, but its router and other hosts have addresses near the node's.
@@ -64,6 +65,8 @@ class ClusterAllocator:
         self._conflicts = ClaimConflicts(self._index)
         self._reserved: dict[tuple[Cidr, str], int] = {}
         self._places = PodPlaces(occupy=self._occupy, vacate=self._vacate)
+        for special in SPECIAL:  # A range may hold one: its other blocks are good.
+            self.reserve(Cidr.of(special), "special addresses, which no pod can have")
 
     # Pools.
 
@@ -262,7 +265,7 @@ class ClusterAllocator:
         return list(found)
 
     def reserved(self, pool: str, version: int) -> int:
-        """Return how many blocks of a pool's family overlap nodes' own addresses or Services'."""
+        """Return how many blocks of a pool's family overlap what no pod may have."""
         self._settle()
         family = self.pools.families.get(pool, {}).get(version)
         return sum(cidr_set.reserved for cidr_set in family.cidr_sets) if family else 0

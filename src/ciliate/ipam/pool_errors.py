@@ -41,7 +41,11 @@ class PoolBlocksExhaustedError(IPAMError):
         self.block_length = block_length
         self.blocks = blocks
         self.reserved = reserved
-        kept = f", {reserved} of them by nodes' own addresses or Services" if reserved else ""
+        kept = (
+            f", {reserved} of them by nodes' own addresses, Services or special ranges"
+            if reserved
+            else ""
+        )
         super().__init__(
             f"allocator full: all {blocks} IPv{version} blocks /{block_length} of pool {pool}"
             f" are in use{kept}: add a CIDR to the pool, or remove nodes"

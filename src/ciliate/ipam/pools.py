@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ciliate.ipam.cidr_set import Cidr, CidrSet
 from ciliate.ipam.pool_errors import PoolRangeError
 from ciliate.net.cidr_index import PrefixIndex
+from ciliate.net.pod_prefix import PREFIX_LENGTH_MIN, why_no_pods
 
 _BITS = {4: 32, 6: 128}
 
@@ -140,6 +141,16 @@ class Pools:
                 f" 2^{block_length - cidr.length} blocks of /{block_length}",
                 f"use a mask size of at most {cidr.length + _SPREAD_MAX[version]}",
             )
+        reason = _why_no_block(cidr, block_length)
+        if reason:
+            return PoolRangeError(
+                pool,
+                str(cidr),
+                f"no block /{block_length} of {cidr} can be pods': {reason}",
+                "give another range"
+                if block_length >= PREFIX_LENGTH_MIN[version]
+                else f"give a mask size of at least {PREFIX_LENGTH_MIN[version]}",
+            )
         other = min(self.overlapping(cidr), key=lambda found: found.cidr, default=None)
         if other is not None:
             where = f" of pool {other.pool}" if other.pool != pool else ""
@@ -151,6 +162,16 @@ class Pools:
                 "give ranges that share no address",
             )
         return None
+
+
+def _why_no_block(cidr: Cidr, block_length: int) -> str:
+    """Return why agents would route no block of `cidr` to pods; empty when they would one."""
+    open_bits = _BITS[cidr.version] - block_length
+    first = Cidr(cidr.version, cidr.first, block_length)
+    last = Cidr(cidr.version, cidr.last >> open_bits << open_bits, block_length)
+    reason = why_no_pods(first.network)
+    # What the first and the last share is one special range around them all, or their length.
+    return reason if reason == why_no_pods(last.network) else ""
 
 
 def _out_of_bounds(pool: str, version: int, block_length: int) -> PoolRangeError:

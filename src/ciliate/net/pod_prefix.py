@@ -11,7 +11,7 @@ from ciliate.net.address import IPNetwork
 PREFIX_LENGTH_MIN: Final = {4: 12, 6: 48}
 
 #: Addresses that mean the same on every machine, or nothing: no pod can have one (RFC 6890).
-_SPECIAL: Final[tuple[IPNetwork, ...]] = (
+SPECIAL: Final[tuple[IPNetwork, ...]] = (
     *map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")),
     *map(IPv6Network, ("::/96", "::ffff:0:0/96", "fe80::/10", "ff00::/8")),
 )
@@ -22,7 +22,7 @@ def why_no_pods(prefix: IPNetwork) -> str:
     least = PREFIX_LENGTH_MIN[prefix.version]
     if prefix.prefixlen < least:
         return f"it is shorter than /{least}"
-    for special in _SPECIAL:
+    for special in SPECIAL:
         # Prefixes nest or are disjoint.
         if special.network_address in prefix or prefix.network_address in special:
             return f"it shares addresses with {special}, which no pod can have"

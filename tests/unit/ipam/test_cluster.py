@@ -350,10 +350,43 @@ def test_a_pool_inside_the_service_range_is_exhausted_and_says_why() -> None:
     allocator.reserve(Cidr.parse("10.96.0.0/16"), "Services in 10.96.0.0/16")
 
     with pytest.raises(
-        PoolBlocksExhaustedError, match="4 of them by nodes' own addresses or Services"
+        PoolBlocksExhaustedError,
+        match="4 of them by nodes' own addresses, Services or special ranges",
     ):
         allocator.grant("a", "default", 4)
     assert "overlaps 10.96.0.0/16" in str(allocator.reservation_problems())
+
+
+@pytest.mark.parametrize(
+    ("version", "length", "cidr", "good"),
+    [
+        (4, 16, "169.252.0.0/14", "169.252.0.0/16 169.253.0.0/16 169.255.0.0/16"),
+        (6, 96, "::/94", "::1:0:0/96 ::2:0:0/96 ::3:0:0/96"),
+    ],
+)
+def test_a_block_of_special_addresses_is_never_given_and_the_range_goes_on(
+    version: int, length: int, cidr: str, good: str
+) -> None:
+    """Agents route no such block: the node that got it was cut off from the others."""
+    allocator = ClusterAllocator()
+    assert allocator.define("default", version, length, [cidr]) == []
+
+    for number, block in enumerate(good.split()):
+        assert str(allocator.grant(f"n{number}", "default", version)) == block
+    with pytest.raises(PoolBlocksExhaustedError, match="1 of them by"):
+        allocator.grant("late", "default", version)
+    (told,) = allocator.reservation_problems()["default"].values()
+    assert "special addresses, which no pod can have" in told
+
+
+def test_a_block_of_special_addresses_that_a_node_has_stays_its_own() -> None:
+    allocator = ClusterAllocator()
+    allocator.define("default", 4, 16, ["169.252.0.0/14"])
+
+    learned = allocator.learn("a", ["169.254.0.0/16"], [])
+
+    assert (learned.unreadable, learned.conflicts) == ((), ())
+    assert list(map(str, allocator.claims("a"))) == ["169.254.0.0/16"]
 
 
 def test_a_node_gets_the_block_that_it_drains_again() -> None:

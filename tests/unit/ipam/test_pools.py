@@ -89,9 +89,16 @@ def test_overlapping_names_every_range_that_shares_an_address_and_no_other() -> 
 
 
 @pytest.mark.parametrize(
-    ("version", "length", "cidr"), [(4, 1, "0.0.0.0/0"), (6, 128, "fd00::/112")]
+    ("version", "length", "cidr"),
+    [
+        (4, 12, "10.0.0.0/8"),
+        (4, 32, "10.0.0.0/24"),
+        (6, 48, "fd00::/40"),
+        (6, 128, "fd00::/112"),
+        (4, 24, "169.0.0.0/8"),  # Most of its blocks are good.
+    ],
 )
-def test_block_may_be_as_large_and_as_small_as_its_family(
+def test_block_may_be_as_large_as_agents_route_and_as_small_as_its_family(
     version: int, length: int, cidr: str
 ) -> None:
     assert Pools().define("default", version, length, [cidr])[1] == []
@@ -151,6 +158,31 @@ def test_refused_range_is_named_and_the_others_count(
     assert problem in refused[0].problem
     assert remedy in refused[0].remedy
     assert str(refused[0]).startswith("pool default: ")
+
+
+@pytest.mark.parametrize(
+    ("version", "length", "cidr", "reason", "remedy"),
+    [
+        (4, 11, "10.0.0.0/8", "it is shorter than /12", "a mask size of at least 12"),
+        (6, 47, "fd00::/40", "it is shorter than /48", "a mask size of at least 48"),
+        (4, 24, "169.254.0.0/16", "it shares addresses with 169.254.0.0/16", "another range"),
+        (4, 24, "127.0.8.0/22", "it shares addresses with 127.0.0.0/8", "another range"),
+        (4, 24, "239.0.0.0/8", "it shares addresses with 224.0.0.0/3", "another range"),
+        (4, 12, "169.240.0.0/12", "it shares addresses with 169.254.0.0/16", "another range"),
+        (6, 64, "fe80::/56", "it shares addresses with fe80::/10", "another range"),
+        (6, 120, "::ffff:0:0/112", "it shares addresses with ::ffff:0:0/96", "another range"),
+    ],
+)
+def test_range_of_which_agents_would_route_no_block_is_refused_with_their_reason(
+    version: int, length: int, cidr: str, reason: str, remedy: str
+) -> None:
+    """Its nodes had addresses for pods and no other node a route to them."""
+    added, refused = Pools().define("default", version, length, [cidr])
+
+    assert added == []
+    assert facts(refused) == [("default", cidr)]
+    assert f"no block /{length} of {cidr} can be pods': {reason}" in refused[0].problem
+    assert remedy in refused[0].remedy
 
 
 def test_collision_with_another_pool_names_it_and_one_with_its_own_does_not() -> None:

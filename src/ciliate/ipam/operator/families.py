@@ -20,7 +20,10 @@ _POOL_NUMBERS: Final = {
     "blocks": ("pool_blocks", "Blocks for nodes that the pool's CIDRs have."),
     "used": ("pool_blocks_used", "Blocks that cannot be given: nodes, pods or reservations."),
     "free": ("pool_blocks_left", "Blocks that nodes can still be given."),
-    "reserved": ("pool_blocks_reserved", "Blocks kept by nodes' own addresses and Services."),
+    "reserved": (
+        "pool_blocks_reserved",
+        "Blocks kept by nodes' own addresses, Services, special ranges.",
+    ),
     "draining": ("pool_blocks_draining", "Blocks that nodes give back when their pods are gone."),
     "exhausted": ("pool_exhausted", "1 while a node waits for a block, 0 else."),
 }

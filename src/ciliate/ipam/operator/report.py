@@ -1,7 +1,7 @@
 """Pools and nodes' CIDRs in numbers: for `GET /ipam` and metrics. Pure.
 
 Blocks are those of nodes: `used` counts everything that keeps a block from being given, `reserved`
-the part that nodes' own addresses and Services keep.
+the part that nodes' own addresses, Services and special ranges keep.
 """
 
 from collections.abc import Mapping

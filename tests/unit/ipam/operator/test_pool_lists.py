@@ -102,6 +102,6 @@ async def test_blocks_with_addresses_of_nodes_or_services_are_never_given(
         await until_pod_cidrs(client, "a", "10.50.1.0/24")
         await add_node(client, "b")
         error = await until_error(client, "b", "allocator full")
-        assert "2 of them by nodes' own addresses or Services" in error
+        assert "2 of them by nodes' own addresses, Services or special ranges" in error
         event = await until_event(client, "cilium-config", "PoolOverlapsReserved")
         assert "never given" in event.message

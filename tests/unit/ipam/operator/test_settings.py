@@ -22,6 +22,8 @@ V4, V6 = "cluster-pool-ipv4-cidr", "cluster-pool-ipv6-cidr"
             {"cluster-pool-ipv4-mask-size": "33"},
             "SubNetMask is invalid, should be lower or equal to 32 for IPv4",
         ),
+        ({V4: "10.0.0.0/8 169.254.0.0/16"}, "shares addresses with 169.254.0.0/16, which no pod"),
+        ({V4: "10.0.0.0/8", "cluster-pool-ipv4-mask-size": "10"}, "it is shorter than /12"),
         ({"cluster-pool-ipv4-mask-size": "many"}, "is no whole number"),
         ({V6: "fd00::/104"}, "cluster-pool-ipv6-cidr must not be set if IPv6 is disabled"),
         (
