@@ -142,6 +142,25 @@ def test_wrong_cilium_node_changes_no_route_of_any_node_and_is_told(
     assert [node.run("ip", "route").stdout for node in nodes] == routes
 
 
+def test_cilium_node_with_the_address_of_another_is_told_and_takes_nothing_from_it(
+    lab: Cluster, control: FaultyNode
+) -> None:
+    cilium_node(lab, "a-twin", "192.168.10.101", "10.66.0.0/24")
+    try:
+        eventually(lambda: "10.66.0.0/24" in gateways(control), what="the route to its own CIDR")
+        during = gateways(control)
+        reached = lab.exec("left", "ping", "-c1", "-W2", pod_ip(lab, "right"))
+        agent = lab.kubectl("-n", "kube-system", "logs", "-l", "k8s-app=cilium", "--tail=-1")
+    finally:
+        lab.kubectl("delete", "ciliumnode", "a-twin")
+    eventually(lambda: gateways(control) == {TO_W1: "192.168.10.101"}, what="no route to it")
+
+    assert during == {TO_W1: "192.168.10.101", "10.66.0.0/24": "192.168.10.101"}
+    assert "1 received" in reached
+    said = "CiliumNode a-twin: InternalIP 192.168.10.101 is that of CiliumNode k8s-w1 too"
+    assert said in agent
+
+
 def test_claim_is_withdrawn_when_the_node_is_connected_there_later(
     lab: Cluster, control: FaultyNode
 ) -> None:

@@ -1,10 +1,11 @@
 """The desired map `ipcache`: identity and node of each address of the cluster.
 
 A live view, asked for one prefix or for all. Where several have a prefix, the first of these
-counts: this node's addresses, its own pods, the cluster's pods, the cluster's nodes.
+counts: this node's addresses, its own pods, the cluster's pods, the cluster's nodes. Of two nodes
+this one counts, else the elder; one that only drains a CIDR after both.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from ciliate.api.cilium_endpoint import EndpointState
@@ -17,6 +18,7 @@ from ciliate.identity.plan import (
     known_pod_entry,
     node_entries,
     pod_entry,
+    prefix_key,
 )
 from ciliate.net.address import to_octets
 from ciliate.net.owner_index import OwnerIndex
@@ -24,13 +26,17 @@ from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch, NodeDevices
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_table import EndpointTable
-from ciliate.node.known_node import KnownNode
+from ciliate.node.known_node import KnownNode, Seniority
 from ciliate.node.known_pod import KnownPod
 from ciliate.node.own_node import OwnNode
 from ciliate.reconcile.listeners import Listeners
 
 Key = layout.IpcacheKey
 Entry = layout.IpcacheEntry
+
+#: Sorts first the node whose entry of a key counts, as of its route (routing/claims.py): whether it
+#: drains that CIDR, whether it is another node than this one, and how old it is.
+_Rank = tuple[bool, bool, Seniority]
 
 
 class Ipcache(Mapping[Key, Entry]):
@@ -48,7 +54,7 @@ class Ipcache(Mapping[Key, Entry]):
         self._devices = devices
         self._own_ip = to_octets(cluster.own.current.node_ip)
         self._of_nodes: dict[str, Entries] = {}
-        self._node_owners: OwnerIndex[Key, str] = OwnerIndex()
+        self._node_owners: OwnerIndex[Key, _Rank] = OwnerIndex()
         cluster.known_nodes.add_listener(self._node_changed)
         cluster.known_pods.add_listener(lambda _key, old, new: self._pod_changed(old, new))
         table.listen(self._endpoint_changed)
@@ -64,10 +70,10 @@ class Ipcache(Mapping[Key, Entry]):
         found = self._host_entry(key.address) if is_host_key(key) else None
         if found is not None:
             return found
-        owner = self._node_owners.get(key)
+        owner = min(self._node_owners.owners(key), default=None)
         if owner is None:
             raise KeyError(key)
-        return self._of_nodes[owner][key]
+        return self._of_nodes[owner[2].name][key]
 
     def _host_entry(self, address: bytes) -> Entry | None:
         """Return the entry of a single address, unless it is a node's alone."""
@@ -97,13 +103,13 @@ class Ipcache(Mapping[Key, Entry]):
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         touched = set()
         if old is not None:
-            for key in self._of_nodes.pop(old.name):
-                self._node_owners.remove(key, old.name)
+            for key, rank in _ranks(old, self._of_nodes.pop(old.name)):
+                self._node_owners.remove(key, rank)
                 touched.add(key)
         if new is not None:
             entries = self._of_nodes[new.name] = node_entries(new)
-            for key in entries:
-                self._node_owners.add(key, new.name)
+            for key, rank in _ranks(new, entries):
+                self._node_owners.add(key, rank)
                 touched.add(key)
         self.changed(frozenset(touched))
 
@@ -124,3 +130,10 @@ class Ipcache(Mapping[Key, Entry]):
 
     def _devices_changed(self, old: NodeDevices, new: NodeDevices) -> None:
         self.changed(frozenset(map(host_key, old.octets ^ new.octets)))
+
+
+def _ranks(node: KnownNode, keys: Iterable[Key]) -> Iterator[tuple[Key, _Rank]]:
+    """Yield each key of a node's entries, with what decides whether that entry counts."""
+    draining = set(map(prefix_key, node.draining_cidrs))
+    for key in keys:
+        yield key, (key in draining, not node.is_local, node.seniority)

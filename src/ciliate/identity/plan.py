@@ -36,12 +36,12 @@ def node_entries(node: KnownNode) -> Entries:
     A pod whose identity is not known yet has no entry of its own; that of its node's CIDR applies.
     """
     entries = {
-        _key(cidr): pod_entry(ReservedIdentity.WORLD, _octets(node.node_ip(cidr.version)))
+        prefix_key(cidr): pod_entry(ReservedIdentity.WORLD, _octets(node.node_ip(cidr.version)))
         for cidr in (*node.draining_cidrs, *node.pod_cidrs)
     }
     identity = ReservedIdentity.HOST if node.is_local else ReservedIdentity.REMOTE_NODE
     for address in (*node.internal_ips, *node.other_addresses):
-        entries[_key(host_network(address))] = layout.IpcacheEntry(
+        entries[prefix_key(host_network(address))] = layout.IpcacheEntry(
             identity=identity,
             flags=layout.IpcacheFlag(0),
             node=_octets(node.node_ip(address.version)),
@@ -65,7 +65,8 @@ def pod_entry(identity: int, node: bytes) -> layout.IpcacheEntry:
     )
 
 
-def _key(prefix: IPNetwork) -> layout.IpcacheKey:
+def prefix_key(prefix: IPNetwork) -> layout.IpcacheKey:
+    """Return the key of a prefix."""
     return layout.IpcacheKey(
         prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
     )

@@ -232,8 +232,11 @@ class ClusterAllocator:
         return self._conflicts.of(node, self._held.get(node, ()))
 
     def take_touched(self) -> set[str]:
-        """Return the nodes whose conflicts came, went or changed since the last call."""
-        return self._conflicts.take_touched()
+        """Return the nodes whose conflicts came, went or changed since the last call.
+
+        About a CIDR, or about an address of the node itself.
+        """
+        return self._conflicts.take_touched() | self._places.take_touched()
 
     @property
     def conflicts(self) -> int:
@@ -241,7 +244,7 @@ class ClusterAllocator:
         return len(self._conflicts)
 
     def node_at(self, address: str) -> str | None:
-        """Return the node that has `address` as its own."""
+        """Return the node that has `address` as its own; of several, the first."""
         return self._places.node_at(address)
 
     def covers(self, node: str, address: str) -> bool:

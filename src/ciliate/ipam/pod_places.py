@@ -2,6 +2,8 @@
 
 A CiliumEndpoint names its node by address. The CiliumNode may be gone while pods live on: then
 the owner of their addresses is "node at ADDRESS", until a node with that address is known again.
+Two nodes may say that they have one address: the first keeps it, as with CIDRs, so whoever writes
+an object today takes no pods from a node that stands.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,8 +24,9 @@ class PodPlaces:
         self._pods: dict[str, dict[tuple[int, int], int]] = {}
         self._places: dict[str, tuple[str, ...]] = {}
         self._node_at: dict[str, str] = {}
-        #: Addresses that several nodes say they have, with those nodes; the last one counts.
+        #: Addresses that several nodes say they have, with those nodes; the first one counts.
         self._rivals: dict[str, list[str]] = {}
+        self._touched: set[str] = set()
 
     def knows(self, node: str) -> bool:
         """Whether an address of `node` is known."""
@@ -44,15 +47,26 @@ class PodPlaces:
         for address in gone:
             rivals = self._rivals.get(address, [node])
             rivals.remove(node)
+            self._touched.update(rivals)
             if len(rivals) == 1:
                 del self._rivals[address]
-            self._hand_over(address, rivals[-1] if rivals else None)
+            self._hand_over(address, rivals[0] if rivals else None)
         for address in came:
             known = self._node_at.get(address)
-            if known is not None:
+            if known is None:
+                self._hand_over(address, node)
+            else:
                 self._rivals.setdefault(address, [known]).append(node)
-            self._hand_over(address, node)
+                self._touched.add(node)
         return gone, came
+
+    def take_touched(self) -> set[str]:
+        """Return the nodes with an address whose owner came, went or changed since the last call.
+
+        Of addresses that several say they have; the others concern nobody else.
+        """
+        touched, self._touched = self._touched, set()
+        return touched
 
     def appeared(self, at: str, pod: Cidr) -> None:
         """Note an endpoint's address on the node at `at`."""
@@ -74,10 +88,11 @@ class PodPlaces:
             del self._pods[at]
 
     def of(self, node: str) -> Iterator[Cidr]:
-        """Yield the addresses of the node's pods."""
+        """Yield the addresses of the node's pods; none at an address that is another node's."""
         for at in self._places.get(node, ()):
-            for key in self._pods.get(at, ()):
-                yield Cidr.host(*key)
+            if self._node_at.get(at) == node:
+                for key in self._pods.get(at, ()):
+                    yield Cidr.host(*key)
 
     def uses(self) -> Iterator[tuple[Cidr, str]]:
         """Yield every pod's address and its owner."""

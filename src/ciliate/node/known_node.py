@@ -2,13 +2,24 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.net.address import IPAddress, IPNetwork, ip_address, ip_network
 from ciliate.net.pod_prefix import why_no_pods
 
 T = TypeVar("T")
+
+
+class Seniority(NamedTuple):
+    """Sorts first the elder node, which counts where several claim one thing.
+
+    By the creation of its CiliumNode: whoever writes an object today takes nothing from a node that
+    stands, and every node decides alike. Names decide between objects of one second.
+    """
+
+    created: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,11 @@ class KnownNode:
     def all_cidrs(self) -> tuple[IPNetwork, ...]:
         """Current CIDRs, then draining ones."""
         return (*self.pod_cidrs, *self.draining_cidrs)
+
+    @property
+    def seniority(self) -> Seniority:
+        """Whether this node goes before another that claims the same."""
+        return Seniority(self.created, self.name)
 
     def node_ip(self, version: int) -> IPAddress | None:
         """Return the node's first InternalIP of IP `version`, or None."""

@@ -16,9 +16,9 @@ from ciliate.api.core import NODES
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.net.address import to_octets
+from ciliate.net.address import IPAddress, to_octets
 from ciliate.net.owner_index import OwnerIndex
-from ciliate.node.known_node import KnownNode, known_node
+from ciliate.node.known_node import KnownNode, Seniority, known_node
 from ciliate.reconcile.listeners import Listeners
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,9 @@ class KnownNodes:
         self._unreadable: dict[str, tuple[str, ...]] = {}
         self._departed: dict[str, int] = {}  # Name -> how often its Node was found alive.
         self._departure = asyncio.Event()
-        self._by_ip: OwnerIndex[bytes, str] = OwnerIndex()
+        self._by_ip: OwnerIndex[bytes, Seniority] = OwnerIndex()
+        #: Nodes with an InternalIP that an elder one has, and those two; logged once.
+        self._shared: set[tuple[str, IPAddress, str]] = set()
         #: The nodes that had an InternalIP until they changed it; the oldest goes.
         self._by_former_ip: dict[bytes, str] = {}
         self._listeners: Listeners[KnownNode | None, KnownNode | None] = Listeners()
@@ -82,13 +84,23 @@ class KnownNodes:
         return self._nodes.get(name)
 
     def at(self, internal_ip: bytes) -> KnownNode | None:
-        """Return the node that has an InternalIP, given as 16 octets, or None."""
-        name = self._by_ip.get(internal_ip)
-        return self._nodes[name] if name is not None else None
+        """Return the node that has an InternalIP, given as 16 octets, or None; of two, the elder."""
+        owner = min(self._by_ip.owners(internal_ip), default=None)
+        return self._nodes[owner.name] if owner is not None else None
+
+    def is_named(self, name: str, internal_ip: bytes) -> bool:
+        """Whether a CiliumEndpoint with an InternalIP, given as 16 octets, may mean that node.
+
+        Of two that have it each may be meant: the pods of both say the same.
+        """
+        if self._by_former_ip.get(internal_ip) == name:
+            return True
+        return any(owner.name == name for owner in self._by_ip.owners(internal_ip))
 
     def others_have(self, internal_ip: bytes) -> bool:
         """Whether the CiliumNode of another node has an InternalIP, given as 16 octets."""
-        return any(name != self._local_name for name in self._by_ip.owners(internal_ip))
+        owners = self._by_ip.owners(internal_ip)
+        return any(owner.name != self._local_name for owner in owners)
 
     def named(self, internal_ip: bytes) -> KnownNode | None:
         """Return the node that a CiliumEndpoint names by an InternalIP: it may be a former one.
@@ -129,12 +141,13 @@ class KnownNodes:
         if before is not None:
             del self._nodes[name]
             for address in before.internal_ips:
-                self._by_ip.remove(to_octets(address), name)
+                self._by_ip.remove(to_octets(address), before.seniority)
         if node is not None:
             self._nodes[name] = node
             for address in node.internal_ips:
-                self._by_ip.add(to_octets(address), name)
+                self._by_ip.add(to_octets(address), node.seniority)
         self._note_former(before, node)
+        self._note_shared(before, node)
         self._listeners(before, node)
 
     def _note_former(self, before: KnownNode | None, node: KnownNode | None) -> None:
@@ -147,6 +160,25 @@ class KnownNodes:
             self._by_former_ip.pop(to_octets(address), None)
         while len(self._by_former_ip) > _FORMER_IPS_MAX:
             del self._by_former_ip[next(iter(self._by_former_ip))]
+
+    def _note_shared(self, *states: KnownNode | None) -> None:
+        """Tell which InternalIPs of a node, before and after a change, several nodes have now."""
+        addresses = {ip for node in states if node is not None for ip in node.internal_ips}
+        former = {each for each in self._shared if each[1] in addresses}
+        shared = set()
+        for address in addresses:
+            elder, *others = sorted(self._by_ip.owners(to_octets(address))) or (None,)
+            shared |= {(each.name, address, elder.name) for each in others if elder is not None}
+        self._shared = self._shared - former | shared
+        for name, address, elder_name in sorted(shared - former, key=str):
+            _log.warning(
+                "CiliumNode %s: InternalIP %s is that of CiliumNode %s too, which is the elder and"
+                " counts: correct the one that has it by mistake, or delete that of a node that is"
+                " gone",
+                name,
+                address,
+                elder_name,
+            )
 
     async def run(self) -> None:
         """Forget nodes whose CiliumNode and Node are both gone, until cancelled."""

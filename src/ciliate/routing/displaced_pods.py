@@ -79,7 +79,8 @@ class DisplacedPods:
         displaced: dict[bytes, IPAddress] = {}
         unresolved: list[bytes] = []
         for octets in pod.addresses:
-            if node is not None and self._claims.owner_of(octets) == node.name:
+            owner = self._claims.owner_of(octets)
+            if owner is not None and self._cluster.known_nodes.is_named(owner, pod.node):
                 continue
             version = from_octets(octets).version
             node_ip = node.node_ip(version) if node is not None else from_octets(pod.node)

@@ -14,15 +14,18 @@ from tests.unit.node.cluster_tables import (
     cilium_node,
     kube_node,
     new_cluster,
+    since,
 )
 from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.api.cilium_node import DRAINING_ANNOTATION
 from ciliate.datapath import layout
 from ciliate.identity.ipcache import Ipcache, Key
 from ciliate.identity.plan import host_key
 from ciliate.net.address import from_octets, network_of, prefix_bits, to_octets
 from ciliate.net.address import ip_address as parsed
+from ciliate.net.identity import ReservedIdentity
 from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch, NodeDevices
 from ciliate.node.endpoint import Endpoint
@@ -201,17 +204,31 @@ def test_an_address_that_two_pods_claim_goes_to_who_is_left() -> None:
     assert rig.identities() == {"10.244.1.7/32": 1001}
 
 
-def test_a_prefix_that_two_nodes_claim_goes_to_who_is_left() -> None:
+def test_a_prefix_that_two_nodes_claim_is_the_elders_and_goes_to_who_is_left() -> None:
+    """It was that of whose object was seen last, and its route another's."""
     rig = Rig()
-    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
-    publish(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.1.0/24"))
+    publish(rig.cluster.nodes, since(2020, "k8s-w2", "192.168.10.102", "10.244.1.0/24"))
+    publish(rig.cluster.nodes, since(2024, "k8s-w1", "192.168.10.101", "10.244.1.0/24"))
     cidr = ip_network("10.244.1.0/24")
     key = Key(prefix_bits(cidr), to_octets(cidr.network_address))
     assert rig.ipcache[key].node == to_octets(ip_address("192.168.10.102"))
 
-    publish(rig.cluster.nodes, cilium_node("k8s-w2", "192.168.10.102", "10.244.2.0/24"))
+    drains = since(2020, "k8s-w2", "192.168.10.102", "10.244.2.0/24")
+    drains.metadata.annotations[DRAINING_ANNOTATION] = "10.244.1.0/24"
+    publish(rig.cluster.nodes, drains)
+    assert rig.ipcache[key].node == to_octets(W1), "who only drains it comes after"
 
-    assert rig.ipcache[key].node == to_octets(W1)
+    publish(rig.cluster.nodes, since(2024, "k8s-w1", "192.168.10.101"))
+    assert rig.ipcache[key].node == to_octets(ip_address("192.168.10.102"))
+
+
+def test_address_of_this_node_stays_its_own_whoever_claims_it() -> None:
+    """Known by the Node alone, as behind a NAT: no device has it."""
+    rig = Rig()
+    publish(rig.cluster.nodes, cilium_node(NODE, "198.51.100.7"))
+    publish(rig.cluster.nodes, since(2020, "k8s-w1", "198.51.100.7"))
+
+    assert rig.identities()["198.51.100.7/32"] == ReservedIdentity.HOST
 
 
 def test_node_that_can_no_longer_be_understood_stays_as_it_was_understood() -> None:

@@ -63,34 +63,42 @@ def test_place_returns_what_is_gone_and_what_came() -> None:
     assert not places.knows("w1")
 
 
-def test_of_two_nodes_with_one_address_the_last_is_believed_and_the_first_comes_back() -> None:
+def test_of_two_nodes_with_one_address_the_first_keeps_it_until_it_leaves() -> None:
+    """The last was believed: a new object took the pods of a node that stands."""
     uses = Uses()
     uses.places.appeared(AT, pod(1))
     uses.places.place("w1", [AT])
     uses.places.place("w2", [AT])
-    assert uses.places.node_at(AT) == "w2"
-
-    uses.places.place("w2", [ELSEWHERE])
     assert uses.places.node_at(AT) == "w1"
+    assert uses.places.take_touched() == {"w2"}
+    assert list(uses.places.of("w2")) == []
+    uses.reported()
 
-    uses.places.place("w1", [])
+    uses.places.place("w1", [ELSEWHERE])
+    assert uses.places.node_at(AT) == "w2"
+    assert uses.places.take_touched() == {"w2"}, "nothing is wrong with it any more"
+    assert uses.reported() == [("occupied", pod(1), "w2"), ("vacated", pod(1), "w1")]
+
+    uses.places.place("w2", [])
     assert uses.places.node_at(AT) is None
     assert list(uses.places.uses()) == [(pod(1), f"node at {AT}")]
+    assert uses.places.take_touched() == set()
 
 
-def test_rival_that_leaves_first_changes_nothing() -> None:
+def test_rival_that_leaves_later_than_the_first_came_changes_nothing() -> None:
     uses = Uses()
     uses.places.appeared(AT, pod(1))
     for name in ("w1", "w2", "w3"):
         uses.places.place(name, [AT])
     uses.reported()
 
-    uses.places.place("w1", [])
-    assert uses.places.node_at(AT) == "w3"
+    uses.places.place("w2", [])
+    assert uses.places.node_at(AT) == "w1"
     assert uses.reported() == []
 
+    uses.places.place("w1", [])
+    assert uses.places.node_at(AT) == "w3"
     uses.places.place("w3", [])
-    uses.places.place("w2", [])
     assert uses.places.node_at(AT) is None
 
 

@@ -4,6 +4,7 @@ import itertools
 from ipaddress import ip_address
 from typing import cast
 
+from msgspec import structs
 from tests.unit.identity.identity_api import IdentityApi
 
 from ciliate.api.cilium_endpoint import (
@@ -80,6 +81,13 @@ def cilium_node(
             ipam=NodeIPAM(pod_cidrs=pod_cidrs),
         ),
     )
+
+
+def since(year: int, name: str, internal_ip: str, *pod_cidrs: str) -> CiliumNode:
+    """Return a CiliumNode that was made in that year."""
+    node = cilium_node(name, internal_ip, *pod_cidrs)
+    made = ObjectMeta(name=name, creation_timestamp=f"{year}-01-01T00:00:00Z")
+    return structs.replace(node, metadata=made)
 
 
 def cilium_endpoint(

@@ -8,6 +8,7 @@ from tests.unit.node.cluster_tables import (
     Kubernetes,
     cilium_node,
     new_cluster,
+    since,
 )
 
 from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
@@ -141,6 +142,43 @@ def test_endpoints_name_a_node_by_the_address_that_it_had_until_another_has_it()
 
     publish(cluster.nodes, cilium_node("k8s-w2", str(W1), "10.244.2.0/24"))
     assert nodes.named(to_octets(W1)) is nodes.get("k8s-w2")
+
+
+@pytest.mark.parametrize("elder_comes_first", [True, False])
+async def test_of_two_nodes_with_one_address_the_elder_has_it_and_the_other_is_told(
+    caplog: pytest.LogCaptureFixture, *, elder_comes_first: bool
+) -> None:
+    """Who was seen last had it: a new object took the pods of a node that stands."""
+    cluster = new_cluster(Kubernetes())
+    nodes = cluster.known_nodes
+    elder, younger = since(2020, "k8s-w2", str(W1)), since(2024, "k8s-w1", str(W1))
+    for node in (elder, younger) if elder_comes_first else (younger, elder):
+        publish(cluster.nodes, node)
+
+    assert nodes.at(to_octets(W1)) is nodes.named(to_octets(W1)) is nodes.get("k8s-w2")
+    assert all(nodes.is_named(name, to_octets(W1)) for name in ("k8s-w1", "k8s-w2"))
+    said = "CiliumNode k8s-w1: InternalIP 192.168.10.101 is that of CiliumNode k8s-w2 too"
+    publish(cluster.nodes, since(2024, "k8s-w1", str(W1), "10.244.1.0/24"))
+    assert caplog.text.count(said) == caplog.text.count("is the elder") == 1
+
+    withdraw(cluster.nodes, "k8s-w2")
+    await nodes._forget_deleted()
+    assert nodes.at(to_octets(W1)) is nodes.get("k8s-w1")
+    publish(cluster.nodes, elder)
+    assert caplog.text.count(said) == 2, "it was well in between"
+
+
+def test_address_that_one_node_leaves_to_the_other_is_told_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = new_cluster(Kubernetes())
+    publish(cluster.nodes, since(2020, "k8s-w2", str(W1)))
+    publish(cluster.nodes, since(2024, "k8s-w1", str(W1)))
+    publish(cluster.nodes, since(2020, "k8s-w2", str(W2)))
+
+    assert cluster.known_nodes.at(to_octets(W1)) is cluster.known_nodes.get("k8s-w1")
+    assert cluster.known_nodes._shared == set()
+    assert caplog.text.count("is the elder") == 1
 
 
 def test_former_addresses_of_nodes_are_bounded() -> None:

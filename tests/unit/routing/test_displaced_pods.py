@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,11 +14,12 @@ from tests.unit.node.cluster_tables import (
     cilium_node,
     kube_node,
     new_cluster,
+    since,
 )
 from tests.unit.routing.route_kernel import with_ipv6
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint
-from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode
+from ciliate.api.cilium_node import DRAINING_ANNOTATION, CiliumNode, NodeIPAM
 from ciliate.api.resource import ObjectKey
 from ciliate.net.address import from_octets, to_octets
 from ciliate.node.known_node import KnownNode
@@ -348,3 +350,24 @@ def test_pod_here_is_displaced_by_none_of_this_nodes_addresses() -> None:
     assert watched.routes == {}
     publish(watched.cluster.endpoints, cilium_endpoint("web", "10.244.0.7", node="192.168.10.150"))
     assert watched.routes == {}
+
+
+def test_pods_of_two_nodes_with_one_address_stay_where_their_cidrs_are() -> None:
+    """One CiliumNode led the other's pods away by the address of the other family."""
+    watched = Watched()
+    for number, year in ((1, 2024), (2, 2020)):
+        node = since(year, f"k8s-w{number}", str(W1), f"10.244.{number}.0/24")
+        six = msgspec.structs.replace(
+            node.spec, ipam=NodeIPAM(pod_cidrs=(f"10.244.{number}.0/24", f"fd00:{number}::/64"))
+        )
+        node = msgspec.structs.replace(node, spec=six)
+        publish(watched.cluster.nodes, with_ipv6(node, ip_address(f"fd00:10::10{number}")))
+        publish(
+            watched.cluster.endpoints,
+            cilium_endpoint(f"p{number}", f"10.244.{number}.7", ipv6=f"fd00:{number}::7"),
+        )
+    assert watched.routes == {}
+
+    displaced = cilium_endpoint("far", "10.244.9.7", ipv6="fd00:9::7")
+    publish(watched.cluster.endpoints, displaced)
+    assert watched.routes == {"10.244.9.7": str(W1), "fd00:9::7": "fd00:10::102"}, "the elder's"

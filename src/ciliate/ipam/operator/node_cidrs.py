@@ -248,7 +248,20 @@ def _problems_of(
     allocator: ClusterAllocator, node: CiliumNode, unreadable: Iterable[str]
 ) -> list[str]:
     problems = [f"{text!r} is no CIDR: correct or remove it" for text in unreadable]
-    return problems + [str(c) for c in allocator.conflicts_of(node.metadata.name)]
+    problems += [str(c) for c in allocator.conflicts_of(node.metadata.name)]
+    return problems + list(_shared_addresses(allocator, node))
+
+
+def _shared_addresses(allocator: ClusterAllocator, node: CiliumNode) -> Iterator[str]:
+    """Yield a text for each InternalIP that an earlier node has: pods there are that node's."""
+    for address in node.spec.addresses:
+        owner = allocator.node_at(address.ip) if address.type == "InternalIP" else None
+        if owner not in (None, node.metadata.name):
+            yield (
+                f"InternalIP {address.ip} is already node {owner}'s: pods on it count as that"
+                " node's: correct the CiliumNode that has it by mistake, or delete that of the node"
+                " that is gone"
+            )
 
 
 def _foreign(

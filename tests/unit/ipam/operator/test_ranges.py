@@ -124,6 +124,24 @@ async def test_the_second_of_two_nodes_with_one_cidr_gets_an_error_with_its_owne
         await until_no_error(client, "b")
 
 
+async def test_the_second_of_two_nodes_with_one_address_is_told_and_takes_no_pods_from_the_first(
+    server: EmbeddedServer, client: ApiClient, socket: Path
+) -> None:
+    """Asked for again, the first node's block was the second's, since its pods were."""
+    await configure(client, POOL)
+    await add_node(client, "a", address="192.0.2.1", pod_cidrs=("10.50.0.0/24",))
+    await add_endpoint(client, "web", "10.50.0.7", node_address="192.0.2.1")
+    async with operator(server, socket):
+        await add_node(client, "b", address="192.0.2.1")
+        await until_pod_cidrs(client, "b", "10.50.1.0/24")
+        error = await until_error(client, "b", "InternalIP 192.0.2.1 is already node a's")
+        assert "delete that of the node that is gone" in error
+        assert (await client.get(CILIUM_NODES, "a")).status.ipam.operator_status.error == ""
+
+        await client.delete(CILIUM_NODES, "a")
+        await until_no_error(client, "b")
+
+
 async def test_a_cidr_outside_the_pools_is_kept_and_reported(
     server: EmbeddedServer, client: ApiClient, socket: Path
 ) -> None:
