@@ -25,7 +25,8 @@ def listener_families() -> tuple[Family, ...]:
             "ciliate_listener_ended_total",
             "Connections that a listener refused or ended, by reason: every other was busy"
             " (refused), it waited and another came (displaced), no whole request in time (late),"
-            " no further one (idle), no descriptor was left (no-descriptors).",
+            " no further one (idle), nothing of an answer was taken (untaken), no descriptor was"
+            " left (no-descriptors).",
             ("listener", "reason"),
             [
                 ((each.name, ending.value), each.ended[ending])

@@ -1,7 +1,7 @@
 """Who may be connected to a server, and who goes when there is no room: decisions alone.
 
-A connection is a *newcomer* until its first request is whole, *busy* while a request is answered,
-and *idle* between two. A busy one is never ended to make room; of the others the longest waiting
+A connection is a *newcomer* until its first request is whole, *busy* while a request is answered
+and until its client has taken the answer, and *idle* between two. A busy one is never ended to make room; of the others the longest waiting
 goes, newcomers first. So whoever asks at once is served, also beside somebody who opens thousands
 of connections and says nothing, even from the same address.
 """
@@ -28,6 +28,8 @@ class Bounds:
     request_s: float = 10.0
     #: Between two requests. Clients of Go's library close after 90 s themselves.
     idle_s: float = 90.0
+    #: For how long a client may take nothing of what was written to it.
+    untaken_s: float = 60.0
 
     @classmethod
     def of_one_peer(cls, connections: int) -> Self:

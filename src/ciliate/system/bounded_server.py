@@ -3,7 +3,8 @@
 A connection costs a descriptor until its first octet is there; only then does it get a transport,
 and TLS where the server has it. It is ended when no whole request comes in time, or when it waits
 and another one needs its place (`admission`). What requests are, the protocol knows: it tells by
-`Connection.begin` and `end`, for HTTP in `http_server`.
+`Connection.begin` and `end`, for HTTP in `http_server`. An answer is not over with its request: who
+takes it slowly is busy until all of it is taken, as long as it goes on taking (`untaken`).
 
 No failure of `accept` ends or spins a server: without descriptors it ends who waits, and pauses.
 """
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from ciliate.system.admission import Admission, Bounds, NoRoomError
 from ciliate.system.listener_counts import Ending, counts_of
+from ciliate.system.untaken import SlowTakers, in_kernel_bytes
 
 #: Accepted before other work of the loop has its turn.
 _ACCEPTS_AT_ONCE: Final = 64
@@ -26,15 +28,12 @@ _ACCEPTS_AT_ONCE: Final = 64
 PAUSE_S: Final = 0.2
 #: How often connections are looked at for having waited too long.
 _SWEEP_S: Final = 0.5
-#: What was sent and is not taken for so long ends a connection over TCP (tcp(7)).
-_UNTAKEN_MS: Final = 60_000
 #: Who vanished without a word is noticed after 60 + 4 * 15 s, also by a request that lasts.
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MS),
 )
 #: SO_LINGER with no time to linger: close sends a reset (socket(7)).
 _RESET: Final = struct.pack("ii", 1, 0)
@@ -56,16 +55,37 @@ class Connection(asyncio.Protocol):
         self._opening: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._inner: Any = None  # Some asyncio.Protocol, which is what our own factories make.
+        self._has_asked = False
+        self._requests = 0  # Under way: `begin` less `end`.
         self.since = since  # When it began to wait, by the loop's clock.
 
     def begin(self) -> None:
         """Note that a whole request is there."""
+        self._has_asked = True
+        self._requests += 1
         self._server.admission.busy(self)
 
     def end(self) -> None:
-        """Note that the request is answered: another may follow."""
-        self.since = asyncio.get_running_loop().time()
-        self._server.admission.idle(self)
+        """Note that the request is answered, as far as its handler knows: another may follow."""
+        self._requests -= 1
+        self.rest()
+
+    def rest(self) -> None:
+        """Count as waiting for the next request from now on, unless there is one under way."""
+        if not self._requests:
+            self.since = asyncio.get_running_loop().time()
+            self._server.admission.idle(self)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is under way."""
+        return self._requests > 0
+
+    def untaken_bytes(self) -> int:
+        """Return how much of its answers the client has not taken yet."""
+        if self._transport is None or not self._has_asked:
+            return 0
+        return self._transport.get_write_buffer_size() + in_kernel_bytes(self._accepted)
 
     def await_first_octet(self, *, tls: ssl.SSLContext | None, factory: Factory) -> None:
         """Open the connection once its client says something; a plugin has done so already."""
@@ -149,11 +169,14 @@ class Connection(asyncio.Protocol):
         return keep
 
     def pause_writing(self) -> None:
-        """Pass on."""
+        """Pass on: the client takes slower than we write."""
+        if self._has_asked:
+            self._server.takes_slowly(self)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        """Pass on."""
+        """Pass on: the client has taken most of it."""
+        self._server.has_taken(self)
         self._inner.resume_writing()
 
 
@@ -178,6 +201,7 @@ class BoundedServer:
         self._tls = tls
         self._counts = counts_of(name)
         self._names: dict[Connection, str] = {}  # Peers, as the log names them.
+        self._takers: SlowTakers[Connection] = SlowTakers()
         self._listeners: set[socket.socket] = set()
         self._paused: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
@@ -210,6 +234,7 @@ class BoundedServer:
     def left(self, connection: Connection) -> None:
         """Forget a connection that is gone; again, nothing happens."""
         self.admission.leave(connection)
+        self._takers.forget(connection)
         if self._names.pop(connection, None) is not None:
             self._counts.open -= 1
 
@@ -230,7 +255,7 @@ class BoundedServer:
     def _admit(self, accepted: socket.socket, address: Any) -> None:
         peer, name = _peer_of(accepted.family, address)
         try:
-            displaced = self.admission.displaced_by(peer)
+            displaced = self._spare_takers(lambda: self.admission.displaced_by(peer))
         except NoRoomError:
             Connection(self, accepted, 0.0).abort()
             self._counts.end(Ending.REFUSED, name)
@@ -248,12 +273,14 @@ class BoundedServer:
             with contextlib.suppress(OSError):  # It may be closed already.
                 for option in _KEEPALIVE:
                     accepted.setsockopt(*option)
+                untaken_ms = round(self.bounds.untaken_s * 1000)
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, untaken_ms)
         connection.await_first_octet(tls=self._tls, factory=self._factory)
         if self._sweeping is None:
             self._sweeping = loop.call_later(_SWEEP_S, self._sweep)
 
     def _pause(self, error: OSError) -> None:
-        expendable = self.admission.expendable()
+        expendable = self._spare_takers(self.admission.expendable)
         if expendable is not None:
             self._end(expendable, Ending.NO_DESCRIPTORS)
         else:
@@ -268,16 +295,49 @@ class BoundedServer:
         for listener in tuple(self._listeners):
             self.listen(listener)
 
+    def takes_slowly(self, connection: Connection) -> None:
+        """Count a connection as busy while its answer is on its way."""
+        now = asyncio.get_running_loop().time()
+        self._takers.note(connection, connection.untaken_bytes(), now=now)
+        self.admission.busy(connection)
+
+    def has_taken(self, connection: Connection) -> None:
+        """Note progress; the rest of an answer whose handler is done is still on its way."""
+        if connection in self._takers:
+            self._takers.forget(connection)
+            if not connection.is_answering:
+                self.takes_slowly(connection)
+
+    def _spare_takers(self, choose: Callable[[], Connection | None]) -> Connection | None:
+        """Return who has to go by `choose`; who takes an answer yet is none that waits."""
+        while (chosen := choose()) is not None and chosen.untaken_bytes():
+            self.takes_slowly(chosen)
+        return chosen
+
+    def _look_at_takers(self, now: float) -> None:
+        for connection in self._takers:
+            left_bytes = connection.untaken_bytes()
+            self._takers.note(connection, left_bytes, now=now)
+            if not left_bytes:
+                self._takers.forget(connection)
+                connection.rest()
+            elif self._takers.stalled_s(connection, now=now) >= self.bounds.untaken_s:
+                self._end(connection, Ending.UNTAKEN)
+
     def _sweep(self) -> None:
         """End who has waited too long; everyone's limit is the same, so the first is the next."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self._look_at_takers(now)
         limits = ((self.bounds.request_s, Ending.LATE), (self.bounds.idle_s, Ending.IDLE))
         for kind, (limit_s, ending) in enumerate(limits):
             while (waiting := self.admission.longest_waiting()[kind]) is not None:
                 if now - waiting.since < limit_s:
                     break
-                self._end(waiting, ending)
+                if waiting.untaken_bytes():
+                    self.takes_slowly(waiting)
+                else:
+                    self._end(waiting, ending)
         self._sweeping = loop.call_later(_SWEEP_S, self._sweep) if self.admission else None
 
     def _end(self, connection: Connection, ending: Ending) -> None:

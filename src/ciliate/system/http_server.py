@@ -1,10 +1,11 @@
 """HTTP of aiohttp behind a bounded server: what our processes answer over TCP and Unix sockets.
 
-A request begins when its head is whole, and ends with the handler. A body that has not come to its
-end in time ends the connection; answers that last, such as watches, may.
+A request begins when its head is whole, and ends when its answer is written. A body that has not
+come to its end in time ends the connection; answers that last, such as watches, may.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -82,11 +83,23 @@ class HttpServer:
             )
         connection.begin()
         try:
-            return await handler(request)
+            try:
+                answer = await handler(request)
+            finally:
+                if body is not None:
+                    body.cancel()
+            return await _sent(answer, request)
         finally:
             connection.end()
-            if body is not None:
-                body.cancel()
+
+
+async def _sent(answer: Any, request: web.BaseRequest) -> Any:
+    """Send an answer, which aiohttp does after its handler; what is sent already it leaves."""
+    if isinstance(answer, web.StreamResponse):
+        with contextlib.suppress(ConnectionError):  # aiohttp meets that too, and ends quietly.
+            await answer.prepare(request)
+            await answer.write_eof()
+    return answer
 
 
 def _bounded(handler: _Handler, server: HttpServer) -> _Handler:

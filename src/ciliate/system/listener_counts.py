@@ -23,6 +23,7 @@ class Ending(enum.Enum):
     REFUSED = "refused"  # Every other one was busy.
     DISPLACED = "displaced"  # It waited, and another came.
     LATE = "late"  # No whole request in time.
+    UNTAKEN = "untaken"  # Nothing of an answer was taken for too long.
     IDLE = "idle"  # No further request in time: nothing is wrong.
     NO_DESCRIPTORS = "no-descriptors"  # The process, or the machine, had none left.
 

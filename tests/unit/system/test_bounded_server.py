@@ -52,7 +52,23 @@ class Served:
         if request.path == "/hold":
             self.held += 1
             await self.release.wait()
+        if request.path.startswith("/octets/"):
+            return web.Response(body=bytes(int(request.path.rpartition("/")[2])))
+        if request.path == "/stream":
+            return await self.stream(request)
         return web.Response(body=await request.read() or b"ok")
+
+    async def stream(self, request: web.Request) -> web.Response:
+        """Answer without an end, as a watch does."""
+        self.held += 1
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        try:
+            while True:
+                await answer.write(bytes(4096))
+                await asyncio.sleep(0)
+        finally:
+            self.held -= 1
 
 
 @asynccontextmanager
@@ -319,3 +335,159 @@ def test_share_is_of_an_ipv4_address_or_of_64_bits_of_an_ipv6_one(
         return bounded_server._peer_of(family, (text, 1))[0]
 
     assert peer(address) == peer(same) != peer(other)
+
+
+#: More than the buffers of both sides hold together, as they are set here.
+LARGE_BYTES = 384 * 1024
+BUFFER_BYTES = 8192
+#: So much a client takes before it takes no more.
+FIRST_BYTES = 256
+
+
+def asking(served: Served, path: str) -> socket.socket:
+    """Return a connection that has asked for `path`, and lets its machine take little."""
+    family = socket.AF_UNIX if isinstance(served.address, str) else socket.AF_INET
+    client = socket.socket(family)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    client.connect(served.address)
+    client.setblocking(False)
+    client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return client
+
+
+async def taken(client: socket.socket, *, pause_s: float = 0.0) -> int:
+    """Take what comes, with a pause after each piece, until the server ends; return how much."""
+    loop, count = asyncio.get_running_loop(), 0
+    async with asyncio.timeout(3 * DEADLINE_S):
+        while piece := await _received(loop, client):
+            count += len(piece)
+            await asyncio.sleep(pause_s)
+    return count
+
+
+async def _received(loop: asyncio.AbstractEventLoop, client: socket.socket) -> bytes:
+    try:
+        return await loop.sock_recv(client, 4096)
+    except ConnectionError:
+        return b""  # An idle connection ends by a reset.
+
+
+async def begun(client: socket.socket) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        answer = await asyncio.get_running_loop().sock_recv(client, FIRST_BYTES)
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+@asynccontextmanager
+async def serving_on(
+    family: str, name: str, bounds: Bounds, folder: Path
+) -> AsyncIterator[Served]:
+    if family == "tcp":
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+        async with serving(f"{name}-tcp", bounds, listener=listener) as served:
+            yield served
+        return
+    listener = listen_unix(folder / "s", backlog=16)
+    async with serving(f"{name}-unix", bounds, listener=listener) as served:
+        served.address = str(folder / "s")
+        yield served
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_client_that_takes_slowly_gets_its_answer_whole(family: str, tmp_path: Path) -> None:
+    """It takes longer for it than a connection may be idle, and than one may take nothing."""
+    bounds = replace(BOUNDS, idle_s=SHORT_S, untaken_s=1.0)
+    async with serving_on(family, "slow", bounds, tmp_path) as served:
+        client = asking(served, f"/octets/{LARGE_BYTES}")
+        began_at = asyncio.get_running_loop().time()
+        count = await taken(client, pause_s=0.02)
+        spent_s = asyncio.get_running_loop().time() - began_at
+        client.close()
+
+        assert count > LARGE_BYTES
+        assert spent_s > SHORT_S + 1.0
+        await until(lambda: served.counts.ended[Ending.IDLE] == 1)
+        assert served.counts.ended[Ending.UNTAKEN] == 0
+
+
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_answer_that_the_kernel_holds_is_not_idle(family: str, tmp_path: Path) -> None:
+    """Its handler is done, and none of it is in our buffers; another is idle meanwhile."""
+    async with serving_on(family, "held", replace(BOUNDS, idle_s=SHORT_S), tmp_path) as served:
+        client = asking(served, f"/octets/{64 * 1024}")
+        await begun(client)
+        idle = asking(served, "/")
+        await begun(idle)
+        assert await is_ended(idle)
+        count = FIRST_BYTES + await taken(client)
+
+        assert count > 64 * 1024
+        assert served.counts.ended[Ending.IDLE] == 2
+        idle.close()
+        client.close()
+
+
+@pytest.mark.parametrize("path", [f"/octets/{LARGE_BYTES}", "/stream"])
+@pytest.mark.parametrize("family", ["tcp", "unix"])
+async def test_client_that_takes_nothing_is_ended_after_its_time(
+    family: str, path: str, tmp_path: Path
+) -> None:
+    bounds = replace(BOUNDS, untaken_s=SHORT_S)
+    name = f"stalled{path.replace('/', '-')}"
+    async with serving_on(family, name, bounds, tmp_path) as served:
+        client = asking(served, path)
+        await begun(client)
+        await until(lambda: served.counts.open == 0 and served.held == 0)
+
+        assert family == "tcp" or served.counts.ended[Ending.UNTAKEN] == 1  # TCP: or the kernel.
+        client.close()
+
+
+async def test_stream_that_its_client_takes_goes_on() -> None:
+    bounds = replace(BOUNDS, idle_s=SHORT_S, untaken_s=SHORT_S)
+    async with serving("stream", bounds) as served:
+        client = asking(served, "/stream")
+        began_at = asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - began_at < 1.0 + SHORT_S:
+            assert await asyncio.get_running_loop().sock_recv(client, 65536)
+
+        assert served.held == 1
+        client.close()
+
+
+async def test_answer_on_its_way_makes_no_room_and_does_so_once_it_is_taken() -> None:
+    bounds = replace(BOUNDS, connections=2, peer_connections=2)
+    async with serving("room", bounds) as served:
+        clients = [asking(served, f"/octets/{64 * 1024}") for _ in range(2)]
+        for each in clients:
+            await begun(each)
+        [refused] = silent(served)
+        assert await is_ended(refused)
+        assert served.counts.ended[Ending.REFUSED] == 1
+        await until_whole(clients[0], 64 * 1024 - FIRST_BYTES)
+        async with asyncio.timeout(DEADLINE_S):
+            while await asked_once(served) != b"HTTP/1.1 200":
+                await asyncio.sleep(0.05)
+
+        assert served.counts.ended[Ending.DISPLACED] == 1
+        for each in (refused, *clients):
+            each.close()
+
+
+async def until_whole(client: socket.socket, count: int) -> None:
+    """Take at least `count` octets."""
+    async with asyncio.timeout(DEADLINE_S):
+        while count > 0:
+            count -= len(await asyncio.get_running_loop().sock_recv(client, 65536))
+
+
+async def asked_once(served: Served) -> bytes:
+    """Return how an answer begins, nothing when the connection is refused."""
+    client = asking(served, "/")
+    try:
+        return await asyncio.get_running_loop().sock_recv(client, 12)
+    except ConnectionError:
+        return b""
+    finally:
+        client.close()
