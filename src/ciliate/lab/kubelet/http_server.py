@@ -69,6 +69,7 @@ class _Conversation(BaseHTTPRequestHandler):
         self.server.busy(self.connection)
         try:
             self._answer_one()
+            self.wfile.flush()  # Before it waits: who waits may be ended.
         finally:
             self.connection.settimeout(IDLE_S)
             self.server.waits(self.connection)

@@ -8,6 +8,7 @@ import pytest
 
 from ciliate.lab.kubelet import whoami
 from ciliate.lab.kubelet.http_server import CONNECTIONS_MAX, AnswerServer, remote_text
+from ciliate.system.untaken import in_kernel_bytes
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,8 @@ def test_remote_address_reads_as_go_writes_it(peer: tuple[str, int], text: str) 
 
 
 @contextmanager
-def served() -> Iterator[int]:
-    server = AnswerServer(socket.create_server(("127.0.0.1", 0)), whoami.answer)
+def served(kind: type[AnswerServer] = AnswerServer) -> Iterator[int]:
+    server = kind(socket.create_server(("127.0.0.1", 0)), whoami.answer)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -106,3 +107,31 @@ def test_silent_connections_leave_the_server_to_whoever_asks() -> None:
             client.sendall(b"GET /bench HTTP/1.0\r\n\r\n")
             with client.makefile("rb") as reader:
                 assert reader.read().endswith(b"\r\n\r\n1")
+
+
+def test_connection_waits_once_its_answer_is_sent_and_not_before() -> None:
+    """Who waits is ended to make room, and would lose what is still in our buffer."""
+    sent: list[int] = []
+    judged = threading.Event()
+
+    class Watching(AnswerServer):
+        def waits(self, connection: socket.socket) -> None:
+            sent.append(in_kernel_bytes(connection) + len(received()))
+            if len(sent) > 1:  # The first time it has not asked yet.
+                judged.set()
+            super().waits(connection)
+
+    def received() -> bytes:
+        try:
+            return client.recv(4096, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+
+    client = socket.socket()
+    with served(Watching) as port:
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /bench HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert judged.wait(10)
+        client.close()
+
+    assert (sent[0], sent[1] > 0) == (0, True)
