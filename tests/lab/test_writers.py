@@ -4,12 +4,14 @@ Real clusters have a garbage collector and other tools; a writer that answers ea
 with one of its own keeps the API server busy for ever.
 """
 
+import json
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
@@ -97,6 +99,78 @@ def test_object_that_somebody_deletes_again_and_again_comes_back_slowly_and_is_t
         what="the status that says so",
     )
     eventually(lambda: endpoint_of(lab, "quiet"), within_s=65, what="the object, once it is left")
+
+
+def fought_over(node: FaultyNode, undo: Callable[[], object], name: str) -> str:
+    """Undo a node's write until its status tells of it; return the failure of that key."""
+    said: list[str] = []
+
+    def told() -> bool:
+        undo()
+        status = json.loads(node.run("cilium-dbg", "status", "-o", "json").stdout)
+        messages = [
+            failure["msg"]
+            for task in status["controllers"]
+            for key, failure in task["status"].get("failing-keys", {}).items()
+            if key == name
+        ]
+        said.extend(text for text in messages if "undone each time" in text)
+        return bool(said)
+
+    eventually(told, within_s=60, what="the status that says so")
+    return said[-1]
+
+
+def test_field_manager_that_changes_an_object_again_and_again_is_named(lab: Cluster) -> None:
+    rival = {
+        "apiVersion": "cilium.io/v2",
+        "kind": "CiliumNode",
+        "metadata": {"name": "k8s-w1", "labels": {"rival": "was-here"}},
+    }
+    apply = ("apply", "--server-side", "--field-manager=rival", "-f", "-")
+    node = FaultyNode(lab, "k8s-w1")
+
+    said = fought_over(node, lambda: lab.kubectl(*apply, text=json.dumps(rival)), "k8s-w1")
+
+    assert "something changes it (field manager rival wrote to it last, at 20" in said
+    eventually(
+        lambda: "was-here" not in lab.kubectl("get", "ciliumnode", "k8s-w1", "-o", "yaml"),
+        within_s=65,
+        what="the object as it was, once it is left",
+    )
+
+
+def test_route_that_somebody_removes_again_and_again_is_told_with_what_is_there(
+    lab: Cluster,
+) -> None:
+    node, route = FaultyNode(lab, "k8s-w1"), "10.244.0.0/24"
+
+    said = fought_over(node, lambda: node.run("ip", "route", "del", route, check=False), route)
+
+    assert "something removes it (there is no route now; whose doing it was the kernel" in said
+    eventually(
+        lambda: node.run("ip", "route", "show", route).stdout,
+        within_s=65,
+        what="the route, once it is left",
+    )
+
+
+def test_setting_that_somebody_changes_again_and_again_is_told_with_what_it_is(
+    lab: Cluster,
+) -> None:
+    node, setting = FaultyNode(lab, "k8s-w1"), "net/ipv4/conf/eth1/forwarding"
+
+    def change() -> None:
+        node.inside(lambda: Path("/proc/sys", setting).write_text("0"))
+
+    said = fought_over(node, change, setting)
+
+    assert "something changes it (it is 0 now; whose doing it was the kernel" in said
+    eventually(
+        lambda: node.read(f"/proc/sys/{setting}") == "1\n",
+        within_s=65,
+        what="the setting, once it is left",
+    )
 
 
 def test_pod_that_is_gone_is_not_published_while_its_sandbox_lives(lab: Cluster) -> None:

@@ -28,6 +28,7 @@ from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.kube.informer import Informer
+from ciliate.kube.last_writer import find_last_writer
 from ciliate.net.address import IPAddress
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_table import EndpointTable
@@ -172,6 +173,10 @@ class CiliumEndpointTarget:
             return
         with contextlib.suppress(NotFoundError):  # The watch will say so, and it is made anew.
             await self._client.patch(CILIUM_ENDPOINTS, name, wanted, namespace=namespace)
+
+    async def last_writer(self, key: ObjectKey) -> str:
+        """Return who wrote to an object last, as the API server notes it."""
+        return await find_last_writer(self._client, CILIUM_ENDPOINTS, key)
 
     async def _confirm_ours(self, key: ObjectKey, uid: str) -> None:
         """Return if the pod of that name is this node's now, which a table may know too late.

@@ -94,6 +94,16 @@ class ApiClient:
         """The server's URL, for messages and status output."""
         return self._transport.server
 
+    @property
+    def transport(self) -> Transport:
+        """The connections, for a client that shares them."""
+        return self._transport
+
+    @property
+    def field_manager(self) -> str:
+        """What the API server calls this client in managedFields."""
+        return self._transport.field_manager
+
     async def __aenter__(self) -> Self:
         return self
 

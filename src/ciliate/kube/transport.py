@@ -72,6 +72,11 @@ class Transport:
         """The server's URL, for messages."""
         return self._credentials.server
 
+    @property
+    def field_manager(self) -> str:
+        """What the API server calls us in managedFields, since no request says another name."""
+        return self._user_agent.partition("/")[0]
+
     async def close(self) -> None:
         """Close every connection; watches in progress fail."""
         if self._session is not None:

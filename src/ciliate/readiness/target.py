@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from ciliate.api.core import NODES, Node
 from ciliate.cluster.context import Context
 from ciliate.kube.errors import NotFoundError
+from ciliate.kube.last_writer import find_last_writer
 from ciliate.kube.options import PatchKind
 from ciliate.readiness.plan import (
     NodeMarks,
@@ -69,6 +70,10 @@ class NodeMarksTarget:
             await self._patch_taint(node, tainted=value.tainted)
         except NotFoundError:
             return  # The node is gone: it needs no marks.
+
+    async def last_writer(self, key: str) -> str:
+        """Return who wrote to a node last, as the API server notes it."""
+        return await find_last_writer(self._client, NODES, ("", key))
 
     async def remove(self, keys: Collection[str]) -> Failures[str]:  # noqa: ARG002 - the contract's.
         """Do nothing: a node that is gone shows nothing."""

@@ -17,7 +17,7 @@ from typing import Final, Generic, TypeVar
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.failing_keys import FailingKeys
-from ciliate.reconcile.rewrites import ObservedTarget, Rewrites, left_alone
+from ciliate.reconcile.rewrites import LookingTarget, ObservedTarget, Rewrites, left_alone
 from ciliate.reconcile.status import RunStatus
 from ciliate.reconcile.target import Target
 from ciliate.reconcile.walk import Desired, walk
@@ -186,10 +186,10 @@ class Reconciler(Generic[K, V]):
                     await asyncio.sleep(self._settle_s)
 
     def _take_out_waiting(self, writes: dict[K, V | None]) -> set[K]:
-        """Take out what was written often enough for now; the walk that follows judges it."""
+        """Take out what was written often enough; the walk that follows looks, and writes it."""
         waiting = set()
         if self._rewrites:
-            waiting = {key for key, value in writes.items() if self._rewrites.waits(key, value)}
+            waiting = {k for k, value in writes.items() if self._rewrites.is_suspect(k, value)}
         for key in waiting:
             del writes[key]
         return waiting
@@ -206,7 +206,10 @@ class Reconciler(Generic[K, V]):
         if puts and not self._puts_first:
             failures.update(await self._target.put(puts))
         skipped = failures.keys() | set(left_alone(self._target))
-        self._rewrites.note({key: each for key, each in writes.items() if key not in skipped})
+        self._rewrites.note(
+            {key: each for key, each in writes.items() if key not in skipped},
+            lacked=isinstance(self._target, LookingTarget),
+        )
         return failures
 
     async def _apply(self, keys: set[K]) -> None:

@@ -1,17 +1,18 @@
 """Writes that do not last: somebody undoes them, and neither side would ever stop.
 
 Every write of a key is remembered for a while. A value that was written `FREE_WRITES` times is
-written no more at once: a touch may ask for what stands already, and only a walk, which observes,
-sees whether the target lacks it again. If it does, the write was undone: the key counts as failing,
-and is written with growing pauses, until a walk finds the write in its place. Another value for the
-key is written at once.
+suspect: a touch, which may ask for what stands already, writes it no more. Only who looks first
+does, with growing pauses: a walk, or a writer of the API (`kube/paced_client.py`). Where it finds
+that the write was undone, the key counts as failing, and the error says who did it as far as that
+can be known, until the write is found in its place. Another value for the key is written at once.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from itertools import islice
+from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
@@ -19,6 +20,7 @@ from ciliate.reconcile.target import Failures, Target
 
 K = TypeVar("K")
 V = TypeVar("V")
+K_contra = TypeVar("K_contra", contravariant=True)
 
 #: So many equal writes of a key are made as fast as they are asked for.
 FREE_WRITES: Final = 5
@@ -28,26 +30,41 @@ _PAUSE_FIRST_S: Final = 2.0
 _PAUSE_LIMIT_S: Final = 60.0
 #: Keys remembered, the latest: wars are of few. More at once is a table being filled.
 KEYS_MAX: Final = 4096
+#: So many keys of a walk are asked about; as many as a status shows.
+_ASKED_MAX: Final = 16
 
 
-def left_alone(target: object) -> Collection[object]:
-    """Return the keys that the last put of a target wrote nothing for, where it says so.
+@runtime_checkable
+class LookingTarget(Protocol):
+    """A target that looks first, and writes nothing where all is as it should be.
 
-    A target that looks first, and finds all as it should be, has an attribute `left_alone`: what it
-    did not write, nobody can have undone.
+    What it did not write, nobody can have undone; what it wrote, was lacking.
     """
-    found: Collection[object] = getattr(target, "left_alone", ())
-    return found
+
+    @property
+    def left_alone(self) -> Collection[object]:
+        """The keys that the last put wrote nothing for."""
+        ...
+
+
+@runtime_checkable
+class Witness(Protocol[K_contra]):
+    """A target that may know who changes its keys."""
+
+    async def last_writer(self, key: K_contra) -> str:
+        """Return what is known of who wrote to `key` last beside us, or removed it."""
+        ...
 
 
 class UndoneError(CiliateError):
     """What was written does not last: somebody else writes another value, or removes it."""
 
-    def __init__(self, times: int, since_s: float) -> None:
+    def __init__(self, times: int, since_s: float, who: str) -> None:
         self.times = times
+        self.pause_s = 0.0  # How long until it may be written again.
         super().__init__(
-            f"written {times} times in {since_s:.0f} s and undone each time: something else changes"
-            f" it too; find and stop that (it is written again at most every {_PAUSE_LIMIT_S:.0f} s)"
+            f"written {times} times in {since_s:.0f} s and undone each time: {who}; find and stop"
+            f" that (it is written again at most every {_PAUSE_LIMIT_S:.0f} s)"
         )
 
 
@@ -57,6 +74,7 @@ class _Written(Generic[V]):
     first_s: float
     last_s: float
     times: int = 0
+    lacked: int = 0  # Of these, how often it was seen that the target lacks it.
     due_s: float = 0.0
     error: UndoneError | None = None
     pauses: Backoff = field(
@@ -70,14 +88,17 @@ class Rewrites(Generic[K, V]):
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._written: OrderedDict[K, _Written[V]] = OrderedDict()
-        #: Those written so often that they wait; the others cost a walk nothing.
-        self._paused: set[K] = set()
+        #: The suspects, by key; the others cost a walk nothing.
+        self._suspects: dict[K, _Written[V]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._paused)
+        return bool(self._suspects)
 
-    def note(self, written: Mapping[K, V | None]) -> None:
-        """Take in what was written, or removed (None), with success."""
+    def note(self, written: Mapping[K, V | None], *, lacked: bool) -> None:
+        """Take in what was written, or removed (None), with success.
+
+        `lacked`: somebody has looked before, and the target lacked it.
+        """
         if len(written) > KEYS_MAX:
             return
         now_s = self._clock()
@@ -85,44 +106,91 @@ class Rewrites(Generic[K, V]):
             known = self._written.pop(key, None)
             if known is None or known.value != value or now_s - known.last_s > FORGET_S:
                 known = _Written(value, now_s, now_s)
-                self._paused.discard(key)
+                self._suspects.pop(key, None)
             known.last_s = now_s
             known.times += 1
+            known.lacked += lacked
             if known.times >= FREE_WRITES:
                 known.due_s = now_s + known.pauses.next()
-                self._paused.add(key)
+                self._suspects[key] = known
             self._written[key] = known
         while len(self._written) > KEYS_MAX:
-            self._paused.discard(self._written.popitem(last=False)[0])
+            self._suspects.pop(self._written.popitem(last=False)[0], None)
 
-    def waits(self, key: K, value: V | None) -> bool:
-        """Whether `key` is not to be brought to `value` now."""
-        if key not in self._paused:
+    def is_suspect(self, key: K, value: V | None) -> bool:
+        """Whether bringing `key` to `value` is left to who looks first."""
+        known = self._suspects.get(key)
+        if known is None or known.value != value:
             return False
-        known = self._written[key]
-        return known.value == value and self._clock() < known.due_s
+        if self._clock() - known.last_s > FORGET_S:
+            self.forget(key)
+            return False
+        return True
 
-    def take_lacking(self, writes: dict[K, V | None]) -> dict[K, CiliateError]:
-        """Take out of what a walk found lacking what has to wait; return what was undone, and how."""
+    def suspects(self, found: Mapping[K, V]) -> dict[K, V | None]:
+        """Return what was found for each suspect; None: it is not there."""
+        return {key: found.get(key) for key in self._suspects}
+
+    def untold(self, writes: Mapping[K, V | None]) -> list[K]:
+        """Return the suspects among `writes` whose latest write is not known to be undone yet."""
+        return [
+            key
+            for key in self._suspects.keys() & writes.keys()
+            if self.is_suspect(key, writes[key]) and _is_untold(self._suspects[key])
+        ]
+
+    def take_lacking(
+        self, writes: dict[K, V | None], who: Mapping[K, str]
+    ) -> dict[K, CiliateError]:
+        """Take out of what the target was seen to lack what has to wait; return what was undone.
+
+        `who`: what is known of who undid it, for those that are `untold`.
+        """
         undone: dict[K, CiliateError] = {}
-        for key in self._paused.intersection(writes):
-            known, value = self._written[key], writes[key]
-            if known.value == value:
-                known.error = UndoneError(known.times, self._clock() - known.first_s)
-                undone[key] = known.error
-                if self._clock() < known.due_s:
-                    del writes[key]
+        now_s = self._clock()
+        for key in self._suspects.keys() & writes.keys():
+            if not self.is_suspect(key, writes[key]):
+                continue
+            known = self._suspects[key]
+            if known.error is None or _is_untold(known):
+                by = who.get(key, "something else changes it too")
+                known.error = UndoneError(known.times, now_s - known.first_s, by)
+            known.error.pause_s = max(known.due_s - now_s, 0.0)
+            undone[key] = known.error
+            if known.error.pause_s:
+                del writes[key]
         return undone
 
     def error(self, key: K) -> UndoneError | None:
         """Return what is known to be wrong with a key since the last walk."""
-        return self._written[key].error if key in self._paused else None
+        known = self._suspects.get(key)
+        return known.error if known is not None else None
 
-    def lasts_but(self, lacking: set[K]) -> None:
-        """Forget every paused write but those that a walk has found `lacking`."""
-        for key in self._paused - lacking:
-            del self._written[key]
-        self._paused &= lacking
+    def lasts_but(self, lacking: Collection[K]) -> None:
+        """Note that a walk has found every suspect in its place but those that were `lacking`.
+
+        A slow war is one in which a walk often finds nothing wrong: what was undone as often as is
+        free stays a suspect. What only touches asked for is none any more.
+        """
+        for key in self._suspects.keys() - lacking:
+            known = self._suspects[key]
+            known.error = None
+            if known.lacked < FREE_WRITES or self._clock() - known.last_s > FORGET_S:
+                self.forget(key)
+
+    def forget(self, key: K) -> None:
+        """Forget what was written: it stands, or is over."""
+        self._suspects.pop(key, None)
+        self._written.pop(key, None)
+
+
+def _is_untold(known: _Written[V]) -> bool:
+    return known.error is None or known.error.times != known.times
+
+
+def left_alone(target: object) -> Collection[object]:
+    """Return the keys that the last put of a target wrote nothing for, where it says so."""
+    return target.left_alone if isinstance(target, LookingTarget) else ()
 
 
 class ObservedTarget(Generic[K, V]):
@@ -132,24 +200,47 @@ class ObservedTarget(Generic[K, V]):
         self.name: Final = target.name
         self._target = target
         self._rewrites = rewrites
+        self._found: dict[K, V | None] = {}  # Of suspects alone.
 
     async def observe(self) -> Mapping[K, V]:
         """Return what the target holds."""
-        return await self._target.observe()
+        held = await self._target.observe()
+        self._found = self._rewrites.suspects(held)
+        return held
 
     async def put(self, entries: Mapping[K, V]) -> Failures[K]:
         """Put what need not wait; what was undone fails until a walk finds it in its place."""
         writes: dict[K, V | None] = dict(entries)
-        undone = self._rewrites.take_lacking(writes)
+        undone = await self._take_lacking(writes)
         failures = await self._target.put({key: entries[key] for key in writes})
         return self._noted(writes, failures, undone)
 
     async def remove(self, keys: Collection[K]) -> Failures[K]:
         """Remove likewise."""
         writes: dict[K, V | None] = dict.fromkeys(keys)
-        undone = self._rewrites.take_lacking(writes)
+        undone = await self._take_lacking(writes)
         failures = await self._target.remove(list(writes))
         return self._noted(writes, failures, undone)
+
+    async def _take_lacking(self, writes: dict[K, V | None]) -> dict[K, CiliateError]:
+        """Take out what has to wait; asked before it is overwritten, the target may know by whom."""
+        if not self._rewrites:
+            return {}
+        who = {}
+        for key in islice(self._rewrites.untold(writes), _ASKED_MAX):
+            who[key] = await self._who(key, writes[key])
+        return self._rewrites.take_lacking(writes, who)
+
+    async def _who(self, key: K, value: V | None) -> str:
+        if value is None:
+            done = "something makes it again"
+        elif self._found.get(key) is None:
+            done = "something removes it"
+        else:
+            done = "something changes it"
+        if not isinstance(self._target, Witness):
+            return done
+        return f"{done} ({await self._target.last_writer(key)})"
 
     def _noted(
         self,
@@ -163,6 +254,7 @@ class ObservedTarget(Generic[K, V]):
                 key: each
                 for key, each in writes.items()
                 if key not in failures and (each is None or key not in passed_over)
-            }
+            },
+            lacked=True,
         )
         return {**undone, **failures}

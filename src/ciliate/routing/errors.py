@@ -23,12 +23,9 @@ class RouteConflictError(CiliateError):
     def __init__(self, destination: IPNetwork, standing: Route) -> None:
         self.destination = destination
         self.standing = standing
-        kind = "" if standing.kind == 1 else f"{standing.kind.name.lower()} "
-        metric = f" metric {standing.metric}" if standing.metric else ""
         super().__init__(
-            f"{destination}: another route stands there: {kind}{standing}"
-            f" proto {_protocol(standing.protocol)}{metric}: remove it, or give the node another"
-            " pod CIDR"
+            f"{destination}: another route stands there: {route_text(standing)}: remove it, or"
+            " give the node another pod CIDR"
         )
 
 
@@ -41,6 +38,13 @@ class WrittenRoutesError(CiliateError):
             f"{path}: routes are not written before they are noted here: {problem}:"
             " make room on that file system, or let it be written"
         )
+
+
+def route_text(route: Route) -> str:
+    """Return a route as people know it from `ip route`."""
+    kind = "" if route.kind == 1 else f"{route.kind.name.lower()} "
+    metric = f" metric {route.metric}" if route.metric else ""
+    return f"{kind}{route} proto {_protocol(route.protocol)}{metric}"
 
 
 def _protocol(number: int) -> str:

@@ -26,6 +26,7 @@ from ciliate.routing.errors import (
     RouteConflictError,
     RouteRefusedError,
     WrittenRoutesError,
+    route_text,
 )
 from ciliate.routing.plan import NextHop, Refusal, Way, hop_of, route_by
 from ciliate.routing.written_routes import WrittenRoutes
@@ -226,6 +227,15 @@ class RouteTarget:
                 raise outcome
 
         return await one_by_one(contested, settle)
+
+    async def last_writer(self, key: IPNetwork) -> str:
+        """Return what stands in place of a route of ours; the kernel notes no process."""
+        routes = await observe_routes(self._rtnl)
+        standing = [route_text(route) for route in routes if route.destination == key]
+        return (
+            f"there is {' and '.join(standing) or 'no route'} now; whose doing it was the kernel"
+            " does not note: a routing daemon or another network tool, as a rule"
+        )
 
     async def remove(self, keys: Collection[IPNetwork]) -> Failures[IPNetwork]:
         """Remove routes to other nodes; an absent one is a success.

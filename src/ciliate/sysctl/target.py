@@ -48,6 +48,14 @@ class SysctlTarget:
         self._right |= entries.keys() - failures.keys()
         return failures
 
+    async def last_writer(self, key: str) -> str:
+        """Return what a setting is; the kernel notes no process."""
+        found = await self._rtnl.run(lambda _channel: _read((key,)))
+        return (
+            f"it is {found.get(key, 'absent')} now; whose doing it was the kernel does not note:"
+            " sysctl.d or another network tool, as a rule"
+        )
+
     async def remove(self, keys: Collection[str]) -> Failures[str]:
         """Leave them: who needs a setting no more does not know who else does."""
         self._right.difference_update(keys)

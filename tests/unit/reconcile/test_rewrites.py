@@ -3,10 +3,11 @@
 import asyncio
 from itertools import pairwise
 
+import pytest
 from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, running, until
 
 from ciliate.reconcile.reconciler import Reconciler
-from ciliate.reconcile.rewrites import FORGET_S, FREE_WRITES, KEYS_MAX, Rewrites
+from ciliate.reconcile.rewrites import FORGET_S, FREE_WRITES, KEYS_MAX, Rewrites, UndoneError
 
 
 class Clock:
@@ -17,28 +18,37 @@ class Clock:
         return self.now_s
 
 
-def written(rewrites: Rewrites[int, int], times: int, value: int | None = 1) -> None:
+def written(
+    rewrites: Rewrites[int, int], times: int, value: int | None = 1, *, lacked: bool = True
+) -> None:
     for _ in range(times):
-        rewrites.note({1: value})
+        rewrites.note({1: value}, lacked=lacked)
 
 
-def test_equal_writes_wait_once_there_were_many() -> None:
+def has_to_wait(rewrites: Rewrites[int, int], value: int | None = 1) -> bool:
+    """Whether what was found lacking is not written now."""
+    writes = {1: value}
+    rewrites.take_lacking(writes, {})
+    return not writes
+
+
+def test_equal_writes_are_left_to_who_looks_once_there_were_many() -> None:
     rewrites: Rewrites[int, int] = Rewrites(clock=Clock())
     written(rewrites, FREE_WRITES - 1)
-    before = rewrites.waits(1, 1)
+    before = rewrites.is_suspect(1, 1)
     written(rewrites, 1)
 
-    assert (before, rewrites.waits(1, 1)) == (False, True)
-    assert not rewrites.waits(1, 2), "another value is written at once"
-    assert not rewrites.waits(2, 1)
+    assert (before, rewrites.is_suspect(1, 1)) == (False, True)
+    assert not rewrites.is_suspect(1, 2), "another value is written at once"
+    assert not rewrites.is_suspect(2, 1)
 
 
 def test_removals_that_are_undone_wait_too() -> None:
     rewrites: Rewrites[int, int] = Rewrites(clock=Clock())
     written(rewrites, FREE_WRITES, None)
 
-    assert rewrites.waits(1, None)
-    assert not rewrites.waits(1, 1)
+    assert has_to_wait(rewrites, None)
+    assert not has_to_wait(rewrites, 1)
 
 
 def test_pauses_grow_and_end() -> None:
@@ -48,7 +58,7 @@ def test_pauses_grow_and_end() -> None:
     times = []
     for _ in range(600):
         clock.now_s += 1
-        if not rewrites.waits(1, 1):
+        if not has_to_wait(rewrites):
             times.append(clock.now_s)
             written(rewrites, 1)
 
@@ -58,13 +68,13 @@ def test_pauses_grow_and_end() -> None:
     assert pauses[0] < pauses[3] < pauses[-1]
 
 
-def test_what_only_a_touch_asked_for_again_is_no_failure() -> None:
+def test_what_only_touches_asked_for_again_is_no_failure_and_forgotten_by_a_walk() -> None:
     rewrites: Rewrites[int, int] = Rewrites(clock=Clock())
-    written(rewrites, FREE_WRITES)
+    written(rewrites, FREE_WRITES, lacked=False)
 
     assert rewrites.error(1) is None
     rewrites.lasts_but(set())
-    assert not rewrites.waits(1, 1), "a walk found it in its place"
+    assert not rewrites.is_suspect(1, 1), "a walk found it in its place"
 
 
 def test_what_a_walk_finds_undone_is_told_with_numbers_and_waits() -> None:
@@ -74,12 +84,33 @@ def test_what_a_walk_finds_undone_is_told_with_numbers_and_waits() -> None:
     clock.now_s += 1
     lacking: dict[int, int | None] = {1: 1, 2: 2}
 
-    undone = rewrites.take_lacking(lacking)
+    assert rewrites.untold(lacking) == [1]
+    undone = rewrites.take_lacking(lacking, {1: "a cat walks over the keyboard"})
     rewrites.lasts_but({1, 2})
 
     assert lacking == {2: 2}
-    assert f"written {FREE_WRITES} times in 1 s and undone each time" in str(undone[1])
+    assert str(undone[1]).startswith(
+        f"written {FREE_WRITES} times in 1 s and undone each time: a cat walks over the keyboard;"
+    )
     assert rewrites.error(1) is undone[1]
+    assert rewrites.untold({1: 1}) == [], "it is asked once a write"
+
+
+def test_error_says_how_long_the_pause_lasts_and_stays_the_same_until_the_next_write() -> None:
+    clock = Clock()
+    rewrites: Rewrites[int, int] = Rewrites(clock=clock)
+    written(rewrites, FREE_WRITES)
+    first = rewrites.take_lacking({1: 1}, {})[1]
+    assert isinstance(first, UndoneError)
+    before_s = first.pause_s
+    clock.now_s += 1
+    again = rewrites.take_lacking({1: 1}, {})[1]
+    clock.now_s += 1
+    due = rewrites.take_lacking({1: 1}, {})[1]
+
+    assert first is again is due
+    assert 1.5 <= before_s <= 2
+    assert due.pause_s == 0
 
 
 def test_writes_long_apart_are_no_war() -> None:
@@ -89,15 +120,56 @@ def test_writes_long_apart_are_no_war() -> None:
         written(rewrites, 1)
         clock.now_s += FORGET_S + 1
 
-    assert not rewrites.waits(1, 1)
+    assert not rewrites.is_suspect(1, 1)
+
+
+def test_what_lasted_is_not_suspect_when_it_is_undone_long_after() -> None:
+    clock = Clock()
+    rewrites: Rewrites[int, int] = Rewrites(clock=clock)
+    written(rewrites, FREE_WRITES)
+    clock.now_s += FORGET_S + 1
+
+    assert not rewrites.is_suspect(1, 1)
+    assert rewrites.take_lacking({1: 1}, {}) == {}
+
+
+@pytest.mark.parametrize("period_s", [1, 10, 30, 50, 90])
+def test_war_of_any_period_is_told_though_walks_between_find_nothing_wrong(period_s: int) -> None:
+    """A walk each minute, and one that looks 5 s after a touch of a suspect, as reconcilers do."""
+    clock = Clock()
+    rewrites: Rewrites[int, int] = Rewrites(clock=clock)
+    stands, told, writes, walk_at = True, 0, 0, clock.now_s + 60
+    for second in range(1200):
+        clock.now_s += 1
+        if second % period_s == 0:
+            stands = False
+            if rewrites.is_suspect(1, 1):
+                walk_at = min(walk_at, clock.now_s + 5)
+            else:
+                written(rewrites, 1)
+                stands, writes = True, writes + 1
+        if clock.now_s >= walk_at:
+            walk_at = clock.now_s + 60
+            lacking: dict[int, int | None] = {} if stands else {1: 1}
+            undone = rewrites.take_lacking(lacking, {})
+            told += len(undone)
+            rewrites.lasts_but(set() if stands else {1})
+            if lacking:
+                written(rewrites, 1)
+                stands, writes = True, writes + 1
+            if undone:
+                walk_at = clock.now_s + 5
+
+    assert told > 0
+    assert writes <= FREE_WRITES + 1200 / max(period_s, 45) + 8
 
 
 def test_memory_is_bounded_and_a_table_that_is_filled_costs_none() -> None:
     rewrites: Rewrites[int, int] = Rewrites(clock=Clock())
-    rewrites.note({key: key for key in range(KEYS_MAX + 1)})
+    rewrites.note({key: key for key in range(KEYS_MAX + 1)}, lacked=True)
     filled = len(rewrites._written)
     for first in range(0, 3 * KEYS_MAX, 1000):
-        rewrites.note({key: key for key in range(first, first + 1000)})
+        rewrites.note({key: key for key in range(first, first + 1000)}, lacked=True)
 
     assert (filled, len(rewrites._written)) == (0, KEYS_MAX)
 
@@ -124,7 +196,7 @@ async def test_war_with_another_writer_is_slow_told_and_ends_when_the_other_stop
         await until(lambda: not reconciler.status.failing_keys)
 
     assert during <= FREE_WRITES + 1
-    assert "something else changes it too" in told
+    assert "undone each time: something removes it;" in told
     assert reconciler.status.consecutive_failures == 0
 
 
@@ -157,3 +229,38 @@ async def test_what_a_target_leaves_alone_is_never_told_as_undone() -> None:
     reconciler = Reconciler(Content(), lambda: {1: 1}, resync_s=NEVER_S, settle_s=0.0)
 
     assert all([await reconciler.run_once() for _ in range(3 * FREE_WRITES)])
+
+
+async def test_target_that_knows_is_asked_before_its_key_is_overwritten_and_named() -> None:
+    """Once a write: the error stays the same until the next."""
+
+    class Witnessed(MemoryTarget):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked: list[int | None] = []
+
+        async def last_writer(self, key: int) -> str:
+            self.asked.append(self.held.get(key))
+            return f"number {self.held.get(key)} is somebody's"
+
+    target = Witnessed()
+    reconciler = Reconciler(target, lambda: {1: 1}, resync_s=NEVER_S, settle_s=0.0)
+    target.while_changing = lambda: target.held.update({1: 7})
+    for _ in range(FREE_WRITES + 3):
+        await reconciler.run_once()
+
+    assert target.asked == [7]
+    assert (
+        "undone each time: something changes it (number 7 is somebody's); find"
+        in reconciler.status.failing_keys["1"].message
+    )
+
+
+async def test_removal_that_is_undone_says_so() -> None:
+    target = MemoryTarget({1: 1})
+    reconciler = Reconciler(target, dict, resync_s=NEVER_S, settle_s=0.0)
+    target.while_changing = lambda: target.held.update({1: 1})
+    for _ in range(FREE_WRITES + 1):
+        await reconciler.run_once()
+
+    assert "something makes it again" in reconciler.status.failing_keys["1"].message

@@ -23,6 +23,7 @@ from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, NotFoundError
 from ciliate.kube.informer import Informer
+from ciliate.kube.last_writer import find_last_writer
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.node.own_node import OwnNode
 from ciliate.reconcile.target import Failures, one_by_one
@@ -185,6 +186,10 @@ class CiliumNodeTarget:
                 await self._client.create(CILIUM_NODES, wanted)
             except AlreadyExistsError:
                 await self._client.patch(CILIUM_NODES, key, _body(key, value, None))
+
+    async def last_writer(self, key: str) -> str:
+        """Return who wrote to the object last, as the API server notes it."""
+        return await find_last_writer(self._client, CILIUM_NODES, ("", key))
 
     async def remove(self, keys: Collection[str]) -> Failures[str]:
         """Never asked for: the object goes with its Node."""
