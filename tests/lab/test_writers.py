@@ -140,6 +140,28 @@ def test_field_manager_that_changes_an_object_again_and_again_is_named(lab: Clus
     )
 
 
+def test_identity_that_somebody_deletes_again_and_again_comes_back_slowly_and_is_told(
+    lab: Cluster,
+) -> None:
+    """It has no reconciler: the resolver of identities makes it, whenever it is gone."""
+    published = lab.object("ciliumendpoint", "quiet")["status"]
+    identity = str(published["identity"]["id"])
+
+    def delete() -> None:
+        lab.kubectl("delete", "ciliumidentity", identity, "--ignore-not-found")
+
+    with counted(lab, "ciliumidentities") as writes:
+        said = fought_over(FaultyNode(lab, "k8s-w1"), delete, str(published["id"]))
+
+    assert len([line for line in writes if "ADDED" in line and identity in line]) <= FREE_WRITES
+    assert "something deletes it (who does, only the audit log of the API server has)" in said
+    eventually(
+        lambda: lab.kubectl("get", "ciliumidentity", identity, "--ignore-not-found"),
+        within_s=65,
+        what="the object, once it is left",
+    )
+
+
 def test_route_that_somebody_removes_again_and_again_is_told_with_what_is_there(
     lab: Cluster,
 ) -> None:

@@ -12,6 +12,7 @@ from ciliate.identity.registry import IdentityRegistry
 from ciliate.identity.report import address_list, identity_list
 from ciliate.identity.resolver import IdentityResolver
 from ciliate.identity.status import IdentityRange
+from ciliate.kube.paced_client import PacedClient
 from ciliate.node.context import Context
 from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
 from ciliate.reconcile.reconciler import Reconciler
@@ -31,7 +32,7 @@ class IdentityFeature(Feature):
         cluster, settings = context.cluster, context.settings
         self.resolver = IdentityResolver(
             cluster,
-            IdentityRegistry(context.client, cluster.identities),
+            IdentityRegistry(PacedClient(context.client), cluster.identities),
             context.endpoints,
             context.endpoint_store,
             cluster_name=settings.cluster.name,

@@ -27,7 +27,10 @@ _LABEL_PREFIX_MAX: Final = 253
 
 
 class IdentityRegistry:
-    """Finds the number of a label set, and takes a new one where there is none."""
+    """Finds the number of a label set, and takes a new one where there is none.
+
+    With a PacedClient its writes raise UndoneError, too.
+    """
 
     def __init__(self, client: ApiClient, informer: Informer[CiliumIdentity]) -> None:
         self._client = client

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
+from ciliate.reconcile.rewrites import UndoneError
 
 K = TypeVar("K")
 
@@ -21,7 +22,8 @@ class WorkQueue(Generic[K]):
     """First come, first served; a key put while it is worked on comes again afterwards.
 
     Workers are tasks that execute `run`, or that `take` a key and call `done` by themselves.
-    After a failure a key pauses, from `first_s` to `limit_s` seconds, while others go on.
+    After a failure a key pauses, from `first_s` to `limit_s` seconds, while others go on. After an
+    UndoneError it pauses as long as that says, which is reported once for each write.
     """
 
     def __init__(self, *, first_s: float = 0.05, limit_s: float = 15.0) -> None:
@@ -32,6 +34,7 @@ class WorkQueue(Generic[K]):
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._backoffs: dict[K, Backoff] = {}
+        self._undone: dict[K, UndoneError] = {}
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
@@ -82,11 +85,17 @@ class WorkQueue(Generic[K]):
             key = await self.take()
             try:
                 pause_s = await handle(key)
+            except UndoneError as error:
+                if self._undone.get(key) is not error:
+                    report(key, error)
+                self._undone[key] = error
+                pause_s = error.pause_s
             except CiliateError as error:
                 report(key, error)
                 pause_s = self._pause_after_failure(key)
             else:
                 self._backoffs.pop(key, None)
+                self._undone.pop(key, None)
             finally:
                 self.done(key)
             if pause_s is not None:

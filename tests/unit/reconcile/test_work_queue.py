@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from ciliate.errors import CiliateError
+from ciliate.reconcile.rewrites import UndoneError
 from ciliate.reconcile.work_queue import Handle, WorkQueue
 
 
@@ -168,3 +169,32 @@ async def test_wished_pause_brings_a_key_back() -> None:
     await run_until(done, queue, handle)
 
     assert handled == ["a", "a"]
+
+
+async def test_key_that_somebody_undoes_waits_as_long_as_it_says_and_is_told_once_a_write() -> (
+    None
+):
+    told: list[str] = []
+    done = asyncio.Event()
+    handled_at: list[float] = []
+    queue: WorkQueue[str] = WorkQueue(first_s=60.0)
+    undone = UndoneError(5, 1.0, "a rival writes")
+
+    async def handle(key: str) -> None:
+        handled_at.append(asyncio.get_running_loop().time())
+        undone.pause_s = 0.1
+        if len(handled_at) == 1:
+            queue.put(key)  # The rival's next change.
+        if len(handled_at) == 4:
+            done.set()
+            return
+        raise undone
+
+    queue.put("a")
+    task = asyncio.ensure_future(queue.run(handle, lambda _key, error: told.append(str(error))))
+    async with asyncio.timeout(5):
+        await done.wait()
+    task.cancel()
+
+    assert told == [str(undone)]
+    assert handled_at[3] - handled_at[2] >= 0.1

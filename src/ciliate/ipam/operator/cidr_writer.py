@@ -1,19 +1,24 @@
 """Writes a decision into its CiliumNode: only if it is unchanged, only while this operator leads.
 
 Every write has the resourceVersion that the decision was made on: one that arrives late, or
-twice, changes nothing.
+twice, changes nothing. So where a node shows again what an earlier write answered, somebody has
+undone that one: CIDRs are given anew with growing pauses (`kube/write_pace.py`), whichever they are.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
+
+import msgspec
 
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.metadata import PartialObject
 from ciliate.ipam.operator.node_cidrs import Decision
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError, UnavailableError
+from ciliate.kube.write_pace import WritePace
 
 #: A write without an answer for so long is given up. Shorter than the time between the moment at
 #: which a leader that cannot renew stops and that at which another may begin (kube/election.py:
@@ -38,6 +43,7 @@ class CidrWriter:
 
     def __init__(self, client: ApiClient, *, may_act: Callable[[], bool]) -> None:
         self._client = client
+        self._pace: WritePace[str, bytes] = WritePace(client)
         self._may_act = may_act
 
     async def write(self, node: CiliumNode, decision: Decision) -> Outcome:
@@ -45,8 +51,19 @@ class CidrWriter:
 
         Raises:
             KubeError: Refused for a reason that repeating does not change.
+            UndoneError: Somebody writes something else there again and again.
         """
         spec = _spec_of(decision)
+        if not spec and decision.error == node.status.ipam.operator_status.error:
+            return Outcome.NOTHING
+        name, shown = node.metadata.name, _shown(node)
+        await self._pace.wait_for_turn(name, shown, CILIUM_NODES, ("", name))
+        outcome = await self._write(node, spec, decision.error)
+        if outcome is Outcome.DONE:
+            self._pace.note(name, shown)
+        return outcome
+
+    async def _write(self, node: CiliumNode, spec: dict[str, Any], error: str) -> Outcome:
         shown = node.status.ipam.operator_status.error
         outcome = Outcome.NOTHING
         version = node.metadata.resource_version
@@ -57,10 +74,10 @@ class CidrWriter:
                 body = {"metadata": {"resourceVersion": version}, "spec": {"ipam": spec}}
                 version = await self._patch(node.metadata.name, body, subresource="")
                 outcome = Outcome.DONE
-            if decision.error != shown:
+            if error != shown:
                 if not self._may_act():
                     return outcome if spec else Outcome.REFUSED
-                status = {"ipam": {"operator-status": {"error": decision.error or None}}}
+                status = {"ipam": {"operator-status": {"error": error or None}}}
                 body = {"metadata": {"resourceVersion": version}, "status": status}
                 await self._patch(node.metadata.name, body, subresource="status")
                 outcome = Outcome.DONE
@@ -74,6 +91,12 @@ class CidrWriter:
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             written = await self._client.patch(_WRITTEN, name, body, subresource=subresource)
         return written.metadata.resource_version
+
+
+def _shown(node: CiliumNode) -> bytes:
+    """Return what a decision about a node answers, as a digest."""
+    shown = msgspec.json.encode([node.metadata.uid, node.spec.ipam, node.status.ipam])
+    return hashlib.blake2b(shown, digest_size=16).digest()
 
 
 def _spec_of(decision: Decision) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ciliate.ipam.operator.node_states import NodeStates
 from ciliate.kube.errors import KubeError
 from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.informer import Informer
+from ciliate.reconcile.rewrites import UndoneError
 from ciliate.reconcile.work_queue import WorkQueue
 
 #: Nodes served at once: writes under way to the API server.
@@ -103,17 +104,24 @@ class Granting:
             name = await self._queue.take()
             try:
                 await self._serve(name)
-            except KubeError as error:
-                self.states.failed_writes += 1
-                if str(error) != self._last_failure.get(name):  # Once per cause, not per attempt.
-                    self._last_failure[name] = str(error)
-                    _log.warning("CIDRs for node %s: %s; trying again", name, error)
-                self._queue.put_after(name, RESYNC_S)
+            except (KubeError, UndoneError) as error:
+                self._queue.put_after(name, self._note_failure(name, error))
             else:
                 self._last_failure.pop(name, None)
             finally:
                 self._queue.done(name)
             await asyncio.sleep(0)  # Let other tasks run: serving may not have waited.
+
+    def _note_failure(self, name: str, error: KubeError | UndoneError) -> float:
+        """Return in how many seconds the node is served again."""
+        self.states.failed_writes += 1
+        if str(error) != self._last_failure.get(name):  # Once per cause, not per attempt.
+            self._last_failure[name] = str(error)
+            _log.warning("CIDRs for node %s: %s; trying again", name, error)
+        if isinstance(error, UndoneError):
+            self.states.errors[name] = str(error)
+            return error.pause_s
+        return RESYNC_S
 
     async def _serve(self, name: str) -> None:
         node = self._table.get(name)

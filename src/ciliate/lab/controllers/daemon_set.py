@@ -11,7 +11,7 @@ from ciliate.api.metadata import OwnerReference
 from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
-from ciliate.lab.controllers.failures import log_failures
+from ciliate.lab.controllers.failures import log_failures, raise_first
 from ciliate.lab.controllers.names import hash_of, random_suffix
 from ciliate.lab.controllers.placement import (
     NOT_READY,
@@ -202,15 +202,17 @@ class DaemonSetController:
         now = time.time()
         uid = found.metadata.uid
         change = decide(found, nodes, self._owned.of(uid), now=now)
-        await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(self._create(found, node) for node in change.create),
             *(self._owned.delete(pod) for pod in change.delete),
+            return_exceptions=True,
         )
         status, again_s = status_of(found, nodes, self._owned.of(uid), now=now)
         if any(found.status.get(name, 0) != value for name, value in status.items()):
             await self._client.patch(
                 DAEMON_SETS, key[1], {"status": status}, namespace=key[0], subresource="status"
             )
+        raise_first(outcomes)  # Last: a pod that cannot be made keeps no status from being told.
         return again_s
 
     async def _create(self, daemon_set: DaemonSet, node: str) -> None:

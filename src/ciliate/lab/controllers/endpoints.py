@@ -226,10 +226,12 @@ class EndpointsController:
                 ):
                     self._queue.put(key)
 
-    def _slice_changed(self, _old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        if new is not None and new.metadata.labels.get(MANAGER_LABEL) == MANAGER:
-            service = new.metadata.labels.get(SERVICE_LABEL, "")
-            self._queue.put((new.metadata.namespace, service))
+    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        found = new or old  # One that somebody deletes is made again.
+        assert found is not None
+        if found.metadata.labels.get(MANAGER_LABEL) == MANAGER:
+            service = found.metadata.labels.get(SERVICE_LABEL, "")
+            self._queue.put((found.metadata.namespace, service))
 
     async def run(self) -> None:
         """Reconcile until cancelled, once everything is known."""

@@ -1,7 +1,7 @@
 """How controllers log keys that failed; the work queue tries them again."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ciliate.errors import CiliateError
 from ciliate.kube.errors import ConflictError, NotFoundError
@@ -19,3 +19,10 @@ def log_failures(controller: str) -> Callable[[object, CiliateError], None]:
         _log.log(level, "%s %s: %s; trying again", controller, key, error)
 
     return report
+
+
+def raise_first(outcomes: Iterable[BaseException | None]) -> None:
+    """Raise the first failure of calls that were made together, if there is one."""
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome

@@ -7,6 +7,7 @@ from ciliate.api.coordination import LEASES, Lease
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
+from ciliate.kube.paced_client import PacedClient
 from ciliate.lab.controllers.daemon_set import DaemonSetController
 from ciliate.lab.controllers.deployment import DeploymentController
 from ciliate.lab.controllers.endpoints import EndpointsController
@@ -37,7 +38,7 @@ class ControllerHost:
     def __init__(
         self, client: ApiClient, pods: Informer[Pod], *, cluster_cidrs: Sequence[str]
     ) -> None:
-        self._client = client
+        self._client = PacedClient(client)
         self._pods = pods
         self._cluster_cidrs = cluster_cidrs
 

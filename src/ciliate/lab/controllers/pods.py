@@ -2,11 +2,16 @@
 
 A cache lags behind our own writes. A controller that counted from the cache alone would create
 its pods twice: what it wrote is entered here at once and holds until the watch shows it.
+
+A pod that somebody deletes, or that ends, before it was ever ready is a creation undone: its
+successors come with growing pauses (`reconcile/rewrites.py`), until one of them is ready. What
+was ready is replaced at once, however often.
 """
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -16,21 +21,34 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.lab.objects import POD_DRAFTS, PODS, Json, Pod, PodDraft, PodMeta, PodSpec
+from ciliate.reconcile.rewrites import Rewrites
 
 #: A creation the watch has not confirmed for so long is believed no more.
 _UNCONFIRMED_S: Final = 30.0
 #: Creations or deletions in flight at once.
 PARALLEL_MAX: Final = 16
 
+#: What a pod is made for: the uid of its controller, and the node where that chooses one.
+_Slot = tuple[str, str]
+
 
 class OwnedPods:
     """Pods by the uid of their controller."""
 
-    def __init__(self, client: ApiClient, informer: Informer[Pod]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        informer: Informer[Pod],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._by_owner: dict[str, dict[str, Pod]] = defaultdict(dict)
         self._unconfirmed: dict[str, float] = {}  # pod uid -> when it was created
         self._deleted: set[str] = set()  # pod uids
+        self._rewrites: Rewrites[_Slot, bytes] = Rewrites(clock=clock)
+        self._unready: dict[str, _Slot] = {}  # Of pods we made that never were ready, by uid.
+        self._undone: dict[_Slot, str] = {}  # The latest pod that was undone since a creation.
         self._gate = asyncio.Semaphore(PARALLEL_MAX)
         informer.add_listener(self._changed)
 
@@ -40,6 +58,7 @@ class OwnedPods:
         uid = pod.metadata.uid
         owner = controller_of(pod.metadata)
         self._unconfirmed.pop(uid, None)
+        self._judge(pod, is_gone=new is None)
         if new is None or new.metadata.deletion_timestamp:
             self._deleted.discard(uid)
         if owner is None:
@@ -50,6 +69,19 @@ class OwnedPods:
                 del self._by_owner[owner.uid]
         else:
             self._by_owner[owner.uid][uid] = new
+
+    def _judge(self, pod: Pod, *, is_gone: bool) -> None:
+        """Note whether a pod that we made came to be ready, or was undone before."""
+        slot = self._unready.get(pod.metadata.uid)
+        if slot is None:
+            return
+        if is_gone or not is_active(pod):
+            del self._unready[pod.metadata.uid]
+            self._undone[slot] = pod.metadata.name
+        elif is_ready(pod):
+            del self._unready[pod.metadata.uid]
+            self._undone.pop(slot, None)
+            self._rewrites.forget(slot)
 
     def of(self, owner_uid: str) -> list[Pod]:
         """Return the owner's pods that exist and are not being deleted by us."""
@@ -67,9 +99,13 @@ class OwnedPods:
 
         Raises:
             KubeError: It was not created, or the answer was lost.
+            UndoneError: Those before it were gone, or had ended, before they were ready.
         """
+        slot = controller_uid(draft.metadata), str(draft.spec.get("nodeName", ""))
+        self._wait_for_turn(slot, msgspec.json.encode(draft.spec))
         async with self._gate:
             made = await self._client.create(POD_DRAFTS, draft)
+        self._unready[made.metadata.uid] = slot
         owner = controller_of(made.metadata)
         if owner is None or made.metadata.uid in self._by_owner[owner.uid]:
             return  # The watch was quicker than the answer.
@@ -79,6 +115,16 @@ class OwnedPods:
         )
         self._unconfirmed[made.metadata.uid] = asyncio.get_running_loop().time()
 
+    def _wait_for_turn(self, slot: _Slot, spec: bytes) -> None:
+        latest = self._undone.pop(slot, "")
+        if latest:
+            self._rewrites.note({slot: spec}, lacked=True)
+        writes: dict[_Slot, bytes | None] = {slot: spec}
+        who = f"the pods are deleted, or end, before they are ready, the latest was {latest}"
+        undone = self._rewrites.take_lacking(writes, {slot: who})
+        if slot not in writes:
+            raise undone[slot]
+
     async def delete(self, pod: Pod) -> None:
         """Delete a pod and do not count it from now on; one that is gone is a success.
 
@@ -86,6 +132,7 @@ class OwnedPods:
             KubeError: It was not deleted, or the answer was lost.
         """
         meta = pod.metadata
+        self._unready.pop(meta.uid, None)  # Our own doing undoes nothing.
         try:
             async with self._gate:
                 await self._client.delete(PODS, meta.name, namespace=meta.namespace, uid=meta.uid)

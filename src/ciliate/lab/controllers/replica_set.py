@@ -10,7 +10,7 @@ from ciliate.api.metadata import OwnerReference
 from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
-from ciliate.lab.controllers.failures import log_failures
+from ciliate.lab.controllers.failures import log_failures, raise_first
 from ciliate.lab.controllers.names import random_suffix
 from ciliate.lab.controllers.pods import (
     OwnedPods,
@@ -114,15 +114,17 @@ class ReplicaSetController:
         if found is None or found.metadata.deletion_timestamp:
             return None
         change = decide(found.spec.replicas, self._owned.of(found.metadata.uid))
-        await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(self._create(found) for _ in range(change.create)),
             *(self._owned.delete(pod) for pod in change.delete),
+            return_exceptions=True,
         )
         status, again_s = status_of(found, self._owned.of(found.metadata.uid), now=time.time())
         if any(found.status.get(name, 0) != value for name, value in status.items()):
             await self._client.patch(
                 REPLICA_SETS, key[1], {"status": status}, namespace=key[0], subresource="status"
             )
+        raise_first(outcomes)  # Last: a pod that cannot be made keeps no status from being told.
         return again_s
 
     async def _create(self, replica_set: ReplicaSet) -> None:

@@ -46,6 +46,7 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import UnavailableError
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
+from ciliate.reconcile.rewrites import FREE_WRITES
 
 CONFIG = {
     "ipam": "cluster-pool",
@@ -141,6 +142,34 @@ async def test_a_write_without_an_answer_gives_no_second_cidr(
         await eventually(lambda: not any(chosen(ranges, name) for name in "abc"))
 
     assert (await client.get(CILIUM_NODES, "a")).metadata.generation == 2
+
+
+async def test_cidr_that_somebody_removes_again_and_again_comes_back_slowly_and_is_told(
+    client: ApiClient,
+) -> None:
+    await add_node(client, "a")
+    await add_node(client, "b")
+    async with granting(client) as ranges:
+        removals = 0
+
+        async def told() -> str:
+            nonlocal removals
+            node = await client.get(CILIUM_NODES, "a")
+            if node.spec.ipam.pod_cidrs:
+                removals += 1
+                body = {"spec": {"ipam": {"podCIDRs": None}}}
+                await client.patch(CILIUM_NODES, "a", body)
+            errors = {node["node"]: str(node["error"]) for node in ranges.report()["nodes"]}
+            return errors.get("a", "")
+
+        async with asyncio.timeout(20):
+            while not (said := await told()):
+                await asyncio.sleep(0.01)
+        await until_pod_cidrs(client, "b", "10.50.1.0/24")
+        await until_node(client, "a", lambda node: bool(node.spec.ipam.pod_cidrs))
+
+    assert removals == FREE_WRITES
+    assert "undone each time: something changes it (" in said
 
 
 async def test_a_restart_changes_nobodys_cidr(

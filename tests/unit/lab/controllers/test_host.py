@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.unit.kube.embedded_server import EmbeddedServer, embedded_server
 
+from ciliate.api.resource import Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError
 from ciliate.kube.informer import Informer
@@ -24,6 +25,7 @@ from ciliate.lab.objects import (
     Json,
     Pod,
 )
+from ciliate.reconcile.rewrites import FREE_WRITES
 
 DEADLINE_S = 30.0
 
@@ -35,14 +37,16 @@ async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
 
 
 @asynccontextmanager
-async def controllers(server: EmbeddedServer) -> AsyncIterator[ApiClient]:
+async def controllers(
+    server: EmbeddedServer, *, kubelets: bool = True
+) -> AsyncIterator[ApiClient]:
     """Run every controller, and a stand-in for kubelets that calls every placed pod ready."""
     async with ApiClient.from_kubeconfig(server.kubeconfig) as client:
         pods: Informer[Pod] = Informer(client, PODS)
         placed: asyncio.Queue[Pod] = asyncio.Queue()
 
         def note(_old: Pod | None, new: Pod | None) -> None:
-            if new is not None and new.spec.node_name:
+            if kubelets and new is not None and new.spec.node_name:
                 placed.put_nowait(new)
 
         pods.add_listener(note)
@@ -284,3 +288,109 @@ async def test_pods_of_a_removed_node_run_elsewhere(server: EmbeddedServer) -> N
             return [pod.spec.node_name for pod in pods] == ["n1"] * 4
 
         await eventually(moved)
+
+
+async def made_until_told(
+    client: ApiClient, resource: Resource[Any], caplog: pytest.LogCaptureFixture
+) -> int:
+    """Delete every object of a kind until a controller tells of it; return how many it made."""
+    seen: set[str] = set()
+
+    async def told() -> bool:
+        for found in (await client.list(resource, namespace="default")).items:
+            seen.add(found.metadata.uid)
+            with suppress(KubeError):
+                await client.delete(
+                    resource, found.metadata.name, namespace="default", grace_period_s=0
+                )
+        return "undone each time" in caplog.text
+
+    await eventually(told)
+    return len(seen)
+
+
+async def test_endpoint_slice_that_somebody_deletes_again_and_again_comes_back_slowly(
+    server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controllers(server) as client:
+        await post(
+            client,
+            "/api/v1/namespaces/default/services",
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": "web"},
+                "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+            },
+        )
+        made = await made_until_told(client, ENDPOINT_SLICES, caplog)
+
+        assert made == FREE_WRITES
+        assert "something deletes it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource", "told"),
+    [
+        ("Deployment", REPLICA_SETS, "something deletes it"),
+        ("Deployment", PODS, "before they are"),
+    ],
+)
+async def test_what_somebody_deletes_before_it_is_ready_comes_back_slowly(
+    server: EmbeddedServer,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    resource: Resource[Any],
+    told: str,
+) -> None:
+    async with controllers(server, kubelets=False) as client:
+        path = f"/apis/apps/v1/namespaces/default/{kind.lower()}s"
+        await post(client, path, workload(kind, replicas=1))
+        made = await made_until_told(client, resource, caplog)
+
+        assert FREE_WRITES <= made <= FREE_WRITES + 1
+        assert told in caplog.text
+
+
+async def test_daemon_pod_that_never_gets_ready_comes_back_slowly_on_its_node_alone(
+    server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controllers(server, kubelets=False) as client:
+        await add_node(client, "n1")
+        await post(client, "/apis/apps/v1/namespaces/default/daemonsets", workload("DaemonSet"))
+        made = await made_until_told(client, PODS, caplog)
+        await add_node(client, "n2")
+
+        async def on_n2() -> bool:
+            pods = (await client.list(PODS)).items
+            return [pod.spec.node_name for pod in pods] == ["n2"]
+
+        await eventually(on_n2)
+
+        async def counted() -> bool:
+            found = await client.get(DAEMON_SETS, "web", namespace="default")
+            return found.status.get("desiredNumberScheduled") == 2
+
+        await eventually(counted)
+        assert FREE_WRITES <= made <= FREE_WRITES + 1
+
+
+async def test_pod_that_was_ready_is_replaced_at_once_however_often(
+    server: EmbeddedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        path = "/apis/apps/v1/namespaces/default/deployments"
+        await post(client, path, workload("Deployment", replicas=1))
+        for _ in range(2 * FREE_WRITES):
+            await eventually(lambda: ready_replicas(client, 1))
+            for pod in (await client.list(PODS)).items:
+                await client.delete(PODS, pod.metadata.name, namespace="default")
+
+            async def gone(former: str = pod.metadata.uid) -> bool:
+                pods = (await client.list(PODS)).items
+                return all(each.metadata.uid != former for each in pods)
+
+            await eventually(gone)
+
+    assert "undone each time" not in caplog.text
