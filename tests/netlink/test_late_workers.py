@@ -30,7 +30,8 @@ async def test_links_refuse_once_every_worker_that_makes_them_is_late(node: str)
                 tasks.create_task(links._run("open /another", wait))
                 await until(lambda: is_late(2))
 
-                assert '"open /a/path" for 0 s' in links.refusal
+                assert '"open /a/path" for 0 s' in links.refusal_to_make
+                assert links.refusal == links.refusal_to_make
                 await links.remove("lxc-absent")  # Removals have a worker of their own.
             finally:
                 go.set()

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.call import Call
@@ -20,17 +21,22 @@ from ciliate.datapath.programs import Programs
 from ciliate.endpoint.chained import ChainedPod, ChainedPods
 from ciliate.endpoint.keyed_locks import KeyedLocks
 from ciliate.endpoint.records import EndpointRecords
-from ciliate.endpoint.removals import Removals
+from ciliate.endpoint.removals import REMOVAL_WAIT_S, Removals
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress
 from ciliate.net.identity import ReservedIdentity
 from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.pod import PodLinks
-from ciliate.netlink.pod_link import PodLink, PodLinkState, host_name, new_mac
+from ciliate.netlink.pod_link import PodLink, host_name, new_mac
 from ciliate.node.address_source import AddressSource
 from ciliate.node.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
+
+_HELD_UP: Final = (
+    "something on the node holds it up (a lock of the kernel's, a file system): see"
+    " `cilium-dbg status`, then restart the agent"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Wiring:
     versions: tuple[int, ...]  # IP versions in use.
     #: What an ADD would fail for, whatever the pod: see `node/privileges.py`.
     missing: Callable[[], tuple[str, ...]] = tuple
+    removal_wait_s: float = REMOVAL_WAIT_S
 
 
 class PodAttachments:
@@ -72,7 +79,9 @@ class PodAttachments:
         self._network = network
         self._locks = KeyedLocks()
         self._chained = ChainedPods(wiring.links, wiring.programs, wiring.versions)
-        self._removals = Removals(wiring.links, wiring.records, wiring.addresses, tasks)
+        self._removals = Removals(
+            wiring.links, wiring.records, wiring.addresses, tasks, wait_s=wiring.removal_wait_s
+        )
 
     async def add(self, request: Add) -> PodInterface | PassedResult:
         """Give a pod its interface (CNI ADD); a repeated request gets the same answer.
@@ -84,6 +93,7 @@ class PodAttachments:
             CiliateError: The kernel refused something; nothing is left behind.
         """
         attachment = request.attachment
+        self._refuse_without_workers()
         async with self._locks.held(attachment):
             known = self._find(attachment)
             if known is not None:
@@ -134,8 +144,14 @@ class PodAttachments:
                 CniCode.UNKNOWN_CONTAINER,
                 f"container {attachment.container_id} has no interface {attachment.ifname} of ours",
             )
+        self._refuse_without_workers()
         await self._verify(known)
         await self._addresses.check(request, known)
+
+    def _refuse_without_workers(self) -> None:
+        """Refuse now what would wait for a worker that stays away, and hold a request's place."""
+        if refusal := self._wiring.links.refusal_to_make:
+            raise CniError(CniCode.TRY_AGAIN_LATER, refusal, _HELD_UP)
 
     async def _verify(self, endpoint: Endpoint) -> None:
         if endpoint.chained:
@@ -176,12 +192,7 @@ class PodAttachments:
             )
         refusal = self._wiring.links.refusal
         if refusal:
-            raise CniError(
-                CniCode.PLUGIN_NOT_AVAILABLE,
-                refusal,
-                "something on the node holds it up (a lock of the kernel's, a file system): see"
-                " `cilium-dbg status`, then restart the agent",
-            )
+            raise CniError(CniCode.PLUGIN_NOT_AVAILABLE, refusal, _HELD_UP)
         await self._addresses.status(request)
 
     async def remove_vanished(self) -> None:
@@ -218,12 +229,17 @@ class PodAttachments:
         return next((e for e in self._table if e.interface.host_name == name), None)
 
     async def _detach_idle(self, endpoints: Iterable[Endpoint]) -> None:
-        """Remove endpoints that no request has changed meanwhile: one group, one wait for RCU."""
+        """Remove endpoints that no request has changed meanwhile: one group, one wait for RCU.
+
+        Those whose removal is under way are not awaited: a worker may be at it that stays away.
+        """
 
         async def detach(endpoint: Endpoint) -> None:
             async with self._locks.held(_attachment(endpoint)):
-                if self._table.get(endpoint.id) == endpoint:
-                    await self._removals.detach(endpoint)
+                if self._table.get(endpoint.id) != endpoint or self._removals.has_begun(endpoint):
+                    return
+                removal = self._removals.start(endpoint)
+            await asyncio.shield(removal)  # Without the lock: a DEL that comes now is answered.
 
         outcomes = await asyncio.gather(*map(detach, endpoints), return_exceptions=True)
         for failure in filter(None, outcomes):
@@ -258,15 +274,14 @@ class PodAttachments:
         self._table.promise_addresses(number, addresses)
         endpoint = self._draft(number, request, addresses)
         self._addresses.keep(endpoint)
-        # Not in the agent's group: its failure is this request's answer. `_undo` awaits it.
+        # Not in the agent's group: its failure is this request's answer. `abandon` awaits it.
         creation = asyncio.create_task(wiring.links.create(self._link(endpoint)))
         try:
             state = await asyncio.shield(creation)
             endpoint = replace(endpoint, ifindex=state.host_ifindex)
             self._wiring.records.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
-            undo = self._undo(endpoint, creation, request)
-            await asyncio.shield(self._removals.go_on(undo))
+            await self._removals.abandon(endpoint, request.call, creation)
             raise
         return endpoint
 
@@ -284,7 +299,7 @@ class PodAttachments:
             await self._chained.attach(endpoint)
             self._wiring.records.enter(endpoint)
         except BaseException:  # Also when the request is cancelled.
-            await asyncio.shield(self._removals.go_on(self._removals.abandon(endpoint, None)))
+            await self._removals.abandon(endpoint, None)
             raise
         return endpoint
 
@@ -355,15 +370,6 @@ class PodAttachments:
     def _link(self, endpoint: Endpoint) -> PodLink:
         programs = self._wiring.programs
         return PodLink(endpoint.interface, programs.from_pod_fd, programs.to_pod_fd)
-
-    async def _undo(
-        self, endpoint: Endpoint, creation: asyncio.Task[PodLinkState], request: Add
-    ) -> None:
-        """Leave nothing of an ADD that failed; its worker may still be making the interface."""
-        await asyncio.wait([creation])
-        if not creation.cancelled() and creation.exception() is None:
-            endpoint = replace(endpoint, ifindex=creation.result().host_ifindex)
-        await self._removals.abandon(endpoint, request.call)
 
 
 def _attachment(endpoint: Endpoint) -> Attachment:

@@ -42,7 +42,8 @@ from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
 
-#: How often the agent checks for interfaces that vanished without a DEL.
+#: How often the agent checks for interfaces that vanished without a DEL, and how long one check
+#: may take: it waits for workers.
 _HOUSEKEEPING_S: Final = 60.0
 
 #: CNI requests write the maps themselves; the reconcilers only repair, so they may wait for a
@@ -223,10 +224,12 @@ class EndpointFeature(Feature):
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             try:
-                await attachments.remove_vanished()
-            except CiliateError as error:
-                self._housekeeping.failed(str(error))
-                _log.warning("endpoints: %s", error)
+                async with asyncio.timeout(_HOUSEKEEPING_S):
+                    await attachments.remove_vanished()
+            except (CiliateError, TimeoutError) as error:
+                problem = str(error) or f"not done within {_HOUSEKEEPING_S:.0f} s"
+                self._housekeeping.failed(problem)
+                _log.warning("endpoints: %s", problem)
             else:
                 self._housekeeping.succeeded()
 

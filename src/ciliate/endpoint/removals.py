@@ -3,11 +3,15 @@
 The rest is done in the background, in groups, and once per endpoint, whoever asks for it: a DEL,
 an ADD that failed or makes the interface anew, housekeeping. What cannot be removed stays in the
 table as being removed, and housekeeping tries again.
+
+Nobody waits for it without a bound: a worker that does not come back keeps what it is at, the
+number, the addresses and the name of that one endpoint, and no request.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine
+from typing import Any, Final
 
 from ciliate.cni.call import Call
 from ciliate.cni.errors import CniCode, CniError
@@ -16,6 +20,10 @@ from ciliate.errors import CiliateError
 from ciliate.netlink.pod import PodLinks
 from ciliate.node.address_source import AddressSource
 from ciliate.node.endpoint import Endpoint
+
+#: How long a request waits for a removal: an IPAM plugin has 20 s of it. Behind the 60 s that an ADD
+#: may have taken before it failed, this ends before the 90 s of the CNI plugin.
+REMOVAL_WAIT_S: Final = 25.0
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +37,11 @@ class Removals:
         records: EndpointRecords,
         addresses: AddressSource,
         tasks: asyncio.TaskGroup,
+        *,
+        wait_s: float = REMOVAL_WAIT_S,
     ) -> None:
+        """Have `tasks` finish what is begun; requests wait `wait_s` for it."""
+        self._wait_s = wait_s
         self._links = links
         self._records = records
         self._addresses = addresses
@@ -41,6 +53,10 @@ class Removals:
         """How many endpoints are being removed."""
         return len(self._running)
 
+    def has_begun(self, endpoint: Endpoint) -> bool:
+        """Whether the endpoint's removal is under way: it ends by itself."""
+        return endpoint.id in self._running
+
     def start(self, endpoint: Endpoint, call: Call | None = None) -> asyncio.Task[None]:
         """Disconnect now; remove the interface in the background, grouped with others.
 
@@ -50,27 +66,39 @@ class Removals:
         if running is not None:
             return running
         self._records.disconnect(endpoint)
-        task = self.go_on(self._finish(endpoint, call))
-        self._running[endpoint.id] = task
-        task.add_done_callback(lambda _: self._running.pop(endpoint.id, None))
-        return task
+        return self._go_on(endpoint, self._finish(endpoint, call))
 
     async def detach(self, endpoint: Endpoint, call: Call | None = None) -> None:
-        """Return when the endpoint is removed, or could not be."""
-        await asyncio.shield(self.start(endpoint, call))
+        """Return when the endpoint is removed, could not be, or is not within the time."""
+        await asyncio.wait([self.start(endpoint, call)], timeout=self._wait_s)
 
-    async def abandon(self, endpoint: Endpoint, call: Call | None) -> None:
-        """Detach the interface of a failed ADD; housekeeping tries again until it is gone.
+    async def abandon(
+        self, endpoint: Endpoint, call: Call | None, creation: asyncio.Task[Any] | None = None
+    ) -> None:
+        """Leave nothing of an ADD that failed, also while `creation`, its worker's, still goes on.
+
+        The endpoint counts as being removed from now on: its number and addresses stay taken, and
+        no ADD makes an interface of its name, until the worker is back and what it made is gone.
 
         Raises nothing of ours: nobody awaits it but the ADD, which has an answer.
         """
+        is_disconnected = False
         try:
-            await self.detach(endpoint, call)
+            self._records.disconnect(endpoint)
+            is_disconnected = True
         except CiliateError as error:
             _log.warning("endpoint of pod %s stays for now: %s", endpoint.owner, error)
 
-    def go_on(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Have the agent's group finish `work`, whatever becomes of the request.
+        async def undo() -> None:
+            if creation is not None:
+                await asyncio.wait([creation])
+            if is_disconnected:  # Else housekeeping tries again.
+                await self._finish(endpoint, call)
+
+        await asyncio.wait([self._go_on(endpoint, undo())], timeout=self._wait_s)
+
+    def _go_on(self, endpoint: Endpoint, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Have the agent's group finish the endpoint's removal, whatever becomes of the request.
 
         The group ends, and the agent with it, when a task of it fails: what goes wrong for one pod,
         a bug too, stays that pod's.
@@ -82,7 +110,10 @@ class Removals:
             except Exception:  # noqa: BLE001 - a bug, told in full; the agent has other pods.
                 _log.exception("a pod's removal failed by a bug; housekeeping tries again")
 
-        return self._tasks.create_task(apart())
+        task = self._tasks.create_task(apart())
+        self._running[endpoint.id] = task
+        task.add_done_callback(lambda _: self._running.pop(endpoint.id, None))
+        return task
 
     def refuse_while_it_stays(self, former: Endpoint) -> None:
         """Refuse: a new interface would have the former's name, by which that is removed later.

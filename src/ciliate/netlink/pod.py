@@ -151,13 +151,19 @@ class PodLinks:
         return self._watch.late(after_s=self._late_after_s)
 
     @property
-    def refusal(self) -> str:
-        """Why no interface can be made or removed now, or an empty text."""
-        late = self.late
-        makers = [work for work in late if work.kind == _MAKER]
-        removers = [work for work in late if work.kind == _REMOVER]
+    def refusal_to_make(self) -> str:
+        """Why no interface can be made or looked at now, or an empty text."""
+        makers = [work for work in self.late if work.kind == _MAKER]
         if len(makers) >= self._workers:
             return f"no worker is left that makes pods' links: one is at {makers[0]}"
+        return ""
+
+    @property
+    def refusal(self) -> str:
+        """Why no interface can be made or removed now, or an empty text."""
+        if refusal := self.refusal_to_make:
+            return refusal
+        removers = [work for work in self.late if work.kind == _REMOVER]
         if removers:
             return f"pods' links cannot be removed: the worker is at {removers[0]}"
         return ""

@@ -61,6 +61,10 @@ class Gate:
         for _ in range(self.waiting):
             self._passes.release()
 
+    def pass_others(self) -> None:
+        """Let later operations through; those that wait go on waiting."""
+        self._is_open.set()
+
     def admit(self) -> None:
         self._passes.release()
 
@@ -93,6 +97,7 @@ class MemoryLinks:
         #: What the workers are at for too long, and why none is left.
         self.late: tuple[LateWork, ...] = ()
         self.refusal = ""
+        self.refusal_to_make = ""
         self.creations, self.removals, self.observations = Gate(), Gate(), Gate()
         self.takeovers = Gate()
         self._indexes = count(100)
