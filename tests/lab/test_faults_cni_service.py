@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.lab.cluster import eventually
-from tests.lab.faulty_node import FaultyNode, fault_lab
+from tests.lab.faulty_node import FaultyNode, fault_lab, frozen
 from tests.lab.plugin_calls import (
     Sandbox,
     call_all,
@@ -78,8 +78,13 @@ def test_removed_socket_comes_back_and_queued_deletions_are_done(
 ) -> None:
     assert sandboxes[0].add().ok
 
-    node.run("rm", "/var/run/cilium/cni.sock")
+    with frozen(node.agent_pid):  # It would be back before the plugin gives it up.
+        node.run("rm", "/var/run/cilium/cni.sock")
+        assert sandboxes[0].delete().ok
 
-    assert sandboxes[0].delete().ok
     node.wait_settled(endpoints=0)
     eventually(lambda: sandboxes[0].call("STATUS").ok, what="the socket is there again")
+    lines = node.read("/var/run/cilium/cilium-cni.log").splitlines()
+    told = [line for line in lines if f"verb=DEL container={sandboxes[0].container_id}" in line]
+    assert len(told) == 1, told
+    assert " queued=" in told[0]

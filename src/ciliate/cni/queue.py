@@ -10,13 +10,17 @@ import contextlib
 import fcntl
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from ciliate.cni.errors import CniCode, CniError
-from ciliate.cni.frame import FRAME_BYTES_MAX, parse_frame
-from ciliate.cni.request import Del, parse_request
+from ciliate.cni.frame import FRAME_BYTES_MAX, Frame, parse_frame
+from ciliate.cni.request import Del, parse_request, requested_version
+from ciliate.cni.request_log import RequestLog
+from ciliate.cni.result import render_error
 from ciliate.errors import CiliateError
 from ciliate.system.regular_file import read_regular
 
@@ -50,8 +54,11 @@ async def drain_delete_queue(
     delete: Callable[[Del], Awaitable[None]],
     *,
     start: Callable[[], Awaitable[None]],
+    requests: RequestLog | None = None,
 ) -> DrainReport:
     """Perform every queued deletion, then await `start`, which makes the socket listen.
+
+    Each has its line in `requests`, as one that came by the socket.
 
     An entry whose deletion fails, or whose turn does not come within DRAIN_WAIT_S, stays for the
     next start; one that is no request is deleted. Without the lock after LOCK_WAIT_S it goes on,
@@ -70,7 +77,7 @@ async def drain_delete_queue(
             _log.warning(
                 "delete queue %s stays locked by others: a deletion may be missed", directory
             )
-        report = await _drain(directory, delete)
+        report = await _drain(directory, delete, requests or RequestLog(None))
         await start()
         return report
     finally:
@@ -111,7 +118,9 @@ async def _lock_alone(lock: int) -> bool:
     return False
 
 
-async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> DrainReport:
+async def _drain(
+    directory: str, delete: Callable[[Del], Awaitable[None]], requests: RequestLog
+) -> DrainReport:
     names = [name for name in _names(directory) if name.endswith(_SUFFIX)]
     deleted = kept = unreadable = 0
     deadline = asyncio.get_running_loop().time() + DRAIN_WAIT_S
@@ -123,12 +132,12 @@ async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> Dr
             kept += left
             break
         try:
-            request = _read_entry(path)
+            entry = _read_entry(path)
         except CniError as error:
             _log.warning("delete queue entry %s is dropped: %s", ascii(path), error)
             unreadable += 1
         else:
-            if not await _is_deleted(request, path, delete):
+            if not await _is_deleted(entry, delete, requests, deadline=deadline):
                 kept += 1
                 continue
             deleted += 1
@@ -137,24 +146,70 @@ async def _drain(directory: str, delete: Callable[[Del], Awaitable[None]]) -> Dr
     return DrainReport(deleted=deleted, kept=kept, unreadable=unreadable)
 
 
-async def _is_deleted(request: Del, path: str, delete: Callable[[Del], Awaitable[None]]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    path: str
+    queued: datetime
+    frame: Frame
+    request: Del
+
+
+async def _is_deleted(
+    entry: _Entry,
+    delete: Callable[[Del], Awaitable[None]],
+    requests: RequestLog,
+    *,
+    deadline: float,
+) -> bool:
+    """Perform a deletion by `deadline`, of the loop's clock, and log it; whether it succeeded."""
+    begun = time.monotonic()
+    failure = await _failure(entry, delete, deadline)
+    answer = b""
+    if failure is not None:
+        answer = render_error(failure, requested_version(entry.frame.stdin))
+    requests.write(
+        entry.frame,
+        duration_s=time.monotonic() - begun,
+        exit_code=0 if failure is None else 1,
+        answer=answer,
+        queued=entry.queued,
+    )
+    return failure is None
+
+
+async def _failure(
+    entry: _Entry, delete: Callable[[Del], Awaitable[None]], deadline: float
+) -> CniError | None:
+    path = ascii(entry.path)
     try:
-        await delete(request)
+        async with asyncio.timeout_at(deadline):
+            await delete(entry.request)
+    except CniError as error:
+        failure = error
     except CiliateError as error:
-        _log.warning("delete queue entry %s stays: %s", ascii(path), error)
-    except Exception:  # noqa: BLE001 - a bug: one entry must not end each start of the agent.
-        _log.exception("delete queue entry %s stays, by a bug", ascii(path))
+        failure = CniError(CniCode.TRY_AGAIN_LATER, str(error))
+    except TimeoutError:
+        failure = CniError(
+            CniCode.TRY_AGAIN_LATER,
+            f"the agent did not finish all queued deletions within {DRAIN_WAIT_S:g} s",
+        )
+    except Exception as bug:  # noqa: BLE001 - one entry must not end each start of the agent.
+        _log.exception("delete queue entry %s stays, by a bug", path)
+        return CniError(CniCode.INTERNAL, f"a bug of the agent's: {type(bug).__name__}")
     else:
-        return True
-    return False
+        return None
+    _log.warning("delete queue entry %s stays: %s", path, failure)
+    return failure
 
 
-def _read_entry(path: str) -> Del:
+def _read_entry(path: str) -> _Entry:
     try:
-        frame = parse_frame(read_regular(path, FRAME_BYTES_MAX + 1))
+        octets = read_regular(path, FRAME_BYTES_MAX + 1)
+        queued = datetime.fromtimestamp(os.stat(path).st_mtime, UTC)
     except OSError as error:
         raise CniError(CniCode.IO_FAILURE, f"cannot be read: {error.strerror}") from error
+    frame = parse_frame(octets)
     request = parse_request(frame.environment, frame.stdin)
     if not isinstance(request, Del):
         raise CniError(CniCode.INVALID_ENVIRONMENT, "holds another request than a DEL")
-    return request
+    return _Entry(path, queued, frame, request)

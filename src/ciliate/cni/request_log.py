@@ -5,6 +5,9 @@ the agent knows more: what came of a request, and how long it took. A line is lo
 
     time=2026-01-02T03:04:05.678Z verb=ADD container=3f… ifname=eth0 pod=default/web duration=1.4ms
     time=… verb=ADD container=3f… … duration=20003.1ms code=11 error="no address is free …"
+    time=… verb=DEL container=3f… … queued=2026-01-02T03:01:12.345Z duration=0.4ms
+
+The last came while the agent was away, and waited for it since the time after `queued`.
 
 The log never fails a request: what cannot be written is told once in the agent's own log.
 """
@@ -37,20 +40,31 @@ _log = logging.getLogger(__name__)
 
 
 def describe(
-    frame: Frame, *, at: datetime, duration_s: float, exit_code: int, answer: bytes
+    frame: Frame,
+    *,
+    at: datetime,
+    duration_s: float,
+    exit_code: int,
+    answer: bytes,
+    queued: datetime | None = None,
 ) -> str:
     """Return the line of a request and its answer, without line end."""
     fields: dict[str, str] = {
-        "time": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": _time(at),
         "verb": frame.environment.get("CNI_COMMAND", ""),
         "container": frame.environment.get("CNI_CONTAINERID", ""),
         "ifname": frame.environment.get("CNI_IFNAME", ""),
         "pod": _pod(frame.environment.get("CNI_ARGS", "")),
+        "queued": _time(queued) if queued is not None else "",
         "duration": f"{duration_s * 1000:.1f}ms",
     }
     if exit_code:
         fields |= _failure(answer)
     return " ".join(f"{name}={_text(value)}" for name, value in fields.items() if value)
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _pod(arguments: str) -> str:
@@ -87,8 +101,16 @@ class RequestLog:
         self._handler: _File | None = None
         self._told = ""
 
-    def write(self, frame: Frame, *, duration_s: float, exit_code: int, answer: bytes) -> None:
-        """Add a request's line."""
+    def write(
+        self,
+        frame: Frame,
+        *,
+        duration_s: float,
+        exit_code: int,
+        answer: bytes,
+        queued: datetime | None = None,
+    ) -> None:
+        """Add a request's line; `queued`: since when it waited for the agent."""
         if self._path is None:
             return
         line = describe(
@@ -97,6 +119,7 @@ class RequestLog:
             duration_s=duration_s,
             exit_code=exit_code,
             answer=answer,
+            queued=queued,
         )
         try:
             if self._handler is None:

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -115,11 +114,11 @@ class CniServer:
         *,
         path: str = SOCKET_PATH,
         chaining_mode: str = "none",
-        log_file: Path | None = None,
+        requests: RequestLog | None = None,
     ) -> None:
         """Serve at `path`; `chaining_mode` applies to lists that do not set it."""
         self._backend = backend
-        self._requests = RequestLog(log_file)
+        self._requests = requests or RequestLog(None)
         self._chaining_mode = chaining_mode
         self._path = path
         self._server: BoundedServer | None = None

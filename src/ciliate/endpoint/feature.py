@@ -16,6 +16,7 @@ from ciliate.api.agent_status import ComponentStatus, FeatureMode
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
 from ciliate.api.core import Pod
 from ciliate.cni.queue import drain_delete_queue
+from ciliate.cni.request_log import RequestLog
 from ciliate.cni.server import CniServer
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
@@ -199,13 +200,15 @@ class EndpointFeature(Feature):
         assert self._attachments is not None, "made with the datapath"
         paths = self._context.paths
         cni = self._context.settings.cni
+        requests = RequestLog(paths.placed(cni.log_file) if cni.log_file else None)
         server = CniServer(
             self._attachments,
             path=str(paths.cni_socket),
             chaining_mode=cni.chaining_mode,
-            log_file=paths.placed(cni.log_file) if cni.log_file else None,
+            requests=requests,
         )
-        queue = partial(drain_delete_queue, str(paths.delete_queue), self._attachments.delete)
+        delete = self._attachments.delete
+        queue = partial(drain_delete_queue, str(paths.delete_queue), delete, requests=requests)
         await queue(start=server.start)
         watchdog = CniWatchdog(
             self._watch, self._context.links, server, reopen=partial(queue, start=server.reopen)

@@ -13,6 +13,7 @@ from ciliate.cni import queue as queue_module
 from ciliate.cni.frame import Frame
 from ciliate.cni.queue import DrainReport, drain_delete_queue
 from ciliate.cni.request import Del
+from ciliate.cni.request_log import RequestLog
 from ciliate.errors import CiliateError
 
 _STDIN = json.dumps({"cniVersion": "0.3.1", "name": "cilium"}).encode()
@@ -84,6 +85,46 @@ async def test_failed_deletion_stays_for_the_next_start(tmp_path: Path) -> None:
     assert agent.done == ["b", "started"]
     assert (report.deleted, report.kept) == (1, 1)
     assert stays.exists()
+
+
+async def test_queued_deletions_are_in_the_log_of_requests(tmp_path: Path) -> None:
+    path = _entry(tmp_path, "a")
+    os.utime(path, (1767323045, 1767323045))
+    _entry(tmp_path, "b")
+    agent = Agent()
+    agent.failing.add("b")
+    requests = RequestLog(tmp_path / "cni.log")
+
+    await drain_delete_queue(str(tmp_path), agent.delete, start=agent.start, requests=requests)
+
+    requests.close()
+    done, failed = (tmp_path / "cni.log").read_text().splitlines()
+    assert " verb=DEL container=a ifname=eth0 pod=default/web" in done
+    assert " queued=2026-01-02T03:04:05.000Z duration=" in done
+    assert "code=" not in done
+    assert " container=b " in failed
+    assert failed.endswith(' code=11 error="the interface is busy"')
+
+
+async def test_deletion_that_does_not_end_keeps_the_agent_down_no_longer_than_the_drain_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "DRAIN_WAIT_S", 0.05)
+    stays = _entry(tmp_path, "a")
+    agent = Agent()
+    requests = RequestLog(tmp_path / "cni.log")
+
+    async def never(_: Del) -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        report = await drain_delete_queue(
+            str(tmp_path), never, start=agent.start, requests=requests
+        )
+
+    requests.close()
+    assert (report.kept, agent.done, stays.exists()) == (1, ["started"], True)
+    assert " code=11 error=" in (tmp_path / "cni.log").read_text()
 
 
 async def test_what_is_no_deletion_is_dropped(tmp_path: Path) -> None:

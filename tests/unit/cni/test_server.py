@@ -16,6 +16,7 @@ from ciliate.cni import server as server_module
 from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.frame import Frame
 from ciliate.cni.request import Add, Check, Del, Gc, Status
+from ciliate.cni.request_log import RequestLog
 from ciliate.cni.server import CniServer
 from ciliate.errors import CiliateError
 from ciliate.net.address import Mac
@@ -310,7 +311,7 @@ async def test_socket_of_a_killed_agent_is_replaced(backend: FakeBackend, tmp_pa
 
 async def test_each_request_is_a_line_of_the_log(backend: FakeBackend, tmp_path: Path) -> None:
     path, log = str(tmp_path / "cni.sock"), tmp_path / "cilium-cni.log"
-    async with CniServer(backend, path=path, log_file=log):
+    async with CniServer(backend, path=path, requests=RequestLog(log)):
         await _ask(path)
         await _ask(path, CNI_COMMAND="DEL")
         await _ask(path, CNI_COMMAND="NONSENSE")
