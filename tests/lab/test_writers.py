@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab, frozen, process
+from tests.lab.plugin_calls import make_sandboxes, remove_sandboxes
 
+from ciliate.api.core import MIRROR_ANNOTATION
 from ciliate.reconcile.rewrites import FREE_WRITES
 
+#: As a kubelet makes them of the files of static pods.
+FILE_HASH = "5c582d4dbb18402b879053bf48cb9396"
 KINDS = ("ciliumendpoints", "ciliumnodes", "ciliumidentities", "ciliumpodippools")
 #: How long writes are counted: a war that nothing bounds made 8 a second.
 COUNTED_S = 10.0
@@ -207,6 +211,38 @@ def test_pod_that_is_gone_is_not_published_while_its_sandbox_lives(lab: Cluster)
             observe(COUNTED_S)
 
     assert [line for line in writes if "forced" in line] == []
+
+
+def test_static_pod_is_published_as_its_mirrors_and_stays(lab: Cluster) -> None:
+    """The collector would take an object whose owner has the uid that the runtime knows."""
+    node = FaultyNode(lab, "k8s-w1")
+    (sandbox,) = make_sandboxes(node, 1, "static")
+    mirror = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": sandbox.name,
+            "labels": {"app": "static"},
+            "annotations": {MIRROR_ANNOTATION: FILE_HASH},
+        },
+        "spec": {"nodeName": node.name, "containers": [{"name": "web", "image": "nginx"}]},
+    }
+    lab.kubectl("apply", "-f", "-", text=json.dumps(mirror))
+    arguments = f"K8S_POD_NAMESPACE=default;K8S_POD_NAME={sandbox.name};K8S_POD_UID={FILE_HASH}"
+
+    assert sandbox.call("ADD", environment={"CNI_ARGS": f"IgnoreUnknown=1;{arguments}"}).ok
+    eventually(lambda: endpoint_of(lab, sandbox.name), what="its CiliumEndpoint")
+    with counted(lab, "ciliumendpoints") as writes:
+        observe(COUNTED_S)
+
+    found = lab.object("ciliumendpoint", sandbox.name)
+    mirror_uid = lab.object("pod", sandbox.name)["metadata"]["uid"]
+    assert [each["uid"] for each in found["metadata"]["ownerReferences"]] == [mirror_uid]
+    assert "k8s:app=static" in found["status"]["identity"]["labels"]
+    assert writes == []
+    assert sandbox.delete().ok
+    lab.kubectl("delete", "pod", sandbox.name, "--force", "--grace-period=0")
+    remove_sandboxes([sandbox])
 
 
 def test_node_that_is_deleted_is_no_war_over_its_cilium_node(lab: Cluster) -> None:

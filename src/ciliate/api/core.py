@@ -7,6 +7,10 @@ from msgspec import Struct, field
 from ciliate.api.metadata import Condition, ObjectMeta
 from ciliate.api.resource import Resource
 
+#: Marks the mirror of a static pod, which its kubelet runs from a file. The value is the file's hash:
+#: the uid by which that kubelet and its runtime know the pod.
+MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
+
 
 class Taint(Struct, frozen=True, gc=False, omit_defaults=True):
     """Keeps pods off a node unless they tolerate it."""
@@ -116,6 +120,11 @@ class Pod(Struct, frozen=True, gc=False, omit_defaults=True):
     metadata: ObjectMeta = ObjectMeta()
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+    def is_known_as(self, uid: str) -> bool:
+        """Whether a runtime knows the pod by `uid`: docs/CILIUM.md, "CNI"."""
+        mirrored = self.metadata.annotations.get(MIRROR_ANNOTATION)
+        return bool(uid) and uid in (self.metadata.uid, mirrored)
 
 
 class Namespace(Struct, frozen=True, gc=False, omit_defaults=True):

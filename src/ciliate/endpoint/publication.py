@@ -9,7 +9,7 @@ node's pod meanwhile, as with a StatefulSet: its object is that node's, by the p
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ciliate.api.cilium_endpoint import (
     CILIUM_ENDPOINTS,
@@ -96,9 +96,11 @@ class Publications(Mapping[ObjectKey, Publication]):
         endpoint = self._table.of_pod(key)
         if endpoint is None or endpoint.state is not EndpointState.READY or not endpoint.pod_uid:
             raise KeyError(key)
-        if not is_alive(self._pods.get(key), endpoint.pod_uid):
+        pod = self._pods.get(key)
+        if pod is None or not is_alive(pod, endpoint.pod_uid):
             raise KeyError(key)
-        return publication(endpoint, self._node_ip)
+        # A static pod's runtime knows another uid than the API, where an owner of that uid is gone.
+        return replace(publication(endpoint, self._node_ip), pod_uid=pod.metadata.uid)
 
     def __iter__(self) -> Iterator[ObjectKey]:
         return (key for key in tuple(self._table.pods()) if key in self)
@@ -109,7 +111,7 @@ class Publications(Mapping[ObjectKey, Publication]):
 
 def is_alive(pod: Pod | None, uid: str) -> bool:
     """Whether `pod` is the one with that uid and has not ended: the operator takes ended ones."""
-    return pod is not None and pod.metadata.uid == uid and not pod.status.has_ended
+    return pod is not None and pod.is_known_as(uid) and not pod.status.has_ended
 
 
 class CiliumEndpointTarget:

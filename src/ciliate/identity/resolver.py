@@ -79,7 +79,7 @@ class IdentityResolver:
         """
         pod = self._cluster.pods.get(name, namespace)
         place = self._cluster.namespaces.get(namespace)
-        if pod is None or place is None or (uid and pod.metadata.uid != uid):
+        if pod is None or place is None or (uid and not pod.is_known_as(uid)):
             return None
         return self._labels(pod, place.metadata.labels)
 

@@ -15,7 +15,7 @@ from tests.unit.node.cluster_tables import (
 from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointState
-from ciliate.api.core import Pod, PodStatus
+from ciliate.api.core import MIRROR_ANNOTATION, Pod, PodStatus
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.endpoint.publication import (
@@ -77,9 +77,10 @@ class Api:
         self._note("delete", name)
 
 
-def pod(name: str, uid: str, *, phase: str = "Running") -> Pod:
+def pod(name: str, uid: str, *, phase: str = "Running", mirrored: str = "") -> Pod:
+    annotations = {MIRROR_ANNOTATION: mirrored} if mirrored else {}
     return Pod(
-        metadata=ObjectMeta(name=name, namespace="default", uid=uid),
+        metadata=ObjectMeta(name=name, namespace="default", uid=uid, annotations=annotations),
         status=PodStatus(phase=phase),
     )
 
@@ -141,6 +142,18 @@ def test_pod_that_kubernetes_has_no_more_on_this_node_is_not_published() -> None
 
     assert set(published) == {("default", "pod-1")}
     assert all(published.get(("default", f"pod-{number}")) is None for number in (2, 3, 4))
+
+
+def test_mirror_of_a_static_pod_owns_what_is_published_about_it() -> None:
+    table = EndpointTable()
+    table.put(endpoint(1, pod="static", pod_uid="hash"))
+    mirror = pod("static", "uid-of-the-mirror", mirrored="hash")
+    former = pod("static", "uid-of-the-former", mirrored="hash-of-the-file-before")
+
+    published = Publications(table, {("default", "static"): mirror}, NODE_IP)
+
+    assert published["default", "static"].pod_uid == "uid-of-the-mirror"
+    assert not Publications(table, {("default", "static"): former}, NODE_IP)
 
 
 async def test_object_of_another_nodes_pod_is_left_alone_though_a_sandbox_is_here() -> None:

@@ -9,7 +9,7 @@ from tests.unit.node.cluster_tables import new_cluster
 from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import EndpointState
-from ciliate.api.core import Namespace, Pod, PodSpec
+from ciliate.api.core import MIRROR_ANNOTATION, Namespace, Pod, PodSpec
 from ciliate.api.metadata import ObjectMeta
 from ciliate.config.label_filter import LabelFilter
 from ciliate.identity.registry import IdentityRegistry
@@ -38,10 +38,14 @@ class Place:
         )
         publish(self.cluster.namespaces, Namespace(ObjectMeta(name="default")))
 
-    def runs(self, number: int, *, uid: str = "", **labels: str) -> None:
+    def runs(self, number: int, *, uid: str = "", mirrored: str = "", **labels: str) -> None:
         """Let the watch report pod-<number>."""
         meta = ObjectMeta(
-            name=f"pod-{number}", namespace="default", uid=uid or f"uid-{number}", labels=labels
+            name=f"pod-{number}",
+            namespace="default",
+            uid=uid or f"uid-{number}",
+            labels=labels,
+            annotations={MIRROR_ANNOTATION: mirrored} if mirrored else {},
         )
         publish(self.cluster.pods, Pod(meta, PodSpec(node_name="k8s-ctr")))
 
@@ -175,6 +179,23 @@ async def test_predecessor_of_the_same_name_gives_no_identity(place: Place) -> N
     found = place.table.get(1)
     assert found is not None
     assert "k8s:app=latter" in found.labels
+
+
+async def test_static_pod_has_the_identity_of_its_mirror(place: Place) -> None:
+    """Its runtime names the hash of its file, which a mirror has as an annotation."""
+    place.runs(1, mirrored="hash-before", app="former")
+    place.attach(1, uid="hash")
+    await place.resolve()
+    assert place.identity(1) == 5
+
+    place.runs(1, uid="uid-next", mirrored="hash", app="latter")
+    await place.resolve()
+
+    found = place.table.get(1)
+    assert found is not None
+    assert "k8s:app=latter" in found.labels
+    assert (found.state, found.pod_uid) == (EndpointState.READY, "hash")
+    assert place.resolver.known("default", "pod-1", "hash") is not None
 
 
 async def test_pod_that_is_not_known_yet_waits_without_failing(place: Place) -> None:

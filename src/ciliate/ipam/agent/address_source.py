@@ -170,10 +170,9 @@ class OwnAddresses(AddressSource):
             return
         meta = old.metadata
         for asking in self._asking:
-            if asking.pod in (
-                PodReference(meta.namespace, meta.name, meta.uid),
-                PodReference(meta.namespace, meta.name),
-            ):
+            pod = asking.pod
+            is_same = (pod.namespace, pod.name) == (meta.namespace, meta.name)
+            if is_same and (not pod.uid or old.is_known_as(pod.uid)):
                 asking.deleted = True
                 self._news.set()
         self._satisfied(f"{meta.namespace}/{meta.name}")
@@ -251,7 +250,7 @@ class OwnAddresses(AddressSource):
     async def _pod_metadata(self, pod: PodReference) -> ObjectMeta:
         """Return the pod's metadata: from the watch, or from the API server if it is behind."""
         known = self._context.cluster.pods.get(pod.name, pod.namespace)
-        if known is not None and pod.uid in ("", known.metadata.uid):
+        if known is not None and (not pod.uid or known.is_known_as(pod.uid)):
             return known.metadata
         found = await self._context.client.get(PODS, pod.name, namespace=pod.namespace)
         return found.metadata

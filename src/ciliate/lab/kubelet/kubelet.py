@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ciliate.api.core import MIRROR_ANNOTATION
 from ciliate.api.metadata import format_time
 from ciliate.api.resource import ObjectKey
 from ciliate.kube.client import ApiClient
@@ -35,9 +36,6 @@ from ciliate.lab.kubelet.streaming import StreamServer
 from ciliate.lab.namespaces import remove_pins
 from ciliate.lab.objects import Pod
 from ciliate.lab.zygote_client import ZygoteClient
-
-#: Marks the mirror of a static pod: its kubelet runs that from a file.
-MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 _log = logging.getLogger(__name__)
 

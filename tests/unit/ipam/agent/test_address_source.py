@@ -12,7 +12,7 @@ from tests.unit.endpoint.pod_links import settle
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import all_listed, new_cluster, own_node
 
-from ciliate.api.core import NAMESPACES, Namespace, Pod
+from ciliate.api.core import MIRROR_ANNOTATION, NAMESPACES, Namespace, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
 from ciliate.cni.errors import CniError
@@ -56,10 +56,12 @@ class Source:
         cidrs = SimpleNamespace(missing_of=lambda _pools: "no CIDR", refusal="")
         self.source = OwnAddresses(cast("Any", context), self.addresses, cast("Any", cidrs), None)
 
-    def pod(self, name: str) -> None:
-        publish(
-            self.cluster.pods, Pod(ObjectMeta(name=name, namespace="default", uid=f"uid-{name}"))
-        )
+    def pod(self, name: str, *, mirrored: str = "") -> None:
+        """The watch reports a pod; `mirrored`: it is the mirror of a static one."""
+        annotations = {MIRROR_ANNOTATION: mirrored} if mirrored else {}
+        uid = f"uid-{name}" if not mirrored else "uid-of-the-mirror"
+        meta = ObjectMeta(name=name, namespace="default", uid=uid, annotations=annotations)
+        publish(self.cluster.pods, Pod(meta))
 
 
 async def test_pods_that_wait_for_the_nodes_first_cidr_are_counted() -> None:
@@ -90,9 +92,10 @@ async def test_pods_of_a_full_node_are_counted_until_they_are_gone() -> None:
     assert node.source.pending == {("default", 4): 1}
 
 
-async def test_deleted_pod_ends_the_wait_for_the_first_cidr() -> None:
+@pytest.mark.parametrize("mirrored", ["", "uid-a"], ids=["pod", "static pod"])
+async def test_deleted_pod_ends_the_wait_for_the_first_cidr(mirrored: str) -> None:
     node = Source()
-    node.pod("a")
+    node.pod("a", mirrored=mirrored)
     asked = asyncio.create_task(node.source.allocate(add("a")))
     await settle()
 
@@ -104,9 +107,10 @@ async def test_deleted_pod_ends_the_wait_for_the_first_cidr() -> None:
     assert node.source.pending == {}
 
 
-async def test_pod_that_is_deleted_while_its_pool_is_chosen_does_not_wait() -> None:
+@pytest.mark.parametrize("mirrored", ["", "uid-a"], ids=["pod", "static pod"])
+async def test_pod_that_is_deleted_while_its_pool_is_chosen_does_not_wait(mirrored: str) -> None:
     node = Source(with_pools=True)
-    node.pod("a")
+    node.pod("a", mirrored=mirrored)
     asked = asyncio.create_task(node.source.allocate(add("a")))
     await settle()
 
