@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
-from tests.lab.faulty_node import FaultyNode
+from tests.lab.faulty_node import FaultyNode, apply_pod, pod_ip
 
 PLUGINS: Final = Path("/usr/lib/cni")
 CONFLIST: Final = "/etc/cni/net.d/05-cilium.conflist"
@@ -17,6 +17,14 @@ HOST_LOCAL_FOLDER: Final = "/run/host-local"
 
 #: The newest version that Debian's plugins speak.
 VERSION: Final = "1.0.0"
+
+#: Versions whose results have other shapes than today's, or none at all, by a pod's name.
+OLD_VERSIONS: Final = {
+    "version-0-1-0": "0.1.0",
+    "version-0-2-0": "0.2.0",
+    "version-0-3-0": "0.3.0",
+    "version-absent": None,
+}
 
 NODES: Final = ("k8s-ctr", "k8s-w1")
 
@@ -40,9 +48,10 @@ def write_file(node: FaultyNode, path: str, text: str, *, mode: int = 0o644) -> 
     node.inside(write)
 
 
-def a_list(*plugins: Mapping[str, Any], name: str = "test") -> str:
-    """A configuration list."""
-    return json.dumps({"cniVersion": VERSION, "name": name, "plugins": list(plugins)})
+def a_list(*plugins: Mapping[str, Any], name: str = "test", version: str | None = VERSION) -> str:
+    """A configuration list; `version` None: it names none."""
+    named = {"cniVersion": version} if version is not None else {}
+    return json.dumps({**named, "name": name, "plugins": list(plugins)})
 
 
 def host_local(*subnets: str, **more: Any) -> dict[str, Any]:
@@ -109,6 +118,31 @@ def seen_by_internet(lab: Cluster, pod: str) -> str:
     """The client address that the web server behind every eth0 saw."""
     text = lab.exec(pod, "curl", "-s", "-m", "5", "http://203.0.113.10/")
     return text.partition("client=")[2].split(":")[0]
+
+
+def assert_pods_of_old_versions_live_and_go(
+    lab: Cluster, node: FaultyNode, render: Callable[[str | None], str], peer: str
+) -> None:
+    """Pods of lists of each old version, which `render` gives, reach pod `peer` and leave nothing."""
+    before, standing = node.read(CONFLIST), set(node.endpoint_addresses().values())
+    try:
+        for name, version in OLD_VERSIONS.items():
+            write_file(node, CONFLIST, render(version))
+            apply_pod(lab, name, node.name)
+    finally:
+        write_file(node, CONFLIST, before)
+    given = {name: pod_ip(lab, name) for name in OLD_VERSIONS}
+    assert set(given.values()) <= booked(node).keys()
+    for name, address in given.items():
+        await_ping(lab, name, pod_ip(lab, peer))
+        assert lab.object("ciliumendpoint", name)["status"]["identity"]["id"] > 255, address
+
+    delete_pods(lab, *OLD_VERSIONS)
+
+    eventually(lambda: not booked(node).keys() & set(given.values()), what="freed addresses")
+    eventually(
+        lambda: set(node.endpoint_addresses().values()) == standing, what="no endpoint left"
+    )
 
 
 def delete_pods(lab: Cluster, *names: str) -> None:

@@ -15,6 +15,7 @@ from tests.lab.other_plugins import (
     NODES,
     VERSION,
     a_list,
+    assert_pods_of_old_versions_live_and_go,
     await_ping,
     booked,
     delete_pods,
@@ -189,6 +190,15 @@ def test_deleted_pod_is_gone_everywhere(lab: Cluster, node: FaultyNode) -> None:
     assert address not in listed
     ceps = lab.object("ciliumendpoints", "-A")["items"]
     assert "short" not in {each["metadata"]["name"] for each in ceps}
+
+
+def test_pods_of_lists_of_old_versions_live_and_go(
+    lab: Cluster, node: FaultyNode, kind: str
+) -> None:
+    other = other_plugin(kind, node.name)
+    assert_pods_of_old_versions_live_and_go(
+        lab, node, lambda version: a_list(other, CHAINED, version=version), peer="far"
+    )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tests.lab.other_plugins import (
     NODES,
     VERSION,
     a_list,
+    assert_pods_of_old_versions_live_and_go,
     await_ping,
     booked,
     delete_pods,
@@ -118,6 +119,15 @@ def await_freed(node: FaultyNode, *addresses: str) -> None:
 def internet_view(lab: Cluster, machine: str) -> str:
     """What the world sees of a node, whose address pods get."""
     return seen_by_internet(lab, machine)
+
+
+def test_pods_of_lists_of_old_versions_live_and_go(lab: Cluster, node: FaultyNode) -> None:
+    entry = {"type": "ciliate-cni", "ipam": host_local(SUBNETS[node.name])}
+    apply_pod(lab, "peer", "k8s-ctr")
+    assert_pods_of_old_versions_live_and_go(
+        lab, node, lambda version: a_list(entry, version=version), peer="peer"
+    )
+    delete_pods(lab, "peer")
 
 
 def test_pod_lives_on_through_a_restart_of_the_agent(lab: Cluster, node: FaultyNode) -> None:

@@ -112,7 +112,8 @@ def parse_network_list(text: str, *, source: str) -> NetworkList:
         raise NetworkNotReadyError(f"{source} lacks a name or plugins with a type")
     return NetworkList(
         name=document["name"],
-        cni_version=str(document.get("cniVersion", "0.2.0")),
+        # A list that names none hands plugins an empty one, as libcni does (libcni/conf.go).
+        cni_version=str(document.get("cniVersion", "")),
         plugins=tuple(plugins),
         disable_check=bool(document.get("disableCheck", False)),
     )

@@ -33,6 +33,12 @@ def test_single_configuration_is_a_list_of_one() -> None:
     assert [plugin["type"] for plugin in network.plugins] == ["ptp"]
 
 
+def test_plugin_of_a_list_without_version_is_given_an_empty_one() -> None:
+    network = parse_network_list('{"name": "n", "plugins": [{"type": "ptp"}]}', source="f")
+
+    assert _plugin_conf(network, network.plugins[0], None, {})["cniVersion"] == ""
+
+
 def test_kept_list_reads_back_the_same() -> None:
     text = '{"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "a", "ipam": {"k": [1]}}]}'
     network = parse_network_list(text, source="f")
