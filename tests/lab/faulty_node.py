@@ -177,11 +177,7 @@ class FaultyNode:
 
     def asked(self, path: str) -> Any:
         """What the agent's API answers for /v1/PATH; None while it is away or starting."""
-        try:
-            status, body = self.inside(lambda: _ask("/var/run/cilium/cilium.sock", path))
-        except OSError:
-            return None
-        return json.loads(body) if status == 200 else None
+        return self.inside(lambda: api_answer("/var/run/cilium/cilium.sock", path))
 
     # What it keeps, and what the kernel has.
 
@@ -297,6 +293,15 @@ def _is_dead(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return text.rpartition(")")[2].split()[0] in "ZX" and len(threads) == 1
+
+
+def api_answer(socket_path: str, what: str) -> Any:
+    """What the API at a socket answers for /v1/WHAT; None while nobody answers well."""
+    try:
+        status, body = _ask(socket_path, what)
+    except OSError:
+        return None
+    return json.loads(body) if status == 200 else None
 
 
 def _ask(path: str, what: str) -> tuple[int, bytes]:

@@ -9,8 +9,17 @@ from collections.abc import Iterator
 import pytest
 from tests.lab.cluster import BIN, Cluster, Done, ciliate, eventually
 from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
+from tests.lab.plugin_calls import Sandbox, make_sandboxes, remove_sandboxes
+from tests.lab.tenant import Tenant
 
 from ciliate.readiness.statement import VALID_S
+
+#: Where an agent that is not its machine's first keeps what is its own.
+STATE = "/run/second"
+CONFLIST = f"{STATE}/net.d/05-cilium.conflist"
+BPF_ROOT = "--bpf-root=/sys/fs/bpf/second"
+STATE_DIR = f"--state-dir={STATE}"
+LIST = f"--write-cni-conf-when-ready={CONFLIST}"
 
 TAINT = "node.cilium.io/agent-not-ready"
 NODES = ("k8s-ctr", "k8s-w1")
@@ -109,3 +118,104 @@ def test_node_whose_agent_was_killed_is_tainted_when_its_statement_ends(lab: Clu
         os.kill(pid(lab, "k8s-w1"), signal.SIGKILL)
         # The operator looks at least every 19 s.
         eventually(lambda: is_tainted(lab, "k8s-w1"), within_s=VALID_S + 25, what="the taint")
+
+
+@pytest.fixture(scope="module")
+def first(lab: Cluster) -> Tenant:
+    """The node k8s-ctr, whose agent has every setting as usual."""
+    return Tenant(lab, "k8s-ctr")
+
+
+@pytest.fixture(scope="module")
+def second(lab: Cluster) -> Tenant:
+    """The node k8s-w1, without its agent and what that attached: it gets one on k8s-ctr's files."""
+    node = FaultyNode(lab, "k8s-w1")
+    lab.kubectl("delete", "pod", "here", "--ignore-not-found")
+    with contextlib.suppress(OSError):
+        os.kill(pid(lab, node.name), signal.SIGKILL)
+    eventually(lambda: node.asked("healthz") is None, what="no agent")
+    node.run("sh", "-c", "rm -r /sys/fs/bpf/tc /sys/fs/bpf/ciliate /sys/fs/bpf/cilium")
+    return Tenant(lab, "k8s-w1", STATE)
+
+
+@pytest.fixture
+def sandboxes(first: Tenant, second: Tenant) -> Iterator[tuple[Sandbox, Sandbox]]:
+    made = (*make_sandboxes(first, 1, "one"), *make_sandboxes(second, 1, "two"))
+    yield made[0], made[1]
+    remove_sandboxes(made)
+
+
+def reaches(sandbox: Sandbox, address: str) -> bool:
+    words = ("nsenter", f"--net={sandbox.netns}", "ping", "-c", "1", "-W", "1", address)
+    return "1 received" in sandbox.node.run(*words, check=False).stdout
+
+
+def is_healthy(node: Tenant) -> bool:
+    health = node.asked("healthz")
+    return health is not None and not any(
+        each["status"].get("consecutive-failure-count") for each in health["controllers"]
+    )
+
+
+def test_two_agents_of_one_machine_serve_their_own_pods_and_outlive_each_other(
+    first: Tenant, second: Tenant, sandboxes: tuple[Sandbox, Sandbox]
+) -> None:
+    here, there = sandboxes
+    own_list = first.read("/etc/cni/net.d/05-cilium.conflist")
+    with second.agent("second", STATE_DIR, BPF_ROOT, LIST) as process:
+        eventually(lambda: second.asked("healthz"), within_s=30, what="the second agent")
+        added = first.call(here, "ADD"), second.call(there, "ADD")
+        assert all(called.ok for called in added), added
+        addresses = [called.address for called in added]
+
+        assert (first.pods(), second.pods()) == ({here.container_id}, {there.container_id})
+        eventually(lambda: reaches(here, addresses[1]), what="the second's pod")
+        assert reaches(there, addresses[0])
+        assert first.pod_links() & second.pod_links() == set()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    assert reaches(here, addresses[1]), "the datapath of a killed agent goes on"
+    assert second.call(there, "DEL").ok, "into the second's own queue"
+    with second.agent("second", STATE_DIR, BPF_ROOT, LIST):
+        eventually(lambda: second.asked("healthz"), within_s=30, what="the second agent again")
+        eventually(lambda: not second.pods(), what="the queued DEL")
+        assert first.pods() == {here.container_id}
+        assert there.container_id in second.requests()
+        assert there.container_id not in first.requests()
+        assert first.call(here, "CHECK").ok
+        assert first.call(here, "DEL").ok
+        eventually(lambda: is_healthy(first) and is_healthy(second), what="no error of either")
+    assert first.read("/etc/cni/net.d/05-cilium.conflist") == own_list
+    assert second.read(CONFLIST)
+
+
+@pytest.mark.parametrize(
+    ("tenant", "flags", "shared"),
+    [
+        ("k8s-w1", (STATE_DIR, LIST), "holds /sys/fs/bpf"),
+        ("k8s-ctr", (STATE_DIR, BPF_ROOT, LIST), "holds /proc/self/ns/net"),
+        ("k8s-w1", (BPF_ROOT, LIST), "of this node still runs"),
+    ],
+    ids=["bpf-root", "network namespace", "state directory"],
+)
+def test_agent_that_would_share_anothers_own_waits_and_touches_nothing(
+    first: Tenant,
+    sandboxes: tuple[Sandbox, Sandbox],
+    tenant: str,
+    flags: tuple[str, ...],
+    shared: str,
+) -> None:
+    """It would empty the maps of the first, and take its routes for leftovers."""
+    here, _ = sandboxes
+    address = first.call(here, "ADD").address
+    node = Tenant(first.lab, tenant)
+
+    def waits() -> bool:
+        log = node.read("/run/third.log")
+        return f"{shared}: waiting" in log
+
+    with node.agent("third", *flags):
+        eventually(waits, what="an agent that waits for the end of the first")
+    assert address in first.run("cilium-dbg", "bpf", "endpoint", "list").stdout
+    assert first.call(here, "DEL").ok

@@ -9,6 +9,6 @@ It reads settings, composes the features and runs them; each feature decides its
     running_node    the features, started in order
     status, report  what `dbg status` and similar commands get: the parts of all features
     server          the Unix socket that answers them
-    instance_lock   one agent per node
+    instance_lock   one agent per node, network namespace and BPF root
     shutdown        whether the agent stops for a restart or leaves this node for good
 """

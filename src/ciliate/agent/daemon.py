@@ -6,11 +6,13 @@ Settings are read and checked, and the Node is read, before the kernel is touche
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ciliate.agent.bootstrap import load_config, wait_for_node
-from ciliate.agent.instance_lock import instance_lock
+from ciliate.agent.instance_lock import NETWORK_NAMESPACE, claim, instance_lock
 from ciliate.agent.report import Report
 from ciliate.agent.running_node import RunningNode
 from ciliate.agent.server import AgentServer
@@ -18,6 +20,7 @@ from ciliate.agent.shutdown import has_daemon_set, is_for_good
 from ciliate.config.installation import Installation
 from ciliate.config.keys import review
 from ciliate.config.settings import AgentSettings, parse_agent_settings
+from ciliate.datapath.pins import make_folder
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
@@ -67,9 +70,11 @@ class Agent:
         paths = self._options.paths
         async with (
             instance_lock(paths.state, self._options.node_name),
+            claim(NETWORK_NAMESPACE, self._options.node_name, "a network namespace"),
             AgentServer(self._progress, paths.api_socket) as server,
             Rtnetlink.open() as rtnl,
             PodLinks() as links,
+            AsyncExitStack() as claims,  # Ends behind the tasks.
             asyncio.TaskGroup() as tasks,
         ):
             config = await load_config(
@@ -80,6 +85,9 @@ class Agent:
             require_privileges(settings.kernel.bpf_root)
             # Raises before anything is touched.
             devices = DeviceWatch(rtnl, settings, await observe_devices(rtnl, settings))
+            root = Path(settings.kernel.bpf_root)
+            make_folder(root)
+            await claims.enter_async_context(claim(root, self._options.node_name, "a bpf-root"))
             context = await self._context(settings, devices, rtnl, links, tasks)
             warnings = review(config).warnings()
             self._runtime_config = RuntimeConfig(settings.cni, debug=settings.debug)

@@ -1,7 +1,8 @@
-"""The instance lock: one agent per node, since two would give out the same addresses.
+"""The instance locks: one agent per node, since two would give out the same addresses.
 
-The kernel frees the lock when the process ends, however that is. A new agent waits for the old one
-to finish.
+And one per network namespace and per BPF root, whatever their state directories: the second of two
+would take the maps and routes of the first for its own former ones, and empty them. The kernel
+frees a lock when the process ends, however that is. A new agent waits for the old one to finish.
 """
 
 import asyncio
@@ -18,18 +19,21 @@ from ciliate.errors import CiliateError
 #: As long as a terminating agent may take (its pod's grace period), in seconds.
 _WAIT_S: Final = 35.0
 _RETRY_S: Final = 0.05
+
+#: The agent's own network namespace.
+NETWORK_NAMESPACE: Final = Path("/proc/self/ns/net")
 _PID_DIGITS_MAX: Final = 10
 
 _log = logging.getLogger(__name__)
 
 
 class OtherAgentError(CiliateError):
-    """Another agent works on this node."""
+    """Another agent works on this node, or on a part of this machine that is each agent's own."""
 
-    def __init__(self, path: Path, node: str) -> None:
+    def __init__(self, path: Path, node: str, own: str) -> None:
         super().__init__(
-            f"another agent runs on node {node} and holds {path} for {_WAIT_S:.0f} s:"
-            " stop it, or give this one a node of its own"
+            f"the agent of node {node} cannot start: another one holds {path} for {_WAIT_S:.0f} s:"
+            f" stop it, or give this one {own} of its own"
         )
 
 
@@ -60,9 +64,28 @@ async def instance_lock(state: Path, node: str) -> AsyncIterator[None]:
                 os.pread(descriptor, _PID_DIGITS_MAX, 0).decode() or "?",
                 _WAIT_S,
             )
-            await _wait(descriptor, OtherAgentError(path, node))
+            await _wait(descriptor, OtherAgentError(path, node, "a node and a --state-dir"))
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def claim(path: Path, node: str, own: str) -> AsyncIterator[None]:
+    """Hold alone what `path` leads to, a directory or a namespace, which stays as it is.
+
+    `own` is what another agent would need of its own: "a bpf-root".
+
+    Raises:
+        OtherAgentError: Another process keeps it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if not _try(descriptor):
+            _log.info("another agent holds %s: waiting %.0f s for its end", path, _WAIT_S)
+            await _wait(descriptor, OtherAgentError(path, node, own))
         yield
     finally:
         os.close(descriptor)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ciliate.agent import instance_lock as module
-from ciliate.agent.instance_lock import OtherAgentError, StateDirectoryError, instance_lock
+from ciliate.agent.instance_lock import OtherAgentError, StateDirectoryError, claim, instance_lock
 
 #: Takes the lock of the file named, says so, and keeps it until it is killed.
 OTHER_AGENT = """
@@ -69,6 +69,19 @@ async def test_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
 async def _enter(folder: Path) -> bool:
     async with instance_lock(folder, "k8s-w1"):
         return True
+
+
+async def test_agent_with_anothers_directory_gives_up_names_it_and_leaves_it_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WAIT_S", 0.0)
+    async with claim(tmp_path, "k8s-ctr", "a bpf-root"):
+        with pytest.raises(OtherAgentError, match=f"k8s-w1.* {tmp_path} .*give .*a bpf-root"):
+            async with claim(tmp_path, "k8s-w1", "a bpf-root"):
+                raise AssertionError("two agents at once")
+
+    async with claim(tmp_path, "k8s-w1", "a bpf-root"):
+        assert not os.listdir(tmp_path)
 
 
 async def test_lock_is_given_back_when_the_agent_fails(tmp_path: Path) -> None:
