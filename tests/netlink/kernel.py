@@ -1,5 +1,6 @@
 """Namespaces and programs for tests that need root: made under a name of this run, and removed."""
 
+import json
 import os
 import subprocess
 import tempfile
@@ -42,6 +43,11 @@ def namespaces(count: int) -> Iterator[list[str]]:
 def ip(netns: str, *words: str) -> str:
     """Run `ip` in the namespace at path `netns`."""
     return run("nsenter", f"--net={netns}", "ip", *words)
+
+
+def link_names(netns: str) -> set[str]:
+    """Return the names of the links in the namespace at path `netns`."""
+    return {link["ifname"] for link in json.loads(ip(netns, "-j", "link"))}
 
 
 def load_program(verdict: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""What stands in the kernel after a pod's interface was made, repeated, failed, removed."""
+"""What stands in the kernel after a pod's interface was made, repeated, or failed."""
 
 import asyncio
 import errno
@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import stat
-import time
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 import pytest
 from tests.netlink.conftest import pod_link
-from tests.netlink.kernel import ip, namespaces, program_id, run
+from tests.netlink.kernel import ip, link_names, program_id, run
 
 from ciliate.netlink.client import Rtnetlink
-from ciliate.netlink.errors import NetlinkError, PodLinkMismatchError
+from ciliate.netlink.errors import NetlinkError
 from ciliate.netlink.features import TrafficControlMissingError
-from ciliate.netlink.pod import PodLink, PodLinks
+from ciliate.netlink.pod import PodLinks
 from ciliate.netlink.router import RouterLink, ensure_router_link
 from ciliate.netlink.sysctl import node_sysctls, write_sysctls
 
@@ -31,10 +30,6 @@ def _json(netns: str, *words: str) -> list[dict[str, Any]]:
 
 def _sysctl(netns: str, name: str) -> str:
     return run("nsenter", f"--net={netns}", "cat", f"/proc/sys/net/{name}").strip()
-
-
-def _names(netns: str) -> set[str]:
-    return {link["ifname"] for link in _json(netns, "link")}
 
 
 async def _make_router(node: str, *, ipv6: bool = False) -> None:
@@ -212,8 +207,8 @@ async def test_failed_create_leaves_nothing_and_names_the_step(
     assert caught.value.step == "attach to_pod to"
     assert caught.value.subject == link.interface.host_name
     assert caught.value.errno == errno.EINVAL
-    assert _names(node) == {"lo"}
-    assert _names(pods[0]) == {"lo"}
+    assert link_names(node) == {"lo"}
+    assert link_names(pods[0]) == {"lo"}
 
 
 async def test_failure_on_the_pod_side_takes_the_host_side_back(
@@ -227,7 +222,7 @@ async def test_failure_on_the_pod_side_takes_the_host_side_back(
         await links.create(link)
 
     assert caught.value.step == "add neighbour"
-    assert _names(node) == {"lo"}
+    assert link_names(node) == {"lo"}
     assert ip(node, "route") == ""
 
 
@@ -290,14 +285,14 @@ async def test_what_is_no_network_namespace_is_refused_without_waiting(
                 await refused
             assert caught.value.errno == errno.EINVAL
 
-    assert _names(node) == {"lo"}
+    assert link_names(node) == {"lo"}
 
 
 async def test_node_namespace_is_no_pod(links: PodLinks, node: str, accept: int) -> None:
     with pytest.raises(NetlinkError, match="node's own network namespace"):
         await links.create(pod_link(node, 2, accept))
 
-    assert _names(node) == {"lo"}
+    assert link_names(node) == {"lo"}
 
 
 async def test_foreign_eth0_is_not_removed(
@@ -309,8 +304,8 @@ async def test_foreign_eth0_is_not_removed(
     with pytest.raises(NetlinkError, match="bridge of that name is no interface of ours"):
         await links.create(pod_link(pods[0], 2, accept))
 
-    assert "eth0" in _names(pods[0])
-    assert _names(node) == {"lo"}
+    assert "eth0" in link_names(pods[0])
+    assert link_names(node) == {"lo"}
 
 
 async def test_interface_of_another_plugin_is_not_removed(
@@ -322,8 +317,8 @@ async def test_interface_of_another_plugin_is_not_removed(
     with pytest.raises(NetlinkError, match="veth of that name is no interface of ours"):
         await links.create(pod_link(pods[0], 2, accept))
 
-    assert "eth0" in _names(pods[0])
-    assert _names(node) == {"lo", "veth1a2b"}
+    assert "eth0" in link_names(pods[0])
+    assert link_names(node) == {"lo", "veth1a2b"}
 
 
 async def test_settings_refuse_what_the_wire_says(
@@ -358,74 +353,6 @@ async def test_ipv6_pod_in_a_sandbox_without_ipv6_gets_it(
     assert "fd00:9::2" in ip(pods[0], "-6", "addr", "show", "dev", "eth0")
 
 
-async def test_check_names_what_is_missing(
-    links: PodLinks, node: str, pods: list[str], accept: int
-) -> None:
-    link = pod_link(pods[0], 2, accept)
-    await links.create(link)
-    await links.check(link.interface)
-
-    ip(pods[0], "addr", "add", "10.66.0.1/32", "dev", "eth0")
-    with pytest.raises(PodLinkMismatchError, match=r"has the foreign address 10\.66\.0\.1"):
-        await links.check(link.interface)
-    ip(pods[0], "addr", "del", "10.66.0.1/32", "dev", "eth0")
-    await links.check(link.interface)
-
-    ip(node, "route", "del", "10.9.0.2")
-    with pytest.raises(
-        PodLinkMismatchError, match=r"node's route to 10\.9\.0\.2 does not lead to"
-    ):
-        await links.check(link.interface)
-
-    ip(pods[0], "addr", "del", "10.9.0.2/32", "dev", "eth0")
-    with pytest.raises(PodLinkMismatchError, match=r"eth0 lacks 10\.9\.0\.2"):
-        await links.check(link.interface)
-
-    ip(node, "link", "set", link.interface.host_name, "down")
-    with pytest.raises(PodLinkMismatchError, match="is down"):
-        await links.check(link.interface)
-
-    ip(node, "link", "del", link.interface.host_name)
-    with pytest.raises(PodLinkMismatchError, match="is missing"):
-        await links.check(link.interface)
-
-
-@pytest.mark.parametrize(
-    ("route", "said"),
-    [
-        (("-4", "default"), r"0\.0\.0\.0/0 via 10\.9\.0\.1 dev eth0 is lost"),
-        (("-6", "default"), r"::/0 via fd00:9::1 dev eth0 is lost"),
-        (("-6", "fd00:9::1"), r"fd00:9::1/128 dev eth0 is lost"),
-    ],
-)
-async def test_check_names_the_route_that_a_pod_lost(
-    links: PodLinks, pods: list[str], accept: int, route: tuple[str, str], said: str
-) -> None:
-    link = pod_link(pods[0], 2, accept, ipv6=True)
-    await links.create(link)
-    await links.check(link.interface)
-
-    family, destination = route
-    ip(pods[0], family, "route", "del", destination, "dev", "eth0")
-
-    with pytest.raises(PodLinkMismatchError, match=said):
-        await links.check(link.interface)
-
-
-async def test_check_names_the_program_that_does_not_run(
-    links: PodLinks, node: str, pods: list[str], accept: int
-) -> None:
-    link = pod_link(pods[0], 2, accept)
-    await links.create(link)
-
-    run(
-        "nsenter", f"--net={node}", "tc", "qdisc", "del", "dev", link.interface.host_name, "clsact"
-    )
-
-    with pytest.raises(PodLinkMismatchError, match="from_pod does not run on"):
-        await links.check(link.interface)
-
-
 async def test_without_endpoint_routes_the_address_is_still_observed(
     links: PodLinks, node: str, pods: list[str], accept: int
 ) -> None:
@@ -436,83 +363,3 @@ async def test_without_endpoint_routes_the_address_is_still_observed(
     assert ip(node, "route") == ""
     (seen,) = await links.observe()
     assert seen.addresses == link.interface.addresses
-
-
-async def test_removal_takes_both_ends_and_absence_is_success(
-    links: PodLinks, node: str, pods: list[str], accept: int
-) -> None:
-    link = pod_link(pods[0], 2, accept)
-    await links.create(link)
-
-    await links.remove(link.interface.host_name)
-    await links.remove(link.interface.host_name)
-
-    assert _names(node) == {"lo"}
-    assert _names(pods[0]) == {"lo"}
-
-
-async def test_burst_is_made_at_once_and_removed_as_groups(node: str, accept: int) -> None:
-    """Fifty removals one by one would wait 16 ms each, 800 ms in all."""
-    count = 50
-    with namespaces(count) as paths:
-        async with PodLinks(netns=node) as links:
-            made = [pod_link(path, number, accept) for number, path in enumerate(paths, start=2)]
-            states = await asyncio.gather(*(links.create(link) for link in made))
-            assert len({state.host_ifindex for state in states}) == count
-            assert len(await links.observe()) == count
-
-            start = time.monotonic()
-            await asyncio.gather(*(links.remove(link.interface.host_name) for link in made))
-            took_s = time.monotonic() - start
-
-            assert await links.observe() == ()
-    assert took_s < 0.4, f"{count} removals took {took_s:.3f} s"
-
-
-async def test_replacement_reaches_every_link_and_names_the_gone(
-    links: PodLinks, node: str, pods: list[str], accept: int, drop: int
-) -> None:
-    states = [
-        await links.create(pod_link(netns, number, accept))
-        for number, netns in enumerate(pods, start=2)
-    ]
-    indexes = [state.host_ifindex for state in states]
-
-    gone = await links.replace_programs([*indexes, 4242], from_pod_fd=drop, to_pod_fd=drop)
-
-    assert gone == {4242}
-    for seen in await links.observe():
-        assert (seen.from_pod_program, seen.to_pod_program) == (program_id(drop),) * 2
-
-
-async def test_replacement_restores_filters_somebody_removed(
-    links: PodLinks, node: str, pods: list[str], accept: int
-) -> None:
-    link = pod_link(pods[0], 2, accept)
-    state = await links.create(link)
-    run(
-        "nsenter", f"--net={node}", "tc", "qdisc", "del", "dev", link.interface.host_name, "clsact"
-    )
-    (seen,) = await links.observe()
-    assert seen.from_pod_program is None
-
-    await links.replace_programs([state.host_ifindex], from_pod_fd=accept, to_pod_fd=accept)
-
-    (seen,) = await links.observe()
-    assert seen.from_pod_program == program_id(accept)
-
-
-async def test_cancelled_waiter_does_not_keep_others_from_their_removal(
-    links: PodLinks, node: str, pods: list[str], accept: int
-) -> None:
-    made: list[PodLink] = [pod_link(path, n, accept) for n, path in enumerate(pods, start=2)]
-    for link in made:
-        await links.create(link)
-    removals = [asyncio.create_task(links.remove(link.interface.host_name)) for link in made]
-    await asyncio.sleep(0)
-
-    removals[0].cancel()
-    await asyncio.gather(*removals[1:])
-
-    names = {link.name for link in await links.observe()}
-    assert names.isdisjoint(link.interface.host_name for link in made[1:])

@@ -21,7 +21,13 @@ from tools.kernels.packages import KERNELS, Kernel, PackageError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _CACHE: Final = ROOT / "build" / "kernels"
-_SUITE: Final = ("tests/kernels", "tests/netlink/test_pod_link.py")
+_SUITE: Final = (
+    "tests/kernels",
+    *(
+        f"tests/netlink/test_{each}.py"
+        for each in ("pod_link", "pod_check", "programs", "removal")
+    ),
+)
 
 #: What must be installed -> Debian's package.
 _TOOLS: Final = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static"}
