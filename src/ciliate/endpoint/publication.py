@@ -29,6 +29,7 @@ from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.kube.last_writer import find_last_writer
+from ciliate.kube.lookup import find
 from ciliate.net.address import IPAddress
 from ciliate.node.endpoint import Endpoint
 from ciliate.node.endpoint_table import EndpointTable
@@ -188,11 +189,8 @@ class CiliumEndpointTarget:
             KubeError: The API server does not say.
         """
         namespace, name = key
-        # A list of one: agents need no right to get Pods.
-        found = await self._client.list(
-            PODS, namespace=namespace, field_selector=f"metadata.name={name}"
-        )
-        if not any(pod.metadata.uid == uid for pod in found.items):
+        found = await find(self._client, PODS, name, namespace=namespace)
+        if found is None or found.metadata.uid != uid:
             raise ForeignObjectError(key, uid)
 
     async def remove(self, keys: Collection[ObjectKey]) -> Failures[ObjectKey]:

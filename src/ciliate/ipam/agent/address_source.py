@@ -23,6 +23,7 @@ from ciliate.ipam.errors import (
 from ciliate.ipam.node import DEFAULT_POOL, NodeAddresses
 from ciliate.ipam.selection import select_pool
 from ciliate.kube.errors import KubeError
+from ciliate.kube.lookup import find
 from ciliate.net.address import IPAddress, host_network
 from ciliate.node.address_source import AddressSource
 from ciliate.node.context import Context
@@ -232,7 +233,9 @@ class OwnAddresses(AddressSource):
         metadata = await self._pod_metadata(pod)
         namespace = self._context.cluster.namespaces.get(pod.namespace)
         if namespace is None:
-            namespace = await self._context.client.get(NAMESPACES, pod.namespace)
+            namespace = await find(self._context.client, NAMESPACES, pod.namespace)
+        if namespace is None:
+            raise _not_there(f"Namespace {pod.namespace}", pod)
         known = {item.metadata.name: item for item in pools.objects.values()}
         return {
             version: select_pool(
@@ -252,5 +255,16 @@ class OwnAddresses(AddressSource):
         known = self._context.cluster.pods.get(pod.name, pod.namespace)
         if known is not None and (not pod.uid or known.is_known_as(pod.uid)):
             return known.metadata
-        found = await self._context.client.get(PODS, pod.name, namespace=pod.namespace)
+        found = await find(self._context.client, PODS, pod.name, namespace=pod.namespace)
+        if found is None or (pod.uid and not found.is_known_as(pod.uid)):
+            uid = f" of uid {pod.uid}" if pod.uid else ""
+            raise _not_there(f"Pod {pod.namespace}/{pod.name}{uid}", pod)
         return found.metadata
+
+
+def _not_there(what: str, pod: PodReference) -> CniError:
+    return CniError(
+        CniCode.TRY_AGAIN_LATER,
+        f"the API server has no {what}, which says out of which pool the pod's address is",
+        f"pod {pod.namespace}/{pod.name}",
+    )

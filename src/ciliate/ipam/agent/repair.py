@@ -22,7 +22,7 @@ from ciliate.ipam.agent.repair_file import RepairFile
 from ciliate.ipam.audit.first_seen import Aged
 from ciliate.ipam.audit.node import LEAKED, pod_of
 from ciliate.ipam.node import NodeAddresses
-from ciliate.kube.errors import NotFoundError
+from ciliate.kube.lookup import find
 from ciliate.net.address import IPAddress, ip_address, to_octets
 from ciliate.node.context import Context
 
@@ -134,10 +134,7 @@ class IpamRepair:
         namespace, name = pod_of(owner)
         if not namespace:
             return None
-        try:
-            return await self._context.client.get(PODS, name, namespace=namespace)
-        except NotFoundError:
-            return None
+        return await find(self._context.client, PODS, name, namespace=namespace)
 
     def _owns(self, pod: Pod, address: IPAddress) -> bool:
         """Whether the pod is this node's, or has the address wherever it is."""

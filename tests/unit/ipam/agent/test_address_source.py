@@ -12,27 +12,34 @@ from tests.unit.endpoint.pod_links import settle
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import all_listed, new_cluster, own_node
 
-from ciliate.api.core import MIRROR_ANNOTATION, NAMESPACES, Namespace, Pod
+from ciliate.api.core import MIRROR_ANNOTATION, NAMESPACES, PODS, Namespace, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
-from ciliate.cni.errors import CniError
+from ciliate.cni.errors import CniCode, CniError
 from ciliate.ipam.agent.address_source import OwnAddresses
 from ciliate.ipam.node import NodeAddresses
+from ciliate.kube.document import ObjectList
 from ciliate.node.cluster import Cluster
 
 CIDR = ip_network("10.0.0.0/30")  # Two pods' worth.
 
 
 class Api:
-    """Answers a request for a namespace when the test allows it."""
+    """Lists one namespace, or one pod, when the test allows it; gets none, as the agents' role."""
 
     def __init__(self) -> None:
         self.answers = asyncio.Event()
+        self.pods: dict[str, Pod] = {}
 
-    async def get(self, resource: object, name: str) -> Namespace:
-        assert resource is NAMESPACES
+    async def list(
+        self, resource: object, *, namespace: str, field_selector: str
+    ) -> ObjectList[Any]:
+        name = field_selector.removeprefix("metadata.name=")
+        if resource is PODS:
+            return ObjectList(tuple(filter(None, [self.pods.get(name)])), "1")
+        assert (resource, namespace) == (NAMESPACES, "")
         await self.answers.wait()
-        return Namespace(metadata=ObjectMeta(name=name))
+        return ObjectList((Namespace(metadata=ObjectMeta(name=name)),), "1")
 
 
 class Source:
@@ -121,3 +128,36 @@ async def test_pod_that_is_deleted_while_its_pool_is_chosen_does_not_wait(mirror
         with pytest.raises(CniError, match="was deleted while it waited"):
             await asked
     assert node.source.pending == {}
+
+
+@pytest.mark.parametrize(
+    ("stands", "said"),
+    [
+        ("", "has no Pod default/a of uid uid-a"),
+        ("uid-of-its-predecessor", "has no Pod default/a"),
+    ],
+    ids=["none", "its predecessor"],
+)
+async def test_pod_that_neither_watch_nor_server_knows_has_no_pool_yet(
+    stands: str, said: str
+) -> None:
+    """The annotations of a predecessor may name another pool."""
+    node = Source(with_pools=True)
+    if stands:
+        node.api.pods["a"] = Pod(ObjectMeta(name="a", namespace="default", uid=stands))
+
+    with pytest.raises(CniError, match=said) as refused:
+        await node.source.allocate(add("a"))
+
+    assert refused.value.code == CniCode.TRY_AGAIN_LATER
+
+
+async def test_pod_that_the_watch_has_not_reported_is_asked_for() -> None:
+    node = Source(with_pools=True)
+    node.addresses.set_current({"default": [CIDR]})
+    node.api.pods["a"] = Pod(ObjectMeta(name="a", namespace="default", uid="uid-a"))
+    node.api.answers.set()
+
+    (address,) = await node.source.allocate(add("a"))
+
+    assert address in CIDR

@@ -17,7 +17,7 @@ from ciliate.ipam.agent.repair_file import LINES_MAX, RepairFile, RepairFileErro
 from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.ipam.audit.node_snapshot import Held, NodeSnapshot
 from ciliate.ipam.node import NodeAddresses
-from ciliate.kube.errors import NotFoundError
+from ciliate.kube.document import ObjectList
 from ciliate.node.context import Context, Paths
 from ciliate.node.endpoint_table import EndpointTable
 
@@ -73,12 +73,10 @@ class Node:
             ),
         )
 
-    async def get(self, _kind: object, name: str, *, namespace: str) -> Pod:
+    async def list(self, _kind: object, *, namespace: str, field_selector: str) -> ObjectList[Pod]:
         """Answer as the API server does."""
-        try:
-            return self.pods[namespace, name]
-        except KeyError:
-            raise NotFoundError(verb="get", target=name, detail="not found") from None
+        name = field_selector.removeprefix("metadata.name=")
+        return ObjectList(tuple(filter(None, [self.pods.get((namespace, name))])), "1")
 
     async def leak(self, *, for_s: float = 120.0) -> None:
         self.addresses.take((LEAKED,), OWNER)
