@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from ciliate.agent.daemon import Agent, Options
-from ciliate.config.installation import STATE_DIR, Installation
+from ciliate.config.installation import STATE_DIR, Installation, parse_selector
 from ciliate.config.keys import check
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
@@ -47,6 +47,15 @@ def parse_overrides(words: tuple[str, ...]) -> dict[str, str]:
         check(key, value)
         overrides[key] = value
     return overrides
+
+
+def _check_selector(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """Refuse a selector that `Installation.has_agent` could not read."""
+    try:
+        parse_selector(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+    return text
 
 
 async def _run(options: Options, kubeconfig: str) -> None:
@@ -111,6 +120,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     help="The DaemonSet that runs the agents, if one does.",
 )
 @click.option(
+    "--agent-pod-selector",
+    envvar="CILIUM_AGENT_POD_SELECTOR",
+    default=_NAMES.agent_pod_selector,
+    show_default=True,
+    callback=_check_selector,
+    help="The agents' pods: while this node's is ready, its agent states nothing itself.",
+)
+@click.option(
     "--state-dir",
     envvar="CILIUM_STATE_DIR",
     default=STATE_DIR,
@@ -134,6 +151,7 @@ def command(
     namespace: str,
     config_map: str,
     agent_daemonset_name: str,
+    agent_pod_selector: str,
     state_dir: Path,
     socket_path: Path | None,
 ) -> None:
@@ -152,6 +170,7 @@ def command(
             namespace=namespace,
             config_map=config_map,
             agent_daemonset_name=agent_daemonset_name,
+            agent_pod_selector=agent_pod_selector,
         ),
         overrides=parse_overrides(tuple(context.args)),
         paths=Paths(state_dir.absolute(), socket_path),

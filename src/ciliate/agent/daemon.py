@@ -126,7 +126,7 @@ class Agent:
         paths = self._options.paths
         return Context(
             settings=settings,
-            namespace=self._options.installation.namespace,
+            installation=self._options.installation,
             paths=paths,
             client=self._client,
             cluster=cluster,

@@ -187,13 +187,8 @@ def agents_by_statement(inventory: Inventory) -> dict[str, datetime]:
 
     It runs as a plain process, or its pod is labelled otherwise.
     """
-    agents = parse_selector(inventory.installation.agent_pod_selector).items()
-    with_pod = {
-        pod.spec.node_name
-        for pod in inventory.pods
-        if pod.metadata.namespace == inventory.installation.namespace
-        and agents <= pod.metadata.labels.items()
-    }
+    names = inventory.installation
+    with_pod = {p.spec.node_name for p in inventory.pods if names.has_agent(p.metadata)}
     return {
         node.metadata.name: until
         for node in inventory.nodes

@@ -6,7 +6,10 @@ installations beside each other, differ in them. docs/CILIUM.md, "Names", lists 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # Every command imports this module, most without the API's objects.
+    from ciliate.api.metadata import ObjectMeta
 
 #: Sockets, state and the queue of DELs, unless `--state-dir` says otherwise.
 STATE_DIR: Final = "/var/run/cilium"
@@ -28,6 +31,11 @@ class Installation:
     operator_deployment_name: str = "cilium-operator"
     operator_pod_selector: str = "name=cilium-operator"
     operator_container_name: str = "cilium-operator"
+
+    def has_agent(self, pod: "ObjectMeta") -> bool:
+        """Whether a pod of these metadata runs an agent; a label says so in our namespace only."""
+        labels = parse_selector(self.agent_pod_selector)
+        return pod.namespace == self.namespace and labels.items() <= pod.labels.items()
 
 
 def parse_selector(text: str) -> dict[str, str]:

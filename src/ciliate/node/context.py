@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from ciliate.config.installation import STATE_DIR
+from ciliate.config.installation import STATE_DIR, Installation
 from ciliate.config.settings import AgentSettings
 from ciliate.kube.client import ApiClient
 from ciliate.netlink.client import Rtnetlink
@@ -60,7 +60,7 @@ class Context:
     """Facts, tables, connections to kernel and API, and the group that tasks live in."""
 
     settings: AgentSettings
-    namespace: str  # Of cilium-config, and of the agents' pods.
+    installation: Installation
     paths: Paths
     client: ApiClient
     cluster: Cluster

@@ -24,8 +24,6 @@ RENEW_S: Final = 20.0
 #: How long a pod of the agent may take to become ready before its agent speaks itself.
 POD_GRACE_S: Final = 30.0
 
-_AGENT_LABEL: Final = ("k8s-app", "cilium")
-
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -33,13 +31,6 @@ class Statement:
 
     until: datetime | None
     again_s: float = RENEW_S
-
-
-def is_agents(pod: Pod, namespace: str) -> bool:
-    """Whether a pod runs an agent, as the operator selects them."""
-    key, value = _AGENT_LABEL
-    meta = pod.metadata
-    return meta.namespace == namespace and meta.labels.get(key) == value
 
 
 def is_ready(pod: Pod) -> bool:

@@ -1,8 +1,9 @@
 """`agent/command.py`: flags that are settings."""
 
 import pytest
+from click.testing import CliRunner
 
-from ciliate.agent.command import FlagError, parse_overrides
+from ciliate.agent.command import FlagError, command, parse_overrides
 from ciliate.errors import SettingError
 
 
@@ -50,3 +51,10 @@ def test_wrong_value_names_key_and_value() -> None:
 def test_word_that_is_no_flag_is_refused(word: str) -> None:
     with pytest.raises(FlagError, match="write --key=value"):
         parse_overrides((word,))
+
+
+def test_selector_of_agents_pods_that_nobody_can_read_is_refused() -> None:
+    result = CliRunner().invoke(command, ["--agent-pod-selector", "k8s-app in (cilium)"])
+
+    assert result.exit_code == 2
+    assert "'k8s-app in (cilium)' is no selector: write KEY=VALUE" in result.output

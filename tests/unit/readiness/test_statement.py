@@ -11,7 +11,6 @@ from ciliate.readiness.statement import (
     RENEW_S,
     VALID_S,
     Statement,
-    is_agents,
     next_statement,
 )
 
@@ -19,10 +18,10 @@ NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 VALID = timedelta(seconds=VALID_S)
 
 
-def pod(*, ready: bool, namespace: str = "kube-system", label: str = "cilium") -> Pod:
+def pod(*, ready: bool) -> Pod:
     condition = Condition(type="Ready", status="True" if ready else "False")
     return Pod(
-        metadata=ObjectMeta(name="cilium-x", namespace=namespace, labels={"k8s-app": label}),
+        metadata=ObjectMeta(name="cilium-x", namespace="kube-system"),
         status=PodStatus(conditions=(condition,)),
     )
 
@@ -59,10 +58,3 @@ def test_pod_that_is_not_ready_yet_is_waited_for_and_spoken_for_after_a_while() 
     assert at_first.until is None
     assert 0 < at_first.again_s <= RENEW_S
     assert at_last.until == NOW + VALID
-
-
-def test_pods_of_an_agent_are_those_of_its_namespace_with_its_label() -> None:
-    """A tenant's pod that is labelled like an agent silences none."""
-    assert is_agents(pod(ready=True), "kube-system")
-    assert not is_agents(pod(ready=True, namespace="tenant"), "kube-system")
-    assert not is_agents(pod(ready=True, label="other"), "kube-system")

@@ -26,6 +26,7 @@ from tests.unit.node.cluster_tables import (
 from tests.unit.reconcile.memory_target import nothing
 
 from ciliate.api.cilium_node import CiliumNode
+from ciliate.config.installation import Installation
 from ciliate.config.settings import parse_agent_settings
 from ciliate.datapath.datapath import Datapath
 from ciliate.kube.client import ApiClient
@@ -200,7 +201,7 @@ class RoutingNode:
         (self.paths.state / "endpoints").mkdir(parents=True)
         self._context = Context(
             settings=parsed,
-            namespace="kube-system",
+            installation=Installation(),
             paths=self.paths,
             client=cast("ApiClient", NoServiceCIDRs()),
             cluster=self.cluster,

@@ -15,7 +15,7 @@ from ciliate.api.metadata import format_time
 from ciliate.kube.errors import KubeError
 from ciliate.node.context import Context
 from ciliate.node.feature import Feature
-from ciliate.readiness.statement import is_agents, is_ready, next_statement
+from ciliate.readiness.statement import is_ready, next_statement
 from ciliate.reconcile.status import RunStatus
 
 #: Between tries of a statement that could not be written: well before the last one ends.
@@ -66,7 +66,7 @@ class ReadinessFeature(Feature):
             self._woken.set()
 
     def _is_agents(self, pod: Pod) -> bool:
-        return is_agents(pod, self._context.namespace)
+        return self._context.installation.has_agent(pod.metadata)
 
     async def _run(self) -> None:
         while True:

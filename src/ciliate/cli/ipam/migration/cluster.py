@@ -116,10 +116,7 @@ class MigrationCluster:
     async def _agents(self, pods: Sequence[Pod]) -> dict[str, MigratingAgent]:
         found: dict[str, MigratingAgent] = {}
         for pod in pods:
-            is_agent = pod.metadata.namespace == self._namespace and _is_selected(
-                pod, self._names.agent_pod_selector
-            )
-            if is_agent and pod.metadata.deletion_timestamp is None:
+            if self._names.has_agent(pod.metadata) and pod.metadata.deletion_timestamp is None:
                 ready = _is_ready(pod)
                 trouble = "" if ready else await self._trouble(pod)
                 found[pod.spec.node_name] = MigratingAgent(
@@ -248,11 +245,6 @@ def _addresses(endpoint: CiliumEndpoint) -> tuple[str, ...]:
     networking = endpoint.status.networking
     pairs = networking.addressing if networking is not None else ()
     return tuple(text for pair in pairs for text in (pair.ipv4, pair.ipv6) if text)
-
-
-def _is_selected(pod: Pod, selector: str) -> bool:
-    wanted = dict(word.split("=") for word in selector.split(","))
-    return wanted.items() <= pod.metadata.labels.items()
 
 
 def _is_ready(pod: Pod) -> bool:
