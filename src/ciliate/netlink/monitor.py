@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
@@ -50,10 +50,11 @@ from ciliate.netlink.numbers import (
 )
 from ciliate.netlink.routes import decode_route, is_cloned
 
+#: For who follows addresses alone, and is not to be woken by every pod's link and route.
+ADDRESS_GROUPS: Final = (RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR)
 _GROUPS: Final = (
     RTNLGRP_LINK,
-    RTNLGRP_IPV4_IFADDR,
-    RTNLGRP_IPV6_IFADDR,
+    *ADDRESS_GROUPS,
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_ROUTE,
     RTNLGRP_IPV4_NETCONF,
@@ -117,15 +118,15 @@ class Monitor:
         self._ready: deque[Change] = deque((Change(ChangeKind.RESYNC),))
 
     @classmethod
-    def open(cls, netns: str | None = None) -> Self:
+    def open(cls, netns: str | None = None, *, groups: Sequence[int] = _GROUPS) -> Self:
         """Return a monitor of the namespace at path `netns`; None means the caller's own.
 
         Raises:
             NetlinkError: No such namespace, or no permission to enter it.
         """
         if netns is None:
-            return cls(_open_socket())
-        return cls(_open_socket_in(netns))
+            return cls(_open_socket(groups))
+        return cls(_open_socket_in(netns, groups))
 
     async def __aenter__(self) -> Self:
         return self
@@ -196,21 +197,21 @@ def _decode_setting(message: Message) -> Setting:
     )
 
 
-def _open_socket() -> socket.socket:
-    groups = sum(1 << (group - 1) for group in _GROUPS)
+def _open_socket(groups: Sequence[int]) -> socket.socket:
+    mask = sum(1 << (group - 1) for group in groups)
     try:
         announcements = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE
         )
         announcements.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _QUEUE_BYTES)
-        announcements.bind((0, groups))
+        announcements.bind((0, mask))
     except OSError as error:
         raise _failed(error) from error
     announcements.setblocking(False)
     return announcements
 
 
-def _open_socket_in(netns: str) -> socket.socket:
+def _open_socket_in(netns: str, groups: Sequence[int]) -> socket.socket:
     """Open the socket from a thread of its own, since a thread's namespace stays changed."""
     made: list[socket.socket] = []
     failures: list[NetlinkError] = []
@@ -222,7 +223,7 @@ def _open_socket_in(netns: str) -> socket.socket:
                 enter(descriptor, subject=netns)
             finally:
                 os.close(descriptor)
-            made.append(_open_socket())
+            made.append(_open_socket(groups))
         except NetlinkError as error:
             failures.append(error)
 

@@ -150,6 +150,7 @@ class Kubelet:
             try:
                 self._conf_changed()
                 tasks.create_task(self._status.run(), name=f"node {self.name}")
+                tasks.create_task(self._status.follow_addresses(), name=f"ips {self.name}")
                 tasks.create_task(StreamServer(self).run(self._socket), name=f"stream {self.name}")
                 await asyncio.get_running_loop().create_future()  # Until cancelled.
             finally:

@@ -18,7 +18,7 @@ from ciliate.api.metadata import ObjectMeta, OwnerReference, format_micro_time, 
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, KubeError, NotFoundError
 from ciliate.lab.kubelet.node import NodeIdentity
-from ciliate.lab.kubelet.node_addresses import read_node_ips
+from ciliate.lab.kubelet.node_addresses import follow_addresses, read_node_ips
 from ciliate.lab.objects import NODES, Json, Node
 from ciliate.netlink.errors import NetlinkError
 from ciliate.reconcile.backoff import Backoff
@@ -148,7 +148,7 @@ class NodeReporter:
     async def run(self) -> None:
         """Register, then report changes at once and a heartbeat every 10 s, until cancelled.
 
-        The node's addresses are read with every heartbeat.
+        The node's addresses are read each time.
         """
         backoff = Backoff()
         while True:
@@ -167,6 +167,18 @@ class NodeReporter:
                     await self._changed.wait()
             except TimeoutError:
                 pass
+
+    async def follow_addresses(self) -> None:
+        """Have changes of the node's addresses reported at once, until cancelled."""
+        try:
+            await follow_addresses(self._identity.pins, self._changed.set)
+        except NetlinkError as error:
+            _log.warning(
+                "node %s: %s; its addresses are read every %.0f s",
+                self._identity.name,
+                error,
+                HEARTBEAT_S,
+            )
 
     async def _report(self) -> None:
         """Create the node where it is missing, and write its status where it changed."""
