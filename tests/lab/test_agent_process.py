@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.lab.cluster import BIN, Cluster, Done, ciliate, eventually
@@ -12,6 +13,8 @@ from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
 from tests.lab.plugin_calls import Sandbox, make_sandboxes, remove_sandboxes
 from tests.lab.tenant import Tenant
 
+from ciliate.api.cilium_node import READY_ANNOTATION
+from ciliate.api.metadata import format_time, parse_time
 from ciliate.readiness.statement import VALID_S
 
 #: Where an agent that is not its machine's first keeps what is its own.
@@ -61,6 +64,11 @@ def pid(lab: Cluster, name: str) -> int:
 def is_tainted(lab: Cluster, name: str) -> bool:
     taints = lab.object("node", name)["spec"].get("taints", [])
     return any(taint["key"] == TAINT for taint in taints)
+
+
+def stated_until(lab: Cluster, name: str) -> datetime:
+    annotations = lab.object("ciliumnode", name)["metadata"]["annotations"]
+    return parse_time(annotations[READY_ANNOTATION])
 
 
 def asked(lab: Cluster, *words: str) -> Done:
@@ -116,8 +124,13 @@ def test_node_whose_agent_was_killed_is_tainted_when_its_statement_ends(lab: Clu
     with agent_process(lab, "k8s-w1"):
         eventually(lambda: not is_tainted(lab, "k8s-w1"), within_s=20, what="no taint")
         os.kill(pid(lab, "k8s-w1"), signal.SIGKILL)
-        # The operator looks at least every 19 s.
-        eventually(lambda: is_tainted(lab, "k8s-w1"), within_s=VALID_S + 25, what="the taint")
+        until, now = stated_until(lab, "k8s-w1"), datetime.now(UTC)
+        assert now < until <= now + timedelta(seconds=VALID_S)
+        assert not is_tainted(lab, "k8s-w1")
+        # As if it had been written earlier: the end is not waited for.
+        near = format_time(now + timedelta(seconds=2))
+        lab.kubectl("annotate", "--overwrite", "ciliumnode/k8s-w1", f"{READY_ANNOTATION}={near}")
+        eventually(lambda: is_tainted(lab, "k8s-w1"), within_s=8, what="the taint")
 
 
 @pytest.fixture(scope="module")

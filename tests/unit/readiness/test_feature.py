@@ -57,5 +57,22 @@ async def test_an_agent_without_a_pod_frees_its_node_by_its_own_statement(
         await asyncio.wait([task])
 
 
+async def test_statement_that_ends_taints_its_node_at_once(client: ApiClient) -> None:
+    """The next look at all marks is 11 s away, and more."""
+    await add_node(client, "w1")
+    cluster = WatchedCluster(client)
+    [marks] = ReadinessFeature(cluster.context, ALL).reconcilers()
+    async with cluster.watching():
+        task = asyncio.ensure_future(marks.run())
+
+        await state_ready(client, "w1", datetime.now(UTC) + timedelta(hours=1))
+        await until_shown(client, "w1", [], ["NetworkUnavailable=False CiliumIsUp"])
+        await state_ready(client, "w1", datetime.now(UTC) + timedelta(seconds=2))  # Its last.
+        await until_shown(client, "w1", [KEY], ["NetworkUnavailable=False CiliumIsUp"])
+
+        task.cancel()
+        await asyncio.wait([task])
+
+
 def test_settings_that_leave_every_mark_to_others_make_no_reconciler(client: ApiClient) -> None:
     assert not ReadinessFeature(WatchedCluster(client).context, NONE).reconcilers()
