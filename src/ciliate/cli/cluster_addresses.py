@@ -47,6 +47,7 @@ async def read_snapshot(client: ApiClient, reports: Mapping[str, CheckReport]) -
     families = pool_families(config, pools)
     return ClusterSnapshot(
         mode=ipam_mode(config),
+        installation=installation(),
         versions=versions(config),
         plugins_addresses=ipam_mode(config) == "delegated-plugin"
         or config.get("cni-chaining-mode", "") == "generic-veth",

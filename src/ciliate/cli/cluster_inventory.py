@@ -19,8 +19,6 @@ from ciliate.kube.errors import ForbiddenError, NotFoundError, UnavailableError
 
 T = TypeVar("T", bound=KubeObject)
 
-_OPERATOR_LEASE: Final = "cilium-operator-resource-lock"
-
 #: Between two observations.
 _LOOK_S: Final = 1.0
 
@@ -63,8 +61,9 @@ async def _read(client: ApiClient) -> Inventory:
 
 async def _operator_lease(client: ApiClient) -> Lease | None:
     """Return the Lease of the leading operator; None where there is none, or it may not be read."""
+    names = installation()
     try:
-        return await client.get(LEASES, _OPERATOR_LEASE, namespace=installation().namespace)
+        return await client.get(LEASES, names.operator_lease, namespace=names.namespace)
     except (NotFoundError, ForbiddenError):
         return None
 

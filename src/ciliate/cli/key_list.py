@@ -4,16 +4,21 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ciliate.cli.table import align
+from ciliate.config.installation import Installation
 from ciliate.config.keys import GROUPS, KEYS, Key
 
-_PREFACE: Final = """\
+_NAMES: Final = Installation()
+
+_PREFACE: Final = f"""\
 # Configuration
 
 <!-- Written by `ciliate config keys --markdown > docs/CONFIGURATION.md`; a test compares. -->
 
-Settings are keys of the ConfigMap `cilium-config` in kube-system, named and written as Cilium's;
+Settings are keys of the ConfigMap `{_NAMES.config_map}` in {_NAMES.namespace}, or of the one that
+an installation names otherwise (docs/CILIUM.md, "Names"). They are named and written as Cilium's;
 each is also a flag `--<key>` of the agent or the operator, which overrides the ConfigMap. They are
-read once, at start: `ciliate config set KEY VALUE` changes a key and restarts the agents.
+read once, at start: `ciliate config set KEY VALUE` changes a key and restarts the agents' pods; it
+names the nodes whose agent has no pod, and is restarted by hand.
 
 - A **supported** key does what its line says. The default holds where the key is absent or empty.
 - A key that is **known only** is accepted and changes nothing. Where it turns a feature on,

@@ -31,6 +31,7 @@ class Installation:
     operator_deployment_name: str = "cilium-operator"
     operator_pod_selector: str = "name=cilium-operator"
     operator_container_name: str = "cilium-operator"
+    operator_lease: str = "cilium-operator-resource-lock"
 
     def has_agent(self, pod: "ObjectMeta") -> bool:
         """Whether a pod of these metadata runs an agent; a label says so in our namespace only."""

@@ -49,7 +49,15 @@ def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="The agents' pods.",
 )
-@click.option("--lease", default="cilium-operator-resource-lock", show_default=True)
+@click.option(
+    "--lease",
+    "--operator-lease",
+    "lease",
+    envvar="CILIUM_OPERATOR_LEASE",
+    default=_NAMES.operator_lease,
+    show_default=True,
+    help="The Lease that the leading operator holds.",
+)
 @click.option(
     "--health-socket",
     type=click.Path(path_type=Path),

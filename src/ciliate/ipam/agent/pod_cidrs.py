@@ -189,7 +189,7 @@ class PodCIDRs:
                 f" required IPv{version} PodCIDR not available"
             )
         said = self.refusal
-        hint = f": the operator says: {said}" if said else ": does cilium-operator run?"
+        hint = f": the operator says: {said}" if said else ": does the operator run?"
         if self._settings.mode == "multi-pool":
             return (
                 "Waiting for cidr pool to become available:"

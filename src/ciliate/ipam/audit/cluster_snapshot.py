@@ -12,6 +12,7 @@ from ciliate.api.cilium_endpoint import CiliumEndpoint
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node, Pod
 from ciliate.api.ipam_audit import CheckReport
+from ciliate.config.installation import Installation
 from ciliate.ipam.audit.overlaps import NodeClaim
 from ciliate.ipam.cidr_set import Cidr
 
@@ -40,6 +41,7 @@ class ClusterSnapshot:
     """What the API says, and the reports of the agents that answered."""
 
     mode: str
+    installation: Installation = field(default_factory=Installation)
     versions: tuple[int, ...] = (4,)
     plugins_addresses: bool = False  # Another CNI plugin may give pods addresses of any range.
     nodes: tuple[Node, ...] = ()

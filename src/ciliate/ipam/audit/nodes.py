@@ -93,6 +93,7 @@ def _without_cidr(seen: ClusterSnapshot, node: CiliumNode, problem: str) -> Iter
     if seen.mode == "delegated-plugin":
         return
     name, has = node.metadata.name, {cidr.version for cidr in parsed(node.current_cidrs)}
+    operator = seen.installation.operator_deployment_name
     for version in seen.versions:
         if version not in has and _wants(seen, node, version):
             report = seen.reports.get(name)
@@ -101,7 +102,7 @@ def _without_cidr(seen: ClusterSnapshot, node: CiliumNode, problem: str) -> Iter
                 "node-without-cidr",
                 f"CiliumNode {name}",
                 evidence(api=f"it has no IPv{version} CIDR", **said),
-                "see its operator-status.error" if problem else "does cilium-operator run?",
+                "see its operator-status.error" if problem else f"does {operator} run?",
                 node=name,
             )
 
@@ -148,6 +149,7 @@ def idle_draining(seen: ClusterSnapshot) -> Iterator[Finding]:
 
 def agent_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
     """Yield nodes whose agent uses other CIDRs than its CiliumNode has."""
+    names = seen.installation
     for node in seen.cilium_nodes:
         report = seen.reports.get(node.metadata.name)
         if report is None or seen.mode == "delegated-plugin":
@@ -164,6 +166,7 @@ def agent_findings(seen: ClusterSnapshot) -> Iterator[Finding]:
                     api=f"it has {joined(listed)}",
                     agent=f"it gives addresses out of {joined(uses)}",
                 ),
-                "the agent's log says why: `kubectl -n kube-system logs ds/cilium`",
+                f"the agent's log says why: `kubectl -n {names.namespace} logs"
+                f" ds/{names.agent_daemonset_name}`",
                 node=node.metadata.name,
             )

@@ -18,6 +18,7 @@ from tests.unit.ipam.audit.audited_cluster import (
 )
 
 from ciliate.api import cilium_node as cn
+from ciliate.config.installation import Installation
 
 
 def test_nothing_is_found_where_all_agree() -> None:
@@ -129,6 +130,20 @@ def test_agent_that_gives_addresses_out_of_another_cidr() -> None:
     other = report("a", held={"10.0.9.0/24": ("current", 1)})
 
     assert kinds(reports={"a": other}) == ["cidrs-differ"]
+
+
+def test_advice_names_what_the_installation_is_called() -> None:
+    names = Installation(
+        namespace="net", agent_daemonset_name="agents", operator_deployment_name="boss"
+    )
+    other = report("a", held={"10.0.9.0/24": ("current", 1)})
+    bare = cilium_node("b")
+
+    (differ,) = audit(installation=names, reports={"a": other})
+    said = audit(installation=names, cilium_nodes=with_node(other=bare))
+
+    assert "`kubectl -n net logs ds/agents`" in differ.remedy
+    assert "does boss run?" in [each.remedy for each in said if each.kind == "node-without-cidr"]
 
 
 def test_address_of_two_pods_of_two_nodes() -> None:
