@@ -75,6 +75,7 @@ PURE: Final = (
     "ciliate.system.admission",
     "ciliate.cli.ipam.migration.pools",
     "ciliate.cli.ipam.migration.problems",
+    "ciliate.cli.process_agents",
 )
 
 #: Folders of a pure package that hold a feature's part of a process, which acts.

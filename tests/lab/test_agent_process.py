@@ -13,7 +13,7 @@ from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
 from tests.lab.plugin_calls import Sandbox, make_sandboxes, remove_sandboxes
 from tests.lab.tenant import Tenant
 
-from ciliate.api.cilium_node import READY_ANNOTATION
+from ciliate.api.cilium_node import READY_ANNOTATION, STARTED_ANNOTATION
 from ciliate.api.metadata import format_time, parse_time
 from ciliate.readiness.statement import VALID_S
 
@@ -66,9 +66,8 @@ def is_tainted(lab: Cluster, name: str) -> bool:
     return any(taint["key"] == TAINT for taint in taints)
 
 
-def stated_until(lab: Cluster, name: str) -> datetime:
-    annotations = lab.object("ciliumnode", name)["metadata"]["annotations"]
-    return parse_time(annotations[READY_ANNOTATION])
+def annotations(lab: Cluster, name: str) -> dict[str, str]:
+    return dict(lab.object("ciliumnode", name)["metadata"]["annotations"])
 
 
 def asked(lab: Cluster, *words: str) -> Done:
@@ -102,6 +101,11 @@ def test_commands_know_agents_without_pods(lab: Cluster) -> None:
     assert (kinds, check.returncode) == ({("agent-without-pod", "info")}, 0), check.stderr
     assert shown.returncode == 0, shown.stderr
     assert "type `cilium-dbg ipam` on the node" in shown.stdout
+    version = asked(lab, "version").stdout
+    assert "cilium agents without a pod: k8s-ctr, k8s-w1" in version
+    written = asked(lab, "config", "set", "debug", "false")
+    assert "Not restarted: the agent of k8s-ctr, k8s-w1 has no pod" in written.stderr
+    assert "Restarted" not in written.stdout
 
 
 def test_agent_that_is_stopped_says_so_and_its_node_is_tainted_until_it_is_back(
@@ -109,11 +113,13 @@ def test_agent_that_is_stopped_says_so_and_its_node_is_tainted_until_it_is_back(
 ) -> None:
     eventually(lambda: not is_tainted(lab, "k8s-w1"), within_s=20, what="no taint")
 
+    started = annotations(lab, "k8s-w1")[STARTED_ANNOTATION]
     os.kill(pid(lab, "k8s-w1"), signal.SIGTERM)
     eventually(lambda: is_tainted(lab, "k8s-w1"), what="the taint of a stopped agent")
     status = asked(lab, "status")
     with agent_process(lab, "k8s-w1"):
         eventually(lambda: not is_tainted(lab, "k8s-w1"), within_s=20, what="no taint")
+        assert annotations(lab, "k8s-w1")[STARTED_ANNOTATION] > started, "a restart shows"
 
     assert status.returncode == 1
     assert "k8s-w1" in status.stdout
@@ -124,7 +130,8 @@ def test_node_whose_agent_was_killed_is_tainted_when_its_statement_ends(lab: Clu
     with agent_process(lab, "k8s-w1"):
         eventually(lambda: not is_tainted(lab, "k8s-w1"), within_s=20, what="no taint")
         os.kill(pid(lab, "k8s-w1"), signal.SIGKILL)
-        until, now = stated_until(lab, "k8s-w1"), datetime.now(UTC)
+        until = parse_time(annotations(lab, "k8s-w1")[READY_ANNOTATION])
+        now = datetime.now(UTC)
         assert now < until <= now + timedelta(seconds=VALID_S)
         assert not is_tainted(lab, "k8s-w1")
         # As if it had been written earlier: the end is not waited for.

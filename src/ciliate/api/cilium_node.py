@@ -22,6 +22,9 @@ DRAINING_ANNOTATION: Final = "ipam.ciliate.io/draining-cidrs"
 #: 3339 writes times. It is there only where no ready pod speaks for the agent.
 READY_ANNOTATION: Final = "readiness.ciliate.io/agent-ready-until"
 
+#: Annotation of a CiliumNode, ours: when the agent that says so started. A restart shows by it.
+STARTED_ANNOTATION: Final = "readiness.ciliate.io/agent-started"
+
 _LONG_PAST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -175,6 +178,11 @@ class CiliumNode(Struct, frozen=True, gc=False, omit_defaults=True):
             return parse_time(text)
         except ValueError:
             return _LONG_PAST
+
+    @property
+    def agent_started(self) -> str:
+        """When the agent that speaks for itself started (STARTED_ANNOTATION), to be compared only."""
+        return self.metadata.annotations.get(STARTED_ANNOTATION, "")
 
 
 CILIUM_NODES: Final = Resource(

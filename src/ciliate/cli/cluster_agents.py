@@ -6,7 +6,7 @@ process, and says that it is ready, has no pod to enter: it is out of reach, and
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
@@ -16,8 +16,10 @@ import msgspec
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import PODS, Pod
 from ciliate.cli.installation import installation
+from ciliate.cli.process_agents import process_agents
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import ForbiddenError, NotFoundError
 from ciliate.kube.execution import Executed
 
 T = TypeVar("T")
@@ -78,10 +80,10 @@ async def ask_agents(
         KubeError: The API server itself refuses or does not answer.
     """
     wanted, pods = set(nodes), await agent_pods(client)
-    stating = await _ready_by_statement(client) if wanted - pods.keys() else set()
+    stating = await ready_process_agents(client, pods) if wanted - pods.keys() else ()
     out_of_reach = {
         node: f"it has no pod to ask: type `cilium-dbg {' '.join(words)}` on the node"
-        for node in wanted & stating - pods.keys()
+        for node in wanted.intersection(stating)
     }
     container = installation().agent_container_name
     turns = asyncio.Semaphore(_ASKED_AT_ONCE)
@@ -108,14 +110,19 @@ async def ask_agents(
     return AgentAnswers(found, problems, out_of_reach)
 
 
-async def _ready_by_statement(client: ApiClient) -> set[str]:
-    """Return the nodes whose agent says itself that it is ready."""
+async def ready_process_agents(client: ApiClient, with_pod: Collection[str]) -> tuple[str, ...]:
+    """Return the nodes of such agents that are ready; none for who may not read CiliumNodes.
+
+    Raises:
+        KubeError: The API server does not answer.
+    """
+    try:
+        nodes = (await client.list(CILIUM_NODES)).items
+    except (NotFoundError, ForbiddenError):
+        return ()
     now = datetime.now(UTC)
-    return {
-        node.metadata.name
-        for node in (await client.list(CILIUM_NODES)).items
-        if (until := node.agent_ready_until) is not None and until > now
-    }
+    found = process_agents(nodes, with_pod)
+    return tuple(sorted(name for name, agent in found.items() if agent.ready_until > now))
 
 
 async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T]) -> T:

@@ -18,6 +18,7 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.coordination import Lease
 from ciliate.api.core import Pod
 from ciliate.api.metadata import format_time, parse_time
+from ciliate.cli.process_agents import ProcessAgent, process_agents
 from ciliate.config.installation import Installation, parse_selector
 
 
@@ -159,10 +160,10 @@ def _pod_states(inventory: Inventory, known: Collection[str]) -> dict[str, PodSt
             of.available_replicas,
             of.unavailable_replicas,
         )
-    stating = agents_by_statement(inventory)
+    stating = _process_agents(inventory)
     agent = inventory.installation.agent_daemonset_name
     if agent not in states and stating:
-        ready = sum(until > inventory.now for until in stating.values())
+        ready = sum(each.ready_until > inventory.now for each in stating.values())
         states[agent] = PodState("Process", len(stating), ready, ready, len(stating) - ready)
     lease, operator = inventory.operator_lease, inventory.installation.operator_deployment_name
     if operator not in states and lease is not None and is_held(lease, inventory.now):
@@ -182,18 +183,10 @@ def is_held(lease: Lease, now: datetime) -> bool:
     return now - renewed < timedelta(seconds=spec.lease_duration_seconds)
 
 
-def agents_by_statement(inventory: Inventory) -> dict[str, datetime]:
-    """Return, by node, until when an agent says itself that it is ready: one that has no pod.
-
-    It runs as a plain process, or its pod is labelled otherwise.
-    """
+def _process_agents(inventory: Inventory) -> dict[str, ProcessAgent]:
     names = inventory.installation
     with_pod = {p.spec.node_name for p in inventory.pods if names.has_agent(p.metadata)}
-    return {
-        node.metadata.name: until
-        for node in inventory.nodes
-        if (until := node.agent_ready_until) is not None and node.metadata.name not in with_pod
-    }
+    return process_agents(inventory.nodes, with_pod)
 
 
 def _pods_of(component: Component, pods: Iterable[Pod]) -> list[Pod]:
@@ -253,10 +246,14 @@ def _findings(
 
 def _silent_agents(inventory: Inventory) -> dict[str, list[str]]:
     """Return what is wrong with nodes whose agent spoke for itself, and does no longer."""
+    ended = {
+        name: format_time(agent.ready_until)
+        for name, agent in _process_agents(inventory).items()
+        if agent.ready_until <= inventory.now
+    }
     return {
-        name: [f"its agent has no pod, and was ready until {format_time(until)}: start it there"]
-        for name, until in agents_by_statement(inventory).items()
-        if until <= inventory.now
+        name: [f"its agent has no pod, and was ready until {until}: start it there"]
+        for name, until in ended.items()
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.installation import installation
 from ciliate.cli.key_list import render_keys, render_markdown
 from ciliate.cli.output import output_option, render
 from ciliate.cli.table import align
@@ -29,12 +30,12 @@ class KeyNotSetError(CiliateError):
             hint = f"did you mean {near}?"
         else:
             hint = "`ciliate config view` shows the keys that are set"
-        super().__init__(f"{name} is not set in cilium-config: {hint}")
+        super().__init__(f"{name} is not set in {installation().config_map}: {hint}")
 
 
 @click.group("config")
 def command() -> None:
-    """Show and change the settings of the cluster (ConfigMap cilium-config)."""
+    """Show and change the settings of the cluster (the ConfigMap, usually cilium-config)."""
 
 
 def render_settings(settings: Mapping[str, str]) -> str:
@@ -81,9 +82,8 @@ def get(name: str, output: str | None, kubeconfig: str) -> None:
 def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
     """Set KEY to VALUE and restart the agents, which read it at their start."""
     _check(name, value, force=force)
-    click.echo(f"✨ Patching ConfigMap cilium-config with {name}={value}...")
-    _write(kubeconfig, {name: value}, restart=restart)
-    _report_restart(name, restart=restart)
+    click.echo(f"✨ Patching ConfigMap {installation().config_map} with {name}={value}...")
+    _write(kubeconfig, name, value, restart=restart)
 
 
 @command.command("delete")
@@ -92,9 +92,8 @@ def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) 
 @kubeconfig_option
 def delete(name: str, kubeconfig: str, *, restart: bool) -> None:
     """Remove KEY, so that its default is in force, and restart the agents."""
-    click.echo(f"✨ Removing {name} from ConfigMap cilium-config...")
-    _write(kubeconfig, {name: None}, restart=restart)
-    _report_restart(name, restart=restart)
+    click.echo(f"✨ Removing {name} from ConfigMap {installation().config_map}...")
+    _write(kubeconfig, name, None, restart=restart)
 
 
 @command.command("keys")
@@ -124,21 +123,28 @@ def _check(name: str, value: str, *, force: bool) -> None:
         click.echo(f"Warning: {warning}", err=True)
 
 
-def _report_restart(name: str, *, restart: bool) -> None:
-    if restart:
-        click.echo("♻️  Restarted Cilium pods")
-    known = keys.KEYS.get(name)
-    if known is not None and known.scope is not keys.Scope.AGENT:
-        click.echo("The operator reads this key too: restart deploy/cilium-operator as well.")
-
-
 def _read(kubeconfig: str) -> Mapping[str, str]:
     from ciliate.cli.config_map import read  # noqa: PLC0415 - the API client: 100 ms.
 
     return run(read(cluster_client(kubeconfig)))
 
 
-def _write(kubeconfig: str, changes: Mapping[str, str | None], *, restart: bool) -> None:
+def _write(kubeconfig: str, name: str, value: str | None, *, restart: bool) -> None:
+    """Set a key, or remove it, and say who has read it, or still has to."""
     from ciliate.cli.config_map import write  # noqa: PLC0415 - the API client: 100 ms.
+    from ciliate.cli.process_agents import restart_by_hand  # noqa: PLC0415 - as above.
 
-    run(write(cluster_client(kubeconfig), changes, restart=restart))
+    done = run(write(cluster_client(kubeconfig), {name: value}, restart=restart))
+    if done.pods:
+        click.echo("♻️  Restarted Cilium pods")
+    elif restart and not done.without_pod:
+        click.echo("Note: no agent was found to restart", err=True)
+    if done.without_pod:
+        click.echo(f"Not restarted: {restart_by_hand(done.without_pod)}.", err=True)
+    known = keys.KEYS.get(name)
+    if known is not None and known.scope is not keys.Scope.AGENT:
+        operator = installation().operator_deployment_name
+        click.echo(
+            f"The operator reads this key too: restart deploy/{operator} as well,"
+            " or its process where no Deployment runs it."
+        )

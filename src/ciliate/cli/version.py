@@ -17,9 +17,10 @@ from ciliate.errors import CiliateError
 @output_option
 def command(output: str | None, kubeconfig: str, *, client_only: bool) -> None:
     """Show the versions of this command and of the running agents."""
-    running = "" if client_only else run(_running(kubeconfig))
+    running, without_pod = ("", ()) if client_only else run(_running(kubeconfig))
     if output is not None:
-        click.echo(render({"client": __version__, "running": running}, output), nl=False)
+        found = {"client": __version__, "running": running, "withoutPod": without_pod}
+        click.echo(render(found, output), nl=False)
         return
     system = f"{platform.system().lower()}/{platform.machine()}"
     click.echo(
@@ -28,14 +29,20 @@ def command(output: str | None, kubeconfig: str, *, client_only: bool) -> None:
     )
     if not client_only:
         click.echo(f"cilium image (running): {running}")
+    if without_pod:
+        click.echo(
+            f"cilium agents without a pod: {', '.join(without_pod)}"
+            " (`cilium-dbg version` on the node shows theirs)"
+        )
 
 
-async def _running(kubeconfig: str) -> str:
-    """Return the version or image of the running agents, or why it is not known.
+async def _running(kubeconfig: str) -> tuple[str, tuple[str, ...]]:
+    """Return the images of the running agents, or why they are not known, and who has none.
 
     A command that only wants its own version should not fail for want of a cluster.
     """
     from ciliate.api.core import PODS  # noqa: PLC0415 - start-up cost.
+    from ciliate.cli.cluster_agents import ready_process_agents  # noqa: PLC0415 - as above.
 
     names = installation()
     try:
@@ -45,7 +52,9 @@ async def _running(kubeconfig: str) -> str:
                 namespace=names.namespace,
                 label_selector=names.agent_pod_selector,
             )
+            with_pod = {pod.spec.node_name for pod in pods.items}
+            without_pod = await ready_process_agents(client, with_pod)
     except CiliateError as error:
-        return f"unknown. Unable to obtain cilium version. Reason: {error}"
+        return f"unknown. Unable to obtain cilium version. Reason: {error}", ()
     images = sorted({container.image for pod in pods.items for container in pod.spec.containers})
-    return ", ".join(images) or "unknown. No cilium pods found"
+    return ", ".join(images) or "unknown. No cilium pods found", without_pod

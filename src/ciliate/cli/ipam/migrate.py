@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
+from ciliate.cli.installation import installation
 from ciliate.cli.ipam.migration.cluster import MigrationCluster
 from ciliate.cli.ipam.migration.errors import (
     NothingToResumeError,
@@ -103,7 +104,7 @@ def _changes(words: tuple[str, ...]) -> Mapping[str, str]:
         raise SettingError(
             key="ipMasqAgent.config",
             value=" ".join(words),
-            problem="is no setting of cilium-config",
+            problem=f"is no setting of {installation().config_map}",
             remedy="change it apart from the IPAM mode",
         )
     if "ipam" in read.config:
@@ -155,7 +156,8 @@ class _Migration:
             if plan.refused:
                 raise RefusedError(plan.refused)
             if not plan.keys:
-                click.echo(f"cilium-config says all of this already: ipam is {target}")
+                config_map = state.installation.config_map
+                click.echo(f"{config_map} says all of this already: ipam is {target}")
                 return
             await self._run(_record(state, target, changes))
 
@@ -181,7 +183,8 @@ class _Migration:
                     agents={},  # Every agent must read them: nodes that were done restart again.
                     nodes=tuple(node.name for node in state.nodes),
                 )
-                refused = tuple(refused_settings(changed_config(state.config, record.changes)))
+                config = changed_config(state.config, record.changes)
+                refused = tuple(refused_settings(config, state.installation.config_map))
                 if refused and not self._dry_run:
                     raise RefusedError(refused)
             if self._dry_run:
@@ -236,7 +239,7 @@ class _Migration:
         if self._output is not None:
             click.echo(render(plan, self._output), nl=False)
         else:
-            click.echo(render_plan(plan), nl=False)
+            click.echo(render_plan(plan, self._cluster.names), nl=False)
         if plan.refused:
             raise PlanRefusedError(len(plan.refused))
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-from ciliate.api.cilium_node import CILIUM_NODES, READY_ANNOTATION
+from ciliate.api.cilium_node import CILIUM_NODES, READY_ANNOTATION, STARTED_ANNOTATION, CiliumNode
 from ciliate.api.core import Pod
-from ciliate.api.metadata import format_time
+from ciliate.api.metadata import format_micro_time, format_time
 from ciliate.kube.errors import KubeError
 from ciliate.node.context import Context
 from ciliate.node.feature import Feature
@@ -37,6 +37,7 @@ class ReadinessFeature(Feature):
         self._status = RunStatus("state-readiness")
         self._woken = asyncio.Event()
         self._stated: datetime | None = None  # What this agent has written.
+        self._started = format_micro_time(datetime.now(UTC))
         self._unready_since_s = 0.0  # Since when no pod says that this agent is ready.
 
     @asynccontextmanager
@@ -91,24 +92,28 @@ class ReadinessFeature(Feature):
         ]
         if any(map(is_ready, pods)):
             self._unready_since_s = time.monotonic()
-        published = self._published()
+        node = self._published()
+        published = node.agent_ready_until if node is not None else None
         statement = next_statement(
             published,
             pods,
             now=datetime.now(UTC),
             waited_s=time.monotonic() - self._unready_since_s,
         )
-        if statement.until != published:
+        formers = node is not None and node.agent_started != self._started
+        if statement.until != published or (published is not None and formers):
             await self._write(statement.until)
         return statement.again_s
 
-    def _published(self) -> datetime | None:
-        found = self._context.cluster.nodes.get(self._context.own.name)
-        return found.agent_ready_until if found is not None else None
+    def _published(self) -> CiliumNode | None:
+        return self._context.cluster.nodes.get(self._context.own.name)
 
     async def _write(self, until: datetime | None) -> None:
-        text = format_time(until) if until is not None else None
-        body = {"metadata": {"annotations": {READY_ANNOTATION: text}}}
+        ready = format_time(until) if until is not None else None
+        started = self._started if until is not None else None
+        body = {
+            "metadata": {"annotations": {READY_ANNOTATION: ready, STARTED_ANNOTATION: started}}
+        }
         await self._context.client.patch(CILIUM_NODES, self._context.own.name, body)
         self._stated = until
 

@@ -5,19 +5,29 @@ Only the API is used: it works on a real cluster as in the lab.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS, CiliumEndpoint
-from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
+from ciliate.api.coordination import LEASES
 from ciliate.api.core import CONFIG_MAPS, NODES, PODS, ConfigMap, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.api.service_cidr import SERVICE_CIDRS
+from ciliate.cli.cluster_status import is_held
 from ciliate.cli.installation import installation
-from ciliate.cli.ipam.migration.model import ClusterState, MigratingAgent, NodeState, Record
+from ciliate.cli.ipam.migration.model import (
+    PROCESS,
+    ClusterState,
+    MigratingAgent,
+    NodeState,
+    Record,
+)
+from ciliate.cli.process_agents import process_agents
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from ciliate.net.address import IPNetwork, ip_network
@@ -36,8 +46,8 @@ class MigrationCluster:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
-        self._names = installation()
-        self._namespace = self._names.namespace
+        self.names = installation()
+        self._namespace = self.names.namespace
 
     async def read_state(self) -> ClusterState:
         """Return the cluster as it is now.
@@ -46,7 +56,7 @@ class MigrationCluster:
             KubeError: The API server cannot be asked, or refuses.
         """
         config, nodes, cilium_nodes, pods, endpoints = await asyncio.gather(
-            self._client.get(CONFIG_MAPS, self._names.config_map, namespace=self._namespace),
+            self._client.get(CONFIG_MAPS, self.names.config_map, namespace=self._namespace),
             self._client.list(NODES),
             self._client.list(CILIUM_NODES),
             self._client.list(PODS),
@@ -58,7 +68,7 @@ class MigrationCluster:
             key = _key(endpoint)
             if key in where:
                 held[where[key]][key] = _addresses(endpoint)
-        agents = await self._agents(pods.items)
+        agents = await self._agents(pods.items, cilium_nodes.items)
         by_name = {item.metadata.name: item for item in cilium_nodes.items}
         return ClusterState(
             config=config.data,
@@ -74,12 +84,13 @@ class MigrationCluster:
             ),
             pools=await self._pools(),
             service_cidrs=await self._service_cidrs(),
+            installation=self.names,
         )
 
     async def settings(self) -> Mapping[str, str]:
         """Return the keys of cilium-config."""
         return (
-            await self._client.get(CONFIG_MAPS, self._names.config_map, namespace=self._namespace)
+            await self._client.get(CONFIG_MAPS, self.names.config_map, namespace=self._namespace)
         ).data
 
     async def read_node(self, name: str, *, endpoints: bool = False) -> NodeState | None:
@@ -93,7 +104,7 @@ class MigrationCluster:
         except NotFoundError:
             cilium_node = None
         pods = (await self._client.list(PODS, field_selector=f"spec.nodeName={name}")).items
-        agents = await self._agents(pods)
+        agents = await self._agents(pods, [cilium_node] if cilium_node is not None else [])
         held = await asyncio.gather(*map(self._endpoint, pods)) if endpoints else []
         return NodeState(
             name=name,
@@ -113,16 +124,21 @@ class MigrationCluster:
         except NotFoundError:
             return None
 
-    async def _agents(self, pods: Sequence[Pod]) -> dict[str, MigratingAgent]:
-        found: dict[str, MigratingAgent] = {}
+    async def _agents(
+        self, pods: Sequence[Pod], nodes: Sequence[CiliumNode]
+    ) -> dict[str, MigratingAgent]:
+        found = _processes(nodes, {p.spec.node_name for p in pods if self._is_agents(p)})
         for pod in pods:
-            if self._names.has_agent(pod.metadata) and pod.metadata.deletion_timestamp is None:
+            if self._is_agents(pod) and pod.metadata.deletion_timestamp is None:
                 ready = _is_ready(pod)
                 trouble = "" if ready else await self._trouble(pod)
                 found[pod.spec.node_name] = MigratingAgent(
                     pod.metadata.name, pod.metadata.uid, ready, trouble
                 )
         return found
+
+    def _is_agents(self, pod: Pod) -> bool:
+        return self.names.has_agent(pod.metadata)
 
     async def _trouble(self, pod: Pod) -> str:
         """Return why a pod is not ready: the kubelet's reasons and the pod's last log line."""
@@ -180,26 +196,39 @@ class MigrationCluster:
         """Set keys of cilium-config; None removes one."""
         body = {"data": dict(changes)}
         await self._client.patch(
-            CONFIG_MAPS, self._names.config_map, body, namespace=self._namespace
+            CONFIG_MAPS, self.names.config_map, body, namespace=self._namespace
         )
 
     async def agent_uids(self) -> dict[str, str]:
-        """Return the agents' pods by node."""
+        """Return the agents' pods by node, and what stands for those without one."""
         pods = await self._client.list(
-            PODS, namespace=self._namespace, label_selector=self._names.agent_pod_selector
+            PODS, namespace=self._namespace, label_selector=self.names.agent_pod_selector
         )
-        return {pod.spec.node_name: pod.metadata.uid for pod in pods.items}
+        found = {pod.spec.node_name: pod.metadata.uid for pod in pods.items}
+        nodes = (await self._client.list(CILIUM_NODES)).items
+        return {name: agent.uid for name, agent in _processes(nodes, found).items()} | found
 
     async def operators(self) -> dict[str, bool]:
         """Return the operator's pods, and whether each is ready."""
         pods = await self._client.list(
-            PODS, namespace=self._namespace, label_selector=self._names.operator_pod_selector
+            PODS, namespace=self._namespace, label_selector=self.names.operator_pod_selector
         )
         return {
             pod.metadata.uid: _is_ready(pod)
             for pod in pods.items
             if pod.metadata.deletion_timestamp is None
         }
+
+    async def operator_process(self) -> dict[str, bool]:
+        """Return what stands for the operator that leads, where none has a pod."""
+        try:
+            lease = await self._client.get(
+                LEASES, self.names.operator_lease, namespace=self._namespace
+            )
+        except NotFoundError:
+            return {}
+        holder = lease.spec.holder_identity
+        return {PROCESS + holder: True} if is_held(lease, datetime.now(UTC)) else {}
 
     async def delete_pods(self, uids: tuple[str, ...]) -> None:
         """Delete those of these pods that still exist."""
@@ -235,6 +264,16 @@ class MigrationCluster:
                     raise
             else:
                 return
+
+
+def _processes(
+    nodes: Iterable[CiliumNode], with_pod: Collection[str]
+) -> dict[str, MigratingAgent]:
+    now = datetime.now(UTC)
+    return {
+        name: MigratingAgent("", PROCESS + agent.started, agent.ready_until > now)
+        for name, agent in process_agents(nodes, with_pod).items()
+    }
 
 
 def _key(item: Any) -> str:

@@ -1,13 +1,23 @@
 """Why a migration stopped, or does not begin; each says what to do."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from ciliate.cli.ipam.migration.model import MigratingAgent, Problem
+from ciliate.cli.process_agents import restart_by_hand
+from ciliate.config.installation import Installation
 from ciliate.errors import CiliateError
 
 _NEXT = (
     "repair it and go on with `ciliate ipam migrate --resume`"
     " (`--set KEY=VALUE` corrects a setting), or take it back with `ciliate ipam migrate --back`"
+)
+
+
+#: How an operator is restarted that has no pod.
+RESTART_OPERATOR: Final = (
+    "where it runs, restart the unit that runs it (`systemctl restart UNIT`), or end"
+    " `ciliate operator` and start it as it was started"
 )
 
 
@@ -25,10 +35,31 @@ class StoppedError(MigrationError):
 class OperatorNotReadyError(StoppedError):
     """No new operator became ready."""
 
+    def __init__(self, names: Installation, timeout_s: float) -> None:
+        operator = names.operator_deployment_name
+        super().__init__(
+            f"{operator} is not ready after {timeout_s:g} s:"
+            f" see `kubectl -n {names.namespace} logs deploy/{operator}`"
+        )
+
+
+class OperatorNotRestartedError(StoppedError):
+    """The operator has no pod, and nobody restarted it."""
+
     def __init__(self, timeout_s: float) -> None:
         super().__init__(
-            f"cilium-operator is not ready after {timeout_s:g} s:"
-            " see `kubectl -n kube-system logs deploy/cilium-operator`"
+            f"the operator, which has no pod that could be replaced, has not been restarted after"
+            f" {timeout_s:g} s: {RESTART_OPERATOR}"
+        )
+
+
+class AgentNotRestartedError(StoppedError):
+    """A node's agent has no pod, and nobody restarted it."""
+
+    def __init__(self, node: str, timeout_s: float) -> None:
+        self.node = node
+        super().__init__(
+            f"node {node}: not restarted after {timeout_s:g} s: {restart_by_hand([node])}"
         )
 
 
@@ -38,7 +69,7 @@ class AgentNotReadyError(StoppedError):
     def __init__(self, node: str, agent: MigratingAgent | None, timeout_s: float) -> None:
         self.node = node
         self.agent = agent
-        pod = f"agent {agent.pod}" if agent is not None else "agent"
+        pod = f"agent {agent.pod}" if agent is not None and agent.pod else "agent"
         why = f": {agent.trouble}" if agent is not None and agent.trouble else ""
         super().__init__(f"node {node}: its {pod} is not ready after {timeout_s:g} s{why}")
 

@@ -15,16 +15,26 @@ import msgspec
 
 from ciliate.cli.ipam.migration.cluster import MigrationCluster
 from ciliate.cli.ipam.migration.errors import (
+    RESTART_OPERATOR,
     AgentNotReadyError,
+    AgentNotRestartedError,
     EndpointsChangedError,
     MigrationError,
     NoCIDRsError,
     NodeGoneError,
     OperatorNotReadyError,
+    OperatorNotRestartedError,
     StoppedError,
 )
-from ciliate.cli.ipam.migration.model import Endpoints, MigrationPhase, NodeState, Record
+from ciliate.cli.ipam.migration.model import (
+    PROCESS,
+    Endpoints,
+    MigrationPhase,
+    NodeState,
+    Record,
+)
 from ciliate.cli.ipam.migration.plan import awaited, to_empty
+from ciliate.cli.process_agents import restart_by_hand
 from ciliate.errors import CiliateError
 from ciliate.kube.errors import KubeError, UnavailableError
 
@@ -85,30 +95,39 @@ class Executor:
     async def _settings(self, record: Record) -> Record:
         await self.cluster.write_record(record)
         await self.cluster.write_settings(record.changes)
-        self.reporter.done(f"cilium-config: {len(record.changes)} keys written")
+        self.reporter.done(f"{self.cluster.names.config_map}: {len(record.changes)} keys written")
         # After the write: agents that start from now on read it. All others restart, also when
         # taking back: which settings they have read is not known, since a container that restarts
         # reads them again inside the same pod. Nodes that have joined since come last.
         agents = await self.cluster.agent_uids()
+        operators = await self.cluster.operators() or await self.cluster.operator_process()
         record = msgspec.structs.replace(
             record,
             agents=agents,
-            operators=tuple(await self.cluster.operators()),
+            operators=tuple(operators),
             nodes=(*record.nodes, *sorted(agents.keys() - set(record.nodes))),
         )
         return await self._at(record, MigrationPhase.OPERATOR)
 
     async def _operator(self, record: Record) -> Record:
-        self.reporter.doing("cilium-operator restarts")
-        await self.cluster.delete_pods(record.operators)
+        names = self.cluster.names
+        by_hand = any(uid.startswith(PROCESS) for uid in record.operators)
+        running = self.cluster.operator_process if by_hand else self.cluster.operators
+        if by_hand:
+            self.reporter.doing(f"waits for you to restart the operator: {RESTART_OPERATOR}")
+        else:
+            self.reporter.doing(f"{names.operator_deployment_name} restarts")
+            await self.cluster.delete_pods(record.operators)
 
         async def is_ready() -> bool:
-            pods = await self.cluster.operators()
-            return any(ready for uid, ready in pods.items() if uid not in record.operators)
+            found = await running()
+            return any(ready for uid, ready in found.items() if uid not in record.operators)
 
         if not await self._until(is_ready):
-            raise OperatorNotReadyError(self.node_timeout_s)
-        self.reporter.done("cilium-operator restarted")
+            if by_hand:
+                raise OperatorNotRestartedError(self.node_timeout_s)
+            raise OperatorNotReadyError(names, self.node_timeout_s)
+        self.reporter.done(f"{names.operator_deployment_name} restarted")
         return await self._at(record, MigrationPhase.NODES)
 
     async def _node(self, record: Record, name: str, title: str) -> None:
@@ -118,8 +137,11 @@ class Executor:
             return
         said = []
         if before.agent is not None and before.agent.uid == record.agents.get(name):
-            self.reporter.doing(f"{title}: its agent restarts")
-            await self.cluster.delete_pods((before.agent.uid,))
+            if before.agent.is_process:
+                self.reporter.doing(f"{title}: waits for you: {restart_by_hand([name])}")
+            else:
+                self.reporter.doing(f"{title}: its agent restarts")
+                await self.cluster.delete_pods((before.agent.uid,))
             said.append("agent restarted")
         await self._agent_ready(record, name)
         config = await self.cluster.settings()
@@ -149,6 +171,8 @@ class Executor:
 
         if not await self._until(is_ready):
             agent = seen[0].agent if seen else None
+            if agent is not None and agent.is_process and agent.uid == record.agents.get(name):
+                raise AgentNotRestartedError(name, self.node_timeout_s)
             raise AgentNotReadyError(name, agent, self.node_timeout_s)
 
     async def _cidrs(self, config: Mapping[str, str], name: str, title: str) -> None:

@@ -10,10 +10,14 @@ from msgspec import Struct
 from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.core import Node
 from ciliate.api.pod_ip_pool import CiliumPodIPPool
+from ciliate.config.installation import Installation
 from ciliate.net.address import IPNetwork
 
 #: Modes that a cluster may be moved between; in other modes another plugin gives addresses.
 MODES: Final = ("kubernetes", "cluster-pool", "multi-pool")
+
+#: What stands for the UID of an agent or operator that has no pod begins so.
+PROCESS: Final = "process:"
 
 #: A pod, as NAMESPACE/NAME, and its addresses.
 Endpoints = Mapping[str, tuple[str, ...]]
@@ -33,7 +37,8 @@ class Record(Struct, frozen=True, kw_only=True):
 
     `former` are the texts of the keys it changed, None for one that was not set. `agents` are the
     UIDs of the agents' pods that may have read only the former settings, by node: a node with
-    another one has restarted its agent. Everything else is read from the cluster.
+    another one has restarted its agent. Of an agent or operator without a pod it is what tells its
+    runs apart, behind PROCESS. Everything else is read from the cluster.
     """
 
     source: str
@@ -55,12 +60,20 @@ class Record(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class MigratingAgent:
-    """The agent's pod on a node; `trouble` is the kubelet's reason why it is not ready."""
+    """The agent on a node, by its pod; `trouble` is the kubelet's reason why it is not ready.
+
+    Without a pod it is a process that nobody but the node's administrator restarts.
+    """
 
     pod: str
     uid: str
     ready: bool
     trouble: str = ""
+
+    @property
+    def is_process(self) -> bool:
+        """Whether it has no pod."""
+        return not self.pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,7 @@ class ClusterState:
     nodes: tuple[NodeState, ...]
     pools: Mapping[str, CiliumPodIPPool] = field(default_factory=dict)
     service_cidrs: tuple[IPNetwork, ...] = ()
+    installation: Installation = field(default_factory=Installation)
 
     @property
     def mode(self) -> str:

@@ -33,7 +33,7 @@ def plan_migration(
         for key, value in sorted(changes.items())
         if state.config.get(key) != value
     )
-    refused = tuple(refused_settings(config))
+    refused = tuple(refused_settings(config, state.installation.config_map))
     if refused:  # What refused settings would do is not known.
         return MigrationPlan(state.mode, target, keys, (), refused)
     steps = tuple(plan_node(state, config, node) for node in state.nodes)

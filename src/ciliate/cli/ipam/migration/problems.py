@@ -11,6 +11,8 @@ from ciliate.api.cilium_node import DRAINING_ANNOTATION
 from ciliate.api.node_cidrs import NodeCIDRError
 from ciliate.cli.ipam.migration import pools as pool_facts
 from ciliate.cli.ipam.migration.model import ClusterState, NodeState, Problem
+from ciliate.cli.process_agents import restart_by_hand
+from ciliate.config.installation import Installation
 from ciliate.config.settings import parse_agent_settings
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.cidr_set import Cidr
@@ -26,13 +28,13 @@ def find_problems(state: ClusterState, config: Mapping[str, str]) -> tuple[Probl
     by_mode = {"kubernetes": _kubernetes, "cluster-pool": _cluster_pool, "multi-pool": _multi_pool}
     found = [*by_mode[config["ipam"]](state, config)]
     for node in state.nodes:
-        found += [*_unready(node), *_unreadable(node)]
+        found += [*_unready(node, state.installation), *_unreadable(node)]
     found += _uncovered(state, config)
     return tuple(sorted(found, key=lambda problem: not problem.fatal))
 
 
-def refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield settings with which agents or operator would refuse to start."""
+def refused_settings(config: Mapping[str, str], config_map: str) -> Iterator[Problem]:
+    """Yield settings, of the ConfigMap of that name, that agents or operator would not start with."""
     reported = set()
     for parse in (parse_agent_settings, parse_ipam_settings):
         try:
@@ -41,9 +43,9 @@ def refused_settings(config: Mapping[str, str]) -> Iterator[Problem]:
             if error.key not in reported:
                 reported.add(error.key)
                 text = f"{error.value!r} {error.problem}"
-                yield Problem(f"cilium-config: {error.key}", text, error.remedy)
+                yield Problem(f"{config_map}: {error.key}", text, error.remedy)
         except CiliateError as error:
-            yield Problem("cilium-config", str(error), "correct it")
+            yield Problem(config_map, str(error), "correct it")
 
 
 def _kubernetes(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
@@ -67,11 +69,9 @@ def _kubernetes(state: ClusterState, config: Mapping[str, str]) -> Iterator[Prob
 def _cluster_pool(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
     for version in pool_facts.versions(config):
         ranges = read_ranges(config, version)
-        key = f"cluster-pool-ipv{version}-cidr"
-        yield from _too_small(
-            f"cilium-config: {key}", ranges.cidrs, ranges.block_length, len(state.nodes)
-        )
-        yield from _overlaps(f"cilium-config: {key}", ranges.cidrs, state)
+        about = f"{state.installation.config_map}: cluster-pool-ipv{version}-cidr"
+        yield from _too_small(about, ranges.cidrs, ranges.block_length, len(state.nodes))
+        yield from _overlaps(about, ranges.cidrs, state)
 
 
 def _multi_pool(state: ClusterState, config: Mapping[str, str]) -> Iterator[Problem]:
@@ -137,12 +137,25 @@ def _overlaps(about: str, cidrs: tuple[str, ...], state: ClusterState) -> Iterat
                     )
 
 
-def _unready(node: NodeState) -> Iterator[Problem]:
+def _unready(node: NodeState, names: Installation) -> Iterator[Problem]:
     if node.agent is None:
         yield Problem(
             f"node {node.name}",
             "no agent runs there",
-            "see `kubectl -n kube-system get ds cilium`",
+            f"see `kubectl -n {names.namespace} get ds {names.agent_daemonset_name}`",
+        )
+    elif node.agent.is_process and not node.agent.ready:
+        yield Problem(
+            f"node {node.name}",
+            "its agent has no pod, and does not say that it is ready",
+            "start it",
+        )
+    elif node.agent.is_process:
+        yield Problem(
+            f"node {node.name}",
+            "this command cannot restart its agent",
+            f"do it when the migration waits for it: {restart_by_hand([node.name])}",
+            fatal=False,
         )
     elif not node.agent.ready:
         why = f": {node.agent.trouble}" if node.agent.trouble else ""
@@ -184,7 +197,7 @@ def _uncovered(state: ClusterState, config: Mapping[str, str]) -> Iterator[Probl
         if native and not covered and key not in reported:
             reported.add(key)
             yield Problem(
-                f"cilium-config: {key}",
+                f"{state.installation.config_map}: {key}",
                 f"{native} does not hold {text}, out of which pods will have addresses",
                 f"--set {key}={text}, unless that is meant",
                 fatal=False,

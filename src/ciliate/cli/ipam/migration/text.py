@@ -5,20 +5,22 @@ from collections.abc import Iterator
 import click
 
 from ciliate.cli.ipam.migration.model import KeyChange, MigrationPlan, NodeStep
+from ciliate.config.installation import Installation
 
 #: Pods that are named; of more, only the number is.
 _PODS_MAX = 5
 
 
-def render_plan(plan: MigrationPlan) -> str:
+def render_plan(plan: MigrationPlan, names: Installation | None = None) -> str:
     """Return the steps in their order, and the problems."""
     nodes = f", {_counted(len(plan.steps), 'node')}" if plan.steps else ""
     lines = [f"{plan.source} -> {plan.target}{nodes}", ""]
-    lines += ["1. cilium-config", *(f"     {_key(change)}" for change in plan.keys)]
+    names = names or Installation()
+    lines += [f"1. {names.config_map}", *(f"     {_key(change)}" for change in plan.keys)]
     if not plan.keys:
         lines.append("     nothing changes")
     if plan.steps:
-        lines.append("2. cilium-operator restarts")
+        lines.append(f"2. {names.operator_deployment_name} restarts")
     for number, step in enumerate(plan.steps, 3):
         lines += [f"{number}. {step.node}", *(f"     {line}" for line in _node(step))]
     if plan.problems:

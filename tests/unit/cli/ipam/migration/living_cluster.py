@@ -7,6 +7,7 @@ command are the real ones.
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ import msgspec
 from click.testing import CliRunner, Result
 from tests.unit.operator.running_operator import configure
 
-from ciliate.api.cilium_node import CILIUM_NODES
+from ciliate.api.cilium_node import CILIUM_NODES, READY_ANNOTATION, STARTED_ANNOTATION
+from ciliate.api.coordination import LEASES, Lease, LeaseSpec
 from ciliate.api.core import CONFIG_MAPS, NODES, PODS, Node, NodeSpec, Pod
-from ciliate.api.metadata import ObjectMeta
+from ciliate.api.metadata import ObjectMeta, format_micro_time, format_time
 from ciliate.cli.ipam.migrate import command
 from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import NotFoundError
 
 NAMESPACE = "kube-system"
 _LABELS = {
@@ -48,6 +51,7 @@ class LivingCluster:
     """Two nodes, a and b. Pods of `never_ready` (node names, or "operator") do not become so."""
 
     def __init__(self, client: ApiClient, kubeconfig: Path) -> None:
+        self.without_pod: set[str] = set()  # Node names, or "operator": plain processes.
         self.client = client
         self.modes: dict[str, str] = {}  # What each node's agent has read when it started.
         self.never_ready: set[str] = set()
@@ -84,6 +88,13 @@ class LivingCluster:
         given = [*words, f"--kubeconfig={self._kubeconfig}", "--node-timeout=1"]
         return await asyncio.to_thread(CliRunner().invoke, command, given)
 
+    async def restart_process(self, what: str) -> None:
+        """Somebody restarts an agent (a node's name) or "operator" that has no pod."""
+        if what == "operator":
+            await self._start(what, "")
+        else:
+            await self._start("agent", what)
+
     async def restart_container(self, node: str) -> None:
         """The agent on a node crashes and starts anew, inside the same pod."""
         self.modes[node] = await self._mode()
@@ -100,6 +111,9 @@ class LivingCluster:
             self.modes[node] = await self._mode()
             await self._give_cidr(node)
         name = f"{what}-{next(self._numbers)}"
+        if (node or what) in self.without_pod:
+            await (self._hold_lease(name) if what == "operator" else self._state(node, name))
+            return
         body = {
             "metadata": {"name": name, "namespace": NAMESPACE, "labels": _LABELS[what]},
             "spec": {"nodeName": node, "containers": [{"name": what, "image": what}]},
@@ -109,6 +123,21 @@ class LivingCluster:
         if (node or what) not in self.never_ready:
             status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
             await self.client.patch(PODS, name, status, namespace=NAMESPACE, subresource="status")
+
+    async def _state(self, node: str, run: str) -> None:
+        until = format_time(datetime.now(UTC) + timedelta(minutes=1))
+        annotations = {READY_ANNOTATION: until, STARTED_ANNOTATION: run}
+        await self.client.patch(CILIUM_NODES, node, {"metadata": {"annotations": annotations}})
+
+    async def _hold_lease(self, holder: str) -> None:
+        now = format_micro_time(datetime.now(UTC))
+        spec = LeaseSpec(holder_identity=holder, lease_duration_seconds=60, renew_time=now)
+        name = "cilium-operator-resource-lock"
+        try:
+            await self.client.patch(LEASES, name, {"spec": spec}, namespace=NAMESPACE)
+        except NotFoundError:
+            lease = Lease(metadata=ObjectMeta(name=name, namespace=NAMESPACE), spec=spec)
+            await self.client.create(LEASES, lease)
 
     async def _give_cidr(self, node: str) -> None:
         number = ord(node) - ord("a")

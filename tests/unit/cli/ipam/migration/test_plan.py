@@ -1,5 +1,7 @@
 """`cli/ipam/migration/plan.py` and `problems.py`: what a change of mode does."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.cli.ipam.migration.planned_cluster import (
     AUTO,
@@ -13,9 +15,11 @@ from tests.unit.cli.ipam.migration.planned_cluster import (
     state,
 )
 
+from ciliate.cli.ipam.migration.errors import OperatorNotReadyError
 from ciliate.cli.ipam.migration.model import ClusterState
 from ciliate.cli.ipam.migration.plan import awaited, plan_migration, to_empty
 from ciliate.cli.ipam.migration.text import render_plan
+from ciliate.config.installation import Installation
 
 # What happens on a node.
 
@@ -210,6 +214,27 @@ def test_node_whose_agent_is_not_ready_is_repaired_first() -> None:
     )
 
     assert problem == "node n1: its agent cilium-1 is not ready: CrashLoop: repair it first"
+
+
+def test_problems_and_steps_name_what_the_installation_is_called() -> None:
+    names = Installation(
+        namespace="net",
+        config_map="settings",
+        agent_daemonset_name="agents",
+        operator_deployment_name="boss",
+    )
+    lonely = replace(state(replace(node(1), agent=None)), installation=names)
+
+    found = plan(lonely, "cluster-pool", cluster_pool_ipv4_cidr="10.96.0.0/16")
+    wrong = plan(lonely, "cluster-pool", enable_ipv6="maybe")
+
+    assert "see `kubectl -n net get ds agents`" in " ".join(refusals(found))
+    assert "settings: cluster-pool-ipv4-cidr: 10.96.0.0/16 overlaps" in " ".join(refusals(found))
+    assert "settings: enable-ipv6: 'maybe'" in " ".join(refusals(wrong))
+    shown = render_plan(found, names)
+    assert "1. settings" in shown
+    assert "2. boss restarts" in shown
+    assert "logs deploy/boss" in str(OperatorNotReadyError(names, 1))
 
 
 def test_range_outside_of_native_routing_is_noted_and_stops_nothing() -> None:
