@@ -38,7 +38,7 @@ from benchmarks.simulated_pods import (
 )
 
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
-from ciliate.datapath.layout import IpcacheKey
+from ciliate.datapath.layout import PrefixKey
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 
@@ -169,7 +169,7 @@ class Arrivals:
 
     def __init__(self, ipcache: IpcacheMap) -> None:
         self._ipcache = ipcache
-        self._awaited: dict[IpcacheKey, tuple[int | None, asyncio.Future[float]]] = {}
+        self._awaited: dict[PrefixKey, tuple[int | None, asyncio.Future[float]]] = {}
         self.poll_gaps_s: list[float] = []
 
     def of(self, pod: SimulatedPod, number: int | None) -> asyncio.Future[float]:

@@ -10,11 +10,11 @@ from typing import Final
 from benchmarks.agent_process import ProcessId
 
 from ciliate.datapath.bpf_map import OpenMap, open_pinned
-from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, PrefixKey
 from ciliate.errors import CiliateError
 from ciliate.identity.maps import IPCACHE
 
-IpcacheMap = OpenMap[IpcacheKey, IpcacheEntry]
+IpcacheMap = OpenMap[PrefixKey, IpcacheEntry]
 
 #: Longest wait without any progress, in seconds; and between polls.
 _LEARN_TIMEOUT_S: Final = 60.0

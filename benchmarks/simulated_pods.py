@@ -28,7 +28,7 @@ from ciliate.api.cilium_identity import CiliumIdentity
 from ciliate.api.cilium_node import CiliumNode, CiliumNodeAddress, CiliumNodeSpec, NodeIPAM
 from ciliate.api.metadata import KubeObject, ObjectMeta
 from ciliate.api.resource import Resource
-from ciliate.datapath.layout import IpcacheKey
+from ciliate.datapath.layout import PrefixKey
 from ciliate.kube.client import ApiClient
 from ciliate.net.address import host_network, prefix_bits, to_octets
 
@@ -86,10 +86,10 @@ class SimulatedPod:
         return _cidr_start(node) + 1 + host
 
     @property
-    def ipcache_key(self) -> IpcacheKey:
+    def ipcache_key(self) -> PrefixKey:
         """Under which key an ipcache has it."""
         network = host_network(self.address)
-        return IpcacheKey(
+        return PrefixKey(
             prefix_length=prefix_bits(network), address=to_octets(network.network_address)
         )
 

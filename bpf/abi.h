@@ -100,12 +100,12 @@ struct endpoint {
 };
 _Static_assert(sizeof(struct endpoint) == 24, "layout of a pinned map");
 
-/* Key of `ipcache`: prefix_length counts all 128 bits, so an IPv4 /24 is 96 + 24. */
-struct ipcache_key {
+/* Key of `ipcache` and `route_mtus`: prefix_length counts all 128 bits, an IPv4 /24 is 96 + 24. */
+struct prefix_key {
 	__u32 prefix_length;
 	struct ip_address address;
 };
-_Static_assert(sizeof(struct ipcache_key) == 20, "layout of a pinned map");
+_Static_assert(sizeof(struct prefix_key) == 20, "layout of a pinned map");
 
 enum ipcache_flag {
 	IPCACHE_CLUSTER = 1, /* pod or pod CIDR of this cluster: never masqueraded toward it */
@@ -118,14 +118,6 @@ struct ipcache_entry {
 	struct ip_address node; /* InternalIP of the node that has it; zero when unknown */
 };
 _Static_assert(sizeof(struct ipcache_entry) == 24, "layout of a pinned map");
-
-/* Key of `route_mtus`: a route's destination; prefix_length counts all 128 bits, as in `ipcache`.
- */
-struct route_mtu_key {
-	__u32 prefix_length;
-	struct ip_address address;
-};
-_Static_assert(sizeof(struct route_mtu_key) == 20, "layout of a pinned map");
 
 /* Value of `masquerade_addresses`: addresses pods get behind a device, keyed by its ifindex. */
 struct masquerade_address {

@@ -35,7 +35,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 512000);
-	__type(key, struct ipcache_key);
+	__type(key, struct prefix_key);
 	__type(value, struct ipcache_entry);
 } ipcache SEC(".maps");
 
@@ -47,7 +47,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
-	__type(key, struct route_mtu_key);
+	__type(key, struct prefix_key);
 	__type(value, __u32);
 } route_mtus SEC(".maps");
 

@@ -11,7 +11,7 @@ enum { IPCACHE_HOST_PREFIX = 128 };
 
 static __always_inline struct ipcache_entry *ipcache_lookup(const struct ip_address *address)
 {
-	struct ipcache_key key = {
+	struct prefix_key key = {
 		.prefix_length = IPCACHE_HOST_PREFIX,
 		.address = *address,
 	};

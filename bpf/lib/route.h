@@ -108,7 +108,7 @@ static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet 
  */
 static __always_inline bool exceeds_route_mtu(const struct packet *packet, __u16 length)
 {
-	struct route_mtu_key key = {
+	struct prefix_key key = {
 		.prefix_length = 128,
 		.address = packet->tuple.destination,
 	};

@@ -30,9 +30,9 @@ from ciliate.datapath.layout import (
     Interface,
     IpcacheEntry,
     IpcacheFlag,
-    IpcacheKey,
     MasqueradeAddress,
     Metric,
+    PrefixKey,
 )
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
@@ -274,7 +274,7 @@ def _fill_maps(datapath: Datapath, pods: list[Pod], uplink: int) -> None:
         ipcache.put_many(_ipcache())
 
 
-def _ipcache() -> dict[IpcacheKey, IpcacheEntry]:
+def _ipcache() -> dict[PrefixKey, IpcacheEntry]:
     host, remote = ReservedIdentity.HOST, ReservedIdentity.REMOTE_NODE
     entries = {
         NODE_4: (host, 0),
@@ -289,7 +289,7 @@ def _ipcache() -> dict[IpcacheKey, IpcacheEntry]:
         for text, value in entries.items()
     }
     return {
-        IpcacheKey(prefix_bits(network), to_octets(network.network_address)): IpcacheEntry(
+        PrefixKey(prefix_bits(network), to_octets(network.network_address)): IpcacheEntry(
             identity, flags, bytes(16)
         )
         for network, (identity, flags) in networks.items()

@@ -21,9 +21,9 @@ from ciliate.datapath.errors import (
 from ciliate.datapath.layout import (
     Endpoint,
     IpcacheEntry,
-    IpcacheKey,
     MasqueradeAddress,
     NatEntry,
+    PrefixKey,
     Tuple,
     TupleDirection,
 )
@@ -133,7 +133,7 @@ def test_clear_empties_a_map(datapath: Datapath) -> None:
 def test_a_trie_is_walked_filled_and_matched_by_prefix(datapath: Datapath) -> None:
     networks = [ip_network(f"10.{n}.0.0/16") for n in range(200)] + [ip_network("10.7.8.0/24")]
     wanted = {
-        IpcacheKey(prefix_bits(each), to_octets(each.network_address)): IpcacheEntry(
+        PrefixKey(prefix_bits(each), to_octets(each.network_address)): IpcacheEntry(
             identity=number, flags=0, node=bytes(16)
         )
         for number, each in enumerate(networks)
@@ -142,10 +142,10 @@ def test_a_trie_is_walked_filled_and_matched_by_prefix(datapath: Datapath) -> No
         ipcache.put_many(wanted)
 
         assert dict(ipcache.items()) == wanted
-        found = ipcache.get(IpcacheKey(128, to_octets(IPv4Address("10.7.8.9"))))
+        found = ipcache.get(PrefixKey(128, to_octets(IPv4Address("10.7.8.9"))))
         assert found is not None
         assert found.identity == 200
-        found = ipcache.get(IpcacheKey(128, to_octets(IPv4Address("10.7.9.9"))))
+        found = ipcache.get(PrefixKey(128, to_octets(IPv4Address("10.7.9.9"))))
         assert found is not None
         assert found.identity == 7
         assert ipcache.remove_many(wanted) == len(wanted)
@@ -167,7 +167,7 @@ def test_a_full_map_is_named_with_its_capacity(datapath: Datapath) -> None:
 
 def test_a_full_trie_is_named_too(datapath: Datapath) -> None:
     entries = {
-        IpcacheKey(128, address(n)): IpcacheEntry(identity=n, flags=0, node=bytes(16))
+        PrefixKey(128, address(n)): IpcacheEntry(identity=n, flags=0, node=bytes(16))
         for n in range(2001)
     }
     with datapath.opened(IPCACHE) as ipcache, pytest.raises(MapFullError, match="ipcache"):

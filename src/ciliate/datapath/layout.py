@@ -25,12 +25,11 @@ __all__ = [
     "InterfaceFlag",
     "IpcacheEntry",
     "IpcacheFlag",
-    "IpcacheKey",
     "MAP_SHAPES",
     "MasqueradeAddress",
     "Metric",
     "NatEntry",
-    "RouteMtuKey",
+    "PrefixKey",
     "Tuple",
     "TupleDirection",
 ]
@@ -382,40 +381,6 @@ class IpcacheEntry(_IpcacheEntryFields):
         return list(map(cls._make, _IPCACHE_ENTRY.iter_unpack(octets)))
 
 
-_IPCACHE_KEY: Final = struct.Struct("=I16s")
-
-
-class _IpcacheKeyFields(NamedTuple):
-    prefix_length: int
-    address: Octets
-
-
-class IpcacheKey(_IpcacheKeyFields):
-    """struct ipcache_key, 20 bytes."""
-
-    __slots__ = ()
-    FORMAT: ClassVar[str] = "=I16s"
-    SIZE: ClassVar[int] = 20
-    DTYPE: ClassVar[list[tuple[str, str]]] = [
-        ("prefix_length", "=u4"),
-        ("address", "V16"),
-    ]
-
-    def pack(self) -> Octets:
-        """Return the octets the kernel holds."""
-        return _IPCACHE_KEY.pack(*self)
-
-    @classmethod
-    def unpack(cls, octets: Octets) -> "IpcacheKey":
-        """Return the value that `octets` hold."""
-        return cls._make(_IPCACHE_KEY.unpack(octets))
-
-    @classmethod
-    def unpack_many(cls, octets: Octets | memoryview) -> "list[IpcacheKey]":
-        """Return the values that lie one after another in `octets`."""
-        return list(map(cls._make, _IPCACHE_KEY.iter_unpack(octets)))
-
-
 _MASQUERADE_ADDRESS: Final = struct.Struct("=16s16s")
 
 
@@ -535,16 +500,16 @@ class NatEntry(_NatEntryFields):
         ]
 
 
-_ROUTE_MTU_KEY: Final = struct.Struct("=I16s")
+_PREFIX_KEY: Final = struct.Struct("=I16s")
 
 
-class _RouteMtuKeyFields(NamedTuple):
+class _PrefixKeyFields(NamedTuple):
     prefix_length: int
     address: Octets
 
 
-class RouteMtuKey(_RouteMtuKeyFields):
-    """struct route_mtu_key, 20 bytes."""
+class PrefixKey(_PrefixKeyFields):
+    """struct prefix_key, 20 bytes."""
 
     __slots__ = ()
     FORMAT: ClassVar[str] = "=I16s"
@@ -556,17 +521,17 @@ class RouteMtuKey(_RouteMtuKeyFields):
 
     def pack(self) -> Octets:
         """Return the octets the kernel holds."""
-        return _ROUTE_MTU_KEY.pack(*self)
+        return _PREFIX_KEY.pack(*self)
 
     @classmethod
-    def unpack(cls, octets: Octets) -> "RouteMtuKey":
+    def unpack(cls, octets: Octets) -> "PrefixKey":
         """Return the value that `octets` hold."""
-        return cls._make(_ROUTE_MTU_KEY.unpack(octets))
+        return cls._make(_PREFIX_KEY.unpack(octets))
 
     @classmethod
-    def unpack_many(cls, octets: Octets | memoryview) -> "list[RouteMtuKey]":
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[PrefixKey]":
         """Return the values that lie one after another in `octets`."""
-        return list(map(cls._make, _ROUTE_MTU_KEY.iter_unpack(octets)))
+        return list(map(cls._make, _PREFIX_KEY.iter_unpack(octets)))
 
 
 _TUPLE: Final = struct.Struct("=16s16sHHBB2x")

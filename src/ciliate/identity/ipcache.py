@@ -31,7 +31,7 @@ from ciliate.node.known_pod import KnownPod
 from ciliate.node.own_node import OwnNode
 from ciliate.reconcile.listeners import Listeners
 
-Key = layout.IpcacheKey
+Key = layout.PrefixKey
 Entry = layout.IpcacheEntry
 
 #: Sorts first the node whose entry of a key counts, as of its route (routing/claims.py): whether it

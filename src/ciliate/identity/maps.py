@@ -3,7 +3,7 @@
 from typing import Final
 
 from ciliate.datapath.bpf_map import BpfMap
-from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, PrefixKey
 
 #: Prefix -> identity and node, cluster-wide. Written by the agent.
-IPCACHE: Final = BpfMap("ipcache", key=IpcacheKey, value=IpcacheEntry)
+IPCACHE: Final = BpfMap("ipcache", key=PrefixKey, value=IpcacheEntry)

@@ -10,7 +10,7 @@ from ciliate.net.identity import ReservedIdentity
 from ciliate.node.known_node import KnownNode
 from ciliate.node.known_pod import NO_NODE, KnownPod
 
-Entries = Mapping[layout.IpcacheKey, layout.IpcacheEntry]
+Entries = Mapping[layout.PrefixKey, layout.IpcacheEntry]
 
 _HOST_BITS: Final = 128
 
@@ -20,12 +20,12 @@ OWN_ADDRESS: Final = layout.IpcacheEntry(
 )
 
 
-def host_key(octets: bytes) -> layout.IpcacheKey:
+def host_key(octets: bytes) -> layout.PrefixKey:
     """Return the key of a single address."""
-    return layout.IpcacheKey(prefix_length=_HOST_BITS, address=octets)
+    return layout.PrefixKey(prefix_length=_HOST_BITS, address=octets)
 
 
-def is_host_key(key: layout.IpcacheKey) -> bool:
+def is_host_key(key: layout.PrefixKey) -> bool:
     """Whether the key is of a single address."""
     return key.prefix_length == _HOST_BITS
 
@@ -65,9 +65,9 @@ def pod_entry(identity: int, node: bytes) -> layout.IpcacheEntry:
     )
 
 
-def prefix_key(prefix: IPNetwork) -> layout.IpcacheKey:
+def prefix_key(prefix: IPNetwork) -> layout.PrefixKey:
     """Return the key of a prefix."""
-    return layout.IpcacheKey(
+    return layout.PrefixKey(
         prefix_length=prefix_bits(prefix), address=to_octets(prefix.network_address)
     )
 

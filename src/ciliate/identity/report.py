@@ -19,7 +19,7 @@ def address_list(ipcache: Entries) -> list[agent.IpListEntry]:
     return sorted(listed, key=lambda each: ":" in each.cidr)
 
 
-def _entry(key: layout.IpcacheKey, entry: layout.IpcacheEntry) -> agent.IpListEntry:
+def _entry(key: layout.PrefixKey, entry: layout.IpcacheEntry) -> agent.IpListEntry:
     source = "reserved" if entry.identity == ReservedIdentity.HOST else "custom-resource"
     return agent.IpListEntry(
         cidr=str(network_of(key.address, key.prefix_length)),

@@ -5,11 +5,11 @@ Pure: the entries are an argument.
 
 from collections.abc import Iterable
 
-from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, PrefixKey
 from ciliate.net.address import address_text, from_octets
 
 
-def ipcache_rows(entries: Iterable[tuple[IpcacheKey, IpcacheEntry]]) -> dict[str, list[str]]:
+def ipcache_rows(entries: Iterable[tuple[PrefixKey, IpcacheEntry]]) -> dict[str, list[str]]:
     """Return "<prefix>" -> identity and node, as `bpf ipcache list` prints and encodes it."""
     ordered = sorted(entries, key=lambda item: (item[0].address, item[0].prefix_length))
     return {_prefix(key): [_ipcache_text(entry)] for key, entry in ordered}
@@ -20,7 +20,7 @@ def _ipcache_text(entry: IpcacheEntry) -> str:
     return f"identity={entry.identity} encryptkey=0 tunnelendpoint={node} flags=<none>"
 
 
-def _prefix(key: IpcacheKey) -> str:
+def _prefix(key: PrefixKey) -> str:
     """Return the prefix as text; the key counts 128 bits, and IPv4 is mapped into them."""
     ip = from_octets(key.address)
     # ::/0 is shorter than the mapping and means both families.

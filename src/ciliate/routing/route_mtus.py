@@ -7,18 +7,18 @@ it, cuts it, or answers with the ICMP error.
 
 from collections.abc import Iterable, Mapping
 
-from ciliate.datapath.layout import RouteMtuKey
+from ciliate.datapath.layout import PrefixKey
 from ciliate.net.address import prefix_bits, to_octets
 from ciliate.net.link import Route
 
 
-def route_mtu_entries(routes: Iterable[Route]) -> Mapping[RouteMtuKey, int]:
+def route_mtu_entries(routes: Iterable[Route]) -> Mapping[PrefixKey, int]:
     """Return the least MTU, in bytes, of the routes to each destination that have one."""
-    entries: dict[RouteMtuKey, int] = {}
+    entries: dict[PrefixKey, int] = {}
     for route in routes:
         prefix = route.destination
         if route.mtu is None:
             continue
-        key = RouteMtuKey(prefix_bits(prefix), to_octets(prefix.network_address))
+        key = PrefixKey(prefix_bits(prefix), to_octets(prefix.network_address))
         entries[key] = min(route.mtu, entries.get(key, route.mtu))
     return entries

@@ -13,7 +13,7 @@ from benchmarks.ipcache_map import IpcacheMap
 from benchmarks.simulated_pods import SimulatedPod, identity_number
 
 from ciliate.api.cilium_endpoint import CiliumEndpoint, EndpointIdentity
-from ciliate.datapath.layout import IpcacheEntry, IpcacheFlag, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, IpcacheFlag, PrefixKey
 from ciliate.kube.client import ApiClient
 
 PODS = 20
@@ -27,8 +27,8 @@ class Cluster:
     """An API server whose every change is at once in the ipcache, or never."""
 
     loses: str = ""
-    addresses: dict[str, IpcacheKey] = field(default_factory=dict)
-    entries: dict[IpcacheKey, IpcacheEntry] = field(default_factory=dict)
+    addresses: dict[str, PrefixKey] = field(default_factory=dict)
+    entries: dict[PrefixKey, IpcacheEntry] = field(default_factory=dict)
     verbs: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Cluster:
     def _put(self, name: str, number: int) -> None:
         self.entries[self.addresses[name]] = OF_CIDR._replace(identity=number)
 
-    def get(self, key: IpcacheKey) -> IpcacheEntry:
+    def get(self, key: PrefixKey) -> IpcacheEntry:
         return self.entries.get(key, OF_CIDR)
 
     async def patch(

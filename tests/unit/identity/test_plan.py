@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address, ip_network
 
-from ciliate.datapath.layout import IpcacheEntry, IpcacheFlag, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, IpcacheFlag, PrefixKey
 from ciliate.identity.plan import (
     OWN_ADDRESS,
     host_key,
@@ -21,9 +21,9 @@ OWN_POD = IpcacheFlag.IPCACHE_CLUSTER
 PLAIN = IpcacheFlag(0)
 
 
-def key(prefix: str) -> IpcacheKey:
+def key(prefix: str) -> PrefixKey:
     network = ip_network(prefix)
-    return IpcacheKey(prefix_bits(network), to_octets(network.network_address))
+    return PrefixKey(prefix_bits(network), to_octets(network.network_address))
 
 
 def node(name: str, ip: str, cidr: str, *, is_local: bool = False) -> KnownNode:

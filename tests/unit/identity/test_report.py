@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from ciliate.api import agent
 from ciliate.api.cilium_identity import CiliumIdentity
 from ciliate.api.metadata import ObjectMeta
-from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, PrefixKey
 from ciliate.identity.report import address_list, identity_list
 from ciliate.net.address import to_octets
 from ciliate.node.known_pod import NO_NODE
@@ -13,8 +13,8 @@ from ciliate.node.known_pod import NO_NODE
 NODE = to_octets(ip_address("192.168.10.101"))
 
 
-def key(address: str, length: int) -> IpcacheKey:
-    return IpcacheKey(length, to_octets(ip_address(address)))
+def key(address: str, length: int) -> PrefixKey:
+    return PrefixKey(length, to_octets(ip_address(address)))
 
 
 def test_prefixes_are_listed_by_family_address_and_length() -> None:

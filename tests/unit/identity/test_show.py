@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from ciliate.datapath.layout import IpcacheEntry, IpcacheKey
+from ciliate.datapath.layout import IpcacheEntry, PrefixKey
 from ciliate.identity.show import ipcache_rows
 from ciliate.net.address import to_octets
 
@@ -15,7 +15,7 @@ def octets(text: str) -> bytes:
 
 def test_ipcache_rows_stand_by_address_then_length() -> None:
     texts = [("10.244.1.0", 120), ("10.244.1.0", 128), ("10.245.0.0", 112)]
-    entries = [(IpcacheKey(n, octets(text)), IpcacheEntry(2, 0, NO_ADDRESS)) for text, n in texts]
+    entries = [(PrefixKey(n, octets(text)), IpcacheEntry(2, 0, NO_ADDRESS)) for text, n in texts]
 
     assert list(ipcache_rows(reversed(entries))) == [
         "10.244.1.0/24",
@@ -27,12 +27,12 @@ def test_ipcache_rows_stand_by_address_then_length() -> None:
 def test_ipcache_rows_print_ipv4_prefixes_with_their_own_lengths() -> None:
     rows = ipcache_rows(
         [
-            (IpcacheKey(96, octets("0.0.0.0")), IpcacheEntry(2, 0, NO_ADDRESS)),
+            (PrefixKey(96, octets("0.0.0.0")), IpcacheEntry(2, 0, NO_ADDRESS)),
             (
-                IpcacheKey(120, octets("10.244.1.0")),
+                PrefixKey(120, octets("10.244.1.0")),
                 IpcacheEntry(2, 1, octets("192.168.10.101")),
             ),
-            (IpcacheKey(128, octets("fd00::5")), IpcacheEntry(8066, 1, NO_ADDRESS)),
+            (PrefixKey(128, octets("fd00::5")), IpcacheEntry(8066, 1, NO_ADDRESS)),
         ]
     )
 

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 
-from ciliate.datapath.layout import RouteMtuKey
+from ciliate.datapath.layout import PrefixKey
 from ciliate.net.link import Route
 from ciliate.routing.route_mtus import route_mtu_entries
 from ciliate.routing.show import route_mtu_rows
@@ -30,4 +30,4 @@ def test_of_two_routes_to_one_destination_the_smaller_mtu_counts() -> None:
 def test_a_default_route_limits_every_ipv4_destination() -> None:
     (key,) = route_mtu_entries([Route(ip_network("0.0.0.0/0"), mtu=1420)])
 
-    assert key == RouteMtuKey(96, bytes(10) + b"\xff\xff" + bytes(4))
+    assert key == PrefixKey(96, bytes(10) + b"\xff\xff" + bytes(4))
