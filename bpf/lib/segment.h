@@ -2,6 +2,9 @@
 /*
  * How long a packet is on the wire. One that the kernel has yet to cut into segments (GSO) is
  * longer than any packet that will leave; the next hop's MTU limits the segments.
+ *
+ * Not seen are the inner headers of a tunnel over UDP that a pod makes itself: gso_size is what the
+ * inner packet carries, and nothing that a program can read tells such a packet from UDP's own GSO.
  */
 #ifndef CILIATE_SEGMENT_H
 #define CILIATE_SEGMENT_H
