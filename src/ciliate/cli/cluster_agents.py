@@ -138,7 +138,7 @@ async def ask_operator(client: ApiClient, words: tuple[str, ...], answer: type[T
             PODS, namespace=names.namespace, label_selector=names.operator_pod_selector
         )
     ).items
-    problem = "it has no pod"
+    problem = f"it has no pod: where it runs, type `cilium-dbg operator {' '.join(words)}`"
     for pod in pods:
         try:
             return await _ask(
