@@ -12,6 +12,7 @@ from tests.lab.cluster import Cluster, eventually
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.processes import KUBE, Processes, alive
+from ciliate.lab.state import read_state
 
 TALKER = """
 apiVersion: v1
@@ -55,7 +56,8 @@ def kill_kubelets(lab: Cluster) -> None:
 
 def start_kubelets(lab: Cluster) -> None:
     async def start() -> None:
-        child = await Processes(LabPaths.of(lab.name)).start_kube()
+        paths = LabPaths.of(lab.name)
+        child = await Processes(paths).start_kube(read_state(paths))
         child.close()
 
     asyncio.run(start())

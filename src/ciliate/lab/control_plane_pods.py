@@ -15,12 +15,12 @@ from typing import Any, Final
 import msgspec
 
 from ciliate import __version__
+from ciliate.api.core import MIRROR_ANNOTATION
 from ciliate.api.metadata import format_time
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, KubeError, NotFoundError
 from ciliate.kube.informer import Informer
 from ciliate.lab.control_plane_flags import apiserver_flags, controller_flags
-from ciliate.lab.kubelet.kubelet import MIRROR_ANNOTATION
 from ciliate.lab.manifests import NAMESPACE
 from ciliate.lab.objects import PODS, Pod
 from ciliate.lab.state import LabState

@@ -5,10 +5,10 @@ a deadline can name what is missing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from ciliate.api.apps import DAEMON_SETS, DEPLOYMENTS, DaemonSet, Deployment
 from ciliate.api.core import NODES, PODS, Node, Pod
@@ -48,6 +48,16 @@ def is_ready(conditions: Sequence[object], kind: str = "Ready") -> bool:
         getattr(condition, "type", "") == kind and getattr(condition, "status", "") == "True"
         for condition in conditions
     )
+
+
+def why_unready(pod: Mapping[str, Any]) -> str:
+    """A pod as JSON that is not ready: its node, what its container waits for or ended with."""
+    words = [f"pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')}"]
+    for container in pod["status"].get("containerStatuses", ()):
+        waiting = container["state"].get("waiting", {}).get("reason", "")
+        message = container.get("lastState", {}).get("terminated", {}).get("message", "")
+        words += [word for word in (waiting, message.strip().rpartition("\n")[2]) if word]
+    return ": ".join(words)
 
 
 @dataclass(slots=True)

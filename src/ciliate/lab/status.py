@@ -4,7 +4,9 @@ Reads files and control groups first; the API server is asked for the nodes' sta
 whose API server is away still has a status.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,7 +14,7 @@ from ciliate.lab import topology
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.processes import alive
-from ciliate.lab.state import LabState, MachineState
+from ciliate.lab.state import LabState, MachineState, Phase
 from ciliate.lab.topology import Role
 
 
@@ -42,12 +44,14 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, str]
     processes: dict[str, bool]
     machines: list[MachineStatus]
+    unready: list[str] = []
+    """Pods of agents and operator that are not ready, each with why."""
 
 
 async def lab_status(paths: LabPaths, state: LabState) -> LabStatus:
     """Ask what there is to ask."""
     running = alive(paths)
-    ready = await _ready_nodes(paths) if running["apiserver"] else None
+    ready, unready = await _cluster(paths) if running["apiserver"] else (None, [])
     cgroup = LabCgroup.of(paths.name)
     machines = [
         _machine_status(machine, state, LabCgroup(cgroup.path / machine.name), ready)
@@ -55,10 +59,11 @@ async def lab_status(paths: LabPaths, state: LabState) -> LabStatus:
         if machine.role is not Role.SWITCH
     ]
     nodes_ready = all(machine.ready for machine in machines if machine.ready is not None)
+    settled = state.phase is Phase.UP and nodes_ready and not unready
     return LabStatus(
         name=state.name,
         phase=state.phase.value,
-        healthy=all(running.values()) and ready is not None and nodes_ready,
+        healthy=all(running.values()) and ready is not None and settled,
         checkout=state.checkout,
         dual_stack=state.dual_stack,
         api=f"https://127.0.0.1:{state.api_port}",
@@ -66,6 +71,7 @@ async def lab_status(paths: LabPaths, state: LabState) -> LabStatus:
         settings=state.settings,
         processes=running,
         machines=machines,
+        unready=unready,
     )
 
 
@@ -96,20 +102,38 @@ def _machine_status(
     )
 
 
-async def _ready_nodes(paths: LabPaths) -> dict[str, bool] | None:
-    """Name of every node -> whether it is Ready; None when the API server does not answer."""
-    # Both take a while to import, and a lab that is down needs neither.
+async def _cluster(paths: LabPaths) -> tuple[dict[str, bool] | None, list[str]]:
+    """Whether each node is Ready, and what of agents and operator is not.
+
+    None: the API server does not answer.
+    """
+    # All take a while to import, and a lab that is down needs none.
     from ciliate.api.core import NODES  # noqa: PLC0415 - see above.
     from ciliate.kube.client import ApiClient  # noqa: PLC0415 - see above.
     from ciliate.kube.errors import KubeError  # noqa: PLC0415 - see above.
-    from ciliate.lab.readiness import is_ready  # noqa: PLC0415 - see above.
+    from ciliate.lab.manifests import (  # noqa: PLC0415 - see above.
+        AGENT_SELECTOR,
+        NAMESPACE,
+        OPERATOR_SELECTOR,
+    )
+    from ciliate.lab.readiness import is_ready, why_unready  # noqa: PLC0415 - see above.
 
+    unready: list[str] = []
     try:
         async with ApiClient.from_kubeconfig(paths.kubeconfig) as client:
             nodes = (await client.list(NODES)).items
+            for selector in (AGENT_SELECTOR, OPERATOR_SELECTOR):
+                path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+                pods = (await client.get_json(path, params={"labelSelector": selector}))["items"]
+                unready += [why_unready(pod) for pod in pods if not _is_ready(pod)]
     except KubeError:
-        return None
-    return {node.metadata.name: is_ready(node.status.conditions) for node in nodes}
+        return None, []
+    return {node.metadata.name: is_ready(node.status.conditions) for node in nodes}, unready
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def render_status(status: LabStatus) -> str:
@@ -134,6 +158,7 @@ def render_status(status: LabStatus) -> str:
         f"lab {status.name}: {'healthy' if status.healthy else 'NOT healthy'} ({status.phase})",
         f"API server {status.api}, KUBECONFIG={status.kubeconfig}",
         *([f"not running: {', '.join(dead)}"] if dead else []),
+        *(f"not ready: {line}" for line in status.unready),
         "",
         *render_rows(rows),
     ]
