@@ -10,6 +10,7 @@ the kernel answers itself (echo, resets, ICMP errors) reflects a mark that nftab
 and a rule per mark chooses a table that knows only that link.
 """
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Sequence
@@ -104,14 +105,33 @@ def machine_words(machine: Machine, *, dual_stack: bool, pins: Path) -> list[str
         ]
     words += _addresses("eth0", topology.uplink_addresses(dual_stack=dual_stack), metric=100)
     words += _addresses("eth1", topology.cluster_addresses(machine, dual_stack=dual_stack))
-    words += _uplink_routes(dual_stack=dual_stack)
-    if machine.role.is_node:
-        router = topology.default_machines(1)[2]
-        hops = topology.cluster_addresses(router, dual_stack=dual_stack)
-        networks = topology.company_networks(dual_stack=dual_stack)
-        for network, hop in zip(networks, hops, strict=True):
-            words.append(f"route add {network} via {hop.ip} dev eth1 proto static")
-    return words
+    return [*words, *_uplink_routes(dual_stack=dual_stack), *_company_routes(machine, dual_stack)]
+
+
+def restoring_words(machine: Machine, device: str, *, dual_stack: bool) -> list[str]:
+    """What brings back what the kernel took when eth0 or eth1 went down: words that may fail.
+
+    Routes by the device are gone, and of addresses those of IPv6. What is there by now stays.
+    """
+    if device == "eth0":
+        addresses = topology.uplink_addresses(dual_stack=dual_stack)
+        routes = _uplink_routes(dual_stack=dual_stack)
+    else:
+        addresses = topology.cluster_addresses(machine, dual_stack=dual_stack)
+        routes = _company_routes(machine, dual_stack)
+    return [*_addresses(device, [each for each in addresses if each.version == 6]), *routes]
+
+
+def _company_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: FBT001 - private.
+    """A node's way to what is behind the router."""
+    if not machine.role.is_node:
+        return []
+    hops = topology.cluster_addresses(topology.default_machines(1)[2], dual_stack=dual_stack)
+    networks = topology.company_networks(dual_stack=dual_stack)
+    return [
+        f"route add {network} via {hop.ip} dev eth1 proto static"
+        for network, hop in zip(networks, hops, strict=True)
+    ]
 
 
 def _uplink_routes(*, dual_stack: bool) -> list[str]:
@@ -188,6 +208,12 @@ def run_ip(machine: str, words: Sequence[str], *, family: int = 4) -> None:
         ["ip", f"-{family}", "-batch", "-"] if family == 6 else ["ip", "-batch", "-"],
         "\n".join(words) + "\n",
     )
+
+
+def run_ip_leniently(machine: str, words: Sequence[str]) -> None:
+    """Run words of ip(8) of which some may be refused, in the calling thread's network namespace."""
+    with contextlib.suppress(LinkError):
+        _run(machine, ["ip", "-force", "-batch", "-"], "\n".join(words) + "\n")
 
 
 def run_nft(machine: str, text: str) -> None:

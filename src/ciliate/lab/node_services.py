@@ -27,6 +27,7 @@ from ciliate.lab.errors import LabError
 from ciliate.lab.kubelet.kubelet import Kubelet, Surroundings
 from ciliate.lab.kubelet.node import NodeIdentity
 from ciliate.lab.kubelet.pod_files import ClusterNames
+from ciliate.lab.link_keeper import keep_links
 from ciliate.lab.objects import PODS, Pod
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, MachineState, read_state
@@ -93,6 +94,7 @@ class _Host:
         self._kubelets: dict[str, Kubelet] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._links: dict[str, asyncio.Task[None]] = {}
         self._events = EventRecorder(client, component="kubelet")
         self._around = Surroundings(
             client=client,
@@ -140,6 +142,7 @@ class _Host:
             self._leaving[name] = self._running.pop(name)
             self._leaving[name].cancel()
             self._kubelets.pop(name, None)
+        self._keep_links(state, tasks)
         complete = True
         for name, machine in wanted.items():
             if name in self._running:
@@ -151,6 +154,16 @@ class _Host:
             task = tasks.create_task(self._keep_kubelet(machine), name=f"kubelet {name}")
             self._running[name] = task
         return complete
+
+    def _keep_links(self, state: LabState, tasks: asyncio.TaskGroup) -> None:
+        """Watch the links of each machine that has wires of its own."""
+        plugged = {m.name: m for m in state.machines if m.role.is_node or m.role is Role.ROUTER}
+        for name in [name for name in self._links if name not in plugged]:
+            self._links.pop(name).cancel()
+        for name, each in plugged.items():
+            if name not in self._links and Path(each.pins).is_dir():
+                keeping = keep_links(each.machine, Path(each.pins), dual_stack=state.dual_stack)
+                self._links[name] = tasks.create_task(keeping, name=f"links of {name}")
 
     async def _keep_kubelet(self, machine: MachineState) -> None:
         """Run a node's kubelet; a node that is broken does not take the others along."""

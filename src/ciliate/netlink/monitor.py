@@ -52,8 +52,10 @@ from ciliate.netlink.routes import decode_route, is_cloned
 
 #: For who follows addresses alone, and is not to be woken by every pod's link and route.
 ADDRESS_GROUPS: Final = (RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR)
+#: For who follows links alone.
+LINK_GROUPS: Final = (RTNLGRP_LINK,)
 _GROUPS: Final = (
-    RTNLGRP_LINK,
+    *LINK_GROUPS,
     *ADDRESS_GROUPS,
     RTNLGRP_IPV4_ROUTE,
     RTNLGRP_IPV6_ROUTE,
