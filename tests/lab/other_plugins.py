@@ -71,11 +71,11 @@ def reconfigure(
     lab.lab("upgrade", *words)
     nodes = [FaultyNode(lab, name) for name in NODES]
     for node in nodes:
-        if lists is not None:
-            write_file(node, CONFLIST, lists(node))
         node.replace_agent()
     for node in nodes:
         node.wait_agent()
+        if lists is not None:  # The agent before would have written its own again.
+            write_file(node, CONFLIST, lists(node))
     return nodes
 
 
