@@ -5,7 +5,6 @@ import sys
 from ciliate.lab.environment import render_environment, render_unset
 from ciliate.lab.paths import LabPaths
 
-
 #: Where our commands are when the lab is gone.
 LASTING = f"{sys.prefix}/share/ciliate/bin"
 
