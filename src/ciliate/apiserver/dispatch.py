@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from ciliate.apiserver import discovery, errors
+from ciliate.apiserver import discovery, errors, warnings
 from ciliate.apiserver.handlers import Verbs, json_response
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import PodSubresources
@@ -40,7 +40,14 @@ class Dispatcher:
     _generation: int = -1
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+        """Answer one request, with the warnings that came up."""
+        warnings.begin()
+        response = await self._answer(request)
+        if not response.prepared:  # A stream has sent its headers, with those known by then.
+            warnings.attach(response)
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await self._route(request)
         except errors.StatusError as error:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from ciliate.apiserver import errors, lists, tables
+from ciliate.apiserver import errors, lists, tables, warnings
 from ciliate.apiserver.bodies import read_object, read_options, read_patch
 from ciliate.apiserver.history import Stored, StoreEventType
 from ciliate.apiserver.modifications import Modifications
@@ -136,6 +136,7 @@ class Verbs:
         )
         response = web.StreamResponse(headers={"Content-Type": _JSON})
         response.enable_chunked_encoding()
+        warnings.attach(response)
         await response.prepare(request)
         timeout_s = _WATCH_S if query.timeout_s is None else query.timeout_s
         async for chunk in watch.lines(timeout_s):
