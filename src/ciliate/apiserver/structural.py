@@ -10,12 +10,14 @@ expressions are stored and shown, not evaluated.
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sized
+from fractions import Fraction
 from functools import partial
 from typing import Any, Final
 
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.formats import format_problem
 from ciliate.apiserver.names import invalid_value, required_value
+from ciliate.apiserver.patterns import compile_pattern
 from ciliate.apiserver.schema import (
     ANY,
     MISSING,
@@ -115,10 +117,31 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def unevaluated_rules(schema: Schema) -> Iterator[str]:
+    """Yield the rules of `x-kubernetes-validations` that `check_transition` does not enforce."""
+    yield from _rules(schema, transitions=False)
+
+
+def _rules(schema: Schema, *, transitions: bool) -> Iterator[str]:
+    for rule in schema.get("x-kubernetes-validations") or ():
+        text = str(rule.get("rule", ""))
+        if transitions or not _is_immutability(text):
+            yield text
+    for below in (schema.get("properties") or {}).values():
+        yield from _rules(below, transitions=transitions)
+    for word in ("items", "additionalProperties"):
+        if isinstance(schema.get(word), dict):
+            yield from _rules(schema[word], transitions=True)
+
+
+def _is_immutability(rule: str) -> bool:
+    return re.sub(r"\s", "", rule) == "self==oldSelf"
+
+
 def check_transition(schema: Schema, new: Any, old: Any, path: str = "") -> Iterator[Cause]:
     """Yield fields that may not change (`x-kubernetes-validations: self == oldSelf`) and did."""
     for rule in schema.get("x-kubernetes-validations") or ():
-        if re.sub(r"\s", "", str(rule.get("rule", ""))) == "self==oldSelf" and new != old:
+        if _is_immutability(str(rule.get("rule", ""))) and new != old:
             problem = rule.get("message") or f"failed rule: {rule['rule']}"
             yield invalid_value(path, type_name(new), problem)
     if isinstance(new, dict) and isinstance(old, dict):
@@ -185,8 +208,11 @@ def _number_checks(schema: Schema) -> Iterator[Check]:
             yield _limit(lambda v: not numeric(v) or v <= high, problem)
     factor = schema.get("multipleOf")
     if factor:
+        # As decimals: in binary 0.3 is no multiple of 0.1.
+        step = Fraction(str(factor))
         yield _limit(
-            lambda v: not numeric(v) or v % factor == 0, f"should be a multiple of {factor}"
+            lambda v: not numeric(v) or (Fraction(str(v)) / step).denominator == 1,
+            f"should be a multiple of {factor}",
         )
 
 
@@ -204,9 +230,9 @@ def _text_checks(schema: Schema) -> Iterator[Check]:
 
         yield short_enough
     if schema.get("pattern"):
-        pattern = re.compile(schema["pattern"])
+        matches = compile_pattern(schema["pattern"])
         problem = f"should match '{schema['pattern']}'"
-        yield _limit(lambda v: not isinstance(v, str) or pattern.search(v) is not None, problem)
+        yield _limit(lambda v: not isinstance(v, str) or matches(v), problem)
     if schema.get("format"):
         yield _formatted(schema["format"])
 

@@ -29,6 +29,8 @@ def problems(schema: dict[str, Any], value: Any) -> list[str]:
         ({"type": "integer", "maximum": 3}, 3, 4, "should be less than or equal to 3"),
         ({"type": "number", "minimum": 0, "exclusiveMinimum": True}, 0.1, 0, "greater than 0"),
         ({"type": "integer", "multipleOf": 4}, 8, 9, "should be a multiple of 4"),
+        ({"type": "number", "multipleOf": 0.1}, 0.3, 0.35, "should be a multiple of 0.1"),
+        ({"type": "number", "multipleOf": 0.01}, 1e300, 0.001, "should be a multiple of 0.01"),
         ({"type": "string", "minLength": 2}, "ab", "a", "should be at least 2 chars long"),
         ({"type": "string", "maxLength": 2}, "ab", "abc", "Too long: may not be more than 2"),
         ({"type": "string", "pattern": "^a"}, "ab", "b", "should match '^a'"),
