@@ -51,6 +51,21 @@ def wait_for(condition: Callable[[], Any], *, what: str, deadline_s: float = DEA
     pytest.fail(f"{what}: not within {deadline_s} s")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered with; `warnings` are the texts of its Warning headers."""
+
+    code: int
+    body: Any
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, code: int, answer: Any) -> "Answer":
+        headers = answer.headers.get_all("Warning", [])
+        texts = [json.loads(header.removeprefix("299 - ")) for header in headers]
+        return cls(code, _decoded(answer.read()), texts)
+
+
 @dataclass
 class ServerProcess:
     """One server: its files, its process, and a client's view of it."""
@@ -118,6 +133,19 @@ class ServerProcess:
         accept: str = "application/json",
     ) -> tuple[int, Any]:
         """Return code and decoded body of one request."""
+        answer = self.exchange(method, path, body, content_type=content_type, accept=accept)
+        return answer.code, answer.body
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> "Answer":
+        """Return the whole answer of one request."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method)
         request.add_header("Content-Type", content_type)
@@ -126,9 +154,9 @@ class ServerProcess:
             with urllib.request.urlopen(
                 request, context=self.context(), timeout=DEADLINE_S
             ) as answer:
-                return answer.status, _decoded(answer.read())
+                return Answer.of(answer.status, answer)
         except urllib.error.HTTPError as error:
-            return error.code, _decoded(error.read())
+            return Answer.of(error.code, error)
 
     def kubectl(
         self,

@@ -68,10 +68,10 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
     for resource in writer.registry.all():  # A new store has no index of any kind yet.
         if resource.fields_of is not None:
             writer.store.collection(resource.id, resource.fields_of)
-    definitions = Definitions(writer.registry)
+    definitions = Definitions(writer.registry, writer.store)
     writer.admissions[DEFINITIONS] = definitions
     for stored in list(writer.store.collection(DEFINITIONS).objects.values()):
-        definitions.written(decode(stored))
+        definitions.restored(decode(stored))
     writer.admissions["services"] = _addresses(writer.store, settings)
     writer.admissions["namespaces"] = Namespaces(writer)
     for name in _NAMESPACES:

@@ -1,34 +1,41 @@
 """CustomResourceDefinitions: a definition becomes a resource the moment it is stored.
 
-The version that is stored is the only one served. Established and NamesAccepted are conditions in
-the definition's status, written with it: a client that waits for them needs no controller. Deleting
-a definition waits for its objects (finalizer, see `collector`).
+Every served version is served (`custom_resources`), converted by strategy None. Established and
+NamesAccepted are conditions in the definition's status, written with it: a client that waits for
+them needs no controller. Deleting a definition waits for its objects (finalizer, see `collector`).
 """
 
+import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ciliate.api.jsonpath import JsonPath, JsonPathError, compile_path
-from ciliate.apiserver import errors
-from ciliate.apiserver.columns import DEFINITION, NAME, created_age
+from ciliate.api.jsonpath import JsonPathError, compile_path
+from ciliate.apiserver import errors, warnings
+from ciliate.apiserver.columns import DEFINITION
+from ciliate.apiserver.custom_resources import custom_resources
 from ciliate.apiserver.errors import Cause
-from ciliate.apiserver.names import invalid_value, required_value
-from ciliate.apiserver.resources import Column, Printing, Registry, ServedResource, Validate
-from ciliate.apiserver.schema import SchemaNode, Shape, fill_defaults
-from ciliate.apiserver.schemas import METADATA, definition_name, node_of
-from ciliate.apiserver.store import JsonObject
-from ciliate.apiserver.structural import check, check_transition, compile_schema
-from ciliate.apiserver.timestamps import age, now
+from ciliate.apiserver.names import invalid_value, label_1035_problems, required_value
+from ciliate.apiserver.patterns import PatternError
+from ciliate.apiserver.resources import Registry, ServedResource
+from ciliate.apiserver.schemas import definition_name, node_of
+from ciliate.apiserver.store import JsonObject, Store, no_fields
+from ciliate.apiserver.structural import unevaluated_rules
+from ciliate.apiserver.timestamps import now
 from ciliate.apiserver.validation import unsupported_value
+
+_log: Final = logging.getLogger(__name__)
 
 GROUP: Final = "apiextensions.k8s.io"
 DEFINITIONS: Final = f"customresourcedefinitions.{GROUP}"
 #: Holds a definition until its objects are gone.
 CLEANUP: Final = f"customresourcecleanup.{GROUP}"
 
-_AGE_PATH: Final = ".metadata.creationTimestamp"
+#: Fields of a version that selectors may name: each is a value in the index of every object.
+_SELECTABLE_MAX: Final = 8
+#: What reading a definition ends with: it is a client's, any part may have another type.
+_UNUSABLE: Final = (KeyError, TypeError, AttributeError, ValueError)
+_SIMPLE_PATH: Final = re.compile(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+")
 
 
 def _default(obj: JsonObject) -> None:
@@ -67,7 +74,38 @@ def _validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
             for field in ("group", "scope")
             if spec.get(field) != (old.get("spec") or {}).get(field)
         ]
-    return causes + _version_causes(spec.get("versions") or [])
+        causes += _stored_version_causes(new)
+    if spec.get("preserveUnknownFields"):
+        problem = "set x-kubernetes-preserve-unknown-fields in the versions' schemas instead"
+        causes.append(invalid_value("spec.preserveUnknownFields", "true", problem))
+    return causes + _conversion_causes(spec) + _version_causes(spec.get("versions") or [])
+
+
+def _conversion_causes(spec: JsonObject) -> list[Cause]:
+    """Refuse conversion by a webhook: objects would be shown in a form nobody converted."""
+    conversion = spec.get("conversion") or {}
+    strategy = conversion.get("strategy", "None")
+    if strategy == "Webhook":
+        problem = (
+            'a lab\'s API server calls no webhooks: with "None" objects change their apiVersion'
+            " alone; or define the stored version only"
+        )
+        return [invalid_value("spec.conversion.strategy", strategy, problem)]
+    if strategy != "None":
+        return [unsupported_value("spec.conversion.strategy", strategy, ("None", "Webhook"))]
+    return []
+
+
+def _stored_version_causes(new: JsonObject) -> list[Cause]:
+    """Find what status.storedVersions and the versions say against each other."""
+    versions = [v for v in new["spec"].get("versions") or () if isinstance(v, dict)]
+    names = [v.get("name") for v in versions]
+    listed = (new.get("status") or {}).get("storedVersions") or []
+    return [
+        invalid_value(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
+        for index, name in enumerate(listed)
+        if name not in names
+    ]
 
 
 def _version_causes(versions: list[JsonObject]) -> list[Cause]:
@@ -78,6 +116,13 @@ def _version_causes(versions: list[JsonObject]) -> list[Cause]:
     causes = []
     for index, version in enumerate(versions):
         at = f"spec.versions[{index}]"
+        causes += [
+            invalid_value(f"{at}.name", version.get("name"), problem)
+            for problem in label_1035_problems(str(version.get("name", "")))
+        ]
+        if [v.get("name") for v in versions].index(version.get("name")) < index:
+            shown = f'Duplicate value: "{version.get("name")}"'
+            causes.append(Cause(f"{at}.name", "FieldValueDuplicate", shown))
         if not isinstance((version.get("schema") or {}).get("openAPIV3Schema"), dict):
             problem = "schemas are required"
             causes.append(required_value(f"{at}.schema.openAPIV3Schema", problem))
@@ -87,7 +132,45 @@ def _version_causes(versions: list[JsonObject]) -> list[Cause]:
             except JsonPathError as error:
                 field = f"{at}.additionalPrinterColumns[{place}].jsonPath"
                 causes.append(invalid_value(field, column.get("jsonPath"), str(error)))
+        causes += _selectable_causes(version, at)
     return causes
+
+
+def _selectable_causes(version: JsonObject, at: str) -> list[Cause]:
+    """Check which fields selectors may name: few, and single values of the schema."""
+    fields = version.get("selectableFields") or []
+    causes = []
+    if len(fields) > _SELECTABLE_MAX:
+        message = f"Too many: {len(fields)}: must have at most {_SELECTABLE_MAX} items"
+        causes.append(Cause(f"{at}.selectableFields", "FieldValueTooMany", message))
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    seen: set[str] = set()
+    for place, selectable in enumerate(fields):
+        path = str(selectable.get("jsonPath", ""))
+        where = f"{at}.selectableFields[{place}].jsonPath"
+        if path in seen:
+            causes.append(Cause(where, "FieldValueDuplicate", f'Duplicate value: "{path}"'))
+        seen.add(path)
+        problem = _unselectable(schema, path)
+        if problem:
+            causes.append(invalid_value(where, path, problem))
+    return causes
+
+
+def _unselectable(schema: Any, path: str) -> str:
+    """Return why selectors cannot name a field, empty when they can."""
+    if not _SIMPLE_PATH.fullmatch(path):
+        return "must be a simple path of fields, as .spec.color"
+    names = path.removeprefix(".").split(".")
+    if names[0] == "metadata":
+        return "must not point to fields in metadata"
+    for name in names:
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        schema = properties.get(name) if isinstance(properties, dict) else None
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if kind not in {"string", "boolean", "integer"}:
+        return "must point to a field of type string, boolean or integer of this version's schema"
+    return ""
 
 
 def definition_resource() -> ServedResource:
@@ -111,118 +194,14 @@ def definition_resource() -> ServedResource:
     )
 
 
-def custom_resource(definition: JsonObject) -> ServedResource:
-    """Return the resource a definition describes."""
-    spec = definition["spec"]
-    names = spec["names"]
-    version = next(v for v in spec["versions"] if v.get("storage"))
-    schema = version["schema"]["openAPIV3Schema"]
-    node = compile_schema(schema)
-    _add_object_fields(node)
-    subresources = version.get("subresources") or {}
-    return ServedResource(
-        group=spec["group"],
-        version=version["name"],
-        plural=names["plural"],
-        singular=names.get("singular") or names["kind"].lower(),
-        kind=names["kind"],
-        namespaced=spec["scope"] == "Namespaced",
-        printing=_printing(version.get("additionalPrinterColumns") or ()),
-        short_names=tuple(names.get("shortNames") or ()),
-        categories=tuple(names.get("categories") or ()),
-        subresources=frozenset(s for s in ("status", "scale") if s in subresources),
-        has_generation=True,
-        default=lambda obj: fill_defaults(node, obj),
-        validate=_validator(node, schema),
-        node=node,
-        schema_name=_schema_name(spec["group"], version["name"], names["kind"]),
-        schema=schema,
-        scale=subresources.get("scale"),
-        is_custom=True,
-    )
-
-
-def _schema_name(group: str, version: str, kind: str) -> str:
-    return ".".join([*reversed(group.split(".")), version, kind])
-
-
-def _add_object_fields(node: SchemaNode) -> None:
-    """Add apiVersion, kind and metadata as every object has them, whatever the schema says."""
-    for name in ("apiVersion", "kind"):
-        node.properties[name] = SchemaNode(Shape.STRING)
-    node.properties["metadata"] = METADATA
-    if node.shape in {Shape.ANY, Shape.MAP}:
-        node.shape = Shape.OBJECT
-
-
-def _validator(node: SchemaNode, schema: Mapping[str, Any]) -> Validate:
-    def validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
-        causes = list(check(node, new))
-        if old is not None:
-            causes += check_transition(schema, new, old)
-        return causes
-
-    return validate
-
-
-def _printing(columns: Any) -> Printing:
-    """Return the columns of a definition; without any there is the age."""
-    if not columns:
-        columns = ({"name": "Age", "type": "date", "jsonPath": _AGE_PATH},)
-    shown = tuple(
-        Column(
-            c["name"],
-            type=c.get("type", "string"),
-            format=c.get("format", ""),
-            priority=c.get("priority", 0),
-            description=c.get("description", ""),
-        )
-        for c in columns
-    )
-    paths = [(compile_path(c["jsonPath"]), c.get("type", "string")) for c in columns]
-
-    def cells(obj: JsonObject) -> list[Any]:
-        return [obj["metadata"]["name"], *(_cell(path, kind, obj) for path, kind in paths)]
-
-    return Printing((NAME, *shown), cells)
-
-
-def _cell(path: JsonPath, kind: str, obj: JsonObject) -> Any:
-    """Return the first thing a path finds, as its column's type; None shows as nothing."""
-    if kind == "date" and path.text == _AGE_PATH:
-        return created_age(obj)
-    found = path.find(obj)
-    if not found or found[0] is None:
-        return None
-    value = found[0]
-    match kind:
-        case "integer":
-            return int(value) if isinstance(value, (int, float)) else None
-        case "number":
-            return value if isinstance(value, (int, float)) else None
-        case "boolean":
-            return value if isinstance(value, bool) else None
-        case "date":
-            return age(value)
-        case _:
-            return _text(value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (dict, list)):
-        import json  # noqa: PLC0415 - columns of structures are rare
-
-        return json.dumps(value, separators=(",", ":"))
-    return str(value)
-
-
 @dataclass(slots=True)
 class Definitions:
     """Serves what definitions describe (an Admission of theirs)."""
 
     registry: Registry
+    store: Store
+    #: The specification that each definition is served by.
+    _served: dict[str, JsonObject] = field(default_factory=dict)
 
     def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
         """Accept the names and say so."""
@@ -232,64 +211,99 @@ class Definitions:
         if CLEANUP not in finalizers:
             finalizers.append(CLEANUP)
         _establish(obj)
+        _warn_of_rules(obj)
 
     def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
         """Accept the names again."""
         del dry_run
         if new["spec"] != old["spec"]:
-            _compiles(new)
+            _compiled(new)
             _establish(new)
+            _warn_of_rules(new)
 
     def written(self, obj: JsonObject) -> None:
-        """Serve the resource, in place of an older version of it."""
-        resource = custom_resource(obj)
-        known = self.registry.by_id(resource.id)
-        if known is not None and known.version != resource.version:
-            self.registry.remove(known)
-        self.registry.add([resource])
+        """Serve the resource, in place of its former versions."""
+        name = obj["metadata"]["name"]
+        if self._served.get(name) == obj["spec"]:
+            return  # Its watches go on.
+        resources = custom_resources(obj)
+        self.registry.remove(name)
+        self.registry.add(resources)
+        self._served[name] = obj["spec"]
+        collection = self.store.collection(name, resources[0].fields_of or no_fields)
+        for wake in collection.wakers:
+            wake()
+
+    def restored(self, obj: JsonObject) -> None:
+        """Serve a definition that an earlier run stored; one that cannot be is left unserved."""
+        try:
+            self.written(obj)
+        except _UNUSABLE as error:
+            name = obj["metadata"]["name"]
+            _log.warning("customresourcedefinition %s is stored and not served: %r", name, error)
 
     def deleted(self, obj: JsonObject) -> None:
         """Serve the resource no more."""
-        known = self.registry.by_id(obj["metadata"]["name"])
-        if known is not None:
-            self.registry.remove(known)
+        name = obj["metadata"]["name"]
+        self.registry.remove(name)
+        self._served.pop(name, None)
+        for wake in self.store.collection(name).wakers:
+            wake()
 
     def _check_names(self, obj: JsonObject) -> None:
-        resource = _compiles(obj)
-        known = self.registry.find(resource.group, resource.version, resource.plural)
-        if known is not None and not known.is_custom:
-            raise errors.forbidden(
-                resource="customresourcedefinitions",
-                group=GROUP,
-                name=obj["metadata"]["name"],
-                problem="the resource is built in",
-            )
+        for resource in _compiled(obj):
+            known = self.registry.find(resource.group, resource.version, resource.plural)
+            if known is not None and not known.is_custom:
+                raise errors.forbidden(
+                    resource="customresourcedefinitions",
+                    group=GROUP,
+                    name=obj["metadata"]["name"],
+                    problem="the resource is built in",
+                )
 
 
-def _compiles(obj: JsonObject) -> ServedResource:
-    """Return the resource of a definition.
+def _compiled(obj: JsonObject) -> list[ServedResource]:
+    """Return the resources of a definition.
 
     Raises:
-        StatusError: Its schema cannot be compiled (422).
+        StatusError: One of its schemas cannot be compiled (422).
     """
     try:
-        return custom_resource(obj)
-    except (KeyError, TypeError, AttributeError, ValueError, re.error) as error:
-        # The definition is a client's: any part of it may have another type than is read here.
+        return custom_resources(obj)
+    except PatternError as error:
+        problem: Exception = error
+        cause = invalid_value("spec.versions", error.pattern, str(error))
+    except _UNUSABLE as error:
+        problem = error
         cause = invalid_value("spec.versions", "object", f"cannot be served: {error!r}")
-        raise errors.invalid(
-            kind="CustomResourceDefinition",
-            group=GROUP,
-            name=obj["metadata"]["name"],
-            causes=[cause],
-        ) from error
+    name = obj["metadata"]["name"]
+    raise errors.invalid(
+        kind="CustomResourceDefinition", group=GROUP, name=name, causes=[cause]
+    ) from problem
+
+
+def _warn_of_rules(obj: JsonObject) -> None:
+    """Say which versions have rules that nothing evaluates."""
+    for version in obj["spec"]["versions"]:
+        count = sum(1 for _ in unevaluated_rules(version["schema"]["openAPIV3Schema"]))
+        if count:
+            warnings.warn(
+                f"{obj['metadata']['name']} {version['name']}: {count} of its"
+                " x-kubernetes-validations are stored and not evaluated: a lab's API server"
+                " evaluates no CEL, so objects are taken that break these rules"
+            )
 
 
 def _establish(obj: JsonObject) -> None:
     moment = now()
     status = obj.setdefault("status", {})
     status["acceptedNames"] = obj["spec"]["names"]
-    status["storedVersions"] = [v["name"] for v in obj["spec"]["versions"] if v.get("storage")]
+    # Objects stay in the version they were written in: only a client who has rewritten them all
+    # may take a version off this list, by the status.
+    stored = status.setdefault("storedVersions", [])
+    storage = next(v["name"] for v in obj["spec"]["versions"] if v.get("storage"))
+    if storage not in stored:
+        stored.append(storage)
     texts = (
         ("NamesAccepted", "NoConflicts", "no conflicts found"),
         ("Established", "InitialNamesAccepted", "the initial names have been accepted"),

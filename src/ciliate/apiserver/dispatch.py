@@ -72,6 +72,8 @@ class Dispatcher:
         if is_review(path):
             return await answer_review(path, request)
         target = parse_target(self.registry, path)
+        if target.resource.deprecation:
+            warnings.warn(target.resource.deprecation)
         special = self.pods.answer_for(target, request.method)
         answer = special if special is not None else self._verb(target, request)
         return await answer(target, request)

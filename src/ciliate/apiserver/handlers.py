@@ -24,7 +24,8 @@ from ciliate.apiserver.requests import (
     parse_list_query,
 )
 from ciliate.apiserver.resources import ServedResource
-from ciliate.apiserver.store import JsonObject, Store, decode
+from ciliate.apiserver.store import JsonObject, Store
+from ciliate.apiserver.versions import loaded, shown
 from ciliate.apiserver.watching import Render, Watch, render_plain
 from ciliate.apiserver.writes import DeleteOptions, Writer, Written
 
@@ -47,6 +48,7 @@ def json_response(body: bytes, *, status: int = 200) -> web.Response:
 def render_object(resource: ServedResource, raw: bytes, request: web.BaseRequest) -> bytes:
     """Return one object in the representation the client takes."""
     form = parse_accept(request.headers.get("Accept", ""))
+    raw = shown(resource, raw)
     if form.kind == "":
         return raw
     obj: JsonObject = _decode(raw)
@@ -105,7 +107,7 @@ class Verbs:
         page = lists.page(self.store, self.store.collection(resource.id), query)
         if form.kind == "":
             return json_response(page.render(resource))
-        objects = [decode(item) for item in page.items]
+        objects = [loaded(resource, item) for item in page.items]
         metadata = msgspec.Raw(page.metadata())
         if form.kind == "Table":
             include = request.query.get("includeObject", "Metadata")
@@ -133,6 +135,7 @@ class Verbs:
             query=query,
             render=_renderer(target.resource, form, request.query),
             bookmark_interval_s=self.bookmark_interval_s,
+            is_served=lambda: self.writer.registry.serves(target.resource),
         )
         response = web.StreamResponse(headers={"Content-Type": _JSON})
         response.enable_chunked_encoding()
@@ -241,9 +244,13 @@ class Verbs:
 
 def _renderer(resource: ServedResource, form: Representation, query: Mapping[str, str]) -> Render:
     if form.kind == "":
-        return render_plain
+        return _converting(resource) if resource.converts else render_plain
     include = query.get("includeObject", "Metadata")
     return _transforming(resource, form.kind, include)
+
+
+def _converting(resource: ServedResource) -> Render:
+    return lambda event_type, raw: render_plain(event_type, shown(resource, raw))
 
 
 def _transforming(
@@ -253,16 +260,16 @@ def _transforming(
 
     def render(event_type: StoreEventType, raw: bytes) -> bytes:
         nonlocal first
-        obj: JsonObject = _decode(raw)
-        shown: Any
+        obj: JsonObject = _decode(shown(resource, raw))
+        view: Any
         if kind == "Table":
             metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            shown = tables.table(
+            view = tables.table(
                 resource, [obj], metadata, include_object=include, with_columns=first
             )
             first = False
         else:
-            shown = tables.partial_metadata(obj)
-        return _encode({"type": event_type.value.decode(), "object": shown}) + b"\n"
+            view = tables.partial_metadata(obj)
+        return _encode({"type": event_type.value.decode(), "object": view}) + b"\n"
 
     return render

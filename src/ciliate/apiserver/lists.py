@@ -16,6 +16,7 @@ from ciliate.apiserver.history import Stored
 from ciliate.apiserver.requests import ListQuery
 from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import Collection, Key, Store
+from ciliate.apiserver.versions import shown
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -50,7 +51,10 @@ class Page:
     def render(self, resource: ServedResource) -> bytes:
         """Return the list object as JSON."""
         head = _encode({"kind": resource.list_kind, "apiVersion": resource.api_version})
-        items = b",".join([item.raw for item in self.items])
+        raws = [item.raw for item in self.items]
+        if resource.converts:
+            raws = [shown(resource, raw) for raw in raws]
+        items = b",".join(raws)
         return b'%b,"metadata":%b,"items":[%b]}' % (head[:-1], self.metadata(), items)
 
 

@@ -17,7 +17,8 @@ from ciliate.apiserver.history import Stored
 from ciliate.apiserver.patches import APPLY_PATCH, patched
 from ciliate.apiserver.requests import RequestTarget, as_object, is_dry_run, is_true
 from ciliate.apiserver.scales import render_scale, scaled
-from ciliate.apiserver.store import JsonObject, Store, decode
+from ciliate.apiserver.store import JsonObject, Store
+from ciliate.apiserver.versions import loaded, shown
 from ciliate.apiserver.writes import Writer, Written
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -52,7 +53,7 @@ class Modifications:
             scale = patched(self.scale_of(target, current), patch, media, None)
             scale = self.set_scale(target, current, scale, dry_run=dry_run)
             return False, Written(_encode(scale))
-        was = decode(current)
+        was = loaded(target.resource, current)
         managed = was["metadata"].get("managedFields")
         new = as_object(patched(was, patch, media, target.resource.node))
         checked_object(target, new, validation=query.get("fieldValidation", "Warn"))
@@ -65,7 +66,7 @@ class Modifications:
 
     def scale_of(self, target: RequestTarget, current: Stored) -> JsonObject:
         """Return the Scale of an object."""
-        return render_scale(target.resource, decode(current))
+        return render_scale(target.resource, loaded(target.resource, current))
 
     def set_scale(
         self, target: RequestTarget, current: Stored, scale: JsonObject, *, dry_run: bool
@@ -75,9 +76,9 @@ class Modifications:
         Raises:
             StatusError: The number is invalid, or the object changed since (409).
         """
-        new = scaled(target.resource, decode(current), scale)
+        new = scaled(target.resource, loaded(target.resource, current), scale)
         written = self.writer.update(target.resource, current, new, dry_run=dry_run)
-        return render_scale(target.resource, _decode(written.raw))
+        return render_scale(target.resource, _decode(shown(target.resource, written.raw)))
 
     def _apply(
         self, target: RequestTarget, current: Stored | None, patch: Any, query: Mapping[str, str]
@@ -94,7 +95,7 @@ class Modifications:
         dry_run = is_dry_run(query)
         new = applied(
             target.resource,
-            decode(current) if current is not None else None,
+            loaded(target.resource, current) if current is not None else None,
             config,
             manager=manager,
             subresource=target.subresource,

@@ -5,9 +5,10 @@ created. `generation` moves with every change, so that discovery and OpenAPI doc
 once per change.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import NameCheck, subdomain_problems
@@ -17,6 +18,10 @@ from ciliate.apiserver.store import JsonObject
 Default = Callable[[JsonObject], None]
 Validate = Callable[[JsonObject, JsonObject | None], list[Cause]]
 Cells = Callable[[JsonObject], list[Any]]
+
+#: The order that clients prefer versions in: by stage, then newest first.
+_STAGES: Final = ("", "beta", "alpha")
+_VERSION: Final = re.compile(r"v(?P<major>[1-9]\d*)((?P<stage>alpha|beta)(?P<minor>[1-9]\d*))?")
 
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
@@ -91,6 +96,13 @@ class ServedResource:
     schema: Mapping[str, Any] | None = None
     scale: Mapping[str, str] | None = None
     is_custom: bool = False
+    #: Whether objects are stored in this version; each resource has one such, served or not.
+    is_storage: bool = True
+    is_served: bool = True
+    #: Whether what is stored may differ from this version (see `versions`).
+    converts: bool = False
+    #: Sent as a warning with every answer: what is said of a deprecated version.
+    deprecation: str = ""
 
     @property
     def id(self) -> str:
@@ -124,22 +136,29 @@ class Registry:
     def add(self, resources: Sequence[ServedResource]) -> None:
         """Serve resources, in place of others with their names."""
         for resource in resources:
-            self._by_path[resource.group, resource.version, resource.plural] = resource
-            self._by_id[resource.id] = resource
+            if resource.is_served:
+                self._by_path[resource.group, resource.version, resource.plural] = resource
+            if resource.is_storage:
+                self._by_id[resource.id] = resource
         self.generation += 1
 
-    def remove(self, resource: ServedResource) -> None:
-        """Serve `resource` no more."""
-        self._by_path.pop((resource.group, resource.version, resource.plural), None)
-        self._by_id.pop(resource.id, None)
+    def remove(self, resource_id: str) -> None:
+        """Serve a resource no more, in none of its versions."""
+        served = self._by_path.items()
+        self._by_path = {path: r for path, r in served if r.id != resource_id}
+        self._by_id.pop(resource_id, None)
         self.generation += 1
 
     def find(self, group: str, version: str, plural: str) -> ServedResource | None:
         """Return the resource at a path."""
         return self._by_path.get((group, version, plural))
 
+    def serves(self, resource: ServedResource) -> bool:
+        """Return whether a resource is served as it is here, and not by another definition."""
+        return self.find(resource.group, resource.version, resource.plural) is resource
+
     def by_id(self, resource_id: str) -> ServedResource | None:
-        """Return the resource with a store name."""
+        """Return the resource with a store name, in the version that is stored."""
         return self._by_id.get(resource_id)
 
     def all(self) -> list[ServedResource]:
@@ -147,10 +166,17 @@ class Registry:
         return list(self._by_path.values())
 
     def groups(self) -> dict[str, list[str]]:
-        """Every group with its versions; the core group is ""."""
-        groups: dict[str, list[str]] = {}
+        """Every group with its versions, the preferred one first; the core group is ""."""
+        groups: dict[str, set[str]] = {}
         for group, version, _ in self._by_path:
-            versions = groups.setdefault(group, [])
-            if version not in versions:
-                versions.append(version)
-        return groups
+            groups.setdefault(group, set()).add(version)
+        return {g: sorted(versions, key=precedence) for g, versions in groups.items()}
+
+
+def precedence(version: str) -> tuple[int, int, int, str]:
+    """Return where a version stands in clients' order: v2, v1, v1beta2, v1beta1, v1alpha1, then others by name."""
+    parts = _VERSION.fullmatch(version)
+    if parts is None:
+        return (len(_STAGES), 0, 0, version)
+    stage = _STAGES.index(parts["stage"] or "")
+    return (stage, -int(parts["major"]), -int(parts["minor"] or 0), version)

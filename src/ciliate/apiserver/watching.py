@@ -51,6 +51,8 @@ class Watch:
     query: ListQuery
     render: Render
     bookmark_interval_s: float
+    #: Whether the resource is still served as it was: a watch ends with its definition.
+    is_served: Callable[[], bool]
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def lines(self, timeout_s: float) -> AsyncIterator[bytes]:
@@ -116,7 +118,7 @@ class Watch:
             # The history had everything up to `seen`: it is sent, or not selected.
             sent = max(sent, seen)
             now = loop.time()
-            if now >= deadline:
+            if now >= deadline or not self.is_served():
                 if self.query.bookmarks:
                     yield bookmark_line(self.resource, sent)
                 return

@@ -26,6 +26,7 @@ from ciliate.apiserver.names import generate_name, metadata_causes
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.timestamps import now
+from ciliate.apiserver.versions import is_outdated, loaded, to_store
 
 #: Finalizers that stand for a propagation policy; the collector acts on them.
 FOREGROUND: Final = "foregroundDeletion"
@@ -101,7 +102,7 @@ class Writer:
             admission.creating(obj, dry_run=dry_run)
         if dry_run:
             return Written(_encode(obj))
-        stored = self.store.put(resource.id, namespace, obj)
+        stored = self.store.put(resource.id, namespace, to_store(self.registry, resource, obj))
         if admission is not None:
             admission.written(obj)
         return Written(stored.raw)
@@ -178,7 +179,7 @@ class Writer:
         Raises:
             StatusError: The object changed since (409), or `new` is invalid.
         """
-        old = decode(current)
+        old = loaded(resource, current)
         self._check_preconditions(resource, current, new["metadata"])
         drop_empty_metadata(new)
         carry_metadata(new, old)
@@ -194,11 +195,13 @@ class Writer:
         if _is_finished(new):
             return self._remove(resource, new, dry_run=dry_run)
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if new == old:
+        if new == old and not is_outdated(self.registry, resource, current):
             return Written(current.raw)
         if dry_run:
             return Written(_encode(new))
-        stored = self.store.put(resource.id, current.namespace, new)
+        stored = self.store.put(
+            resource.id, current.namespace, to_store(self.registry, resource, new)
+        )
         if admission is not None:
             admission.written(new)
         return Written(stored.raw)
