@@ -265,7 +265,7 @@ def test_rules_that_nothing_evaluates_are_told_when_they_are_defined(
     plural, answer = define(server, made)
 
     (text,) = answer.warnings
-    assert text.startswith(f"{plural}.{GROUP} v1: 1 of its x-kubernetes-validations")
+    assert text.startswith(f"{plural}.{GROUP} has x-kubernetes-validations (1 in v1) that")
     assert define(server, version("v1", storage=True))[1].warnings == []
 
 

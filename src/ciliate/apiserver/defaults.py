@@ -7,11 +7,15 @@ DefaultTolerationSeconds. Objects have passed their schema: fields have their ty
 
 from typing import Any, Final
 
+from ciliate.apiserver import warnings
 from ciliate.apiserver.store import JsonObject
 
 #: File mode of projected files: 0644.
 _FILE_MODE: Final = 0o644
 _EVICTION_S: Final = 300
+_ACCOUNT_SECRET: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
+#: Why there are no service accounts' tokens.
+NO_TOKENS: Final = "a lab's API server knows its clients by certificates alone"
 
 
 def default_namespace(obj: JsonObject) -> None:
@@ -32,6 +36,8 @@ def default_secret(obj: JsonObject) -> None:
 
         data = obj.setdefault("data", {})
         data.update({k: b64encode(v.encode()).decode() for k, v in plain.items()})
+    if obj["type"] == _ACCOUNT_SECRET and not (obj.get("data") or {}).get("token"):
+        warnings.warn(f"no token is put into a Secret of type {_ACCOUNT_SECRET}: {NO_TOKENS}")
 
 
 def default_service(obj: JsonObject) -> None:
@@ -167,7 +173,8 @@ def _default_volume(volume: JsonObject) -> None:
         volume["emptyDir"] = {}
 
 
-def _default_template(spec: JsonObject) -> None:
+def default_template(spec: JsonObject) -> None:
+    """Fill in the pod template of a specification."""
     template: dict[str, Any] = spec.setdefault("template", {})
     template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
     default_pod_spec(template.setdefault("spec", {}))
@@ -184,14 +191,14 @@ def default_deployment(obj: JsonObject) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", "25%")
         rolling.setdefault("maxSurge", "25%")
-    _default_template(spec)
+    default_template(spec)
 
 
 def default_replica_set(obj: JsonObject) -> None:
     """Fill in a ReplicaSet."""
     spec = obj.setdefault("spec", {})
     spec.setdefault("replicas", 1)
-    _default_template(spec)
+    default_template(spec)
     labels = (spec["template"].get("metadata") or {}).get("labels")
     if labels and not obj["metadata"].get("labels"):
         obj["metadata"]["labels"] = dict(labels)
@@ -206,7 +213,7 @@ def default_daemon_set(obj: JsonObject) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
-    _default_template(spec)
+    default_template(spec)
 
 
 def default_stateful_set(obj: JsonObject) -> None:
@@ -218,4 +225,4 @@ def default_stateful_set(obj: JsonObject) -> None:
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
         strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
-    _default_template(spec)
+    default_template(spec)

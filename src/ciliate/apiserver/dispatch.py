@@ -12,6 +12,7 @@ from ciliate.apiserver import discovery, errors, warnings
 from ciliate.apiserver.handlers import Verbs, json_response
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import PodSubresources
+from ciliate.apiserver.refused_kinds import check_refusal
 from ciliate.apiserver.requests import RequestTarget, parse_target
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.reviews import answer_review, is_review
@@ -24,6 +25,7 @@ Answer = Callable[[RequestTarget, web.BaseRequest], Awaitable[web.StreamResponse
 
 #: What kubectl asks for since 1.27.
 _AGGREGATED: Final = "as=APIGroupDiscoveryList"
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(slots=True)
@@ -72,8 +74,11 @@ class Dispatcher:
         if is_review(path):
             return await answer_review(path, request)
         target = parse_target(self.registry, path)
+        check_refusal(target)
         if target.resource.deprecation:
             warnings.warn(target.resource.deprecation)
+        if target.resource.note and request.method in _WRITES and not target.subresource:
+            warnings.warn(f"{target.resource.kind} is {target.resource.note}")
         special = self.pods.answer_for(target, request.method)
         answer = special if special is not None else self._verb(target, request)
         return await answer(target, request)

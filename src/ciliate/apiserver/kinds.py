@@ -8,6 +8,7 @@ from ciliate.apiserver.names import label_1035_problems, label_problems
 from ciliate.apiserver.resources import Printing, ServedResource
 from ciliate.apiserver.schemas import definition_name, node_of
 from ciliate.apiserver.store import JsonObject
+from ciliate.apiserver.stored_kinds import CATEGORY, stored_kinds, stored_only
 
 _APPS: Final = "apps"
 
@@ -89,7 +90,12 @@ def _resource(
 
 
 def _workload(
-    kind: str, printing: Printing, short: str, default: Callable[[JsonObject], None], *more: str
+    kind: str,
+    printing: Printing,
+    short: str,
+    default: Callable[[JsonObject], None],
+    *more: str,
+    missing: str = "",
 ) -> ServedResource:
     return _resource(
         kind,
@@ -97,9 +103,10 @@ def _workload(
         printing,
         group=_APPS,
         short_names=(short,),
-        categories=("all",),
+        categories=("all", CATEGORY) if missing else ("all",),
         subresources=frozenset({"status", *more}),
         has_generation=True,
+        note=stored_only(missing) if missing else "",
         default=default,
         validate=validation.check_workload,
         **(_selectable("status.replicas") if kind == "ReplicaSet" else {}),
@@ -165,7 +172,9 @@ def _core() -> list[ServedResource]:
             **_selectable("type"),
         ),
         _resource(
-            *("ServiceAccount", "serviceaccounts", columns.SERVICE_ACCOUNT), short_names=("sa",)
+            *("ServiceAccount", "serviceaccounts", columns.SERVICE_ACCOUNT),
+            short_names=("sa",),
+            subresources=frozenset({"token"}),
         ),
         _resource(
             *("Service", "services", columns.SERVICE),
@@ -195,6 +204,7 @@ def _others() -> list[ServedResource]:
         _workload(
             *("StatefulSet", workload_columns.STATEFUL_SET, "sts"),
             *(defaults.default_stateful_set, scale),
+            missing="no controller makes its pods",
         ),
         _resource(
             *("Lease", "leases", columns.LEASE),
@@ -215,6 +225,8 @@ def _others() -> list[ServedResource]:
             has_generation=True,
             default=defaults.default_network_policy,
             validate=validation.check_network_policy,
+            categories=(CATEGORY,),
+            note=stored_only("no traffic is held back by it"),
         ),
         _resource(
             *("ServiceCIDR", "servicecidrs", columns.SERVICE_CIDR),
@@ -228,4 +240,4 @@ def _others() -> list[ServedResource]:
 
 def built_in() -> list[ServedResource]:
     """Return every built-in kind but CustomResourceDefinition, which its own module makes."""
-    return [*_core(), *_others()]
+    return [*_core(), *_others(), *stored_kinds()]

@@ -75,6 +75,13 @@ def label_1035_problems(name: str) -> list[str]:
     return problems
 
 
+def path_segment_problems(name: str) -> list[str]:
+    """Why `name` cannot be a part of a path: roles, whose names have colons."""
+    if name in {".", ".."}:
+        return [f"may not be '{name}'"]
+    return [f"may not contain '{character}'" for character in "/%" if character in name]
+
+
 def qualified_name_problems(name: str) -> list[str]:
     """Why `name` is no qualified name: `prefix/name` or `name`, as of labels and finalizers."""
     prefix, slash, rest = name.rpartition("/")

@@ -92,7 +92,11 @@ class OpenApi:
     def _render(self, path: str) -> JsonObject:
         parts = path.split("/")
         group, version = (parts[1], parts[2]) if parts[0] == "apis" else ("", parts[1])
-        resources = [r for r in self.registry.all() if (r.group, r.version) == (group, version)]
+        resources = [
+            r
+            for r in self.registry.all()
+            if (r.group, r.version) == (group, version) and r.schema_name
+        ]
         schemas: dict[str, JsonObject] = {}
         for resource in resources:
             schemas |= _schemas(resource)
@@ -117,6 +121,8 @@ def _schemas(resource: ServedResource) -> dict[str, JsonObject]:
         kind = resource.schema_name.rpartition(".")[2]
         found = definitions(kind, prefix=_PREFIX)
         found[resource.schema_name] |= {_GVK: [_kind_of(resource)]}
+        if resource.note:
+            found[resource.schema_name]["description"] = f"{resource.kind} is {resource.note}."
         return found
     properties = {
         "apiVersion": {"type": "string", "description": "Group and version of the schema."},

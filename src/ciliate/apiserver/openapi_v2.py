@@ -33,9 +33,13 @@ def render_v2(registry: Registry) -> JsonObject:
     found: dict[str, JsonObject] = {}
     paths: dict[str, JsonObject] = {}
     for resource in registry.all():
+        if not resource.schema_name:
+            continue
         for name, schema in _schemas(resource).items():
             found.setdefault(name, _plain(schema))
         found[resource.schema_name][_GVK] = [_kind_of(resource)]
+        if resource.note:
+            found[resource.schema_name]["description"] = f"{resource.kind} is {resource.note}."
         paths |= _paths(resource)
     return {
         "swagger": "2.0",

@@ -24,43 +24,69 @@ MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
 _MAGIC: Final = b"k8s\x00"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-#: Go's pointers to numbers and booleans: here a zero is a value.
+#: Go's pointers to numbers, booleans and IntOrString: here a zero is a value.
 _POINTERS: Final = frozenset(
     [
         "activeDeadlineSeconds",
         "allowPrivilegeEscalation",
+        "allowVolumeExpansion",
+        "attachRequired",
         "automountServiceAccountToken",
+        "averageUtilization",
+        "backoffLimit",
+        "backoffLimitPerIndex",
         "blockOwnerDeletion",
+        "borrowingLimitPercent",
+        "completions",
         "controller",
         "defaultMode",
         "deletionGracePeriodSeconds",
         "enableServiceLinks",
         "expirationSeconds",
+        "failedJobsHistoryLimit",
         "fsGroup",
         "gracePeriodSeconds",
         "hostUsers",
         "immutable",
         "leaseDurationSeconds",
         "leaseTransitions",
+        "lendablePercent",
+        "manualSelector",
+        "maxFailedIndexes",
+        "maxSurge",
+        "maxUnavailable",
+        "minAvailable",
+        "minReplicas",
         "mode",
+        "nominalConcurrencyShares",
         "optional",
         "orphanDependents",
+        "parallelism",
+        "podInfoOnMount",
         "priority",
         "privileged",
         "progressDeadlineSeconds",
         "readOnlyRootFilesystem",
         "ready",
         "replicas",
+        "requiresRepublish",
         "revisionHistoryLimit",
         "runAsGroup",
         "runAsNonRoot",
         "runAsUser",
+        "seLinuxMount",
         "serving",
         "setHostnameAsFQDN",
         "shareProcessNamespace",
+        "stabilizationWindowSeconds",
+        "startingDeadlineSeconds",
+        "storageCapacity",
+        "successfulJobsHistoryLimit",
+        "suspend",
         "terminating",
         "terminationGracePeriodSeconds",
         "tolerationSeconds",
+        "ttlSecondsAfterFinished",
     ]
 )
 
@@ -91,13 +117,12 @@ def _message(type_name: str, line: str) -> _Message:
     message = _Message({}, {})
     kinds = {f.name: f.type for f in fields_of(type_name)}
     for entry in line.split():
-        name, _, number = entry.partition("=")
-        outer, _, inner = number.partition(".")
-        if inner:
-            below = message.inlined.setdefault(int(outer), _Message({}, {}))
-            below.fields[int(inner)] = (name, kinds[name])
-        else:
-            message.fields[int(number)] = (name, kinds[name])
+        name, _, numbers = entry.partition("=")
+        *outer, number = (int(part) for part in numbers.split("."))
+        into = message
+        for one in outer:
+            into = into.inlined.setdefault(one, _Message({}, {}))
+        into.fields[number] = (name, kinds[name])
     return message
 
 

@@ -103,6 +103,10 @@ class ServedResource:
     converts: bool = False
     #: Sent as a warning with every answer: what is said of a deprecated version.
     deprecation: str = ""
+    #: Sent as a warning with every write, and told by OpenAPI: what nothing does in a lab.
+    note: str = ""
+    #: Why the kind is known by name and refused; empty: it is served.
+    refusal: str = ""
 
     @property
     def id(self) -> str:

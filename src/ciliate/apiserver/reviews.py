@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ciliate.apiserver import errors, protobuf
 from ciliate.apiserver.bodies import read_body
+from ciliate.apiserver.defaults import NO_TOKENS
 from ciliate.apiserver.handlers import json_response
 from ciliate.apiserver.identity import User, user_of
 from ciliate.apiserver.requests import as_object, decode_body, media_type
@@ -28,7 +29,11 @@ _ACCESS: Final = {
 def is_review(path: str) -> bool:
     """Return whether a path is one of a review."""
     return path.startswith(
-        ("/apis/authorization.k8s.io/v1/", "/apis/authentication.k8s.io/v1/selfsubjectreviews")
+        (
+            "/apis/authorization.k8s.io/v1/",
+            "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+            "/apis/authentication.k8s.io/v1/tokenreviews",
+        )
     )
 
 
@@ -66,6 +71,8 @@ def _status(plural: str, user: User) -> JsonObject | None:
                 "nonResourceRules": urls,
                 "incomplete": False,
             }
+        case "tokenreviews":
+            return {"authenticated": False, "error": f"no token is known: {NO_TOKENS}"}
         case "selfsubjectreviews":
             return {"userInfo": {"username": user.name, "groups": list(user.groups)}}
         case _:

@@ -21,6 +21,7 @@ from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.modifications import Modifications
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import PodSubresources
+from ciliate.apiserver.refused_kinds import refused_kinds, review_kinds
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import FieldsOf, Store, no_fields
@@ -64,7 +65,7 @@ def assemble(settings: ApiServerSettings) -> Parts:
         bytes_max=settings.history_bytes_max,
     )
     registry = Registry()
-    registry.add([*built_in(), definition_resource()])
+    registry.add([*built_in(), *refused_kinds(), *review_kinds(), definition_resource()])
     writer = Writer(store, registry)
     store.load(lambda resource: _fields_of(registry, resource))
     modifications = Modifications(store, writer)

@@ -84,11 +84,17 @@ def _duplicates(field: str, items: Sequence[JsonObject], key: str) -> list[Cause
     return causes
 
 
-def pod_spec_causes(spec: JsonObject, field: str, *, templates: bool) -> list[Cause]:
-    """Return what is wrong with a pod's specification; `templates` allow one restart policy."""
+def pod_spec_causes(
+    spec: JsonObject, field: str, *, templates: bool, claims: Sequence[JsonObject] = ()
+) -> list[Cause]:
+    """Return what is wrong with a pod's specification; `templates` allow one restart policy.
+
+    `claims` are a StatefulSet's volumeClaimTemplates: volumes of its pods by their names.
+    """
     containers = spec.get("containers") or []
     causes = [] if containers else [required_value(f"{field}.containers")]
     volumes = {v.get("name") for v in spec.get("volumes") or ()}
+    volumes |= {(claim.get("metadata") or {}).get("name") for claim in claims}
     for name in ("initContainers", "containers"):
         listed = spec.get(name) or []
         causes += _duplicates(f"{field}.{name}", listed, "name")
@@ -237,7 +243,10 @@ def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     if spec.get("replicas", 0) < 0:
         problem = "must be greater than or equal to 0"
         causes.append(invalid_value("spec.replicas", spec["replicas"], problem))
-    causes += pod_spec_causes(template["spec"], "spec.template.spec", templates=True)
+    claims = spec.get("volumeClaimTemplates") or ()
+    causes += pod_spec_causes(
+        template["spec"], "spec.template.spec", templates=True, claims=claims
+    )
     if old is not None and old["spec"].get("selector") != selector:
         shown = json.dumps(selector, separators=(",", ":"))
         causes.append(

@@ -12,7 +12,13 @@ from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.openapi_v2 import encode_v2, render_v2
 from ciliate.apiserver.protobuf import _split, decode_protobuf
 from ciliate.apiserver.resources import Registry
-from ciliate.apiserver.schemas import definitions, fields_of, node_of, type_names
+from ciliate.apiserver.schemas import (
+    definition_name,
+    definitions,
+    fields_of,
+    node_of,
+    type_names,
+)
 
 #: Types whose name in the client's models differs from the API reference's.
 RENAMED = {
@@ -24,10 +30,18 @@ RENAMED = {
     "SliceEndpointConditions": "V1EndpointConditions",
     "SliceEndpointHints": "V1EndpointHints",
     "ContainerResourceClaim": "CoreV1ResourceClaim",
+    "APIServiceReference": "ApiregistrationV1ServiceReference",
+    "FlowSchemaSubject": "FlowcontrolV1Subject",
+    "ServiceReference": "AdmissionregistrationV1ServiceReference",
+    "Subject": "RbacV1Subject",
+    "TokenRequest": "StorageV1TokenRequest",
+    "WebhookClientConfig": "AdmissionregistrationV1WebhookClientConfig",
 }
 
 
 def model_of(type_name: str) -> Any:
+    if definition_name(type_name).startswith("io.k8s.api.autoscaling.v2."):
+        return getattr(models, f"V2{type_name}")
     return getattr(models, RENAMED.get(type_name, f"V1{type_name}"), None)
 
 

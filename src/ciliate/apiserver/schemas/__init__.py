@@ -3,7 +3,7 @@
 A table names types; a type's fields are lines `"name": "TYPE"`, where `!` after the name marks a
 required field and `@atomic` under the empty name gives the type's fields one owner in server-side
 apply. TYPE is a scalar, another type, `[]TYPE` or `{}TYPE` (a map of
-strings to it). Lists that merge end with their keys: `[]Volume[name]`, `[]string{set}`; after a
+strings to it). The table of kinds that are stored only has its types by package. Lists that merge end with their keys: `[]Volume[name]`, `[]string{set}`; after a
 semicolon stands the strategic merge patch's key where it differs.
 
 Names and types are those of the Kubernetes API reference (v1.33), held against the
@@ -74,6 +74,11 @@ def _types() -> dict[str, _Type]:
         text = files(__package__).joinpath(f"{table}.json").read_bytes()
         for name, fields in msgspec.json.decode(text, type=dict[str, dict[str, str]]).items():
             found[name] = _Type(_PACKAGES.get(table) or _other_package(name), fields)
+    stored = files(__package__).joinpath("stored.json").read_bytes()
+    for package, types in msgspec.json.decode(
+        stored, type=dict[str, dict[str, dict[str, str]]]
+    ).items():
+        found |= {name: _Type(package, fields) for name, fields in types.items()}
     return found
 
 
@@ -180,7 +185,9 @@ def _definition(type_name: str, prefix: str, pending: list[str]) -> JsonObject:
         properties[one.name] = schema
         if one.required:
             required.append(one.name)
-    document: JsonObject = {"description": f"{about}.", "type": "object", "properties": properties}
+    document: JsonObject = {"type": "object", "properties": properties}
+    if about:
+        document["description"] = f"{about}."
     if required:
         document["required"] = required
     return document
