@@ -25,6 +25,8 @@ from ciliate.reconcile.work_queue import WorkQueue
 
 HASH_LABEL: Final = "pod-template-hash"
 REVISION: Final = "deployment.kubernetes.io/revision"
+#: Annotations that say something of the Deployment itself; its ReplicaSets get all others.
+_OWN_ANNOTATIONS: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration", REVISION})
 
 
 def template_with(template: Mapping[str, Any], label: str, value: str) -> Json:
@@ -40,6 +42,16 @@ def revision_of(replica_set: ReplicaSet) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+def annotations_for(deployment: Deployment, revision: int) -> dict[str, str]:
+    """Return the annotations of the newest ReplicaSet, such as `kubernetes.io/change-cause`.
+
+    They stay with it when the Deployment's change: `kubectl rollout history` shows them.
+    """
+    annotations = deployment.metadata.annotations
+    passed_on = {k: v for k, v in annotations.items() if k not in _OWN_ANNOTATIONS}
+    return {**passed_on, REVISION: str(revision)}
+
+
 def new_replica_set(deployment: Deployment, *, replicas: int, revision: int) -> ReplicaSet:
     """Return the ReplicaSet of the deployment's present template."""
     meta = deployment.metadata
@@ -51,7 +63,7 @@ def new_replica_set(deployment: Deployment, *, replicas: int, revision: int) -> 
             name=f"{meta.name}-{short}",
             namespace=meta.namespace,
             labels={**((template.get("metadata") or {}).get("labels") or {}), HASH_LABEL: short},
-            annotations={REVISION: str(revision)},
+            annotations=annotations_for(deployment, revision),
             owner_references=(
                 OwnerReference(
                     api_version="apps/v1",
@@ -202,21 +214,18 @@ class DeploymentController:
         self, deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]
     ) -> None:
         """Keep the newest template's revision the highest, also after a rollback to it."""
-        revision = revision_of(new)
         highest = max((revision_of(each) for each in old), default=0)
-        if revision <= highest:
-            revision = highest + 1
-            await self._annotate(REPLICA_SETS, new.metadata, str(revision))
-        if deployment.metadata.annotations.get(REVISION) != str(revision):
-            await self._annotate(DEPLOYMENTS, deployment.metadata, str(revision))
+        revision = max(revision_of(new), highest + 1)
+        await self._annotate(REPLICA_SETS, new.metadata, annotations_for(deployment, revision))
+        await self._annotate(DEPLOYMENTS, deployment.metadata, {REVISION: str(revision)})
 
-    async def _annotate(self, resource: Any, meta: ObjectMeta, revision: str) -> None:
-        await self._client.patch(
-            resource,
-            meta.name,
-            {"metadata": {"annotations": {REVISION: revision}}},
-            namespace=meta.namespace,
-        )
+    async def _annotate(
+        self, resource: Any, meta: ObjectMeta, annotations: Mapping[str, str]
+    ) -> None:
+        changed = {k: v for k, v in annotations.items() if meta.annotations.get(k) != v}
+        if changed:
+            patch = {"metadata": {"annotations": changed}}
+            await self._client.patch(resource, meta.name, patch, namespace=meta.namespace)
 
     async def _scale(
         self, deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]

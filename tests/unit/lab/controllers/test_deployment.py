@@ -37,6 +37,19 @@ def test_replica_set_carries_the_template_with_its_hash() -> None:
     assert made.metadata.owner_references[0].controller
 
 
+def test_replica_set_has_the_annotations_that_say_why_it_was_made() -> None:
+    cause, applied = (
+        "kubernetes.io/change-cause",
+        "kubectl.kubernetes.io/last-applied-configuration",
+    )
+    annotated = deployment()
+    annotated.metadata.annotations.update({cause: "new image", applied: "{}", REVISION: "1"})
+
+    made = new_replica_set(annotated, replicas=2, revision=2)
+
+    assert made.metadata.annotations == {cause: "new image", REVISION: "2"}
+
+
 def test_hash_depends_on_the_template_alone() -> None:
     one = new_replica_set(deployment(), replicas=2, revision=1)
     two = new_replica_set(deployment(replicas=9), replicas=9, revision=7)
