@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from kubernetes import utils
+from kubernetes.config import new_client_from_config
 
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.stored_kinds import stored_kinds
@@ -158,6 +160,36 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         }
     },
 }
+
+
+def test_typed_clients_read_objects_that_no_controller_has_seen(
+    server: ServerProcess, namespace: str
+) -> None:
+    """The official client's models refuse a status without the numbers it always has."""
+    api = new_client_from_config(str(server.kubeconfig))
+    template = {"metadata": {"labels": {"a": "b"}}, **_POD}
+    selected = {"spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}}
+    bodies: list[tuple[str, str, dict[str, Any]]] = [
+        ("apps/v1", "DaemonSet", selected),
+        ("apps/v1", "ReplicaSet", selected),
+        ("apps/v1", "StatefulSet", selected),
+        ("policy/v1", "PodDisruptionBudget", {"spec": {"minAvailable": 0}}),
+        ("autoscaling/v2", "HorizontalPodAutoscaler", EXAMPLES["HorizontalPodAutoscaler"]),
+    ]
+    place = {"metadata": {"name": "a", "namespace": namespace}}
+
+    made = [
+        item
+        for version, kind, body in bodies
+        for item in utils.create_from_dict(
+            api, {"apiVersion": version, "kind": kind, **place, **body}
+        )
+    ]
+
+    statuses = [item.status.to_dict() for item in made]
+    assert [
+        next(value for value in status.values() if value is not None) for status in statuses
+    ] == [0] * len(bodies)
 
 
 @pytest.mark.parametrize(

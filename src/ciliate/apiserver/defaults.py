@@ -8,6 +8,8 @@ DefaultTolerationSeconds. Objects have passed their schema: fields have their ty
 from typing import Any, Final
 
 from ciliate.apiserver import warnings
+from ciliate.apiserver.resources import Default
+from ciliate.apiserver.schemas import zeros_of
 from ciliate.apiserver.store import JsonObject
 
 #: File mode of projected files: 0644.
@@ -16,6 +18,23 @@ _EVICTION_S: Final = 300
 _ACCOUNT_SECRET: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 #: Why there are no service accounts' tokens.
 NO_TOKENS: Final = "a lab's API server knows its clients by certificates alone"
+
+
+def with_status_zeros(kind: str, default: Default) -> Default:
+    """Return a kind's default that also begins what its status always has.
+
+    The API's Go types write these numbers as 0 whether or not a controller has been there, and
+    typed clients refuse an object without them.
+    """
+    zeros = zeros_of(f"{kind}Status")
+    if not zeros:
+        return default
+
+    def filled(obj: JsonObject) -> None:
+        default(obj)
+        obj["status"] = {**zeros, **(obj.get("status") or {})}
+
+    return filled
 
 
 def default_namespace(obj: JsonObject) -> None:

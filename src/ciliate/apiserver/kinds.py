@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ciliate.apiserver import columns, defaults, validation, workload_columns
 from ciliate.apiserver.names import label_1035_problems, label_problems
-from ciliate.apiserver.resources import Printing, ServedResource
+from ciliate.apiserver.resources import Printing, ServedResource, nothing_to_default
 from ciliate.apiserver.schemas import definition_name, node_of
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.stored_kinds import CATEGORY, stored_kinds, stored_only
@@ -75,6 +75,7 @@ def _resource(
     kind: str, plural: str, printing: Printing, *, namespaced: bool = True, **rest: Any
 ) -> ServedResource:
     group, version = rest.pop("group", ""), rest.pop("version", "v1")
+    default = defaults.with_status_zeros(kind, rest.pop("default", nothing_to_default))
     return ServedResource(
         group=group,
         version=version,
@@ -83,6 +84,7 @@ def _resource(
         kind=kind,
         namespaced=namespaced,
         printing=printing,
+        default=default,
         node=node_of(kind),
         schema_name=definition_name(kind),
         **rest,

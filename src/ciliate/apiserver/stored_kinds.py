@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ciliate.apiserver import stored_columns as columns
-from ciliate.apiserver.defaults import default_template
+from ciliate.apiserver.defaults import default_template, with_status_zeros
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import (
     NameCheck,
@@ -79,7 +79,7 @@ class StoredKind:
             subresources=frozenset({"status"} if self.has_status else ()),
             has_generation=self.has_status,
             name_problems=self.name_problems,
-            default=self._default(),
+            default=with_status_zeros(self.kind, self._default()),
             validate=self._validate(),
             node=node_of(self.kind),
             schema_name=definition_name(self.kind),
@@ -178,7 +178,7 @@ _CORE: Final = (
         columns.REPLICATION_CONTROLLER,
         short=("rc",),
         categories=("all",),
-        defaults={"spec.replicas": 1, "status.replicas": 0},
+        defaults={"spec.replicas": 1},
         required=("spec.template.spec.containers",),
         template_in="spec",
     ),

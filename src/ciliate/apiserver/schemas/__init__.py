@@ -111,6 +111,14 @@ def type_names() -> list[str]:
     return list(_types())
 
 
+def zeros_of(type_name: str) -> JsonObject:
+    """Return the numbers and booleans that a type always has, with what they begin as."""
+    zeros: JsonObject = {"integer": 0, "boolean": False}
+    if type_name not in _types():
+        return {}
+    return {f.name: zeros[f.type] for f in fields_of(type_name) if f.required and f.type in zeros}
+
+
 @cache
 def node_of(type_name: str) -> SchemaNode:
     """Return the shape of a type; the same one each time."""
