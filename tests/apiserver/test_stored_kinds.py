@@ -102,7 +102,7 @@ def test_discovery_lists_which_kinds_nothing_acts_on(kubectl: Kubectl) -> None:
     listed = kubectl("api-resources", "--categories=stored-only", "-o=name").split()
 
     assert listed.count("ingresses.networking.k8s.io") == 1
-    assert sorted(listed) == sorted(r.id for r in built_in() if r.note)
+    assert sorted(listed) == sorted({r.id for r in built_in() if r.note})
 
 
 @pytest.mark.parametrize("resource", stored_kinds(), ids=lambda r: r.id)
@@ -119,6 +119,7 @@ def test_every_kind_of_the_table_is_stored_shown_and_removed(
     gone = server.exchange("DELETE", f"{path}/one")
 
     assert (made.code, made.body.get("message")) == (201, None)
+    assert made.body["apiVersion"] == resource.api_version
     assert made.warnings == [f"{resource.kind} is {resource.note}"]
     (row,) = [r["cells"] for r in shown.body["rows"] if r["cells"][0].split()[0] == "one"]
     assert len(row) == len(shown.body["columnDefinitions"])
@@ -219,6 +220,38 @@ def test_lists_of_stored_kinds_merge_by_their_keys(kubectl: Kubectl, namespace: 
     assert kubectl("get", "cronjob", "backup", "-n", namespace, "-o", path) == "new b"
 
 
+def test_an_autoscaler_is_the_same_in_both_of_its_versions(
+    server: ServerProcess, namespace: str
+) -> None:
+    def path(version: str, name: str = "") -> str:
+        plural = f"namespaces/{namespace}/horizontalpodautoscalers"
+        return f"/apis/autoscaling/{version}/{plural}{name}"
+
+    reference = {"kind": "Deployment", "name": "a", "apiVersion": "apps/v1"}
+    spec = {"scaleTargetRef": reference, "maxReplicas": 3, "minReplicas": 1}
+    share = {"targetCPUUtilizationPercentage": 50}
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+    memory = {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 70}}
+    metrics = [{"type": "Resource", "resource": cpu}, {"type": "Resource", "resource": memory}]
+
+    server.request("POST", path("v1"), {"metadata": {"name": "old"}, "spec": {**spec, **share}})
+    server.request(
+        "POST", path("v2"), {"metadata": {"name": "new"}, "spec": {**spec, "metrics": metrics}}
+    )
+    _, new_as_v1 = server.request("GET", path("v1", "/new"))
+    server.request("PUT", path("v1", "/new"), new_as_v1)
+
+    assert server.request("GET", path("v1", "/old"))[1]["spec"] == {**spec, **share}
+    _, old_as_v2 = server.request("GET", path("v2", "/old"))
+    assert old_as_v2["spec"] == {**spec, "metrics": metrics[:1]}
+    assert new_as_v1["spec"] == {**spec, **share}
+    _, new = server.request("GET", path("v2", "/new"))
+    assert (new["spec"], new["metadata"].get("annotations")) == (
+        {**spec, "metrics": metrics},
+        None,
+    )
+
+
 def test_they_go_with_their_namespace(kubectl: Kubectl, namespace: str) -> None:
     kubectl("apply", "-f", "-", stdin=INSTALLATION.replace("NS", namespace))
 
@@ -232,7 +265,6 @@ def test_they_go_with_their_namespace(kubectl: Kubectl, namespace: str) -> None:
     ("arguments", "reason"),
     [
         (("create", "token", "default"), "no tokens are issued"),
-        (("get", "horizontalpodautoscalers.v1.autoscaling"), "write it as autoscaling/v2"),
         (("get", "events.events.k8s.io"), "Events are served in v1 alone"),
         (("get", "componentstatuses"), "see ciliate status"),
     ],

@@ -63,7 +63,8 @@ async def read_object(target: RequestTarget, request: web.BaseRequest) -> JsonOb
 def _type_name(target: RequestTarget) -> str:
     """Return the type of a body's object, as the tables call it."""
     subresource_types = {"scale": "Scale", "binding": "Binding", "eviction": "Eviction"}
-    return subresource_types.get(target.subresource, target.resource.kind)
+    own = target.resource.schema_name.rpartition(".")[2]
+    return subresource_types.get(target.subresource, own)
 
 
 def checked_object(target: RequestTarget, obj: JsonObject, *, validation: str) -> JsonObject:

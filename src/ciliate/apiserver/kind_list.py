@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from ciliate.apiserver.crds import definition_resource
+from ciliate.apiserver.generic_kind import CATEGORY
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.refused_kinds import refused_kinds
 from ciliate.apiserver.resources import ServedResource
-from ciliate.apiserver.stored_kinds import CATEGORY
 
 #: Of the kinds that something acts on: what does.
 _ACTED_ON: Final = {

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ciliate.apiserver import columns, defaults, validation, workload_columns
+from ciliate.apiserver.generic_kind import CATEGORY, stored_only
 from ciliate.apiserver.names import label_1035_problems, label_problems
 from ciliate.apiserver.resources import Printing, ServedResource, nothing_to_default
 from ciliate.apiserver.schemas import definition_name, node_of
 from ciliate.apiserver.store import JsonObject
-from ciliate.apiserver.stored_kinds import CATEGORY, stored_kinds, stored_only
+from ciliate.apiserver.stored_kinds import stored_kinds
 
 _APPS: Final = "apps"
 

@@ -14,10 +14,6 @@ from ciliate.apiserver.resources import ServedResource
 #: Group, version, kind, plural, whether it is namespaced, and why it is refused.
 _REFUSED: Final = (
     (
-        *("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True),
-        "write it as autoscaling/v2: this version is not converted",
-    ),
-    (
         *("events.k8s.io", "v1", "Event", "events", True),
         "Events are served in v1 alone: read and write them there",
     ),

@@ -101,6 +101,9 @@ class ServedResource:
     is_served: bool = True
     #: Whether what is stored may differ from this version (see `versions`).
     converts: bool = False
+    #: How an object becomes this version's, and the stored one's, beyond its apiVersion.
+    from_stored: Default = nothing_to_default
+    to_stored: Default = nothing_to_default
     #: Sent as a warning with every answer: what is said of a deprecated version.
     deprecation: str = ""
     #: Sent as a warning with every write, and told by OpenAPI: what nothing does in a lab.

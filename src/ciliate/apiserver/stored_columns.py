@@ -147,7 +147,8 @@ def _scaled(obj: JsonObject) -> str:
 
 
 def _targets(obj: JsonObject) -> str:
-    shown = []
+    share = at(obj, "spec.targetCPUUtilizationPercentage")  # As autoscaling/v1 has it.
+    shown = [f"cpu: {_UNKNOWN}/{share}%"] if share is not None else []
     for metric in at(obj, "spec.metrics") or ():
         source = next((v for v in metric.values() if isinstance(v, dict)), {})
         target = source.get("target") or {}

@@ -6,26 +6,14 @@ is told by a warning what does not happen here. What this table has is all that 
 docs/KINDS.md shows the same table, and what is refused.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
+from ciliate.apiserver import autoscalers
 from ciliate.apiserver import stored_columns as columns
-from ciliate.apiserver.defaults import default_template, with_status_zeros
-from ciliate.apiserver.errors import Cause
-from ciliate.apiserver.names import (
-    NameCheck,
-    path_segment_problems,
-    required_value,
-    subdomain_problems,
-)
-from ciliate.apiserver.resources import Default, Printing, ServedResource, Validate
-from ciliate.apiserver.schemas import definition_name, node_of
-from ciliate.apiserver.store import JsonObject
-from ciliate.apiserver.validation import unsupported_value
-
-#: Lists all of them: `kubectl api-resources --categories=stored-only`.
-CATEGORY: Final = "stored-only"
+from ciliate.apiserver.generic_kind import StoredKind
+from ciliate.apiserver.names import path_segment_problems
+from ciliate.apiserver.resources import ServedResource
 
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _RBAC: Final = "rbac.authorization.k8s.io"
@@ -37,105 +25,6 @@ _NO_WEBHOOKS: Final = "the API server calls no webhooks"
 _NO_VOLUMES: Final = "no volumes are provisioned, bound or mounted"
 _NO_POLICIES: Final = "the API server evaluates no CEL"
 _NO_FAIRNESS: Final = "requests are served as they come"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKind:
-    """One line of the table."""
-
-    group: str
-    kind: str
-    plural: str
-    #: What does not happen, as the warning says it.
-    missing: str
-    printing: Printing
-    version: str = "v1"
-    short: tuple[str, ...] = ()
-    namespaced: bool = True
-    categories: tuple[str, ...] = ()
-    has_status: bool = True
-    #: Values of absent fields, by path.
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    #: Paths that must have a value.
-    required: tuple[str, ...] = ()
-    #: Paths whose value is one of few.
-    one_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    #: Where a pod template is, which is filled in as a Deployment's; "." is the object itself.
-    template_in: str = ""
-    name_problems: NameCheck = subdomain_problems
-
-    def resource(self) -> ServedResource:
-        """Return the resource as the API serves it."""
-        return ServedResource(
-            group=self.group,
-            version=self.version,
-            plural=self.plural,
-            singular=self.kind.lower(),
-            kind=self.kind,
-            namespaced=self.namespaced,
-            printing=self.printing,
-            short_names=self.short,
-            categories=(*self.categories, CATEGORY),
-            subresources=frozenset({"status"} if self.has_status else ()),
-            has_generation=self.has_status,
-            name_problems=self.name_problems,
-            default=with_status_zeros(self.kind, self._default()),
-            validate=self._validate(),
-            node=node_of(self.kind),
-            schema_name=definition_name(self.kind),
-            note=stored_only(self.missing),
-        )
-
-    def _default(self) -> Default:
-        values = [(tuple(path.split(".")), value) for path, value in self.defaults.items()]
-
-        def default(obj: JsonObject) -> None:
-            for (*parents, last), value in values:
-                parent = _below(obj, parents)
-                if parent is not None:
-                    parent.setdefault(last, value)
-            if self.template_in:
-                parent = _below(obj, [name for name in self.template_in.split(".") if name])
-                if parent is not None:
-                    default_template(parent)
-
-        return default
-
-    def _validate(self) -> Validate:
-        def validate(new: JsonObject, _: JsonObject | None) -> list[Cause]:
-            causes = [required_value(path) for path in self.required if _at(new, path) in _ABSENT]
-            for path, values in self.one_of.items():
-                if _at(new, path) not in values:
-                    causes.append(unsupported_value(path, _at(new, path), values))
-            return causes
-
-        return validate
-
-
-_ABSENT: Final[tuple[Any, ...]] = (None, "", [], {})
-
-
-def stored_only(missing: str) -> str:
-    """Return the warning of a kind that is stored only."""
-    return f"stored only, nothing in a lab acts on it: {missing}"
-
-
-def _below(obj: JsonObject, path: list[str]) -> JsonObject | None:
-    """Return the object at a path, made where it is absent; None where something else is."""
-    value: Any = obj
-    for name in path:
-        value = value.setdefault(name, {})
-        if not isinstance(value, dict):
-            return None
-    found: JsonObject = value
-    return found
-
-
-def _at(obj: JsonObject, path: str) -> Any:
-    value: Any = obj
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 _ENDING: Final = ("Never", "OnFailure")
@@ -188,22 +77,23 @@ _CORE: Final = (
         short=("quota",),
     ),
 )
+_AUTOSCALER: Final = StoredKind(
+    *("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
+    "there are no metrics and no autoscaler: scale by kubectl scale",
+    columns.HORIZONTAL_POD_AUTOSCALER,
+    version="v2",
+    short=("hpa",),
+    categories=("all",),
+    defaults={"spec.minReplicas": 1},
+    required=("spec.scaleTargetRef", "spec.maxReplicas"),
+)
 _WORKLOADS: Final = (
     StoredKind(
         *("apps", "ControllerRevision", "controllerrevisions", "rollbacks read ReplicaSets alone"),
         columns.CONTROLLER_REVISION,
         has_status=False,
     ),
-    StoredKind(
-        *("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
-        "there are no metrics and no autoscaler: scale by kubectl scale",
-        columns.HORIZONTAL_POD_AUTOSCALER,
-        version="v2",
-        short=("hpa",),
-        categories=("all",),
-        defaults={"spec.minReplicas": 1},
-        required=("spec.scaleTargetRef", "spec.maxReplicas"),
-    ),
+    _AUTOSCALER,
     StoredKind(
         *("batch", "CronJob", "cronjobs", "no controller makes its jobs"),
         columns.CRON_JOB,
@@ -391,4 +281,15 @@ _VOLUMES: Final = (
 def stored_kinds() -> list[ServedResource]:
     """Return every kind of the table."""
     kinds = (*_CORE, *_WORKLOADS, *_NETWORKING, *_RIGHTS, *_SERVER, *_VOLUMES)
-    return [kind.resource() for kind in kinds]
+    return [*(kind.resource() for kind in kinds), _former_autoscaler()]
+
+
+def _former_autoscaler() -> ServedResource:
+    former = replace(_AUTOSCALER, version="v1", type_name="HorizontalPodAutoscalerV1")
+    return replace(
+        former.resource(),
+        is_storage=False,
+        converts=True,
+        from_stored=autoscalers.to_v1,
+        to_stored=autoscalers.to_v2,
+    )

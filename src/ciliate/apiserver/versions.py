@@ -1,7 +1,7 @@
 """Versions of one kind: objects are stored in one of them and shown in the one that is asked for.
 
-The conversion is that of strategy None: apiVersion changes, then the object loses what the version
-does not know and gets its defaults. It is done as an object is read, so a definition whose storage
+The conversion of custom resources is that of strategy None: apiVersion changes, then the object loses
+what the version does not know and gets its defaults; a built-in kind may also move fields. It is done as an object is read, so a definition whose storage
 version or schema changed needs no rewriting of what is stored: `ServedResource.converts` says where
 that may be the case, and all other objects are served as the bytes they are stored as.
 """
@@ -22,12 +22,12 @@ _decode: Final = msgspec.json.Decoder().decode
 def loaded(resource: ServedResource, stored: Stored) -> JsonObject:
     """Return a stored object in a resource's version, as a dict of the caller's own."""
     obj = decode(stored)
-    return _converted(resource, obj) if resource.converts else obj
+    return _read(resource, obj) if resource.converts else obj
 
 
 def shown(resource: ServedResource, raw: bytes) -> bytes:
     """Return a stored object's JSON in a resource's version."""
-    return _encode(_converted(resource, _decode(raw))) if resource.converts else raw
+    return _encode(_read(resource, _decode(raw))) if resource.converts else raw
 
 
 def to_store(registry: Registry, resource: ServedResource, obj: JsonObject) -> JsonObject:
@@ -35,6 +35,7 @@ def to_store(registry: Registry, resource: ServedResource, obj: JsonObject) -> J
     storage = registry.by_id(resource.id)
     if storage is None or storage.version == resource.version:
         return obj
+    resource.to_stored(obj)
     return _converted(storage, obj)
 
 
@@ -44,6 +45,12 @@ def is_outdated(registry: Registry, resource: ServedResource, stored: Stored) ->
     if storage is None or not storage.converts:
         return False
     return bool(decode(stored)["apiVersion"] != storage.api_version)
+
+
+def _read(resource: ServedResource, obj: JsonObject) -> JsonObject:
+    if obj["apiVersion"] != resource.api_version:
+        resource.from_stored(obj)
+    return _converted(resource, obj)
 
 
 def _converted(resource: ServedResource, obj: JsonObject) -> JsonObject:

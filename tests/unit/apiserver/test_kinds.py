@@ -21,6 +21,7 @@ from ciliate.apiserver.schemas import node_of
 from ciliate.apiserver.server import Parts, assemble
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import decode
+from ciliate.apiserver.versions import loaded
 
 DEPTH = 6
 POD_SPEC = node_of("PodSpec")
@@ -121,9 +122,9 @@ def check_stored_and_shown_or_refused(
     parts.store._flush_due = True
     stored = parts.store.get(resource.id, (target.namespace, "fuzz"))
     assert stored is not None
-    cells = resource.printing.cells(decode(stored))
+    cells = resource.printing.cells(loaded(resource, stored))
     assert len(cells) == len(resource.printing.columns)
-    again = parts.writer.update(resource, stored, decode(stored))
+    again = parts.writer.update(resource, stored, loaded(resource, stored))
     assert again.raw == stored.raw, "the same object again is another version"
     parts.store.delete(resource.id, target.namespace, decode(stored))
     parts.store.settle()
