@@ -8,7 +8,6 @@ response, passed on as they come.
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -19,12 +18,10 @@ from aiohttp import web
 
 from ciliate.apiserver import errors
 from ciliate.apiserver.store import JsonObject
+from ciliate.system.upgraded_connection import BUFFER_BYTES, pump, take_over
 
 #: Seconds to reach a kubelet's socket: it is on this machine.
 _CONNECT_S: Final = 5.0
-#: Octets that wait for a slow reader in each direction before the other side is paused.
-_BUFFER_BYTES: Final = 256 * 1024
-_CHUNK_BYTES: Final = 64 * 1024
 #: Headers of the first hop alone.
 _HOP_HEADERS: Final = frozenset({"host", "authorization", "accept-encoding"})
 
@@ -35,57 +32,6 @@ class StreamKind(Enum):
     EXEC = "exec"
     ATTACH = "attach"
     PORT_FORWARD = "portForward"
-
-
-class _ClientSide(asyncio.Protocol):
-    """The client's connection once the tunnel has taken it over from the HTTP server."""
-
-    def __init__(self, server: asyncio.Protocol, kubelet: asyncio.StreamWriter) -> None:
-        self._server = server
-        self._kubelet = kubelet
-        self._transport: asyncio.Transport | None = None
-        self.writable = asyncio.Event()
-        self.writable.set()
-        #: Set when reading from the client was paused for a slow kubelet.
-        self.held = asyncio.Event()
-        self.closed = asyncio.Event()
-
-    def take(self, transport: asyncio.Transport) -> None:
-        """Become the connection's protocol."""
-        self._transport = transport
-        transport.set_protocol(self)
-        transport.set_write_buffer_limits(high=_BUFFER_BYTES)
-        transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        if self._kubelet.is_closing():
-            return
-        self._kubelet.write(data)
-        buffered = self._kubelet.transport.get_write_buffer_size()
-        if buffered > _BUFFER_BYTES and self._transport is not None:
-            self._transport.pause_reading()
-            self.held.set()
-
-    def resume(self) -> None:
-        """Read on, now that the kubelet has taken what was read."""
-        if self._transport is not None and not self.closed.is_set():
-            self._transport.resume_reading()
-
-    def eof_received(self) -> bool:
-        self.closed.set()
-        return False
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed.set()
-        self.writable.set()
-        # The HTTP server still counts this connection as its own.
-        self._server.connection_lost(exc)
 
 
 @dataclass(slots=True)
@@ -183,44 +129,23 @@ async def _carry(
     writer: asyncio.StreamWriter,
     head: bytes,
 ) -> None:
-    transport = request.transport
-    if not isinstance(transport, asyncio.Transport):
-        return  # The client has gone.
-    writer.transport.set_write_buffer_limits(high=_BUFFER_BYTES)
-    client = _ClientSide(request.protocol, writer)
+    try:
+        client_reader, client_writer = take_over(request)
+    except ConnectionError:
+        return
+    writer.transport.set_write_buffer_limits(high=BUFFER_BYTES)
     writer.write(head)
-    client.take(transport)
-    tasks = [
-        asyncio.create_task(_to_client(reader, transport, client)),
-        asyncio.create_task(_to_kubelet(writer, client)),
-        asyncio.create_task(client.closed.wait()),
+    directions = [
+        asyncio.create_task(pump(reader, client_writer)),
+        asyncio.create_task(pump(client_reader, writer)),
     ]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
+        for task in directions:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        transport.close()  # What was written goes out first.
-
-
-async def _to_client(
-    reader: asyncio.StreamReader, transport: asyncio.Transport, client: _ClientSide
-) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(_CHUNK_BYTES):
-            await client.writable.wait()
-            transport.write(data)
-
-
-async def _to_kubelet(writer: asyncio.StreamWriter, client: _ClientSide) -> None:
-    """Let the client send on each time the kubelet has taken what was held back."""
-    with suppress(ConnectionError):
-        while True:
-            await client.held.wait()
-            client.held.clear()
-            await writer.drain()
-            client.resume()
+        await asyncio.gather(*directions, return_exceptions=True)
+        client_writer.close()  # What was written goes out first.
 
 
 def _container(pod: JsonObject, wanted: str) -> str:
