@@ -79,6 +79,8 @@ class Kubelet:
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
+        if request.query.get("previous") == "true":
+            raise web.HTTPBadRequest(text='previous terminated container "c" not found\n')
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
         await response.write(b"first\n")
@@ -203,6 +205,17 @@ async def test_logs_are_passed_on_as_they_come(
 
     assert (first, rest) == (b"first\n", b"later\n")
     assert dict(kubelet.asked[0].query) == {"follow": "true", "tailLines": "5"}
+
+
+async def test_a_kubelets_refusal_of_a_log_is_told_in_its_words(
+    server: ServerProcess, kubelet: Kubelet, namespace: str
+) -> None:
+    code, _, err = await run(server, "logs", "--previous", "-n", namespace, "p", "-c", "c")
+
+    assert code == 1
+    assert err == (
+        b'Error from server (BadRequest): previous terminated container "c" not found\n'
+    )
 
 
 @pytest.mark.parametrize(

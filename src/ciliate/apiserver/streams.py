@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ from ciliate.system.upgraded_connection import BUFFER_BYTES, pump, take_over
 
 #: Seconds to reach a kubelet's socket: it is on this machine.
 _CONNECT_S: Final = 5.0
+#: Of what a kubelet says when it refuses; its messages are sentences.
+_REFUSAL_BYTES_MAX: Final = 4096
 #: Headers of the first hop alone.
 _HOP_HEADERS: Final = frozenset({"host", "authorization", "accept-encoding"})
 
@@ -51,7 +54,8 @@ class Kubelets:
         """Answer with a container's log, as it comes with `follow`.
 
         Raises:
-            StatusError: The pod has no node or no such container (400), or its kubelet is away (500).
+            StatusError: The pod has no node or no such container (400), its kubelet refuses, or is
+                away (500).
         """
         path = self._path("containerLogs", pod, request.query)
         query = {k: v for k, v in request.query.items() if k != "container"}
@@ -62,6 +66,8 @@ class Kubelets:
         ) as session:
             try:
                 async with session.get(f"http://unix{path}", params=query) as answer:
+                    if answer.status != HTTPStatus.OK:
+                        raise await _refusal(answer)
                     return await _relay(answer, request)
             except aiohttp.ClientConnectorError as error:
                 raise _unreachable(pod, error) from error
@@ -99,6 +105,16 @@ class Kubelets:
         finally:
             writer.close()
         return web.Response()
+
+
+async def _refusal(answer: aiohttp.ClientResponse) -> errors.StatusError:
+    """Return a kubelet's refusal as clients show it: a Status with the kubelet's words."""
+    said = (await answer.content.read(_REFUSAL_BYTES_MAX)).decode("utf-8", "replace").strip()
+    if answer.status == HTTPStatus.BAD_REQUEST:
+        return errors.bad_request(said)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return errors.StatusError(code=404, reason="NotFound", message=said)
+    return errors.internal(f"kubelet: {answer.status} {said}")
 
 
 async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> web.StreamResponse:
