@@ -73,6 +73,9 @@ PURE: Final = (
     "ciliate.cni.result_shape",
     "ciliate.cni.version",
     "ciliate.system.admission",
+    "ciliate.lab.kubelet.spdy.errors",
+    "ciliate.lab.kubelet.spdy.frames",
+    "ciliate.lab.kubelet.spdy.header_block",
     "ciliate.cli.ipam.migration.pools",
     "ciliate.cli.ipam.migration.problems",
     "ciliate.cli.process_agents",
@@ -97,7 +100,7 @@ ALLOWED: Final = frozenset(
     """
     __future__ abc base64 binascii bisect collections contextlib copy dataclasses datetime difflib
     enum functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
-    struct textwrap types typing typing_extensions urllib.parse
+    struct textwrap types typing typing_extensions urllib.parse zlib
     """.split()  # noqa: SIM905 - thirty lines say no more.
 )
 
