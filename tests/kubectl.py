@@ -1,8 +1,4 @@
-"""The kubectl on this machine: what it is too old for is skipped by name.
-
-Debian 12's is of 2021 (1.20). It speaks exec over SPDY only, which the embedded API server does not
-have; in a lab `ciliate lab exec` serves, as README.md says.
-"""
+"""The kubectl on this machine: what it is too old for is skipped by name. Debian 12's is of 2021 (1.20)."""
 
 import json
 import re
@@ -12,8 +8,9 @@ from typing import Final
 
 import pytest
 
-#: The first with exec over WebSocket (KEP-4006), and with `--subresource` and all columns.
-_EXEC_MINOR: Final = 29
+#: The first that speaks WebSocket without being told to (KEP-4006); before, it is SPDY.
+WEBSOCKET_MINOR: Final = 31
+#: The first with `--subresource` and all columns.
 _MODERN_MINOR: Final = 25
 
 
@@ -25,15 +22,10 @@ def client_minor() -> int:
     return int(re.sub(r"\D", "", json.loads(printed)["clientVersion"]["minor"]))
 
 
-def has_exec() -> bool:
-    """Whether `kubectl exec` reaches the embedded API server."""
-    return client_minor() >= _EXEC_MINOR
-
-
 def _skip_below(minor: int) -> pytest.MarkDecorator:
     have = client_minor()
     return pytest.mark.skipif(have < minor, reason=f"kubectl 1.{have}: needs 1.{minor}")
 
 
-needs_exec = _skip_below(_EXEC_MINOR)
+needs_websocket = _skip_below(WEBSOCKET_MINOR)
 needs_modern = _skip_below(_MODERN_MINOR)

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from kubernetes import client, config
 from kubernetes.stream import stream
-from tests.kubectl import needs_exec
+from tests.kubectl import needs_websocket
 
 from .conftest import DEADLINE_S, ServerProcess
 
@@ -120,7 +120,7 @@ async def run(
     return process.returncode, out, err
 
 
-@needs_exec
+@needs_websocket
 async def test_exec_passes_command_output_and_errors(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
@@ -135,7 +135,7 @@ async def test_exec_passes_command_output_and_errors(
     assert "container" not in asked.query
 
 
-@needs_exec
+@needs_websocket
 async def test_exec_passes_stdin_both_ways(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
@@ -146,7 +146,7 @@ async def test_exec_passes_stdin_both_ways(
     assert (code, out) == (0, b"hello")
 
 
-@needs_exec
+@needs_websocket
 async def test_exec_reports_the_exit_code(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
@@ -156,7 +156,7 @@ async def test_exec_reports_the_exit_code(
     assert b"exit code 3" in err
 
 
-@needs_exec
+@needs_websocket
 async def test_exec_carries_more_than_buffers_hold(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:

@@ -4,9 +4,9 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from tests.kubectl import needs_exec
 from tests.lab.cluster import Cluster, eventually
 
 from ciliate.lab.cgroup import LabCgroup
@@ -25,6 +25,8 @@ spec:
   - name: c
     image: busybox
     command: [sh, -c, 'i=0; while ! test -e /tmp/stop; do i=$((i+1)); echo line $i; sleep 0.02; done; exit 7']
+  - {name: reader, image: busybox, stdin: true, command: [sh, -c, 'read line; echo got $line']}
+  - {name: shell, image: busybox, stdin: true, tty: true, command: [sh]}
 """
 
 MANY = """
@@ -63,8 +65,18 @@ def start_kubelets(lab: Cluster) -> None:
     asyncio.run(start())
 
 
-@needs_exec
-def test_running_container_is_adopted_with_its_output_and_exit_code(lab: Cluster) -> None:
+def states(lab: Cluster) -> Any:
+    """The states of talker's containers, by name."""
+    status = lab.object("pod", "talker")["status"]
+    return {c["name"]: c["state"] for c in status["containerStatuses"]}
+
+
+def attached(lab: Cluster, container: str, text: str) -> str:
+    """What a container prints when it is given a text, up to its end."""
+    return lab.kubectl("attach", "-i", "talker", "-c", container, text=text)
+
+
+def test_running_containers_are_adopted_with_their_streams_and_exit_code(lab: Cluster) -> None:
     lab.kubectl("apply", "-f", "-", text=TALKER)
     lab.kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=20s")
     before = lab.object("pod", "talker")["status"]
@@ -74,18 +86,24 @@ def test_running_container_is_adopted_with_its_output_and_exit_code(lab: Cluster
     os.kill(pid, 0)  # The container has not noticed anything.
     start_kubelets(lab)
 
-    eventually(lambda: "line" in lab.kubectl("exec", "talker", "--", "echo", "line", check=False))
+    eventually(
+        lambda: (
+            "line" in lab.kubectl("exec", "talker", "-c", "c", "--", "echo", "line", check=False)
+        )
+    )
     after = lab.object("pod", "talker")["status"]
     assert after["podIP"] == before["podIP"]
-    assert after["containerStatuses"][0]["restartCount"] == 0
-    lab.kubectl("exec", "talker", "--", "touch", "/tmp/stop")
+    assert [c["restartCount"] for c in after["containerStatuses"]] == [0, 0, 0]
+    assert attached(lab, "reader", "word\n") == "got word\n"
+    assert "x2" in attached(lab, "shell", "echo x$((1+1)); exit\n")
+    lab.kubectl("exec", "talker", "-c", "c", "--", "touch", "/tmp/stop")
     try:
         eventually(lambda: lab.object("pod", "talker")["status"]["phase"] == "Failed")
     finally:
         lab.exec("k8s-w1", "rm", "-f", "/tmp/stop")
-    terminated = lab.object("pod", "talker")["status"]["containerStatuses"][0]["state"]
+    terminated = states(lab)["c"]
     assert terminated["terminated"]["exitCode"] == 7
-    lines = lab.kubectl("logs", "talker").splitlines()
+    lines = lab.kubectl("logs", "talker", "-c", "c").splitlines()
     assert lines == [f"line {number}" for number in range(1, len(lines) + 1)]
 
 

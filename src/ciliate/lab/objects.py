@@ -67,6 +67,7 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     readiness_probe: Probe | None = None
     tty: bool = False
     stdin: bool = False
+    stdin_once: bool = False
 
 
 class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

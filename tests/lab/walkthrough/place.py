@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tests.kubectl import has_exec
 from tests.lab.cluster import BIN, Cluster, ciliate, eventually, run
 
 CONTROL_PLANE: Final = "k8s-ctr"
@@ -37,12 +36,6 @@ _NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def _by_lab_exec(line: str) -> str:
-    """The line for a kubectl without exec over WebSocket: `ciliate lab exec` always works."""
-    line = line.replace(AGENT, f"ciliate lab exec {CONTROL_PLANE} --")
-    return re.sub(r"kubectl exec ((?:-\S+ )*)(\S+) --", r"ciliate lab exec \2 --", line)
-
-
 @dataclass(frozen=True)  # Not slotted: what does not change is asked for once.
 class Place:
     """A lab with the walk-through's application in it."""
@@ -58,7 +51,7 @@ class Place:
 
     def typed(self, line: str, *, check: bool = True) -> str:
         """What a line prints; colours are taken out. With `check`, it must succeed."""
-        words = ["bash", "-o", "pipefail", "-c", line if has_exec() else _by_lab_exec(line)]
+        words = ["bash", "-o", "pipefail", "-c", line]
         return _COLORS.sub("", run(words, check=check, env=self.environment).stdout)
 
     def on(self, machine: str, line: str, *, check: bool = True) -> str:

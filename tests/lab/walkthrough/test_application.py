@@ -5,7 +5,6 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
-from tests.kubectl import needs_exec
 from tests.lab.cluster import eventually
 from tests.lab.walkthrough.place import AGENT, NODE_IPS, Place, rows
 
@@ -139,7 +138,6 @@ def test_exec_passes_a_shells_text_on_as_it_is(walk: Place) -> None:
     assert printed == "c  d\n100%\nx+y&z\n"
 
 
-@needs_exec
 def test_exec_gives_a_terminal_where_there_is_one(walk: Place) -> None:
     line = "kubectl exec -it curl-pod -- sh -c 'tty; hostname'"
 

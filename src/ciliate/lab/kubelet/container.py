@@ -1,12 +1,10 @@
 """One life of a container: its process, the FIFO of its output, its log.
 
-The FIFO is opened for reading and writing as the container's stdout and stderr: without a reader
-it does not break (a killed kubelet must not kill pods), it only fills; the next kubelet reads on.
+What its standard streams are is `container_streams`' to say.
 """
 
 import asyncio
 import contextlib
-import fcntl
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,12 @@ from typing import Final
 
 from ciliate.lab.cgroup import CgroupBusyError, LabCgroup
 from ciliate.lab.errors import ZygoteGoneError
+from ciliate.lab.kubelet.container_streams import (
+    ContainerInput,
+    StreamsWanted,
+    make_streams,
+    remove_fifos,
+)
 from ciliate.lab.kubelet.images import ContainerProgram
 from ciliate.lab.kubelet.logs import ContainerLog
 from ciliate.lab.kubelet.process import (
@@ -23,16 +27,13 @@ from ciliate.lab.kubelet.process import (
     Process,
     start_ticks_of,
 )
+from ciliate.lab.kubelet.terminal import set_size_of_process
 from ciliate.lab.spawn import SpawnRequest
 from ciliate.lab.zygote_client import ZygoteClient
 
-#: What waits in a FIFO while no kubelet reads it; beyond it a container's writes block.
-_FIFO_BYTES: Final = 1024 * 1024
 _READ_BYTES: Final = 64 * 1024
 #: After a container's end, how long its last output may take to arrive.
 _DRAIN_S: Final = 2.0
-
-_F_SETPIPE_SZ: Final = 1031
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,16 +45,27 @@ class ContainerPlace:
     fifo: Path
     log: Path
 
+    @property
+    def terminal_cgroup(self) -> str:
+        """The control group of the process that keeps its terminal; no container's name is such."""
+        return f"{self.cgroup}_terminal"
+
 
 class ContainerLife:
     """A running container; `on_exit` gets its exit code, once, when all its processes ended."""
 
     def __init__(
-        self, place: ContainerPlace, lab: LabCgroup, process: Process, log: ContainerLog
+        self,
+        place: ContainerPlace,
+        lab: LabCgroup,
+        process: Process,
+        log: ContainerLog,
+        stdin: ContainerInput | None = None,
     ) -> None:
         self.place = place
         self.process = process
         self.log = log
+        self.input = stdin
         self.ended = asyncio.Event()
         self._lab = lab
         self._fifo: int | None = None
@@ -69,6 +81,7 @@ class ContainerLife:
         *,
         environment: Mapping[str, str],
         working_dir: str,
+        streams: StreamsWanted,
     ) -> "ContainerLife":
         """Start `program`; back when it is inside its namespaces.
 
@@ -77,22 +90,25 @@ class ContainerLife:
             ZygoteGoneError: The zygote does not answer.
         """
         # Processes of an earlier life that no record knows would share the group.
-        await asyncio.to_thread(lab.remove, place.cgroup)
+        await asyncio.to_thread(_remove_processes, lab, place)
         log = ContainerLog(place.log)
-        reading, writing = _make_fifo(place.fifo)
-        request = _request(place, program, environment=environment, working_dir=working_dir)
-        nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        made = make_streams(place.fifo, streams)
+        request = _request(
+            place, program, environment=environment, working_dir=working_dir, tty=streams.tty
+        )
         try:
-            child = await zygote.spawn(request, stdin=nothing, stdout=writing, stderr=writing)
+            await made.start_relay(zygote, cgroup=place.terminal_cgroup, name=place.cgroup)
+            child = await zygote.spawn(
+                request, stdin=made.stdin, stdout=made.output, stderr=made.output
+            )
         except BaseException:
-            os.close(reading)
+            made.abandon()
             log.close()
             raise
         finally:
-            os.close(nothing)
-            os.close(writing)
-        life = cls(place, lab, child, log)
-        life._read_from(reading)
+            made.close_theirs()
+        life = cls(place, lab, child, log, made.input)
+        life._read_from(made.reading)
         return life
 
     @classmethod
@@ -103,7 +119,7 @@ class ContainerLife:
         process = AdoptedProcess.find(pid, start_ticks)
         if process is None:
             return None
-        life = cls(place, lab, process, ContainerLog(place.log))
+        life = cls(place, lab, process, ContainerLog(place.log), ContainerInput.adopt(place.fifo))
         with contextlib.suppress(FileNotFoundError):
             life._read_from(os.open(place.fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
         return life
@@ -118,7 +134,7 @@ class ContainerLife:
         try:
             code = await self._wait()
         except asyncio.CancelledError:
-            self._stop_reading()  # Another kubelet reads on.
+            self._stop_reading()  # Another kubelet reads on, and writes.
             raise
         # Busy: `lab status` shows it, the pod goes on. OSError: the whole node is being removed.
         with contextlib.suppress(CgroupBusyError, OSError):
@@ -126,9 +142,11 @@ class ContainerLife:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
                 await self._drained.wait()
+        with contextlib.suppress(CgroupBusyError, OSError):
+            await asyncio.to_thread(self._lab.remove, self.place.terminal_cgroup)
         self._stop_reading()
         self.log.close()
-        self.place.fifo.unlink(missing_ok=True)
+        remove_fifos(self.place.fifo)
         on_exit(code)
         self.ended.set()
 
@@ -147,6 +165,10 @@ class ContainerLife:
         """Kill every process of the container at once."""
         await asyncio.to_thread(self._lab.remove, self.place.cgroup)
 
+    def resize(self, size: bytes) -> None:
+        """Give its terminal, if it has one, the size that a client sends."""
+        set_size_of_process(self.process.pid, size)
+
     def _read_from(self, descriptor: int) -> None:
         self._fifo = descriptor
         self._drained.clear()
@@ -164,11 +186,19 @@ class ContainerLife:
             self._stop_reading()
 
     def _stop_reading(self) -> None:
+        """Let go of the standard streams."""
         self._drained.set()
+        if self.input is not None:
+            self.input.end()
         if self._fifo is not None:
             asyncio.get_running_loop().remove_reader(self._fifo)
             os.close(self._fifo)
             self._fifo = None
+
+
+def _remove_processes(lab: LabCgroup, place: ContainerPlace) -> None:
+    lab.remove(place.cgroup)
+    lab.remove(place.terminal_cgroup)
 
 
 def _request(
@@ -177,25 +207,15 @@ def _request(
     *,
     environment: Mapping[str, str],
     working_dir: str,
+    tty: bool,
 ) -> SpawnRequest:
     return SpawnRequest(
         argv=list(program.argv),
         entry=program.entry,
         pins=str(place.pins),
         cgroup=place.cgroup,
-        env=dict(environment),
+        env={**({"TERM": "xterm"} if tty else {}), **environment},
         cwd=working_dir or "/",
+        tty=tty,
         title=program.title,
     )
-
-
-def _make_fifo(path: Path) -> tuple[int, int]:
-    """Make a FIFO; its reading end for us, and both ends in one for the container."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    os.mkfifo(path, 0o600)
-    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    writing = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    with contextlib.suppress(PermissionError):  # Beyond the user's share of pipe memory.
-        fcntl.fcntl(writing, _F_SETPIPE_SZ, _FIFO_BYTES)
-    return reading, writing

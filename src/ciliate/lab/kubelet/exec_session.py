@@ -1,35 +1,29 @@
-"""One `kubectl exec` or `attach`: a WebSocket's channels on one side, a process on the other.
+"""One `kubectl exec`: the client's channels on one side, a process on the other.
 
-The subprotocol is Kubernetes' remote command, versions 4 and 5: every binary message begins with
-its channel's number. Version 5 adds channel 255, by which the client closes another one, so that
-`kubectl exec -i` can tell the command that its input has ended
-(k8s.io/apimachinery/pkg/util/remotecommand).
+What carries the channels, a WebSocket or SPDY, is `remote_command`'s to know. By channel 255 the
+client closes another one, so that `kubectl exec -i` can tell the command that its input has ended.
 """
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import signal
-import struct
-import termios
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
+from ciliate.lab.kubelet.descriptor_io import read_some, write_all
+from ciliate.lab.kubelet.terminal import set_size
 
-PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-
-_READ_BYTES: Final = 32 * 1024
 #: After the command's end its children may hold its output open: how long we go on reading.
 _DRAIN_S: Final = 1.0
 
 
 class StreamChannel(IntEnum):
-    """The channels of the subprotocol."""
+    """The channels of a session, by their numbers in Kubernetes' WebSocket protocol."""
 
     STDIN = 0
     STDOUT = 1
@@ -62,7 +56,7 @@ class Starter(Protocol):
 
 
 class Peer(Protocol):
-    """The client's side: `streaming` has it as a WebSocket."""
+    """The client's side: `remote_command` has it as a WebSocket and as SPDY."""
 
     async def send(self, channel: StreamChannel, data: bytes) -> None:
         """Send one message; ConnectionError: the client is gone."""
@@ -72,14 +66,31 @@ class Peer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExecRequest:
-    """What the client asks for."""
+class StreamsAsked:
+    """Which streams the client asks for; with a terminal stderr is part of stdout."""
 
-    command: tuple[str, ...]
     stdin: bool = False
     stdout: bool = True
     stderr: bool = True
     tty: bool = False
+
+    @property
+    def channels(self) -> frozenset[StreamChannel]:
+        """The channels they come by."""
+        asked = {
+            StreamChannel.STDIN: self.stdin,
+            StreamChannel.STDOUT: self.stdout,
+            StreamChannel.STDERR: self.stderr,
+            StreamChannel.RESIZE: self.tty,
+        }
+        return frozenset(channel for channel, is_asked in asked.items() if is_asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecRequest(StreamsAsked):
+    """What a client of exec asks for."""
+
+    command: tuple[str, ...]
 
 
 def exit_status(code: int) -> bytes:
@@ -117,7 +128,7 @@ async def run_session(execution: Starter, wanted: ExecRequest, peer: Peer) -> No
     except (SpawnError, ZygoteGoneError) as error:
         streams.close()
         with contextlib.suppress(ConnectionError):
-            await peer.send(StreamChannel.ERROR, _not_run(error))
+            await _tell_not_run(error, wanted, peer)
         return
     try:
         # Tells the client that the connection stands, as kubelets do.
@@ -129,17 +140,23 @@ async def run_session(execution: Starter, wanted: ExecRequest, peer: Peer) -> No
         child.close()
 
 
-def _not_run(error: SpawnError | ZygoteGoneError) -> bytes:
-    if isinstance(error, SpawnError):
-        # What containerd and runc say; kubectl shows it and exits with 126 or 127.
-        command = error.argv[0] if error.argv else ""
-        document = json.loads(exit_status(error.code))
-        document["message"] = (
-            f'failed to exec in container: unable to start container process: exec: "{command}": '
-            f"{error.problem}"
-        )
-        return json.dumps(document).encode()
-    return failure_status(str(error))
+async def _tell_not_run(
+    error: SpawnError | ZygoteGoneError, wanted: ExecRequest, peer: Peer
+) -> None:
+    if not isinstance(error, SpawnError):
+        await peer.send(StreamChannel.ERROR, failure_status(str(error)))
+        return
+    # What containerd and runc say. kubectl exits with the Status' code, 126 or 127, and shows its
+    # message to nobody: hence the line before.
+    command = error.argv[0] if error.argv else ""
+    document = json.loads(exit_status(error.code))
+    document["message"] = (
+        f'failed to exec in container: unable to start container process: exec: "{command}": '
+        f"{error.problem}"
+    )
+    shown, end = (StreamChannel.STDOUT, "\r\n") if wanted.tty else (StreamChannel.STDERR, "\n")
+    await peer.send(shown, f"{document['message']}{end}".encode())
+    await peer.send(StreamChannel.ERROR, json.dumps(document).encode())
 
 
 async def _carry(streams: "_Streams", child: RunningCommand, peer: Peer) -> None:
@@ -175,51 +192,11 @@ def _end_of(ended: "asyncio.Future[int]") -> bytes:
 
 async def _pump(descriptor: int, channel: StreamChannel, peer: Peer) -> None:
     """Send what the command prints until no process has the other end open."""
-    while data := await _read(descriptor):
+    while data := await read_some(descriptor):
         try:
             await peer.send(channel, data)
         except ConnectionError:
             return
-
-
-async def _read(descriptor: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            return os.read(descriptor, _READ_BYTES)
-        except BlockingIOError:
-            ready = loop.create_future()
-            loop.add_reader(descriptor, _set, ready)
-            try:
-                await ready
-            finally:
-                loop.remove_reader(descriptor)
-        except OSError:
-            return b""  # EIO: the last process closed the terminal.
-
-
-async def _write(descriptor: int, data: bytes) -> bool:
-    """Write all of `data`; False: the reader is gone."""
-    loop = asyncio.get_running_loop()
-    left = memoryview(data)
-    while left:
-        try:
-            left = left[os.write(descriptor, left) :]
-        except BlockingIOError:
-            ready = loop.create_future()
-            loop.add_writer(descriptor, _set, ready)
-            try:
-                await ready
-            finally:
-                loop.remove_writer(descriptor)
-        except OSError:
-            return False
-    return True
-
-
-def _set(ready: "asyncio.Future[None]") -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 async def _feed(streams: "_Streams", peer: Peer) -> None:
@@ -277,7 +254,7 @@ class _Pipes:
         return self._outputs
 
     async def write(self, data: bytes) -> None:
-        if self._input is not None and not await _write(self._input, data):
+        if self._input is not None and not await write_all(self._input, data):
             self.end_input()
 
     def end_input(self) -> None:
@@ -314,18 +291,13 @@ class _Terminal:
         return [(self._ours, StreamChannel.STDOUT)]
 
     async def write(self, data: bytes) -> None:
-        await _write(self._ours, data)
+        await write_all(self._ours, data)
 
     def end_input(self) -> None:
         """A terminal has no end of input of its own; Ctrl-D comes as data."""
 
     def resize(self, data: bytes) -> None:
-        try:
-            size = json.loads(data)
-            packed = struct.pack("HHHH", int(size["Height"]), int(size["Width"]), 0, 0)
-        except (ValueError, KeyError, TypeError, struct.error):
-            return  # No size we understand: the terminal keeps the one it has.
-        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, packed)
+        set_size(self._ours, data)
 
     def close(self) -> None:
         os.close(self._ours)

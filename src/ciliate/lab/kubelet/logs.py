@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 #: A container keeps between one and two times this much of its latest output.
 FILE_BYTES_MAX: Final = 512 * 1024
@@ -23,6 +23,10 @@ FILE_BYTES_MAX: Final = 512 * 1024
 LINE_BYTES_MAX: Final = 16 * 1024
 #: Lines a follower may be behind before it is cut off: a stopped terminal must not fill memory.
 FOLLOWER_LINES_MAX: Final = 10_000
+#: Pieces of output, up to 64 KiB each, that an attached client may be behind.
+LISTENER_PIECES_MAX: Final = 64
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,13 @@ class ContainerLog:
         self._size_bytes = os.fstat(self._file).st_size
         self._partial = b""
         self._followers: set[asyncio.Queue[Line | None]] = set()
+        self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self.closed = False
 
     def write(self, data: bytes) -> None:
         """Add output; what ends within a line waits for the rest of it."""
+        for listener in self._listeners:
+            _offer(listener, data)
         now = time.time_ns()
         *complete, self._partial = (self._partial + data).split(b"\n")
         lines = [line for text in complete for line in _parts(now, text)]
@@ -95,6 +102,8 @@ class ContainerLog:
         os.close(self._file)
         for follower in self._followers:
             _offer(follower, None)
+        for listener in self._listeners:
+            _offer(listener, None)
 
     def _store(self, lines: list[Line]) -> None:
         if not lines:
@@ -132,13 +141,28 @@ class ContainerLog:
         finally:
             self._followers.discard(queue)
 
+    @contextlib.contextmanager
+    def listener(self) -> Iterator["asyncio.Queue[bytes | None]"]:
+        """Give a queue of what is written from now on, as it comes; None in it is the end.
 
-def _offer(follower: "asyncio.Queue[Line | None]", line: Line | None) -> None:
-    """Queue a line for a follower; one that is too far behind gets the end instead."""
-    if follower.qsize() >= FOLLOWER_LINES_MAX - 1:
-        line = None
-    if not follower.full():
-        follower.put_nowait(line)
+        The end comes early, while `closed` is false, to one that is too far behind.
+        """
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(LISTENER_PIECES_MAX)
+        if self.closed:
+            queue.put_nowait(None)
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)
+
+
+def _offer(queue: "asyncio.Queue[T | None]", item: T | None) -> None:
+    """Queue a line or piece; one who is too far behind gets the end instead."""
+    if queue.qsize() >= queue.maxsize - 1:
+        item = None
+    if not queue.full():
+        queue.put_nowait(item)
 
 
 def _parts(now: int, text: bytes) -> Iterator[Line]:

@@ -13,6 +13,7 @@ from ciliate.api.metadata import format_time
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet.container import ContainerLife
+from ciliate.lab.kubelet.container_streams import StreamsWanted
 from ciliate.lab.kubelet.errors import ContainerNotFoundError, UnknownImageError
 from ciliate.lab.kubelet.execution import Execution
 from ciliate.lab.kubelet.images import ContainerProgram, container_program
@@ -156,6 +157,9 @@ class PodContainers:
                 program,
                 environment=environment,
                 working_dir=container.working_dir,
+                streams=StreamsWanted(
+                    stdin=container.stdin, stdin_once=container.stdin_once, tty=container.tty
+                ),
             )
         except UnknownImageError as error:
             self._refuse(container.name, "ErrImagePull", f"Failed to pull image: {error}")

@@ -1,10 +1,11 @@
-"""What a kubelet serves to the API server: exec, attach and logs, on a Unix socket (0600).
+"""What a kubelet serves to the API server: streams and logs, on a Unix socket (0600).
 
-    GET /exec/<namespace>/<pod>/<container>?command=...&stdin=&stdout=&stderr=&tty=    WebSocket
-    GET /attach/<namespace>/<pod>/<container>?stdout=                                  WebSocket
-    GET /containerLogs/<namespace>/<pod>/<container>?follow=&tailLines=&...            text
+    /exec/<namespace>/<pod>/<container>?command=...&stdin=&stdout=&stderr=&tty=    upgraded
+    /attach/<namespace>/<pod>/<container>?stdin=&stdout=&stderr=&tty=              upgraded
+    /containerLogs/<namespace>/<pod>/<container>?follow=&tailLines=&...            text
 
-Paths and parameters are the kubelet's own (k8s.io/kubernetes/pkg/kubelet/server).
+Paths and parameters are the kubelet's own (k8s.io/kubernetes/pkg/kubelet/server). Upgraded means to
+a WebSocket (GET) or to SPDY (POST, of kubectl before 1.31): `remote_command`.
 """
 
 import asyncio
@@ -14,30 +15,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
+from ciliate.lab.kubelet.attach_session import run_attach
 from ciliate.lab.kubelet.errors import ContainerNotFoundError
-from ciliate.lab.kubelet.exec_session import (
-    PROTOCOLS,
-    ExecRequest,
-    StreamChannel,
-    exit_status,
-    run_session,
-)
+from ciliate.lab.kubelet.exec_session import ExecRequest, StreamsAsked, run_session
 from ciliate.lab.kubelet.logs import LogOptions, read_log
 from ciliate.lab.kubelet.pod_worker import PodWorker
+from ciliate.lab.kubelet.remote_command import serve_session
 from ciliate.system.admission import Bounds
 from ciliate.system.descriptors import share
 from ciliate.system.http_server import HttpServer
 from ciliate.system.unix_socket import listen_unix
 
-#: A client that answers no ping for so long is gone: half of its interval is the ping's.
-_HEARTBEAT_S: Final = 30.0
-#: A message of stdin; kubectl sends at most 32 KiB.
-_MESSAGE_BYTES_MAX: Final = 1024 * 1024
 #: Sessions and followers of logs on one node; the API server alone connects.
 _CONNECTIONS_MAX: Final = 512
-_DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 
 
 class PodFinder(Protocol):
@@ -50,33 +42,6 @@ class PodFinder(Protocol):
         """Return a container's log file. Raises ContainerNotFoundError."""
 
 
-class _WebSocketPeer:
-    """A client's WebSocket as the session sees it."""
-
-    def __init__(self, socket: web.WebSocketResponse) -> None:
-        self._socket = socket
-        self._sending = asyncio.Lock()  # stdout and stderr send at once.
-
-    async def send(self, channel: StreamChannel, data: bytes) -> None:
-        async with self._sending:
-            await self._socket.send_bytes(bytes([channel]) + data)
-
-    async def receive(self) -> tuple[StreamChannel, bytes] | None:
-        while True:
-            message = await self._socket.receive()
-            if message.type is WSMsgType.BINARY and message.data:
-                known = message.data[0] in set(StreamChannel)
-                if known:
-                    return StreamChannel(message.data[0]), message.data[1:]
-            elif message.type in (
-                WSMsgType.CLOSE,
-                WSMsgType.CLOSING,
-                WSMsgType.CLOSED,
-                WSMsgType.ERROR,
-            ):
-                return None
-
-
 class StreamServer:
     """Serves one node's containers."""
 
@@ -87,8 +52,9 @@ class StreamServer:
         """Serve on `socket` until cancelled."""
         app = web.Application()
         below = "/{namespace}/{pod}/{container:[^/]*}"
-        app.router.add_get("/exec" + below, self._exec)
-        app.router.add_get("/attach" + below, self._attach)
+        for method in ("GET", "POST"):
+            app.router.add_route(method, "/exec" + below, self._exec)
+            app.router.add_route(method, "/attach" + below, self._attach)
         app.router.add_get("/containerLogs" + below, self._logs)
         app.router.add_get("/healthz", _healthz)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -99,13 +65,14 @@ class StreamServer:
         finally:
             await server.stop()
 
-    def _find(self, request: web.Request) -> tuple[PodWorker, str]:
+    def _worker(self, request: web.Request) -> PodWorker:
         try:
-            worker = self._pods.worker_of(
-                request.match_info["namespace"], request.match_info["pod"]
-            )
+            return self._pods.worker_of(request.match_info["namespace"], request.match_info["pod"])
         except ContainerNotFoundError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
+
+    def _find(self, request: web.Request) -> tuple[PodWorker, str]:
+        worker = self._worker(request)
         container = request.match_info["container"] or next(iter(worker.record.containers), "")
         return worker, container
 
@@ -119,49 +86,20 @@ class StreamServer:
             execution = worker.containers.execution(container)
         except ContainerNotFoundError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
-        tty = _flag(query, "tty")
-        wanted = ExecRequest(
-            command=command,
-            stdin=_flag(query, "stdin", "input"),
-            stdout=_flag(query, "stdout", "output"),
-            stderr=_flag(query, "stderr", "error") and not tty,
-            tty=tty,
+        wanted = ExecRequest(command=command, **_asked(query))
+        return await serve_session(
+            request, wanted.channels, lambda peer: run_session(execution, wanted, peer)
         )
-        socket = await _accept(request)
-        await run_session(execution, wanted, _WebSocketPeer(socket))
-        await socket.close()
-        return socket
 
     async def _attach(self, request: web.Request) -> web.StreamResponse:
-        """Follow the container's output from now on; it has no input of its own."""
         worker, container = self._find(request)
         life = worker.containers.life(container)
         if life is None:
             raise web.HTTPNotFound(text=f'container "{container}" does not run\n')
-        socket = await _accept(request)
-        peer = _WebSocketPeer(socket)
-        gone = asyncio.ensure_future(_until_gone(peer))
-        try:
-            with life.log.follower() as (_, queue):
-                while not gone.done():
-                    next_line = asyncio.ensure_future(queue.get())
-                    await asyncio.wait({next_line, gone}, return_when=asyncio.FIRST_COMPLETED)
-                    if not next_line.done():
-                        next_line.cancel()
-                        break
-                    line = next_line.result()
-                    if line is None:
-                        await peer.send(StreamChannel.ERROR, exit_status(0))
-                        break
-                    await peer.send(
-                        StreamChannel.STDOUT, line.text + (b"\n" if line.whole else b"")
-                    )
-        except ConnectionError:
-            pass  # The client left between two lines.
-        finally:
-            gone.cancel()
-        await socket.close()
-        return socket
+        wanted = StreamsAsked(**_asked(request.query))
+        return await serve_session(
+            request, wanted.channels, lambda peer: run_attach(life, wanted, peer)
+        )
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._find(request)
@@ -215,20 +153,15 @@ def _flag(query: Mapping[str, str], *names: str) -> bool:
     return any(query.get(name, "").lower() in ("1", "true") for name in names)
 
 
-async def _accept(request: web.Request) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(
-        protocols=PROTOCOLS,
-        heartbeat=_HEARTBEAT_S,
-        max_msg_size=_MESSAGE_BYTES_MAX,
-        compress=False,
-    )
-    await socket.prepare(request)
-    return socket
-
-
-async def _until_gone(peer: _WebSocketPeer) -> None:
-    while await peer.receive() is not None:
-        pass
+def _asked(query: Mapping[str, str]) -> dict[str, bool]:
+    """Return the fields of StreamsAsked."""
+    tty = _flag(query, "tty")
+    return {
+        "stdin": _flag(query, "stdin", "input"),
+        "stdout": _flag(query, "stdout", "output"),
+        "stderr": _flag(query, "stderr", "error") and not tty,
+        "tty": tty,
+    }
 
 
 async def _healthz(request: web.Request) -> web.Response:

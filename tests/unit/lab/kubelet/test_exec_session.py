@@ -151,6 +151,8 @@ async def test_unknown_command_is_reported_with_shells_code() -> None:
 
     assert client.status["details"]["causes"] == [{"reason": "ExitCode", "message": "127"}]
     assert "no-such-command-here" in client.status["message"]
+    # kubectl shows no message beside an exit code.
+    assert b'exec: "no-such-command-here": no such' in client.received[StreamChannel.STDERR]
 
 
 async def test_terminal_has_the_clients_size() -> None:

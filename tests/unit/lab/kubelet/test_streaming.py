@@ -9,7 +9,7 @@ import pytest
 
 from ciliate.lab.kubelet.errors import ContainerNotFoundError
 from ciliate.lab.kubelet.exec_session import RunningCommand
-from ciliate.lab.kubelet.logs import ContainerLog
+from ciliate.lab.kubelet.logs import LISTENER_PIECES_MAX, ContainerLog
 from ciliate.lab.kubelet.pod_state import ContainerRecord, PodRecord
 from ciliate.lab.kubelet.pod_worker import PodWorker
 from ciliate.lab.kubelet.streaming import StreamServer, log_options
@@ -45,14 +45,31 @@ def _popen(
     return subprocess.Popen(list(command), stdin=stdin, stdout=stdout, stderr=stderr)
 
 
+class Input:
+    def __init__(self) -> None:
+        self.written = b""
+        self.left = asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+
+    def leave(self) -> None:
+        self.left.set()
+
+
 class Life:
     def __init__(self, log: ContainerLog) -> None:
         self.log = log
+        self.input = Input()
+        self.sizes: list[bytes] = []
+
+    def resize(self, size: bytes) -> None:
+        self.sizes.append(size)
 
 
 class Containers:
     def __init__(self, log: ContainerLog) -> None:
-        self._log = log
+        self.only = Life(log)
 
     def execution(self, name: str) -> LocalExecution:
         if name != "c":
@@ -60,7 +77,7 @@ class Containers:
         return LocalExecution()
 
     def life(self, name: str) -> Life | None:
-        return Life(self._log) if name == "c" and not self._log.closed else None
+        return self.only if name == "c" and not self.only.log.closed else None
 
 
 class Worker:
@@ -76,6 +93,7 @@ class OnePod:
         self.path = folder / "0.log"
         self.log = ContainerLog(self.path)
         self._worker = Worker(self.log)
+        self.life = self._worker.containers.only
 
     def worker_of(self, namespace: str, pod: str) -> PodWorker:
         if (namespace, pod) != ("default", "p"):
@@ -177,6 +195,46 @@ async def test_attach_gives_the_output_from_now_on(
 
     assert first == b"\x01after\n"
     assert last[0] == 3
+
+
+async def test_attach_gives_output_as_it_comes_not_by_lines(
+    client: aiohttp.ClientSession, pod: OnePod
+) -> None:
+    async with client.ws_connect(
+        "/attach/default/p/c?stdout=true", protocols=("v4.channel.k8s.io",)
+    ) as socket:
+        pod.log.write(b"# ")
+        assert await socket.receive_bytes() == b"\x01# "
+
+
+async def test_attach_passes_input_sizes_and_the_clients_leaving(
+    client: aiohttp.ClientSession, pod: OnePod
+) -> None:
+    async with client.ws_connect(
+        "/attach/default/p/c?stdin=true&stdout=true&tty=true", protocols=("v5.channel.k8s.io",)
+    ) as socket:
+        await socket.send_bytes(b"\x00hel")
+        await socket.send_bytes(b"\x04{size}")
+        await socket.send_bytes(b"\x00lo")
+        await socket.send_bytes(b"\xff\x00")
+        async with asyncio.timeout(10):
+            await pod.life.input.left.wait()
+
+    assert (pod.life.input.written, pod.life.sizes) == (b"hello", [b"{size}"])
+
+
+async def test_an_attached_client_that_reads_too_slowly_is_told(
+    client: aiohttp.ClientSession, pod: OnePod
+) -> None:
+    async with client.ws_connect(
+        "/attach/default/p/c?stdout=true", protocols=("v4.channel.k8s.io",)
+    ) as socket:
+        for _ in range(LISTENER_PIECES_MAX + 1):  # The session has no turn meanwhile.
+            pod.log.write(b"x\n")
+        messages = [message.data async for message in socket]
+
+    assert len(messages) == LISTENER_PIECES_MAX
+    assert b"reads too slowly" in messages[-1]
 
 
 def test_options_are_read_as_the_api_server_and_kubectl_write_them() -> None:
