@@ -7,14 +7,17 @@ import contextlib
 import os
 import re
 import select
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import kubernetes
 import pytest
+from kubernetes.stream import portforward
 from tests.kubectl import WEBSOCKET_MINOR, client_minor
 from tests.lab.cluster import Cluster, Done, eventually, run
 
@@ -248,6 +251,55 @@ def test_run_on_a_terminal_is_a_shell_with_a_prompt(kubectl: Client) -> None:
         assert terminal.process.wait(DEADLINE_S) == 4
 
 
+@contextlib.contextmanager
+def forwarded(kubectl: Client, target: str, port: int) -> Iterator[tuple[Running, int]]:
+    """A port-forward that listens, and where."""
+    with kubectl.started("port-forward", "--address=127.0.0.1", target, f":{port}") as running:
+        listening = re.search(r"127\.0\.0\.1:(\d+)", running.line())
+        assert listening is not None
+        yield running, int(listening[1])
+
+
+def ask(connections: Sequence[socket.socket]) -> list[bytes]:
+    """Say something on each, end each's own half, and return what came back."""
+    for number, connection in enumerate(connections):
+        connection.settimeout(DEADLINE_S)
+        connection.sendall(b"hello %d" % number)
+        connection.shutdown(socket.SHUT_WR)
+    return [_rest(connection) for connection in connections]
+
+
+def _rest(connection: socket.socket) -> bytes:
+    came = b""
+    with connection:
+        while octets := connection.recv(65536):
+            came += octets
+    return came
+
+
+@pytest.mark.parametrize(("target", "port"), [("pod/p", 8080), ("svc/s", 80)])
+def test_many_forwarded_connections_end_each_half_by_itself(
+    kubectl: Client, target: str, port: int
+) -> None:
+    with forwarded(kubectl, target, port) as (_, local):
+        connections = [socket.create_connection(("127.0.0.1", local)) for _ in range(20)]
+
+        answers = ask(connections)
+
+    assert answers == [b"HELLO %d|over" % number for number in range(20)]
+
+
+def test_a_forwarded_port_that_refuses_is_told(kubectl: Client) -> None:
+    with forwarded(kubectl, "pod/p", 81) as (running, local):
+        assert ask([socket.create_connection(("127.0.0.1", local))]) == [b""]
+        running.process.terminate()
+        assert running.process.stderr is not None
+        said = running.process.stderr.read().decode()
+
+    assert "forwarding port 81 to pod streams/p" in said
+    assert "127.0.0.1: Connection refused, ::1: " in said
+
+
 def test_files_are_copied_both_ways(kubectl: Client, tmp_path: Path) -> None:
     (tmp_path / "from" / "folder").mkdir(parents=True)
     (tmp_path / "from" / "folder" / "file").write_bytes(os.urandom(300_000))
@@ -295,3 +347,19 @@ def test_proxy_serves_the_api(any_kubectl: Client) -> None:
         )
 
     assert f'"name":"{NAMESPACE}"' in done.stdout.replace(" ", "")
+
+
+def test_the_python_client_forwards_ports(pods: Cluster) -> None:
+    api = kubernetes.config.new_client_from_config(config_file=str(pods.folder / "kubeconfig"))
+    core = kubernetes.client.CoreV1Api(api)
+
+    forward = portforward(
+        core.connect_get_namespaced_pod_portforward, "p", NAMESPACE, ports="8080,81"
+    )
+    with contextlib.closing(forward.socket(8080)) as connection:
+        connection.settimeout(DEADLINE_S)
+        connection.sendall(b"hello")
+        assert connection.recv(5) == b"HELLO"
+    eventually(lambda: forward.error(81), within_s=DEADLINE_S, what="the refusal is told")
+
+    assert "Connection refused" in forward.error(81)

@@ -206,6 +206,18 @@ class Kubelet:
             raise ContainerNotFoundError(f"pod {namespace}/{pod} is not on node {self.name}")
         return worker
 
+    def network_of(self, worker: PodWorker) -> Path:
+        """Return the pins of a pod's network namespace, for port forwarding.
+
+        Raises:
+            ContainerNotFoundError: It has none yet, or no more.
+        """
+        assert self._node is not None
+        record = worker.record
+        if not record.host_network and (record.sandbox is None or record.sandbox.result is None):
+            raise ContainerNotFoundError(f"pod {record.namespace}/{record.name} has no network")
+        return self._node.pins_of(record)
+
     def logs_path(self, worker: PodWorker, container: str, *, previous: bool) -> Path:
         """Return the log file of a container's current or previous life.
 

@@ -2,10 +2,11 @@
 
     /exec/<namespace>/<pod>/<container>?command=...&stdin=&stdout=&stderr=&tty=    upgraded
     /attach/<namespace>/<pod>/<container>?stdin=&stdout=&stderr=&tty=              upgraded
+    /portForward/<namespace>/<pod>                                                 upgraded
     /containerLogs/<namespace>/<pod>/<container>?follow=&tailLines=&...            text
 
 Paths and parameters are the kubelet's own (k8s.io/kubernetes/pkg/kubelet/server). Upgraded means to
-a WebSocket (GET) or to SPDY (POST, of kubectl before 1.31): `remote_command`.
+a WebSocket (GET) or to SPDY (POST, of kubectl before 1.31): `remote_command`, `port_forward`.
 """
 
 import asyncio
@@ -20,8 +21,10 @@ from aiohttp import web
 from ciliate.lab.kubelet.attach_session import run_attach
 from ciliate.lab.kubelet.errors import ContainerNotFoundError
 from ciliate.lab.kubelet.exec_session import ExecRequest, StreamsAsked, run_session
+from ciliate.lab.kubelet.forwarded import connect_in
 from ciliate.lab.kubelet.logs import LogOptions, read_log
 from ciliate.lab.kubelet.pod_worker import PodWorker
+from ciliate.lab.kubelet.port_forward import forward_ports
 from ciliate.lab.kubelet.remote_command import serve_session
 from ciliate.system.admission import Bounds
 from ciliate.system.descriptors import share
@@ -41,6 +44,9 @@ class PodFinder(Protocol):
     def logs_path(self, worker: PodWorker, container: str, *, previous: bool) -> Path:
         """Return a container's log file. Raises ContainerNotFoundError."""
 
+    def network_of(self, worker: PodWorker) -> Path:
+        """Return the pins of a pod's network namespace. Raises ContainerNotFoundError."""
+
 
 class StreamServer:
     """Serves one node's containers."""
@@ -55,6 +61,7 @@ class StreamServer:
         for method in ("GET", "POST"):
             app.router.add_route(method, "/exec" + below, self._exec)
             app.router.add_route(method, "/attach" + below, self._attach)
+            app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
         app.router.add_get("/containerLogs" + below, self._logs)
         app.router.add_get("/healthz", _healthz)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -100,6 +107,16 @@ class StreamServer:
         return await serve_session(
             request, wanted.channels, lambda peer: run_attach(life, wanted, peer)
         )
+
+    async def _port_forward(self, request: web.Request) -> web.StreamResponse:
+        worker = self._worker(request)
+        try:
+            pins = self._pods.network_of(worker)
+        except ContainerNotFoundError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        record = worker.record
+        name = f"{record.namespace}/{record.name}, uid {record.uid}"
+        return await forward_ports(request, name, lambda port: connect_in(pins, port))
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._find(request)
