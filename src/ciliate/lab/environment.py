@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from ciliate.lab.bundled_kubectl import bundled_kubectl
 from ciliate.lab.paths import LAB_SHELL_COMMANDS, ROOT, LabPaths
 from ciliate.lab.state import NAME_VARIABLE
 
@@ -24,9 +25,15 @@ COMMANDS: Final[Mapping[str, Path]] = {
 _LASTING: Final = Path(sys.prefix) / "share/ciliate/bin"
 
 
-def link_commands(paths: LabPaths) -> None:
-    """Make the folders that `render_environment` names."""
-    for name, target in COMMANDS.items():
+def commands_of(path: str) -> dict[str, Path]:
+    """Return COMMANDS, and kubectl where a PATH has none that is new enough and set-up brought one."""
+    kubectl = bundled_kubectl(path)
+    return {**COMMANDS, **({"kubectl": kubectl} if kubectl is not None else {})}
+
+
+def link_commands(paths: LabPaths, commands: Mapping[str, Path]) -> None:
+    """Make the folders that `render_environment` names, the lab's with these commands."""
+    for name, target in commands.items():
         (paths.commands / name).symlink_to(target)
     for name in LAB_SHELL_COMMANDS:
         (paths.commands / name).symlink_to(COMMANDS["ciliate"])

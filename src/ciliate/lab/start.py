@@ -12,6 +12,7 @@ clears it away first.
 
 import asyncio
 import importlib
+import os
 import socket
 import sys
 import time
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ciliate.lab import links, processes
-from ciliate.lab.environment import COMMANDS, link_commands
+from ciliate.lab.environment import commands_of, link_commands
 from ciliate.lab.errors import LabError
 from ciliate.lab.machine import MachineMaker
 from ciliate.lab.machine_root import Visible, prepare_layer
@@ -175,8 +176,9 @@ class LabStart:
         )
         write_state(paths, state)
         write_hosts(paths, state)
-        link_commands(paths)
-        prepare_layer(paths, plugin=plugin, commands=COMMANDS)
+        commands = commands_of(os.environ.get("PATH", ""))
+        link_commands(paths, commands)
+        prepare_layer(paths, plugin=plugin, commands=commands)
         return state
 
     async def _start(self, state: LabState, ends: _Ends) -> None:
