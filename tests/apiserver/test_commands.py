@@ -19,6 +19,8 @@ from ciliate.cli.status import ClusterUnwellError
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
+from ciliate.lab.manifests import cilium_config
+from ciliate.operator.refusal import RefusedSettingsError
 
 SYSTEM = "/api/v1/namespaces/kube-system"
 CRDS = Path(__file__).parents[2] / "src/ciliate/api/crds"
@@ -101,12 +103,16 @@ def create_settings(kubeconfig: str, **settings: str) -> None:
     )
 
 
-def create_agent(kubeconfig: str, name: str) -> None:
+AGENT = {"k8s-app": "cilium"}
+OPERATOR = {"io.cilium/app": "operator", "name": "cilium-operator"}
+
+
+def create_agent(kubeconfig: str, name: str, labels: dict[str, str] = AGENT) -> None:
     create(
         kubeconfig,
         f"{SYSTEM}/pods",
         {
-            "metadata": {"name": name, "labels": {"k8s-app": "cilium"}},
+            "metadata": {"name": name, "labels": labels},
             "spec": {
                 "hostNetwork": True,
                 "containers": [{"name": "cilium-agent", "image": "ciliate:v0.1.0"}],
@@ -140,6 +146,30 @@ def test_set_restarts_the_agents_by_deleting_their_pods(kubeconfig: str) -> None
 
     assert "Restarted Cilium pods" in result.output
     assert asyncio.run(_is_going(kubeconfig, "cilium-a"))
+
+
+def test_set_restarts_who_reads_the_key_and_nobody_else(kubeconfig: str) -> None:
+    create_settings(kubeconfig, ipam="kubernetes")
+    create_agent(kubeconfig, "cilium-a")
+    create_agent(kubeconfig, "cilium-operator-a", OPERATOR)
+
+    result = configured("set", "nodes-gc-interval", "1m", kubeconfig=kubeconfig)
+
+    assert "Restarted Cilium operator" in result.output
+    assert asyncio.run(_is_going(kubeconfig, "cilium-operator-a"))
+    assert not asyncio.run(_is_going(kubeconfig, "cilium-a"))
+
+
+def test_set_refuses_what_agents_would_not_start_with(kubeconfig: str) -> None:
+    create_settings(kubeconfig, **cilium_config(dual_stack=False, changes={}))
+
+    refused = configured("set", "enable-endpoint-routes", "false", kubeconfig=kubeconfig)
+    assert isinstance(refused.exception, RefusedSettingsError)
+    shown = configured("get", "enable-endpoint-routes", kubeconfig=kubeconfig)
+    assert shown.output == "true\n"
+
+    forced = ("set", "enable-endpoint-routes", "false", "--force", "--no-restart")
+    assert configured(*forced, kubeconfig=kubeconfig).exit_code == 0
 
 
 async def _is_going(kubeconfig: str, name: str) -> bool:

@@ -75,25 +75,26 @@ def get(name: str, output: str | None, kubeconfig: str) -> None:
 @click.argument("name", metavar="KEY")
 @click.argument("value")
 @click.option(
-    "-r/ ", "--restart/--no-restart", default=True, show_default=True, help="Restart the agents."
+    "-r/ ", "--restart/--no-restart", default=True, show_default=True, help="Restart who reads it."
 )
 @click.option("--force", is_flag=True, help="Set a key or value that we do not know.")
 @kubeconfig_option
 def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
-    """Set KEY to VALUE and restart the agents, which read it at their start."""
+    """Set KEY to VALUE and restart agents or operator: who reads it, at the next start."""
     _check(name, value, force=force)
     click.echo(f"✨ Patching ConfigMap {installation().config_map} with {name}={value}...")
-    _write(kubeconfig, name, value, restart=restart)
+    _write(kubeconfig, name, value, restart=restart, force=force)
 
 
 @command.command("delete")
 @click.argument("name", metavar="KEY")
 @click.option("--restart/--no-restart", default=True, show_default=True)
+@click.option("--force", is_flag=True, help="Also when agents would not start without it.")
 @kubeconfig_option
-def delete(name: str, kubeconfig: str, *, restart: bool) -> None:
-    """Remove KEY, so that its default is in force, and restart the agents."""
+def delete(name: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
+    """Remove KEY, so that its default is in force, and restart agents or operator."""
     click.echo(f"✨ Removing {name} from ConfigMap {installation().config_map}...")
-    _write(kubeconfig, name, None, restart=restart)
+    _write(kubeconfig, name, None, restart=restart, force=force)
 
 
 @command.command("keys")
@@ -129,22 +130,23 @@ def _read(kubeconfig: str) -> Mapping[str, str]:
     return run(read(cluster_client(kubeconfig)))
 
 
-def _write(kubeconfig: str, name: str, value: str | None, *, restart: bool) -> None:
+def _write(kubeconfig: str, name: str, value: str | None, *, restart: bool, force: bool) -> None:
     """Set a key, or remove it, and say who has read it, or still has to."""
     from ciliate.cli.config_map import write  # noqa: PLC0415 - the API client: 100 ms.
     from ciliate.cli.process_agents import restart_by_hand  # noqa: PLC0415 - as above.
 
-    done = run(write(cluster_client(kubeconfig), {name: value}, restart=restart))
+    done = run(write(cluster_client(kubeconfig), {name: value}, restart=restart, force=force))
     if done.pods:
         click.echo("♻️  Restarted Cilium pods")
-    elif restart and not done.without_pod:
-        click.echo("Note: no agent was found to restart", err=True)
+    if done.operators:
+        click.echo("♻️  Restarted Cilium operator")
     if done.without_pod:
         click.echo(f"Not restarted: {restart_by_hand(done.without_pod)}.", err=True)
-    known = keys.KEYS.get(name)
-    if known is not None and known.scope is not keys.Scope.AGENT:
-        operator = installation().operator_deployment_name
-        click.echo(
-            f"The operator reads this key too: restart deploy/{operator} as well,"
-            " or its process where no Deployment runs it."
-        )
+    scopes = keys.readers([name]) or (keys.Scope.AGENT,)
+    counts = {
+        keys.Scope.AGENT: done.pods or len(done.without_pod),
+        keys.Scope.OPERATOR: done.operators,
+    }
+    if missing := [scope.value for scope in scopes if not counts[scope]]:
+        words = "has been found to restart" if restart else "has read it yet: restart it"
+        click.echo(f"Note: no {' and no '.join(missing)} {words}", err=True)
