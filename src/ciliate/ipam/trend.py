@@ -1,15 +1,19 @@
 """When a pool will be full, from how its use has grown. Pure: times come from the caller.
 
 A straight line through the latest samples (least squares): the effect of a single burst of nodes
-ends with its samples, and a pool whose use shrinks has no time of exhaustion.
+ends with its samples, and a pool whose use shrinks has no time of exhaustion. A step, such as all
+nodes taking their blocks after a change of mode, is no growth: use must have changed several times.
 """
 
 from collections import deque
+from itertools import pairwise
 
 #: Samples kept of each series; beyond it the oldest goes.
 SAMPLES_MAX = 360
 #: A line through less time than this says nothing, in seconds.
 SPAN_MIN_S = 30.0
+#: Nor does one through samples of which fewer differ from the one before.
+CHANGES_MIN = 3
 
 
 class Trend:
@@ -29,6 +33,9 @@ class Trend:
     def growth_per_s(self) -> float | None:
         """How many more a second, negative when fewer; None while too little is known."""
         if len(self._samples) < 2 or self._samples[-1][0] - self._samples[0][0] < SPAN_MIN_S:
+            return None
+        changes = sum(before != after for (_, before), (_, after) in pairwise(self._samples))
+        if changes < CHANGES_MIN:
             return None
         count = len(self._samples)
         mean_s = sum(time_s for time_s, _ in self._samples) / count
