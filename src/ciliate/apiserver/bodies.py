@@ -78,7 +78,6 @@ def checked_object(target: RequestTarget, obj: JsonObject, *, validation: str) -
     resource = target.resource
     _check_kind(resource, obj)
     _check_place(target, obj)
-    obj["metadata"].pop("managedFields", None)
     normalize(resource, obj, validation=validation)
     return obj
 

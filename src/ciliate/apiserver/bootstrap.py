@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ciliate.apiserver.crds import DEFINITIONS, Definitions
+from ciliate.apiserver.pod_admission import PodAdmission
 from ciliate.apiserver.services import ServiceAllocator
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import JsonObject, Store, decode
@@ -72,6 +73,7 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
     writer.admissions[DEFINITIONS] = definitions
     for stored in list(writer.store.collection(DEFINITIONS).objects.values()):
         definitions.restored(decode(stored))
+    writer.admissions["pods"] = PodAdmission()
     writer.admissions["services"] = _addresses(writer.store, settings)
     writer.admissions["namespaces"] = Namespaces(writer)
     for name in _NAMESPACES:

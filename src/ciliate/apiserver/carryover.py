@@ -38,23 +38,9 @@ def reset_status(resource: ServedResource, obj: JsonObject) -> None:
     elif resource.is_custom:
         obj.pop("status", None)
     elif resource.id == "pods":
-        obj["status"] = {"phase": "Pending", "qosClass": _quality_of_service(obj)}
+        obj["status"] = {"phase": "Pending"}
     else:
         obj["status"] = {}
-
-
-def _quality_of_service(obj: JsonObject) -> str:
-    """Return a pod's class by the requests and limits of its containers."""
-    containers = (obj.get("spec") or {}).get("containers") or ()
-    resources = [c.get("resources") or {} for c in containers]
-    if not any(r.get("requests") or r.get("limits") for r in resources):
-        return "BestEffort"
-    for one in resources:
-        limits, requests = one.get("limits") or {}, one.get("requests") or {}
-        for name in ("cpu", "memory"):
-            if name not in limits or requests.get(name, limits[name]) != limits[name]:
-                return "Burstable"
-    return "Guaranteed"
 
 
 def carry_metadata(new: JsonObject, old: JsonObject) -> None:
@@ -82,8 +68,6 @@ def merge_subresource(
             for name in ("labels", "annotations"):
                 if name in metadata:
                     kept[name] = metadata[name]
-        if "managedFields" in metadata:
-            kept["managedFields"] = metadata["managedFields"]
         new.clear()
         new.update(old)
         new["metadata"] = kept

@@ -1,8 +1,7 @@
 """Values that Kubernetes fills in where a client leaves them out.
 
-Controllers and kubectl count on them. Source: kubernetes `pkg/apis/core/v1/defaults.go`,
-`pkg/apis/apps/v1/defaults.go` and the admission plugins ServiceAccount, Priority and
-DefaultTolerationSeconds. Objects have passed their schema: fields have their types.
+Controllers and kubectl count on them. Source: kubernetes `pkg/apis/core/v1/defaults.go` and
+`pkg/apis/apps/v1/defaults.go`. Objects have passed their schema: fields have their types.
 """
 
 from typing import Any, Final
@@ -14,7 +13,6 @@ from ciliate.apiserver.store import JsonObject
 
 #: File mode of projected files: 0644.
 _FILE_MODE: Final = 0o644
-_EVICTION_S: Final = 300
 _ACCOUNT_SECRET: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 #: Why there are no service accounts' tokens.
 NO_TOKENS: Final = "a lab's API server knows its clients by certificates alone"
@@ -101,15 +99,10 @@ def default_network_policy(obj: JsonObject) -> None:
 
 
 def default_pod(obj: JsonObject) -> None:
-    """Fill in a pod, as the API server and its admission plugins do."""
+    """Fill in a pod but for what admission gives (`pod_admission`)."""
     spec = obj.setdefault("spec", {})
     default_pod_spec(spec)
-    account = spec.setdefault("serviceAccountName", spec.get("serviceAccount") or "default")
-    spec.setdefault("serviceAccount", account)
     spec.setdefault("enableServiceLinks", True)
-    spec.setdefault("priority", 0)
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-    _default_tolerations(spec)
     for container in spec.get("containers") or ():
         resources = container.get("resources") or {}
         for name, value in (resources.get("limits") or {}).items():
@@ -118,24 +111,6 @@ def default_pod(obj: JsonObject) -> None:
         for container in spec.get("containers") or ():
             for port in container.get("ports") or ():
                 port.setdefault("hostPort", port.get("containerPort"))
-
-
-def _default_tolerations(spec: JsonObject) -> None:
-    tolerations = spec.setdefault("tolerations", [])
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-        if any(
-            t.get("key") in {key, None, ""} and t.get("effect") in {"NoExecute", None, ""}
-            for t in tolerations
-        ):
-            continue
-        tolerations.append(
-            {
-                "key": key,
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "tolerationSeconds": _EVICTION_S,
-            }
-        )
 
 
 def default_pod_spec(spec: JsonObject) -> None:

@@ -117,13 +117,15 @@ def conflict(*, resource: str, group: str, name: str, problem: str = "") -> Stat
 
 
 def apply_conflict(causes: Sequence[Cause]) -> StatusError:
-    """Server-side apply would take fields that another manager applied."""
-    count = f"{len(causes)} conflict" + ("s" if len(causes) > 1 else "")
-    listed = "".join(f"\n- {c.field}" for c in causes)
-    by = causes[0].message
-    message = f"Apply failed with {count}: {by}: {causes[0].field}"
-    if len(causes) > 1:
-        message = f"Apply failed with {count}: {by}:{listed}"
+    """Server-side apply would take fields from other managers; causes of one manager are together."""
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
+    else:
+        lines: list[str] = []
+        for message in dict.fromkeys(c.message for c in causes):
+            lines.append(message.replace("conflict", "conflicts", 1) + ":")
+            lines += [f"- {c.field}" for c in causes if c.message == message]
+        message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
     return StatusError(
         code=409, reason="Conflict", message=message, details={"causes": _causes(causes)}
     )

@@ -14,11 +14,13 @@ from aiohttp import web
 from ciliate.apiserver import errors, lists, tables, warnings
 from ciliate.apiserver.bodies import read_object, read_options, read_patch
 from ciliate.apiserver.history import Stored, StoreEventType
+from ciliate.apiserver.managed_fields import Author
 from ciliate.apiserver.modifications import Modifications
 from ciliate.apiserver.requests import (
     ListQuery,
     Representation,
     RequestTarget,
+    field_manager,
     is_dry_run,
     parse_accept,
     parse_list_query,
@@ -57,6 +59,10 @@ def render_object(resource: ServedResource, raw: bytes, request: web.BaseRequest
     metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
     include = request.query.get("includeObject", "Metadata")
     return _encode(tables.table(resource, [obj], metadata, include_object=include))
+
+
+def _manager(request: web.BaseRequest) -> str:
+    return field_manager(request.query, request.headers.get("User-Agent", ""))
 
 
 @dataclass(slots=True)
@@ -107,9 +113,9 @@ class Verbs:
         page = lists.page(self.store, self.store.collection(resource.id), query)
         if form.kind == "":
             return json_response(page.render(resource))
-        objects = [loaded(resource, item) for item in page.items]
         metadata = msgspec.Raw(page.metadata())
         if form.kind == "Table":
+            objects = [loaded(resource, item) for item in page.items]
             include = request.query.get("includeObject", "Metadata")
             table = tables.table(resource, objects, metadata, include_object=include)
             return json_response(_encode(table))
@@ -117,7 +123,7 @@ class Verbs:
             "kind": "PartialObjectMetadataList",
             "apiVersion": "meta.k8s.io/v1",
             "metadata": metadata,
-            "items": [tables.partial_metadata(obj) for obj in objects],
+            "items": [tables.partial_metadata(_decode(shown(resource, item.raw))) for item in page.items],
         }
         return json_response(_encode(document))
 
@@ -151,17 +157,23 @@ class Verbs:
         """Answer POST on a collection."""
         obj = await read_object(target, request)
         written = self.writer.create(
-            target.resource, target.namespace, obj, dry_run=is_dry_run(request.query)
+            target.resource,
+            target.namespace,
+            obj,
+            tracking=Author(_manager(request)),
+            dry_run=is_dry_run(request.query),
         )
         return await self._answer(target, written, request, status=201)
 
     async def replace(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer PUT: the whole object, made when it is absent and its kind allows that."""
         obj = await read_object(target, request)
-        dry_run = is_dry_run(request.query)
+        dry_run, manager = is_dry_run(request.query), _manager(request)
         current = self.find(target)
         if target.subresource == "scale":
-            scale = self.modifications.set_scale(target, current, obj, dry_run=dry_run)
+            scale = self.modifications.set_scale(
+                target, current, obj, manager=manager, dry_run=dry_run
+            )
             await self.store.durable()
             return json_response(_encode(scale))
         if target.resource.is_custom and not obj["metadata"].get("resourceVersion"):
@@ -175,14 +187,21 @@ class Verbs:
                 kind=resource.kind, group=resource.group, name=target.name, causes=[cause]
             )
         written = self.writer.update(
-            target.resource, current, obj, subresource=target.subresource, dry_run=dry_run
+            target.resource,
+            current,
+            obj,
+            subresource=target.subresource,
+            tracking=Author(manager, target.subresource),
+            dry_run=dry_run,
         )
         return await self._answer(target, written, request)
 
     async def patch(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer PATCH, in any of its four formats."""
         media, patch = await read_patch(target, request)
-        created, written = self.modifications.patch(target, media, patch, request.query)
+        created, written = self.modifications.patch(
+            target, media, patch, request.query, manager=_manager(request)
+        )
         return await self._answer(target, written, request, status=201 if created else 200)
 
     async def delete(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:

@@ -38,6 +38,8 @@ class Stored:
     fields: dict[str, str]
     #: UIDs of the owners.
     owners: tuple[str, ...]
+    #: Where the managedFields stand in `raw`, with the comma and the name before them.
+    managed_at: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)

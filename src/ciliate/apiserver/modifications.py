@@ -11,12 +11,20 @@ from typing import Any, Final
 import msgspec
 
 from ciliate.apiserver import errors
-from ciliate.apiserver.apply import applied
+from ciliate.apiserver.apply import Applier, applied
 from ciliate.apiserver.bodies import checked_object
 from ciliate.apiserver.history import Stored
+from ciliate.apiserver.managed_fields import Author, shown_entries
+from ciliate.apiserver.object_json import managed_fields
 from ciliate.apiserver.patches import APPLY_PATCH, patched
-from ciliate.apiserver.requests import RequestTarget, as_object, is_dry_run, is_true
-from ciliate.apiserver.scales import render_scale, scaled
+from ciliate.apiserver.requests import (
+    RequestTarget,
+    as_object,
+    invalid_option,
+    is_dry_run,
+    is_true,
+)
+from ciliate.apiserver.scales import applied_scale, render_scale, scaled
 from ciliate.apiserver.store import JsonObject, Store
 from ciliate.apiserver.versions import loaded, shown
 from ciliate.apiserver.writes import Writer, Written
@@ -33,7 +41,13 @@ class Modifications:
     writer: Writer
 
     def patch(
-        self, target: RequestTarget, media: str, patch: Any, query: Mapping[str, str]
+        self,
+        target: RequestTarget,
+        media: str,
+        patch: Any,
+        query: Mapping[str, str],
+        *,
+        manager: str,
     ) -> tuple[bool, Written]:
         """Apply a patch and return whether it made the object, and what is stored.
 
@@ -48,19 +62,26 @@ class Modifications:
             raise errors.not_found(
                 resource=resource.plural, group=resource.group, name=target.name
             )
+        if "force" in query:
+            problem = "Forbidden: may not be specified for non-apply patch"
+            raise invalid_option("force", "FieldValueForbidden", problem)
         dry_run = is_dry_run(query)
         if target.subresource == "scale":
             scale = patched(self.scale_of(target, current), patch, media, None)
-            scale = self.set_scale(target, current, scale, dry_run=dry_run)
+            scale = self.set_scale(target, current, scale, manager=manager, dry_run=dry_run)
             return False, Written(_encode(scale))
         was = loaded(target.resource, current)
-        managed = was["metadata"].get("managedFields")
+        if _names_managed_fields(patch):
+            was["metadata"]["managedFields"] = shown_entries(managed_fields(current))
         new = as_object(patched(was, patch, media, target.resource.node))
         checked_object(target, new, validation=query.get("fieldValidation", "Warn"))
-        if managed is not None:
-            new["metadata"]["managedFields"] = managed
         written = self.writer.update(
-            target.resource, current, new, subresource=target.subresource, dry_run=dry_run
+            target.resource,
+            current,
+            new,
+            subresource=target.subresource,
+            tracking=Author(manager, target.subresource),
+            dry_run=dry_run,
         )
         return False, written
 
@@ -69,7 +90,13 @@ class Modifications:
         return render_scale(target.resource, loaded(target.resource, current))
 
     def set_scale(
-        self, target: RequestTarget, current: Stored, scale: JsonObject, *, dry_run: bool
+        self,
+        target: RequestTarget,
+        current: Stored,
+        scale: JsonObject,
+        *,
+        manager: str,
+        dry_run: bool,
     ) -> JsonObject:
         """Store the replicas a Scale asks for and return it as it is then.
 
@@ -77,38 +104,68 @@ class Modifications:
             StatusError: The number is invalid, or the object changed since (409).
         """
         new = scaled(target.resource, loaded(target.resource, current), scale)
-        written = self.writer.update(target.resource, current, new, dry_run=dry_run)
+        tracking = Author(manager, target.subresource)
+        written = self.writer.update(
+            target.resource, current, new, tracking=tracking, dry_run=dry_run
+        )
         return render_scale(target.resource, _decode(shown(target.resource, written.raw)))
 
     def _apply(
         self, target: RequestTarget, current: Stored | None, patch: Any, query: Mapping[str, str]
     ) -> tuple[bool, Written]:
-        manager = query.get("fieldManager", "")
-        if not manager:
-            raise errors.bad_request(
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: '
-                "Required value: is required for apply patch"
+        resource, dry_run = target.resource, is_dry_run(query)
+        if current is None and target.subresource:
+            raise errors.not_found(
+                resource=resource.plural, group=resource.group, name=target.name
             )
-        config = checked_object(
-            target, as_object(patch), validation=query.get("fieldValidation", "Warn")
-        )
-        dry_run = is_dry_run(query)
-        new = applied(
-            target.resource,
-            loaded(target.resource, current) if current is not None else None,
+        config = self._configuration(target, patch, query)
+        result = applied(
+            resource,
+            loaded(resource, current) if current is not None else None,
+            managed_fields(current) if current is not None else b"",
             config,
-            manager=manager,
-            subresource=target.subresource,
-            force=is_true(query.get("force", "false")),
+            Applier(
+                manager=query["fieldManager"],
+                subresource=target.subresource,
+                force=is_true(query.get("force", "false")),
+            ),
         )
         if current is None:
-            if target.subresource:
-                resource = target.resource
-                raise errors.not_found(
-                    resource=resource.plural, group=resource.group, name=target.name
-                )
-            written = self.writer.create(target.resource, target.namespace, new, dry_run=dry_run)
+            written = self.writer.create(
+                resource, target.namespace, result.obj, tracking=result, dry_run=dry_run
+            )
             return True, written
-        return False, self.writer.update(
-            target.resource, current, new, subresource=target.subresource, dry_run=dry_run
+        # Of an object, a scale is a field: the rest of the path's rules are for its status.
+        subresource = "" if target.subresource == "scale" else target.subresource
+        written = self.writer.update(
+            resource,
+            current,
+            result.obj,
+            subresource=subresource,
+            tracking=result,
+            dry_run=dry_run,
         )
+        if target.subresource == "scale":
+            return False, Written(_encode(render_scale(resource, _decode(shown(resource, written.raw)))))
+        return False, written
+
+    @staticmethod
+    def _configuration(target: RequestTarget, patch: Any, query: Mapping[str, str]) -> JsonObject:
+        if not query.get("fieldManager"):
+            problem = "Required value: is required for apply patch"
+            raise invalid_option("fieldManager", "FieldValueRequired", problem)
+        config = as_object(patch)
+        if config["metadata"].get("managedFields"):
+            raise errors.bad_request("metadata.managedFields must be nil")
+        if target.subresource == "scale":
+            return applied_scale(target.resource, config)
+        return checked_object(target, config, validation=query.get("fieldValidation", "Warn"))
+
+
+def _names_managed_fields(patch: Any) -> bool:
+    """Return whether a patch is about the managedFields: only then are they part of the object."""
+    if isinstance(patch, list):
+        paths = [op.get(name) for op in patch if isinstance(op, dict) for name in ("path", "from")]
+        return any(str(path).startswith("/metadata/managedFields") for path in paths)
+    metadata = patch.get("metadata") if isinstance(patch, dict) else None
+    return isinstance(metadata, dict) and "managedFields" in metadata

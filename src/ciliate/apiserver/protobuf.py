@@ -237,10 +237,19 @@ def _value(kind: str, value: int | bytes) -> Any:
         case "intOrString":
             parts = dict(_split(_octets(value)))
             return _octets(parts.get(3, b"")).decode() if parts.get(1) else parts.get(2, 0)
+        case "fields":  # The one field that is JSON there too.
+            return _json(dict(_split(_octets(value))).get(1, b"{}"))
         case _ if kind in _messages():
             return _decoded(_messages()[kind], _octets(value))
         case _:
             raise _Malformed(f"a field of type {kind} is not read from protobuf")
+
+
+def _json(value: int | bytes) -> Any:
+    try:
+        return msgspec.json.decode(_octets(value))
+    except msgspec.DecodeError as error:
+        raise _Malformed(str(error)) from error
 
 
 def _number(value: int | bytes) -> int:

@@ -20,6 +20,8 @@ from ciliate.apiserver.store import JsonObject
 BODY_BYTES_MAX: Final = 3 * 1024 * 1024
 #: Levels of nesting in a body; deeper ones only exist to exhaust a parser.
 _DEPTH_MAX: Final = 200
+#: Octets of a field manager's name.
+_MANAGER_MAX: Final = 128
 
 _JSON: Final = "application/json"
 _YAML: Final = "application/yaml"
@@ -170,6 +172,32 @@ def is_dry_run(query: Mapping[str, str]) -> bool:
     if value not in {"", "All"}:
         raise errors.bad_request(f'Invalid value: "{value}": supported values: "All"')
     return value == "All"
+
+
+def field_manager(query: Mapping[str, str], user_agent: str) -> str:
+    """Return who a write is by: the parameter's name, or the user agent's first word.
+
+    Raises:
+        StatusError: The name is too long, or cannot be printed (422).
+    """
+    name = query.get("fieldManager", "")
+    if not name:
+        first = user_agent.partition("/")[0]
+        return "".join(c for c in first if c.isprintable())[:_MANAGER_MAX] or "unknown"
+    problem = ""
+    if len(name.encode()) > _MANAGER_MAX:
+        problem = f"Too long: may not be more than {_MANAGER_MAX} bytes"
+    elif not name.isprintable():
+        problem = f'Invalid value: "{name}": should only contain printable characters'
+    if problem:
+        raise invalid_option("fieldManager", "FieldValueInvalid", problem)
+    return name
+
+
+def invalid_option(field: str, reason: str, message: str) -> errors.StatusError:
+    """Return the error for a parameter of a write that breaks a rule."""
+    cause = errors.Cause(field, reason, message)
+    return errors.invalid(kind="PatchOptions", group="meta.k8s.io", name="", causes=[cause])
 
 
 def media_type(header: str) -> str:

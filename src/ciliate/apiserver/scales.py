@@ -48,6 +48,22 @@ def scaled(resource: ServedResource, obj: JsonObject, scale: JsonObject) -> Json
     return obj
 
 
+def applied_scale(resource: ServedResource, scale: JsonObject) -> JsonObject:
+    """Return the part of an object's configuration that an applied Scale is.
+
+    Raises:
+        StatusError: The number is none, or negative (422).
+    """
+    metadata = scale["metadata"]
+    identity = ("name", "namespace", "uid", "resourceVersion")
+    config = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {name: metadata[name] for name in identity if name in metadata},
+    }
+    return scaled(resource, config, scale)
+
+
 def _path(resource: ServedResource, name: str, otherwise: str) -> str:
     return otherwise if resource.scale is None else resource.scale.get(name, otherwise)
 

@@ -18,6 +18,7 @@ import msgspec
 from ciliate.apiserver.errors import StoreError
 from ciliate.apiserver.history import History, Stored, StoreEvent, StoreEventType
 from ciliate.apiserver.journal import Journal, Version
+from ciliate.apiserver.object_json import encode, located, placed, without_managed_fields
 
 JsonObject = dict[str, Any]
 Key = tuple[str, str]  # Namespace (empty for cluster scope) and name.
@@ -27,12 +28,14 @@ FieldsOf = Callable[[JsonObject], dict[str, str]]
 _CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
 
 _decode: Final = msgspec.json.Decoder().decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 def decode(stored: Stored) -> JsonObject:
-    """Return the object as a dict of the caller's own."""
-    value: JsonObject = _decode(stored.raw)
+    """Return the object as a dict of the caller's own, without its managedFields.
+
+    Those go their own way, as JSON: out of `managed_fields` and into `Store.put`.
+    """
+    value: JsonObject = _decode(without_managed_fields(stored))
     return value
 
 
@@ -151,8 +154,11 @@ class Store:
 
     def _reindex(self, collection: Collection) -> None:
         for stored in list(collection.objects.values()):
-            index = self._index(collection, decode(stored), stored.revision, stored.raw)
-            collection.put(index)
+            collection.put(
+                self._index(
+                    collection, decode(stored), stored.revision, stored.raw, stored.managed_at
+                )
+            )
 
     def load(self, fields_of: Callable[[str], FieldsOf]) -> None:
         """Read the journal, once, before anything else.
@@ -173,7 +179,8 @@ class Store:
         key = (version.namespace, version.name)
         before = collection.objects.get(key)
         obj = _decode(version.raw)
-        after = self._index(collection, obj, version.revision, version.raw)
+        at = located(version.raw)
+        after = self._index(collection, obj, version.revision, version.raw, at)
         if version.deleted:
             event_type = StoreEventType.DELETED
             if before is not None:
@@ -198,41 +205,51 @@ class Store:
             for stored in collection.objects.values():
                 yield collection.resource, stored
 
-    def put(self, resource: str, namespace: str, obj: JsonObject) -> Stored:
+    def put(
+        self, resource: str, namespace: str, obj: JsonObject, managed_fields: bytes = b""
+    ) -> Stored:
         """Write `obj` as the next version of its name; it gets its resourceVersion here."""
         collection = self.collection(resource)
         before = collection.objects.get((namespace, obj["metadata"]["name"]))
-        revision, raw = self._encode_next(obj)
-        after = self._index(collection, obj, revision, raw)
+        revision, raw = self._encode_next(obj, managed_fields)
+        after = self._index(collection, obj, revision, raw, placed(raw, managed_fields))
         self._relink(resource, before, after)
         collection.put(after)
         event_type = StoreEventType.ADDED if before is None else StoreEventType.MODIFIED
         self._queue(resource, StoreEvent(event_type, revision, after, before))
         return after
 
-    def delete(self, resource: str, namespace: str, obj: JsonObject) -> Stored:
+    def delete(
+        self, resource: str, namespace: str, obj: JsonObject, managed_fields: bytes = b""
+    ) -> Stored:
         """Remove the object whose last state is `obj`; that state gets a resourceVersion too."""
         collection = self.collection(resource)
         key = (namespace, obj["metadata"]["name"])
         before = collection.objects[key]
-        revision, raw = self._encode_next(obj)
-        after = self._index(collection, obj, revision, raw)
+        revision, raw = self._encode_next(obj, managed_fields)
+        after = self._index(collection, obj, revision, raw, placed(raw, managed_fields))
         collection.drop(key)
         self._unlink(resource, before)
         self._queue(resource, StoreEvent(StoreEventType.DELETED, revision, after, before))
         return after
 
-    def _encode_next(self, obj: JsonObject) -> tuple[int, bytes]:
+    def _encode_next(self, obj: JsonObject, managed_fields: bytes) -> tuple[int, bytes]:
         if self._failure is not None:
             raise self._failure
         revision = self.revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
-        raw = _encode(obj)
+        raw = encode(obj, managed_fields)
         self.revision = revision  # Given out only now: what cannot be encoded changes nothing.
         return revision, raw
 
     @staticmethod
-    def _index(collection: Collection, obj: JsonObject, revision: int, raw: bytes) -> Stored:
+    def _index(
+        collection: Collection,
+        obj: JsonObject,
+        revision: int,
+        raw: bytes,
+        managed_at: tuple[int, int],
+    ) -> Stored:
         metadata = obj["metadata"]
         return Stored(
             namespace=metadata.get("namespace", ""),
@@ -243,6 +260,7 @@ class Store:
             labels=metadata.get("labels") or {},
             fields=collection.fields_of(obj),
             owners=tuple(o.get("uid", "") for o in metadata.get("ownerReferences") or ()),
+            managed_at=managed_at,
         )
 
     def _relink(self, resource: str, before: Stored | None, after: Stored) -> None:

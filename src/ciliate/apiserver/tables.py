@@ -44,5 +44,7 @@ def _row(resource: ServedResource, obj: JsonObject, include_object: str) -> Json
     if include_object == "Object":
         row["object"] = obj
     elif include_object != "None":
+        # Nothing that shows rows reads managedFields, and they would be most of the table.
+        obj["metadata"].pop("managedFields", None)
         row["object"] = partial_metadata(obj)
     return row

@@ -1,6 +1,8 @@
 """Times as the API writes them (RFC 3339, UTC) and ages as tables show them."""
 
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 _MINUTE: Final = 60
@@ -11,7 +13,12 @@ _YEAR_DAYS: Final = 365
 
 def now() -> str:
     """Return the time now, to the second, as metadata carries it."""
-    return datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _text(int(time.time()))
+
+
+@lru_cache(maxsize=1)  # Many writes are of one second.
+def _text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse(text: Any) -> datetime | None:

@@ -141,7 +141,9 @@ def _container_causes(container: JsonObject, at: str, volumes: Collection[Any]) 
 def check_pod(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Check a pod; once made, little of its specification may change."""
     causes = pod_spec_causes(new["spec"], "spec", templates=False)
-    if old is not None and _fixed_pod_spec(new["spec"]) != _fixed_pod_spec(old["spec"]):
+    if old is None or new["spec"] == old["spec"]:  # Most writes are of the status.
+        return causes
+    if _fixed_pod_spec(new["spec"]) != _fixed_pod_spec(old["spec"]):
         causes.append(Cause("spec", "FieldValueForbidden", f"Forbidden: {_POD_UPDATE_FIELDS}"))
     return causes
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from ciliate.apiserver import errors
 from ciliate.apiserver.carryover import (
     carry_metadata,
@@ -22,7 +20,9 @@ from ciliate.apiserver.carryover import (
     spec_of,
 )
 from ciliate.apiserver.history import Stored
+from ciliate.apiserver.managed_fields import UNTRACKED, Tracking, given_entries
 from ciliate.apiserver.names import generate_name, metadata_causes
+from ciliate.apiserver.object_json import encode, managed_fields
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.timestamps import now
@@ -32,7 +32,14 @@ from ciliate.apiserver.versions import is_outdated, loaded, to_store
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
 
-_encode: Final = msgspec.json.Encoder().encode
+#: Metadata that a new object gets from the server alone.
+_SET_BY_SERVER: Final = (
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "generation",
+    "managedFields",
+    "selfLink",
+)
 
 
 class Admission(Protocol):
@@ -79,9 +86,15 @@ class Writer:
     admissions: dict[str, Admission] = field(default_factory=dict)
 
     def create(
-        self, resource: ServedResource, namespace: str, obj: JsonObject, *, dry_run: bool = False
+        self,
+        resource: ServedResource,
+        namespace: str,
+        obj: JsonObject,
+        *,
+        tracking: Tracking = UNTRACKED,
+        dry_run: bool = False,
     ) -> Written:
-        """Store a new object.
+        """Store a new object; `tracking` says whose its fields are.
 
         Raises:
             StatusError: It exists, is invalid, or may not be made here.
@@ -97,12 +110,15 @@ class Writer:
             raise errors.already_exists(
                 resource=resource.plural, group=resource.group, name=key[1]
             )
+        # Before admission: what the server gives by itself is nobody's.
+        managed = tracking.of_created(resource, obj)
         admission = self.admissions.get(resource.id)
         if admission is not None:
             admission.creating(obj, dry_run=dry_run)
         if dry_run:
-            return Written(_encode(obj))
-        stored = self.store.put(resource.id, namespace, to_store(self.registry, resource, obj))
+            return Written(encode(obj, managed))
+        to_keep = to_store(self.registry, resource, obj)
+        stored = self.store.put(resource.id, namespace, to_keep, managed)
         if admission is not None:
             admission.written(obj)
         return Written(stored.raw)
@@ -141,7 +157,7 @@ class Writer:
                     kind=resource.kind, group=resource.group, name="", causes=[cause]
                 )
             metadata["name"] = generate_name(prefix)
-        for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"):
+        for name in _SET_BY_SERVER:
             metadata.pop(name, None)
         if resource.namespaced:
             metadata["namespace"] = namespace
@@ -172,15 +188,20 @@ class Writer:
         new: JsonObject,
         *,
         subresource: str = "",
+        tracking: Tracking = UNTRACKED,
         dry_run: bool = False,
     ) -> Written:
         """Store the next version of an object; the same content again changes nothing.
+
+        `tracking` says who takes the fields that change.
 
         Raises:
             StatusError: The object changed since (409), or `new` is invalid.
         """
         old = loaded(resource, current)
         self._check_preconditions(resource, current, new["metadata"])
+        was_managed = managed_fields(current)
+        given = given_entries(new["metadata"].pop("managedFields", None))
         drop_empty_metadata(new)
         carry_metadata(new, old)
         merge_subresource(resource, new, old, subresource)
@@ -189,19 +210,22 @@ class Writer:
         self._check(resource, new, None if subresource == "binding" else old)
         if resource.has_generation and spec_of(new) != spec_of(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        # A client may edit the entries themselves, through the object's own path.
+        before = was_managed if given is None or subresource else given
+        managed = tracking.of_updated(resource, before, old, new)
         admission = self.admissions.get(resource.id)
         if admission is not None:
             admission.updating(new, old, dry_run=dry_run)
         if _is_finished(new):
-            return self._remove(resource, new, dry_run=dry_run)
-        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if new == old and not is_outdated(self.registry, resource, current):
+            return self._remove(resource, new, managed, dry_run=dry_run)
+        is_same = new == old and managed == was_managed
+        if is_same and not is_outdated(self.registry, resource, current):
             return Written(current.raw)
         if dry_run:
-            return Written(_encode(new))
-        stored = self.store.put(
-            resource.id, current.namespace, to_store(self.registry, resource, new)
-        )
+            return Written(encode(new, managed))
+        to_keep = to_store(self.registry, resource, new)
+        stored = self.store.put(resource.id, current.namespace, to_keep, managed)
         if admission is not None:
             admission.written(new)
         return Written(stored.raw)
@@ -223,10 +247,12 @@ class Writer:
             resource=resource.plural, group=resource.group, name=current.name, problem=problem
         )
 
-    def _remove(self, resource: ServedResource, obj: JsonObject, *, dry_run: bool) -> Written:
+    def _remove(
+        self, resource: ServedResource, obj: JsonObject, managed: bytes, *, dry_run: bool
+    ) -> Written:
         if dry_run:
-            return Written(_encode(obj), removed=True)
-        stored = self.store.delete(resource.id, obj["metadata"].get("namespace", ""), obj)
+            return Written(encode(obj, managed), removed=True)
+        stored = self.store.delete(resource.id, obj["metadata"].get("namespace", ""), obj, managed)
         admission = self.admissions.get(resource.id)
         if admission is not None:
             admission.deleted(obj)
@@ -238,7 +264,7 @@ class Writer:
         Raises:
             StatusError: A precondition does not hold (409).
         """
-        obj = decode(current)
+        obj, managed = decode(current), managed_fields(current)
         metadata = obj["metadata"]
         self._check_delete(resource, current, options)
         _apply_propagation(metadata, options.propagation)
@@ -248,7 +274,7 @@ class Writer:
             # A second request may shorten the grace period, never lengthen it.
             grace_s = min(grace_s, metadata.get("deletionGracePeriodSeconds", 0))
         if not (grace_s or metadata.get("finalizers") or _namespace_finalizers(obj)):
-            return self._remove(resource, obj, dry_run=options.dry_run)
+            return self._remove(resource, obj, managed, dry_run=options.dry_run)
         if not deleting or grace_s < metadata.get("deletionGracePeriodSeconds", 0):
             moment = datetime.now(tz=UTC) + timedelta(seconds=grace_s)
             metadata["deletionTimestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -259,10 +285,10 @@ class Writer:
             metadata.pop("deletionGracePeriodSeconds", None)
             obj.setdefault("status", {})["phase"] = "Terminating"
         if options.dry_run:
-            return Written(_encode(obj))
+            return Written(encode(obj, managed))
         if obj == decode(current):
             return Written(current.raw)
-        return Written(self.store.put(resource.id, current.namespace, obj).raw)
+        return Written(self.store.put(resource.id, current.namespace, obj, managed).raw)
 
     def _check_delete(
         self, resource: ServedResource, current: Stored, options: DeleteOptions

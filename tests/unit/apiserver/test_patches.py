@@ -1,4 +1,4 @@
-"""Patches and server-side apply, as values in and out."""
+"""Patches, as values in and out."""
 
 from typing import Any
 
@@ -6,15 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliate.apiserver.apply import applied
 from ciliate.apiserver.errors import StatusError
-from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.patches import JSON_PATCH, MERGE_PATCH, merge, patched
 from ciliate.apiserver.schemas import node_of
 from ciliate.apiserver.strategic import merge_strategic
 
 POD = node_of("Pod")
-PODS = next(r for r in built_in() if r.id == "pods")
 
 VALUES = st.recursive(
     st.integers() | st.text() | st.booleans(),
@@ -141,52 +138,3 @@ def test_malformed_json_patches_are_refused(patch: Any) -> None:
         patched({"a": 1}, patch, JSON_PATCH, None)
 
     assert refused.value.code in {400, 422}
-
-
-def pod(**spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "p"}, "spec": spec}
-
-
-def apply(
-    live: dict[str, Any] | None, config: dict[str, Any], manager: str, *, force: bool = False
-) -> dict[str, Any]:
-    return applied(PODS, live, config, manager=manager, subresource="", force=force)
-
-
-def test_applying_again_changes_nothing() -> None:
-    config = pod(containers=[{"name": "a", "image": "1", "ports": [{"containerPort": 80}]}])
-    once = apply(None, config, "me")
-
-    assert apply(once, config, "me") == once
-
-
-def test_what_two_managers_apply_stays_until_both_leave_it_out() -> None:
-    live = apply(None, pod(hostname="h", nodeName="n"), "one")
-    live = apply(live, pod(hostname="h"), "two")
-
-    live = apply(live, pod(nodeName="n"), "one")
-    assert live["spec"] == {"hostname": "h", "nodeName": "n"}
-
-    live = apply(live, pod(subdomain="s"), "two")
-    assert live["spec"] == {"nodeName": "n", "subdomain": "s"}
-
-
-def test_another_value_is_a_conflict_unless_forced() -> None:
-    live = apply(None, pod(hostname="h"), "one")
-
-    with pytest.raises(StatusError, match=r'conflict with "one": .spec.hostname') as refused:
-        apply(live, pod(hostname="other"), "two")
-    forced = apply(live, pod(hostname="other"), "two", force=True)
-
-    assert refused.value.code == 409
-    assert forced["spec"]["hostname"] == "other"
-    assert [e["manager"] for e in forced["metadata"]["managedFields"]] == ["two"]
-
-
-def test_elements_left_out_are_removed_and_others_elements_stay() -> None:
-    live = apply(None, pod(containers=[{"name": "a"}, {"name": "b"}]), "one")
-    live = apply(live, pod(containers=[{"name": "c"}]), "two")
-
-    live = apply(live, pod(containers=[{"name": "b", "image": "x"}]), "one")
-
-    assert live["spec"]["containers"] == [{"name": "b", "image": "x"}, {"name": "c"}]

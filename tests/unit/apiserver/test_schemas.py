@@ -136,6 +136,22 @@ def test_protobuf_bodies_become_the_json_they_stand_for() -> None:
     }
 
 
+def test_managed_fields_are_json_within_protobuf() -> None:
+    entry = message((1, "m"), (2, "Update"), (6, "FieldsV1"), (7, message((1, '{"f:data":{}}'))))
+    metadata = message((1, "c"), (17, entry))
+
+    obj = decode_protobuf(body(message((1, metadata)), kind="ConfigMap"), "ConfigMap")
+
+    assert obj["metadata"]["managedFields"] == [
+        {
+            "manager": "m",
+            "operation": "Update",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:data": {}},
+        }
+    ]
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"k8s", b"k8s\x00\xff", b"k8s\x00\x12\x05ab", b"k8s\x00\x12\x02\x0b\x00", b"{}"]
 )

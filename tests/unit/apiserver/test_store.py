@@ -1,6 +1,7 @@
 """The store: order, history, and what is on disk."""
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from ciliate.apiserver.errors import StoreError
 from ciliate.apiserver.history import StoreEventType
 from ciliate.apiserver.journal import Journal
+from ciliate.apiserver.object_json import managed_fields
 from ciliate.apiserver.store import Store, decode, no_fields
 
 FEW = 5
@@ -201,6 +203,33 @@ async def test_a_journal_that_fails_stops_the_store(tmp_path: Path) -> None:
         store.settle()
     async with asyncio.timeout(1):
         await store.failed.wait()
+
+
+MANAGED = b'[{"manager":"m","operation":"Update","fieldsV1":{"f:data":{}}}]'
+
+
+async def test_managed_fields_are_stored_with_an_object_and_kept_apart_from_it(
+    tmp_path: Path,
+) -> None:
+    store = open_store(tmp_path)
+    # Data that looks like them, and comes first as the client wrote it.
+    told = {"spec": {"managedFields": [{"manager": "no"}]}, **obj("a")}
+    stored = store.put("maps", "ns", told, MANAGED)
+    plain = store.put("maps", "ns", {"spec": told["spec"], **obj("b")})
+    await store.durable()
+    store.close()
+
+    again = open_store(tmp_path)
+
+    for one in (stored, again.get("maps", ("ns", "a"))):
+        assert one is not None
+        assert managed_fields(one) == MANAGED
+        assert json.loads(one.raw)["metadata"]["managedFields"] == json.loads(MANAGED)
+        assert "managedFields" not in decode(one)["metadata"]
+        assert decode(one)["spec"] == told["spec"]
+    assert managed_fields(plain) == managed_fields(again.collection("maps").select("ns")[1]) == b""
+    assert decode(plain)["spec"] == told["spec"]
+    again.close()
 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:

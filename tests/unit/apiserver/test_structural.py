@@ -124,7 +124,7 @@ def test_immutable_fields_stay() -> None:
 
 
 def stored(name: str, **labels: str) -> Stored:
-    return Stored("ns", name, 1, b"", "", labels, {"spec.nodeName": "n1"}, ())
+    return Stored("ns", name, 1, b"", "", labels, {"spec.nodeName": "n1"}, (), (0, 0))
 
 
 @pytest.mark.parametrize(

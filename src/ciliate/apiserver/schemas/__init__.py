@@ -38,6 +38,7 @@ _SCALARS: Final[dict[str, tuple[Shape, JsonObject]]] = {
     "intOrString": (Shape.INT_OR_STRING, {"type": "string", "format": "int-or-string"}),
     "quantity": (Shape.QUANTITY, {"type": "string"}),
     "open": (Shape.ANY, {"type": "object"}),
+    "fields": (Shape.ANY, {"type": "object"}),
 }
 #: Keys of list elements that may be left out, with what they are then.
 _KEY_DEFAULTS: Final = {"ContainerPort": {"protocol": "TCP"}, "ServicePort": {"protocol": "TCP"}}
@@ -137,7 +138,7 @@ def _node(kind: str) -> SchemaNode:
         return _list_node(kind[2:])
     if kind.startswith("{}"):
         return SchemaNode(Shape.MAP, items=_node(kind[2:]), list_type="")
-    if kind == "open":
+    if kind in {"open", "fields"}:
         return ANY
     if kind in _SCALARS:
         return SchemaNode(_SCALARS[kind][0])
