@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ciliate.apiserver import errors, protobuf
+from ciliate.apiserver import errors, protobuf, warnings
 from ciliate.apiserver.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from ciliate.apiserver.requests import (
     BODY_BYTES_MAX,
@@ -16,7 +16,8 @@ from ciliate.apiserver.requests import (
     media_type,
 )
 from ciliate.apiserver.resources import ServedResource
-from ciliate.apiserver.schema import holds, prune, type_name
+from ciliate.apiserver.schema import prune
+from ciliate.apiserver.shaping import shape
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.writes import DeleteOptions
 
@@ -90,16 +91,26 @@ def normalize(resource: ServedResource, obj: JsonObject, *, validation: str) -> 
     """
     if resource.node is None:
         return
-    if not resource.is_custom:
-        _drop_nulls(obj)
-        _check_types(resource, obj)
-    unknown = prune(resource.node, obj)
-    if unknown and validation == "Strict":
-        listed = ", ".join(f'unknown field "{path}"' for path in sorted(unknown))
+    unknown = prune(resource.node, obj) if resource.is_custom else shape(resource, obj)
+    if not unknown or validation == "Ignore":
+        return
+    problems = [f'unknown field "{path}"' for path in sorted(unknown)]
+    report_strict(resource, problems, validation=validation)
+
+
+def report_strict(resource: ServedResource, problems: list[str], *, validation: str) -> None:
+    """Refuse a body for what only strict decoding minds, or warn of it.
+
+    Raises:
+        StatusError: The client asked for Strict (400).
+    """
+    if validation == "Strict":
         raise errors.bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-            f"{resource.kind}: strict decoding error: {listed}"
+            f"{resource.kind}: strict decoding error: {', '.join(problems)}"
         )
+    for problem in problems:
+        warnings.warn(problem)
 
 
 def _check_kind(resource: ServedResource, obj: JsonObject) -> None:
@@ -127,38 +138,6 @@ def _check_place(target: RequestTarget, obj: JsonObject) -> None:
                 f"({target.name})"
             )
         metadata["name"] = target.name
-
-
-def _drop_nulls(value: Any) -> None:
-    """Remove null fields: to a built-in kind they say the same as absence."""
-    if isinstance(value, dict):
-        for name in [n for n, v in value.items() if v is None]:
-            del value[name]
-        for child in value.values():
-            _drop_nulls(child)
-    elif isinstance(value, list):
-        for child in value:
-            _drop_nulls(child)
-
-
-def _check_types(resource: ServedResource, obj: JsonObject) -> None:
-    assert resource.node is not None
-    pending: list[tuple[Any, Any, str]] = [(resource.node, obj, "")]
-    while pending:
-        node, value, path = pending.pop()
-        if not holds(node, value):
-            raise errors.bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-                f"{resource.kind}: json: cannot unmarshal {type_name(value)} into Go struct field "
-                f"{resource.kind}.{path} of type {node.shape.value}"
-            )
-        if isinstance(value, dict):
-            for name, child in value.items():
-                shape = node.child(name)
-                if shape is not None:
-                    pending.append((shape, child, f"{path}.{name}" if path else name))
-        elif isinstance(value, list) and node.items is not None:
-            pending += [(node.items, item, f"{path}[{i}]") for i, item in enumerate(value)]
 
 
 async def read_patch(target: RequestTarget, request: web.BaseRequest) -> tuple[str, Any]:

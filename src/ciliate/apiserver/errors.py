@@ -48,8 +48,9 @@ class StatusError(CiliateError):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            status["reason"] = self.reason
         if self.details is not None:
             status["details"] = self.details
         status["code"] = self.code
@@ -207,6 +208,11 @@ def body_too_large(limit_bytes: int) -> StatusError:
         reason="RequestEntityTooLarge",
         message=f"Request entity too large: limit is {limit_bytes}",
     )
+
+
+def object_too_large() -> StatusError:
+    """The object exceeds what is stored; the words, and that there is no reason, are etcd's."""
+    return StatusError(code=500, reason="", message="etcdserver: request is too large")
 
 
 def unsupported_media_type(got: str, supported: Sequence[str]) -> StatusError:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from ciliate.apiserver import columns, defaults, validation, workload_columns
+from ciliate.apiserver import columns, data_checks, defaults, validation, workload_columns
 from ciliate.apiserver.generic_kind import CATEGORY, stored_only
 from ciliate.apiserver.names import label_1035_problems, label_problems
 from ciliate.apiserver.resources import Printing, ServedResource, nothing_to_default
@@ -122,7 +122,7 @@ def _core() -> list[ServedResource]:
         _resource(
             *("ConfigMap", "configmaps", columns.CONFIG_MAP),
             short_names=("cm",),
-            validate=validation.check_config_map,
+            validate=data_checks.check_config_map,
         ),
         _resource(
             *("Endpoints", "endpoints", columns.ENDPOINTS),
@@ -171,7 +171,7 @@ def _core() -> list[ServedResource]:
         _resource(
             *("Secret", "secrets", columns.SECRET),
             default=defaults.default_secret,
-            validate=validation.check_config_map,
+            validate=data_checks.check_secret,
             **_selectable("type"),
         ),
         _resource(

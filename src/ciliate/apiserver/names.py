@@ -146,6 +146,19 @@ def metadata_causes(
     return causes + _owner_causes(metadata.get("ownerReferences") or (), prefix)
 
 
+def finalizer_causes(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Cause]:
+    """Return what is wrong with a change of the finalizers: a deletion gets no new ones."""
+    added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+    if not added or not old.get("deletionTimestamp"):
+        return []
+    listed = ", ".join(f'"{name}"' for name in added)
+    problem = (
+        "Forbidden: no new finalizers can be added if the object is being deleted, found new "
+        f"finalizers []string{{{listed}}}"
+    )
+    return [Cause("metadata.finalizers", "FieldValueForbidden", problem)]
+
+
 def label_causes(labels: Any, field: str) -> list[Cause]:
     """Return what is wrong with a map of labels."""
     if not isinstance(labels, dict):

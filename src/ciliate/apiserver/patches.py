@@ -60,18 +60,36 @@ def _json_patched(obj: JsonObject, patch: Any) -> JsonObject:
     if len(patch) > _OPERATIONS_MAX:
         problem = f"The allowed maximum operations in a JSON patch is {_OPERATIONS_MAX}, got {len(patch)}"
         raise errors.StatusError(code=413, reason="RequestEntityTooLarge", message=problem)
-    try:
-        result = jsonpatch.JsonPatch(patch).apply(obj)
-    except (jsonpatch.JsonPatchConflict, jsonpatch.JsonPatchTestFailed) as error:
-        raise _unprocessable(str(error)) from error
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException) as error:
-        raise _unprocessable(str(error)) from error
-    except (TypeError, AttributeError, KeyError) as error:
-        # The library trusts that an operation is an object with text in it.
-        raise errors.bad_request(f"a JSON patch operation is malformed: {error}") from error
+    result: Any = deepcopy(obj)
+    for operation in patch:
+        result = _operated(result, operation)
     if not isinstance(result, dict):
         raise _unprocessable("the patch leaves no object")
     return result
+
+
+def _operated(value: Any, operation: Any) -> Any:
+    """Return `value` after one operation; its errors name the place and never a value.
+
+    The library's own print what they met, which may be a Secret's data.
+    """
+    if not isinstance(operation, dict):
+        raise errors.bad_request("a JSON patch operation must be an object")
+    kind, path = str(operation.get("op", "")), str(operation.get("path", ""))
+    try:
+        return jsonpatch.JsonPatch([operation]).apply(value, in_place=True)
+    except jsonpatch.JsonPatchTestFailed:
+        problem = f"testing value {path} failed: test failed"
+    except (jsonpatch.JsonPatchConflict, jsonpointer.JsonPointerException):
+        problem = f"{kind} operation does not apply: doc is missing path: {path}: missing value"
+    except jsonpatch.JsonPatchException:
+        problem = f'"{kind}" of "{path}" is no operation of a JSON patch (RFC 6902, section 4)'
+    except (TypeError, AttributeError, KeyError):
+        # The library trusts that an operation has text in it, and its pointer leads somewhere.
+        raise errors.bad_request(
+            f"{kind} operation of a JSON patch is malformed: {path}"
+        ) from None
+    raise _unprocessable(problem) from None
 
 
 def _unprocessable(problem: str) -> errors.StatusError:

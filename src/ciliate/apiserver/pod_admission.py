@@ -1,11 +1,12 @@
 """What the server gives pods by itself: kube-apiserver's admission plugins and its pod strategy.
 
 Nobody owns these fields (see `managed_fields`). Source: the plugins ServiceAccount, Priority and
-DefaultTolerationSeconds, and kubernetes `pkg/apis/core/v1/helper/qos`.
+DefaultTolerationSeconds.
 """
 
 from typing import Final
 
+from ciliate.apiserver.compute_resources import quality_of_service
 from ciliate.apiserver.store import JsonObject
 
 _EVICTION_S: Final = 300
@@ -51,16 +52,3 @@ def _add_tolerations(spec: JsonObject) -> None:
                 "tolerationSeconds": _EVICTION_S,
             }
         )
-
-
-def quality_of_service(spec: JsonObject) -> str:
-    """Return a pod's class by the requests and limits of its containers."""
-    resources = [c.get("resources") or {} for c in spec.get("containers") or ()]
-    if not any(r.get("requests") or r.get("limits") for r in resources):
-        return "BestEffort"
-    for one in resources:
-        limits, requests = one.get("limits") or {}, one.get("requests") or {}
-        for name in ("cpu", "memory"):
-            if name not in limits or requests.get(name, limits[name]) != limits[name]:
-                return "Burstable"
-    return "Guaranteed"

@@ -59,6 +59,8 @@ class SchemaNode:
     is_open: bool = False
     is_embedded: bool = False
     nullable: bool = False
+    #: Of a built-in kind's text, what OpenAPI calls its format: "byte", "date-time".
+    format: str = ""
     default: Any = MISSING
     required: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()

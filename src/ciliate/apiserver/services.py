@@ -5,6 +5,7 @@ so that the lower one stays free for those that ask for a fixed address.
 """
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
@@ -31,6 +32,8 @@ class ServiceAllocator:
     networks: dict[str, Network]
     #: Owner of each address and node port: the UID of a Service.
     _held: dict[str | int, str] = field(default_factory=dict)
+    #: The same by owner: what a Service gives back when it changes or goes.
+    _of: dict[str, list[str | int]] = field(default_factory=dict)
 
     def load(self, store: Store) -> None:
         """Take note of what stored Services have."""
@@ -43,32 +46,22 @@ class ServiceAllocator:
         self._give(obj)
 
     def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
-        """Give a changed Service what its new type needs; it keeps what it has."""
-        del dry_run
-        spec, was = new["spec"], old["spec"]
-        if spec.get("type") != "ExternalName" and was.get("type") != "ExternalName":
-            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                if name in was and name not in spec:
-                    spec[name] = was[name]
-            ports = {(p.get("port"), p.get("protocol")): p for p in was.get("ports") or ()}
-            if spec.get("type") != "ClusterIP":
-                for port in spec.get("ports") or ():
-                    known = ports.get((port.get("port"), port.get("protocol")), {})
-                    if known.get("nodePort"):
-                        port.setdefault("nodePort", known["nodePort"])
+        """Give a changed Service what its new type needs; it has kept the rest (`replacements`)."""
+        del old, dry_run
         self._give(new)
 
     def written(self, obj: JsonObject) -> None:
         """Note what a Service holds now."""
         self.deleted(obj)
-        for held in _addresses_and_ports(obj["spec"]):
-            self._held[held] = obj["metadata"]["uid"]
+        uid = obj["metadata"]["uid"]
+        self._of[uid] = _addresses_and_ports(obj["spec"])
+        for held in self._of[uid]:
+            self._held[held] = uid
 
     def deleted(self, obj: JsonObject) -> None:
         """Release what a Service held."""
-        uid = obj["metadata"]["uid"]
-        for held in [h for h, owner in self._held.items() if owner == uid]:
-            del self._held[held]
+        for held in self._of.pop(obj["metadata"]["uid"], ()):
+            self._held.pop(held, None)
 
     def _give(self, obj: JsonObject) -> None:
         spec = obj["spec"]
@@ -81,6 +74,11 @@ class ServiceAllocator:
             spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
         else:
             self._give_addresses(obj)
+        local = spec.get("externalTrafficPolicy") == "Local"
+        if spec.get("type") == "LoadBalancer" and local:
+            self._give_health_port(obj)
+        else:
+            spec.pop("healthCheckNodePort", None)
         if spec.get("type") in {"NodePort", "LoadBalancer"}:
             self._give_node_ports(obj)
         elif spec.get("type") == "ClusterIP":
@@ -99,6 +97,12 @@ class ServiceAllocator:
                 families.append(family)
         if not families:
             families.append(next(iter(self.networks)))
+        if policy == "SingleStack" and len(families) > 1:
+            problem = (
+                'must be "PreferDualStack" or "RequireDualStack" when multiple `ipFamilies` or '
+                "`clusterIPs` are specified"
+            )
+            raise _invalid(obj, "spec.ipFamilyPolicy", policy, problem)
         if policy == "RequireDualStack" and len(self.networks) < 2:
             raise _invalid(
                 obj, "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack"
@@ -139,6 +143,9 @@ class ServiceAllocator:
                 f"range: {network}"
             )
             raise _invalid(obj, field_name, [str(address)], problem)
+        if address in {network.network_address, network.broadcast_address}:
+            problem = f"failed to allocate IP {address}: it is the range's own ({network})"
+            raise _invalid(obj, field_name, [str(address)], problem)
         if self._held.get(str(address), uid) != uid:
             problem = f"failed to allocate IP {address}: provided IP is already allocated"
             raise _invalid(obj, field_name, [str(address)], problem)
@@ -159,22 +166,61 @@ class ServiceAllocator:
             f"failed to allocate a serviceIP for {obj['metadata']['name']}: range {network} is full"
         )
 
-    def _give_node_ports(self, obj: JsonObject) -> None:
-        uid = obj["metadata"]["uid"]
-        taken: set[int] = set()
-        for index, port in enumerate(obj["spec"].get("ports") or ()):
-            number = port.get("nodePort")
-            if not number:
-                number = port["nodePort"] = self._free_port(obj, taken)
-            at = f"spec.ports[{index}].nodePort"
-            if number not in _NODE_PORTS:
-                problem = f"provided port is not in the valid range. The range of valid ports is {_NODE_PORTS.start}-{_NODE_PORTS.stop - 1}"
-                raise _invalid(obj, at, number, problem)
-            if self._held.get(number, uid) != uid:
-                raise _invalid(obj, at, number, "provided port is already allocated")
-            taken.add(number)
+    def _give_health_port(self, obj: JsonObject) -> None:
+        spec = obj["spec"]
+        number = spec.get("healthCheckNodePort")
+        if not number:
+            taken = {p.get("nodePort") for p in spec.get("ports") or ()}
+            number = spec["healthCheckNodePort"] = self._free_port(obj, taken)
+        self._check_port(obj, "spec.healthCheckNodePort", number)
 
-    def _free_port(self, obj: JsonObject, taken: set[int]) -> int:
+    def _give_node_ports(self, obj: JsonObject) -> None:
+        spec = obj["spec"]
+        ports = spec.get("ports") or []
+        # One port of several protocols has one node port, unless the client says otherwise.
+        shared = {p.get("port"): p["nodePort"] for p in ports if p.get("nodePort")}
+        gives = (
+            spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts") is not False
+        )
+        taken = {spec.get("healthCheckNodePort"), *shared.values()}
+        uses: set[tuple[Any, int]] = {
+            (p.get("protocol"), p["nodePort"]) for p in ports if p.get("nodePort")
+        }
+        for port in ports:
+            if port.get("nodePort") or not gives:
+                continue
+            number = shared.get(port.get("port"))
+            if number is None or (port.get("protocol"), number) in uses:
+                number = self._free_port(obj, taken)
+            port["nodePort"] = shared[port.get("port")] = number
+            taken.add(number)
+            uses.add((port.get("protocol"), number))
+        self._check_ports(obj, ports)
+
+    def _check_ports(self, obj: JsonObject, ports: list[JsonObject]) -> None:
+        seen: set[tuple[Any, int]] = set()
+        for index, port in enumerate(ports):
+            number, at = port.get("nodePort"), f"spec.ports[{index}].nodePort"
+            if not number:
+                continue
+            self._check_port(obj, at, number)
+            if (port.get("protocol"), number) in seen:
+                cause = Cause(at, "FieldValueDuplicate", f"Duplicate value: {number}")
+                raise _refused(obj, cause)
+            seen.add((port.get("protocol"), number))
+
+    def _check_port(self, obj: JsonObject, at: str, number: int) -> None:
+        if number not in _NODE_PORTS:
+            valid = f"{_NODE_PORTS.start}-{_NODE_PORTS.stop - 1}"
+            problem = (
+                f"provided port is not in the valid range. The range of valid ports is {valid}"
+            )
+            raise _invalid(obj, at, number, problem)
+        uid = obj["metadata"]["uid"]
+        if self._held.get(number, uid) != uid:
+            raise _invalid(obj, at, number, "provided port is already allocated")
+
+    def _free_port(self, obj: JsonObject, taken: Collection[int | None]) -> int:
         start = secrets.randbelow(len(_NODE_PORTS))
         for step in range(len(_NODE_PORTS)):
             port = _NODE_PORTS[(start + step) % len(_NODE_PORTS)]
@@ -186,8 +232,11 @@ class ServiceAllocator:
 
 
 def _addresses_and_ports(spec: JsonObject) -> list[str | int]:
-    addresses = [a for a in spec.get("clusterIPs") or () if a != "None"]
+    # One address has many spellings, above all in IPv6.
+    addresses = [str(ip_address(a)) for a in spec.get("clusterIPs") or () if a != "None"]
     ports = [p["nodePort"] for p in spec.get("ports") or () if p.get("nodePort")]
+    if spec.get("healthCheckNodePort"):
+        ports.append(spec["healthCheckNodePort"])
     return [*addresses, *ports]
 
 
@@ -200,5 +249,8 @@ def _parsed(obj: JsonObject, text: Any) -> IPv4Address | IPv6Address:
 
 
 def _invalid(obj: JsonObject, field_name: str, value: Any, problem: str) -> errors.StatusError:
-    cause: Cause = invalid_value(field_name, value, problem)
+    return _refused(obj, invalid_value(field_name, value, problem))
+
+
+def _refused(obj: JsonObject, cause: Cause) -> errors.StatusError:
     return errors.invalid(kind="Service", group="", name=obj["metadata"]["name"], causes=[cause])

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.errors import StoreError
+from ciliate.apiserver.errors import StoreError, object_too_large
 from ciliate.apiserver.history import History, Stored, StoreEvent, StoreEventType
 from ciliate.apiserver.journal import Journal, Version
 from ciliate.apiserver.object_json import encode, located, placed, without_managed_fields
@@ -26,6 +26,9 @@ FieldsOf = Callable[[JsonObject], dict[str, str]]
 
 #: Octets written between two checkpoints: bounds the write-ahead log's size.
 _CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
+
+#: Octets of an object's JSON: what etcd takes behind a kube-apiserver.
+OBJECT_BYTES_MAX: Final = 3 * 512 * 1024
 
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -208,10 +211,14 @@ class Store:
     def put(
         self, resource: str, namespace: str, obj: JsonObject, managed_fields: bytes = b""
     ) -> Stored:
-        """Write `obj` as the next version of its name; it gets its resourceVersion here."""
+        """Write `obj` as the next version of its name; it gets its resourceVersion here.
+
+        Raises:
+            StatusError: It is larger than `OBJECT_BYTES_MAX`; nothing has changed.
+        """
         collection = self.collection(resource)
         before = collection.objects.get((namespace, obj["metadata"]["name"]))
-        revision, raw = self._encode_next(obj, managed_fields)
+        revision, raw = self._encode_next(obj, managed_fields, bytes_max=OBJECT_BYTES_MAX)
         after = self._index(collection, obj, revision, raw, placed(raw, managed_fields))
         self._relink(resource, before, after)
         collection.put(after)
@@ -226,19 +233,23 @@ class Store:
         collection = self.collection(resource)
         key = (namespace, obj["metadata"]["name"])
         before = collection.objects[key]
-        revision, raw = self._encode_next(obj, managed_fields)
+        revision, raw = self._encode_next(obj, managed_fields, bytes_max=None)
         after = self._index(collection, obj, revision, raw, placed(raw, managed_fields))
         collection.drop(key)
         self._unlink(resource, before)
         self._queue(resource, StoreEvent(StoreEventType.DELETED, revision, after, before))
         return after
 
-    def _encode_next(self, obj: JsonObject, managed_fields: bytes) -> tuple[int, bytes]:
+    def _encode_next(
+        self, obj: JsonObject, managed_fields: bytes, *, bytes_max: int | None
+    ) -> tuple[int, bytes]:
         if self._failure is not None:
             raise self._failure
         revision = self.revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         raw = encode(obj, managed_fields)
+        if bytes_max is not None and len(raw) > bytes_max:
+            raise object_too_large()
         self.revision = revision  # Given out only now: what cannot be encoded changes nothing.
         return revision, raw
 

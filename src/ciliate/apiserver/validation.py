@@ -11,6 +11,7 @@ from copy import deepcopy
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
+from ciliate.apiserver.compute_resources import resource_causes
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import (
     invalid_value,
@@ -124,6 +125,7 @@ def _container_causes(container: JsonObject, at: str, volumes: Collection[Any]) 
         causes += [invalid_value(f"{at}.name", name, p) for p in label_problems(name)]
     if not container.get("image"):
         causes.append(required_value(f"{at}.image"))
+    causes += resource_causes(container, at)
     for index, port in enumerate(container.get("ports") or ()):
         causes += _port(f"{at}.ports[{index}].containerPort", port.get("containerPort"))
         causes += _one_of(f"{at}.ports[{index}].protocol", port.get("protocol"), _PROTOCOLS)
@@ -278,26 +280,65 @@ def check_service(new: JsonObject, old: JsonObject | None) -> list[Cause]:
         if len(ports) > 1 and not port.get("name"):
             causes.append(required_value(f"{at}.name"))
     causes += _duplicates("spec.ports", [p for p in ports if p.get("name")], "name")
+    causes += _duplicate_ports(ports)
     affinities = ("ClientIP", "None")
     causes += _one_of("spec.sessionAffinity", spec.get("sessionAffinity"), affinities)
     if spec.get("type") == "ExternalName" and not spec.get("externalName"):
         causes.append(required_value("spec.externalName"))
+    causes += _address_causes(spec)
     if old is not None:
         causes += _cluster_ip_change(spec, old["spec"])
     return causes
 
 
+def _duplicate_ports(ports: Sequence[JsonObject]) -> list[Cause]:
+    """Find ports that a client could not tell apart."""
+    seen: set[tuple[Any, Any]] = set()
+    causes = []
+    for index, port in enumerate(ports):
+        pair = (port.get("protocol"), port.get("port"))
+        if pair in seen:
+            shown = json.dumps({"protocol": pair[0], "port": pair[1]}, separators=(",", ":"))
+            message = f"Duplicate value: {shown}"
+            causes.append(Cause(f"spec.ports[{index}]", "FieldValueDuplicate", message))
+        seen.add(pair)
+    return causes
+
+
+def _address_causes(spec: JsonObject) -> list[Cause]:
+    addresses, first = spec.get("clusterIPs") or [], spec.get("clusterIP")
+    causes = []
+    if addresses and first and first != addresses[0]:
+        problem = "first value must match `clusterIP`"
+        causes.append(invalid_value("spec.clusterIPs", json.dumps(addresses), problem))
+    families = spec.get("ipFamilies") or []
+    for index, family in enumerate(families):
+        at = f"spec.ipFamilies[{index}]"
+        causes += _one_of(at, family, ("IPv4", "IPv6"))
+        if family in families[:index]:
+            causes.append(Cause(at, "FieldValueDuplicate", f'Duplicate value: "{family}"'))
+    if spec.get("type") != "ExternalName":
+        policies = ("SingleStack", "PreferDualStack", "RequireDualStack")
+        policy = spec.get("ipFamilyPolicy", policies[0])
+        causes += _one_of("spec.ipFamilyPolicy", policy, policies)
+    return causes
+
+
 def _cluster_ip_change(new: JsonObject, old: JsonObject) -> list[Cause]:
-    was, now = old.get("clusterIP"), new.get("clusterIP")
-    if was and now != was and "ExternalName" not in {new.get("type"), old.get("type")}:
-        return [
-            Cause(
-                "spec.clusterIPs[0]",
-                "FieldValueInvalid",
-                f"Invalid value: {json.dumps([now])}: may not change once set",
-            )
-        ]
-    return []
+    """Find addresses that would change; a second one may come and go with its family."""
+    if "ExternalName" in {new.get("type"), old.get("type")}:
+        return []
+    had = old.get("clusterIPs") or [old.get("clusterIP")]
+    has = new.get("clusterIPs") or [new.get("clusterIP")]
+    return [
+        Cause(
+            f"spec.clusterIPs[{index}]",
+            "FieldValueInvalid",
+            f"Invalid value: {json.dumps(has)}: may not change once set",
+        )
+        for index, (was, now) in enumerate(zip(had, has, strict=False))
+        if was and now != was
+    ]
 
 
 def check_node(new: JsonObject, old: JsonObject | None) -> list[Cause]:
@@ -337,30 +378,6 @@ def check_endpoint_slice(new: JsonObject, old: JsonObject | None) -> list[Cause]
         for place, address in enumerate(endpoint.get("addresses") or ()):
             if new.get("addressType") != "FQDN":
                 causes += _ip(f"{at}[{place}]", address)
-    return causes
-
-
-def check_config_map(new: JsonObject, old: JsonObject | None) -> list[Cause]:
-    """Check a ConfigMap or Secret: what is marked immutable stays."""
-    causes = []
-    if old is not None and old.get("immutable"):
-        for field in ("data", "binaryData"):
-            if new.get(field) != old.get(field):
-                problem = "Forbidden: field is immutable when `immutable` is set"
-                causes.append(Cause(field, "FieldValueForbidden", problem))
-    for field in ("data", "binaryData"):
-        causes += [
-            invalid_value(
-                f"{field}[{key}]",
-                key,
-                "a valid config key must consist of "
-                "alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or "
-                "'KEY_NAME',  or 'key-name', regex used for validation is "
-                "'[-._a-zA-Z0-9]+')",
-            )
-            for key in new.get(field) or ()
-            if not key or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in key)
-        ]
     return causes
 
 

@@ -21,8 +21,9 @@ from ciliate.apiserver.carryover import (
 )
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.managed_fields import UNTRACKED, Tracking, given_entries
-from ciliate.apiserver.names import generate_name, metadata_causes
+from ciliate.apiserver.names import finalizer_causes, generate_name, metadata_causes
 from ciliate.apiserver.object_json import encode, managed_fields
+from ciliate.apiserver.replacements import keep_given
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.timestamps import now
@@ -173,6 +174,8 @@ class Writer:
     def _check(resource: ServedResource, new: JsonObject, old: JsonObject | None) -> None:
         causes = metadata_causes(new["metadata"], name_problems=resource.name_problems)
         causes += resource.validate(new, old)
+        if old is not None:
+            causes += finalizer_causes(new["metadata"], old["metadata"])
         if causes:
             raise errors.invalid(
                 kind=resource.kind,
@@ -205,6 +208,7 @@ class Writer:
         drop_empty_metadata(new)
         carry_metadata(new, old)
         merge_subresource(resource, new, old, subresource)
+        keep_given(resource.id, new, old, subresource)
         resource.default(new)
         # A binding changes what an update may not: the node.
         self._check(resource, new, None if subresource == "binding" else old)

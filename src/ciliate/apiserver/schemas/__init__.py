@@ -141,7 +141,8 @@ def _node(kind: str) -> SchemaNode:
     if kind in {"open", "fields"}:
         return ANY
     if kind in _SCALARS:
-        return SchemaNode(_SCALARS[kind][0])
+        shape, words = _SCALARS[kind]
+        return SchemaNode(shape, format=words.get("format", ""))
     return node_of(kind)
 
 

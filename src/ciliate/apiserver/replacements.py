@@ -1,0 +1,87 @@
+"""What an object of a kind was given by the server and keeps when a replacement leaves it out.
+
+Else `kubectl replace` with the file an object was made from would take its addresses away, or be
+refused. Source: kubernetes `pkg/registry` (Service: patchAllocatedValues; Namespace, Secret and
+Pod: PrepareForUpdate). Metadata and status are in `carryover`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ciliate.apiserver.store import JsonObject
+
+_EXTERNAL: Final = "ExternalName"
+_WITH_NODE_PORTS: Final = frozenset({"NodePort", "LoadBalancer"})
+
+
+def keep_given(resource_id: str, new: JsonObject, old: JsonObject, subresource: str) -> None:
+    """Complete `new` with what `old` was given."""
+    keep = _KEPT.get((resource_id, subresource))
+    if keep is not None:
+        keep(new, old)
+
+
+def _keep_service(new: JsonObject, old: JsonObject) -> None:
+    spec, was = new.setdefault("spec", {}), old["spec"]
+    kinds = {spec.get("type") or "ClusterIP", was.get("type")}
+    if _EXTERNAL not in kinds:
+        _keep_addresses(spec, was)
+    if kinds <= _WITH_NODE_PORTS:
+        _keep_node_ports(spec.get("ports") or [], was.get("ports") or [])
+        if _needs_health_port(spec) and _needs_health_port(was) and was.get("healthCheckNodePort"):
+            spec.setdefault("healthCheckNodePort", was["healthCheckNodePort"])
+
+
+def _keep_addresses(spec: JsonObject, was: JsonObject) -> None:
+    single = spec.get("ipFamilyPolicy") == "SingleStack" != was.get("ipFamilyPolicy")
+    for name in ("clusterIPs", "ipFamilies"):
+        held = was.get(name) or []
+        if single and spec.get(name) in (None, held):
+            held = held[:1]  # The second family is given back.
+            spec[name] = held
+        if not spec.get(name) and held:
+            spec[name] = list(held)
+    if not spec.get("clusterIP") and was.get("clusterIP"):
+        spec["clusterIP"] = was["clusterIP"]
+    if "ipFamilyPolicy" in was:
+        spec.setdefault("ipFamilyPolicy", was["ipFamilyPolicy"])
+
+
+def _keep_node_ports(ports: list[Any], had: list[Any]) -> None:
+    """Give ports the node port of the former port of their name, unless another has it now."""
+    numbers = {port.get("name", ""): port.get("nodePort") for port in had}
+    used = {port["nodePort"] for port in ports if port.get("nodePort")}
+    for port in ports:
+        number = numbers.get(port.get("name", ""))
+        if not port.get("nodePort") and number and number not in used:
+            port["nodePort"] = number
+            used.add(number)
+
+
+def _needs_health_port(spec: JsonObject) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
+def _keep_namespace(new: JsonObject, old: JsonObject) -> None:
+    """Keep the finalizers, which have a path of their own."""
+    new["spec"] = old.get("spec") or {}
+
+
+def _keep_secret(new: JsonObject, old: JsonObject) -> None:
+    if not new.get("type"):
+        new["type"] = old.get("type", "Opaque")
+
+
+def _keep_class(new: JsonObject, old: JsonObject) -> None:
+    """Keep a pod's class, which its kubelet may leave out."""
+    was = old.get("status") or {}
+    if "qosClass" in was:
+        new.setdefault("status", {}).setdefault("qosClass", was["qosClass"])
+
+
+_KEPT: Final[dict[tuple[str, str], Callable[[JsonObject, JsonObject], None]]] = {
+    ("services", ""): _keep_service,
+    ("namespaces", ""): _keep_namespace,
+    ("secrets", ""): _keep_secret,
+    ("pods", "status"): _keep_class,
+}
