@@ -27,6 +27,8 @@ RECENT_EVENTS_MAX: Final = 256
 REPEAT_S: Final = 600
 #: The API's limit of a message, in characters.
 _MESSAGE_MAX: Final = 1024
+#: Characters of an object's name in its events' names, of the 253 that these may have.
+_NAME_PREFIX_MAX: Final = 253 - 17
 
 _log = logging.getLogger(__name__)
 
@@ -118,8 +120,10 @@ class EventRecorder:
         regarding = occurrence.regarding
         # Events about cluster-wide objects live in the namespace "default" (Kubernetes, Events).
         namespace = regarding.namespace or "default"
+        # The longest names leave no room for a suffix.
+        about = regarding.name[:_NAME_PREFIX_MAX].rstrip("-.")
         return Event(
-            metadata=ObjectMeta(name=f"{regarding.name}.{uuid4().hex[:16]}", namespace=namespace),
+            metadata=ObjectMeta(name=f"{about}.{uuid4().hex[:16]}", namespace=namespace),
             involved_object=regarding,
             reason=occurrence.reason,
             message=occurrence.message,

@@ -47,6 +47,18 @@ async def test_an_event_names_its_object_and_its_reporter(
     assert event["apiVersion"] == "v1"
 
 
+async def test_an_event_of_the_longest_name_has_a_name_that_the_api_takes(
+    api: FakeApi, recorder: EventRecorder
+) -> None:
+    longest = ObjectReference(kind="Pod", name="a" * 235 + "-" + "b" * 17, namespace="shop")
+    recorder.record(longest, severity=Severity.WARNING, reason="PoolFull", message="none left")
+    await eventually(lambda: len(stored(api)) == 1)
+
+    name = stored(api)[0]["metadata"]["name"]
+    assert len(name) <= 253
+    assert name.startswith("a" * 235 + ".")
+
+
 async def test_the_same_event_again_is_counted(api: FakeApi, recorder: EventRecorder) -> None:
     for _ in range(3):
         warn(recorder)

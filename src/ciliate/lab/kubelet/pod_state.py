@@ -6,12 +6,18 @@ something behind (a network namespace, a CNI attachment, a process).
 
 import contextlib
 import logging
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ciliate.system.atomic_file import replace_file
+
+#: Characters of a file's name on Linux (NAME_MAX), less "_" and a UID, which logs have too. A pod's
+#: and its namespace's name together may have 317.
+_FOLDER_NAME_MAX: Final = 255 - 37
+_DIGEST_CHARACTERS: Final = 16
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +80,12 @@ class PodRecord(msgspec.Struct):
 
     @property
     def folder_name(self) -> str:
-        """What the pod's folders and control group are called."""
-        return f"{self.namespace}_{self.name}"
+        """What the pod's folders and control group are called; short enough for a file's name."""
+        name = f"{self.namespace}_{self.name}"
+        if len(name) <= _FOLDER_NAME_MAX:
+            return name
+        digest = sha256(name.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        return f"{name[: _FOLDER_NAME_MAX - _DIGEST_CHARACTERS - 1]}-{digest}"
 
     def container(self, name: str) -> ContainerRecord:
         """Return the record of a container, a new one when there is none."""

@@ -36,3 +36,15 @@ def test_broken_record_does_not_hide_the_others(tmp_path: Path) -> None:
     (tmp_path / "u2.json.new").write_text("half of a write")
 
     assert [found.uid for found in store.load()] == ["u1"]
+
+
+def test_the_longest_names_make_folders_of_their_own_that_a_file_system_takes(
+    tmp_path: Path,
+) -> None:
+    namespace, uid = "n" * 63, "0" * 36
+    names = [PodRecord("u", namespace, "p" * 252 + last).folder_name for last in "ab"]
+
+    assert names[0] != names[1]
+    for name in names:
+        (tmp_path / f"{name}_{uid}").mkdir()
+    assert PodRecord("u", "default", "web-0").folder_name == "default_web-0"
