@@ -1,17 +1,19 @@
 """Request bodies: read up to a bound, decoded, checked against the kind's schema."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
 from ciliate.apiserver import errors, protobuf, warnings
+from ciliate.apiserver.decoding import decode_body, repeated_keys
 from ciliate.apiserver.patches import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 from ciliate.apiserver.requests import (
     BODY_BYTES_MAX,
     RequestTarget,
     as_object,
     check_depth,
-    decode_body,
+    field_validation,
     is_dry_run,
     media_type,
 )
@@ -48,17 +50,22 @@ async def read_object(target: RequestTarget, request: web.BaseRequest) -> JsonOb
     Raises:
         StatusError: It is no object, of another kind, or contradicts the path (400).
     """
+    options = "UpdateOptions" if request.method == "PUT" else "CreateOptions"
+    validation = field_validation(request.query, options)
     body = await read_body(request)
     content_type = request.headers.get("Content-Type", "")
+    repeated: list[str] = []
     if media_type(content_type) == protobuf.MEDIA_TYPE and not target.resource.is_custom:
         value: Any = protobuf.decode_protobuf(body, _type_name(target))
     else:
         value = decode_body(body, content_type)
         check_depth(value)
+        if validation != "Ignore":
+            repeated = repeated_keys(body, value)
     obj = as_object(value)
     if target.subresource in {"scale", "binding", "eviction"}:
         return obj
-    return checked_object(target, obj, validation=request.query.get("fieldValidation", "Warn"))
+    return checked_object(target, obj, validation=validation, repeated=repeated)
 
 
 def _type_name(target: RequestTarget) -> str:
@@ -68,10 +75,13 @@ def _type_name(target: RequestTarget) -> str:
     return subresource_types.get(target.subresource, own)
 
 
-def checked_object(target: RequestTarget, obj: JsonObject, *, validation: str) -> JsonObject:
+def checked_object(
+    target: RequestTarget, obj: JsonObject, *, validation: str, repeated: Sequence[str] = ()
+) -> JsonObject:
     """Return `obj` once it fits the path and the kind's shape.
 
-    `validation` decides about unknown fields: Strict refuses, Warn and Ignore drop them.
+    `validation` decides about unknown fields, and problems with `repeated` ones: Strict refuses,
+    Warn and Ignore drop them.
 
     Raises:
         StatusError: It does not fit (400).
@@ -79,11 +89,13 @@ def checked_object(target: RequestTarget, obj: JsonObject, *, validation: str) -
     resource = target.resource
     _check_kind(resource, obj)
     _check_place(target, obj)
-    normalize(resource, obj, validation=validation)
+    normalize(resource, obj, validation=validation, repeated=repeated)
     return obj
 
 
-def normalize(resource: ServedResource, obj: JsonObject, *, validation: str) -> None:
+def normalize(
+    resource: ServedResource, obj: JsonObject, *, validation: str, repeated: Sequence[str] = ()
+) -> None:
     """Bring an object into its kind's shape: no nulls, no unknown fields, the right types.
 
     Raises:
@@ -92,18 +104,17 @@ def normalize(resource: ServedResource, obj: JsonObject, *, validation: str) -> 
     if resource.node is None:
         return
     unknown = prune(resource.node, obj) if resource.is_custom else shape(resource, obj)
-    if not unknown or validation == "Ignore":
-        return
-    problems = [f'unknown field "{path}"' for path in sorted(unknown)]
-    report_strict(resource, problems, validation=validation)
+    _report(resource, [*repeated, *(f'unknown field "{p}"' for p in unknown)], validation)
 
 
-def report_strict(resource: ServedResource, problems: list[str], *, validation: str) -> None:
+def _report(resource: ServedResource, problems: Sequence[str], validation: str) -> None:
     """Refuse a body for what only strict decoding minds, or warn of it.
 
     Raises:
         StatusError: The client asked for Strict (400).
     """
+    if not problems or validation == "Ignore":
+        return
     if validation == "Strict":
         raise errors.bad_request(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a '
@@ -150,8 +161,12 @@ async def read_patch(target: RequestTarget, request: web.BaseRequest) -> tuple[s
     supported = [p for p in _PATCHES if p != STRATEGIC_PATCH or not target.resource.is_custom]
     if media not in supported:
         raise errors.unsupported_media_type(media, supported)
-    patch = decode_body(await read_body(request), media)
+    body = await read_body(request)
+    patch = decode_body(body, media)
     check_depth(patch)
+    validation = field_validation(request.query, "PatchOptions")
+    if validation != "Ignore":
+        _report(target.resource, repeated_keys(body, patch), validation)
     return media, patch
 
 

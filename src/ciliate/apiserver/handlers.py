@@ -62,7 +62,9 @@ def render_object(resource: ServedResource, raw: bytes, request: web.BaseRequest
 
 
 def _manager(request: web.BaseRequest) -> str:
-    return field_manager(request.query, request.headers.get("User-Agent", ""))
+    kinds = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
+    agent = request.headers.get("User-Agent", "")
+    return field_manager(request.query, agent, kinds[request.method])
 
 
 @dataclass(slots=True)
@@ -123,7 +125,9 @@ class Verbs:
             "kind": "PartialObjectMetadataList",
             "apiVersion": "meta.k8s.io/v1",
             "metadata": metadata,
-            "items": [tables.partial_metadata(_decode(shown(resource, item.raw))) for item in page.items],
+            "items": [
+                tables.partial_metadata(_decode(shown(resource, item.raw))) for item in page.items
+            ],
         }
         return json_response(_encode(document))
 

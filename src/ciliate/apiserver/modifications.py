@@ -20,6 +20,7 @@ from ciliate.apiserver.patches import APPLY_PATCH, patched
 from ciliate.apiserver.requests import (
     RequestTarget,
     as_object,
+    field_validation,
     invalid_option,
     is_dry_run,
     is_true,
@@ -28,6 +29,8 @@ from ciliate.apiserver.scales import applied_scale, render_scale, scaled
 from ciliate.apiserver.store import JsonObject, Store
 from ciliate.apiserver.versions import loaded, shown
 from ciliate.apiserver.writes import Writer, Written
+
+_OPTIONS: Final = "PatchOptions"
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -64,7 +67,7 @@ class Modifications:
             )
         if "force" in query:
             problem = "Forbidden: may not be specified for non-apply patch"
-            raise invalid_option("force", "FieldValueForbidden", problem)
+            raise invalid_option(_OPTIONS, "force", "FieldValueForbidden", problem)
         dry_run = is_dry_run(query)
         if target.subresource == "scale":
             scale = patched(self.scale_of(target, current), patch, media, None)
@@ -74,7 +77,7 @@ class Modifications:
         if _names_managed_fields(patch):
             was["metadata"]["managedFields"] = shown_entries(managed_fields(current))
         new = as_object(patched(was, patch, media, target.resource.node))
-        checked_object(target, new, validation=query.get("fieldValidation", "Warn"))
+        checked_object(target, new, validation=field_validation(query, _OPTIONS))
         written = self.writer.update(
             target.resource,
             current,
@@ -146,20 +149,22 @@ class Modifications:
             dry_run=dry_run,
         )
         if target.subresource == "scale":
-            return False, Written(_encode(render_scale(resource, _decode(shown(resource, written.raw)))))
+            return False, Written(
+                _encode(render_scale(resource, _decode(shown(resource, written.raw))))
+            )
         return False, written
 
     @staticmethod
     def _configuration(target: RequestTarget, patch: Any, query: Mapping[str, str]) -> JsonObject:
         if not query.get("fieldManager"):
             problem = "Required value: is required for apply patch"
-            raise invalid_option("fieldManager", "FieldValueRequired", problem)
+            raise invalid_option(_OPTIONS, "fieldManager", "FieldValueRequired", problem)
         config = as_object(patch)
         if config["metadata"].get("managedFields"):
             raise errors.bad_request("metadata.managedFields must be nil")
         if target.subresource == "scale":
             return applied_scale(target.resource, config)
-        return checked_object(target, config, validation=query.get("fieldValidation", "Warn"))
+        return checked_object(target, config, validation=field_validation(query, _OPTIONS))
 
 
 def _names_managed_fields(patch: Any) -> bool:

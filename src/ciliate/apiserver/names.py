@@ -54,7 +54,11 @@ def subdomain_problems(name: str) -> list[str]:
 def label_problems(name: str) -> list[str]:
     """Why `name` is no RFC 1123 label: namespaces."""
     problems = [] if len(name) <= 63 else ["must be no more than 63 characters"]
-    if not _label_re.fullmatch(name):
+    if _label_re.fullmatch(name):
+        return problems
+    if _subdomain_re.fullmatch(name):
+        problems.append("must not contain dots")
+    else:
         problems.append(
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or "
             "'-', and must start and end with an alphanumeric character (e.g. 'my-name',  or "

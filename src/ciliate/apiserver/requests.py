@@ -8,9 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-import yaml
-
 from ciliate.apiserver import errors
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
@@ -20,12 +17,11 @@ from ciliate.apiserver.store import JsonObject
 BODY_BYTES_MAX: Final = 3 * 1024 * 1024
 #: Levels of nesting in a body; deeper ones only exist to exhaust a parser.
 _DEPTH_MAX: Final = 200
+_VALIDATIONS: Final = ("Ignore", "Strict", "Warn")
 #: Octets of a field manager's name.
 _MANAGER_MAX: Final = 128
 
 _JSON: Final = "application/json"
-_YAML: Final = "application/yaml"
-_decode: Final = msgspec.json.Decoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +170,7 @@ def is_dry_run(query: Mapping[str, str]) -> bool:
     return value == "All"
 
 
-def field_manager(query: Mapping[str, str], user_agent: str) -> str:
+def field_manager(query: Mapping[str, str], user_agent: str, options: str) -> str:
     """Return who a write is by: the parameter's name, or the user agent's first word.
 
     Raises:
@@ -184,20 +180,33 @@ def field_manager(query: Mapping[str, str], user_agent: str) -> str:
     if not name:
         first = user_agent.partition("/")[0]
         return "".join(c for c in first if c.isprintable())[:_MANAGER_MAX] or "unknown"
-    problem = ""
     if len(name.encode()) > _MANAGER_MAX:
         problem = f"Too long: may not be more than {_MANAGER_MAX} bytes"
-    elif not name.isprintable():
+        raise invalid_option(options, "fieldManager", "FieldValueTooLong", problem)
+    if not name.isprintable():
         problem = f'Invalid value: "{name}": should only contain printable characters'
-    if problem:
-        raise invalid_option("fieldManager", "FieldValueInvalid", problem)
+        raise invalid_option(options, "fieldManager", "FieldValueInvalid", problem)
     return name
 
 
-def invalid_option(field: str, reason: str, message: str) -> errors.StatusError:
-    """Return the error for a parameter of a write that breaks a rule."""
+def field_validation(query: Mapping[str, str], options: str) -> str:
+    """Return what to do about unknown and repeated fields: Strict, Warn or Ignore.
+
+    Raises:
+        StatusError: The parameter has another value (422).
+    """
+    value = query.get("fieldValidation", "")
+    if value not in {"", *_VALIDATIONS}:
+        listed = ", ".join(f'"{v}"' for v in ("", *_VALIDATIONS))
+        problem = f'Unsupported value: "{value}": supported values: {listed}'
+        raise invalid_option(options, "fieldValidation", "FieldValueNotSupported", problem)
+    return value or "Warn"
+
+
+def invalid_option(options: str, field: str, reason: str, message: str) -> errors.StatusError:
+    """Return the error for a parameter of a write (`options` is CreateOptions and so on)."""
     cause = errors.Cause(field, reason, message)
-    return errors.invalid(kind="PatchOptions", group="meta.k8s.io", name="", causes=[cause])
+    return errors.invalid(kind=options, group="meta.k8s.io", name="", causes=[cause])
 
 
 def media_type(header: str) -> str:
@@ -225,51 +234,6 @@ def parse_accept(header: str) -> Representation:
         if parameters.get("g") == "meta.k8s.io" and parameters.get("v") in {"v1", "v1beta1"}:
             return Representation(wanted)
     return Representation()
-
-
-def decode_body(body: bytes, content_type: str) -> Any:
-    """Return the value of a JSON or YAML body.
-
-    Raises:
-        StatusError: It is neither, or another format is named (400, 415).
-    """
-    kind = media_type(content_type)
-    if kind.endswith("yaml"):
-        return _decode_yaml(body)
-    if kind in {"", _JSON, "text/plain"} or kind.endswith("+json"):
-        try:
-            return _decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            problem = f"couldn't get version/kind; json parse error: {error}"
-            raise errors.bad_request(problem) from error
-    raise errors.unsupported_media_type(kind, (_JSON, _YAML))
-
-
-def _decode_yaml(body: bytes) -> Any:
-    # Server-side apply sends JSON under a YAML name; parsing that as YAML costs fifty times more.
-    try:
-        return _decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        pass
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        value = yaml.load(body, Loader=_plain_loader(loader))  # noqa: S506 - a safe loader
-        # Through JSON: what JSON cannot say (keys that are no strings) is refused here.
-        return _decode(msgspec.json.encode(value))
-    except (yaml.YAMLError, RecursionError, TypeError, msgspec.DecodeError) as error:
-        raise errors.bad_request(f"error converting YAML to JSON: {error}") from error
-
-
-def _plain_loader(base: Any) -> Any:
-    """Return a loader that leaves timestamps as text, as JSON does."""
-
-    class PlainLoader(base):  # type: ignore[misc]
-        yaml_implicit_resolvers = {  # noqa: RUF012 - the name PyYAML reads
-            first: [(tag, regexp) for tag, regexp in entries if not tag.endswith(":timestamp")]
-            for first, entries in base.yaml_implicit_resolvers.items()
-        }
-
-    return PlainLoader
 
 
 def as_object(value: Any) -> JsonObject:

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from ciliate.apiserver import errors, protobuf
 from ciliate.apiserver.bodies import read_body
+from ciliate.apiserver.decoding import decode_body
 from ciliate.apiserver.defaults import NO_TOKENS
 from ciliate.apiserver.handlers import json_response
 from ciliate.apiserver.identity import User, user_of
-from ciliate.apiserver.requests import as_object, decode_body, media_type
+from ciliate.apiserver.requests import as_object, media_type
 from ciliate.apiserver.store import JsonObject
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -23,11 +23,13 @@ from ciliate.apiserver.history import Stored
 from ciliate.apiserver.managed_fields import UNTRACKED, Tracking, given_entries
 from ciliate.apiserver.names import finalizer_causes, generate_name, metadata_causes
 from ciliate.apiserver.object_json import encode, managed_fields
+from ciliate.apiserver.object_warnings import object_warnings
 from ciliate.apiserver.replacements import keep_given
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.store import JsonObject, Store, decode
 from ciliate.apiserver.timestamps import now
 from ciliate.apiserver.versions import is_outdated, loaded, to_store
+from ciliate.apiserver.warnings import warn
 
 #: Finalizers that stand for a propagation policy; the collector acts on them.
 FOREGROUND: Final = "foregroundDeletion"
@@ -111,6 +113,8 @@ class Writer:
             raise errors.already_exists(
                 resource=resource.plural, group=resource.group, name=key[1]
             )
+        for text in object_warnings(resource, obj, None):
+            warn(text)
         # Before admission: what the server gives by itself is nobody's.
         managed = tracking.of_created(resource, obj)
         admission = self.admissions.get(resource.id)
@@ -212,6 +216,9 @@ class Writer:
         resource.default(new)
         # A binding changes what an update may not: the node.
         self._check(resource, new, None if subresource == "binding" else old)
+        if not subresource:
+            for text in object_warnings(resource, new, old):
+                warn(text)
         if resource.has_generation and spec_of(new) != spec_of(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
