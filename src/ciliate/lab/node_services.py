@@ -77,17 +77,31 @@ async def run(lab_dir: str, flags: Sequence[str]) -> None:
     use_for_to_thread()
     paths = LabPaths.of(Path(lab_dir).name)
     with Threads(THREADS_MAX, thread_name_prefix="kubelet") as threads:
-        async with ApiClient.from_kubeconfig(paths.kubeconfig, user_agent="kubelet") as client:
-            await _Host(paths, client, threads, values_of(flags, "cluster-cidr")).run()
+        # Apart by their names: managedFields tell whose a field is.
+        async with (
+            ApiClient.from_kubeconfig(paths.kubeconfig, user_agent="kubelet") as client,
+            ApiClient.from_kubeconfig(
+                paths.kubeconfig, user_agent="kube-controller-manager"
+            ) as manager,
+        ):
+            host = _Host(paths, client, threads, values_of(flags, "cluster-cidr"), manager=manager)
+            await host.run()
 
 
 class _Host:
     """Wires watch, kubelets and controllers."""
 
     def __init__(
-        self, paths: LabPaths, client: ApiClient, threads: Threads, cluster_cidrs: Sequence[str]
+        self,
+        paths: LabPaths,
+        client: ApiClient,
+        threads: Threads,
+        cluster_cidrs: Sequence[str],
+        *,
+        manager: ApiClient,
     ) -> None:
         self._cluster_cidrs = cluster_cidrs
+        self._manager = manager
         self._paths = paths
         self._client = client
         self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)
@@ -111,7 +125,7 @@ class _Host:
             tasks.create_task(self._pods.run(), name="pods")
             tasks.create_task(self._events.run(), name="events")
             controllers = ControllerHost(
-                self._client, self._pods, cluster_cidrs=self._cluster_cidrs
+                self._manager, self._pods, cluster_cidrs=self._cluster_cidrs
             )
             mirrors = ControlPlanePods(self._client, self._pods, state)
             tasks.create_task(mirrors.run(), name="control plane's pods")

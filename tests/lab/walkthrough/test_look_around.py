@@ -149,6 +149,25 @@ def test_identities_are_objects_with_the_labels_of_their_pods(walk: Place) -> No
     }
 
 
+def test_identities_are_listed_with_the_namespace_of_their_pods(walk: Place) -> None:
+    number = str(walk.lab.object("ciliumendpoint", "curl-pod")["status"]["identity"]["id"])
+
+    head, *rows = (line.split() for line in walk.typed("kubectl get ciliumidentity").splitlines())
+
+    assert head == ["NAME", "NAMESPACE", "AGE"]
+    assert dict(row[:2] for row in rows)[number] == "default"
+
+
+def test_pods_say_who_set_their_fields(walk: Place) -> None:
+    managers = {
+        (entry["manager"], entry.get("subresource", ""))
+        for pod in walk.lab.object("pods", "-l", "app=webpod", "--show-managed-fields")["items"]
+        for entry in pod["metadata"]["managedFields"]
+    }
+
+    assert managers == {("kube-controller-manager", ""), ("kubelet", "status")}
+
+
 def test_config_view_shows_every_key_sorted(walk: Place) -> None:
     lines = walk.typed("cilium config view").splitlines()
     data = walk.lab.object("configmap", "-n", "kube-system", "cilium-config")["data"]
