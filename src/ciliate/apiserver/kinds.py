@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from ciliate.apiserver import columns, data_checks, defaults, validation, workload_columns
+from ciliate.apiserver import (
+    columns,
+    data_checks,
+    defaults,
+    service_checks,
+    validation,
+    workload_columns,
+)
 from ciliate.apiserver.generic_kind import CATEGORY, stored_only
 from ciliate.apiserver.names import label_1035_problems, label_problems
 from ciliate.apiserver.resources import Printing, ServedResource, nothing_to_default
@@ -185,7 +192,7 @@ def _core() -> list[ServedResource]:
             categories=("all",),
             subresources=status,
             default=defaults.default_service,
-            validate=validation.check_service,
+            validate=service_checks.check_service,
             name_problems=label_1035_problems,
             **_selectable("spec.clusterIP", "spec.type"),
         ),

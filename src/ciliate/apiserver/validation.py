@@ -24,7 +24,7 @@ from ciliate.apiserver.names import (
 from ciliate.apiserver.selectors import matches_label_selector
 from ciliate.apiserver.store import JsonObject
 
-_PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
+PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _PORT_MAX: Final = 65535
 _POD_UPDATE_FIELDS: Final = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
@@ -41,7 +41,8 @@ def unsupported_value(field: str, value: Any, supported: Sequence[str]) -> Cause
     return Cause(field, "FieldValueNotSupported", message)
 
 
-def _one_of(field: str, value: Any, supported: Sequence[str]) -> list[Cause]:
+def one_of(field: str, value: Any, supported: Sequence[str]) -> list[Cause]:
+    """Return what is wrong with a value that must be one of some."""
     return [] if value in supported else [unsupported_value(field, value, supported)]
 
 
@@ -49,7 +50,8 @@ def _immutable(field: str, value: Any) -> Cause:
     return invalid_value(field, json.dumps(value, separators=(",", ":")), "field is immutable")
 
 
-def _port(field: str, value: Any) -> list[Cause]:
+def port_causes(field: str, value: Any) -> list[Cause]:
+    """Return what is wrong with a port number."""
     if isinstance(value, int) and 1 <= value <= _PORT_MAX:
         return []
     return [invalid_value(field, value, f"must be between 1 and {_PORT_MAX}, inclusive")]
@@ -73,7 +75,8 @@ def _cidr(field: str, value: Any) -> list[Cause]:
     return []
 
 
-def _duplicates(field: str, items: Sequence[JsonObject], key: str) -> list[Cause]:
+def duplicate_causes(field: str, items: Sequence[JsonObject], key: str) -> list[Cause]:
+    """Return a cause for each item whose key an earlier one has."""
     seen: set[Any] = set()
     causes = []
     for index, item in enumerate(items):
@@ -98,14 +101,14 @@ def pod_spec_causes(
     volumes |= {(claim.get("metadata") or {}).get("name") for claim in claims}
     for name in ("initContainers", "containers"):
         listed = spec.get(name) or []
-        causes += _duplicates(f"{field}.{name}", listed, "name")
+        causes += duplicate_causes(f"{field}.{name}", listed, "name")
         for index, container in enumerate(listed):
             causes += _container_causes(container, f"{field}.{name}[{index}]", volumes)
-    causes += _duplicates(f"{field}.volumes", spec.get("volumes") or [], "name")
+    causes += duplicate_causes(f"{field}.volumes", spec.get("volumes") or [], "name")
     policies = ("Always",) if templates else ("Always", "OnFailure", "Never")
-    causes += _one_of(f"{field}.restartPolicy", spec.get("restartPolicy"), policies)
+    causes += one_of(f"{field}.restartPolicy", spec.get("restartPolicy"), policies)
     dns = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-    causes += _one_of(f"{field}.dnsPolicy", spec.get("dnsPolicy"), dns)
+    causes += one_of(f"{field}.dnsPolicy", spec.get("dnsPolicy"), dns)
     if spec.get("nodeName"):
         name = spec["nodeName"]
         causes += [invalid_value(f"{field}.nodeName", name, p) for p in subdomain_problems(name)]
@@ -127,10 +130,10 @@ def _container_causes(container: JsonObject, at: str, volumes: Collection[Any]) 
         causes.append(required_value(f"{at}.image"))
     causes += resource_causes(container, at)
     for index, port in enumerate(container.get("ports") or ()):
-        causes += _port(f"{at}.ports[{index}].containerPort", port.get("containerPort"))
-        causes += _one_of(f"{at}.ports[{index}].protocol", port.get("protocol"), _PROTOCOLS)
+        causes += port_causes(f"{at}.ports[{index}].containerPort", port.get("containerPort"))
+        causes += one_of(f"{at}.ports[{index}].protocol", port.get("protocol"), PROTOCOLS)
     pulls = ("Always", "IfNotPresent", "Never")
-    causes += _one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), pulls)
+    causes += one_of(f"{at}.imagePullPolicy", container.get("imagePullPolicy"), pulls)
     for index, mount in enumerate(container.get("volumeMounts") or ()):
         if mount.get("name") not in volumes:
             shown = f'Not found: "{mount.get("name")}"'
@@ -169,7 +172,7 @@ def selector_causes(selector: JsonObject, field: str) -> list[Cause]:
         at = f"{field}.matchExpressions[{index}]"
         operator, values = expression.get("operator", ""), expression.get("values") or ()
         operators = ("DoesNotExist", "Exists", "In", "NotIn")
-        causes += _one_of(f"{at}.operator", operator, operators)
+        causes += one_of(f"{at}.operator", operator, operators)
         if operator in {"In", "NotIn"} and not values:
             problem = "must be specified when `operator` is 'In' or 'NotIn'"
             causes.append(required_value(f"{at}.values", problem))
@@ -193,13 +196,13 @@ def check_network_policy(new: JsonObject, _: JsonObject | None) -> list[Cause]:
     spec = new["spec"]
     causes = selector_causes(spec.get("podSelector") or {}, "spec.podSelector")
     for index, kind in enumerate(spec.get("policyTypes") or ()):
-        causes += _one_of(f"spec.policyTypes[{index}]", kind, ("Egress", "Ingress"))
+        causes += one_of(f"spec.policyTypes[{index}]", kind, ("Egress", "Ingress"))
     for direction, peers in (("ingress", "from"), ("egress", "to")):
         for index, rule in enumerate(spec.get(direction) or ()):
             at = f"spec.{direction}[{index}]"
             for place, port in enumerate(rule.get("ports") or ()):
                 protocol = port.get("protocol")
-                causes += _one_of(f"{at}.ports[{place}].protocol", protocol, _PROTOCOLS)
+                causes += one_of(f"{at}.ports[{place}].protocol", protocol, PROTOCOLS)
             for place, peer in enumerate(rule.get(peers) or ()):
                 causes += _peer_causes(peer, f"{at}.{peers}[{place}]")
     return causes
@@ -263,84 +266,6 @@ def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     return causes
 
 
-def check_service(new: JsonObject, old: JsonObject | None) -> list[Cause]:
-    """Check a Service."""
-    spec = new["spec"]
-    kinds = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-    causes = _one_of("spec.type", spec.get("type"), kinds)
-    ports = spec.get("ports") or []
-    if not ports and spec.get("type") != "ExternalName" and spec.get("clusterIP") != "None":
-        causes.append(required_value("spec.ports"))
-    for index, port in enumerate(ports):
-        at = f"spec.ports[{index}]"
-        causes += _port(f"{at}.port", port.get("port"))
-        causes += _one_of(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
-        if isinstance(port.get("targetPort"), int):
-            causes += _port(f"{at}.targetPort", port["targetPort"])
-        if len(ports) > 1 and not port.get("name"):
-            causes.append(required_value(f"{at}.name"))
-    causes += _duplicates("spec.ports", [p for p in ports if p.get("name")], "name")
-    causes += _duplicate_ports(ports)
-    affinities = ("ClientIP", "None")
-    causes += _one_of("spec.sessionAffinity", spec.get("sessionAffinity"), affinities)
-    if spec.get("type") == "ExternalName" and not spec.get("externalName"):
-        causes.append(required_value("spec.externalName"))
-    causes += _address_causes(spec)
-    if old is not None:
-        causes += _cluster_ip_change(spec, old["spec"])
-    return causes
-
-
-def _duplicate_ports(ports: Sequence[JsonObject]) -> list[Cause]:
-    """Find ports that a client could not tell apart."""
-    seen: set[tuple[Any, Any]] = set()
-    causes = []
-    for index, port in enumerate(ports):
-        pair = (port.get("protocol"), port.get("port"))
-        if pair in seen:
-            shown = json.dumps({"protocol": pair[0], "port": pair[1]}, separators=(",", ":"))
-            message = f"Duplicate value: {shown}"
-            causes.append(Cause(f"spec.ports[{index}]", "FieldValueDuplicate", message))
-        seen.add(pair)
-    return causes
-
-
-def _address_causes(spec: JsonObject) -> list[Cause]:
-    addresses, first = spec.get("clusterIPs") or [], spec.get("clusterIP")
-    causes = []
-    if addresses and first and first != addresses[0]:
-        problem = "first value must match `clusterIP`"
-        causes.append(invalid_value("spec.clusterIPs", json.dumps(addresses), problem))
-    families = spec.get("ipFamilies") or []
-    for index, family in enumerate(families):
-        at = f"spec.ipFamilies[{index}]"
-        causes += _one_of(at, family, ("IPv4", "IPv6"))
-        if family in families[:index]:
-            causes.append(Cause(at, "FieldValueDuplicate", f'Duplicate value: "{family}"'))
-    if spec.get("type") != "ExternalName":
-        policies = ("SingleStack", "PreferDualStack", "RequireDualStack")
-        policy = spec.get("ipFamilyPolicy", policies[0])
-        causes += _one_of("spec.ipFamilyPolicy", policy, policies)
-    return causes
-
-
-def _cluster_ip_change(new: JsonObject, old: JsonObject) -> list[Cause]:
-    """Find addresses that would change; a second one may come and go with its family."""
-    if "ExternalName" in {new.get("type"), old.get("type")}:
-        return []
-    had = old.get("clusterIPs") or [old.get("clusterIP")]
-    has = new.get("clusterIPs") or [new.get("clusterIP")]
-    return [
-        Cause(
-            f"spec.clusterIPs[{index}]",
-            "FieldValueInvalid",
-            f"Invalid value: {json.dumps(has)}: may not change once set",
-        )
-        for index, (was, now) in enumerate(zip(had, has, strict=False))
-        if was and now != was
-    ]
-
-
 def check_node(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Check a Node: its pod CIDRs are set once."""
     spec = new.get("spec") or {}
@@ -361,14 +286,14 @@ def check_endpoints(new: JsonObject, _: JsonObject | None) -> list[Cause]:
         for place, address in enumerate(subset.get("addresses") or ()):
             causes += _ip(f"subsets[{index}].addresses[{place}].ip", address.get("ip"))
         for place, port in enumerate(subset.get("ports") or ()):
-            causes += _port(f"subsets[{index}].ports[{place}].port", port.get("port"))
+            causes += port_causes(f"subsets[{index}].ports[{place}].port", port.get("port"))
     return causes
 
 
 def check_endpoint_slice(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Check an EndpointSlice."""
     kinds = ("FQDN", "IPv4", "IPv6")
-    causes = _one_of("addressType", new.get("addressType", ""), kinds)
+    causes = one_of("addressType", new.get("addressType", ""), kinds)
     if old is not None and old.get("addressType") != new.get("addressType"):
         causes.append(_immutable("addressType", new.get("addressType")))
     for index, endpoint in enumerate(new.get("endpoints") or ()):
