@@ -113,6 +113,14 @@ def test_kubectl_prints_what_the_server_warns_of(kubectl: Kubectl, namespace: st
     assert 'Warning: spec.containers[0].env[1]: hides previous definition of "A"' in said
 
 
+def test_endpoints_are_said_to_be_deprecated(kubectl: Kubectl) -> None:
+    said = kubectl("get", "endpoints", check=False)
+
+    assert (
+        "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    ) in said
+
+
 def test_quantities_are_stored_in_their_canonical_form_and_classify_the_pod(
     server: ServerProcess, namespace: str
 ) -> None:

@@ -134,6 +134,9 @@ def _core() -> list[ServedResource]:
         _resource(
             *("Endpoints", "endpoints", columns.ENDPOINTS),
             short_names=("ep",),
+            deprecation=(
+                "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+            ),
             default=defaults.default_endpoints,
             validate=validation.check_endpoints,
         ),

@@ -73,13 +73,24 @@ def _of_pod(new: JsonObject, old: JsonObject | None) -> Iterator[str]:
 
 
 def _of_workload(new: JsonObject, old: JsonObject | None) -> Iterator[str]:
+    yield from _maker_warnings(new, old, new["spec"], "spec.template.")
+
+
+def _of_cron_job(new: JsonObject, old: JsonObject | None) -> Iterator[str]:
+    job = (new["spec"].get("jobTemplate") or {}).get("spec") or {}
+    yield from _maker_warnings(new, old, job, "spec.jobTemplate.spec.template.")
+
+
+def _maker_warnings(
+    new: JsonObject, old: JsonObject | None, spec: JsonObject, prefix: str
+) -> Iterator[str]:
     problems = label_problems(new["metadata"]["name"]) if old is None else []
     if problems:
         listed = " ".join(problems)
         yield f"metadata.name: this is used in Pod names and hostnames, {_HOSTNAME}: [{listed}]"
-    template = new["spec"].get("template") or {}
-    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
-    yield from _template_warnings(metadata, spec, "spec.template.")
+    template = spec.get("template") or {}
+    metadata, pod = template.get("metadata") or {}, template.get("spec") or {}
+    yield from _template_warnings(metadata, pod, prefix)
 
 
 def _template_warnings(metadata: JsonObject, spec: JsonObject, prefix: str) -> Iterator[str]:
@@ -193,6 +204,7 @@ def _spelling_warnings(text: str, at: str) -> Iterator[str]:
 _FINDERS: Final[dict[str, Callable[[JsonObject, JsonObject | None], Iterator[str]]]] = {
     "pods": _of_pod,
     "services": _of_service,
+    "cronjobs.batch": _of_cron_job,
     **dict.fromkeys(
         (
             "daemonsets.apps",
