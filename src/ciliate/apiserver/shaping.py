@@ -43,14 +43,17 @@ class _Shaping:
         self.unknown: list[str] = []
 
     def fields(self, node: SchemaNode, value: JsonObject, at: _Place | None) -> None:
-        for name in list(value):
-            child, below = value[name], node.child(name)
+        is_map, properties = node.shape is Shape.MAP, node.properties
+        for name, child in list(value.items()):
+            below = node.items if is_map else properties.get(name)
             if below is None:
                 if not node.is_open:
                     self.unknown.append(_path((at, name)))
                     del value[name]
             elif child is None:
                 del value[name]
+            elif below.shape is Shape.STRING and not below.format and isinstance(child, str):
+                continue  # Most values are such, and every write comes by here.
             else:
                 value[name] = self._shaped(below, child, (at, name))
 
