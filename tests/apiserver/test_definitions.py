@@ -309,6 +309,8 @@ def test_a_pattern_that_is_none_of_re2_is_refused_with_its_fault(server: ServerP
 
     message = refused(server, definition("lookaheads", made))
 
+    at = "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[name].pattern"
+    assert f'{at}: Invalid value: "^(?=a)b"' in message
     assert "invalid perl operator: (?=" in message
 
 

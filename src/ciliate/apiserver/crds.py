@@ -16,8 +16,8 @@ from ciliate.apiserver.columns import DEFINITION
 from ciliate.apiserver.custom_resources import custom_resources
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import invalid_value, label_1035_problems, required_value
-from ciliate.apiserver.patterns import PatternError
 from ciliate.apiserver.resources import Registry, ServedResource
+from ciliate.apiserver.schema_rules import schema_causes
 from ciliate.apiserver.schemas import definition_name, node_of
 from ciliate.apiserver.store import JsonObject, Store, no_fields
 from ciliate.apiserver.structural import unevaluated_rules
@@ -123,9 +123,7 @@ def _version_causes(versions: list[JsonObject]) -> list[Cause]:
         if [v.get("name") for v in versions].index(version.get("name")) < index:
             shown = f'Duplicate value: "{version.get("name")}"'
             causes.append(Cause(f"{at}.name", "FieldValueDuplicate", shown))
-        if not isinstance((version.get("schema") or {}).get("openAPIV3Schema"), dict):
-            problem = "schemas are required"
-            causes.append(required_value(f"{at}.schema.openAPIV3Schema", problem))
+        causes += _schema_causes(version, f"{at}.schema.openAPIV3Schema")
         for place, column in enumerate(version.get("additionalPrinterColumns") or ()):
             try:
                 compile_path(str(column.get("jsonPath", "")))
@@ -134,6 +132,16 @@ def _version_causes(versions: list[JsonObject]) -> list[Cause]:
                 causes.append(invalid_value(field, column.get("jsonPath"), str(error)))
         causes += _selectable_causes(version, at)
     return causes
+
+
+def _schema_causes(version: JsonObject, at: str) -> list[Cause]:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if not isinstance(schema, dict):
+        return [required_value(at, "schemas are required")]
+    try:
+        return list(schema_causes(schema, at))
+    except _UNUSABLE as error:
+        return [invalid_value(at, "object", f"cannot be read: {error!r}")]
 
 
 def _selectable_causes(version: JsonObject, at: str) -> list[Cause]:
@@ -270,16 +278,12 @@ def _compiled(obj: JsonObject) -> list[ServedResource]:
     """
     try:
         return custom_resources(obj)
-    except PatternError as error:
-        problem: Exception = error
-        cause = invalid_value("spec.versions", error.pattern, str(error))
     except _UNUSABLE as error:
-        problem = error
         cause = invalid_value("spec.versions", "object", f"cannot be served: {error!r}")
-    name = obj["metadata"]["name"]
-    raise errors.invalid(
-        kind="CustomResourceDefinition", group=GROUP, name=name, causes=[cause]
-    ) from problem
+        name = obj["metadata"]["name"]
+        raise errors.invalid(
+            kind="CustomResourceDefinition", group=GROUP, name=name, causes=[cause]
+        ) from error
 
 
 def _warn_of_rules(obj: JsonObject) -> None:
