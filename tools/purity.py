@@ -24,6 +24,7 @@ PURE: Final = (
     "ciliate.api",
     "ciliate.config",
     "ciliate.ipam",
+    "ciliate.lab.container.spec",
     "ciliate.identity.errors",
     "ciliate.identity.labels",
     "ciliate.identity.numbers",

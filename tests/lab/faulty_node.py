@@ -79,7 +79,14 @@ def apply_pod(lab: Cluster, name: str, node: str, **labels: str) -> None:
         "spec": {
             "nodeName": node,
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "tools", "image": "nicolaka/netshoot"}],
+            "containers": [
+                {
+                    "name": "tools",
+                    "image": "nicolaka/netshoot",
+                    # For buffers beyond net.core.rmem_max.
+                    "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}},
+                }
+            ],
         },
     }
     lab.kubectl("apply", "-f", "-", text=json.dumps(pod))

@@ -4,7 +4,10 @@ Interface, routes, masquerading and the CiliumEndpoint are ours as ever.
 """
 
 import json
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -269,15 +272,15 @@ def test_hanging_plugin_is_ended_and_others_go_on(node: FaultyNode) -> None:
 def test_agent_killed_in_the_middle_of_an_add_leaks_no_address(
     node: FaultyNode, sandbox: Sandbox
 ) -> None:
-    """The plugin gives the address, and kills the agent before it answers."""
+    """The plugin gives the address, and the agent is killed before it answers."""
     pid = node.agent_pid
-    section = moody(
-        node, "ADD", "/usr/lib/cni/host-local > /run/moody-result; kill -9 $PPID; exit 1"
-    )
+    section = moody(node, "ADD", "/usr/lib/cni/host-local > /run/moody-result; sleep 60")
     try:
-        added = call(sandbox, "ADD", ipam=section)
-        assert added.code == 1
-        eventually(lambda: sandbox.container_id in booked(node).values())
+        with ThreadPoolExecutor(1) as thread:
+            adding = thread.submit(call, sandbox, "ADD", ipam=section)
+            eventually(lambda: sandbox.container_id in booked(node).values())
+            os.kill(pid, signal.SIGKILL)
+            assert adding.result().code == 1
     finally:
         calm(node, "ADD")
     node.replace_agent()

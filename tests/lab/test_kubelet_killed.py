@@ -111,7 +111,7 @@ def node_counts(lab: Cluster, node: str) -> tuple[int, int, int]:
     """Pod interfaces, network namespaces in the node, and sandboxes on disk."""
     links = int(lab.exec(node, "sh", "-c", "ip -br link | grep -c ' *lxc' || true"))
     spaces = int(lab.exec(node, "sh", "-c", "ls /run/netns 2>/dev/null | wc -l"))
-    return links, spaces, len(list((lab.folder / node / "pods").glob("*/ns")))
+    return links, spaces, len(list((lab.folder / node / "pods").glob("default_*/ns")))
 
 
 def test_kills_amid_creation_and_deletion_leave_nothing_behind(lab: Cluster) -> None:

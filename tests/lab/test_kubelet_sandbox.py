@@ -109,38 +109,49 @@ def node() -> Iterator[Node]:
     remove_folder(folder)
 
 
-def test_pod_sees_its_own_name_devices_and_files(node: Node) -> None:
+def test_pod_has_its_own_name_devices_and_files(node: Node) -> None:
     paths = node.paths("web")
-
-    sandbox.make_sandbox(paths, hostname="web")
     files = sandbox.PodFiles(
         hosts="10.9.9.9\tweb\n", resolv_conf="options ndots:5\n", hostname="web"
     )
+
+    sandbox.make_sandbox(paths, hostname="web")
     sandbox.write_files(paths, files)
 
     assert node.run("hostname", paths.pins) == "web\n"
-    assert node.run("cat /etc/hosts", paths.pins) == "10.9.9.9\tweb\n"
-    assert node.run("cat /etc/resolv.conf", paths.pins) == "options ndots:5\n"
-    assert node.run("ls /sys/class/net", paths.pins) == "lo\n"
     assert "UP" in node.run("ip link show lo", paths.pins)
+    assert node.run("ip -br link | wc -l", paths.pins) == "1\n"
     assert node.run("hostname") == "node\n"
+    assert {pin.name for pin in paths.pins.iterdir()} == {"net", "uts", "ipc"}
+    assert (paths.etc / "hosts").read_text() == "10.9.9.9\tweb\n"
+    assert (paths.etc / "resolv.conf").read_text() == "options ndots:5\n"
+    assert (paths.etc / "hostname").read_text() == "web\n"
 
 
-def test_pod_sees_its_volumes(node: Node) -> None:
+def test_pod_on_its_nodes_network_has_but_an_ipc_namespace_of_its_own(node: Node) -> None:
+    paths = node.paths("web")
+
+    sandbox.make_sandbox(paths, hostname="web", own=sandbox.OwnNamespaces(network=False))
+
+    assert {pin.name for pin in paths.pins.iterdir()} == {"ipc"}
+    assert sandbox.netns_names(node.pins) == set()
+
+
+def test_volumes_hold_what_they_begin_with_and_are_the_groups(node: Node) -> None:
     paths = node.paths("web")
     volumes = (
-        sandbox.VolumeMount(volume="a", mount_path="/tmp/one", files={"x": "1"}),
-        sandbox.VolumeMount(volume="a", mount_path="/tmp/two", read_only=True),
-        sandbox.VolumeMount(volume="b", mount_path="/tmp/host", host_path="/etc"),
+        sandbox.VolumeMount(volume="a", mount_path="/one", files={"x": "1"}),
+        sandbox.VolumeMount(volume="a", mount_path="/two", read_only=True),
+        sandbox.VolumeMount(volume="b", mount_path="/host", host_path="/etc"),
     )
 
-    sandbox.make_sandbox(paths, hostname="web", volumes=volumes)
+    sandbox.make_sandbox(paths, hostname="web", volumes=volumes, fs_group=4711)
 
-    assert node.run("cat /tmp/one/x /tmp/two/x", paths.pins) == "11"
-    assert node.run("echo 2 > /tmp/one/x; cat /tmp/two/x", paths.pins) == "2\n"
-    assert node.run("touch /tmp/two/y 2>/dev/null || echo refused", paths.pins) == "refused\n"
-    assert "net.d" in node.run("ls /tmp/host/cni", paths.pins)
-    assert not Path("/tmp/one").exists() or not list(Path("/tmp/one").iterdir())
+    assert {path.name for path in paths.volumes.iterdir()} == {"a"}
+    found = (paths.volumes / "a/x").stat()
+    assert (paths.volumes / "a/x").read_text() == "1"
+    assert (found.st_gid, found.st_mode & 0o777) == (4711, 0o664)
+    assert (paths.volumes / "a").stat().st_mode & 0o7777 == 0o2777
 
 
 def test_removed_sandbox_leaves_nothing(node: Node) -> None:

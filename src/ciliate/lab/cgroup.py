@@ -126,7 +126,12 @@ def kill_all(top: Path) -> None:
     """Kill what is in the group now; before Linux 5.14 a process that is forked meanwhile is not."""
     kill = top / "cgroup.kill"
     if kill.exists():
-        kill.write_text("1", encoding="ascii")
+        try:
+            kill.write_text("1", encoding="ascii")
+        except OSError as error:
+            # Another thread has removed the group: at its path, or the file that was opened.
+            if error.errno not in {errno.ENOENT, errno.ENODEV}:
+                raise
         return
     for pid in LabCgroup(top).pids():
         with contextlib.suppress(ProcessLookupError):

@@ -1,19 +1,29 @@
 """Running a command in a machine or a pod: what `lab exec` and `lab shell` do.
 
-Needs neither API server nor zygote, only the pinned namespaces; the terminal stays the user's.
+Needs neither API server nor zygote, only a machine's pinned namespaces, or a pod's running
+container; the terminal stays the user's. In a pod the command is in its first container that runs,
+with that one's privileges and control group, as `kubectl exec` would have it.
 """
 
 import difflib
 import itertools
 import os
 import re
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
+from ciliate.errors import CiliateError
 from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.container.privileges import end_with_parent, hide_from_container, take_on
+from ciliate.lab.container.running import enter_container, fork_into, open_process
+from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import LabError
+from ciliate.lab.kubelet.pod_state import ContainerRecord, PodStore
 from ciliate.lab.namespaces import enter
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.spawn import ENVIRONMENT
@@ -37,6 +47,11 @@ _SUFFIXES: Final = {
 
 #: What users of kubectl write before or behind the name; here it is so anyway.
 _NEEDLESS: Final = frozenset({"-i", "-t", "-it", "-ti", "--stdin", "--tty"})
+
+
+#: Exit codes of shells for a command that cannot be run, or is not there.
+_CANNOT_RUN: Final = 126
+_NOT_FOUND: Final = 127
 
 
 class UnknownPlaceError(LabError):
@@ -68,6 +83,14 @@ class CommandMissingError(LabError):
         super().__init__(f"{command}: {error.strerror} on {place}")
 
 
+class NotRunningError(LabError):
+    """No container of the pod runs."""
+
+    def __init__(self, *, name: str) -> None:
+        self.name = name
+        super().__init__(f"no container of pod {name} runs: `kubectl describe pod` says why")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a command can run."""
@@ -77,6 +100,8 @@ class Place:
     cgroup: str
     #: A node's way to the API server, for a kubectl that is run on it.
     kubeconfig: Path | None = None
+    #: A pod's: where its node's kubelet keeps what it knows of its pods.
+    records: Path | None = None
 
 
 def split_words(words: Sequence[str]) -> tuple[str, list[str]]:
@@ -126,29 +151,38 @@ def place_names(paths: LabPaths, state: LabState) -> list[str]:
 
 
 def _pods(paths: LabPaths, state: LabState) -> list[Place]:
-    """The pods with namespaces of their own, as their kubelets keep them."""
+    """The pods, as their kubelets keep them."""
     places = []
     for machine in state.nodes:
         folder = paths.pods(machine.name)
         if not folder.is_dir():
             continue
         for entry in sorted(folder.iterdir()):
-            if (entry / "ns" / "net").exists():
+            if (entry / "ns").is_dir():
                 # Neither a namespace's nor a pod's name has an underscore in it.
                 name = entry.name.replace("_", "/", 1)
-                places.append(Place(name, entry / "ns", f"{machine.name}/{entry.name}/exec"))
+                group = f"{machine.name}/{entry.name}"
+                records = paths.machine(machine.name) / "kubelet" / "pods"
+                places.append(Place(name, entry / "ns", group, records=records))
     return places
 
 
 def run_in(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
-    """Become `argv`, in `place`.
+    """Become `argv` in a machine, or its exit code in a pod.
 
     Raises:
         KernelCallError: Its namespaces are gone, or this user may not enter them.
         CommandMissingError: It has no such command.
+        NotRunningError: No container of the pod runs.
     """
+    if place.records is not None:
+        sys.exit(_run_in_pod(lab, place, argv))
     LabCgroup.of(lab).join(place.cgroup)
     enter(place.pins)
+    _become(lab, place, argv)
+
+
+def _become(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
     environment = dict(ENVIRONMENT)
     if place.kubeconfig is not None:
         environment["KUBECONFIG"] = str(place.kubeconfig)
@@ -163,3 +197,48 @@ def run_in(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
         os.execvpe(argv[0], list(argv), environment)  # noqa: S606 - no shell is wanted.
     except OSError as error:
         raise CommandMissingError(command=argv[0], place=place.name, error=error) from error
+
+
+def _run_in_pod(lab: str, place: Place, argv: Sequence[str]) -> int:
+    """Run `argv` in the pod's first running container and wait; its exit code, or 128 + signal."""
+    container = _running_container(place)
+    first = open_process(RunningProcess(container.pid, container.start_ticks))
+    pid = fork_into(first)
+    if pid == 0:
+        with _ending_in_failure():
+            LabCgroup.of(lab).join(f"{place.cgroup}/{container.name}")
+            hide_from_container()
+            enter_container(first)
+            os.close(first)
+            os.chdir("/")
+            take_on(container.privileges)
+            end_with_parent()
+            _become(lab, place, argv)
+    os.close(first)
+    # The terminal's keys are for the command; it says what becomes of them.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _: os.kill(pid, got))
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def _running_container(place: Place) -> ContainerRecord:
+    assert place.records is not None
+    for record in PodStore(place.records).load():
+        if f"{record.namespace}/{record.name}" == place.name:
+            for container in record.containers.values():
+                if container.running:
+                    return container
+    raise NotRunningError(name=place.name)
+
+
+@contextmanager
+def _ending_in_failure() -> Iterator[None]:
+    """End the process where its work fails: a forked child has nobody to raise to."""
+    try:
+        yield
+    except (CiliateError, OSError) as error:
+        os.write(2, f"Error: {error}\n".encode())
+        os._exit(_NOT_FOUND if isinstance(error, CommandMissingError) else _CANNOT_RUN)

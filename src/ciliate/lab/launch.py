@@ -1,9 +1,9 @@
 """A forked child's way from the zygote to its work: set-up in the one order that holds.
 
-Control group first (the host's cgroup file system is out of sight later), then namespaces, with
-the mount namespace last, root, working folder, session and terminal, streams, environment,
-identity. Every failure up to there goes to the client as an answer; from there on the process is
-on its own and has only its exit code.
+Control group first (the host's cgroup file system is out of sight later), then namespaces and
+root, working folder, session and terminal, streams, environment, and privileges last, since all
+before needs them. Every failure up to there goes to the client as an answer; from there on the
+process is on its own and has only its exit code.
 """
 
 import fcntl
@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import sys
 import termios
 import traceback
@@ -27,6 +28,9 @@ import msgspec
 from ciliate.errors import CiliateError
 from ciliate.lab import namespaces
 from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.container.privileges import hide_from_container, take_on
+from ciliate.lab.container.root import enter_new_root
+from ciliate.lab.container.running import enter_container, host_pid
 from ciliate.lab.errors import SpawnError
 from ciliate.lab.process_title import set_process_title
 from ciliate.lab.spawn import Answer, Entry, SpawnRequest
@@ -50,16 +54,19 @@ class Launch:
     descriptors: list[int]
     connection: socket.socket
     cgroup: LabCgroup
+    #: Of the process beside which this one is to run in a container (`SpawnRequest.beside`).
+    beside: int | None = None
 
     def run(self) -> int:
         """Set up and do the request's work; the exit code."""
+        pid = host_pid()
         try:
             executable = self._set_up()
         except (CiliateError, OSError, ValueError, LookupError) as error:
             code = error.code if isinstance(error, SpawnError) else _CANNOT_RUN
             self._answer(Answer(error=str(error), code=code))
             return code
-        self._answer(Answer(pid=os.getpid()))
+        self._answer(Answer(pid=pid))
         self.connection.close()
         if executable is not None:
             for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP):
@@ -83,11 +90,7 @@ class Launch:
         if not request.argv:
             raise SpawnError(argv=["?"], problem="has no words")
         self.cgroup.join(request.cgroup)
-        if request.pins is not None:
-            namespaces.enter(request.pins, request.kinds)
-        if request.root is not None:
-            os.chroot(request.root)
-        os.chdir(request.cwd)
+        self._enter()
         self._place_descriptors()
         os.setsid()
         if request.tty:
@@ -98,11 +101,28 @@ class Launch:
         if len(self.descriptors) > 3:
             os.environ["LISTEN_FDS"] = str(len(self.descriptors) - 3)
             os.environ["LISTEN_PID"] = str(os.getpid())
-        if request.uid is not None or request.gid is not None:
-            os.setgroups([])
-            os.setgid(request.gid or 0)
-            os.setuid(request.uid or 0)
+        if request.privileges is not None:
+            _give_streams(request.privileges.uid)
+            take_on(request.privileges)
         return executable
+
+    def _enter(self) -> None:
+        """Be where the request says: in a container, new or not, or in the namespaces of pins."""
+        request = self.request
+        if request.container is not None:
+            hide_from_container()
+            privileges = request.privileges
+            enter_new_root(
+                request.container, privileged=privileges is not None and privileges.privileged
+            )
+            os.makedirs(request.cwd, exist_ok=True)
+        elif self.beside is not None:
+            hide_from_container()
+            enter_container(self.beside)
+            os.close(self.beside)
+        elif request.pins is not None:
+            namespaces.enter(request.pins, request.kinds)
+        os.chdir(request.cwd)
 
     def _place_descriptors(self) -> None:
         """Put the received descriptors to 0, 1, 2, 3 and so on, in their order.
@@ -135,10 +155,19 @@ class Launch:
         return found
 
 
+def _give_streams(uid: int) -> None:
+    """Let a user open its pipes or terminal anew, as programs do by /dev/stdout; not /dev/null."""
+    for stream in (0, 1, 2):
+        if stat.S_ISFIFO(os.fstat(stream).st_mode) or os.isatty(stream):
+            os.fchown(stream, uid, -1)
+
+
 def _run_python(request: SpawnRequest) -> int:
     """Run one of our own entries in this interpreter, as a fresh one would."""
     shown = request.title or " ".join(["ciliate", *request.argv])
     set_process_title(shown)
+    if os.getpid() == 1:  # The kernel has no default action for a PID namespace's first process.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     sys.argv = ["ciliate", *request.argv]

@@ -51,7 +51,8 @@ def prepare_layer(paths: LabPaths, *, plugin: Path, commands: Mapping[str, Path]
     (layer / "opt/cni/bin/ciliate-cni").symlink_to(plugin)
     for name, target in commands.items():
         (layer / "usr/local/bin" / name).symlink_to(target)
-    # A container of Cilium's sees its node's root here; some settings are such paths.
+    # A container of Cilium's sees its node's files here; some settings are such paths, and an agent
+    # that is started on the machine itself reads the same ones.
     (layer / "host").symlink_to("/")
 
 
@@ -137,6 +138,9 @@ def _system_trees(root: Path) -> None:
 def _run_tree(paths: LabPaths, root: Path) -> None:
     mount("tmpfs", root / "run", "tmpfs", options="mode=755")
     inside = root / str(paths.folder)[1:]
+    # Shared, as systemd's root is: pods' namespaces that are mounted here later are seen in an
+    # agent's container too, which has this folder as a volume.
+    mount("none", root / "run", flags=MountFlag.SHARED)
     for path in (root / "run/lock", root / "run/netns", inside):
         path.mkdir(parents=True)
     bind(paths.folder, inside)

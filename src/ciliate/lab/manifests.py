@@ -132,6 +132,7 @@ def _agent(kubeconfig: str) -> Manifest:
         "image": _IMAGE,
         "command": ["ciliate", "agent"],
         "env": _environment(kubeconfig),
+        "securityContext": {"privileged": True},
     }
     return {
         "apiVersion": "apps/v1",
@@ -140,7 +141,10 @@ def _agent(kubeconfig: str) -> Manifest:
         "spec": {
             "selector": {"matchLabels": {"k8s-app": AGENT}},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(container)},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": _pod(container, {**_AGENT_VOLUMES, "kubeconfig": _file(kubeconfig)}),
+            },
         },
     }
 
@@ -164,19 +168,71 @@ def _operator(kubeconfig: str) -> Manifest:
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": selector},
-            "template": {"metadata": {"labels": labels}, "spec": _pod(container)},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": _pod(container, {**_RUN, "kubeconfig": _file(kubeconfig)}),
+            },
         },
     }
 
 
-def _pod(container: Manifest) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class _NodePath:
+    """A path of the node that a container sees."""
+
+    path: str
+    kind: str = "DirectoryOrCreate"
+    seen_at: str = ""  # Another path in the container.
+    propagation: str = ""
+    read_only: bool = False
+
+
+def _file(path: str) -> _NodePath:
+    return _NodePath(path, "File", read_only=True)
+
+
+#: Agents and operator answer commands here.
+_RUN: Final = {"cilium-run": _NodePath("/var/run/cilium")}
+
+#: What the chart's DaemonSet declares. Where Cilium's plugin does the work, our agent does: so it
+#: sees all of /run, wherever a runtime has its namespaces there, and /var/lib/cni, where IPAM
+#: plugins keep what they gave (`ipam: delegated-plugin`).
+_AGENT_VOLUMES: Final = {
+    "run": _NodePath("/run", "Directory", propagation="HostToContainer"),
+    **_RUN,
+    "cilium-netns": _NodePath("/var/run/netns", propagation="HostToContainer"),
+    "bpf-maps": _NodePath("/sys/fs/bpf", propagation="Bidirectional"),
+    "host-proc-sys-net": _NodePath("/proc/sys/net", "Directory", "/host/proc/sys/net"),
+    "host-proc-sys-kernel": _NodePath("/proc/sys/kernel", "Directory", "/host/proc/sys/kernel"),
+    "etc-cni-netd": _NodePath("/etc/cni/net.d", seen_at="/host/etc/cni/net.d"),
+    "cni-path": _NodePath("/opt/cni/bin", seen_at="/host/opt/cni/bin"),
+    "cni-path-distribution": _NodePath("/usr/lib/cni", seen_at="/host/usr/lib/cni"),
+    "cni-state": _NodePath("/var/lib/cni"),
+}
+
+
+def _pod(container: Manifest, volumes: Mapping[str, _NodePath]) -> Manifest:
+    mounts = [_volume_mount(name, place) for name, place in volumes.items()]
     return {
         "hostNetwork": True,
         "priorityClassName": "system-node-critical",
         "terminationGracePeriodSeconds": 1,
         "tolerations": [{"operator": "Exists"}],
-        "containers": [container],
+        "containers": [container | {"volumeMounts": mounts}],
+        "volumes": [
+            {"name": name, "hostPath": {"path": place.path, "type": place.kind}}
+            for name, place in volumes.items()
+        ],
     }
+
+
+def _volume_mount(name: str, place: _NodePath) -> Manifest:
+    mount: Manifest = {"name": name, "mountPath": place.seen_at or place.path}
+    if place.propagation:
+        mount["mountPropagation"] = place.propagation
+    if place.read_only:
+        mount["readOnly"] = True
+    return mount
 
 
 def _environment(kubeconfig: str) -> list[Manifest]:

@@ -26,8 +26,10 @@ T = TypeVar("T")
 
 CLONE_FS: Final = 0x00000200
 CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWCGROUP: Final = 0x02000000
 CLONE_NEWUTS: Final = 0x04000000
 CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
 
 #: Name of a pin -> flag, in the order of entering. The mount namespace comes last: from then on
@@ -36,6 +38,7 @@ KINDS: Final = {
     "net": CLONE_NEWNET,
     "uts": CLONE_NEWUTS,
     "ipc": CLONE_NEWIPC,
+    "pid": CLONE_NEWPID,
     "mnt": CLONE_NEWNS,
 }
 
@@ -81,10 +84,24 @@ def enter(pins: Path | str, kinds: Iterable[str] | None = None) -> None:
                 action="enter", target=str(folder), error=OSError(2, "no namespace is pinned here")
             )
         for kind, descriptor in descriptors:
-            _check(_libc.setns(descriptor, KINDS[kind]), "enter", str(folder / kind))
+            enter_descriptor(descriptor, KINDS[kind], str(folder / kind))
     finally:
         for _, descriptor in descriptors:
             os.close(descriptor)
+
+
+def enter_pin(kind: str, pin: Path | str) -> None:
+    """Move the calling thread into one namespace; of kind `pid` only its children will be in it."""
+    descriptor = _open(Path(pin))
+    try:
+        enter_descriptor(descriptor, KINDS[kind], str(pin))
+    finally:
+        os.close(descriptor)
+
+
+def enter_descriptor(descriptor: int, flags: int, name: str) -> None:
+    """Move the calling thread into a namespace, or those of a process's descriptor that `flags` name."""
+    _check(_libc.setns(ctypes.c_int(descriptor), ctypes.c_int(flags)), "enter", name)
 
 
 def _open(path: Path) -> int:
@@ -199,6 +216,12 @@ def _pin(folder: Path, kinds: Sequence[str], thread_id: int) -> bool | BaseExcep
             _unpin(folder, kinds)
             return False
     return True
+
+
+def pin_process(pid: int, kind: str, pin: Path) -> None:
+    """Pin a process's namespace of a kind; one of mounts cannot be in any that is newer."""
+    pin.touch()
+    bind(f"/proc/{pid}/ns/{kind}", pin)
 
 
 def _unshare_all(kinds: Sequence[str], is_pinned: Callable[[], bool]) -> None:

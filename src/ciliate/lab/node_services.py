@@ -117,6 +117,7 @@ class _Host:
             zygote=ZygoteClient(paths.zygote),
             threads=threads,
             names=ClusterNames(),
+            paths=paths,
         )
 
     async def run(self) -> None:

@@ -38,6 +38,7 @@ class Mount(Struct, frozen=True, omit_defaults=True, rename="camel"):
     mount_path: str
     read_only: bool = False
     sub_path: str = ""
+    mount_propagation: str = "None"
 
 
 class Probe(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -68,6 +69,7 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False
+    security_context: Json = {}
 
 
 class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -76,6 +78,10 @@ class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="cam
     node_name: str = ""
     node_selector: dict[str, str] = {}
     host_network: bool = False
+    host_pid: bool = field(default=False, name="hostPID")
+    host_ipc: bool = field(default=False, name="hostIPC")
+    share_process_namespace: bool = False
+    security_context: Json = {}
     hostname: str = ""
     subdomain: str = ""
     restart_policy: str = "Always"

@@ -106,6 +106,16 @@ class LabPaths:
         return self.folder / "layer"
 
     @property
+    def image(self) -> Path:
+        """What every container begins with."""
+        return self.folder / "image"
+
+    @property
+    def stage(self) -> Path:
+        """An empty folder, on which containers put their roots together, unseen by others."""
+        return self.folder / "stage"
+
+    @property
     def hosts(self) -> Path:
         """Every machine's /etc/hosts."""
         return self.folder / "hosts"

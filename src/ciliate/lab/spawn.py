@@ -3,7 +3,7 @@
     client  SpawnRequest, with descriptors: stdin, stdout, stderr, then the request's `sockets`
     zygote  {"pid": n}                          set-up has succeeded, the process starts its work
     zygote  {"error": text, "code": 126}        or it has not, and this is all
-    client  {"signal": n}                       any number of times
+    client  {"signal": n, "group": bool}        any number of times
     zygote  {"exit": code}                      exit status, or minus the signal that killed it
 
 A client that closes early does not kill its process.
@@ -13,6 +13,8 @@ import enum
 from typing import Final
 
 import msgspec
+
+from ciliate.lab.container.spec import ContainerSpec, Privileges, RunningProcess
 
 #: A message's bound, in bytes: below the kernel's default send buffer (net.core.wmem_default).
 MESSAGE_BYTES_MAX: Final = 128 * 1024
@@ -51,15 +53,17 @@ class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of namespace pins, in the host's view; None stays in the zygote's namespaces."""
     kinds: list[str] | None = None
     """Which of the pins to enter, of `net`, `uts`, `ipc`, `mnt`; None: all that are there."""
-    root: str | None = None
-    """chroot(2) there after entering, for a container with files of its own."""
+    container: ContainerSpec | None = None
+    """A container to be made around the process, which becomes its first one."""
+    beside: RunningProcess | None = None
+    """The first process of a container that runs, to run in that container."""
+    privileges: Privileges | None = None
+    """What the process may do; None: everything."""
     cgroup: str = ""
     """Control group below the lab's own, for example `k8s-w1/default_curl-pod`."""
     env: dict[str, str] = msgspec.field(default_factory=dict)
     """The whole environment; nothing is inherited."""
     cwd: str = "/"
-    uid: int | None = None
-    gid: int | None = None
     tty: bool = False
     """stdin is a terminal's slave side and becomes the controlling terminal."""
     title: str | None = None
@@ -76,6 +80,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """The client asks for a signal to the process, and its process group."""
+    """The client asks for a signal to the process, and with `group` to its process group."""
 
     signal: int
+    group: bool = True

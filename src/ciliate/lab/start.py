@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ciliate.lab import links, processes
+from ciliate.lab.container.image import prepare_image
 from ciliate.lab.environment import commands_of, link_commands
 from ciliate.lab.errors import LabError
 from ciliate.lab.machine import MachineMaker
@@ -159,7 +160,7 @@ class LabStart:
         paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mount("tmpfs", paths.folder, "tmpfs", options="mode=700")
         mount("none", paths.folder, flags=MountFlag.PRIVATE)
-        for folder in (paths.pki, paths.logs, paths.apiserver, paths.commands):
+        for folder in (paths.pki, paths.logs, paths.apiserver, paths.commands, paths.stage):
             folder.mkdir(mode=0o700)
         state = LabState(
             name=paths.name,
@@ -188,6 +189,7 @@ class LabStart:
         await asyncio.gather(
             asyncio.to_thread(self._make_machines, state),
             asyncio.to_thread(self._make_credentials, state),
+            asyncio.to_thread(prepare_image, self.paths.image, _visible(state)),
         )
         self.progress.done(f"machines: {', '.join(_shortened(state))}")
         self.progress.doing("control plane")
@@ -234,8 +236,11 @@ def _shortened(state: LabState, shown_max: int = 8) -> list[str]:
 
 def machine_maker(paths: LabPaths, state: LabState) -> MachineMaker:
     """The maker of this lab's machines."""
-    visible = Visible(checkout=Path(state.checkout), environment=Path(sys.prefix))
-    return MachineMaker(paths, visible, state.dual_stack)
+    return MachineMaker(paths, _visible(state), state.dual_stack)
+
+
+def _visible(state: LabState) -> Visible:
+    return Visible(checkout=Path(state.checkout), environment=Path(sys.prefix))
 
 
 def write_hosts(paths: LabPaths, state: LabState) -> None:

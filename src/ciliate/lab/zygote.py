@@ -2,8 +2,8 @@
 
 It imports what agents, operator, API server and kubelets need, once; a fork then starts in
 milliseconds and shares those pages. It keeps no state beyond its children: it forks, reaps,
-reports exit codes. The child sets itself up (control group, namespaces, standard streams,
-identity, terminal) and goes on as `spawn.Entry` says.
+reports exit codes. A child is born into its PID namespace, sets itself up (control group, other
+namespaces, files, standard streams, terminal, privileges) and goes on as `spawn.Entry` says.
 
 It must stay single-threaded: a fork copies only the calling thread, and a lock that another
 thread held would stay held for ever.
@@ -23,7 +23,9 @@ from typing import Final
 
 import msgspec
 
+from ciliate.errors import CiliateError
 from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.container.running import fork_into, open_process
 from ciliate.lab.launch import Launch
 from ciliate.lab.process_title import set_process_title
 from ciliate.lab.spawn import (
@@ -103,7 +105,7 @@ class Zygote:
                 launch = self._fork(connection, request, descriptors)
             else:
                 self._signal(connection.pid, msgspec.json.decode(message, type=Signal))
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, CiliateError, msgspec.DecodeError) as error:
             # A client that dies or talks nonsense costs its own connection, nothing else.
             self._send(connection, Answer(error=str(error)))
             self._drop(connection)
@@ -116,13 +118,20 @@ class Zygote:
     def _fork(
         self, connection: _Connection, request: SpawnRequest, descriptors: list[int]
     ) -> Launch | None:
-        pid = os.fork()
+        beside = open_process(request.beside) if request.beside is not None else None
+        pid = -1
+        try:
+            pid = fork_into(request.container if beside is None else beside)
+        finally:
+            if beside is not None and pid != 0:
+                os.close(beside)
         if pid == 0:
             return Launch(
                 request=request,
                 descriptors=descriptors,
                 connection=connection.socket,
                 cgroup=self.cgroup,
+                beside=beside,
             )
         connection.pid = pid
         self._children[pid] = connection
@@ -132,7 +141,7 @@ class Zygote:
         # The child leads a session and a group of its own once it has set itself up; before that
         # the signal reaches it alone. It is not reaped yet, so the number is still its own.
         with suppress(ProcessLookupError):
-            if os.getpgid(pid) == pid:
+            if wanted.group and os.getpgid(pid) == pid:
                 os.killpg(pid, wanted.signal)
             else:
                 os.kill(pid, wanted.signal)
@@ -193,6 +202,7 @@ WARM_MODULES: Final = (
     "ciliate.agent.command",
     "ciliate.operator.command",
     "ciliate.apiserver.server",
+    "ciliate.lab.container.pause",
     "ciliate.lab.control_plane",
     "ciliate.lab.node_services",
     "ciliate.lab.kubelet.whoami",

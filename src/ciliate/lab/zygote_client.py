@@ -46,12 +46,12 @@ class Child:
             raise ZygoteGoneError(path=self._path)
         return answer.exit
 
-    def kill(self, number: int = signal.SIGTERM) -> None:
-        """Signal the process and its group; one that has ended is a success."""
+    def kill(self, number: int = signal.SIGTERM, *, group: bool = True) -> None:
+        """Signal the process, and its group; one that has ended is a success."""
         if self._exit is not None and self._exit.done():
             return
         with suppress(OSError):  # The zygote has reported its end and closed.
-            self._socket.send(msgspec.json.encode(Signal(number)), socket.MSG_NOSIGNAL)
+            self._socket.send(msgspec.json.encode(Signal(number, group)), socket.MSG_NOSIGNAL)
 
     def close(self) -> None:
         """Lose interest: the process goes on, and its exit code is lost."""

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from ciliate.lab.entering import AmbiguousPodError, UnknownPlaceError, find_place
+from ciliate.lab.entering import (
+    AmbiguousPodError,
+    NotRunningError,
+    UnknownPlaceError,
+    find_place,
+    run_in,
+)
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, Phase, machine_state
 from ciliate.lab.topology import default_machines
@@ -47,3 +53,11 @@ def test_pod_name_of_two_namespaces_needs_one(lab: tuple[LabPaths, LabState]) ->
 def test_unknown_place_is_answered_with_those_that_exist(lab: tuple[LabPaths, LabState]) -> None:
     with pytest.raises(UnknownPlaceError, match="k8s-ctr, k8s-w1; pods: default/web"):
         find_place(*lab, "nowhere")
+
+
+def test_pod_without_a_running_container_says_so(lab: tuple[LabPaths, LabState]) -> None:
+    place = find_place(*lab, "a/b-c")
+
+    assert place.cgroup == "k8s-w1/a_b-c"
+    with pytest.raises(NotRunningError, match="a/b-c"):
+        run_in("x", place, ["true"])

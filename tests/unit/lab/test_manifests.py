@@ -21,6 +21,27 @@ def test_a_change_wins_over_the_start_state_and_over_dual_stack() -> None:
     assert data["enable-ipv6-masquerade"] == "true"
 
 
+def test_agent_is_privileged_and_sees_of_its_node_what_it_declares() -> None:
+    objects = manifests.cluster_objects(config={}, kubeconfig="/lab/kubeconfig")
+
+    found = {o.body["metadata"]["name"]: o.body for o in objects}
+    spec = found["cilium"]["spec"]["template"]["spec"]
+    paths = {volume["name"]: volume["hostPath"]["path"] for volume in spec["volumes"]}
+    seen = {m["name"]: m for m in spec["containers"][0]["volumeMounts"]}
+    assert spec["containers"][0]["securityContext"] == {"privileged": True}
+    assert seen.keys() == paths.keys()
+    assert paths["cilium-run"] == "/var/run/cilium"
+    assert seen["etc-cni-netd"]["mountPath"] == "/host/etc/cni/net.d"
+    assert seen["cilium-netns"]["mountPropagation"] == "HostToContainer"
+    assert seen["kubeconfig"] == {
+        "name": "kubeconfig",
+        "mountPath": "/lab/kubeconfig",
+        "readOnly": True,
+    }
+    operator = found["cilium-operator"]["spec"]["template"]["spec"]
+    assert "securityContext" not in operator["containers"][0]
+
+
 def test_objects_carry_the_names_and_labels_of_ciliums_chart() -> None:
     objects = manifests.cluster_objects(config={}, kubeconfig="/kubeconfig")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ciliate.lab.cgroup import CgroupBusyError, LabCgroup
+from ciliate.lab.container.running import start_ticks_of
+from ciliate.lab.container.spec import ContainerSpec, Privileges, RunningProcess
 from ciliate.lab.errors import ZygoteGoneError
 from ciliate.lab.kubelet.container_streams import (
     ContainerInput,
@@ -21,12 +23,7 @@ from ciliate.lab.kubelet.container_streams import (
 )
 from ciliate.lab.kubelet.images import ContainerProgram
 from ciliate.lab.kubelet.logs import ContainerLog
-from ciliate.lab.kubelet.process import (
-    UNKNOWN_EXIT_CODE,
-    AdoptedProcess,
-    Process,
-    start_ticks_of,
-)
+from ciliate.lab.kubelet.process import UNKNOWN_EXIT_CODE, AdoptedProcess, Process
 from ciliate.lab.kubelet.terminal import set_size_of_process
 from ciliate.lab.spawn import SpawnRequest
 from ciliate.lab.zygote_client import ZygoteClient
@@ -37,8 +34,19 @@ _DRAIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerSetting:
+    """What a container's first process finds around it."""
+
+    spec: ContainerSpec
+    privileges: Privileges
+    environment: Mapping[str, str]
+    working_dir: str
+    streams: StreamsWanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerPlace:
-    """Where a container runs and where its output goes."""
+    """Where a container runs and where its output goes; `pins` hold its network namespace."""
 
     pins: Path
     cgroup: str
@@ -78,12 +86,9 @@ class ContainerLife:
         lab: LabCgroup,
         place: ContainerPlace,
         program: ContainerProgram,
-        *,
-        environment: Mapping[str, str],
-        working_dir: str,
-        streams: StreamsWanted,
+        setting: ContainerSetting,
     ) -> "ContainerLife":
-        """Start `program`; back when it is inside its namespaces.
+        """Start `program` in a container of its own; back when it is inside.
 
         Raises:
             SpawnError: The command cannot be run.
@@ -92,10 +97,8 @@ class ContainerLife:
         # Processes of an earlier life that no record knows would share the group.
         await asyncio.to_thread(_remove_processes, lab, place)
         log = ContainerLog(place.log)
-        made = make_streams(place.fifo, streams)
-        request = _request(
-            place, program, environment=environment, working_dir=working_dir, tty=streams.tty
-        )
+        made = make_streams(place.fifo, setting.streams)
+        request = _request(place, program, setting)
         try:
             await made.start_relay(zygote, cgroup=place.terminal_cgroup, name=place.cgroup)
             child = await zygote.spawn(
@@ -125,9 +128,9 @@ class ContainerLife:
         return life
 
     @property
-    def start_ticks(self) -> int:
-        """Identifies the process, together with the pid, for a later kubelet."""
-        return start_ticks_of(self.process.pid)
+    def first(self) -> RunningProcess:
+        """Its process, for a later kubelet and for those that enter the container."""
+        return RunningProcess(self.process.pid, start_ticks_of(self.process.pid))
 
     async def watch(self, on_exit: Callable[[int], None]) -> None:
         """Wait for the end, end whatever else is in the container, then call `on_exit`."""
@@ -202,20 +205,16 @@ def _remove_processes(lab: LabCgroup, place: ContainerPlace) -> None:
 
 
 def _request(
-    place: ContainerPlace,
-    program: ContainerProgram,
-    *,
-    environment: Mapping[str, str],
-    working_dir: str,
-    tty: bool,
+    place: ContainerPlace, program: ContainerProgram, setting: ContainerSetting
 ) -> SpawnRequest:
     return SpawnRequest(
         argv=list(program.argv),
         entry=program.entry,
-        pins=str(place.pins),
+        container=setting.spec,
+        privileges=setting.privileges,
         cgroup=place.cgroup,
-        env={**({"TERM": "xterm"} if tty else {}), **environment},
-        cwd=working_dir or "/",
-        tty=tty,
+        env={**({"TERM": "xterm"} if setting.streams.tty else {}), **setting.environment},
+        cwd=setting.working_dir or "/",
+        tty=setting.streams.tty,
         title=program.title,
     )

@@ -44,5 +44,9 @@ class UnknownImageError(KubeletError):
         )
 
 
+class ContainerConfigError(KubeletError):
+    """A container asks for what it cannot have; the message names the field, or is kubelet's own."""
+
+
 class ContainerNotFoundError(KubeletError):
     """A request names a pod or container that does not run on this node."""

@@ -49,6 +49,9 @@ class RunningCommand(Protocol):
 class Starter(Protocol):
     """What starts commands in a container: `execution.Execution`."""
 
+    def open_terminal(self) -> tuple[int, int]:
+        """Make a terminal of the container's; our side, and the command's."""
+
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
     ) -> RunningCommand:
@@ -122,7 +125,7 @@ def failure_status(message: str) -> bytes:
 
 async def run_session(execution: Starter, wanted: ExecRequest, peer: Peer) -> None:
     """Run the command and carry its streams until it ends or the client leaves."""
-    streams = _Terminal() if wanted.tty else _Pipes(wanted)
+    streams = _Terminal(execution) if wanted.tty else _Pipes(wanted)
     try:
         child = await streams.start(execution, wanted.command)
     except (SpawnError, ZygoteGoneError) as error:
@@ -275,8 +278,8 @@ class _Pipes:
 class _Terminal:
     """A pseudo-terminal: one stream both ways, with a size."""
 
-    def __init__(self) -> None:
-        self._ours, self._theirs = os.openpty()
+    def __init__(self, execution: Starter) -> None:
+        self._ours, self._theirs = execution.open_terminal()
         os.set_blocking(self._ours, False)
 
     async def start(self, execution: Starter, command: Sequence[str]) -> RunningCommand:

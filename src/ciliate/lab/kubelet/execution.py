@@ -1,13 +1,20 @@
 """A command run inside a container that exists: `kubectl exec` and exec probes."""
 
+import fcntl
 import os
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from ciliate.lab.kubelet.container import ContainerPlace
+from ciliate.lab.container.spec import Privileges, RunningProcess
 from ciliate.lab.kubelet.images import program_of
 from ciliate.lab.spawn import SpawnRequest
 from ciliate.lab.zygote_client import Child, ZygoteClient
+
+#: ioctl_tty(2): unlock the other side, and open it without its path. The same on x86 and arm64.
+_TIOCSPTLCK: Final = 0x40045431
+_TIOCGPTPEER: Final = 0x5441
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +22,26 @@ class Execution:
     """Starts commands where a container runs."""
 
     zygote: ZygoteClient
-    place: ContainerPlace
+    cgroup: str
+    first: RunningProcess
     environment: Mapping[str, str]
+    privileges: Privileges
+
+    def open_terminal(self) -> tuple[int, int]:
+        """Make a terminal in the container, which shows it as /dev/pts/N; our side, and its side."""
+        try:
+            ours = os.open(
+                f"/proc/{self.first.pid}/root/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+            )
+        except OSError:
+            return os.openpty()  # The container has just ended: the command's start will say so.
+        try:
+            fcntl.ioctl(ours, _TIOCSPTLCK, struct.pack("i", 0))
+            flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+            return ours, fcntl.ioctl(ours, _TIOCGPTPEER, flags)
+        except BaseException:
+            os.close(ours)
+            raise
 
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
@@ -34,8 +59,9 @@ class Execution:
         request = SpawnRequest(
             argv=list(program.argv),
             entry=program.entry,
-            pins=str(self.place.pins),
-            cgroup=self.place.cgroup,
+            beside=self.first,
+            privileges=self.privileges,
+            cgroup=self.cgroup,
             env=environment,
             cwd="/",
             tty=tty,

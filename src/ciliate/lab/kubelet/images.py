@@ -37,6 +37,7 @@ class Image:
 _FUNCTIONS: Final[Mapping[str, str]] = {
     "whoami": "ciliate.lab.kubelet.whoami:run",
     "nginx": "ciliate.lab.kubelet.welcome_page:run",
+    "pause": "ciliate.lab.container.pause:run",
 }
 
 #: Names under which our own command is known, and the words that stand for the name. It runs in
@@ -62,7 +63,7 @@ IMAGES: Final[Mapping[str, Image]] = {
     "busybox": _SHELL,
     "alpine": _SHELL,
     "debian": _SHELL,
-    "pause": Image(entrypoint=("sleep", "infinity")),
+    "pause": Image(entrypoint=("/pause",)),
     "ciliate": Image(entrypoint=("ciliate",)),
     "cilium/cilium": Image(entrypoint=("cilium-agent",)),
     "cilium/operator": Image(entrypoint=("cilium-operator",)),

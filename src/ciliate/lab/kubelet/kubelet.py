@@ -33,8 +33,8 @@ from ciliate.lab.kubelet.pod_network import SandboxNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
 from ciliate.lab.kubelet.pod_worker import PodWorker
 from ciliate.lab.kubelet.streaming import StreamServer
-from ciliate.lab.namespaces import remove_pins
 from ciliate.lab.objects import Pod
+from ciliate.lab.paths import LabPaths
 from ciliate.lab.zygote_client import ZygoteClient
 
 _log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Surroundings:
     zygote: ZygoteClient
     threads: Executor
     names: ClusterNames
+    paths: LabPaths
 
 
 class Kubelet:
@@ -143,6 +144,7 @@ class Kubelet:
                 threads=around.threads,
                 tasks=tasks,
                 names=around.names,
+                lab_paths=around.paths,
                 ips=lambda: self._status.ips,
             )
             await self._take_over()
@@ -253,4 +255,4 @@ def _remove_unrecorded(identity: NodeIdentity, records: list[PodRecord]) -> None
         return
     for folder in pods.iterdir():
         if folder.name not in folders and (folder / "ns").is_dir():
-            remove_pins(folder / "ns")
+            sandbox.remove_directory(folder)

@@ -15,6 +15,7 @@ from ciliate.lab.kubelet.container import ContainerPlace
 from ciliate.lab.kubelet.pod_files import ClusterNames
 from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
 from ciliate.lab.kubelet.sandbox import SandboxPaths
+from ciliate.lab.paths import LabPaths
 from ciliate.lab.zygote_client import ZygoteClient
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class KubeletNode:
     threads: Executor
     tasks: asyncio.TaskGroup
     names: ClusterNames
+    lab_paths: LabPaths
     ips: Callable[[], tuple[str, ...]]  # The node's addresses as last reported.
 
     @property
@@ -96,3 +98,7 @@ class KubeletNode:
     def pod_cgroup(self, record: PodRecord) -> str:
         """The control group of all of a pod's containers."""
         return f"{self.name}/{record.folder_name}"
+
+    def pause_cgroup(self, record: PodRecord) -> str:
+        """That of the first process of a pod whose containers share process numbers."""
+        return f"{self.pod_cgroup(record)}/_pause"  # No container's name has an underscore.

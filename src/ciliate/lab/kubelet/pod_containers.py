@@ -11,15 +11,27 @@ from typing import Final
 
 from ciliate.api.metadata import format_time
 from ciliate.lab.cgroup import CgroupBusyError
+from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
-from ciliate.lab.kubelet.container import ContainerLife
+from ciliate.lab.kubelet.container import ContainerLife, ContainerSetting
 from ciliate.lab.kubelet.container_streams import StreamsWanted
-from ciliate.lab.kubelet.errors import ContainerNotFoundError, UnknownImageError
+from ciliate.lab.kubelet.containment import container_spec, privileges_of
+from ciliate.lab.kubelet.errors import (
+    ContainerConfigError,
+    ContainerNotFoundError,
+    UnknownImageError,
+)
 from ciliate.lab.kubelet.execution import Execution
 from ciliate.lab.kubelet.images import ContainerProgram, container_program
 from ciliate.lab.kubelet.logs import remove_log
 from ciliate.lab.kubelet.node import KubeletNode
-from ciliate.lab.kubelet.pod_files import ConfigData, environment_of, expand, hostname_of
+from ciliate.lab.kubelet.pod_files import (
+    ConfigData,
+    environment_of,
+    expand,
+    hostname_of,
+    volume_mounts,
+)
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.kubelet.pod_status import Waiting
 from ciliate.lab.kubelet.probes import readiness_of
@@ -150,24 +162,18 @@ class PodContainers:
             remove_log(node.container_place(record, container.name, lives - 2).log)
         try:
             program = self._program(container, environment)
-            life = await ContainerLife.start(
-                node.zygote,
-                node.lab,
-                place,
-                program,
-                environment=environment,
-                working_dir=container.working_dir,
-                streams=StreamsWanted(
-                    stdin=container.stdin, stdin_once=container.stdin_once, tty=container.tty
-                ),
-            )
+            setting = self._setting(pod, container, environment)
+            life = await ContainerLife.start(node.zygote, node.lab, place, program, setting)
         except UnknownImageError as error:
             self._refuse(container.name, "ErrImagePull", f"Failed to pull image: {error}")
+            return
+        except ContainerConfigError as error:
+            self._refuse(container.name, "CreateContainerConfigError", f"Error: {error}")
             return
         except (SpawnError, ZygoteGoneError, CgroupBusyError, OSError) as error:
             self._refuse(container.name, "RunContainerError", f"Error: {_problem(error)}")
             return
-        state.environment = environment
+        state.environment, state.privileges = environment, setting.privileges
         self._note_start(container, life, lives)
         self._probe(pod, container, life, program, ips)
 
@@ -176,6 +182,30 @@ class PodContainers:
             container.image,
             [expand(word, environment) for word in container.command],
             [expand(word, environment) for word in container.args],
+        )
+
+    def _setting(
+        self, pod: Pod, container: Container, environment: dict[str, str]
+    ) -> ContainerSetting:
+        """What the container's first process is to find around it; its volumes are filled by now."""
+        node, sandbox = self._node, self._record.sandbox
+        assert sandbox is not None
+        spec = container_spec(
+            pod,
+            container,
+            paths=node.sandbox_paths(self._record, sandbox.netns_name),
+            volumes=volume_mounts(pod, container, {}),
+            image=node.lab_paths.image,
+            stage=node.lab_paths.stage,
+        )
+        return ContainerSetting(
+            spec=spec,
+            privileges=privileges_of(pod, container),
+            environment=environment,
+            working_dir=container.working_dir,
+            streams=StreamsWanted(
+                stdin=container.stdin, stdin_once=container.stdin_once, tty=container.tty
+            ),
         )
 
     def _refuse(self, name: str, reason: str, message: str) -> None:
@@ -192,8 +222,7 @@ class PodContainers:
         state.exit = None
         state.restart_count = lives
         state.container_id = secrets.token_hex(32)
-        state.pid = life.process.pid
-        state.start_ticks = life.start_ticks
+        state.pid, state.start_ticks = life.first.pid, life.first.start_ticks
         state.started_at = format_time(datetime.now(UTC))
         state.started_once = True
         state.ready = False
@@ -273,8 +302,14 @@ class PodContainers:
         life = self._lives.get(name)
         if life is None:
             raise ContainerNotFoundError(f"container not found ({name!r}): it does not run")
-        environment = self._record.container(name).environment
-        return Execution(self._node.zygote, life.place, environment)
+        state = self._record.container(name)
+        return Execution(
+            self._node.zygote,
+            life.place.cgroup,
+            RunningProcess(state.pid, state.start_ticks),
+            state.environment,
+            state.privileges,
+        )
 
     def _backoff(self, name: str) -> RestartBackoff:
         return self._backoffs.setdefault(name, RestartBackoff())
@@ -293,7 +328,8 @@ class PodContainers:
             self._record_event(
                 warning=False, reason="Killing", message=f"Stopping container {name}"
             )
-            life.process.kill(signal.SIGTERM)
+            # To the first process alone, as runtimes do: it decides about its children.
+            life.process.kill(signal.SIGTERM, group=False)
         waiting = {asyncio.ensure_future(life.ended.wait()) for life in lives}
         try:
             while waiting:

@@ -5,9 +5,10 @@ Texts are kubelet's own, so that what people compare looks the same.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ciliate.lab.container.spec import Propagation
 from ciliate.lab.kubelet.images import default_environment
 from ciliate.lab.kubelet.sandbox import PodFiles, VolumeMount
 from ciliate.lab.objects import Container, EnvVar, Pod
@@ -152,27 +153,26 @@ def config_names(pod: Pod) -> set[str]:
     return names
 
 
-def volume_mounts(pod: Pod, config: ConfigData) -> tuple[VolumeMount, ...]:
-    """Return what to mount in the pod; containers of a pod share one view of files.
+def volume_mounts(pod: Pod, container: Container, config: ConfigData) -> tuple[VolumeMount, ...]:
+    """Return what to mount in one of the pod's containers.
 
     Kinds: hostPath, emptyDir, configMap. Others are not shown: nothing in the lab has them.
     """
     volumes = {str(volume.get("name")): volume for volume in pod.spec.volumes}
     mounts: dict[str, VolumeMount] = {}
-    for container in (*pod.spec.init_containers, *pod.spec.containers):
-        for mount in container.volume_mounts:
-            volume = volumes.get(mount.name)
-            if volume is None or mount.mount_path in mounts:
-                continue
-            found = _volume_mount(
-                mount.name,
-                volume,
-                config,
-                mount_path=mount.mount_path,
-                read_only=mount.read_only,
+    for mount in container.volume_mounts:
+        volume = volumes.get(mount.name)
+        if volume is None or mount.mount_path in mounts:
+            continue
+        found = _volume_mount(
+            mount.name, volume, config, mount_path=mount.mount_path, read_only=mount.read_only
+        )
+        if found is not None:
+            mounts[mount.mount_path] = replace(
+                found,
+                sub_path=mount.sub_path,
+                propagation=Propagation(mount.mount_propagation),
             )
-            if found is not None:
-                mounts[mount.mount_path] = found
     return tuple(mounts.values())
 
 
@@ -189,6 +189,7 @@ def _volume_mount(
             volume=name,
             mount_path=mount_path,
             host_path=str(host_path["path"]),
+            host_path_type=str(host_path.get("type") or ""),
             read_only=read_only,
         )
     if config_map := volume.get("configMap"):

@@ -5,16 +5,21 @@ call DEL with the right container id and configuration.
 """
 
 import contextlib
+import errno
 import logging
+import os
 import secrets
 import uuid
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.kube.errors import NotFoundError
-from ciliate.lab.errors import KernelCallError
+from ciliate.lab.container.spec import ContainerSpec, Privileges
+from ciliate.lab.errors import KernelCallError, SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet import cni, sandbox
+from ciliate.lab.kubelet.containment import fs_group, own_namespaces, pause_spec
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_files import (
@@ -25,7 +30,10 @@ from ciliate.lab.kubelet.pod_files import (
     volume_mounts,
 )
 from ciliate.lab.kubelet.pod_state import PodRecord, SandboxRecord
+from ciliate.lab.kubelet.sandbox import VolumeMount
+from ciliate.lab.namespaces import pin_process
 from ciliate.lab.objects import Pod
+from ciliate.lab.spawn import Entry, SpawnRequest
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +65,8 @@ class SandboxNetwork:
     async def attach(self, pod: Pod, record: PodRecord) -> None:
         """Make a fresh sandbox and have the plugins connect it; the record holds the result.
 
+        A pod on its node's network is connected by nobody.
+
         Raises:
             NetworkNotReadyError: The node has no CNI configuration.
             PluginFailedError: A plugin failed; what it left was removed, or will be at the next try.
@@ -66,19 +76,24 @@ class SandboxNetwork:
         node = self._node
         await self.detach(record)
         config = await self.config_of(pod)
-        network = await node.blocking(lambda: cni.load_network_list(node.identity.pins))
+        network = None
+        if not record.host_network:
+            network = await node.blocking(lambda: cni.load_network_list(node.identity.pins))
         record.sandbox = made = _new_sandbox(network, cni.capabilities(pod))
         node.store.save(record)
         paths = self._paths(record, made)
-        attachment = _attachment(record, made, paths)
 
         def work() -> None:
             sandbox.make_sandbox(
                 paths,
                 hostname=hostname_of(pod, node.name),
-                volumes=volume_mounts(pod, config),
+                volumes=_all_volumes(pod, config),
+                own=own_namespaces(pod),
+                fs_group=fs_group(pod),
             )
-            result = self._plugins.add(network, attachment)
+            result: dict[str, Any] = {}
+            if network is not None:
+                result = self._plugins.add(network, _attachment(record, made, paths))
             ips = cni.addresses(result)
             sandbox.write_files(paths, etc_files(pod, ips, node.names))
             made.result = result
@@ -86,12 +101,42 @@ class SandboxNetwork:
 
         try:
             await node.blocking(work)
+            if pod.spec.share_process_namespace and not pod.spec.host_pid:
+                await self._start_pause(record, pause_spec(pod, paths, node.lab_paths))
         except Exception as error:
             await self._clean_up(record)
             if isinstance(error, OSError):
                 raise _call_error("make the sandbox", paths, error) from error
             raise
         node.store.save(record)
+
+    async def _start_pause(self, record: PodRecord, spec: ContainerSpec) -> None:
+        """Start the first process of the pod's PID namespace, and pin that."""
+        request = SpawnRequest(
+            argv=["ciliate.lab.container.pause:run"],
+            entry=Entry.CALL,
+            container=spec,
+            privileges=Privileges(capabilities=()),
+            cgroup=self._node.pause_cgroup(record),
+            title="/pause",
+        )
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            child = await self._node.zygote.spawn(
+                request, stdin=nothing, stdout=nothing, stderr=nothing
+            )
+        except (SpawnError, ZygoteGoneError) as error:
+            raise KernelCallError(
+                action="start pause of",
+                target=record.folder_name,
+                error=OSError(errno.ECHILD, str(error)),
+            ) from error
+        finally:
+            os.close(nothing)
+        await self._node.blocking(
+            lambda: pin_process(child.pid, "pid", Path(spec.namespaces["pid"]))
+        )
+        child.close()
 
     async def _clean_up(self, record: PodRecord) -> None:
         """Undo a failed ADD; what remains is undone before the next one."""
@@ -111,11 +156,12 @@ class SandboxNetwork:
         if made is None:
             return
         paths = self._paths(record, made)
-        network = cni.parse_network_list(made.network, source="the pod's record")
-        attachment = _attachment(record, made, paths)
 
         def work() -> None:
-            self._plugins.delete(network, attachment, made.result)
+            self._node.lab.remove(self._node.pause_cgroup(record))
+            if not record.host_network:
+                network = cni.parse_network_list(made.network, source="the pod's record")
+                self._plugins.delete(network, _attachment(record, made, paths), made.result)
             sandbox.remove_sandbox(paths)
 
         try:
@@ -134,7 +180,7 @@ class SandboxNetwork:
         valid = [
             _attachment(record, record.sandbox, self._paths(record, record.sandbox))
             for record in records
-            if record.sandbox is not None
+            if record.sandbox is not None and not record.host_network
         ]
 
         def work() -> None:
@@ -148,12 +194,19 @@ class SandboxNetwork:
         return self._node.sandbox_paths(record, made.netns_name)
 
 
-def _new_sandbox(network: cni.NetworkList, capabilities: dict[str, Any]) -> SandboxRecord:
+def _all_volumes(pod: Pod, config: ConfigData) -> tuple[VolumeMount, ...]:
+    containers = (*pod.spec.init_containers, *pod.spec.containers)
+    return tuple(
+        mount for container in containers for mount in volume_mounts(pod, container, config)
+    )
+
+
+def _new_sandbox(network: cni.NetworkList | None, capabilities: dict[str, Any]) -> SandboxRecord:
     """Return a record of a sandbox to be made: a new identity for every attempt."""
     return SandboxRecord(
         container_id=secrets.token_hex(32),
         netns_name=f"cni-{uuid.uuid4()}",
-        network=network.to_json(),
+        network=network.to_json() if network is not None else "",
         capabilities=capabilities,
     )
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ciliate.lab.container.spec import Privileges
 from ciliate.system.atomic_file import replace_file
 
 #: Characters of a file's name on Linux (NAME_MAX), less "_" and a UID, which logs have too. A pod's
@@ -44,6 +45,7 @@ class ContainerRecord(msgspec.Struct):
     start_ticks: int = 0
     started_at: str = ""
     environment: dict[str, str] = {}
+    privileges: Privileges = Privileges()
     ready: bool = False
     started_once: bool = False
     exit: ExitRecord | None = None

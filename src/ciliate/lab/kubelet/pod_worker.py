@@ -100,7 +100,7 @@ class PodWorker:
         if phase_of(pod, record) in _FINAL_PHASES:
             record.phase = phase_of(pod, record)
             return await self._detach_final()
-        if not record.host_network and (record.sandbox is None or record.sandbox.result is None):
+        if record.sandbox is None or record.sandbox.result is None:
             pause_s = await self._attach(pod)
             if pause_s is not None:
                 return pause_s

@@ -10,8 +10,9 @@ import fcntl
 import os
 import signal
 import struct
-from pathlib import Path
 from typing import Final, Protocol
+
+from ciliate.lab.container.running import start_ticks_of
 
 #: What real kubelets report when a container's end was missed (ContainerStatusUnknown).
 UNKNOWN_EXIT_CODE: Final = 137
@@ -32,8 +33,8 @@ class Process(Protocol):
     async def wait(self) -> int:
         """Wait for its end: exit status, or minus the signal that killed it."""
 
-    def kill(self, number: int) -> None:
-        """Signal it and its process group; one that has ended is a success."""
+    def kill(self, number: int, *, group: bool = True) -> None:
+        """Signal it, or its process group; one that has ended is a success."""
 
 
 class AdoptedProcess:
@@ -69,11 +70,13 @@ class AdoptedProcess:
             loop.add_reader(self._descriptor, self._ended)
         return await asyncio.shield(self._exit)
 
-    def kill(self, number: int) -> None:
-        """Signal its process group, which it leads."""
+    def kill(self, number: int, *, group: bool = True) -> None:
+        """Signal it, or its process group, which it leads."""
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, 0)  # Still the process we adopted?
-            os.killpg(self._pid, number)
+            # With 0: is it still the process we adopted?
+            signal.pidfd_send_signal(self._descriptor, 0 if group else number)
+            if group:
+                os.killpg(self._pid, number)
 
     def _ended(self) -> None:
         assert self._exit is not None
@@ -108,12 +111,3 @@ def _exit_code(descriptor: int) -> int | None:
     if not fields[0] & _PIDFD_INFO_EXIT:
         return None
     return os.waitstatus_to_exitcode(fields[-1])
-
-
-def start_ticks_of(pid: int) -> int:
-    """Return when a process started, in ticks since boot, or 0: it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0
-    return int(stat.rpartition(")")[2].split()[19])

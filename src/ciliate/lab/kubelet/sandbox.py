@@ -1,9 +1,11 @@
-"""A pod's sandbox: network, mount and UTS namespaces on top of its node's.
+"""A pod's sandbox: what its containers share, namespaces and files.
 
-They are pinned in `<node>/pods/<namespace>_<name>/ns/`, and the network namespace also inside the
-node as `/var/run/netns/cni-<uuid>`, the path CNI plugins are given. The pod's files (/etc/hosts
-and the like) lie on its own tmpfs, and are written when its addresses are known. All functions
-block for 1 to 2 ms and run in a worker thread.
+Network, UTS and IPC namespace are pinned in `<node>/pods/<namespace>_<name>/ns/`, and the network
+namespace also inside the node as `/var/run/netns/cni-<uuid>`, the path CNI plugins are given. A pod
+on its node's network has the node's. Beside them lie the files that all containers see: `etc`,
+written when the addresses are known, `volumes`, and `shm`, a file system of its own. Each
+container's root, and its processes, are made with it (`lab/container`). All functions block for
+about a millisecond and run in a worker thread.
 """
 
 import fcntl
@@ -16,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ciliate.lab.container.spec import Propagation
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.mounts import MountFlag, bind, mount, unmount
 from ciliate.lab.namespaces import in_namespaces, make_namespaces, remove_pins, set_hostname
@@ -23,9 +26,15 @@ from ciliate.lab.namespaces import in_namespaces, make_namespaces, remove_pins, 
 #: Where CNI plugins see a pod's network namespace; /var/run is the same directory.
 NETNS_DIRECTORY: Final = Path("/run/netns")
 
-#: Where a pod's own versions of files in /etc lie, inside the pod.
-_OWN_FILES: Final = Path("/run/.pod")
-_ETC_FILES: Final = ("hosts", "resolv.conf", "hostname")
+#: The files in /etc that are a pod's own.
+ETC_FILES: Final = ("hosts", "resolv.conf", "hostname")
+
+#: As containerd has it: users other than 0 may ping, and serve on every port.
+_UNPRIVILEGED: Final = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"}
+
+#: A pod's shared memory, as containerd has it.
+_SHM_FLAGS: Final = MountFlag.NO_SUID | MountFlag.NO_DEV | MountFlag.NO_EXEC
+_SHM_OPTIONS: Final = "mode=1777,size=64m"
 
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
@@ -48,6 +57,21 @@ class SandboxPaths:
         return self.directory / "ns"
 
     @property
+    def etc(self) -> Path:
+        """The pod's own files in /etc."""
+        return self.directory / "etc"
+
+    @property
+    def volumes(self) -> Path:
+        """The pod's volumes by name, but those that are the node's files."""
+        return self.directory / "volumes"
+
+    @property
+    def shm(self) -> Path:
+        """The pod's /dev/shm."""
+        return self.directory / "shm"
+
+    @property
     def netns_in_node(self) -> str:
         """CNI_NETNS: the path of the network namespace as the node sees it."""
         return f"/var/run/netns/{self.netns_name}"
@@ -59,9 +83,12 @@ class VolumeMount:
 
     volume: str  # its name in the pod: two mounts of one volume show the same files
     mount_path: str
-    host_path: str | None = None  # in the node; None: the files below, on the pod's tmpfs
+    host_path: str | None = None  # in the node; None: the files below, in the pod's folder
+    host_path_type: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
+    sub_path: str = ""
+    propagation: Propagation = Propagation.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,45 +100,91 @@ class PodFiles:
     hostname: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnNamespaces:
+    """Which namespaces a pod has of its own."""
+
+    network: bool = True  # With it, the UTS namespace: the hostname is the pod's.
+    ipc: bool = True
+
+
 def make_sandbox(
-    paths: SandboxPaths, *, hostname: str, volumes: tuple[VolumeMount, ...] = ()
+    paths: SandboxPaths,
+    *,
+    hostname: str,
+    volumes: tuple[VolumeMount, ...] = (),
+    own: OwnNamespaces = OwnNamespaces(),
+    fs_group: int | None = None,
 ) -> None:
-    """Make the pod's namespaces, loopback up, and pin them.
+    """Make the pod's namespaces, loopback up, and pin them; make its files and volumes.
 
     Raises:
         KernelCallError: A step failed; what was made is removed by `remove_sandbox`.
+        OSError: A file could not be made; likewise.
     """
-    _remove_if_there(paths)  # What a killed kubelet may have left of the same pod.
+    remove_directory(paths.directory)  # What a killed kubelet may have left of the same pod.
 
     def inside() -> None:
-        set_hostname(hostname)
-        _set_loopback_up()
-        _build_root(volumes)
+        if own.network:
+            set_hostname(hostname)
+            _set_loopback_up()
+            for setting, value in _UNPRIVILEGED.items():
+                Path("/proc/sys/net/ipv4", setting).write_text(value)
 
-    make_namespaces(paths.pins, kinds=("net", "uts", "mnt"), inside=inside, parent=paths.node_pins)
-    made = os.open(paths.pins / "net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        in_namespaces(paths.node_pins, lambda: _show_netns(paths.netns_name, made), ["mnt"])
-    finally:
-        os.close(made)
+    kinds = (*(("net", "uts") if own.network else ()), *(("ipc",) if own.ipc else ()))
+    make_namespaces(paths.pins, kinds=kinds, inside=inside)
+    _make_files(paths, volumes, fs_group)
+    if own.network:
+        made = os.open(paths.pins / "net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            in_namespaces(paths.node_pins, lambda: _show_netns(paths.netns_name, made), ["mnt"])
+        finally:
+            os.close(made)
+
+
+def _make_files(
+    paths: SandboxPaths, volumes: tuple[VolumeMount, ...], fs_group: int | None
+) -> None:
+    for folder in (paths.etc, paths.volumes, paths.shm):
+        folder.mkdir(parents=True)
+    mount("tmpfs", paths.shm, "tmpfs", flags=_SHM_FLAGS, options=_SHM_OPTIONS)
+    for name in ETC_FILES:
+        (paths.etc / name).touch()
+    for volume in volumes:
+        if volume.host_path is None:
+            _fill_volume(volume, paths.volumes / volume.volume, fs_group)
+
+
+def _fill_volume(volume: VolumeMount, folder: Path, fs_group: int | None) -> None:
+    """Write what a volume begins with; a pod's group owns it, and what is made in it."""
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    for name, text in volume.files.items():
+        (folder / name).write_text(text)
+    if fs_group is not None:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, -1, fs_group)
+            path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
 
 
 def write_files(paths: SandboxPaths, files: PodFiles) -> None:
-    """Write the pod's own /etc files; they were bound, empty, when the sandbox was made."""
-
-    def inside() -> None:
-        (_OWN_FILES / "hosts").write_text(files.hosts)
-        (_OWN_FILES / "resolv.conf").write_text(files.resolv_conf)
-        (_OWN_FILES / "hostname").write_text(files.hostname + "\n")
-
-    in_namespaces(paths.pins, inside, ["mnt"])
+    """Write the pod's own /etc files in place: containers have them mounted."""
+    (paths.etc / "hosts").write_text(files.hosts)
+    (paths.etc / "resolv.conf").write_text(files.resolv_conf)
+    (paths.etc / "hostname").write_text(files.hostname + "\n")
 
 
 def remove_sandbox(paths: SandboxPaths) -> None:
     """Undo `make_sandbox`; what is absent is a success. The kernel frees what is not used."""
     hide_netns(paths.node_pins, {paths.netns_name})
-    _remove_if_there(paths)
-    shutil.rmtree(paths.directory, ignore_errors=True)
+    remove_directory(paths.directory)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a pod's folder with its pins; an absent one is a success."""
+    remove_pins(directory / "ns")
+    _unmount_if_mounted(directory / "shm")
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def netns_names(node_pins: Path) -> set[str]:
@@ -139,11 +212,6 @@ def hide_netns(node_pins: Path, names: set[str]) -> None:
     in_namespaces(node_pins, inside, ["mnt"])
 
 
-def _remove_if_there(paths: SandboxPaths) -> None:
-    if paths.pins.exists():
-        remove_pins(paths.pins)
-
-
 def _unmount_if_mounted(path: Path) -> None:
     try:
         unmount(path, MountFlag.DETACH)
@@ -165,52 +233,3 @@ def _set_loopback_up() -> None:
         request = struct.pack("16sH14x", b"lo", 0)
         flags = struct.unpack("16sH14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
-
-
-def _build_root(volumes: tuple[VolumeMount, ...]) -> None:
-    """Turn the copied mounts of the node into the pod's own view."""
-    mount("none", "/", flags=MountFlag.RECURSIVE | MountFlag.PRIVATE)
-    # The node's /run holds its sockets and every other pod's pin: a copy of those would keep
-    # other pods' namespaces alive. /sys must show this network namespace's devices.
-    _unmount_if_mounted(Path("/run"))
-    mount("tmpfs", "/run", "tmpfs", options="mode=0755,size=16m")
-    _unmount_if_mounted(Path("/sys"))
-    protected = MountFlag.NO_SUID | MountFlag.NO_DEV | MountFlag.NO_EXEC
-    mount("sysfs", "/sys", "sysfs", flags=protected | MountFlag.READ_ONLY)
-    _OWN_FILES.mkdir()
-    for name in _ETC_FILES:
-        _show_own_file(_OWN_FILES / name, Path("/etc") / name)
-    for volume in volumes:
-        _show_volume(volume, _OWN_FILES / "volumes" / volume.volume)
-
-
-def _show_own_file(own: Path, target: Path) -> None:
-    """Bind `own` over `target`, which may be a link into the /run just emptied."""
-    own.touch(mode=0o644)
-    if not target.exists():
-        real = target.resolve()
-        real.parent.mkdir(parents=True, exist_ok=True)
-        real.touch()
-    bind(own, target)
-
-
-def _show_volume(volume: VolumeMount, own: Path) -> None:
-    """Bind a volume to its mount path, making the mount path when the node has none."""
-    target = Path(volume.mount_path)
-    if volume.host_path is None:
-        source = own
-        own.mkdir(parents=True, exist_ok=True)
-        for name, text in volume.files.items():
-            (own / name).write_text(text)
-    else:
-        source = Path(volume.host_path)
-        if not source.exists():
-            source.mkdir(parents=True)
-    if source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch()
-    bind(source, target, recursive=True)
-    if volume.read_only:
-        mount("none", target, flags=MountFlag.BIND | MountFlag.REMOUNT | MountFlag.READ_ONLY)

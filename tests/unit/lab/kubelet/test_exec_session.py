@@ -48,6 +48,9 @@ class LocalStarter:
     def __init__(self) -> None:
         self.started: LocalCommand | None = None
 
+    def open_terminal(self) -> tuple[int, int]:
+        return os.openpty()
+
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
     ) -> RunningCommand:

@@ -79,12 +79,12 @@ def test_expansion_leaves_shell_substitutions_alone() -> None:
     assert expand("echo $HOME ${A} $(A)", {"A": "1"}) == "echo $HOME ${A} 1"
 
 
-def test_volumes_become_mounts_once_per_path() -> None:
+def test_volumes_become_mounts_of_each_container_once_per_path() -> None:
     container = Container(
         "c",
         volume_mounts=(Mount("cfg", "/etc/app", read_only=True), Mount("tmp", "/tmp/x")),
     )
-    other = Container("d", volume_mounts=(Mount("tmp", "/tmp/x"), Mount("unknown", "/y")))
+    other = Container("d", volume_mounts=(Mount("tmp", "/tmp/y"), Mount("unknown", "/y")))
     pod = pod_of(
         containers=(container, other),
         volumes=(
@@ -94,10 +94,11 @@ def test_volumes_become_mounts_once_per_path() -> None:
         ),
     )
 
-    mounts = volume_mounts(pod, {"cm": {"a.conf": "1"}})
+    mounts = volume_mounts(pod, container, {"cm": {"a.conf": "1"}})
 
     assert config_names(pod) == {"cm"}
     assert [(m.mount_path, dict(m.files), m.read_only) for m in mounts] == [
         ("/etc/app", {"a.conf": "1"}, True),
         ("/tmp/x", {}, False),
     ]
+    assert [m.mount_path for m in volume_mounts(pod, other, {})] == ["/tmp/y"]

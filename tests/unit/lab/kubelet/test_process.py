@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from ciliate.lab.kubelet.process import UNKNOWN_EXIT_CODE, AdoptedProcess, start_ticks_of
+from ciliate.lab.container.running import start_ticks_of
+from ciliate.lab.kubelet.process import UNKNOWN_EXIT_CODE, AdoptedProcess
 
 
 def started(*words: str) -> subprocess.Popen[bytes]:

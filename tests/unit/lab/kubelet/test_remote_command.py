@@ -39,6 +39,9 @@ class Command:
 class Here:
     """Runs commands as they are, in a session of their own."""
 
+    def open_terminal(self) -> tuple[int, int]:
+        return os.openpty()
+
     async def start(
         self, command: Sequence[str], *, stdin: int, stdout: int, stderr: int, tty: bool = False
     ) -> RunningCommand:
