@@ -109,7 +109,7 @@ def own_start(running: Cluster, node: Node) -> Iterator[Start]:
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "K8S_NODE_NAME": node.name,
         "CILIUM_K8S_NAMESPACE": "kube-system",
-        "KUBECONFIG": str(running.directory / "kubeconfig.machine"),
+        "KUBECONFIG": str(running.directory / "machines/kubeconfig"),
     }
     program = str(Path(sys.executable).with_name("ciliate"))
     # Each of these executes the next: the process is the agent's from its first moment.

@@ -38,7 +38,7 @@ class Tenant(FaultyNode):
         """An agent that logs to /run/NAME.log; killed at the end."""
         environment = {
             "PATH": os.environ["PATH"],
-            "KUBECONFIG": str(self.lab.folder / "kubeconfig.machine"),
+            "KUBECONFIG": str(self.lab.folder / "machines/kubeconfig"),
         }
         words = [str(BIN / "ciliate"), "agent", "--node", self.name, *flags]
 

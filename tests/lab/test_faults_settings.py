@@ -52,7 +52,7 @@ def run_agent(node: FaultyNode, *flags: str, within_s: int = 20) -> Done:
     """An agent in the node with flags of its own, to its end; one that goes on is ended."""
     return node.run(
         *("timeout", "--signal=TERM", str(within_s), "env"),
-        f"KUBECONFIG={node.lab.folder}/kubeconfig.machine",
+        f"KUBECONFIG={node.lab.folder}/machines/kubeconfig",
         f"K8S_NODE_NAME={node.name}",
         *("ciliate", "agent", *flags),
         check=False,

@@ -28,6 +28,8 @@ def paths() -> Iterator[LabPaths]:
     mount("tmpfs", paths.folder, "tmpfs", options="mode=700")
     mount("none", paths.folder, flags=MountFlag.PRIVATE)
     paths.hosts.write_text("192.168.10.100 k8s-ctr\n")
+    paths.machines.mkdir()
+    paths.machine_kubeconfig.write_text("its way to the API server")
     commands = {"cilium-dbg": Path(sys.prefix) / "bin/cilium-dbg"}
     prepare_layer(paths, plugin=CHECKOUT / "build/ciliate-cni", commands=commands)
     yield paths
@@ -62,6 +64,13 @@ def test_machine_has_files_of_its_own(inside: Inside) -> None:
     assert inside("ls", "/etc/cni/net.d").stdout == ""
     assert "nameserver" not in inside("cat", "/etc/resolv.conf").stdout
     assert inside("readlink", "/host").stdout == "/\n"
+
+
+def test_machine_sees_of_the_labs_folder_what_is_every_machines(
+    paths: LabPaths, inside: Inside
+) -> None:
+    assert inside("ls", "-A", str(paths.folder)).stdout == "machines\n"
+    assert inside("cat", str(paths.machine_kubeconfig)).stdout == "its way to the API server"
 
 
 def test_machine_sees_plugin_and_commands(inside: Inside) -> None:

@@ -137,13 +137,14 @@ def _system_trees(root: Path) -> None:
 
 def _run_tree(paths: LabPaths, root: Path) -> None:
     mount("tmpfs", root / "run", "tmpfs", options="mode=755")
-    inside = root / str(paths.folder)[1:]
+    # Not the whole folder: the lab's keys and the files of others are not a machine's to read.
+    inside = root / str(paths.machines)[1:]
     # Shared, as systemd's root is: pods' namespaces that are mounted here later are seen in an
     # agent's container too, which has this folder as a volume.
     mount("none", root / "run", flags=MountFlag.SHARED)
     for path in (root / "run/lock", root / "run/netns", inside):
         path.mkdir(parents=True)
-    bind(paths.folder, inside)
+    bind(paths.machines, inside)
 
 
 def _show(folder: Path, root: Path) -> None:

@@ -71,9 +71,14 @@ class LabPaths:
         return self.folder / "kubeconfig"
 
     @property
+    def machines(self) -> Path:
+        """What of this folder all machines see, at the same path."""
+        return self.folder / "machines"
+
+    @property
     def machine_kubeconfig(self) -> Path:
         """For processes inside machines: the API server at its cluster address."""
-        return self.folder / "kubeconfig.machine"
+        return self.machines / "kubeconfig"
 
     @property
     def pki(self) -> Path:

@@ -160,7 +160,14 @@ class LabStart:
         paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mount("tmpfs", paths.folder, "tmpfs", options="mode=700")
         mount("none", paths.folder, flags=MountFlag.PRIVATE)
-        for folder in (paths.pki, paths.logs, paths.apiserver, paths.commands, paths.stage):
+        for folder in (
+            paths.pki,
+            paths.logs,
+            paths.apiserver,
+            paths.commands,
+            paths.machines,
+            paths.stage,
+        ):
             folder.mkdir(mode=0o700)
         state = LabState(
             name=paths.name,

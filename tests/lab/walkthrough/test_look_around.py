@@ -51,7 +51,7 @@ def test_cluster_info_names_the_control_plane(walk: Place) -> None:
 
 @pytest.mark.parametrize("node", NODE_IPS)
 def test_api_server_answers_nodes_on_the_control_planes_address(walk: Place, node: str) -> None:
-    kubeconfig = f"{walk.lab.folder}/kubeconfig.machine"
+    kubeconfig = f"{walk.lab.folder}/machines/kubeconfig"
 
     printed = walk.on(node, f"kubectl --kubeconfig {kubeconfig} cluster-info")
 
