@@ -113,7 +113,7 @@ def prepare_image(folder: Path, visible: Visible) -> None:
         (skeleton / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
     (skeleton / "root").mkdir(mode=0o700, exist_ok=True)
     for path in ("tmp", "var/tmp"):
-        (skeleton / path).mkdir()
+        (skeleton / path).mkdir(exist_ok=True)  # Our program may lie below it.
         (skeleton / path).chmod(0o1777)
     for path, target in (("run", "/run"), ("lock", "/run/lock")):
         (skeleton / "var" / path).symlink_to(target)
