@@ -13,6 +13,8 @@ from ciliate.lab.mounts import MountFlag, mount
 from ciliate.lab.namespaces import in_namespaces, make_namespaces
 from ciliate.lab.tear_down import remove_folder
 
+_ASKED = "from ciliate.lab.namespaces import is_chroot; print(is_chroot())"
+
 #: In a mount namespace made on one processor, pins one that is made on others.
 _PIN = """
 import os, sys
@@ -70,3 +72,20 @@ def test_refused_pin_leaves_nothing_behind(folder: Path) -> None:
         make_namespaces(folder / "ns", inside=fails)
 
     assert not (folder / "ns").exists()
+
+
+def test_chroot_is_noticed(tmp_path: Path) -> None:
+    """The shell stays where it is; its child has another root, in the same mount namespace."""
+    for name in ("proc", "usr", "bin", "lib", "lib64", "etc", "root", "home", "work", "opt"):
+        if Path("/", name).exists():
+            (tmp_path / name).mkdir()
+    script = (
+        f'for each in {tmp_path}/*; do mount --rbind "/$(basename "$each")" "$each"; done; '
+        f"{sys.executable} -c '{_ASKED}'; chroot {tmp_path} {sys.executable} -c '{_ASKED}'"
+    )
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.split() == ["False", "True"]

@@ -155,6 +155,21 @@ def in_namespaces(
     return _in_own_thread(body)
 
 
+def is_chroot() -> bool:
+    """Whether the root is another folder than this mount namespace's: chroot(2).
+
+    Whoever enters a mount namespace by setns(2) leaves a chroot: what lies in it is not found there.
+    """
+
+    def body() -> bool:
+        unshare(CLONE_FS)
+        here = os.stat("/")
+        enter_pin("mnt", "/proc/self/ns/mnt")
+        return not os.path.samestat(here, os.stat("/"))
+
+    return _in_own_thread(body)
+
+
 def make_namespaces(
     pins: Path | str,
     *,

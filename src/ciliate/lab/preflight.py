@@ -7,6 +7,7 @@ from typing import Final
 
 from ciliate.lab.cgroup import mount_point
 from ciliate.lab.errors import LabError
+from ciliate.lab.namespaces import is_chroot
 from ciliate.lab.state import NotRootError
 
 #: Commands that machines are made with -> Debian's package.
@@ -40,6 +41,11 @@ def check_machine() -> None:
     if not os.path.exists("/sys/kernel/btf/vmlinux"):
         raise MachineUnfitError(
             lacks="a kernel without BTF", remedy="one with CONFIG_DEBUG_INFO_BTF is needed"
+        )
+    if is_chroot():
+        raise MachineUnfitError(
+            lacks="a root made by chroot, which a machine's namespaces would leave",
+            remedy="start a container, or `unshare --mount` and pivot_root",
         )
     kill = mount_point() / "cgroup.procs"
     if not os.access(kill, os.W_OK):
