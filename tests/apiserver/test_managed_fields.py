@@ -104,6 +104,13 @@ def test_managed_fields_are_in_lists_watches_and_deletions(
     assert deleting["metadata"]["managedFields"] == made["metadata"]["managedFields"]
 
 
+def test_what_the_server_makes_at_its_start_is_its_own(server: ServerProcess) -> None:
+    _, space = server.request("GET", "/api/v1/namespaces/default")
+    _, service = server.request("GET", "/api/v1/namespaces/default/services/kubernetes")
+
+    assert managers(space) == managers(service) == [("kube-apiserver", "Update", "")]
+
+
 def test_an_apply_needs_a_manager_and_no_entries_of_its_own(
     server: ServerProcess, namespace: str
 ) -> None:

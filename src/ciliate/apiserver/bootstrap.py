@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ciliate.apiserver.crds import DEFINITIONS, Definitions
+from ciliate.apiserver.managed_fields import Author
 from ciliate.apiserver.pod_admission import PodAdmission
 from ciliate.apiserver.services import ServiceAllocator
 from ciliate.apiserver.settings import ApiServerSettings
@@ -23,6 +24,8 @@ from ciliate.errors import SettingError
 
 _NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 _HTTPS: Final = 443
+#: Whose these objects are in their managedFields.
+_SELF: Final = Author("kube-apiserver")
 
 
 @dataclass(slots=True)
@@ -57,7 +60,7 @@ def ensure(writer: Writer, resource_id: str, obj: JsonObject) -> None:
     assert resource is not None
     namespace = obj["metadata"].get("namespace", "")
     if writer.store.get(resource_id, (namespace, obj["metadata"]["name"])) is None:
-        writer.create(resource, namespace, obj)
+        writer.create(resource, namespace, obj, tracking=_SELF)
 
 
 def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
@@ -130,11 +133,11 @@ def _create_or_update(writer: Writer, definition: JsonObject) -> None:
     assert resource is not None
     current = writer.store.get(DEFINITIONS, ("", definition["metadata"]["name"]))
     if current is None:
-        writer.create(resource, "", definition)
+        writer.create(resource, "", definition, tracking=_SELF)
         return
     new = decode(current)
     new["spec"] = definition["spec"]
-    writer.update(resource, current, new)
+    writer.update(resource, current, new, tracking=_SELF)
 
 
 def _own_service(writer: Writer, settings: ApiServerSettings) -> None:
@@ -177,6 +180,6 @@ def _replace(writer: Writer, resource_id: str, obj: JsonObject) -> None:
     metadata = obj["metadata"]
     current = writer.store.get(resource_id, (metadata["namespace"], metadata["name"]))
     if current is None:
-        writer.create(resource, metadata["namespace"], obj)
+        writer.create(resource, metadata["namespace"], obj, tracking=_SELF)
     else:
-        writer.update(resource, current, obj)
+        writer.update(resource, current, obj, tracking=_SELF)
