@@ -104,6 +104,49 @@ def test_managed_fields_are_in_lists_watches_and_deletions(
     assert deleting["metadata"]["managedFields"] == made["metadata"]["managedFields"]
 
 
+def test_a_deployments_maker_has_the_fields_of_a_real_one(
+    server: ServerProcess, namespace: str
+) -> None:
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+
+    _, made = server.request("POST", path, DEPLOYMENT)
+
+    (entry,) = made["metadata"]["managedFields"]
+    assert entry["fieldsV1"] == {
+        "f:spec": {
+            "f:progressDeadlineSeconds": {},
+            "f:replicas": {},
+            "f:revisionHistoryLimit": {},
+            "f:selector": {},
+            "f:strategy": {
+                "f:rollingUpdate": {".": {}, "f:maxSurge": {}, "f:maxUnavailable": {}},
+                "f:type": {},
+            },
+            "f:template": {
+                "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
+                "f:spec": {
+                    "f:containers": {
+                        'k:{"name":"c"}': {
+                            ".": {},
+                            "f:image": {},
+                            "f:imagePullPolicy": {},
+                            "f:name": {},
+                            "f:resources": {},
+                            "f:terminationMessagePath": {},
+                            "f:terminationMessagePolicy": {},
+                        }
+                    },
+                    "f:dnsPolicy": {},
+                    "f:restartPolicy": {},
+                    "f:schedulerName": {},
+                    "f:securityContext": {},
+                    "f:terminationGracePeriodSeconds": {},
+                },
+            },
+        }
+    }
+
+
 def test_what_the_server_makes_at_its_start_is_its_own(server: ServerProcess) -> None:
     _, space = server.request("GET", "/api/v1/namespaces/default")
     _, service = server.request("GET", "/api/v1/namespaces/default/services/kubernetes")

@@ -28,7 +28,10 @@ _UNMANAGED: Final = frozenset(
     }
 )
 #: Fields that an object of a built-in kind always has: they come with the object, nobody sets them.
-_EMBEDDED: Final = ("metadata", "spec", "status", "strategy", "template", "updateStrategy")
+_EMBEDDED: Final = (
+    *("metadata", "spec", "status", "strategy", "template", "updateStrategy"),
+    "containers",
+)
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
@@ -150,6 +153,8 @@ def _unmark_embedded(fields: FieldSet, names: tuple[str, ...]) -> None:
         if below is None:
             continue
         below.pop(SELF, None)
+        if name == "metadata":
+            below.pop("f:creationTimestamp", None)  # A template's is null, and always there.
         if below:
             _unmark_embedded(below, names)
         else:

@@ -104,7 +104,6 @@ def test_whoever_makes_an_object_has_its_fields_and_marks_what_contains_some() -
             "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
             "f:spec": {
                 "f:containers": {
-                    ".": {},
                     'k:{"name":"a"}': {
                         ".": {},
                         "f:name": {},
