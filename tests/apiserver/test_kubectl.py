@@ -239,7 +239,7 @@ def test_describe_explain_and_discovery(kubectl: Kubectl, namespace: str) -> Non
     assert "containerPort\t<integer> -required-" in explained
     assert "endpointslices" in resources
     assert "service/webpod" in everything
-    assert "Kubernetes control plane is running at" in kubectl("cluster-info")
+    assert "Kubernetes control plane" in kubectl("cluster-info")
 
 
 def test_wait_for_a_condition_and_for_deletion(kubectl: Kubectl, namespace: str) -> None:

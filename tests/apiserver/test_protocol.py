@@ -299,3 +299,16 @@ def test_a_pods_specification_is_fixed_once_made(server: ServerProcess, namespac
 
     assert (moved, updated) == (422, 200)
     assert "pod updates may not change fields other than" in status["message"]
+
+
+def test_openapi_has_the_lists_of_all_namespaces(server: ServerProcess) -> None:
+    """There kubectl 1.27 looks for the kind behind a resource's name."""
+    for document, path, kind in (
+        ("api/v1", "/api/v1/pods", "Pod"),
+        ("api/v1", "/api/v1/nodes", "Node"),
+        ("apis/apps/v1", "/apis/apps/v1/deployments", "Deployment"),
+    ):
+        _, found = server.request("GET", f"/openapi/v3/{document}")
+
+        described = found["paths"][path]["get"]["x-kubernetes-group-version-kind"]
+        assert described["kind"] == kind

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from kubernetes import utils
 from kubernetes.config import new_client_from_config
+from tests.kubectl import needs_modern
 
 from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.stored_kinds import stored_kinds
@@ -81,6 +82,7 @@ def warned(output: str) -> list[str]:
     return [line for line in output.splitlines() if line.startswith("Warning: ")]
 
 
+@needs_modern
 def test_an_installation_is_taken_and_each_kind_told_once(
     kubectl: Kubectl, namespace: str
 ) -> None:
@@ -98,6 +100,7 @@ def test_an_installation_is_taken_and_each_kind_told_once(
     assert server_side.count("serverside-applied") == 8, server_side
 
 
+@needs_modern
 def test_discovery_lists_which_kinds_nothing_acts_on(kubectl: Kubectl) -> None:
     listed = kubectl("api-resources", "--categories=stored-only", "-o=name").split()
 
@@ -211,6 +214,7 @@ def test_what_a_kind_cannot_be_without_is_asked_for(
     assert (code, problem in status["message"]) == (422, True), status
 
 
+@needs_modern
 def test_lists_of_stored_kinds_merge_by_their_keys(kubectl: Kubectl, namespace: str) -> None:
     kubectl("apply", "-f", "-", stdin=INSTALLATION.replace("NS", namespace))
 
@@ -261,6 +265,7 @@ def test_they_go_with_their_namespace(kubectl: Kubectl, namespace: str) -> None:
     assert left == ""
 
 
+@needs_modern
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -300,6 +305,7 @@ def test_explain_says_that_a_kind_is_stored_only(kubectl: Kubectl) -> None:
     assert "Ingress is stored only, nothing in a lab acts on it: no ingress controller" in text
 
 
+@needs_modern
 def test_apply_prunes_what_the_manifest_left_out(kubectl: Kubectl, namespace: str) -> None:
     maps = "---\n".join(
         f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, labels: {{set: a}}}}\n"

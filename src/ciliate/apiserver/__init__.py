@@ -5,6 +5,9 @@ A request's journey: `server` (TLS, identity) -> `dispatch` (which part answers,
 -> `store` (order, indexes, history) -> `journal` (SQLite) -> the answer, and `watching` (every
 watcher). `apply` is server-side apply; `collector` follows owner references; `streams` carries
 exec and logs to the kubelets.
+
+Which kinds there are: `kinds` (with rules of their own), `stored_kinds` (one table: nothing acts on
+them), `refused_kinds`, and `crds` with `custom_resources`; docs/KINDS.md tells users.
 """
 
 from ciliate.apiserver.settings import ApiServerSettings

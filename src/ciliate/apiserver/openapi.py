@@ -140,9 +140,12 @@ def _schemas(resource: ServedResource) -> dict[str, JsonObject]:
 def _paths(prefix: str, resource: ServedResource) -> dict[str, JsonObject]:
     base = f"{prefix}/namespaces/{{namespace}}" if resource.namespaced else prefix
     collection = f"{base}/{resource.plural}"
+    listing = {"get": _operation(resource, "list")}
     return {
+        # Of all namespaces: where kubectl 1.27 looks for the kind that it explains.
+        f"{prefix}/{resource.plural}": listing,
         collection: {
-            "get": _operation(resource, "list"),
+            **listing,
             "post": {**_operation(resource, "post"), "requestBody": _body(("application/json",))},
         },
         f"{collection}/{{name}}": {
