@@ -11,6 +11,8 @@ from .conftest import DEADLINE_S, ServerProcess, wait_for
 MAPS = "/api/v1/namespaces/default/configmaps"
 WRITERS = 4
 BEFORE_KILL = 300
+#: Each write is a TLS connection of its own: on busy cores there are ten a second.
+WRITES_S = 60.0
 
 
 class Writer(threading.Thread):
@@ -37,7 +39,11 @@ def test_a_killed_server_loses_no_acknowledged_write(own_server: ServerProcess) 
     writers = [Writer(own_server, number) for number in range(WRITERS)]
     for writer in writers:
         writer.start()
-    wait_for(lambda: sum(len(w.acknowledged) for w in writers) > BEFORE_KILL, what="the writes")
+    wait_for(
+        lambda: sum(len(w.acknowledged) for w in writers) > BEFORE_KILL,
+        what="the writes",
+        deadline_s=WRITES_S,
+    )
 
     own_server.kill()
     for writer in writers:
