@@ -19,6 +19,7 @@ from aiohttp import web
 
 from ciliate.apiserver import errors
 from ciliate.apiserver.store import JsonObject
+from ciliate.system.bounded_server import connection_of
 from ciliate.system.upgraded_connection import BUFFER_BYTES, pump, take_over
 
 #: Seconds to reach a kubelet's socket: it is on this machine.
@@ -121,6 +122,9 @@ async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> we
     kind = answer.headers.get("Content-Type", "text/plain")
     response = web.StreamResponse(status=answer.status, headers={"Content-Type": kind})
     response.enable_chunked_encoding()
+    connection = connection_of(request.transport)
+    if connection is not None and request.query.get("follow") == "true":
+        connection.let_pause()  # In a pager, say.
     await response.prepare(request)
     async for chunk in answer.content.iter_any():
         await response.write(chunk)

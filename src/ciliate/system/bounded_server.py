@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._inner: Any = None  # Some asyncio.Protocol, which is what our own factories make.
         self._has_asked = False
         self._requests = 0  # Under way: `begin` less `end`.
+        self._may_pause = False
         self.since = since  # When it began to wait, by the loop's clock.
 
     def begin(self) -> None:
@@ -81,9 +82,18 @@ class Connection(asyncio.Protocol):
         """Whether a request is under way."""
         return self._requests > 0
 
+    def let_pause(self) -> None:
+        """Allow the client to take nothing for as long as it likes: a person reads along.
+
+        One that is gone is noticed nevertheless, by the kernel's own time-outs.
+        """
+        self._may_pause = True
+        with contextlib.suppress(OSError):  # A Unix socket has no such bound.
+            self._accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0)
+
     def untaken_bytes(self) -> int:
-        """Return how much of its answers the client has not taken yet."""
-        if self._transport is None or not self._has_asked:
+        """Return how much of its answers the client has not taken yet, and should have."""
+        if self._transport is None or not self._has_asked or self._may_pause:
             return 0
         return self._transport.get_write_buffer_size() + in_kernel_bytes(self._accepted)
 

@@ -1,7 +1,8 @@
 """An HTTP connection that has left HTTP (RFC 9110, section 7.8): octets both ways from now on.
 
 A handler of our HTTP servers takes its request's connection over, speaks whatever was agreed upon
-and closes it. The server goes on counting the connection until it is lost (`bounded_server`).
+and closes it. The server goes on counting the connection until it is lost (`bounded_server`), and
+lets its client pause: a terminal that is stopped takes nothing, and loses nothing.
 """
 
 import asyncio
@@ -9,6 +10,8 @@ from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
+
+from ciliate.system.bounded_server import connection_of
 
 #: Octets that wait in each direction before the sender is paused.
 BUFFER_BYTES: Final = 256 * 1024
@@ -36,6 +39,9 @@ def take_over(request: web.BaseRequest) -> tuple[asyncio.StreamReader, asyncio.S
     transport = request.transport
     if not isinstance(transport, asyncio.Transport) or transport.is_closing():
         raise ConnectionResetError("the client has left before the connection was upgraded")
+    connection = connection_of(transport)
+    if connection is not None:
+        connection.let_pause()
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=BUFFER_BYTES, loop=loop)
     protocol = _Taken(reader, transport.get_protocol())

@@ -2,6 +2,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -15,6 +16,7 @@ DEADLINE_S = 10.0
 BIG = 8 * 1024 * 1024
 HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+BOUNDS = Bounds.of_one_peer(8)
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -33,7 +35,7 @@ async def upgraded(name: str, serve: Serve) -> AsyncIterator[tuple[Client, Liste
         return web.Response()
 
     runner = web.ServerRunner(web.Server(handle, handler_cancellation=True))
-    server = HttpServer(name, runner, Bounds.of_one_peer(8))
+    server = HttpServer(name, runner, BOUNDS)
     address = listener.getsockname()
     await server.start(listener)
     reader, writer = await asyncio.open_connection(*address)
@@ -76,3 +78,47 @@ async def test_a_connection_that_ended_has_no_place_any_more(first: str) -> None
             writer.close()
         while counts.open:
             await asyncio.sleep(0.005)
+
+
+async def test_a_client_that_pauses_loses_nothing() -> None:
+    """Beside it, one that takes nothing of a plain answer is ended: so long has it been."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    timeouts: list[int] = []
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/plain":
+            return web.Response(body=b"x" * BIG)
+        reader, writer = take_over(request)
+        taken = writer.get_extra_info("socket")
+        timeouts.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        writer.write(b"x" * BIG)
+        await reader.read()
+        return web.Response()
+
+    runner = web.ServerRunner(web.Server(handle, handler_cancellation=True))
+    server = HttpServer("pause", runner, replace(BOUNDS, untaken_s=0.2))
+    await server.start(listener)
+    paused = await _asking(listener, HEAD)
+    plain = await _asking(listener, HEAD.replace(b"/x", b"/plain"))
+    counts = counts_of("pause")
+    async with asyncio.timeout(DEADLINE_S):
+        while counts.accepted < 2 or counts.open > 1:
+            await asyncio.sleep(0.01)
+        left = BIG
+        while left:
+            left -= len(await asyncio.get_running_loop().sock_recv(paused, left))
+
+    assert (counts.open, timeouts) == (1, [0])
+    paused.close()
+    plain.close()
+    await server.stop()
+
+
+async def _asking(listener: socket.socket, request: bytes) -> socket.socket:
+    """A client that has asked, and reads nothing; its kernel keeps little for it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, listener.getsockname())
+    await asyncio.get_running_loop().sock_sendall(client, request)
+    return client

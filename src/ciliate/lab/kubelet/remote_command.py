@@ -31,8 +31,6 @@ SPDY_PROTOCOLS: Final = (
 _WITH_STATUS: Final = frozenset({"v5.channel.k8s.io", "v4.channel.k8s.io"})
 _WITH_SIZE: Final = frozenset({"v4.channel.k8s.io", "v3.channel.k8s.io"})
 
-#: A client that answers no ping for so long is gone: half of its interval is the ping's.
-_HEARTBEAT_S: Final = 30.0
 #: A message of stdin; kubectl sends at most 32 KiB.
 MESSAGE_BYTES_MAX: Final = 1024 * 1024
 #: How long a SPDY client may take to open its streams, as with a real kubelet.
@@ -86,11 +84,9 @@ async def accept_websocket(
     request: web.Request, protocols: tuple[str, ...]
 ) -> web.WebSocketResponse:
     """Upgrade to a WebSocket, with the first of the client's protocols that we have."""
+    # No pings: a client that is stopped answers none, and the API server notices who is gone.
     socket = web.WebSocketResponse(
-        protocols=protocols,
-        heartbeat=_HEARTBEAT_S,
-        max_msg_size=MESSAGE_BYTES_MAX,
-        compress=False,
+        protocols=protocols, max_msg_size=MESSAGE_BYTES_MAX, compress=False
     )
     await socket.prepare(request)
     return socket

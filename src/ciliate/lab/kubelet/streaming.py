@@ -12,6 +12,7 @@ a WebSocket (GET) or to SPDY (POST, of kubectl before 1.31): `remote_command`, `
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -33,6 +34,8 @@ from ciliate.system.unix_socket import listen_unix
 
 #: Sessions and followers of logs on one node; the API server alone connects.
 _CONNECTIONS_MAX: Final = 512
+#: A person's terminal may be stopped for so long; real kubelets end a stream that is idle as long.
+_UNTAKEN_S: Final = 4 * 3600.0
 
 
 class PodFinder(Protocol):
@@ -65,7 +68,8 @@ class StreamServer:
         app.router.add_get("/containerLogs" + below, self._logs)
         app.router.add_get("/healthz", _healthz)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        server = HttpServer("kubelet", runner, Bounds.of_one_peer(share(_CONNECTIONS_MAX)))
+        bounds = replace(Bounds.of_one_peer(share(_CONNECTIONS_MAX)), untaken_s=_UNTAKEN_S)
+        server = HttpServer("kubelet", runner, bounds)
         try:
             await server.start(listen_unix(socket))
             await asyncio.get_running_loop().create_future()
