@@ -245,8 +245,8 @@ def test_run_on_a_terminal_is_a_shell_with_a_prompt(kubectl: Client) -> None:
         terminal.until("press")  # "If you don't see a command prompt, try pressing enter."
         terminal.type("\n")
         terminal.until("# ")
-        terminal.type("stty size; echo $TERM; exit 4\n")
-        terminal.until("33 101\r\nxterm")
+        terminal.type("stty size; echo $TERM; tty; exit 4\n")
+        terminal.until("33 101\r\nxterm\r\n/dev/pts/0")
 
         assert terminal.process.wait(DEADLINE_S) == 4
 

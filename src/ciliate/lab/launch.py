@@ -94,6 +94,8 @@ class Launch:
         self._place_descriptors()
         os.setsid()
         if request.tty:
+            if request.container is not None:
+                _make_terminal()
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         executable = self._find_executable()
         os.environ.clear()
@@ -153,6 +155,17 @@ class Launch:
                 argv=self.request.argv, problem="no such command on its PATH", code=_NOT_FOUND
             )
         return found
+
+
+def _make_terminal() -> None:
+    """Make a terminal in the new container; its other side goes out by the socket that is stdin."""
+    ours, theirs = os.openpty()
+    with socket.socket(fileno=os.dup(0)) as console:
+        socket.send_fds(console, [b"terminal"], [ours])
+    os.close(ours)
+    for stream in (0, 1, 2):
+        os.dup2(theirs, stream)
+    os.close(theirs)
 
 
 def _give_streams(uid: int) -> None:

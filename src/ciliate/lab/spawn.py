@@ -65,7 +65,8 @@ class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The whole environment; nothing is inherited."""
     cwd: str = "/"
     tty: bool = False
-    """stdin is a terminal's slave side and becomes the controlling terminal."""
+    """stdin is a terminal's slave side and becomes the controlling terminal. With `container` it is
+    a socket: the terminal is made in the container, and its other side sent there (SCM_RIGHTS)."""
     title: str | None = None
     """What `ps` shows; default: `ciliate` and argv."""
 

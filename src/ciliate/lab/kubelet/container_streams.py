@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -85,7 +86,8 @@ class ContainerStreams:
     output: int
     reading: int
     input: ContainerInput | None
-    relayed: tuple[int, int, int] | None = None  # The relay's input, output and terminal.
+    #: The relay's input, output, and the socket by which it gets its side of the terminal.
+    relayed: tuple[int, int, int] | None = None
 
     async def start_relay(self, zygote: ZygoteClient, *, cgroup: str, name: str) -> None:
         """Start the process that keeps the container's terminal, if it has one.
@@ -96,7 +98,7 @@ class ContainerStreams:
         """
         if self.relayed is None:
             return
-        stdin, stdout, terminal = self.relayed
+        stdin, stdout, console = self.relayed
         request = SpawnRequest(
             argv=[RELAY],
             entry=Entry.CALL,
@@ -105,7 +107,7 @@ class ContainerStreams:
             title=f"terminal of container {name}",
         )
         child = await zygote.spawn(
-            request, stdin=stdin, stdout=stdout, stderr=stdout, sockets=(terminal,)
+            request, stdin=stdin, stdout=stdout, stderr=stdout, sockets=(console,)
         )
         child.close()  # It ends by itself.
 
@@ -139,13 +141,14 @@ def make_streams(fifo: Path, wanted: StreamsWanted) -> ContainerStreams:
         ours = ContainerInput(descriptor, once=once)
     if not wanted.tty:
         return ContainerStreams(stdin=stdin, output=writing, reading=reading, input=ours)
-    terminal, side = os.openpty()
+    # The terminal is the container's own, made when the container is: `SpawnRequest.tty`.
+    console, relays = (end.detach() for end in socket.socketpair())
     return ContainerStreams(
-        stdin=side,
-        output=side,
+        stdin=console,
+        output=console,
         reading=reading,
         input=ours,
-        relayed=(stdin, writing, terminal),
+        relayed=(stdin, writing, relays),
     )
 
 

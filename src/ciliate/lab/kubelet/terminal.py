@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import select
+import socket
 import struct
 import termios
 from collections.abc import Sequence
@@ -17,10 +18,11 @@ from typing import Final
 
 #: What `relay` is in a SpawnRequest.
 RELAY: Final = "ciliate.lab.kubelet.terminal:relay"
-#: Descriptors of the relay's process: the container's input and output FIFO, the terminal.
+#: Descriptors of the relay's process: the container's input and output FIFO, and the socket by
+#: which the container sends the other side of its terminal.
 _INPUT: Final = 0
 _OUTPUT: Final = 1
-_TERMINAL: Final = 3
+_CONSOLE: Final = 3
 _READ_BYTES: Final = 32 * 1024
 
 
@@ -47,12 +49,17 @@ def set_size_of_process(pid: int, text: bytes) -> None:
 
 def relay(_words: Sequence[str]) -> int:
     """Carry a container's terminal to and from its FIFOs until nobody has it open any more."""
-    os.set_blocking(_TERMINAL, False)
+    with socket.socket(fileno=_CONSOLE) as console:
+        _, descriptors, _, _ = socket.recv_fds(console, 16, 1)
+    if not descriptors:
+        return 0  # The container could not be started.
+    [terminal] = descriptors
+    os.set_blocking(terminal, False)
     poll = select.poll()
     has_input, untaken = True, b""
     while True:
         # A program that does not read must not keep us from what it prints.
-        poll.register(_TERMINAL, select.POLLIN | (select.POLLOUT if untaken else 0))
+        poll.register(terminal, select.POLLIN | (select.POLLOUT if untaken else 0))
         poll.register(_INPUT, select.POLLIN if has_input and not untaken else 0)
         ready = dict(poll.poll())
         try:
@@ -60,16 +67,16 @@ def relay(_words: Sequence[str]) -> int:
                 untaken = os.read(_INPUT, _READ_BYTES)
                 has_input = bool(untaken)  # It is /dev/null without `stdin: true`.
             if untaken:
-                untaken = untaken[_written(untaken) :]
-            if ready.get(_TERMINAL, 0) & ~select.POLLOUT:
-                _print(os.read(_TERMINAL, _READ_BYTES))
+                untaken = untaken[_written(terminal, untaken) :]
+            if ready.get(terminal, 0) & ~select.POLLOUT:
+                _print(os.read(terminal, _READ_BYTES))
         except OSError:
             return 0  # EIO: what was printed has come, and the last process has closed its side.
 
 
-def _written(data: bytes) -> int:
+def _written(terminal: int, data: bytes) -> int:
     try:
-        return os.write(_TERMINAL, data)
+        return os.write(terminal, data)
     except BlockingIOError:
         return 0
 
