@@ -74,6 +74,13 @@ PURE: Final = (
     "ciliate.cni.result_shape",
     "ciliate.cni.version",
     "ciliate.system.admission",
+    "ciliate.lab.errors",
+    "ciliate.lab.objects",
+    "ciliate.lab.kubelet.configuration",
+    "ciliate.lab.kubelet.downward",
+    "ciliate.lab.kubelet.environment",
+    "ciliate.lab.kubelet.errors",
+    "ciliate.lab.quantities",
     "ciliate.lab.kubelet.spdy.errors",
     "ciliate.lab.kubelet.spdy.frames",
     "ciliate.lab.kubelet.spdy.header_block",
@@ -99,8 +106,8 @@ TRUSTED: Final = {
 #: Modules of others that compute and do nothing else.
 ALLOWED: Final = frozenset(
     """
-    __future__ abc base64 binascii bisect collections contextlib copy dataclasses datetime difflib
-    enum functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
+    __future__ abc base64 binascii bisect collections contextlib copy dataclasses datetime decimal
+    difflib enum functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
     struct textwrap types typing typing_extensions urllib.parse zlib
     """.split()  # noqa: SIM905 - thirty lines say no more.
 )

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,12 @@ from ciliate.lab.control_plane_flags import values_of
 from ciliate.lab.control_plane_pods import ControlPlanePods
 from ciliate.lab.controllers.host import ControllerHost
 from ciliate.lab.errors import LabError
+from ciliate.lab.kubelet.configuration import Reference, Source
 from ciliate.lab.kubelet.kubelet import Kubelet, Surroundings
 from ciliate.lab.kubelet.node import NodeIdentity
 from ciliate.lab.kubelet.pod_files import ClusterNames
 from ciliate.lab.link_keeper import keep_links
-from ciliate.lab.objects import PODS, Pod
+from ciliate.lab.objects import CONFIG_MAP_NAMES, PODS, SECRET_NAMES, Named, Pod
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, MachineState, read_state
 from ciliate.lab.topology import Role
@@ -105,6 +107,14 @@ class _Host:
         self._paths = paths
         self._client = client
         self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)
+        self._config_maps = Informer(
+            client,
+            CONFIG_MAP_NAMES,
+            on_change=partial(self._configuration_changed, Source.CONFIG_MAP),
+        )
+        self._secrets = Informer(
+            client, SECRET_NAMES, on_change=partial(self._configuration_changed, Source.SECRET)
+        )
         self._kubelets: dict[str, Kubelet] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
@@ -124,6 +134,8 @@ class _Host:
         state = read_state(self._paths)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pods.run(), name="pods")
+            tasks.create_task(self._config_maps.run(), name="configmaps")
+            tasks.create_task(self._secrets.run(), name="secrets")
             tasks.create_task(self._events.run(), name="events")
             controllers = ControllerHost(
                 self._manager, self._pods, cluster_cidrs=self._cluster_cidrs
@@ -226,6 +238,14 @@ class _Host:
             kubelet.pod_gone(pod)
         else:
             kubelet.pod_changed(new)
+
+    def _configuration_changed(self, source: Source, old: Named | None, new: Named | None) -> None:
+        """Tell every kubelet which object came, changed or went."""
+        changed = new or old
+        assert changed is not None
+        meta = changed.metadata
+        for kubelet in self._kubelets.values():
+            kubelet.configuration_changed(meta.namespace, Reference(source, meta.name))
 
 
 def _pods_max() -> int:

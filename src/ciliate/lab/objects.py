@@ -63,6 +63,8 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     args: tuple[str, ...] = ()
     working_dir: str = ""
     env: tuple[EnvVar, ...] = ()
+    env_from: tuple[Json, ...] = ()
+    resources: Json = {}
     ports: tuple[core.ContainerPort, ...] = ()
     volume_mounts: tuple[Mount, ...] = ()
     readiness_probe: Probe | None = None
@@ -84,6 +86,7 @@ class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="cam
     security_context: Json = {}
     hostname: str = ""
     subdomain: str = ""
+    service_account_name: str = ""
     restart_policy: str = "Always"
     termination_grace_period_seconds: int = 30
     scheduler_name: str = "default-scheduler"
@@ -119,6 +122,27 @@ class PodDraft(Struct, frozen=True, omit_defaults=True):
 
     metadata: ObjectMeta = ObjectMeta()
     spec: Json = {}
+
+
+class ConfigMap(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Settings as text, and as base64 what is none."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    data: dict[str, str] | None = None
+    binary_data: dict[str, str] | None = None
+
+
+class Secret(Struct, frozen=True, omit_defaults=True):
+    """What is kept from view: base64."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    data: dict[str, str] | None = None
+
+
+class Named(Struct, frozen=True, gc=False):
+    """That there is an object, and which version of it: enough to know that it changed."""
+
+    metadata: ObjectMeta = ObjectMeta()
 
 
 class RollingUpdate(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -246,6 +270,10 @@ class Node(Struct, frozen=True, omit_defaults=True):
 PODS: Final = core.PODS.narrowed(Pod)
 POD_DRAFTS: Final = core.PODS.narrowed(PodDraft)
 NODES: Final = core.NODES.narrowed(Node)
+CONFIG_MAPS: Final = core.CONFIG_MAPS.narrowed(ConfigMap)
+CONFIG_MAP_NAMES: Final = core.CONFIG_MAPS.narrowed(Named)
+SECRETS: Final = Resource("", "v1", "secrets", "Secret", namespaced=True, struct=Secret)
+SECRET_NAMES: Final = SECRETS.narrowed(Named)
 DEPLOYMENTS: Final = apps.DEPLOYMENTS.narrowed(Deployment)
 DAEMON_SETS: Final = apps.DAEMON_SETS.narrowed(DaemonSet)
 REPLICA_SETS: Final = Resource(

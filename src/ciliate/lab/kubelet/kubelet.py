@@ -21,6 +21,7 @@ from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet import cni, sandbox
 from ciliate.lab.kubelet.conf_watch import ConfWatch
+from ciliate.lab.kubelet.configuration import Reference
 from ciliate.lab.kubelet.errors import (
     ContainerNotFoundError,
     NetworkNotReadyError,
@@ -85,6 +86,12 @@ class Kubelet:
         if known is not None and known.metadata.uid == pod.metadata.uid:
             del self._pods[key]
         self._settle(key)
+
+    def configuration_changed(self, namespace: str, changed: Reference) -> None:
+        """A ConfigMap or Secret came, changed or went: pods that wait for it go on."""
+        for key, worker in self._workers.items():
+            if key[0] == namespace:
+                worker.configuration_changed(changed)
 
     def _settle(self, key: ObjectKey) -> None:
         """Give the worker of `key` its pod, or start one."""

@@ -5,33 +5,37 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from ciliate.api.metadata import format_time
+from ciliate.kube.errors import KubeError
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
+from ciliate.lab.kubelet.configuration import references_of
+from ciliate.lab.kubelet.configuration_reader import read_configuration
 from ciliate.lab.kubelet.container import ContainerLife, ContainerSetting
 from ciliate.lab.kubelet.container_streams import StreamsWanted
 from ciliate.lab.kubelet.containment import container_spec, privileges_of
+from ciliate.lab.kubelet.downward import PodFacts
+from ciliate.lab.kubelet.environment import expand, variables_of
 from ciliate.lab.kubelet.errors import (
     ContainerConfigError,
     ContainerNotFoundError,
     UnknownImageError,
 )
 from ciliate.lab.kubelet.execution import Execution
-from ciliate.lab.kubelet.images import ContainerProgram, container_program
+from ciliate.lab.kubelet.images import (
+    ContainerProgram,
+    container_program,
+    default_environment,
+)
 from ciliate.lab.kubelet.logs import remove_log
 from ciliate.lab.kubelet.node import KubeletNode
-from ciliate.lab.kubelet.pod_files import (
-    ConfigData,
-    environment_of,
-    expand,
-    hostname_of,
-    volume_mounts,
-)
+from ciliate.lab.kubelet.node_status import capacity_of
+from ciliate.lab.kubelet.pod_files import hostname_of, volume_mounts
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.kubelet.pod_status import Waiting
 from ciliate.lab.kubelet.probes import readiness_of
@@ -40,6 +44,9 @@ from ciliate.lab.objects import Container, Pod
 
 #: After SIGKILL, how long a container's end is waited for before it is left to the kernel.
 _KILLED_S: Final = 15.0
+#: How soon a container is tried again whose configuration is not there; its coming wakes the pod.
+_CONFIGURATION_S: Final = 10.0
+_NO_CONFIGURATION: Final = "CreateContainerConfigError"
 
 _log = logging.getLogger(__name__)
 
@@ -90,15 +97,15 @@ class PodContainers:
                     program = self._program(by_name[name], state.environment)
                     self._probe(pod, by_name[name], life, program, ips)
 
-    async def advance(self, pod: Pod, ips: tuple[str, ...], config: ConfigData) -> float | None:
+    async def advance(self, pod: Pod, ips: tuple[str, ...]) -> float | None:
         """Start what should run and does not; return in how many seconds to come again."""
         for container in pod.spec.init_containers:
             state = self._record.container(container.name)
             if state.exit is not None and state.exit.exit_code == 0:
                 continue
-            return await self._advance_one(pod, container, ips, config, init=True)
+            return await self._advance_one(pod, container, ips, init=True)
         pauses = [
-            await self._advance_one(pod, container, ips, config, init=False)
+            await self._advance_one(pod, container, ips, init=False)
             for container in pod.spec.containers
         ]
         return min((pause for pause in pauses if pause is not None), default=None)
@@ -108,7 +115,6 @@ class PodContainers:
         pod: Pod,
         container: Container,
         ips: tuple[str, ...],
-        config: ConfigData,
         *,
         init: bool,
     ) -> float | None:
@@ -126,7 +132,7 @@ class PodContainers:
         if left_s > 0:
             self._note_backoff(pod, container.name, left_s)
             return left_s
-        await self._start(pod, container, ips, config)
+        await self._start(pod, container, ips)
         return self._backoff(container.name).left_s(_now()) or None
 
     def _note_backoff(self, pod: Pod, name: str, left_s: float) -> None:
@@ -142,26 +148,28 @@ class PodContainers:
             message=f"Back-off restarting failed container {name} in pod {whole}",
         )
 
-    async def _start(
-        self, pod: Pod, container: Container, ips: tuple[str, ...], config: ConfigData
-    ) -> None:
+    def configuration_changed(self) -> None:
+        """A ConfigMap or Secret of the pod changed: try at once what waits for one."""
+        for name, waiting in self.waiting.items():
+            if waiting.reason == _NO_CONFIGURATION:
+                self._backoff(name).due = 0.0
+
+    async def _start(self, pod: Pod, container: Container, ips: tuple[str, ...]) -> None:
         """Start a container; failures become its waiting reason and a pause."""
         node, record = self._node, self._record
         state = record.container(container.name)
-        environment = environment_of(
-            pod,
-            container,
-            hostname=hostname_of(pod, node.name),
-            node_ips=node.ips(),
-            ips=ips,
-            config=config,
-        )
+        try:
+            variables = await self._variables(pod, container, ips)
+        except (ContainerConfigError, KubeError) as error:
+            self._refuse_configuration(container.name, str(error))
+            return
+        environment = default_environment(hostname_of(pod, node.name)) | variables
         lives = state.restart_count + (1 if state.exit is not None else 0)
         place = node.container_place(record, container.name, lives)
         if lives > 1:  # Of the lives before, `kubectl logs --previous` shows the last one only.
             remove_log(node.container_place(record, container.name, lives - 2).log)
         try:
-            program = self._program(container, environment)
+            program = self._program(container, variables)
             setting = self._setting(pod, container, environment)
             life = await ContainerLife.start(node.zygote, node.lab, place, program, setting)
         except UnknownImageError as error:
@@ -177,11 +185,29 @@ class PodContainers:
         self._note_start(container, life, lives)
         self._probe(pod, container, life, program, ips)
 
-    def _program(self, container: Container, environment: dict[str, str]) -> ContainerProgram:
+    async def _variables(
+        self, pod: Pod, container: Container, ips: tuple[str, ...]
+    ) -> dict[str, str]:
+        """Return what the container's `env` and `envFrom` say now.
+
+        Raises:
+            ContainerConfigError: One comes from something that is not there.
+            KubeError: The API server does not answer.
+        """
+        node = self._node
+        configuration = await read_configuration(
+            node.client, pod.metadata.namespace, references_of(pod, container)
+        )
+        facts = PodFacts(
+            pod=pod, node_ips=node.ips(), ips=ips, allocatable=capacity_of(node.identity)
+        )
+        return variables_of(facts, container, configuration)
+
+    def _program(self, container: Container, variables: Mapping[str, str]) -> ContainerProgram:
         return container_program(
             container.image,
-            [expand(word, environment) for word in container.command],
-            [expand(word, environment) for word in container.args],
+            [expand(word, variables) for word in container.command],
+            [expand(word, variables) for word in container.args],
         )
 
     def _setting(
@@ -207,6 +233,12 @@ class PodContainers:
                 stdin=container.stdin, stdin_once=container.stdin_once, tty=container.tty
             ),
         )
+
+    def _refuse_configuration(self, name: str, message: str) -> None:
+        """What the container is to be told is not there: say so, and wait for it."""
+        self.waiting[name] = Waiting(_NO_CONFIGURATION, message)
+        self._record_event(warning=True, reason="Failed", message=f"Error: {message}")
+        self._backoff(name).due = _now() + _CONFIGURATION_S
 
     def _refuse(self, name: str, reason: str, message: str) -> None:
         """The container cannot be started now: say why, come again later."""

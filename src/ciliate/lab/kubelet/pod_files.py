@@ -1,25 +1,20 @@
-"""What a pod's containers find around them: /etc files, environment, volumes. Pure.
+"""What a pod's containers find around them: /etc files, volumes. Pure.
 
 Texts are kubelet's own, so that what people compare looks the same.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ciliate.lab.container.spec import Propagation
-from ciliate.lab.kubelet.images import default_environment
 from ciliate.lab.kubelet.sandbox import PodFiles, VolumeMount
-from ciliate.lab.objects import Container, EnvVar, Pod
+from ciliate.lab.objects import Container, Pod
 
 #: Data of the ConfigMaps a pod names, by their name.
 ConfigData = Mapping[str, Mapping[str, str]]
 
 HOSTNAME_LENGTH_MAX: Final = 63
-
-_REFERENCE: Final = re.compile(r"\$(\$|\(([A-Za-z_.][A-Za-z0-9_.-]*)\))")
-_LABEL_PATH: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,80 +72,13 @@ def _resolv_conf(pod: Pod, names: ClusterNames) -> str:
     return f"search {search}\n{servers}options ndots:5\n"
 
 
-def environment_of(
-    pod: Pod,
-    container: Container,
-    *,
-    hostname: str,
-    node_ips: tuple[str, ...],
-    ips: tuple[str, ...],
-    config: ConfigData,
-) -> dict[str, str]:
-    """Return the container's whole environment."""
-    environment = default_environment(hostname)
-    facts = _facts(pod, node_ips=node_ips, ips=ips)
-    for variable in container.env:
-        value = _value_of(variable, pod, facts, config)
-        if value is not None:
-            environment[variable.name] = expand(value, environment)
-    return environment
-
-
-def expand(text: str, environment: Mapping[str, str]) -> str:
-    """Return `text` with $(NAME) replaced; $$ is a dollar sign, unknown names stay."""
-
-    def replacement(found: re.Match[str]) -> str:
-        if found.group(1) == "$":
-            return "$"
-        return environment.get(found.group(2), found.group(0))
-
-    return _REFERENCE.sub(replacement, text)
-
-
-def _facts(pod: Pod, *, node_ips: tuple[str, ...], ips: tuple[str, ...]) -> dict[str, str]:
-    """What the downward API's fieldRef can name."""
-    return {
-        "metadata.name": pod.metadata.name,
-        "metadata.namespace": pod.metadata.namespace,
-        "metadata.uid": pod.metadata.uid,
-        "spec.nodeName": pod.spec.node_name,
-        "status.hostIP": node_ips[0],
-        "status.hostIPs": ",".join(node_ips),
-        "status.podIP": ips[0] if ips else "",
-        "status.podIPs": ",".join(ips),
-    }
-
-
-def _value_of(
-    variable: EnvVar, pod: Pod, facts: Mapping[str, str], config: ConfigData
-) -> str | None:
-    source = variable.value_from
-    if not source:
-        return variable.value
-    if field := source.get("fieldRef"):
-        path = str(field.get("fieldPath", ""))
-        if found := _LABEL_PATH.fullmatch(path):
-            known = pod.metadata.labels if found.group(1) == "labels" else pod.metadata.annotations
-            return known.get(found.group(2), "")
-        return facts.get(path)
-    if key := source.get("configMapKeyRef"):
-        return config.get(str(key.get("name")), {}).get(str(key.get("key")))
-    return None
-
-
 def config_names(pod: Pod) -> set[str]:
-    """Return the names of the ConfigMaps that the pod's volumes and variables use."""
-    names = {
+    """Return the names of the ConfigMaps that the pod's volumes use."""
+    return {
         str(volume["configMap"].get("name", ""))
         for volume in pod.spec.volumes
         if volume.get("configMap")
     }
-    for container in (*pod.spec.init_containers, *pod.spec.containers):
-        for variable in container.env:
-            key = (variable.value_from or {}).get("configMapKeyRef")
-            if key:
-                names.add(str(key.get("name", "")))
-    return names
 
 
 def volume_mounts(pod: Pod, container: Container, config: ConfigData) -> tuple[VolumeMount, ...]:

@@ -19,10 +19,10 @@ from ciliate.kube.errors import ConflictError, InvalidError, KubeError, NotFound
 from ciliate.kube.events import Severity
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.errors import KernelCallError
+from ciliate.lab.kubelet.configuration import Reference, references_of
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_containers import PodContainers
-from ciliate.lab.kubelet.pod_files import ConfigData
 from ciliate.lab.kubelet.pod_network import SandboxNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord
 from ciliate.lab.kubelet.pod_status import Observation, compute_status, phase_of, pod_ips
@@ -56,7 +56,6 @@ class PodWorker:
         self._network_due = 0.0
         self._report_backoff = Backoff()
         self._reported: Json = {}
-        self._config: ConfigData = {}
 
     def update(self, pod: Pod | None) -> None:
         """The pod as the API server has it now; None: it is gone there."""
@@ -65,6 +64,14 @@ class PodWorker:
 
     def network_changed(self) -> None:
         """The node's CNI configuration changed: a waiting pod tries at once."""
+        self._network_due = 0.0
+        self._changed.set()
+
+    def configuration_changed(self, changed: Reference) -> None:
+        """A ConfigMap or Secret of the pod's namespace changed."""
+        if self._pod is None or changed not in references_of(self._pod):
+            return
+        self.containers.configuration_changed()
         self._network_due = 0.0
         self._changed.set()
 
@@ -104,7 +111,7 @@ class PodWorker:
             pause_s = await self._attach(pod)
             if pause_s is not None:
                 return pause_s
-        pause_s = await self.containers.advance(pod, self.ips, self._config)
+        pause_s = await self.containers.advance(pod, self.ips)
         return 0.0 if phase_of(pod, record) in _FINAL_PHASES else pause_s
 
     async def _attach(self, pod: Pod) -> float | None:
@@ -113,7 +120,6 @@ class PodWorker:
         if now < self._network_due:
             return self._network_due - now
         try:
-            self._config = await self._network.config_of(pod)
             await self._attach_and_report(pod)
         except NetworkNotReadyError as error:
             self._record_event(warning=True, reason="NetworkNotReady", message=str(error))

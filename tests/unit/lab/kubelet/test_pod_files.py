@@ -1,14 +1,11 @@
-from ciliate.api.core import ContainerPort
 from ciliate.lab.kubelet.pod_files import (
     ClusterNames,
     config_names,
-    environment_of,
     etc_files,
-    expand,
     hostname_of,
     volume_mounts,
 )
-from ciliate.lab.objects import Container, EnvVar, Mount, Pod, PodMeta, PodSpec
+from ciliate.lab.objects import Container, Mount, Pod, PodMeta, PodSpec
 
 
 def pod_of(**spec: object) -> Pod:
@@ -40,43 +37,6 @@ def test_hostname_is_cut_to_what_the_kernel_takes() -> None:
 
 def test_pod_on_the_hosts_network_has_the_nodes_hostname() -> None:
     assert hostname_of(pod_of(host_network=True), "n1") == "n1"
-
-
-def test_environment_has_fields_labels_and_configuration() -> None:
-    container = Container(
-        "c",
-        ports=(ContainerPort(80),),
-        env=(
-            EnvVar("PLAIN", "x"),
-            EnvVar("NODE", value_from={"fieldRef": {"fieldPath": "spec.nodeName"}}),
-            EnvVar("IP", value_from={"fieldRef": {"fieldPath": "status.podIP"}}),
-            EnvVar("APP", value_from={"fieldRef": {"fieldPath": "metadata.labels['app']"}}),
-            EnvVar("MODE", value_from={"configMapKeyRef": {"name": "cm", "key": "mode"}}),
-            EnvVar("ABSENT", value_from={"configMapKeyRef": {"name": "cm", "key": "none"}}),
-            EnvVar("BOTH", "$(PLAIN)-$(NODE)-$(UNKNOWN)-$$(PLAIN)"),
-        ),
-    )
-
-    environment = environment_of(
-        pod_of(),
-        container,
-        hostname="web-1",
-        node_ips=("192.168.10.101",),
-        ips=("10.0.0.2",),
-        config={"cm": {"mode": "native"}},
-    )
-
-    assert environment["NODE"] == "n1"
-    assert environment["IP"] == "10.0.0.2"
-    assert environment["APP"] == "web"
-    assert environment["MODE"] == "native"
-    assert "ABSENT" not in environment
-    assert environment["BOTH"] == "x-n1-$(UNKNOWN)-$(PLAIN)"
-    assert environment["HOSTNAME"] == "web-1"
-
-
-def test_expansion_leaves_shell_substitutions_alone() -> None:
-    assert expand("echo $HOME ${A} $(A)", {"A": "1"}) == "echo $HOME ${A} 1"
 
 
 def test_volumes_become_mounts_of_each_container_once_per_path() -> None:
