@@ -1,9 +1,11 @@
 """Deployments as kubectl's rollout commands see them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.lab.cluster import Cluster, eventually
 
+REPOSITORY = Path(__file__).parents[2]
 CAUSE = "kubernetes.io/change-cause"
 #: Paused at no replicas: its history is of ReplicaSets alone.
 CREATE = ("create", "deployment", "history", "--image=traefik/whoami", "--replicas=0")
@@ -36,3 +38,63 @@ def test_history_says_why_each_revision_was_made(cluster: Cluster) -> None:
         )
     finally:
         cluster.kubectl("delete", "deployment", "history", check=False)
+
+
+#: Three replicas that refuse each other's node, on two nodes.
+CROWDED = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: crowded}
+spec:
+  replicas: 3
+  progressDeadlineSeconds: 1
+  selector: {matchLabels: {app: crowded}}
+  template:
+    metadata: {labels: {app: crowded}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      affinity:
+        podAntiAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+          - labelSelector: {matchLabels: {app: crowded}}
+            topologyKey: kubernetes.io/hostname
+      containers: [{name: web, image: traefik/whoami}]
+"""
+
+
+def test_example_is_spread_and_restarts(cluster: Cluster) -> None:
+    example = (REPOSITORY / "docs/examples/webpod.yaml").read_text()
+    cluster.kubectl("create", "namespace", "example")
+    try:
+        cluster.kubectl("-n", "example", "apply", "-f", "-", text=example)
+        for _ in range(2):
+            status = ("rollout", "status", "deployment/webpod", "--timeout=20s")
+            cluster.kubectl("-n", "example", *status)
+            pods = cluster.object("-n", "example", "pods", "-l", "app=webpod")["items"]
+            staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+            assert {pod["spec"]["nodeName"] for pod in staying} == {"k8s-ctr", "k8s-w1"}
+            cluster.kubectl("-n", "example", "rollout", "restart", "deployment/webpod")
+        cluster.kubectl("-n", "example", *status)
+    finally:
+        cluster.kubectl("delete", "namespace", "example", "--wait=false", check=False)
+
+
+def test_rollout_that_cannot_go_on_says_why(cluster: Cluster) -> None:
+    cluster.kubectl("apply", "-f", "-", text=CROWDED)
+    try:
+        condition = "--for=condition=Progressing=false"
+        cluster.kubectl("wait", condition, "deployment/crowded", "--timeout=20s")
+
+        assert "ProgressDeadlineExceeded" in cluster.kubectl("describe", "deployment", "crowded")
+        described = cluster.kubectl("describe", "pod", "-l", "app=crowded")
+        assert "FailedScheduling" in described
+        assert (
+            "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. "
+            "preemption: 0/2 nodes are available: "
+            "2 No preemption victims found for incoming pod." in described
+        )
+        failed = cluster.kubectl("get", "deployment", "crowded", "-o", "jsonpath={.status}")
+        assert 'ReplicaSet \\"crowded-' in failed
+        assert "has timed out progressing" in failed
+    finally:
+        cluster.kubectl("delete", "deployment", "crowded", check=False)

@@ -94,6 +94,7 @@ class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="cam
     host_aliases: tuple[Json, ...] = ()
     affinity: Json = {}
     tolerations: tuple[Json, ...] = ()
+    topology_spread_constraints: tuple[Json, ...] = ()
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
     volumes: tuple[Json, ...] = ()
@@ -168,6 +169,7 @@ class DeploymentSpec(Struct, frozen=True, omit_defaults=True, rename="camel"):
     strategy: Strategy = Strategy()
     min_ready_seconds: int = 0
     revision_history_limit: int = 10
+    progress_deadline_seconds: int | None = None
     paused: bool = False
 
 

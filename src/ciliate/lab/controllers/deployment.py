@@ -12,6 +12,7 @@ from ciliate.kube.informer import Informer
 from ciliate.lab.controllers.failures import log_failures
 from ciliate.lab.controllers.names import hash_of
 from ciliate.lab.controllers.pods import controller_of, controller_uid
+from ciliate.lab.controllers.progress import progressing, seconds_left
 from ciliate.lab.controllers.rollout import Revision, limits, next_replicas
 from ciliate.lab.objects import (
     DEPLOYMENTS,
@@ -99,11 +100,6 @@ def deployment_status(
     max_unavailable, _ = limits(deployment.spec.strategy, desired)
     complete = updated == desired == total and available >= desired
     name = new.metadata.name if new is not None else ""
-    progress = (
-        ("NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
-        if complete
-        else ("ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
-    )
     enough = available >= desired - max_unavailable
     availability = (
         ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
@@ -115,17 +111,18 @@ def deployment_status(
         )
     )
     before = {c["type"]: c for c in deployment.status.get("conditions") or []}
-    return {
-        "observedGeneration": deployment.metadata.generation,
+    counts = {
         "replicas": total,
         "updatedReplicas": updated,
         "readyReplicas": ready,
         "availableReplicas": available,
         "unavailableReplicas": max(desired - available, 0),
-        "conditions": [
-            _condition("Available", *availability, before=before, now=now),
-            _condition("Progressing", "True", *progress, before=before, now=now),
-        ],
+    }
+    progress = progressing(deployment, counts, name=name, is_complete=complete, now=now)
+    return {
+        "observedGeneration": deployment.metadata.generation,
+        **counts,
+        "conditions": [_condition("Available", *availability, before=before, now=now), progress],
     }
 
 
@@ -171,10 +168,10 @@ class DeploymentController:
         await self._replica_sets.synced()
         await self._queue.run(self._reconcile, log_failures("deployment"))
 
-    async def _reconcile(self, key: ObjectKey) -> None:
+    async def _reconcile(self, key: ObjectKey) -> float | None:
         deployment = self._deployments.get(key[1], key[0])
         if deployment is None or deployment.metadata.deletion_timestamp:
-            return
+            return None
         every = self._owned(deployment)
         wanted_name = f"{deployment.metadata.name}-{hash_of(deployment.spec.template)}"
         new = next((each for each in every if each.metadata.name == wanted_name), None)
@@ -185,7 +182,7 @@ class DeploymentController:
             await self._number(deployment, new, old)
             await self._scale(deployment, new, old)
             await self._forget_old(deployment, old)
-        await self._report(deployment, new, every)
+        return await self._report(deployment, new, every)
 
     def _owned(self, deployment: Deployment) -> list[ReplicaSet]:
         """Return the deployment's ReplicaSets, oldest revision first."""
@@ -268,8 +265,10 @@ class DeploymentController:
 
     async def _report(
         self, deployment: Deployment, new: ReplicaSet | None, every: Sequence[ReplicaSet]
-    ) -> None:
-        status = deployment_status(deployment, new, every, now=format_time(datetime.now(UTC)))
+    ) -> float | None:
+        """Write the status where it changed; return when it may change by time alone."""
+        now = format_time(datetime.now(UTC))
+        status = deployment_status(deployment, new, every, now=now)
         if any(deployment.status.get(key, 0) != value for key, value in status.items()):
             meta = deployment.metadata
             await self._client.patch(
@@ -279,6 +278,8 @@ class DeploymentController:
                 namespace=meta.namespace,
                 subresource="status",
             )
+        left_s = seconds_left(deployment, status["conditions"][-1], now)
+        return None if left_s is None else max(left_s, 0.0) + 1.0  # Times are in whole seconds.
 
 
 def _as_revision(replica_set: ReplicaSet) -> Revision:

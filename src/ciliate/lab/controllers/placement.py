@@ -1,11 +1,11 @@
 """Whether a pod may run on a node, and which node is best. Pure.
 
-The rules are the scheduler's, as far as the lab's pods have wishes: readiness, cordon, node
-selector and required node affinity, taints, room, required pod (anti-)affinity.
+The rules are the scheduler's: readiness, cordon, node selector and required node affinity, taints,
+room, required pod (anti-)affinity, spread. `scoring` says which of the nodes left is best.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,15 +15,26 @@ from ciliate.api.core import Taint
 from ciliate.api.label_selectors import (
     matches_all,
     matches_expressions,
-    matches_json,
 )
-from ciliate.lab.controllers.pods import controller_uid, is_active
+from ciliate.lab.controllers.pods import is_active
+from ciliate.lab.controllers.room import lacking
+from ciliate.lab.controllers.scoring import best_node
+from ciliate.lab.controllers.topology import covers, exceeds_skew, is_same_domain
 from ciliate.lab.objects import Json, Node, Pod
 
 NOT_READY: Final = "node.kubernetes.io/not-ready"
 UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE: Final = "node.kubernetes.io/unschedulable"
 _PODS_MAX: Final = 110
+
+#: Obstacles that fewer other pods would remove.
+_CROWDED: Final = (
+    "Insufficient",
+    "Too many pods",
+    "node(s) didn't match pod anti-affinity rules",
+    "node(s) didn't satisfy existing pods anti-affinity rules",
+    "node(s) didn't match pod topology spread constraints",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +103,19 @@ class Placements:
         self.load = Counter(pod.spec.node_name for pod in self.placed)
 
     def place(self, pod: Pod) -> Placement:
-        """Return the best node that suits: fewest of the pod's own kind, then fewest pods at all.
-
-        The first by name among equals. Replicas spread before load counts, as by the real
-        scheduler's default topology spread.
-        """
+        """Return the best node that suits, or why none does."""
         reasons: Counter[str] = Counter()
-        suitable = []
+        suitable: dict[str, Node] = {}
         for name, node in self.nodes.items():
             reason = self._obstacle(pod, node)
             if reason:
                 reasons[reason] += 1
             else:
-                suitable.append(name)
+                suitable[name] = node
         if suitable:
-            kind = controller_uid(pod.metadata)
-            kin = Counter(
-                other.spec.node_name
-                for other in self.placed
-                if kind and controller_uid(other.metadata) == kind
-            )
-            best = min(suitable, key=lambda name: (kin[name], self.load[name], name))
+            best = best_node(pod, suitable, self.nodes, self.placed, bad_taints=_disliked)
             return Placement(node=best)
-        detail = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        total = len(self.nodes)
-        return Placement(
-            problem=f"0/{total} nodes are available: {detail}."
-            if total
-            else "no nodes available to schedule pods"
-        )
+        return Placement(problem=_problem(reasons, len(self.nodes)))
 
     def _obstacle(self, pod: Pod, node: Node) -> str:
         """Return why the pod cannot run on the node, in the scheduler's words, or nothing."""
@@ -144,7 +139,23 @@ class Placements:
             return "node(s) didn't match Pod's node affinity/selector"
         if self.load[node.metadata.name] >= _room(node):
             return "Too many pods"
-        return self._neighbors_obstacle(pod, node)
+        there = [each for each in self.placed if each.spec.node_name == node.metadata.name]
+        if resource := lacking(pod, node, there):
+            return f"Insufficient {resource}"
+        return self._neighbors_obstacle(pod, node) or self._spread_obstacle(pod, node)
+
+    def _spread_obstacle(self, pod: Pod, node: Node) -> str:
+        for constraint in pod.spec.topology_spread_constraints:
+            if constraint.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
+                continue
+            eligible = {
+                name: each
+                for name, each in self.nodes.items()
+                if selects(pod.spec.node_selector, pod.spec.affinity, each)
+            }
+            if reason := exceeds_skew(constraint, pod, node, eligible, self.placed):
+                return reason
+        return ""
 
     def _neighbors_obstacle(self, pod: Pod, node: Node) -> str:
         required = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -155,12 +166,12 @@ class Placements:
         for other in self.placed:  # Their anti-affinity toward this pod counts as well.
             for term in (other.spec.affinity.get("podAntiAffinity") or {}).get(required) or []:
                 there = self.nodes.get(other.spec.node_name)
-                if _covers(term, other, pod) and there and _same(term, there, node):
+                if covers(term, other, pod) and there and is_same_domain(term, there, node):
                     return "node(s) didn't satisfy existing pods anti-affinity rules"
         for term in (affinity.get("podAffinity") or {}).get(required) or []:
-            alone = not any(_covers(term, pod, other) for other in self.placed)
+            alone = not any(covers(term, pod, other) for other in self.placed)
             # The first pod of a group with affinity to itself finds no other one yet.
-            if not (self._met(term, pod, node) or (alone and _covers(term, pod, pod))):
+            if not (self._met(term, pod, node) or (alone and covers(term, pod, pod))):
                 return "node(s) didn't match pod affinity rules"
         return ""
 
@@ -168,7 +179,11 @@ class Placements:
         """Whether a pod that the term selects runs in the node's domain."""
         for other in self.placed:
             there = self.nodes.get(other.spec.node_name)
-            if there is not None and _covers(term, pod, other) and _same(term, there, node):
+            if (
+                there is not None
+                and covers(term, pod, other)
+                and is_same_domain(term, there, node)
+            ):
                 return True
         return False
 
@@ -178,18 +193,38 @@ class Placements:
         self.placed.append(_moved(pod, node))
 
 
-def _covers(term: Json, owner: Pod, other: Pod) -> bool:
-    namespaces: Sequence[str] = term.get("namespaces") or [owner.metadata.namespace]
-    return other.metadata.namespace in namespaces and matches_json(
-        term.get("labelSelector"), other.metadata.labels
+def _problem(reasons: Counter[str], total: int) -> str:
+    """Return the scheduler's words for a pod that no node takes."""
+    if not total:
+        return "no nodes available to schedule pods"
+    # Would the pod fit if a lesser one went? The lab evicts none; the real one says which it is.
+    hopeless = sum(count for reason, count in reasons.items() if not _is_crowded(reason))
+    chances = Counter(
+        {
+            "Preemption is not helpful for scheduling": hopeless,
+            "No preemption victims found for incoming pod": total - hopeless,
+        }
+    )
+    return (
+        f"0/{total} nodes are available: {_counted(reasons)}. "
+        f"preemption: 0/{total} nodes are available: {_counted(+chances)}."
     )
 
 
-def _same(term: Json, there: Node, here: Node) -> bool:
-    """Whether two nodes are in one domain of the term's topology."""
-    key = str(term.get("topologyKey", ""))
-    value = here.metadata.labels.get(key)
-    return value is not None and there.metadata.labels.get(key) == value
+def _is_crowded(reason: str) -> bool:
+    return reason.startswith(_CROWDED) and not reason.endswith("(missing required label)")
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+
+
+def _disliked(pod: Pod, node: Node) -> int:
+    """How many taints that only advise against a node the pod does not tolerate."""
+    return sum(
+        taint.effect == "PreferNoSchedule" and not tolerates(pod.spec.tolerations, taint)
+        for taint in node.spec.taints
+    )
 
 
 def _room(node: Node) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ciliate.lab.kubelet.errors import ContainerConfigError
-from ciliate.lab.quantities import in_units, quantity
 from ciliate.lab.objects import Container, Pod
+from ciliate.lab.quantities import in_units, quantity
 
 _ONE_OF: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 

@@ -1,3 +1,5 @@
+from msgspec import structs
+
 from ciliate.api.metadata import LabelSelector, ObjectMeta
 from ciliate.lab.controllers.deployment import (
     HASH_LABEL,
@@ -94,6 +96,60 @@ def test_finished_rollout_says_so_and_stays_the_same() -> None:
 
     assert again == status
     assert status["conditions"][1]["reason"] == "NewReplicaSetAvailable"
+
+
+def rollout(*counts: tuple[int, int], deadline_s: int | None = 10) -> list[Json]:
+    """Conditions Progressing of a rollout, minute by minute, of pods updated and available."""
+    status: Json = {}
+    found = []
+    for minute, (total, available) in enumerate(counts):
+        each = deployment(status=status)
+        each = structs.replace(
+            each, spec=structs.replace(each.spec, progress_deadline_seconds=deadline_s)
+        )
+        new, old = replica_set("new", total, available), replica_set("old", 1, 1)
+        now = f"2025-07-01T12:{minute:02}:00Z"
+        status = deployment_status(each, new, [old, new] if total < 2 else [new], now=now)
+        found.append(status["conditions"][1])
+    return found
+
+
+def test_rollout_without_progress_for_its_deadline_counts_as_failed() -> None:
+    begun, advanced, stuck, same = rollout((0, 0), (1, 0), (1, 0), (1, 0))
+
+    assert (begun["reason"], advanced["reason"]) == ("ReplicaSetUpdated", "ReplicaSetUpdated")
+    assert advanced["lastUpdateTime"] == "2025-07-01T12:01:00Z"
+    assert stuck == {
+        "type": "Progressing",
+        "status": "False",
+        "reason": "ProgressDeadlineExceeded",
+        "message": 'ReplicaSet "new" has timed out progressing.',
+        "lastUpdateTime": "2025-07-01T12:02:00Z",
+        "lastTransitionTime": "2025-07-01T12:02:00Z",
+    }
+    assert same == stuck
+
+
+def test_rollout_that_was_stuck_goes_on_and_ends() -> None:
+    *_, stuck, going_on, done = rollout((0, 0), (1, 0), (1, 0), (1, 1), (2, 2))
+
+    assert stuck["status"] == "False"
+    assert (going_on["status"], going_on["reason"]) == ("True", "ReplicaSetUpdated")
+    assert (done["status"], done["reason"]) == ("True", "NewReplicaSetAvailable")
+
+
+def test_rollout_without_a_deadline_goes_on_for_ever() -> None:
+    conditions = rollout((1, 0), (1, 0), (1, 0), deadline_s=None)
+
+    assert {each["reason"] for each in conditions} == {"ReplicaSetUpdated"}
+
+
+def test_pod_that_is_lost_after_the_rollout_is_no_rollout() -> None:
+    *_, done, lost, still = rollout((1, 1), (2, 2), (2, 1), (2, 1))
+
+    assert done["reason"] == "NewReplicaSetAvailable"
+    assert lost == done
+    assert still == done
 
 
 def test_too_few_available_pods_are_reported() -> None:
