@@ -207,7 +207,7 @@ async def test_logs_are_passed_on_as_they_come(
     assert dict(kubelet.asked[0].query) == {"follow": "true", "tailLines": "5"}
 
 
-async def test_a_kubelets_refusal_of_a_log_is_told_in_its_words(
+async def test_refused_log_is_told_in_the_kubelets_words(
     server: ServerProcess, kubelet: Kubelet, namespace: str
 ) -> None:
     code, _, err = await run(server, "logs", "--previous", "-n", namespace, "p", "-c", "c")

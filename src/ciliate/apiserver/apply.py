@@ -228,13 +228,21 @@ def _prune(value: Any, node: SchemaNode | None, former: FieldSet, kept: FieldSet
         if still is None and (step.startswith("f:") or is_member(before)):
             gone.append(step)
         else:
-            _prune(present[step], shape_below(node, step), before, still or {})
+            _prune(present[step], shape_below(node, step), before, _with_key(step, still or {}))
     if isinstance(value, dict):
         for step in gone:
             del value[step[2:]]
     elif gone:
         unwanted = {id(present[step]) for step in gone}
         value[:] = [element for element in value if id(element) not in unwanted]
+
+
+def _with_key(step: str, kept: FieldSet) -> FieldSet:
+    """Return what is kept of an element that stays: what tells it from the others, too."""
+    if not step.startswith("k:"):
+        return kept
+    key: FieldSet = {f"f:{name}": {} for name in _decode(step[2:])}
+    return {**key, **kept}
 
 
 def _merged(live: Any, config: Any, node: SchemaNode | None) -> Any:

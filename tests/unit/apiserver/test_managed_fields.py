@@ -407,6 +407,15 @@ def test_a_comparison_finds_what_came_and_what_went(before: Any, after: Any) -> 
     assert compared(new, new, PODS.node) == ({}, {})
 
 
+def test_element_that_another_manager_has_a_field_of_keeps_its_name() -> None:
+    obj = Object().apply("me", spec={"containers": [{"name": "x"}]})
+    obj.write("other", spec={"containers": [{"name": "x", "image": "1"}]})
+
+    obj.apply("me", force=True, spec={"containers": []})
+
+    assert obj.obj["spec"]["containers"] == [{"name": "x", "image": "1"}]
+
+
 @settings(max_examples=30)
 @given(SPECS, SPECS, SPECS)
 def test_force_always_leaves_what_was_applied(first: Any, other: Any, last: Any) -> None:
