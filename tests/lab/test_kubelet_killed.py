@@ -98,7 +98,11 @@ def test_running_containers_are_adopted_with_their_streams_and_exit_code(lab: Cl
     assert "x2" in attached(lab, "shell", "echo x$((1+1)); exit\n")
     lab.kubectl("exec", "talker", "-c", "c", "--", "touch", "/tmp/stop")
     try:
-        eventually(lambda: lab.object("pod", "talker")["status"]["phase"] == "Failed")
+        eventually(
+            lambda: lab.object("pod", "talker")["status"]["phase"] == "Failed",
+            within_s=30,
+            what="all three have ended",
+        )
     finally:
         lab.exec("k8s-w1", "rm", "-f", "/tmp/stop")
     terminated = states(lab)["c"]
