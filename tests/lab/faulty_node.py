@@ -70,6 +70,14 @@ def process(lab: Cluster, name: str) -> int:
     return int(text.split()[0])
 
 
+#: A container with the host's tools, whose buffers may be larger than net.core.rmem_max.
+TOOLS: Final = {
+    "name": "tools",
+    "image": "nicolaka/netshoot",
+    "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}},
+}
+
+
 def apply_pod(lab: Cluster, name: str, node: str, **labels: str) -> None:
     """A pod with the host's tools on `node`; returns when it is ready."""
     pod = {
@@ -79,14 +87,7 @@ def apply_pod(lab: Cluster, name: str, node: str, **labels: str) -> None:
         "spec": {
             "nodeName": node,
             "terminationGracePeriodSeconds": 0,
-            "containers": [
-                {
-                    "name": "tools",
-                    "image": "nicolaka/netshoot",
-                    # For buffers beyond net.core.rmem_max.
-                    "securityContext": {"capabilities": {"add": ["NET_ADMIN"]}},
-                }
-            ],
+            "containers": [TOOLS],
         },
     }
     lab.kubectl("apply", "-f", "-", text=json.dumps(pod))

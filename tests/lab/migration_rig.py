@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from tests.lab.cluster import Cluster, eventually
-from tests.lab.faulty_node import FaultyNode
+from tests.lab.faulty_node import TOOLS, FaultyNode
 from tests.lab.traffic import Speaker, Traffic, watched_endpoints
 
 CONTROL_PLANE: Final = "k8s-ctr"
@@ -383,7 +383,7 @@ def _pod(name: str, node: str) -> Mapping[str, Any]:
         "spec": {
             "nodeName": node,
             "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "tools", "image": "nicolaka/netshoot"}],
+            "containers": [TOOLS],
         },
     }
 

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from tests.lab.cluster import Cluster, Done, eventually, run
-from tests.lab.faulty_node import FaultyNode
+from tests.lab.faulty_node import TOOLS, FaultyNode
 
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.net.address import IPNetwork
@@ -122,7 +122,7 @@ def apply_pool_pods(lab: Cluster, names: Sequence[str], node: str = "", pool: st
             "spec": {
                 **({"nodeName": node} if node else {"schedulerName": "the-test"}),
                 "terminationGracePeriodSeconds": 0,
-                "containers": [{"name": "tools", "image": "nicolaka/netshoot"}],
+                "containers": [TOOLS],
             },
         }
         for name in names

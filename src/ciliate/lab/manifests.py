@@ -192,7 +192,7 @@ def _file(path: str) -> _NodePath:
 
 
 #: Agents and operator answer commands here.
-_RUN: Final = {"cilium-run": _NodePath("/var/run/cilium")}
+_RUN: Final = {"cilium-run": _NodePath("/var/run/cilium", propagation="HostToContainer")}
 
 #: What the chart's DaemonSet declares. Where Cilium's plugin does the work, our agent does: so it
 #: sees all of /run, wherever a runtime has its namespaces there, and /var/lib/cni, where IPAM

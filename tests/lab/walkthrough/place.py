@@ -31,6 +31,7 @@ AGENT: Final = "kubectl exec -n kube-system ds/cilium -c cilium-agent --"
 _LABS: Final = Path("/run/ciliate/labs")
 _OWN_NAME: Final = re.compile(r"walk-(?P<pid>\d+)(-[a-z0-9]+)?")
 _MANIFESTS: Final = ("application.yaml", "node-web-servers.yaml")
+_OF_A_CONTAINER: Final = ("--net", "--uts", "--ipc", "--mount", "--pid")
 #: nsenter's word for a namespace, and the file that pins it.
 _NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -77,11 +78,18 @@ class Place:
 
     def entering(self, where: str) -> list[str]:
         """The words before a command that put it into a machine or a pod."""
-        folder = self.lab.folder / where
         if where in self.pods:
-            node = self.pods[where]["spec"]["nodeName"]
-            folder = self.lab.folder / node / "pods" / f"default_{where}"
-        return ["nsenter", *(f"--{kind}={folder}/ns/{file}" for kind, file in _NAMESPACES), "--"]
+            return ["nsenter", f"--target={self._process(where)}", *_OF_A_CONTAINER, "--"]
+        pins = self.lab.folder / where / "ns"
+        return ["nsenter", *(f"--{kind}={pins}/{file}" for kind, file in _NAMESPACES), "--"]
+
+    def _process(self, pod: str) -> int:
+        """The first process of the container of a pod, as its kubelet has noted it."""
+        node = self.pods[pod]["spec"]["nodeName"]
+        file = f"{self.pods[pod]['metadata']['uid']}.json"
+        record = json.loads((self.lab.folder / node / "kubelet/pods" / file).read_text())
+        (container,) = record["containers"].values()
+        return int(container["pid"])
 
     @cached_property
     def pods(self) -> dict[str, Any]:
