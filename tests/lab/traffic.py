@@ -206,7 +206,7 @@ while True:
 
 _PYTHON: Final = ("/usr/bin/python3", "-S", "-u", "-c")
 _UNTIL_THE_TEST_ENDS: Final = ("setpriv", "--pdeathsig", "KILL")
-_NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
+_NAMESPACES: Final = ("net", "uts")
 
 
 class Speaker:
@@ -216,7 +216,7 @@ class Speaker:
         self.name = name
         self.addresses = {6 if ":" in address else 4: address for address in addresses}
         pins = lab.folder / folder / "ns"
-        entering = [f"--{kind}={pins / file}" for kind, file in _NAMESPACES]
+        entering = [f"--{kind}={pins / kind}" for kind in _NAMESPACES]
         numbers = (str(PORT), str(RATE_HZ), str(_TCP_EVERY))
         self._program = subprocess.Popen(
             [*_UNTIL_THE_TEST_ENDS, "nsenter", *entering, "--", *_PYTHON, _SPEAKER, *numbers],

@@ -31,7 +31,8 @@ AGENT: Final = "kubectl exec -n kube-system ds/cilium -c cilium-agent --"
 _LABS: Final = Path("/run/ciliate/labs")
 _OWN_NAME: Final = re.compile(r"walk-(?P<pid>\d+)(-[a-z0-9]+)?")
 _MANIFESTS: Final = ("application.yaml", "node-web-servers.yaml")
-_OF_A_CONTAINER: Final = ("--net", "--uts", "--ipc", "--mount", "--pid")
+#: Not its PID namespace: the command would be a child of nsenter, and outlive it.
+_OF_A_CONTAINER: Final = ("--net", "--uts", "--ipc", "--mount")
 #: nsenter's word for a namespace, and the file that pins it.
 _NAMESPACES: Final = (("net", "net"), ("uts", "uts"), ("mount", "mnt"))
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -82,6 +83,12 @@ class Place:
             return ["nsenter", f"--target={self._process(where)}", *_OF_A_CONTAINER, "--"]
         pins = self.lab.folder / where / "ns"
         return ["nsenter", *(f"--{kind}={pins}/{file}" for kind, file in _NAMESPACES), "--"]
+
+    def forget_routes(self, pod: str) -> None:
+        """Flush what a pod has learned about its routes: from outside, since a pod may not."""
+        node = self.pods[pod]["spec"]["nodeName"]
+        network = self.lab.folder / node / "pods" / f"default_{pod}" / "ns/net"
+        run(["nsenter", f"--net={network}", "ip", "route", "flush", "cache"])
 
     def _process(self, pod: str) -> int:
         """The first process of the container of a pod, as its kubelet has noted it."""

@@ -277,7 +277,7 @@ def narrow(walk: Place) -> Iterator[str]:
     walk.on("router", f"ip route replace {network} dev loop1 mtu lock 1000")
     yield "10.10.88.1"
     walk.on("router", f"ip route del {network}")
-    walk.on("curl-pod", "ip route flush cache")
+    walk.forget_routes("curl-pod")
 
 
 def test_pod_learns_the_mtu_of_a_link_behind_the_router(walk: Place, narrow: str) -> None:
