@@ -29,8 +29,9 @@ NETNS_DIRECTORY: Final = Path("/run/netns")
 #: The files in /etc that are a pod's own.
 ETC_FILES: Final = ("hosts", "resolv.conf", "hostname")
 
-#: As containerd has it: users other than 0 may ping, and serve on every port.
-_UNPRIVILEGED: Final = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"}
+#: As containerd has it from 2.0 on: users other than 0 may serve on every port. It opens ping's
+#: datagram sockets to them too; here `ping` stays on its raw one, by NET_RAW, as with 1.7.
+_UNPRIVILEGED: Final = {"ip_unprivileged_port_start": "0"}
 
 #: A pod's shared memory, as containerd has it.
 _SHM_FLAGS: Final = MountFlag.NO_SUID | MountFlag.NO_DEV | MountFlag.NO_EXEC
