@@ -74,7 +74,6 @@ PURE: Final = (
     "ciliate.cni.result_shape",
     "ciliate.cni.version",
     "ciliate.system.admission",
-    "ciliate.lab.errors",
     "ciliate.lab.objects",
     "ciliate.lab.controllers.progress",
     "ciliate.lab.controllers.room",
@@ -84,6 +83,7 @@ PURE: Final = (
     "ciliate.lab.kubelet.environment",
     "ciliate.lab.kubelet.errors",
     "ciliate.lab.quantities",
+    "ciliate.lab.kubelet.volumes",
     "ciliate.lab.kubelet.spdy.errors",
     "ciliate.lab.kubelet.spdy.frames",
     "ciliate.lab.kubelet.spdy.header_block",
@@ -103,6 +103,7 @@ NOT_PURE: Final = {
 
 #: Imported by pure modules without being one, and why that does no harm.
 TRUSTED: Final = {
+    "ciliate.lab.errors": "exceptions; one takes the kernel's last error number when it is made",
     "ciliate.datapath.layout": "generated values of bpf/abi.h; takes byte order from socket",
 }
 

@@ -15,6 +15,7 @@ import pytest
 
 from ciliate.lab.kubelet import cni, sandbox
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
+from ciliate.lab.kubelet.volumes import VolumeFile
 from ciliate.lab.mounts import MountFlag, mount
 from ciliate.lab.namespaces import in_namespaces, make_namespaces, set_hostname
 from ciliate.lab.tear_down import remove_folder
@@ -139,19 +140,15 @@ def test_pod_on_its_nodes_network_has_but_an_ipc_namespace_of_its_own(node: Node
 
 def test_volumes_hold_what_they_begin_with_and_are_the_groups(node: Node) -> None:
     paths = node.paths("web")
-    volumes = (
-        sandbox.VolumeMount(volume="a", mount_path="/one", files={"x": "1"}),
-        sandbox.VolumeMount(volume="a", mount_path="/two", read_only=True),
-        sandbox.VolumeMount(volume="b", mount_path="/host", host_path="/etc"),
-    )
+    volumes = {"a": {"x": VolumeFile(b"1", 0o600)}, "b": None}
 
     sandbox.make_sandbox(paths, hostname="web", volumes=volumes, fs_group=4711)
 
-    assert {path.name for path in paths.volumes.iterdir()} == {"a"}
+    assert {path.name for path in paths.volumes.iterdir()} == {"a", "b"}
     found = (paths.volumes / "a/x").stat()
     assert (paths.volumes / "a/x").read_text() == "1"
-    assert (found.st_gid, found.st_mode & 0o777) == (4711, 0o664)
-    assert (paths.volumes / "a").stat().st_mode & 0o7777 == 0o2777
+    assert (found.st_gid, found.st_mode & 0o777) == (4711, 0o640)
+    assert (paths.volumes / "b").stat().st_mode & 0o7777 == 0o2777
 
 
 def test_removed_sandbox_leaves_nothing(node: Node) -> None:

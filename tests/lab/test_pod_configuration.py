@@ -129,3 +129,66 @@ def test_pod_waits_for_a_config_map_by_its_name_and_starts_when_it_comes(shop: S
 
     shop.kubectl("wait", "--for=condition=Ready", "pod/late", "--timeout=5s")
     assert "LATE=1\n" in shop.kubectl("exec", "late", "--", "env")
+
+
+VOLUMES = """
+apiVersion: v1
+kind: Pod
+metadata: {name: volumes, labels: {app: e}}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {fsGroup: 4711}
+  containers:
+  - name: c
+    image: nicolaka/netshoot
+    command: [sleep, infinity]
+    env: [{name: POD, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+    resources: {limits: {memory: 64Mi}}
+    volumeMounts:
+    - {name: conf, mountPath: /conf}
+    - {name: conf, mountPath: /etc/one.conf, subPath: A}
+    - {name: pod, mountPath: /pod}
+    - {name: all, mountPath: /all}
+    - {name: scratch, mountPath: /scratch, subPathExpr: $(POD)}
+  volumes:
+  - {name: conf, configMap: {name: live}}
+  - name: pod
+    downwardAPI:
+      items:
+      - {path: labels, fieldRef: {fieldPath: metadata.labels}}
+      - {path: mem, resourceFieldRef: {containerName: c, resource: limits.memory, divisor: 1Mi}}
+  - name: all
+    projected:
+      defaultMode: 0400
+      sources:
+      - secret: {name: keys}
+      - configMap: {name: live, items: [{key: A, path: in/a}]}
+  - {name: scratch, emptyDir: {medium: Memory, sizeLimit: 1Mi}}
+"""
+
+
+def test_volumes_come_with_what_they_show_and_follow_its_changes(shop: Shop) -> None:
+    shop.apply(VOLUMES)
+    message = 'MountVolume.SetUp failed for volume "conf" : configmap "live" not found'
+    eventually(lambda: message in shop.kubectl("describe", "pod", "volumes"), what="the event")
+
+    shop.kubectl("create", "configmap", "live", "--from-literal=A=1")
+    shop.kubectl("wait", "--for=condition=Ready", "pod/volumes", "--timeout=5s")
+
+    def shown(path: str) -> str:
+        return shop.kubectl("exec", "volumes", "--", "cat", path)
+
+    assert [shown(path) for path in ("/conf/A", "/etc/one.conf", "/all/in/a")] == ["1"] * 3
+    assert (shown("/pod/labels"), shown("/pod/mem"), shown("/all/P")) == (
+        'app="e"',
+        "64",
+        "hidden",
+    )
+    script = "stat -Lc %g:%a /all/P; touch /scratch/x; touch /conf/x 2>&1 | grep -o Read-only"
+    assert shop.kubectl("exec", "volumes", "--", "sh", "-c", script) == "4711:440\nRead-only\n"
+
+    shop.kubectl("patch", "configmap", "live", "-p", '{"data":{"A":"2"}}')
+    shop.kubectl("label", "pod", "volumes", "new=1")
+    eventually(lambda: (shown("/conf/A"), shown("/all/in/a")) == ("2", "2"), what="the change")
+    eventually(lambda: 'new="1"' in shown("/pod/labels"), what="the new label")
+    assert shown("/etc/one.conf") == "1"

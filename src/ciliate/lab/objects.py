@@ -38,6 +38,7 @@ class Mount(Struct, frozen=True, omit_defaults=True, rename="camel"):
     mount_path: str
     read_only: bool = False
     sub_path: str = ""
+    sub_path_expr: str = ""
     mount_propagation: str = "None"
 
 

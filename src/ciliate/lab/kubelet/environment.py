@@ -4,6 +4,7 @@ Rules are kubelet's: variables of `env` come after those of `envFrom`, in their 
 those before them as $(NAME). What the image brings (PATH, HOME) is replaced, never named.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -48,6 +49,18 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
         return variables.get(found.group(2), found.group(0))
 
     return _REFERENCE.sub(replacement, text)
+
+
+def expand_all(text: str, variables: Mapping[str, str]) -> str:
+    """Return `text` expanded, as `expand` does.
+
+    Raises:
+        ContainerConfigError: It names a variable that is not there.
+    """
+    for found in _REFERENCE.finditer(text):
+        if found.group(1) != "$" and found.group(2) not in variables:
+            raise ContainerConfigError(f"missing value for {json.dumps(found.group(2))}")
+    return expand(text, variables)
 
 
 def _whole(source: Mapping[str, Any], configuration: Configuration) -> dict[str, str]:

@@ -50,3 +50,10 @@ class ContainerConfigError(KubeletError):
 
 class ContainerNotFoundError(KubeletError):
     """A request names a pod or container that does not run on this node."""
+
+
+class VolumeError(KubeletError):
+    """A volume of a pod cannot be made: what it is to show is not there; kubelet's words."""
+
+    def __init__(self, volume: str, problem: str) -> None:
+        super().__init__(f'MountVolume.SetUp failed for volume "{volume}" : {problem}')

@@ -220,7 +220,7 @@ class PodContainers:
             pod,
             container,
             paths=node.sandbox_paths(self._record, sandbox.netns_name),
-            volumes=volume_mounts(pod, container, {}),
+            volumes=volume_mounts(pod, container, environment),
             image=node.lab_paths.image,
             stage=node.lab_paths.stage,
         )

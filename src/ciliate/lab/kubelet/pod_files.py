@@ -4,15 +4,14 @@ Texts are kubelet's own, so that what people compare looks the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from ciliate.lab.container.spec import Propagation
+from ciliate.lab.kubelet.environment import expand_all
 from ciliate.lab.kubelet.sandbox import PodFiles, VolumeMount
+from ciliate.lab.kubelet.volumes import is_made
 from ciliate.lab.objects import Container, Pod
-
-#: Data of the ConfigMaps a pod names, by their name.
-ConfigData = Mapping[str, Mapping[str, str]]
 
 HOSTNAME_LENGTH_MAX: Final = 63
 
@@ -72,19 +71,13 @@ def _resolv_conf(pod: Pod, names: ClusterNames) -> str:
     return f"search {search}\n{servers}options ndots:5\n"
 
 
-def config_names(pod: Pod) -> set[str]:
-    """Return the names of the ConfigMaps that the pod's volumes use."""
-    return {
-        str(volume["configMap"].get("name", ""))
-        for volume in pod.spec.volumes
-        if volume.get("configMap")
-    }
-
-
-def volume_mounts(pod: Pod, container: Container, config: ConfigData) -> tuple[VolumeMount, ...]:
+def volume_mounts(
+    pod: Pod, container: Container, variables: Mapping[str, str]
+) -> tuple[VolumeMount, ...]:
     """Return what to mount in one of the pod's containers.
 
-    Kinds: hostPath, emptyDir, configMap. Others are not shown: nothing in the lab has them.
+    Raises:
+        ContainerConfigError: A subPathExpr names a variable that is not there.
     """
     volumes = {str(volume.get("name")): volume for volume in pod.spec.volumes}
     mounts: dict[str, VolumeMount] = {}
@@ -92,39 +85,14 @@ def volume_mounts(pod: Pod, container: Container, config: ConfigData) -> tuple[V
         volume = volumes.get(mount.name)
         if volume is None or mount.mount_path in mounts:
             continue
-        found = _volume_mount(
-            mount.name, volume, config, mount_path=mount.mount_path, read_only=mount.read_only
+        host_path = volume.get("hostPath")
+        mounts[mount.mount_path] = VolumeMount(
+            volume=mount.name,
+            mount_path=mount.mount_path,
+            host_path=str(host_path["path"]) if host_path else None,
+            host_path_type=str(host_path.get("type") or "") if host_path else "",
+            read_only=mount.read_only or is_made(volume),
+            sub_path=expand_all(mount.sub_path_expr, variables) or mount.sub_path,
+            propagation=Propagation(mount.mount_propagation),
         )
-        if found is not None:
-            mounts[mount.mount_path] = replace(
-                found,
-                sub_path=mount.sub_path,
-                propagation=Propagation(mount.mount_propagation),
-            )
     return tuple(mounts.values())
-
-
-def _volume_mount(
-    name: str,
-    volume: Mapping[str, Any],
-    config: ConfigData,
-    *,
-    mount_path: str,
-    read_only: bool,
-) -> VolumeMount | None:
-    if host_path := volume.get("hostPath"):
-        return VolumeMount(
-            volume=name,
-            mount_path=mount_path,
-            host_path=str(host_path["path"]),
-            host_path_type=str(host_path.get("type") or ""),
-            read_only=read_only,
-        )
-    if config_map := volume.get("configMap"):
-        files = config.get(str(config_map.get("name")), {})
-        items = config_map.get("items") or []
-        chosen = {i["path"]: files[i["key"]] for i in items if i["key"] in files} or files
-        return VolumeMount(volume=name, mount_path=mount_path, files=chosen, read_only=read_only)
-    if "emptyDir" in volume:
-        return VolumeMount(volume=name, mount_path=mount_path, read_only=read_only)
-    return None

@@ -14,23 +14,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ciliate.api.core import CONFIG_MAPS
-from ciliate.kube.errors import NotFoundError
 from ciliate.lab.container.spec import ContainerSpec, Privileges
 from ciliate.lab.errors import KernelCallError, SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet import cni, sandbox
+from ciliate.lab.kubelet.configuration_reader import read_configuration
 from ciliate.lab.kubelet.containment import fs_group, own_namespaces, pause_spec
+from ciliate.lab.kubelet.downward import PodFacts
 from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
 from ciliate.lab.kubelet.node import KubeletNode
-from ciliate.lab.kubelet.pod_files import (
-    ConfigData,
-    config_names,
-    etc_files,
-    hostname_of,
-    volume_mounts,
-)
+from ciliate.lab.kubelet.node_status import capacity_of
+from ciliate.lab.kubelet.pod_files import etc_files, hostname_of
 from ciliate.lab.kubelet.pod_state import PodRecord, SandboxRecord
-from ciliate.lab.kubelet.sandbox import VolumeMount
+from ciliate.lab.kubelet.volume_files import write_volume
+from ciliate.lab.kubelet.volumes import Volumes, is_made, volume_references, volumes_of
 from ciliate.lab.namespaces import pin_process
 from ciliate.lab.objects import Pod
 from ciliate.lab.spawn import Entry, SpawnRequest
@@ -45,22 +41,41 @@ class SandboxNetwork:
         self._node = node
         self._plugins = cni.Plugins(node.identity.pins)
 
-    async def config_of(self, pod: Pod) -> ConfigData:
-        """Return the data of the ConfigMaps that a pod uses; one that is missing is empty.
+    async def volumes_of(self, pod: Pod) -> Volumes:
+        """Return what the pod's volumes are to hold now.
 
         Raises:
+            VolumeError: What one is to show is not there.
             KubeError: The API server does not answer.
         """
-        found: dict[str, dict[str, str]] = {}
-        for name in config_names(pod):
-            try:
-                item = await self._node.client.get(
-                    CONFIG_MAPS, name, namespace=pod.metadata.namespace
-                )
-            except NotFoundError:
-                continue
-            found[name] = item.data
-        return found
+        node = self._node
+        configuration = await read_configuration(
+            node.client, pod.metadata.namespace, volume_references(pod)
+        )
+        facts = PodFacts(
+            pod=pod, node_ips=node.ips(), ips=(), allocatable=capacity_of(node.identity)
+        )
+        return volumes_of(facts, configuration)
+
+    async def refresh_volumes(self, pod: Pod, record: PodRecord) -> None:
+        """Write anew what the pod's volumes hold, where that has changed.
+
+        Raises:
+            VolumeError: What one is to show is not there; it stays as it was.
+            KubeError: The API server does not answer.
+            OSError: A file could not be written.
+        """
+        if record.sandbox is None or not any(map(is_made, pod.spec.volumes)):
+            return
+        folder = self._paths(record, record.sandbox).volumes
+        volumes = await self.volumes_of(pod)
+
+        def work() -> None:
+            for name, files in volumes.items():
+                if files is not None:
+                    write_volume(folder / name, files, group=fs_group(pod))
+
+        await self._node.blocking(work)
 
     async def attach(self, pod: Pod, record: PodRecord) -> None:
         """Make a fresh sandbox and have the plugins connect it; the record holds the result.
@@ -71,11 +86,12 @@ class SandboxNetwork:
             NetworkNotReadyError: The node has no CNI configuration.
             PluginFailedError: A plugin failed; what it left was removed, or will be at the next try.
             KernelCallError: A namespace could not be made.
-            KubeError: A ConfigMap of the pod could not be read.
+            VolumeError: What a volume is to show is not there.
+            KubeError: A ConfigMap or Secret of the pod could not be read.
         """
         node = self._node
         await self.detach(record)
-        config = await self.config_of(pod)
+        volumes = await self.volumes_of(pod)
         network = None
         if not record.host_network:
             network = await node.blocking(lambda: cni.load_network_list(node.identity.pins))
@@ -87,7 +103,7 @@ class SandboxNetwork:
             sandbox.make_sandbox(
                 paths,
                 hostname=hostname_of(pod, node.name),
-                volumes=_all_volumes(pod, config),
+                volumes=volumes,
                 own=own_namespaces(pod),
                 fs_group=fs_group(pod),
             )
@@ -192,13 +208,6 @@ class SandboxNetwork:
 
     def _paths(self, record: PodRecord, made: SandboxRecord) -> sandbox.SandboxPaths:
         return self._node.sandbox_paths(record, made.netns_name)
-
-
-def _all_volumes(pod: Pod, config: ConfigData) -> tuple[VolumeMount, ...]:
-    containers = (*pod.spec.init_containers, *pod.spec.containers)
-    return tuple(
-        mount for container in containers for mount in volume_mounts(pod, container, config)
-    )
 
 
 def _new_sandbox(network: cni.NetworkList | None, capabilities: dict[str, Any]) -> SandboxRecord:

@@ -9,6 +9,7 @@ kubelet killed anywhere goes on from the record.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -20,12 +21,13 @@ from ciliate.kube.events import Severity
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet.configuration import Reference, references_of
-from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError
+from ciliate.lab.kubelet.errors import NetworkNotReadyError, PluginFailedError, VolumeError
 from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_containers import PodContainers
 from ciliate.lab.kubelet.pod_network import SandboxNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord
 from ciliate.lab.kubelet.pod_status import Observation, compute_status, phase_of, pod_ips
+from ciliate.lab.kubelet.volumes import volume_references
 from ciliate.lab.objects import PODS, Json, Pod
 from ciliate.reconcile.backoff import Backoff
 
@@ -56,9 +58,12 @@ class PodWorker:
         self._network_due = 0.0
         self._report_backoff = Backoff()
         self._reported: Json = {}
+        self._has_stale_volumes = True  # A kubelet that was away may have missed a change.
 
     def update(self, pod: Pod | None) -> None:
         """The pod as the API server has it now; None: it is gone there."""
+        if pod is not None and self._pod is not None and _labels(pod) != _labels(self._pod):
+            self._has_stale_volumes = True
         self._pod = pod
         self._changed.set()
 
@@ -69,7 +74,11 @@ class PodWorker:
 
     def configuration_changed(self, changed: Reference) -> None:
         """A ConfigMap or Secret of the pod's namespace changed."""
-        if self._pod is None or changed not in references_of(self._pod):
+        if self._pod is None:
+            return
+        if changed in volume_references(self._pod):
+            self._has_stale_volumes = True
+        elif changed not in references_of(self._pod):
             return
         self.containers.configuration_changed()
         self._network_due = 0.0
@@ -111,6 +120,8 @@ class PodWorker:
             pause_s = await self._attach(pod)
             if pause_s is not None:
                 return pause_s
+        if self._has_stale_volumes:
+            await self._refresh_volumes(pod)
         pause_s = await self.containers.advance(pod, self.ips)
         return 0.0 if phase_of(pod, record) in _FINAL_PHASES else pause_s
 
@@ -133,11 +144,20 @@ class PodWorker:
             )
             later = isinstance(error, PluginFailedError) and error.try_again_later
             return self._try_later(_TRY_AGAIN_S if later else self._network_backoff.next())
-        except KubeError as error:
+        except (KubeError, VolumeError) as error:
             self._record_event(warning=True, reason="FailedMount", message=str(error))
             return self._try_later(self._network_backoff.next())
+        self._has_stale_volumes = False
         self._network_backoff.reset()
         return None
+
+    async def _refresh_volumes(self, pod: Pod) -> None:
+        self._has_stale_volumes = False
+        try:
+            await self._network.refresh_volumes(pod, self.record)
+        except (VolumeError, KubeError, OSError) as error:
+            # As it was: a container that runs keeps its files.
+            self._record_event(warning=True, reason="FailedMount", message=str(error))
 
     def _try_later(self, pause_s: float) -> float:
         self._network_due = asyncio.get_running_loop().time() + pause_s
@@ -261,6 +281,11 @@ class PodWorker:
             reason=reason,
             message=message,
         )
+
+
+def _labels(pod: Pod) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What the downward API shows in files and may change."""
+    return pod.metadata.labels, pod.metadata.annotations
 
 
 def _reported_before(pod: Pod) -> Json:

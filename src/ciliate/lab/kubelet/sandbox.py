@@ -13,13 +13,15 @@ import os
 import shutil
 import socket
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from ciliate.lab.container.spec import Propagation
 from ciliate.lab.errors import KernelCallError
+from ciliate.lab.kubelet.volume_files import write_volume
+from ciliate.lab.kubelet.volumes import Files, Volumes
 from ciliate.lab.mounts import MountFlag, bind, mount, unmount
 from ciliate.lab.namespaces import in_namespaces, make_namespaces, remove_pins, set_hostname
 
@@ -84,9 +86,8 @@ class VolumeMount:
 
     volume: str  # its name in the pod: two mounts of one volume show the same files
     mount_path: str
-    host_path: str | None = None  # in the node; None: the files below, in the pod's folder
+    host_path: str | None = None  # in the node; None: in the pod's folder
     host_path_type: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
     sub_path: str = ""
     propagation: Propagation = Propagation.NONE
@@ -113,7 +114,7 @@ def make_sandbox(
     paths: SandboxPaths,
     *,
     hostname: str,
-    volumes: tuple[VolumeMount, ...] = (),
+    volumes: Volumes = MappingProxyType({}),
     own: OwnNamespaces = OwnNamespaces(),
     fs_group: int | None = None,
 ) -> None:
@@ -143,29 +144,25 @@ def make_sandbox(
             os.close(made)
 
 
-def _make_files(
-    paths: SandboxPaths, volumes: tuple[VolumeMount, ...], fs_group: int | None
-) -> None:
+def _make_files(paths: SandboxPaths, volumes: Volumes, fs_group: int | None) -> None:
     for folder in (paths.etc, paths.volumes, paths.shm):
         folder.mkdir(parents=True)
     mount("tmpfs", paths.shm, "tmpfs", flags=_SHM_FLAGS, options=_SHM_OPTIONS)
     for name in ETC_FILES:
         (paths.etc / name).touch()
-    for volume in volumes:
-        if volume.host_path is None:
-            _fill_volume(volume, paths.volumes / volume.volume, fs_group)
+    for name, files in volumes.items():
+        _make_volume(paths.volumes / name, files, fs_group)
 
 
-def _fill_volume(volume: VolumeMount, folder: Path, fs_group: int | None) -> None:
-    """Write what a volume begins with; a pod's group owns it, and what is made in it."""
-    folder.mkdir(exist_ok=True)
+def _make_volume(folder: Path, files: Files | None, fs_group: int | None) -> None:
+    """Make a volume; a pod's group owns it, and what is made in it."""
+    folder.mkdir()
     folder.chmod(0o777)
-    for name, text in volume.files.items():
-        (folder / name).write_text(text)
     if fs_group is not None:
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, -1, fs_group)
-            path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
+        os.chown(folder, -1, fs_group)
+        folder.chmod(0o2777)
+    if files is not None:
+        write_volume(folder, files, group=fs_group)
 
 
 def write_files(paths: SandboxPaths, files: PodFiles) -> None:

@@ -1,6 +1,8 @@
+import pytest
+
+from ciliate.lab.kubelet.errors import ContainerConfigError
 from ciliate.lab.kubelet.pod_files import (
     ClusterNames,
-    config_names,
     etc_files,
     hostname_of,
     volume_mounts,
@@ -42,7 +44,7 @@ def test_pod_on_the_hosts_network_has_the_nodes_hostname() -> None:
 def test_volumes_become_mounts_of_each_container_once_per_path() -> None:
     container = Container(
         "c",
-        volume_mounts=(Mount("cfg", "/etc/app", read_only=True), Mount("tmp", "/tmp/x")),
+        volume_mounts=(Mount("cfg", "/etc/app"), Mount("tmp", "/tmp/x")),
     )
     other = Container("d", volume_mounts=(Mount("tmp", "/tmp/y"), Mount("unknown", "/y")))
     pod = pod_of(
@@ -54,11 +56,20 @@ def test_volumes_become_mounts_of_each_container_once_per_path() -> None:
         ),
     )
 
-    mounts = volume_mounts(pod, container, {"cm": {"a.conf": "1"}})
+    mounts = volume_mounts(pod, container, {})
 
-    assert config_names(pod) == {"cm"}
-    assert [(m.mount_path, dict(m.files), m.read_only) for m in mounts] == [
-        ("/etc/app", {"a.conf": "1"}, True),
-        ("/tmp/x", {}, False),
+    assert [(m.volume, m.mount_path, m.read_only) for m in mounts] == [
+        ("cfg", "/etc/app", True),
+        ("tmp", "/tmp/x", False),
     ]
     assert [m.mount_path for m in volume_mounts(pod, other, {})] == ["/tmp/y"]
+
+
+def test_part_of_a_volume_is_named_by_variables() -> None:
+    mount = Mount("tmp", "/x", sub_path_expr="$(POD)/logs")
+    container = Container("c", volume_mounts=(mount,))
+    pod = pod_of(containers=(container,), volumes=({"name": "tmp", "emptyDir": {}},))
+
+    assert volume_mounts(pod, container, {"POD": "web-1"})[0].sub_path == "web-1/logs"
+    with pytest.raises(ContainerConfigError, match='missing value for "POD"'):
+        volume_mounts(pod, container, {})
