@@ -83,6 +83,7 @@ PURE: Final = (
     "ciliate.lab.kubelet.environment",
     "ciliate.lab.kubelet.errors",
     "ciliate.lab.quantities",
+    "ciliate.lab.kubelet.unsupported_fields",
     "ciliate.lab.kubelet.volumes",
     "ciliate.lab.kubelet.spdy.errors",
     "ciliate.lab.kubelet.spdy.frames",

@@ -192,3 +192,29 @@ def test_volumes_come_with_what_they_show_and_follow_its_changes(shop: Shop) -> 
     eventually(lambda: (shown("/conf/A"), shown("/all/in/a")) == ("2", "2"), what="the change")
     eventually(lambda: 'new="1"' in shown("/pod/labels"), what="the new label")
     assert shown("/etc/one.conf") == "1"
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("spec.containers[c].volumeDevices", "volumeDevices: [{name: v, devicePath: /dev/x}]"),
+        (
+            "spec.containers[c].lifecycle.postStart",
+            "lifecycle: {postStart: {exec: {command: [x]}}}",
+        ),
+    ],
+)
+def test_pod_with_a_field_that_a_lab_does_not_know_waits_and_names_it(
+    shop: Shop, field: str, said: str
+) -> None:
+    name = said.partition(":")[0].lower()
+    container = f"{{name: c, image: busybox, command: [sleep, infinity], {said}}}"
+    volumes = "volumes: [{name: v, emptyDir: {}}]"
+    shop.apply(
+        f"{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}},"
+        f" spec: {{containers: [{container}], {volumes}}}}}"
+    )
+
+    eventually(lambda: shop.waiting(name), what="a reason")
+    eventually(lambda: shop.waiting(name)["reason"] == "CreateContainerConfigError", what="which")
+    assert shop.waiting(name)["message"].startswith(f"{field}: ")

@@ -68,6 +68,8 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     resources: Json = {}
     ports: tuple[core.ContainerPort, ...] = ()
     volume_mounts: tuple[Mount, ...] = ()
+    volume_devices: tuple[Json, ...] = ()
+    lifecycle: Json = {}
     readiness_probe: Probe | None = None
     tty: bool = False
     stdin: bool = False
@@ -89,6 +91,12 @@ class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="cam
     subdomain: str = ""
     service_account_name: str = ""
     restart_policy: str = "Always"
+    active_deadline_seconds: int | None = None
+    runtime_class_name: str = ""
+    resource_claims: tuple[Json, ...] = ()
+    host_users: bool | None = None
+    set_hostname_as_fqdn: bool = field(default=False, name="setHostnameAsFQDN")
+    dns_config: Json = {}
     termination_grace_period_seconds: int = 30
     scheduler_name: str = "default-scheduler"
     dns_policy: str = "ClusterFirst"

@@ -36,6 +36,9 @@ def _amount(text: str) -> int:
 
 def lacking(pod: Pod, node: Node, there: Sequence[Pod]) -> str:
     """Return the first resource of which a node has too little left for the pod, or nothing."""
+    for name in sorted(_extended(pod)):
+        if allocatable(node, name) is None:
+            return name  # A device or the like, which no node of a lab has.
     for resource in RESOURCES:
         wanted = requested(pod, resource)
         offered = allocatable(node, resource)
@@ -44,6 +47,17 @@ def lacking(pod: Pod, node: Node, there: Sequence[Pod]) -> str:
             if wanted > offered - taken:
                 return resource
     return ""
+
+
+def _extended(pod: Pod) -> set[str]:
+    """Return what a pod asks for besides processors, memory and disk."""
+    return {
+        name
+        for container in (*pod.spec.init_containers, *pod.spec.containers)
+        for kind in ("requests", "limits")
+        for name in container.resources.get(kind) or {}
+        if "/" in name or name.startswith("hugepages-")
+    }
 
 
 def allocatable(node: Node, resource: str) -> int | None:

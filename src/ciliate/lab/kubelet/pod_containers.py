@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,13 +14,12 @@ from ciliate.kube.errors import KubeError
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
-from ciliate.lab.kubelet.configuration import references_of
-from ciliate.lab.kubelet.configuration_reader import read_configuration
-from ciliate.lab.kubelet.container import ContainerLife, ContainerSetting
-from ciliate.lab.kubelet.container_streams import StreamsWanted
-from ciliate.lab.kubelet.containment import container_spec, privileges_of
-from ciliate.lab.kubelet.downward import PodFacts
-from ciliate.lab.kubelet.environment import expand, variables_of
+from ciliate.lab.kubelet.container import ContainerLife
+from ciliate.lab.kubelet.container_setting import (
+    program_of_container,
+    read_variables,
+    setting_of,
+)
 from ciliate.lab.kubelet.errors import (
     ContainerConfigError,
     ContainerNotFoundError,
@@ -29,17 +28,16 @@ from ciliate.lab.kubelet.errors import (
 from ciliate.lab.kubelet.execution import Execution
 from ciliate.lab.kubelet.images import (
     ContainerProgram,
-    container_program,
     default_environment,
 )
 from ciliate.lab.kubelet.logs import remove_log
 from ciliate.lab.kubelet.node import KubeletNode
-from ciliate.lab.kubelet.node_status import capacity_of
-from ciliate.lab.kubelet.pod_files import hostname_of, volume_mounts
+from ciliate.lab.kubelet.pod_files import hostname_of
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.kubelet.pod_status import Waiting
 from ciliate.lab.kubelet.probes import readiness_of
 from ciliate.lab.kubelet.restart_policy import RestartBackoff, restarts
+from ciliate.lab.kubelet.unsupported_fields import unsupported_field
 from ciliate.lab.objects import Container, Pod
 
 #: After SIGKILL, how long a container's end is waited for before it is left to the kernel.
@@ -94,7 +92,7 @@ class PodContainers:
             self._follow(name, life)
             if pod is not None and name in by_name:
                 with contextlib.suppress(UnknownImageError):  # Of a pod changed meanwhile.
-                    program = self._program(by_name[name], state.environment)
+                    program = program_of_container(by_name[name], state.environment)
                     self._probe(pod, by_name[name], life, program, ips)
 
     async def advance(self, pod: Pod, ips: tuple[str, ...]) -> float | None:
@@ -158,8 +156,13 @@ class PodContainers:
         """Start a container; failures become its waiting reason and a pause."""
         node, record = self._node, self._record
         state = record.container(container.name)
+        if problem := unsupported_field(
+            pod, container, is_init=container in pod.spec.init_containers
+        ):
+            self._refuse_configuration(container.name, problem)
+            return
         try:
-            variables = await self._variables(pod, container, ips)
+            variables = await read_variables(node, pod, container, ips)
         except (ContainerConfigError, KubeError) as error:
             self._refuse_configuration(container.name, str(error))
             return
@@ -169,14 +172,14 @@ class PodContainers:
         if lives > 1:  # Of the lives before, `kubectl logs --previous` shows the last one only.
             remove_log(node.container_place(record, container.name, lives - 2).log)
         try:
-            program = self._program(container, variables)
-            setting = self._setting(pod, container, environment)
+            program = program_of_container(container, variables)
+            setting = setting_of(node, record, pod, container, environment)
             life = await ContainerLife.start(node.zygote, node.lab, place, program, setting)
         except UnknownImageError as error:
             self._refuse(container.name, "ErrImagePull", f"Failed to pull image: {error}")
             return
         except ContainerConfigError as error:
-            self._refuse(container.name, "CreateContainerConfigError", f"Error: {error}")
+            self._refuse_configuration(container.name, str(error))
             return
         except (SpawnError, ZygoteGoneError, CgroupBusyError, OSError) as error:
             self._refuse(container.name, "RunContainerError", f"Error: {_problem(error)}")
@@ -184,55 +187,6 @@ class PodContainers:
         state.environment, state.privileges = environment, setting.privileges
         self._note_start(container, life, lives)
         self._probe(pod, container, life, program, ips)
-
-    async def _variables(
-        self, pod: Pod, container: Container, ips: tuple[str, ...]
-    ) -> dict[str, str]:
-        """Return what the container's `env` and `envFrom` say now.
-
-        Raises:
-            ContainerConfigError: One comes from something that is not there.
-            KubeError: The API server does not answer.
-        """
-        node = self._node
-        configuration = await read_configuration(
-            node.client, pod.metadata.namespace, references_of(pod, container)
-        )
-        facts = PodFacts(
-            pod=pod, node_ips=node.ips(), ips=ips, allocatable=capacity_of(node.identity)
-        )
-        return variables_of(facts, container, configuration)
-
-    def _program(self, container: Container, variables: Mapping[str, str]) -> ContainerProgram:
-        return container_program(
-            container.image,
-            [expand(word, variables) for word in container.command],
-            [expand(word, variables) for word in container.args],
-        )
-
-    def _setting(
-        self, pod: Pod, container: Container, environment: dict[str, str]
-    ) -> ContainerSetting:
-        """What the container's first process is to find around it; its volumes are filled by now."""
-        node, sandbox = self._node, self._record.sandbox
-        assert sandbox is not None
-        spec = container_spec(
-            pod,
-            container,
-            paths=node.sandbox_paths(self._record, sandbox.netns_name),
-            volumes=volume_mounts(pod, container, environment),
-            image=node.lab_paths.image,
-            stage=node.lab_paths.stage,
-        )
-        return ContainerSetting(
-            spec=spec,
-            privileges=privileges_of(pod, container),
-            environment=environment,
-            working_dir=container.working_dir,
-            streams=StreamsWanted(
-                stdin=container.stdin, stdin_once=container.stdin_once, tty=container.tty
-            ),
-        )
 
     def _refuse_configuration(self, name: str, message: str) -> None:
         """What the container is to be told is not there: say so, and wait for it."""

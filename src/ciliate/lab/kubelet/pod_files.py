@@ -64,11 +64,27 @@ def _hosts(pod: Pod, hostname: str, ips: tuple[str, ...], names: ClusterNames) -
 
 
 def _resolv_conf(pod: Pod, names: ClusterNames) -> str:
-    if pod.spec.dns_policy == "None":
-        return ""
-    search = f"{pod.metadata.namespace}.svc.{names.domain} svc.{names.domain} {names.domain}"
-    servers = "".join(f"nameserver {server}\n" for server in names.dns_servers)
-    return f"search {search}\n{servers}options ndots:5\n"
+    """Return the pod's resolver settings: the cluster's, then those of its dnsConfig."""
+    servers: list[str] = []
+    searches: list[str] = []
+    options: dict[str, str | None] = {}
+    if pod.spec.dns_policy != "None":
+        services = f"svc.{names.domain}"
+        servers += names.dns_servers
+        searches += [f"{pod.metadata.namespace}.{services}", services, names.domain]
+        options["ndots"] = "5"
+    own = pod.spec.dns_config
+    servers += own.get("nameservers") or []
+    searches += own.get("searches") or []
+    options |= {str(each["name"]): each.get("value") for each in own.get("options") or []}
+    words = [name if value is None else f"{name}:{value}" for name, value in options.items()]
+    return "".join(
+        [
+            f"search {' '.join(dict.fromkeys(searches))}\n" if searches else "",
+            *(f"nameserver {server}\n" for server in dict.fromkeys(servers)),
+            f"options {' '.join(words)}\n" if words else "",
+        ]
+    )
 
 
 def volume_mounts(

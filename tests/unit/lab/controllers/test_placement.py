@@ -108,6 +108,15 @@ def test_node_without_the_memory_that_a_pod_asks_for_is_passed_over() -> None:
     )
 
 
+def test_device_that_no_node_has_is_named() -> None:
+    limits = {"limits": {"example.com/gpu": "1"}}
+    wants = pod("a", containers=(Container("c", resources=limits),))
+
+    refused = Placements([node("n1")], []).place(wants)
+
+    assert refused.problem.startswith("0/1 nodes are available: 1 Insufficient example.com/gpu. ")
+
+
 def test_node_with_more_left_is_chosen_before_one_with_fewer_pods() -> None:
     nodes = [node("n1"), node("n2")]
     for each in nodes:

@@ -73,3 +73,20 @@ def test_part_of_a_volume_is_named_by_variables() -> None:
     assert volume_mounts(pod, container, {"POD": "web-1"})[0].sub_path == "web-1/logs"
     with pytest.raises(ContainerConfigError, match='missing value for "POD"'):
         volume_mounts(pod, container, {})
+
+
+def test_resolver_has_what_the_pod_adds_to_the_clusters_settings() -> None:
+    own = {
+        "nameservers": ["9.9.9.9"],
+        "searches": ["example.org"],
+        "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}],
+    }
+
+    added = etc_files(pod_of(dns_config=own), (), ClusterNames())
+    alone = etc_files(pod_of(dns_config=own, dns_policy="None"), (), ClusterNames())
+
+    assert added.resolv_conf == (
+        "search shop.svc.cluster.local svc.cluster.local cluster.local example.org\n"
+        "nameserver 10.96.0.10\nnameserver 9.9.9.9\noptions ndots:2 edns0\n"
+    )
+    assert alone.resolv_conf == ("search example.org\nnameserver 9.9.9.9\noptions ndots:2 edns0\n")
