@@ -1,5 +1,6 @@
 """What pods are told by their manifests: variables, ConfigMaps, Secrets, facts of themselves."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -218,3 +219,33 @@ def test_pod_with_a_field_that_a_lab_does_not_know_waits_and_names_it(
     eventually(lambda: shop.waiting(name), what="a reason")
     eventually(lambda: shop.waiting(name)["reason"] == "CreateContainerConfigError", what="which")
     assert shop.waiting(name)["message"].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("policy", "script", "message"),
+    [
+        ("File", "echo out; echo written > /dev/termination-log; exit 3", "written\n"),
+        ("FallbackToLogsOnError", "echo out; exit 3", "out\n"),
+        ("FallbackToLogsOnError", "echo out", None),
+    ],
+)
+def test_last_words_of_a_container_are_told(
+    shop: Shop, policy: str, script: str, message: str | None
+) -> None:
+    container = {
+        "name": "c",
+        "image": "busybox",
+        "command": ["sh", "-c", script],
+        "terminationMessagePolicy": policy,
+    }
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "last-"}, "spec": spec}
+
+    made = shop.kubectl("create", "-o", "name", "-f", "-", text=json.dumps(pod)).strip()
+
+    def ended() -> Any:
+        status = shop.cluster.object("-n", NAMESPACE, made)["status"]
+        return status.get("containerStatuses", [{}])[0].get("state", {}).get("terminated")
+
+    eventually(ended, what="its end")
+    assert ended().get("message") == message

@@ -132,6 +132,7 @@ def _agent(kubeconfig: str) -> Manifest:
         "image": _IMAGE,
         "command": ["ciliate", "agent"],
         "env": _environment(kubeconfig),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {"privileged": True},
     }
     return {
@@ -160,6 +161,7 @@ def _operator(kubeconfig: str) -> Manifest:
         "image": _IMAGE,
         "command": ["ciliate", "operator"],
         "env": _environment(kubeconfig),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     return {
         "apiVersion": "apps/v1",

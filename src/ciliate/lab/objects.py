@@ -70,6 +70,8 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     volume_mounts: tuple[Mount, ...] = ()
     volume_devices: tuple[Json, ...] = ()
     lifecycle: Json = {}
+    termination_message_path: str = "/dev/termination-log"
+    termination_message_policy: str = "File"
     readiness_probe: Probe | None = None
     tty: bool = False
     stdin: bool = False

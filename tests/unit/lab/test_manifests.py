@@ -57,3 +57,11 @@ def test_objects_carry_the_names_and_labels_of_ciliums_chart() -> None:
     for spec in (agent, operator):
         labels = spec["template"]["metadata"]["labels"]
         assert spec["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_failing_agent_and_operator_show_the_end_of_their_logs() -> None:
+    bodies = [placed.body for placed in manifests.cluster_objects(config={}, kubeconfig="/k")]
+    pods = [body["spec"]["template"]["spec"] for body in bodies if "spec" in body]
+
+    policies = [pod["containers"][0]["terminationMessagePolicy"] for pod in pods]
+    assert policies == ["FallbackToLogsOnError"] * 2

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 
+from msgspec import structs
+
+from ciliate.lab.container.spec import ContainerMount
 from ciliate.lab.kubelet.configuration import references_of
 from ciliate.lab.kubelet.configuration_reader import read_configuration
 from ciliate.lab.kubelet.container import ContainerSetting
@@ -14,6 +17,7 @@ from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.node_status import capacity_of
 from ciliate.lab.kubelet.pod_files import volume_mounts
 from ciliate.lab.kubelet.pod_state import PodRecord
+from ciliate.lab.kubelet.termination_message import make_message_file
 from ciliate.lab.objects import Container, Pod
 
 
@@ -67,9 +71,17 @@ def setting_of(
         image=node.lab_paths.image,
         stage=node.lab_paths.stage,
     )
+    privileges = privileges_of(pod, container)
+    message = node.message_file(record, container.name)
+    make_message_file(message)
+    target = container.termination_message_path
+    # A privileged container's /dev is the machine's, which gets no files of ours.
+    if not privileges.privileged and all(target != mount.target for mount in spec.mounts):
+        last = ContainerMount(source=str(message), target=target)
+        spec = structs.replace(spec, mounts=(*spec.mounts, last))
     return ContainerSetting(
         spec=spec,
-        privileges=privileges_of(pod, container),
+        privileges=privileges,
         environment=environment,
         working_dir=container.working_dir,
         streams=StreamsWanted(

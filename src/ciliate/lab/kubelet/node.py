@@ -79,8 +79,17 @@ class KubeletNode:
     def remove_files_of(self, record: PodRecord) -> None:
         """Remove a pod's logs and FIFOs; blocking."""
         shutil.rmtree(self.logs_of(record), ignore_errors=True)
-        for fifo in self._fifos.glob(f"{record.uid}_*"):
-            fifo.unlink(missing_ok=True)
+        for folder in (self._fifos, self._messages):
+            for file in folder.glob(f"{record.uid}_*"):
+                file.unlink(missing_ok=True)
+
+    def message_file(self, record: PodRecord, container: str) -> Path:
+        """Where a container's last words lie."""
+        return self._messages / f"{record.uid}_{container}"
+
+    @property
+    def _messages(self) -> Path:
+        return self.identity.folder / "kubelet" / "messages"
 
     @property
     def _fifos(self) -> Path:

@@ -37,6 +37,7 @@ from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.kubelet.pod_status import Waiting
 from ciliate.lab.kubelet.probes import readiness_of
 from ciliate.lab.kubelet.restart_policy import RestartBackoff, restarts
+from ciliate.lab.kubelet.termination_message import FALLBACK, read_message
 from ciliate.lab.kubelet.unsupported_fields import unsupported_field
 from ciliate.lab.objects import Container, Pod
 
@@ -185,6 +186,7 @@ class PodContainers:
             self._refuse(container.name, "RunContainerError", f"Error: {_problem(error)}")
             return
         state.environment, state.privileges = environment, setting.privileges
+        state.shows_log = container.termination_message_policy == FALLBACK
         self._note_start(container, life, lives)
         self._probe(pod, container, life, program, ips)
 
@@ -245,10 +247,16 @@ class PodContainers:
             started_at=state.started_at,
             finished_at=format_time(datetime.now(UTC)),
             container_id=state.container_id,
+            message=self._last_words(state, failed=shown != 0),
         )
         state.pid = 0
         state.ready = False
         self._node.store.save(self._record)
+
+    def _last_words(self, state: ContainerRecord, *, failed: bool) -> str:
+        place = self._node.container_place(self._record, state.name, state.restart_count)
+        file = self._node.message_file(self._record, state.name)
+        return read_message(file, place.log if failed and state.shows_log else None)
 
     def _probe(
         self,

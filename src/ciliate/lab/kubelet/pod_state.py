@@ -46,6 +46,8 @@ class ContainerRecord(msgspec.Struct):
     started_at: str = ""
     environment: dict[str, str] = {}
     privileges: Privileges = Privileges()
+    shows_log: bool = False
+    """Its policy for its last words is to take the end of its log."""
     ready: bool = False
     started_once: bool = False
     exit: ExitRecord | None = None

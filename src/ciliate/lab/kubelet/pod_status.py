@@ -108,6 +108,9 @@ def compute_status(pod: Pod, observation: Observation) -> Json:
 
 def _container_status(container: Container, observation: Observation) -> Json:
     state = observation.record.containers.get(container.name) or ContainerRecord(container.name)
+    waiting = observation.waiting.get(container.name)
+    # One that has ended and waits shows its end as the last state.
+    last = (state.exit if waiting and not state.running else None) or state.last_exit
     status: Json = {
         "name": container.name,
         "image": container.image,
@@ -115,8 +118,8 @@ def _container_status(container: Container, observation: Observation) -> Json:
         "ready": state.ready and state.running,
         "started": state.running,
         "restartCount": state.restart_count,
-        "state": _state(state, observation.waiting.get(container.name)),
-        "lastState": {"terminated": _terminated(state.last_exit)} if state.last_exit else {},
+        "state": _state(state, waiting),
+        "lastState": {"terminated": _terminated(last)} if last else {},
     }
     if state.container_id:
         status["containerID"] = CONTAINER_ID_SCHEME + state.container_id

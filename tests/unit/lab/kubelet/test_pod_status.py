@@ -114,7 +114,7 @@ def test_phase_follows_the_restart_policy() -> None:
 
 def test_waiting_reason_shows_with_the_last_end() -> None:
     crashed = ended("a", 4)
-    crashed.last_exit = crashed.exit
+    crashed.last_exit = ended("a", 3).exit
     crashed.restart_count = 2
 
     status = status_of(
