@@ -1,15 +1,6 @@
 """What can go wrong with a lab; each condition has its class, with its facts as attributes."""
 
-import ctypes
-import os
-
 from ciliate.errors import CiliateError
-
-
-def last_error() -> OSError:
-    """What the last call of a C library opened with `use_errno` failed with."""
-    number = ctypes.get_errno()
-    return OSError(number, os.strerror(number))
 
 
 class LabError(CiliateError):

@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from ciliate.lab.errors import KernelCallError, last_error
+from ciliate.lab.errors import KernelCallError
+from ciliate.lab.mounts import last_error
 
 _AT_FDCWD: Final = -100
 _AT_EMPTY_PATH: Final = 0x1000

@@ -38,6 +38,12 @@ class MountFlag(enum.IntFlag):
     DETACH = 2  # umount2: disappear now, go when no longer in use.
 
 
+def last_error() -> OSError:
+    """What the last call of a C library opened with `use_errno` failed with."""
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
 def mount(
     source: str | Path,
     target: str | Path,

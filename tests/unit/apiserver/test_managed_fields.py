@@ -413,6 +413,7 @@ def test_element_that_another_manager_has_a_field_of_keeps_its_name() -> None:
 
     obj.apply("me", force=True, spec={"containers": []})
 
+    assert obj.obj is not None
     assert obj.obj["spec"]["containers"] == [{"name": "x", "image": "1"}]
 
 

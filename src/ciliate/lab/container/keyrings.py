@@ -9,7 +9,8 @@ import ctypes
 import struct
 from typing import Final
 
-from ciliate.lab.errors import KernelCallError, last_error
+from ciliate.lab.errors import KernelCallError
+from ciliate.lab.mounts import last_error
 
 _PR_SET_SECCOMP: Final = 22
 _SECCOMP_MODE_FILTER: Final = 2

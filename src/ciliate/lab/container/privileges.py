@@ -13,7 +13,8 @@ from typing import Final
 
 from ciliate.lab.container.keyrings import refuse_keyrings
 from ciliate.lab.container.spec import CAPABILITIES, Privileges
-from ciliate.lab.errors import KernelCallError, last_error
+from ciliate.lab.errors import KernelCallError
+from ciliate.lab.mounts import last_error
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
