@@ -76,9 +76,9 @@ class LabCgroup:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def join(self, below: str = "") -> None:
-        """Move the calling process into the group, or the group `below` it."""
-        (self.make(below) / "cgroup.procs").write_text("0", encoding="ascii")
+    def join(self, below: str = "", *, pid: int = 0) -> None:
+        """Move a process, or the calling one, into the group or the group `below` it."""
+        (self.make(below) / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def pids(self) -> list[int]:
         """The processes in the group and all groups below."""

@@ -113,7 +113,7 @@ class Processes:
             ) as listener,
             self._log(ZYGOTE) as log,
         ):
-            return subprocess.Popen(
+            zygote = subprocess.Popen(
                 [
                     sys.executable,
                     "-m",
@@ -129,6 +129,9 @@ class Processes:
                 cwd="/",
                 env=ENVIRONMENT,
             )
+        # At once: an interrupted `lab up` finds by the group what to kill.
+        LabCgroup.of(self.paths.name).join(ZYGOTE, pid=zygote.pid)
+        return zygote
 
     async def start_apiserver(
         self, state: LabState, outside: socket.socket | None = None
