@@ -101,7 +101,7 @@ def test_host_network_pods_have_node_addresses_and_others_pod_addresses(walk: Pl
 
     assert len([pod for pod in pods if pod[1].startswith("cilium-")]) == 3
     for pod in pods:
-        if pod[1].startswith(("cilium-", "web-on-")):
+        if pod[1].startswith(("cilium-", "kube-", "web-on-")):
             assert pod[ip] == NODE_IPS[pod[node]]
         else:
             assert IPv4Address(pod[ip]) in IPv4Network(POD_CIDRS[pod[node]])
