@@ -249,3 +249,49 @@ def test_last_words_of_a_container_are_told(
 
     eventually(ended, what="its end")
     assert ended().get("message") == message
+
+
+SIDECARS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: sidecars}
+spec:
+  restartPolicy: Never
+  volumes: [{name: told, emptyDir: {}}]
+  initContainers:
+  - name: first
+    image: busybox
+    restartPolicy: Always
+    command: [sh, -c, "trap 'echo ended; exit' TERM; sleep infinity & wait"]
+    volumeMounts: &told [{name: told, mountPath: /told}]
+  - name: second
+    image: busybox
+    restartPolicy: Always
+    command: [sh, -c, "trap 'echo ended; exit' TERM; sleep infinity & wait"]
+    volumeMounts: *told
+  - {name: setup, image: busybox, command: ["true"]}
+  containers:
+  - name: main
+    image: busybox
+    command: [sh, -c, "until [ -e /told/go ]; do sleep 0.1; done; echo ended"]
+    volumeMounts: *told
+"""
+
+
+def test_sidecars_start_before_and_end_after_the_others(shop: Shop) -> None:
+    shop.apply(SIDECARS)
+    shop.until_ready("sidecars")
+    row = shop.kubectl("get", "pod", "sidecars", "--no-headers").split()
+    assert row[1:3] == ["3/3", "Running"]
+
+    shop.kubectl("exec", "sidecars", "-c", "first", "--", "touch", "/told/go")
+    phase = "--for=jsonpath={.status.phase}=Succeeded"
+    shop.kubectl("wait", phase, "pod/sidecars", "--timeout=20s")
+
+    def end_of(container: str) -> str:
+        time, said = shop.kubectl("logs", "sidecars", "-c", container, "--timestamps").split()
+        assert said == "ended"
+        return time
+
+    order = ["main", "second", "first"]
+    assert sorted(order, key=end_of) == order

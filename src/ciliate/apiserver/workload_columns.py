@@ -37,14 +37,23 @@ def _stopped_reason(state: Mapping[str, Any]) -> str:
     return f"ExitCode:{terminated.get('exitCode', 0)}"
 
 
+def _sidecars(obj: JsonObject) -> set[str]:
+    """Return the names of the init containers that go on beside the others."""
+    declared = obj.get("spec", {}).get("initContainers") or ()
+    return {c.get("name", "") for c in declared if c.get("restartPolicy") == "Always"}
+
+
 def _init_reason(obj: JsonObject) -> str:
     """Return the status text while init containers have not all succeeded, else empty."""
     statuses = obj.get("status", {}).get("initContainerStatuses") or ()
     total = len(obj.get("spec", {}).get("initContainers") or ())
+    sidecars = _sidecars(obj)
     for index, container in enumerate(statuses):
         state = container.get("state") or {}
         terminated = state.get("terminated")
         if terminated is not None and terminated.get("exitCode", 0) == 0:
+            continue
+        if container.get("started") and container.get("name") in sidecars:
             continue
         reason = _stopped_reason(state)
         if reason and reason != "PodInitializing":
@@ -84,7 +93,11 @@ def _restarts(statuses: Sequence[Mapping[str, Any]]) -> str:
 
 def _pod(obj: JsonObject) -> list[Any]:
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    statuses = status.get("containerStatuses") or ()
+    beside = _sidecars(obj)
+    statuses = [
+        *(s for s in status.get("initContainerStatuses") or () if s.get("name") in beside),
+        *(status.get("containerStatuses") or ()),
+    ]
     ready = sum(
         bool(s.get("ready")) and (s.get("state") or {}).get("running") is not None
         for s in statuses
@@ -94,7 +107,7 @@ def _pod(obj: JsonObject) -> list[Any]:
     passed = sum(_is_true(conditions, g["conditionType"]) for g in gates)
     return [
         obj["metadata"]["name"],
-        f"{ready}/{len(spec.get('containers') or ())}",
+        f"{ready}/{len(beside) + len(spec.get('containers') or ())}",
         _pod_reason(obj),
         _restarts(statuses),
         created_age(obj),

@@ -70,8 +70,15 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     volume_mounts: tuple[Mount, ...] = ()
     volume_devices: tuple[Json, ...] = ()
     lifecycle: Json = {}
+    restart_policy: str = ""
     termination_message_path: str = "/dev/termination-log"
     termination_message_policy: str = "File"
+
+    @property
+    def is_sidecar(self) -> bool:
+        """Whether it, an init container, goes on beside the others."""
+        return self.restart_policy == "Always"
+
     readiness_probe: Probe | None = None
     tty: bool = False
     stdin: bool = False
@@ -109,6 +116,11 @@ class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="cam
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
     volumes: tuple[Json, ...] = ()
+
+    @property
+    def sidecars(self) -> tuple[Container, ...]:
+        """The init containers that go on beside the others, in the order of their start."""
+        return tuple(each for each in self.init_containers if each.is_sidecar)
 
 
 class PodStatus(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +14,7 @@ from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet.container import ContainerLife
+from ciliate.lab.kubelet.container_end import end_together
 from ciliate.lab.kubelet.container_setting import (
     program_of_container,
     read_variables,
@@ -34,15 +34,13 @@ from ciliate.lab.kubelet.logs import remove_log
 from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_files import hostname_of
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
-from ciliate.lab.kubelet.pod_status import Waiting
+from ciliate.lab.kubelet.pod_status import Waiting, is_over, is_past
 from ciliate.lab.kubelet.probes import readiness_of
 from ciliate.lab.kubelet.restart_policy import RestartBackoff, restarts
 from ciliate.lab.kubelet.termination_message import FALLBACK, read_message
 from ciliate.lab.kubelet.unsupported_fields import unsupported_field
 from ciliate.lab.objects import Container, Pod
 
-#: After SIGKILL, how long a container's end is waited for before it is left to the kernel.
-_KILLED_S: Final = 15.0
 #: How soon a container is tried again whose configuration is not there; its coming wakes the pod.
 _CONFIGURATION_S: Final = 10.0
 _NO_CONFIGURATION: Final = "CreateContainerConfigError"
@@ -71,6 +69,8 @@ class PodContainers:
         self._lives: dict[str, ContainerLife] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[str, RestartBackoff] = {}
+        self._sidecars: list[str] = []
+        self._ending: asyncio.Task[None] | None = None
         self.waiting: dict[str, Waiting] = {}
 
     def life(self, container: str) -> ContainerLife | None:
@@ -79,7 +79,10 @@ class PodContainers:
 
     def adopt(self, pod: Pod | None, ips: tuple[str, ...]) -> None:
         """Take over what an earlier kubelet had started; what ended meanwhile is noted."""
-        by_name = {c.name: c for c in pod.spec.containers} if pod is not None else {}
+        by_name: dict[str, Container] = {}
+        if pod is not None:
+            self._sidecars = [each.name for each in pod.spec.sidecars]
+            by_name = {c.name: c for c in (*pod.spec.sidecars, *pod.spec.containers)}
         for name, state in self._record.containers.items():
             if not state.running:
                 continue
@@ -98,16 +101,30 @@ class PodContainers:
 
     async def advance(self, pod: Pod, ips: tuple[str, ...]) -> float | None:
         """Start what should run and does not; return in how many seconds to come again."""
+        self._sidecars = [each.name for each in pod.spec.sidecars]
+        if is_over(pod, self._record):
+            self._end_sidecars(pod)
+            return None
+        pauses: list[float | None] = []
         for container in pod.spec.init_containers:
             state = self._record.container(container.name)
-            if state.exit is not None and state.exit.exit_code == 0:
-                continue
-            return await self._advance_one(pod, container, ips, init=True)
-        pauses = [
-            await self._advance_one(pod, container, ips, init=False)
-            for container in pod.spec.containers
-        ]
+            if container.is_sidecar or not is_past(container, state):
+                pauses.append(await self._advance_one(pod, container, ips, init=True))
+            if not is_past(container, state):
+                break
+        else:
+            pauses += [
+                await self._advance_one(pod, container, ips, init=False)
+                for container in pod.spec.containers
+            ]
         return min((pause for pause in pauses if pause is not None), default=None)
+
+    def _end_sidecars(self, pod: Pod) -> None:
+        """Have the sidecars end, which nobody needs any more; the pod is over when they have."""
+        if self._ending is None and self._lives:
+            grace_s = float(pod.spec.termination_grace_period_seconds)
+            ending = self.stop(grace_s=lambda: grace_s, changed=asyncio.Event())
+            self._ending = self._node.tasks.create_task(ending, name="end sidecars")
 
     async def _advance_one(
         self,
@@ -121,8 +138,8 @@ class PodContainers:
         if state.running:
             return None
         if state.exit is not None:
-            policy = pod.spec.restart_policy
-            if init and policy == "Always":
+            policy = "Always" if container.is_sidecar else pod.spec.restart_policy
+            if init and not container.is_sidecar and policy == "Always":
                 policy = "OnFailure"
             if not restarts(policy, state.exit.exit_code):
                 self.waiting.pop(container.name, None)
@@ -317,39 +334,20 @@ class PodContainers:
             probe.cancel()
         self._probes.clear()
         began = _now()
-        lives = list(self._lives.values())
-        for name, life in self._lives.items():
-            self._record_event(
-                warning=False, reason="Killing", message=f"Stopping container {name}"
-            )
-            # To the first process alone, as runtimes do: it decides about its children.
-            life.process.kill(signal.SIGTERM, group=False)
-        waiting = {asyncio.ensure_future(life.ended.wait()) for life in lives}
-        try:
-            while waiting:
-                left_s = began + grace_s() - _now()
-                if left_s <= 0:
-                    break
-                changed.clear()
-                poke = asyncio.ensure_future(changed.wait())
-                _, waiting_or_poke = await asyncio.wait(
-                    {*waiting, poke}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
-                )
-                waiting = waiting_or_poke - {poke}
-                poke.cancel()
-            if waiting:
-                await self._kill(lives)
-                await asyncio.wait(waiting, timeout=_KILLED_S)
-        finally:
-            for left in waiting:
-                left.cancel()
+        sidecars = [name for name in reversed(self._sidecars) if name in self._lives]
+        main = [name for name in self._lives if name not in sidecars]
 
-    async def _kill(self, lives: list[ContainerLife]) -> None:
-        for life in lives:
-            try:
-                await life.kill_all()
-            except (CgroupBusyError, OSError) as error:
-                _log.warning("%s", error)
+        async def together(names: list[str]) -> None:
+            lives = [self._lives[name] for name in names if name in self._lives]
+            for name in names:
+                self._record_event(
+                    warning=False, reason="Killing", message=f"Stopping container {name}"
+                )
+            await end_together(lives, lambda: began + grace_s() - _now(), changed)
+
+        # Sidecars serve the others to their end, and those before them.
+        for names in (main, *([name] for name in sidecars)):
+            await together(names)
 
 
 def _now() -> float:

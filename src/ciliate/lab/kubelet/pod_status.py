@@ -11,6 +11,8 @@ from typing import Final
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.objects import Container, Json, Pod
 
+FINAL_PHASES: Final = ("Succeeded", "Failed")
+
 CONTAINER_ID_SCHEME: Final = "ciliate-lab://"
 
 #: Order in which kubelet lists a pod's conditions.
@@ -57,13 +59,29 @@ def pod_ips(observation: Observation) -> tuple[str, ...]:
 
 
 def phase_of(pod: Pod, record: PodRecord) -> str:
-    """Return Pending, Running, Succeeded or Failed; the last two are final."""
-    if record.phase in ("Succeeded", "Failed"):
+    """Return Pending, Running, Succeeded or Failed; the last two are final.
+
+    A pod is over when the last of its sidecars has ended.
+    """
+    phase = _phase_without_sidecars(pod, record)
+    if phase not in FINAL_PHASES or not _has_sidecar_left(pod, record):
+        return phase
+    began = any(record.container(each.name).started_once for each in pod.spec.containers)
+    return "Running" if began else "Pending"
+
+
+def is_over(pod: Pod, record: PodRecord) -> bool:
+    """Whether all but sidecars have ended for good."""
+    return _phase_without_sidecars(pod, record) in FINAL_PHASES
+
+
+def _phase_without_sidecars(pod: Pod, record: PodRecord) -> str:
+    if record.phase in FINAL_PHASES:
         return record.phase
     for container in pod.spec.init_containers:
         state = record.containers.get(container.name)
-        if state is None or state.exit is None or state.exit.exit_code != 0:
-            failed = state is not None and state.exit is not None
+        if not is_past(container, state):
+            failed = state is not None and state.exit is not None and not container.is_sidecar
             return "Failed" if failed and pod.spec.restart_policy == "Never" else "Pending"
     states = [record.containers.get(container.name) for container in pod.spec.containers]
     ended = [state.exit for state in states if state and not state.running and state.exit]
@@ -79,6 +97,19 @@ def _final_phase(restart_policy: str, exits: Sequence[ExitRecord]) -> str:
     if succeeded:
         return "Succeeded"
     return "Failed" if restart_policy == "Never" else "Running"
+
+
+def is_past(container: Container, state: ContainerRecord | None) -> bool:
+    """Whether the containers after this init container may start: it has ended well, or goes on."""
+    if container.is_sidecar:
+        return state is not None and state.started_once
+    return _has_succeeded(state)
+
+
+def _has_sidecar_left(pod: Pod, record: PodRecord) -> bool:
+    """Whether a sidecar still runs: the pod is over when the last of them has ended."""
+    states = (record.containers.get(each.name) for each in pod.spec.sidecars)
+    return any(state is not None and state.running for state in states)
 
 
 def compute_status(pod: Pod, observation: Observation) -> Json:
@@ -156,15 +187,15 @@ def _conditions(pod: Pod, observation: Observation, *, has_network: bool) -> lis
     record = observation.record
     unready = [
         container.name
-        for container in pod.spec.containers
+        for container in (*pod.spec.sidecars, *pod.spec.containers)
         if not _is_ready(record.containers.get(container.name))
     ]
     uninitialized = [
         container.name
         for container in pod.spec.init_containers
-        if not _has_succeeded(record.containers.get(container.name))
+        if not is_past(container, record.containers.get(container.name))
     ]
-    finished = phase_of(pod, record) in ("Succeeded", "Failed")
+    finished = phase_of(pod, record) in FINAL_PHASES
     not_ready = ""
     reason = ""
     if finished:

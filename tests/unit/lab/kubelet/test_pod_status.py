@@ -1,7 +1,15 @@
 from typing import Any
 
+from msgspec import structs
+
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord, SandboxRecord
-from ciliate.lab.kubelet.pod_status import Observation, Waiting, compute_status
+from ciliate.lab.kubelet.pod_status import (
+    Observation,
+    Waiting,
+    compute_status,
+    is_over,
+    phase_of,
+)
 from ciliate.lab.objects import Container, Json, Pod, PodMeta, PodSpec
 
 NOW = "2025-07-01T12:00:00Z"
@@ -142,3 +150,43 @@ def test_pods_first_address_is_of_the_nodes_family() -> None:
 
     assert status_of(pod_of("a"), record)["podIP"] == "10.0.0.2"
     assert status_of(pod_of("a"), record, host_ips=("fd00::1",))["podIP"] == "fd00::2"
+
+
+def with_sidecar(*names: str, policy: str = "Never") -> Pod:
+    sidecar = Container("side", restart_policy="Always")
+    pod = pod_of(*names, policy=policy, init=("i",))
+    first, *_ = pod.spec.init_containers
+    return structs.replace(pod, spec=structs.replace(pod.spec, init_containers=(sidecar, first)))
+
+
+def test_sidecar_that_runs_lets_the_next_container_start() -> None:
+    pod = with_sidecar("a")
+
+    before = status_of(pod, record_of(running("side")))
+    after = status_of(pod, record_of(running("side"), ended("i", 0), running("a")))
+
+    message = condition(before, "Initialized")["message"]
+    assert message == "containers with incomplete status: [i]"
+    assert condition(after, "Initialized")["status"] == "True"
+    assert after["phase"] == "Running"
+
+
+def test_pod_is_over_when_its_sidecars_have_ended_too() -> None:
+    pod = with_sidecar("a")
+    left = record_of(running("side"), ended("i", 0), ended("a", 0))
+    gone = record_of(ended("side", 143), ended("i", 0), ended("a", 0))
+    refused = record_of(running("side"), ended("i", 1))
+
+    assert is_over(pod, left)
+    assert phase_of(pod, left) == "Running"
+    assert phase_of(pod, gone) == "Succeeded"
+    assert is_over(pod, refused)
+    assert phase_of(pod, refused) == "Pending"
+
+
+def test_unready_sidecar_makes_the_pod_unready() -> None:
+    record = record_of(running("side", ready=False), ended("i", 0), running("a"))
+
+    ready = condition(status_of(with_sidecar("a"), record), "Ready")
+
+    assert ready["message"] == "containers with unready status: [side]"
