@@ -105,7 +105,12 @@ def machine_words(machine: Machine, *, dual_stack: bool, pins: Path) -> list[str
         ]
     words += _addresses("eth0", topology.uplink_addresses(dual_stack=dual_stack), metric=100)
     words += _addresses("eth1", topology.cluster_addresses(machine, dual_stack=dual_stack))
-    return [*words, *_uplink_routes(dual_stack=dual_stack), *_company_routes(machine, dual_stack)]
+    return [
+        *words,
+        *_uplink_routes(dual_stack=dual_stack),
+        *_company_routes(machine, dual_stack),
+        *_service_routes(machine, dual_stack),
+    ]
 
 
 def restoring_words(machine: Machine, device: str, *, dual_stack: bool) -> list[str]:
@@ -132,6 +137,17 @@ def _company_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: F
         f"route add {network} via {hop.ip} dev eth1 proto static"
         for network, hop in zip(networks, hops, strict=True)
     ]
+
+
+def _service_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: FBT001 - private.
+    """Have what is sent to a Service's address refused at once: nothing on a node answers yet.
+
+    By the default route it would leave for the internet, and its sender wait in vain.
+    """
+    if not machine.role.is_node:
+        return []
+    ranges = topology.service_cidrs(dual_stack=dual_stack)
+    return [f"route add unreachable {each} proto static" for each in ranges]
 
 
 def _uplink_routes(*, dual_stack: bool) -> list[str]:

@@ -40,6 +40,17 @@ def test_deployment_service_and_endpoints_show_as_typed(walk: Place) -> None:
     assert sorted(endpoints[1].split(",")) == sorted(f"{walk.webpod_ip(n)}:80" for n in NODE_IPS)
 
 
+@pytest.mark.parametrize("asks", ["curl-pod", "k8s-w1"])
+def test_services_address_is_refused_and_keeps_nobody_waiting(walk: Place, asks: str) -> None:
+    """Curl ends with 7, could not connect; it would end with 28 after its time."""
+    address = walk.lab.object("service", "webpod")["spec"]["clusterIP"]
+
+    script = f"curl -sS -m 5 http://{address}; echo $?"
+    refused = walk.lab.exec(asks, "sh", "-c", f"{script} 2>&1")
+
+    assert refused.endswith("7\n")
+
+
 def test_endpointslice_has_both_replicas_at_port_80(walk: Place) -> None:
     header, *slices = rows(walk.typed("kubectl get endpointslices -l app=webpod"))
 

@@ -242,6 +242,7 @@ def test_routes_of_the_control_plane_are_the_walk_throughs_and_no_others(walk: P
         r"default via 10\.0\.2\.2 dev eth0 proto dhcp src 10\.0\.2\.15 metric 100",
         r"10\.0\.2\.0/24 dev eth0 proto kernel scope link src 10\.0\.2\.15( metric 100)?",
         r"10\.10\.0\.0/16 via 192\.168\.10\.200 dev eth1 proto static",
+        r"unreachable 10\.96\.0\.0/16 proto static",
         r"unreachable 10\.244\.0\.0/24 proto kernel",
         *(rf"{re.escape(pod)} dev lxc\w+ proto kernel scope link" for pod in pods),
         r"10\.244\.1\.0/24 via 192\.168\.10\.101 dev eth1 proto kernel",

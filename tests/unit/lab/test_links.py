@@ -19,6 +19,7 @@ def test_node_gets_the_walkthroughs_links_addresses_and_routes() -> None:
         "addr add 192.168.10.101/24 dev eth1",
         "route add default via 10.0.2.2 dev eth0 proto dhcp src 10.0.2.15 metric 100",
         "route add 10.10.0.0/16 via 192.168.10.200 dev eth1 proto static",
+        "route add unreachable 10.96.0.0/16 proto static",
     ]
 
 
@@ -61,3 +62,4 @@ def test_ipv6_addresses_are_usable_at_once() -> None:
 
     assert "addr add fd00:192:168:10::100/64 dev eth1 nodad" in words
     assert "route add fd00:10:10::/48 via fd00:192:168:10::200 dev eth1 proto static" in words
+    assert "route add unreachable fd00:10:96::/112 proto static" in words
