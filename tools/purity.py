@@ -74,6 +74,7 @@ PURE: Final = (
     "ciliate.cni.result_shape",
     "ciliate.cni.version",
     "ciliate.system.admission",
+    "ciliate.lab.errors",
     "ciliate.lab.objects",
     "ciliate.lab.controllers.progress",
     "ciliate.lab.controllers.room",
@@ -82,7 +83,6 @@ PURE: Final = (
     "ciliate.lab.kubelet.downward",
     "ciliate.lab.kubelet.environment",
     "ciliate.lab.kubelet.errors",
-    "ciliate.lab.quantities",
     "ciliate.lab.kubelet.unsupported_fields",
     "ciliate.lab.kubelet.volumes",
     "ciliate.lab.kubelet.spdy.errors",
@@ -104,15 +104,15 @@ NOT_PURE: Final = {
 
 #: Imported by pure modules without being one, and why that does no harm.
 TRUSTED: Final = {
-    "ciliate.lab.errors": "exceptions; one takes the kernel's last error number when it is made",
+    "ciliate.apiserver.quantities": "computes; its package shows the server's settings",
     "ciliate.datapath.layout": "generated values of bpf/abi.h; takes byte order from socket",
 }
 
 #: Modules of others that compute and do nothing else.
 ALLOWED: Final = frozenset(
     """
-    __future__ abc base64 binascii bisect collections contextlib copy dataclasses datetime decimal
-    difflib enum functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
+    __future__ abc base64 binascii bisect collections contextlib copy dataclasses datetime
+    difflib enum fractions functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
     struct textwrap types typing typing_extensions urllib.parse zlib
     """.split()  # noqa: SIM905 - thirty lines say no more.
 )

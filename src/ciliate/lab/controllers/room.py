@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+from ciliate.apiserver.quantities import QuantityError, amount
 from ciliate.lab.objects import Container, Node, Pod
-from ciliate.lab.quantities import quantity
 
 RESOURCES: Final = ("cpu", "memory")
 
@@ -29,8 +29,8 @@ def _of(container: Container, resource: str, least: Mapping[str, int]) -> int:
 @lru_cache(maxsize=1024)
 def _amount(text: str) -> int:
     try:
-        return int(quantity(text) * 1000)
-    except ValueError:
+        return int(amount(text) * 1000)
+    except QuantityError:
         return 0
 
 

@@ -1,14 +1,15 @@
 """The downward API: what a pod may be told of itself, in variables and in files. Pure."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ciliate.apiserver.quantities import QuantityError, amount
 from ciliate.lab.kubelet.errors import ContainerConfigError
 from ciliate.lab.objects import Container, Pod
-from ciliate.lab.quantities import in_units, quantity
 
 _ONE_OF: Final = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
@@ -79,10 +80,11 @@ def resource_value(facts: PodFacts, container: Container, reference: Mapping[str
     kind, _, resource = wanted.partition(".")
     if kind not in ("limits", "requests") or not resource:
         raise ContainerConfigError(f"unsupported container resource : {wanted}")
-    amount = (owner.resources.get(kind) or {}).get(resource)
-    if amount is None and kind == "limits" and resource in _OF_NODE:
-        amount = facts.allocatable.get(resource)
+    asked = (owner.resources.get(kind) or {}).get(resource)
+    if asked is None and kind == "limits" and resource in _OF_NODE:
+        asked = facts.allocatable.get(resource)
     try:
-        return in_units(quantity(amount or 0), quantity(reference.get("divisor") or "1"))
-    except ValueError as error:
+        # A divisor of 0 stands for none; a part of one counts as a whole one.
+        return str(math.ceil(amount(asked or 0) / (amount(reference.get("divisor") or 1) or 1)))
+    except QuantityError as error:
         raise ContainerConfigError(f"{wanted} of container {name}: {error}") from error
