@@ -14,6 +14,9 @@ from typing import Any, Final
 #: The commands of the environment that the tests run in.
 BIN: Final = Path(sys.prefix) / "bin"
 
+#: Names of the folders that our program lies in: containers see it where this machine has it.
+OWN_FOLDERS: Final = frozenset((*Path(__file__).parts, *Path(sys.base_prefix).parts))
+
 Done = subprocess.CompletedProcess[str]
 
 
