@@ -1,5 +1,6 @@
 """Labs whose pods get address or interface from the reference plugins of Debian."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -87,7 +88,8 @@ def booked(node: FaultyNode, network: str = "test") -> dict[str, str]:
         found = {}
         for name in os.listdir(folder) if folder.is_dir() else ():
             if name[0].isdigit():
-                found[name.replace("_", ":")] = (folder / name).read_text().split()[0]
+                with contextlib.suppress(FileNotFoundError):  # Freed since the folder was read.
+                    found[name.replace("_", ":")] = (folder / name).read_text().split()[0]
         return found
 
     return node.inside(read)

@@ -105,7 +105,7 @@ def test_commands_know_agents_without_pods(lab: Cluster) -> None:
     assert "cilium agents without a pod: k8s-ctr, k8s-w1" in version
     written = asked(lab, "config", "set", "debug", "false")
     assert "Not restarted: the agent of k8s-ctr, k8s-w1 has no pod" in written.stderr
-    assert "Restarted" not in written.stdout
+    assert "Restarted Cilium pods" not in written.stdout
 
 
 def test_agent_that_is_stopped_says_so_and_its_node_is_tainted_until_it_is_back(

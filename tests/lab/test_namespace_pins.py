@@ -79,6 +79,9 @@ def test_chroot_is_noticed(tmp_path: Path) -> None:
     for name in ("proc", "usr", "bin", "lib", "lib64", "etc", "root", "home", "work", "opt"):
         if Path("/", name).exists():
             (tmp_path / name).mkdir()
+    own = [str(Path(__file__).parents[2]), sys.prefix, sys.base_prefix]
+    for path in own:  # Where they lie in no folder of the list.
+        Path(f"{tmp_path}{path}").mkdir(parents=True, exist_ok=True)
     script = (
         f'for each in {tmp_path}/*; do mount --rbind "/$(basename "$each")" "$each"; done; '
         f"{sys.executable} -c '{_ASKED}'; chroot {tmp_path} {sys.executable} -c '{_ASKED}'"

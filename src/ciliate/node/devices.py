@@ -100,6 +100,13 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
     )
 
 
+def _is_loss(change: Change) -> bool:
+    """Whether the node lost an address that routes may need, or a device."""
+    if change.address is not None:
+        return change.removed and not change.address.address.is_link_local
+    return change.link is not None and (change.removed or not change.link.is_up)
+
+
 class DeviceWatch:
     """Keeps `current` as the kernel has it; listeners get the value before and after a change."""
 
@@ -111,6 +118,7 @@ class DeviceWatch:
         self._listeners: Listeners[NodeDevices, NodeDevices] = Listeners()
         self._route_listeners: Listeners[Change] = Listeners()
         self._setting_listeners: Listeners[Change] = Listeners()
+        self._loss_listeners: Listeners[Change] = Listeners()
         self._woken = asyncio.Event()
         self._tell_unsupported(())
 
@@ -131,6 +139,10 @@ class DeviceWatch:
         """Call `changed` when the kernel announces a setting of a device, or of all."""
         self._setting_listeners.add(changed)
 
+    def listen_losses(self, lost: Callable[[Change], object]) -> None:
+        """Call `lost` when the node lost an address or a device: its routes go with it, unsaid."""
+        self._loss_listeners.add(lost)
+
     async def follow(self) -> None:
         """Wake `run` for every change that is not a pod's."""
         async with Monitor.open() as monitor:
@@ -143,8 +155,11 @@ class DeviceWatch:
         if change.kind is ChangeKind.SETTING:
             self._setting_listeners(change)
             return
-        if not self._is_pods(change):
-            self._woken.set()
+        if self._is_pods(change):
+            return
+        if _is_loss(change):
+            self._loss_listeners(change)
+        self._woken.set()
 
     def _is_pods(self, change: Change) -> bool:
         if change.kind is ChangeKind.LINK and change.link is not None:

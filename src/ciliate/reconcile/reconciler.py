@@ -94,6 +94,10 @@ class Reconciler(Generic[K, V]):
         self._is_walk_due = True
         self._woken.set()
 
+    def excuse(self) -> None:
+        """Note that the kernel itself has undone writes, or may have: nobody is to be told."""
+        self._rewrites.clear()
+
     async def run_once(self) -> bool:
         """Walk now; return whether nothing failed."""
         return await self._walk() and not self._failing

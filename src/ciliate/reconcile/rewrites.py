@@ -178,6 +178,11 @@ class Rewrites(Generic[K, V]):
             if known.lacked < FREE_WRITES or self._clock() - known.last_s > FORGET_S:
                 self.forget(key)
 
+    def clear(self) -> None:
+        """Forget every write: what undoes them now is known, and is nobody's."""
+        self._suspects.clear()
+        self._written.clear()
+
     def forget(self, key: K) -> None:
         """Forget what was written: it stands, or is over."""
         self._suspects.pop(key, None)

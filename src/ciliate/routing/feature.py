@@ -102,6 +102,8 @@ class RoutingFeature(Feature):
         self._context.endpoints.listen(self._endpoint_changed)
         devices.listen(lambda _old, _new: self._ask_anew())
         devices.listen_routes(self._kernel_changed)
+        # The kernel takes routes along with an address or a device: that is no war of writers.
+        devices.listen_losses(lambda _change: self._sync.excuse())
         mtus = Reconciler(
             MapTarget("sync-route-mtus", datapath.opened(ROUTE_MTUS)),
             lambda: route_mtu_entries(devices.current.limiting_routes),

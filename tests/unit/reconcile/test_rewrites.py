@@ -43,6 +43,16 @@ def test_equal_writes_are_left_to_who_looks_once_there_were_many() -> None:
     assert not rewrites.is_suspect(2, 1)
 
 
+def test_what_the_kernel_itself_undid_is_no_war() -> None:
+    rewrites: Rewrites[int, int] = Rewrites(clock=Clock())
+    for _ in range(3):
+        written(rewrites, FREE_WRITES - 1)
+        rewrites.clear()
+
+    assert not rewrites
+    assert not has_to_wait(rewrites)
+
+
 def test_removals_that_are_undone_wait_too() -> None:
     rewrites: Rewrites[int, int] = Rewrites(clock=Clock())
     written(rewrites, FREE_WRITES, None)
