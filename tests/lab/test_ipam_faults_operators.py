@@ -148,7 +148,7 @@ def test_second_of_two_operators_takes_over_and_gives_no_cidr_twice(lab: Cluster
 def _runs_on(lab: Cluster, pid: int, node: str) -> bool:
     """Whether a process is in the control group of that machine."""
     with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-        return f"{lab.name}/{node}/" in file.read()
+        return f"ciliate-lab-{lab.name}." in (group := file.read()) and f"/{node}/" in group
 
 
 @pytest.mark.parametrize("changed", ["agent", "operator"])
