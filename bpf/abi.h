@@ -45,6 +45,7 @@ enum drop_reason {
 	DROP_STALE_OR_UNROUTABLE_IP = 151,
 	DROP_L3_CHECKSUM = 153,
 	DROP_L4_CHECKSUM = 154,
+	DROP_CONNECTION_NOT_MADE = 155,
 	DROP_INVALID_IPV6_EXTENSION = 156,
 	DROP_UNKNOWN_ENDPOINT = 165,
 	DROP_UNSUPPORTED_L2_PROTOCOL = 166,
@@ -91,7 +92,7 @@ enum endpoint_flag {
 
 /* Value of `endpoints`: who has this address on this node, keyed by struct ip_address. */
 struct endpoint {
-	__u32 ifindex; /* host side of the pod's veth; 0 for the host */
+	__u32 ifindex; /* host side of the pod's veth; the host's own: the device that has it */
 	__u32 identity;
 	__u16 endpoint_id;
 	__u16 flags; /* enum endpoint_flag */
@@ -131,7 +132,7 @@ enum tuple_direction {
 	TUPLE_IN = 1,
 };
 
-/* Key of `conntrack` and `nat`: a flow as the wire shows it in `direction`. */
+/* Key of `conntrack`: a connection as the wire shows it in `direction`, at the node's devices. */
 struct tuple {
 	struct ip_address source;
 	struct ip_address destination;
@@ -143,37 +144,103 @@ struct tuple {
 };
 _Static_assert(sizeof(struct tuple) == 40, "layout of a pinned map");
 
+/*
+ * Value of `conntrack`: which element of `connections`, and the state it must be in; in any other
+ * it is another connection's by now.
+ */
+struct connection_ref {
+	__u32 place;
+	__u32 state;
+};
+_Static_assert(sizeof(struct connection_ref) == 8, "layout of a pinned map");
+
+/*
+ * Where an element of `connections` is in its life: the low bits of its state. What is above them
+ * counts its lives.
+ */
+enum connection_phase {
+	CONNECTION_FREE = 0,
+	CONNECTION_MAKING = 1, /* one CPU fills it */
+	CONNECTION_LIVE = 2,
+	CONNECTION_ENDING = 3, /* one CPU takes its entries out of `conntrack` */
+	CONNECTION_PHASES = 3, /* mask */
+};
+
 enum connection_flag {
 	CONNECTION_SEEN_NON_SYN = 1,
 	CONNECTION_CLOSING_ORIGINAL = 2, /* FIN or RST from the side that opened it */
 	CONNECTION_CLOSING_REPLY = 4,
-	CONNECTION_SEEN_REPLY = 8,
+	CONNECTION_SEEN_REPLY = 8, /* the other side answered, and not with a RST */
+	CONNECTION_ASSURED = 16, /* who opened it went on after the answer */
+	CONNECTION_RESET = 32, /* a RST was seen */
+	CONNECTION_INBOUND = 64, /* opened from outside, toward the pod's own address */
 };
 
-/* Value of `conntrack`: a connection that was opened from outside toward a pod. */
-struct connection {
-	__u64 created_ns; /* CLOCK_MONOTONIC */
-	__u64 expires_ns;
-	__u64 packets;
-	__u64 bytes;
-	__u32 flags; /* enum connection_flag */
-	__u32 source_identity;
+/* Who answers for a connection's place in the table. Below: an endpoint's number. */
+enum connection_owner_number {
+	OWNER_NODE = 65536,
+	OWNER_OUTSIDE = 65537, /* what outsiders opened and did not yet prove to be theirs */
+	OWNER_ALL = 65538, /* the sum of all */
+	OWNER_COUNT = 65539,
 };
-_Static_assert(sizeof(struct connection) == 40, "layout of a pinned map");
 
 /*
- * Value of `nat`. TUPLE_OUT: pod -> remote becomes node -> remote. TUPLE_IN: remote -> node
- * becomes remote -> pod. Both entries of a flow carry the same times and flags.
+ * Element of `connections`. OUT: local -> remote becomes seen -> remote. IN: remote -> seen becomes
+ * remote -> local. Where nothing is translated, `seen` is `local`. Ports of an echo are its
+ * identifier at the side that asked and 0 at the other.
  */
-struct nat_entry {
-	struct ip_address to_address;
-	__be16 to_port;
-	__u16 flags; /* enum connection_flag */
-	__u32 pad;
+struct connection {
+	struct ip_address local; /* a pod of this node, or the node */
+	struct ip_address remote;
+	struct ip_address seen; /* the local end, as the remote sees it */
+	__be16 local_port;
+	__be16 remote_port;
+	__be16 seen_port;
+	__u8 protocol; /* IPPROTO_* */
+	__u8 pad;
+	__u32 state; /* enum connection_phase and the number of its life */
+	__u32 owner; /* enum connection_owner_number */
+	__u64 expires_ns; /* CLOCK_MONOTONIC */
 	__u64 created_ns;
-	__u64 expires_ns;
+	__u64 packets; /* both directions */
+	__u64 bytes;
+	__u32 place; /* its own, in `connections` */
+	__u32 flags; /* enum connection_flag */
+	__u32 source_identity; /* of who opened it */
+	__u32 rule; /* which masquerade rule decided */
+	__u32 rules_generation; /* for flows that are decided anew when the rules change */
+	__u32 policy_epoch; /* policy's, once it comes */
+	__u16 service; /* services', once they come */
+	__u8 pad_end[6];
 };
-_Static_assert(sizeof(struct nat_entry) == 40, "layout of a pinned map");
+_Static_assert(sizeof(struct connection) == 128, "layout of a pinned map");
+
+/* Element of `connection_owners`: what one owner has of `connections`. */
+struct connection_owner {
+	__u32 held; /* connections it has now */
+	__u32 holders; /* OWNER_ALL: owners that have any */
+	__u64 evicted; /* of its connections, ended before their time to make room */
+	__u64 refused; /* connections it could not open */
+};
+_Static_assert(sizeof(struct connection_owner) == 24, "layout of a pinned map");
+
+/* Which connections a sweep ends. */
+enum sweep_flag {
+	SWEEP_OVER = 1, /* those whose time has passed */
+	SWEEP_ORPHANS = 2, /* those whose local end is no address of this node any more */
+	SWEEP_MATCHING = 4, /* those between `local` and `remote` */
+};
+
+/* What the agent asks of the program `sweep`, and is answered. */
+struct sweep {
+	struct ip_address local; /* all zero: any */
+	struct ip_address remote; /* all zero: any */
+	__u32 next; /* element of `connections` to go on with */
+	__u32 what; /* enum sweep_flag */
+	__u32 ended; /* connections so far */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct sweep) == 48, "what the agent packs");
 
 /* Key of `fragments`: a datagram in pieces (RFC 791: source, destination, protocol, id). */
 struct fragment_key {

@@ -30,6 +30,21 @@ enum snat_port {
 const volatile __u16 snat_port_min = SNAT_PORT_MIN;
 const volatile __u16 snat_port_max = SNAT_PORT_MAX;
 
+/* Elements of `connections`; its size is a setting. */
+enum { CONNECTIONS_DEFAULT = 65536 };
+const volatile __u32 connections_max = CONNECTIONS_DEFAULT;
+
+/* How long a connection lives after its last packet, in seconds; docs/DATAPATH.md, "Lifetimes". */
+const volatile __u32 lifetime_tcp = 8000; /* RFC 5382 asks for 2 h 4 min at least */
+const volatile __u32 lifetime_tcp_syn = 60; /* nobody has answered */
+const volatile __u32 lifetime_tcp_closed = 10; /* both sides are done */
+const volatile __u32 lifetime_tcp_reset = 240; /* RFC 7857, 2.2 */
+const volatile __u32 lifetime_udp = 120; /* RFC 4787, REQ-5: not under two minutes */
+const volatile __u32 lifetime_any = 60; /* ICMP echo (RFC 5508, REQ-1) and what has no ports */
+
+/* Is SCTP masqueraded, its ports left as they are (enable-sctp)? Else it is dropped. */
+const volatile __u8 sctp;
+
 /*
  * Octets before the IP header at the devices that a program is attached to: an Ethernet header's
  * 14, or none (tun, WireGuard, ppp), for which the programs of node devices are loaded a second
@@ -40,6 +55,12 @@ const volatile __u32 l2_header_bytes = ETHERNET_HEADER_BYTES;
 
 /* Flags of bpf_fib_lookup; SKIP_NEIGH (8) where the kernel knows it (6.3). */
 const volatile __u32 fib_flags;
+
+/* Connections that one run of `sweep` looks at: a tenth of a millisecond; less without bpf_loop. */
+enum { SWEEP_STEP = 4096, SWEEP_STEP_OLD = 32 };
+
+/* Has the kernel the helper bpf_loop (5.17)? Without it less is tried. */
+const volatile __u8 has_loop = 1;
 
 /* Has the kernel the helper bpf_ktime_get_coarse_ns (5.11)? It costs a third of the exact clock. */
 const volatile __u8 coarse_clock = 1;

@@ -7,8 +7,8 @@
 #include "lib/arp.h"
 #include "lib/discovery.h"
 #include "lib/interface.h"
+#include "lib/leave.h"
 #include "lib/parse.h"
-#include "lib/route.h"
 #include "lib/verdict.h"
 
 SEC("tc")
@@ -22,7 +22,9 @@ int from_pod(struct __sk_buff *skb)
 	if (!flow.interface)
 		return drop(skb, &flow, DROP_UNKNOWN_ENDPOINT);
 
-	if (skb->vlan_present) /* 2: the tag would leave with it, into a network of the node's */
+	if (has_vlan_tag(skb) ||
+	    !drop_priority_tag(
+		    skb)) /* 2: the tag would leave with it, into a network of the node's */
 		return drop(skb, &flow, DROP_VLAN_NOT_ALLOWED);
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return is_chained(&flow) ? pass(skb, &flow) : answer_arp(skb, &flow);
@@ -46,7 +48,7 @@ int from_pod(struct __sk_buff *skb)
 
 	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 10 */
 	if (!flow.receiver)
-		return send_to_next_hop(skb, &flow); /* 13 */
+		return leave(skb, &flow); /* 11, 12, 13 */
 	if (flow.receiver->flags & ENDPOINT_HOST)
 		return pass(skb, &flow);
 	return admit(skb, &flow); /* 13 */

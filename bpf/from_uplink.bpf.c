@@ -6,7 +6,7 @@
 #include <linux/if_packet.h>
 
 #include "lib/admit.h"
-#include "lib/conntrack.h"
+#include "lib/connections.h"
 #include "lib/ipcache.h"
 #include "lib/nat.h"
 #include "lib/parse.h"
@@ -17,9 +17,9 @@
  * and sources that are an address of this node or of a pod on it, or nobody's. The kernel's
  * forwarding refuses them too. 0 or a drop reason.
  */
-static __always_inline int judge_origin(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline int judge_origin(__u32 type, const struct packet *packet)
 {
-	if (skb->pkt_type != PACKET_HOST)
+	if (type != PACKET_HOST)
 		return DROP_INVALID_DESTINATION_MAC;
 	if (address_is_no_source(&packet->tuple.source, packet->is_v6) ||
 	    bpf_map_lookup_elem(&endpoints, &packet->tuple.source))
@@ -35,7 +35,7 @@ static __always_inline int give_back(struct __sk_buff *skb, struct packet *packe
 		return NAT_MISS; /* the stack may know better what to do with it */
 	switch (packet->l4_kind) {
 	case L4_PORTS:
-		if (!nat_port_in_range(packet->tuple.destination_port))
+		if (!nat_may_have_port(packet->tuple.protocol, packet->tuple.destination_port))
 			return NAT_MISS;
 		return nat_in(skb, packet, owner);
 	case L4_ECHO_REQUEST: /* a later piece of an echo reply looks like one */
@@ -66,21 +66,57 @@ static __always_inline int undo_masquerade(struct __sk_buff *skb, struct flow *f
 	return flow->receiver ? 0 : DROP_STALE_OR_UNROUTABLE_IP; /* the pod is gone */
 }
 
+/*
+ * Open a connection from outside. Outsiders answer for it together, until who opened it goes on
+ * after the pod's answer; so forged packets cost no pod its room. Where the pod has a connection of
+ * its own with this remote and these ports, that one stays.
+ */
+static __always_inline void open_inbound(struct __sk_buff *skb, const struct packet *packet,
+					 __u32 identity)
+{
+	const struct opener outsider = {.owner = OWNER_OUTSIDE, .identity = identity};
+	struct connection *connection =
+		connection_begin(skb, packet, &outsider, CONNECTION_INBOUND);
+	struct connection_ref ref;
+	struct tuple key;
+
+	if (!connection)
+		return;
+	connection->source_identity = identity;
+	ref = ref_of(connection);
+	key = tuple_in(connection);
+	if (bpf_map_update_elem(&conntrack, &key, &ref, BPF_NOEXIST))
+		connection_discard(connection); /* another CPU was first */
+	else
+		connection_publish(connection);
+}
+
 /* Remember who opened a connection from outside, so that its replies are not masqueraded. */
 static __always_inline void note_connection(struct __sk_buff *skb, struct flow *flow)
 {
 	struct packet *packet = flow->packet;
 	struct ipcache_entry *source;
+	struct connection *connection;
 
 	if (in_native_prefix(&packet->tuple.source, packet->is_v6))
 		return; /* nothing is masqueraded toward there */
 	source = ipcache_lookup(&packet->tuple.source);
 	if (source && is_never_masqueraded(source))
 		return;
-	if (parse_l4(skb, packet) || packet->l4_kind == L4_OTHER ||
-	    packet->l4_kind == L4_ICMP_ERROR || packet->l4_kind == L4_ICMP_OTHER)
+	if (parse_l4(skb, packet) || packet->l4_kind == L4_ICMP_ERROR ||
+	    packet->l4_kind == L4_ICMP_OTHER || packet->l4_kind == L4_ECHO_REPLY)
 		return;
-	connection_from_outside(skb, packet, source ? source->identity : IDENTITY_WORLD);
+	connection = connection_of_receiver(packet);
+	if (connection && connection_is_over(connection)) {
+		connection_finish(connection);
+		connection = NULL;
+	}
+	if (!connection) {
+		open_inbound(skb, packet, source ? source->identity : IDENTITY_WORLD);
+		return;
+	}
+	connection_touch(skb, connection, packet, !(connection->flags & CONNECTION_INBOUND));
+	connection_stands_for(connection, flow->receiver->endpoint_id);
 }
 
 SEC("tc")
@@ -88,11 +124,12 @@ int from_uplink(struct __sk_buff *skb)
 {
 	struct packet packet = {};
 	struct flow flow = {.point = FROM_UPLINK, .packet = &packet};
+	__u32 type = skb->pkt_type;
 	int error;
 
 	/* 1: for a VLAN device or a macvlan above this one, or for nobody here, as the stack finds
 	 */
-	if (skb->vlan_present || skb->pkt_type == PACKET_OTHERHOST)
+	if (has_vlan_tag(skb) || type == PACKET_OTHERHOST || !drop_priority_tag(skb))
 		return pass(skb, &flow);
 
 	if (parse_l3(skb, &packet)) /* 2: not IP, or not sound: the stack's to judge */
@@ -102,7 +139,7 @@ int from_uplink(struct __sk_buff *skb)
 	if (!flow.receiver)
 		return pass(skb, &flow);
 
-	error = judge_origin(skb, &packet); /* 4 */
+	error = judge_origin(type, &packet); /* 4 */
 	if (flow.receiver->flags & ENDPOINT_HOST) {
 		if (error) /* to the node itself: the stack's to judge */
 			return pass(skb, &flow);

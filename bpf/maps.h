@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+#include "config.h"
 
 /* ifindex of a pod's host side -> its endpoint. Written by the agent, read by from_pod, to_pod. */
 struct {
@@ -60,21 +61,33 @@ struct {
 	__type(value, struct masquerade_address);
 } masquerade_addresses SEC(".maps");
 
-/* Connections opened from outside toward pods. Written by from_uplink, read by to_uplink. */
+/*
+ * How packets are found to be of a connection: its tuple in each direction -> its element of
+ * `connections`. Inserting where none stands decides who gets a port, and which of two CPUs opened
+ * a connection. Not LRU: what goes is decided by shares (lib/connection_table.h).
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * CONNECTIONS_DEFAULT);
 	__type(key, struct tuple);
-	__type(value, struct connection);
+	__type(value, struct connection_ref);
 } conntrack SEC(".maps");
 
-/* Masqueraded flows, two entries each. Written by to_uplink, read by from_uplink. */
+/* Connections that are masqueraded or opened from outside. Elements are handed out by owner. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 131072);
-	__type(key, struct tuple);
-	__type(value, struct nat_entry);
-} nat SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CONNECTIONS_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct connection);
+} connections SEC(".maps");
+
+/* Owner, enum connection_owner_number -> how much of `connections` is its. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OWNER_COUNT);
+	__type(key, __u32);
+	__type(value, struct connection_owner);
+} connection_owners SEC(".maps");
 
 /* Ports of datagrams that travel in pieces. Written by the program that sees the first piece. */
 struct {

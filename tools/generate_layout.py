@@ -38,9 +38,20 @@ ENUMS: Final = (
     "interface_flag",
     "endpoint_flag",
     "ipcache_flag",
+    "connection_phase",
     "connection_flag",
+    "connection_owner_number",
+    "sweep_flag",
 )
-FLAGS: Final = frozenset({"interface_flag", "endpoint_flag", "ipcache_flag", "connection_flag"})
+FLAGS: Final = frozenset(
+    {"interface_flag", "endpoint_flag", "ipcache_flag", "connection_flag", "sweep_flag"}
+)
+
+#: Maps of a program's own, which nobody else reads and which go with it.
+PRIVATE: Final = frozenset({"port_searches"})
+
+#: Structs that are in no map: what the agent gives a program that it runs.
+RECORDS: Final = ("sweep",)
 
 #: What Cilium's commands and metrics call each reason.
 DROP_TEXT: Final = {
@@ -54,6 +65,7 @@ DROP_TEXT: Final = {
     "DROP_STALE_OR_UNROUTABLE_IP": "Stale or unroutable IP",
     "DROP_L3_CHECKSUM": "Error while correcting L3 checksum",
     "DROP_L4_CHECKSUM": "Error while correcting L4 checksum",
+    "DROP_CONNECTION_NOT_MADE": "CT: Map insertion failed",
     "DROP_INVALID_IPV6_EXTENSION": "Invalid IPv6 extension header",
     "DROP_UNKNOWN_ENDPOINT": "No configuration available to perform policy decision",
     "DROP_UNSUPPORTED_L2_PROTOCOL": "Unsupported L2 protocol",
@@ -162,7 +174,8 @@ class Types:
         found: dict[str, tuple[Btf, Member]] = {}
         for btf in self.objects:
             for name, variable in btf.section(".maps").items():
-                found.setdefault(name, (btf, variable))
+                if name not in PRIVATE:
+                    found.setdefault(name, (btf, variable))
         return dict(sorted(found.items()))
 
 
@@ -313,6 +326,11 @@ def records_of(types: Types) -> dict[str, tuple[Btf, BtfType]]:
             record = btf.resolve(btf.resolve(member.type_id).link)
             if record.kind is BtfKind.STRUCT and record.name not in OCTETS:
                 found.setdefault(record.name, (btf, record))
+    for btf in types.objects:
+        for name in RECORDS:
+            named = btf.named(BtfKind.STRUCT, name)
+            if named is not None:
+                found.setdefault(name, (btf, named))
     return dict(sorted(found.items()))
 
 

@@ -15,4 +15,8 @@ enum endpoint_flag *endpoint_flag;
 enum ipcache_flag *ipcache_flag;
 enum tuple_direction *tuple_direction;
 enum connection_flag *connection_flag;
+enum connection_phase *connection_phase;
+enum connection_owner_number *connection_owner_number;
+enum sweep_flag *sweep_flag;
+struct sweep *sweep;
 enum snat_port *snat_port;

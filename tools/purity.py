@@ -37,7 +37,7 @@ PURE: Final = (
     "ciliate.routing.route_mtus",
     "ciliate.routing.show",
     "ciliate.routing.status",
-    "ciliate.masquerade.expiry",
+    "ciliate.masquerade.connections",
     "ciliate.uplink.status",
     "ciliate.masquerade.show",
     "ciliate.masquerade.status",

@@ -16,11 +16,8 @@
 struct flow {
 	struct packet *packet;
 	enum attach_point point;
-	bool from_node; /* to_uplink: its source is the node's own address, no pod's */
 	const struct interface *interface; /* from_pod, to_pod: the pod this device belongs to */
 	const struct endpoint *receiver; /* who on this node has the destination */
-	const struct ip_address *masquerade_address; /* what its source is masqueraded with */
-	struct nat_entry *nat_entry; /* live, of direction OUT: it is masqueraded already */
 };
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The state of a flow: its flags and when it is over. The same rules hold for every map that keeps
- * flows (conntrack.h, nat.h); what else a flow has is theirs. docs/DATAPATH.md, "Lifetimes".
+ * The state of a connection: its flags and when it is over. docs/DATAPATH.md, "Lifetimes".
  */
 #ifndef CILIATE_FLOW_STATE_H
 #define CILIATE_FLOW_STATE_H
@@ -15,11 +14,6 @@
 
 #define SECOND_NS 1000000000ULL
 
-/* Lifetimes after the last packet; Cilium's defaults. RFC 5382 asks for at least 2 h 4 min. */
-static const __u64 LIFETIME_TCP_NS = 8000 * SECOND_NS;
-static const __u64 LIFETIME_TCP_SYN_NS = 60 * SECOND_NS;
-static const __u64 LIFETIME_TCP_CLOSED_NS = 10 * SECOND_NS;
-static const __u64 LIFETIME_ANY_NS = 60 * SECOND_NS;
 /* Expiry is written again only when it moved by this much. */
 static const __u64 REFRESH_NS = SECOND_NS;
 
@@ -31,66 +25,72 @@ static __always_inline __u64 now_ns(void)
 	return coarse_clock ? bpf_ktime_get_coarse_ns() : bpf_ktime_get_ns();
 }
 
+/*
+ * Does a connection stand? One that a pod opened: somebody answered. One from outside: who opened
+ * it went on after the answer, so it is no forged source. Only such a one lives long, and only by
+ * such ones is it known who answers for whom.
+ */
+static __always_inline bool flow_stands(__u32 flags)
+{
+	return flags & (flags & CONNECTION_INBOUND ? CONNECTION_ASSURED : CONNECTION_SEEN_REPLY);
+}
+
+static __always_inline bool flow_is_closed(__u32 flags)
+{
+	return flags & CONNECTION_RESET || (flags & CONNECTION_CLOSED) == CONNECTION_CLOSED;
+}
+
 static __always_inline __u64 lifetime_ns(__u8 protocol, __u32 flags)
 {
-	if (protocol != IPPROTO_TCP)
-		return LIFETIME_ANY_NS;
-	if ((flags & CONNECTION_CLOSED) == CONNECTION_CLOSED)
-		return LIFETIME_TCP_CLOSED_NS;
-	return flags & CONNECTION_SEEN_NON_SYN ? LIFETIME_TCP_NS : LIFETIME_TCP_SYN_NS;
+	__u32 seconds = lifetime_tcp;
+
+	if (protocol == IPPROTO_UDP)
+		seconds = lifetime_udp;
+	else if (protocol != IPPROTO_TCP)
+		seconds = lifetime_any;
+	else if ((flags & CONNECTION_CLOSED) == CONNECTION_CLOSED)
+		seconds = lifetime_tcp_closed;
+	else if (!flow_stands(flags))
+		seconds = lifetime_tcp_syn;
+	else if (flags & CONNECTION_RESET)
+		seconds = lifetime_tcp_reset;
+	return seconds * SECOND_NS;
+}
+
+/* Does this packet ask for a new connection? */
+static __always_inline bool is_syn(const struct packet *packet)
+{
+	return packet->tuple.protocol == IPPROTO_TCP &&
+	       (packet->tcp_flags & (TCP_FLAG_SYN_BIT | TCP_FLAG_ACK_BIT)) == TCP_FLAG_SYN_BIT;
 }
 
 /*
- * The flags of a flow after a packet. A FIN or RST closes its own direction; a RST before the
- * connection stood closes both, because neither side sends more.
+ * The flags of a connection after a packet. A FIN or RST closes its own direction; a RST before the
+ * connection stood closes both, because neither side sends more, and is no answer.
  */
 static __always_inline __u32 flags_after(__u32 flags, const struct packet *packet, bool reply)
 {
 	__u32 own = reply ? CONNECTION_CLOSING_REPLY : CONNECTION_CLOSING_ORIGINAL;
 	__u8 tcp = packet->tcp_flags;
 
-	if (packet->tuple.protocol != IPPROTO_TCP || packet->fragment_offset)
-		return reply ? flags | CONNECTION_SEEN_REPLY : flags;
-	if ((tcp & (TCP_FLAG_SYN_BIT | TCP_FLAG_ACK_BIT)) == TCP_FLAG_SYN_BIT) {
-		/* A new connection on the ports of a closed one starts a new life. */
-		return (flags & CONNECTION_CLOSED) == CONNECTION_CLOSED ? 0 : flags;
+	if (packet->tuple.protocol != IPPROTO_TCP || packet->fragment_offset) {
+		if (reply)
+			return flags | CONNECTION_SEEN_REPLY;
+		return flags & CONNECTION_SEEN_REPLY ? flags | CONNECTION_ASSURED : flags;
 	}
-	if (tcp & TCP_FLAG_RST_BIT && !(flags & CONNECTION_SEEN_NON_SYN))
-		flags |= CONNECTION_CLOSED;
-	if (tcp & (TCP_FLAG_RST_BIT | TCP_FLAG_FIN_BIT))
+	if (is_syn(packet)) /* on the ports of a closed connection it begins a new life */
+		return flow_is_closed(flags) ? flags & CONNECTION_INBOUND : flags;
+	if (tcp & TCP_FLAG_RST_BIT) {
+		flags |= flow_stands(flags) ? CONNECTION_RESET : CONNECTION_CLOSED;
+		return flags | own | CONNECTION_SEEN_NON_SYN;
+	}
+	if (tcp & TCP_FLAG_FIN_BIT)
 		flags |= own;
 	if (reply)
 		flags |= CONNECTION_SEEN_REPLY;
+	else if (flags & CONNECTION_SEEN_REPLY)
+		flags |= CONNECTION_ASSURED;
 	return flags | CONNECTION_SEEN_NON_SYN;
-}
-
-/* What maps keep of a flow's state, each in fields of its own. */
-struct flow_state {
-	__u64 expires_ns; /* CLOCK_MONOTONIC */
-	__u32 flags; /* enum connection_flag */
-};
-
-/* The state that `packet`, seen at `now`, leaves of a flow that had `flags`; 0 for a new flow. */
-static __always_inline struct flow_state flow_state_after(__u32 flags, const struct packet *packet,
-							  bool reply, __u64 now)
-{
-	struct flow_state state = {.flags = flags_after(flags, packet, reply)};
-
-	state.expires_ns = now + lifetime_ns(packet->tuple.protocol, state.flags);
-	return state;
-}
-
-/* Is `state` worth a write to a line that other CPUs read, over what the entry says? */
-static __always_inline bool flow_state_moved(const struct flow_state *state, __u32 flags,
-					     __u64 expires_ns)
-{
-	return state->flags != flags || state->expires_ns > expires_ns + REFRESH_NS;
-}
-
-/* An entry may stay in its map long after its flow: nothing is decided by it then. */
-static __always_inline bool flow_is_over(__u64 expires_ns)
-{
-	return expires_ns < now_ns();
 }
 
 #endif

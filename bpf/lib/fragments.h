@@ -9,10 +9,12 @@
 #include "../maps.h"
 #include "packet.h"
 
-static __always_inline struct fragment_key fragment_key_of(const struct packet *packet)
+/* `source` is that of the packet, or what it will be when the packet leaves. */
+static __always_inline struct fragment_key fragment_key_of(const struct packet *packet,
+							   const struct ip_address *source)
 {
 	struct fragment_key key = {
-		.source = packet->tuple.source,
+		.source = *source,
 		.destination = packet->tuple.destination,
 		.id = packet->fragment_id,
 		.protocol = packet->tuple.protocol,
@@ -24,7 +26,7 @@ static __always_inline struct fragment_key fragment_key_of(const struct packet *
 /* Give a later piece the ports of the first (network order). 0, or 175 when none are known. */
 static __always_inline int load_fragment_ports(struct packet *packet)
 {
-	struct fragment_key key = fragment_key_of(packet);
+	struct fragment_key key = fragment_key_of(packet, &packet->tuple.source);
 	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
 
 	if (!ports)
@@ -37,16 +39,24 @@ static __always_inline int load_fragment_ports(struct packet *packet)
 	return 0;
 }
 
-/* Keep the ports of a first piece; needs its transport header parsed. */
-static __always_inline void store_fragment_ports(const struct packet *packet)
+/* Keep the ports of a first piece that leaves, or came, with this source and source port. */
+static __always_inline void store_fragment_ports_as(const struct packet *packet,
+						    const struct ip_address *source,
+						    __be16 source_port)
 {
-	struct fragment_key key = fragment_key_of(packet);
+	struct fragment_key key = fragment_key_of(packet, source);
 	struct fragment_ports ports = {
-		.source_port = packet->tuple.source_port,
+		.source_port = source_port,
 		.destination_port = packet->tuple.destination_port,
 	};
 
 	bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+}
+
+/* Keep the ports of a first piece; needs its transport header parsed. */
+static __always_inline void store_fragment_ports(const struct packet *packet)
+{
+	store_fragment_ports_as(packet, &packet->tuple.source, packet->tuple.source_port);
 }
 
 #endif

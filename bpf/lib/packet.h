@@ -32,6 +32,7 @@ enum {
 	TCP_FLAG_SYN_BIT = 0x02,
 	TCP_FLAG_RST_BIT = 0x04,
 	TCP_FLAG_ACK_BIT = 0x10,
+	VLAN_NUMBER_MASK = 0x0fff,
 };
 
 /* ICMP and ICMPv6 begin alike; <linux/icmp.h> needs headers of the C library. */
@@ -66,6 +67,24 @@ struct packet {
 	bool more_fragments;
 	bool has_options; /* IPv4's, which may ask a router for more than to forward */
 };
+
+/*
+ * Is the frame for a VLAN? A tag with number 0 carries a priority only (IEEE 802.1Q, 9.6): such a
+ * frame belongs to the device itself.
+ */
+static __always_inline bool has_vlan_tag(struct __sk_buff *skb)
+{
+	return skb->vlan_present && skb->vlan_tci & VLAN_NUMBER_MASK;
+}
+
+/*
+ * Take a priority tag off what arrives. False: there is another tag behind it. Invalidates packet
+ * pointers.
+ */
+static __always_inline bool drop_priority_tag(struct __sk_buff *skb)
+{
+	return !skb->vlan_present || (!bpf_skb_vlan_pop(skb) && !skb->vlan_present);
+}
 
 /* The key under which a packet of the other way is found; direction is kept. */
 static __always_inline struct tuple tuple_reversed(const struct tuple *tuple)

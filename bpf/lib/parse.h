@@ -161,6 +161,12 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *packet
 	int error = PARSE_OK;
 
 	switch (packet->tuple.protocol) {
+	case IPPROTO_SCTP:
+		if (!sctp) {
+			packet->l4_kind = L4_OTHER;
+			return PARSE_OK;
+		}
+		/* fall through */
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 		if (packet->fragment_offset)

@@ -96,7 +96,8 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 	struct l4_field field = l4_field_of(packet, end);
 	__u32 checksum = packet->l4_offset + field.checksum_offset;
 
-	if (!packet->fragment_offset) { /* a later piece has no transport header */
+	/* A later piece has no transport header; SCTP's checksum does not cover the addresses. */
+	if (!packet->fragment_offset && packet->tuple.protocol != IPPROTO_SCTP) {
 		if (field.pseudo_header &&
 		    bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, to_address),
 					BPF_F_PSEUDO_HDR | field.checksum_flags))

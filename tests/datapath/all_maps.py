@@ -5,7 +5,13 @@ from typing import Any, Final
 from ciliate.datapath.bpf_map import BpfMap
 from ciliate.datapath.metrics import METRICS
 from ciliate.identity.maps import IPCACHE
-from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.maps import (
+    CONNECTION_OWNERS,
+    CONNECTIONS,
+    CONNTRACK,
+    FRAGMENTS,
+    MASQUERADE_ADDRESSES,
+)
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.routing.maps import ROUTE_MTUS
 
@@ -16,7 +22,8 @@ ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     ROUTE_MTUS,
     MASQUERADE_ADDRESSES,
     CONNTRACK,
-    NAT,
+    CONNECTIONS,
+    CONNECTION_OWNERS,
     FRAGMENTS,
     METRICS,
 )

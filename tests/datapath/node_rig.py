@@ -20,10 +20,10 @@ from scapy.layers.l2 import Ether
 from tests.datapath.harness import Namespace, Port
 
 from ciliate.datapath import metrics, pins, test_run
-from ciliate.datapath.bpf_map import BpfMap
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.layout import (
     AttachPoint,
+    Connection,
     DropReason,
     Endpoint,
     EndpointFlag,
@@ -39,7 +39,9 @@ from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.test_run import Run
 from ciliate.datapath.uplink import AttachMode
 from ciliate.identity.maps import IPCACHE
-from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.connections import live
+from ciliate.masquerade.maps import CONNECTIONS, FRAGMENTS, MASQUERADE_ADDRESSES
+from ciliate.masquerade.sweep import Sweeper
 from ciliate.net.address import Mac, host_network, ip_network, mac_octets, prefix_bits, to_octets
 from ciliate.net.identity import ReservedIdentity
 from ciliate.node.maps import ENDPOINTS, INTERFACES
@@ -133,12 +135,31 @@ class Node:
             if difference:
                 counted[DropReason(reason), point] = difference
 
+    def sweeper(self) -> Sweeper:
+        """Return what ends connections."""
+        with self.datapath.opened(CONNECTIONS) as connections:
+            return Sweeper(self.datapath.programs.sweep_fd, connections.capacity)
+
+    def connections(self) -> list[Connection]:
+        """Return the connections that are tracked."""
+        with self.datapath.opened(CONNECTIONS) as opened:
+            return list(live(opened.items()))
+
+    def change(self, connection: Connection, **fields: Any) -> None:
+        """Let a connection be another than packets made it."""
+        with self.datapath.opened(CONNECTIONS) as opened:
+            opened.put(connection.place, connection._replace(**fields))
+
+    def expire(self) -> None:
+        """Let every connection be long over."""
+        for connection in self.connections():
+            self.change(connection, expires_ns=1)
+
     def forget_flows(self) -> None:
         """Empty what packets left behind, and the ports' queues."""
-        flows: tuple[BpfMap[Any, Any], ...] = (NAT, CONNTRACK, FRAGMENTS)
-        for which in flows:
-            with self.datapath.opened(which) as opened:
-                opened.clear()
+        self.sweeper().matching()
+        with self.datapath.opened(FRAGMENTS) as fragments:
+            fragments.clear()
         for port in (self.wire, self.pod1.port, self.pod2.port):
             port.drain()
 
@@ -266,7 +287,7 @@ def _fill_maps(datapath: Datapath, pods: list[Pod], uplink: int) -> None:
                 endpoint = Endpoint(pod.host_ifindex, _POD_IDENTITY, pod.number, 0, mac, host_mac)
                 endpoints.put(octets(address), endpoint)
         for address in (NODE_4, NODE_6):
-            host = Endpoint(0, 1, 0, EndpointFlag.ENDPOINT_HOST, bytes(6), bytes(6))
+            host = Endpoint(uplink, 1, 0, EndpointFlag.ENDPOINT_HOST, bytes(6), bytes(6))
             endpoints.put(octets(address), host)
     with datapath.opened(MASQUERADE_ADDRESSES) as addresses:
         addresses.put(uplink, MasqueradeAddress(octets(NODE_4), octets(NODE_6)))

@@ -19,10 +19,10 @@ from ciliate.datapath.errors import (
     MapMissingError,
 )
 from ciliate.datapath.layout import (
+    ConnectionRef,
     Endpoint,
     IpcacheEntry,
     MasqueradeAddress,
-    NatEntry,
     PrefixKey,
     Tuple,
     TupleDirection,
@@ -31,7 +31,7 @@ from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.target import MapTarget
 from ciliate.identity.maps import IPCACHE
-from ciliate.masquerade.maps import MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES
 from ciliate.net.address import IPv4Address, prefix_bits, to_octets
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 
@@ -60,10 +60,8 @@ def flow(number: int) -> Tuple:
     )
 
 
-def mapping(number: int) -> NatEntry:
-    return NatEntry(
-        to_address=address(3), to_port=40000, flags=0, created_ns=number, expires_ns=number + 1
-    )
+def mapping(number: int) -> ConnectionRef:
+    return ConnectionRef(place=number, state=number + 1)
 
 
 @pytest.fixture
@@ -93,12 +91,12 @@ def test_what_was_put_is_read_back_and_removed_once(datapath: Datapath) -> None:
 
 
 def test_ports_are_in_network_order_in_the_kernel(datapath: Datapath) -> None:
-    with datapath.opened(NAT) as nat:
-        nat.put(flow(0x1233), mapping(1))
+    with datapath.opened(CONNTRACK) as conntrack:
+        conntrack.put(flow(0x1233), mapping(1))
 
         octets = flow(0x1233).pack()
         assert octets[32:36] == bytes.fromhex("12340050")
-        assert dict(nat.items()) == {flow(0x1233): mapping(1)}
+        assert dict(conntrack.items()) == {flow(0x1233): mapping(1)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 1023, 1024, 1025, 4000])
@@ -123,11 +121,11 @@ def test_removing_many_goes_on_behind_absent_keys(datapath: Datapath) -> None:
 
 
 def test_clear_empties_a_map(datapath: Datapath) -> None:
-    with datapath.opened(NAT) as nat:
-        nat.put_many({flow(n): mapping(n) for n in range(5000)})
+    with datapath.opened(CONNTRACK) as conntrack:
+        conntrack.put_many({flow(n): mapping(n) for n in range(5000)})
 
-        assert nat.clear() == 5000
-        assert nat.clear() == 0
+        assert conntrack.clear() == 5000
+        assert conntrack.clear() == 0
 
 
 def test_a_trie_is_walked_filled_and_matched_by_prefix(datapath: Datapath) -> None:
@@ -193,14 +191,14 @@ def test_a_reader_by_path_reads_and_cannot_write(datapath: Datapath, bpf_root: P
 
 
 def test_a_writer_by_path_writes(datapath: Datapath, bpf_root: Path) -> None:
-    with open_pinned(bpf_root, NAT, writable=True) as nat:
-        nat.put(flow(1), mapping(1))
-        assert nat.clear() == 1
+    with open_pinned(bpf_root, CONNTRACK, writable=True) as conntrack:
+        conntrack.put(flow(1), mapping(1))
+        assert conntrack.clear() == 1
 
 
 def test_a_missing_map_is_said_by_path(bpf_root: Path) -> None:
-    with pytest.raises(MapMissingError, match=r"tc/globals/nat: .* is the agent running"):
-        open_pinned(bpf_root, NAT)
+    with pytest.raises(MapMissingError, match=r"tc/globals/conntrack: .* is the agent running"):
+        open_pinned(bpf_root, CONNTRACK)
 
 
 def test_another_user_is_refused_by_name(datapath: Datapath, bpf_root: Path) -> None:
@@ -210,7 +208,7 @@ def test_another_user_is_refused_by_name(datapath: Datapath, bpf_root: Path) -> 
         os.setgid(NOBODY)
         os.setuid(NOBODY)
         try:
-            open_pinned(bpf_root, NAT)
+            open_pinned(bpf_root, CONNTRACK)
         except AccessDeniedError:
             os._exit(0)
         os._exit(1)
@@ -220,16 +218,16 @@ def test_another_user_is_refused_by_name(datapath: Datapath, bpf_root: Path) -> 
 
 def test_a_map_of_another_layout_is_refused(datapath: Datapath, bpf_root: Path) -> None:
     with datapath.opened(INTERFACES) as interfaces:
-        pins.replace_pin(interfaces.fd, pins.map_path(bpf_root, "nat"))
+        pins.replace_pin(interfaces.fd, pins.map_path(bpf_root, "conntrack"))
 
-    with pytest.raises(MapMismatchError, match=r"key 4 bytes.*expects lru_hash of .* key 40"):
-        open_pinned(bpf_root, NAT)
+    with pytest.raises(MapMismatchError, match=r"key 4 bytes.*expects hash of .* key 40"):
+        open_pinned(bpf_root, CONNTRACK)
 
 
 def test_a_descriptor_that_is_no_map_of_ours_is_refused(datapath: Datapath) -> None:
     other: BpfMap[Any, Any] = BpfMap("endpoints", key=U32, value=Endpoint)
-    with datapath.opened(NAT) as nat, pytest.raises(MapMismatchError):
-        type(nat)(other, os.dup(nat.fd))
+    with datapath.opened(CONNTRACK) as conntrack, pytest.raises(MapMismatchError):
+        type(conntrack)(other, os.dup(conntrack.fd))
 
 
 async def test_a_target_puts_and_removes_in_batches_and_sees_what_the_kernel_has(

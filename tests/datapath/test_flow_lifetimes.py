@@ -1,18 +1,18 @@
-"""bpf/lib/conntrack.h and nat.h: how long flows live, and what ends or disturbs them."""
+"""bpf/lib/flow_state.h and connections.h: how long flows live, and what ends or disturbs them."""
 
 import time
-from collections.abc import Mapping
 
 import pytest
 from scapy.layers.inet import IP, TCP
 from tests.datapath.node_rig import IN, NODE_4, OK, REDIRECT, WORLD_4, Node
 
-from ciliate.datapath.layout import ConnectionFlag, NatEntry, Tuple, TupleDirection
-from ciliate.masquerade.maps import CONNTRACK, NAT
+from ciliate.datapath.layout import Connection as Element
+from ciliate.datapath.layout import ConnectionFlag, TupleDirection
+from ciliate.masquerade.maps import CONNTRACK
 
 POD1_4, POD2_4 = "10.244.0.1", "10.244.0.2"
 SECOND_NS = 1_000_000_000
-LONG_S, SYN_S, CLOSED_S = 8000, 60, 10
+LONG_S, SYN_S, RESET_S, CLOSED_S = 8000, 60, 240, 10
 BOTH_CLOSED = ConnectionFlag.CONNECTION_CLOSING_ORIGINAL | ConnectionFlag.CONNECTION_CLOSING_REPLY
 
 
@@ -43,26 +43,21 @@ class Connection:
         self.says("A")
         return self
 
-    def entries(self) -> Mapping[Tuple, NatEntry]:
-        with self.node.datapath.opened(NAT) as nat:
-            return dict(nat.items())
+    def element(self) -> Element:
+        (element,) = self.node.connections()
+        return element
 
     def lives_s(self) -> float:
-        """Return how long the flow goes on from now; both halves agree, to a second."""
-        entries = self.entries().values()
-        assert len(entries) == 2
-        ends = [entry.expires_ns for entry in entries]
-        assert max(ends) - min(ends) <= SECOND_NS
-        return (ends[0] - time.monotonic_ns()) / SECOND_NS
+        """Return how long the flow goes on from now."""
+        return (self.element().expires_ns - time.monotonic_ns()) / SECOND_NS
 
     def flags(self) -> int:
-        (flags,) = {entry.flags for entry in self.entries().values()}
-        return flags
+        return self.element().flags
 
 
 def about(seconds: float) -> object:
-    """Equal within a second and a half: the kernel's coarse clock, and the refresh interval."""
-    return pytest.approx(seconds, abs=1.5)
+    """Equal within some seconds: the clock's grain, the refresh interval, and a busy machine."""
+    return pytest.approx(seconds, abs=5)
 
 
 def test_flow_lives_short_until_it_stands(node: Node) -> None:
@@ -75,9 +70,9 @@ def test_flow_lives_short_until_it_stands(node: Node) -> None:
     assert connection.lives_s() == about(LONG_S)
 
 
-@pytest.mark.parametrize("ending", ["F", "FA", "R", "RA"])
+@pytest.mark.parametrize("ending", ["F", "FA"])
 def test_end_of_one_side_does_not_shorten_the_flow(node: Node, ending: str) -> None:
-    """A RST may be forged or meant for a former connection; the other side goes on."""
+    """The other side goes on."""
     connection = Connection(node).established()
 
     connection.hears(ending)
@@ -86,13 +81,35 @@ def test_end_of_one_side_does_not_shorten_the_flow(node: Node, ending: str) -> N
     assert connection.flags() & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_REPLY
 
 
-def test_reset_of_the_pod_closes_its_own_side_only(node: Node) -> None:
+@pytest.mark.parametrize("side", ["pod", "world"])
+def test_after_a_reset_packets_pass_and_silence_ends_the_flow(node: Node, side: str) -> None:
+    """RFC 7857, 2.2: it may be forged, or meant for a former connection."""
     connection = Connection(node).established()
 
-    connection.says("R")
+    connection.says("R") if side == "pod" else connection.hears("R")
 
-    assert connection.lives_s() == about(LONG_S)
-    assert connection.flags() & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_ORIGINAL
+    assert connection.lives_s() == about(RESET_S)
+    connection.hears("A")
+    connection.says("A")
+    assert connection.lives_s() == about(RESET_S)
+
+
+def test_lone_segments_that_nobody_answers_live_as_short_as_a_syn(node: Node) -> None:
+    for number, flags in enumerate(("A", "FA", "PA")):
+        connection = Connection(node, sport=50000 + number)
+        connection.says(flags)
+        assert connection.lives_s() == about(SYN_S)
+        node.forget_flows()
+
+
+def test_refusal_is_no_answer(node: Node) -> None:
+    """Else a scan would leave flows that nobody may end."""
+    connection = Connection(node)
+    connection.says("S")
+
+    connection.hears("RA")
+
+    assert not connection.flags() & ConnectionFlag.CONNECTION_SEEN_REPLY
 
 
 @pytest.mark.parametrize("ending", ["FA", "R"])
@@ -143,15 +160,14 @@ def test_syn_on_a_flow_that_lives_changes_nothing(node: Node) -> None:
 def test_lost_way_out_keeps_its_port(node: Node) -> None:
     """The half that is left is the flow's own, not a collision."""
     connection = Connection(node).established()
-    before = connection.entries()
-    with node.datapath.opened(NAT) as nat:
+    with node.datapath.opened(CONNTRACK) as conntrack:
+        before = dict(conntrack.items())
         out = [key for key in before if key.direction == TupleDirection.TUPLE_OUT]
-        assert nat.remove_many(out) == 1
+        assert conntrack.remove_many(out) == 1
 
-    assert connection.says("A") == 50000
+        assert connection.says("A") == 50000
 
-    after = connection.entries()
-    assert after.keys() == before.keys()
+        assert dict(conntrack.items()) == before
     connection.hears("A")
 
 
@@ -159,26 +175,10 @@ def test_lost_way_out_keeps_its_port(node: Node) -> None:
 def test_flow_that_is_over_begins_anew_with_both_halves(node: Node, sport: int) -> None:
     """A pod uses its ports again before the conntrack GC runs: the answer must find it."""
     connection = Connection(node, sport=sport).established()
-    with node.datapath.opened(NAT) as nat:
-        nat.put_many({key: value._replace(expires_ns=1) for key, value in nat.items()})
+    node.expire()
 
     connection.says("S")
     connection.hears("SA")
-
-
-def test_refresh_leaves_a_half_alone_that_is_another_flows_by_now(node: Node) -> None:
-    """Pod 2 took the port while pod 1's flow was thought over: no entry is overwritten."""
-    connection = Connection(node).established()
-    with node.datapath.opened(NAT) as nat:
-        ((key, entry),) = [
-            each for each in nat.items() if each[0].direction == TupleDirection.TUPLE_IN
-        ]
-        others = entry._replace(to_address=b"\0" * 10 + b"\xff\xff" + bytes([10, 244, 0, 2]))
-        nat.put(key, others)
-
-        connection.says("FA")
-
-        assert nat.get(key) == others
 
 
 def test_packet_to_the_pod_itself_does_not_unmask_its_flow(node: Node) -> None:
@@ -202,18 +202,24 @@ def inbound_flags(node: Node, *segments: tuple[str, str]) -> tuple[int, float]:
             packet = IP(src=POD2_4, dst=WORLD_4) / TCP(sport=80, dport=4000, flags=flags)
             run = node.to_uplink(IN / packet)
             assert (run.verdict, run.packet) == (OK, bytes(IN / packet))
-    with node.datapath.opened(CONNTRACK) as conntrack:
-        ((_, known),) = conntrack.items()
+    (known,) = node.connections()
     return known.flags, (known.expires_ns - time.monotonic_ns()) / SECOND_NS
 
 
-def test_inbound_connection_survives_a_reset_of_one_side(node: Node) -> None:
-    handshake = (("world", "S"), ("pod", "SA"), ("world", "A"))
+HANDSHAKE = (("world", "S"), ("pod", "SA"), ("world", "A"))
 
-    flags, lives_s = inbound_flags(node, *handshake, ("world", "R"))
+
+def test_inbound_connection_lives_short_until_its_opener_goes_on(node: Node) -> None:
+    """Whoever forges its address never sees the answer."""
+    assert inbound_flags(node, *HANDSHAKE[:2])[1] == about(SYN_S)
+    assert inbound_flags(node, *HANDSHAKE[2:])[1] == about(LONG_S)
+
+
+def test_inbound_connection_survives_a_reset_of_one_side(node: Node) -> None:
+    flags, lives_s = inbound_flags(node, *HANDSHAKE, ("world", "R"))
 
     assert flags & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_ORIGINAL
-    assert lives_s == about(LONG_S)
+    assert lives_s == about(RESET_S)
     assert inbound_flags(node, ("pod", "R"))[1] == about(CLOSED_S)
 
 
@@ -222,3 +228,15 @@ def test_refused_inbound_connection_is_soon_over(node: Node) -> None:
 
     assert flags & BOTH_CLOSED == BOTH_CLOSED
     assert lives_s == about(CLOSED_S)
+
+
+@pytest.mark.parametrize("forged", ["A", "SA", "S", "FA"])
+def test_pod_opens_a_connection_whatever_an_outsider_sent_before(node: Node, forged: str) -> None:
+    """A SYN answers nothing: the forged packet must not keep it from being masqueraded."""
+    for number in range(2):
+        direct = IP(src=WORLD_4, dst=POD1_4) / TCP(sport=80, dport=50000, flags=forged, seq=number)
+        assert node.from_uplink(IN / direct).verdict == REDIRECT
+    reset = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80, flags="R")
+    assert node.to_uplink(IN / reset).verdict == OK
+
+    Connection(node).established()

@@ -1,9 +1,10 @@
 """bpf/to_uplink.bpf.c and from_uplink.bpf.c: what the world sees of a pod, and the way back."""
 
+import socket
 from typing import Any, NamedTuple
 
 import pytest
-from scapy.layers.inet import GRE, ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
     ICMPv6EchoReply,
     ICMPv6EchoRequest,
@@ -31,16 +32,15 @@ from tests.datapath.node_rig import (
 )
 from tests.datapath.soundness import ethernet, sound
 
-from ciliate.config.datapath_defaults import SNAT_PORT_MAX, SNAT_PORT_MIN
+from ciliate.config.datapath_defaults import SNAT_PORT_MIN
 from ciliate.datapath.layout import (
     AttachPoint,
     DropReason,
     MasqueradeAddress,
-    NatEntry,
-    Tuple,
     TupleDirection,
 )
-from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES
+from ciliate.node.maps import ENDPOINTS
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4 = "10.244.0.2"
@@ -68,7 +68,6 @@ ROWS = [
     Row("4: a remote pod's packet in transit", IP(src=REMOTE_POD_4, dst=WORLD_4) / TCP(), False),
     Row("4: the node, from another address", IP(src="10.0.2.15", dst=WORLD_4) / TCP(), False),
     Row("9: an echo reply", IP(src=POD1_4, dst=WORLD_4) / ICMP(type=0, id=5), False),
-    Row("9: a protocol without ports", IP(src=POD1_4, dst=WORLD_4) / GRE(), False),
     Row("v6 3: a remote pod", IPv6(src=POD1_6, dst=REMOTE_POD_6) / TCP(), False),
     Row("v6 7: another node", IPv6(src=POD1_6, dst=OTHER_NODE_6) / ICMPv6EchoRequest(), False),
     Row("v6 9: the world by TCP", IPv6(src=POD1_6, dst=WORLD_6) / TCP(sport=1024), True),
@@ -215,13 +214,52 @@ def test_two_pods_with_the_same_port_get_different_ones(node: Node) -> None:
     assert second[TCP].sport != 50000
 
 
-def test_the_nodes_own_connection_and_a_pods_never_share_a_port(node: Node) -> None:
-    own = IP(src=NODE_4, dst=WORLD_4) / TCP(sport=50000, dport=80)
-    pods = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80)
+def test_a_port_that_a_socket_of_the_node_has_is_not_given(node: Node) -> None:
+    """Connected or not, bound to the address or to all: the answer would go to the pod."""
+    for kind, layer in ((socket.SOCK_STREAM, TCP), (socket.SOCK_DGRAM, UDP)):
+        for family, bound, version, pod, world in (
+            (socket.AF_INET, "0.0.0.0", IP, POD1_4, WORLD_4),
+            (socket.AF_INET, NODE_4, IP, POD1_4, WORLD_4),
+            (socket.AF_INET6, "::", IPv6, POD1_6, WORLD_6),
+        ):
+            with socket.socket(family, kind) as own:
+                own.bind((bound, 51820))
+                if kind == socket.SOCK_STREAM:
+                    own.listen()
+                left = node.sent_out(version(src=pod, dst=world) / layer(sport=51820, dport=80))
+                assert left[layer].sport != 51820, (kind, bound)
+            node.forget_flows()
+            again = node.sent_out(version(src=pod, dst=world) / layer(sport=51820, dport=80))
+            assert again[layer].sport == 51820
+            node.forget_flows()
 
-    assert node.sent_out(own)[TCP].sport == 50000
-    assert node.sent_out(pods)[TCP].sport != 50000
-    assert node.sent_out(own)[TCP].sport == 50000
+
+def test_the_nodes_own_packets_are_entered_only_where_a_pod_has_their_port(node: Node) -> None:
+    """What the node answers could fill the table otherwise: RSTs to forged SYNs."""
+    for flags in ("S", "RA", "A"):
+        own = IP(src=NODE_4, dst=WORLD_4) / TCP(sport=50000, dport=80, flags=flags)
+        assert node.sent_out(own)[TCP].sport == 50000
+    assert not node.connections()
+
+    pods = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80)
+    assert node.sent_out(pods)[TCP].sport == 50000
+    changed = node.sent_out(own)[TCP].sport
+    assert changed != 50000
+    assert node.sent_out(own)[TCP].sport == changed
+
+
+def test_the_nodes_own_ping_and_a_pods_never_share_an_identifier(node: Node) -> None:
+    own = IP(src=NODE_4, dst=WORLD_4) / ICMP(id=40000)
+    pods = IP(src=POD1_4, dst=WORLD_4) / ICMP(id=40000)
+
+    assert node.sent_out(own)[ICMP].id == 40000
+    assert node.sent_out(pods)[ICMP].id != 40000
+    node.forget_flows()
+    assert node.sent_out(pods)[ICMP].id == 40000
+    moved = node.sent_out(own)[ICMP].id
+    assert moved != 40000
+    answer = node.from_uplink(IN / IP(src=WORLD_4, dst=NODE_4) / ICMP(type=0, id=moved))
+    assert ethernet(answer.packet)[ICMP].id == 40000
 
 
 def test_the_nodes_answer_comes_to_the_node_also_after_its_port_was_changed(node: Node) -> None:
@@ -243,37 +281,12 @@ def test_the_nodes_answer_comes_to_the_node_also_after_its_port_was_changed(node
 def test_the_nodes_own_traffic_below_the_range_leaves_no_trace(node: Node) -> None:
     packet = IP(src=NODE_4, dst=WORLD_4) / TCP(sport=22, dport=50000)
     assert node.to_uplink(OUT / packet).packet == bytes(OUT / packet)
-    with node.datapath.opened(NAT) as nat:
-        assert nat.count() == 0
-
-
-def test_no_free_port_is_a_counted_drop(node: Node) -> None:
-    """Every port toward one remote is held; a flow to another remote still finds one."""
-    now = 1 << 62
-    key = Tuple(octets(WORLD_4), octets(NODE_4), 80, 0, 6, TupleDirection.TUPLE_IN)
-    held = NatEntry(octets(POD2_4), 1, 0, now, now)
-    with node.datapath.opened(NAT) as nat:
-        nat.put_many(
-            {
-                key._replace(destination_port=p): held
-                for p in range(SNAT_PORT_MIN, SNAT_PORT_MAX + 1)
-            }
-        )
-
-        with node.counted() as counted:
-            run = node.to_uplink(OUT / IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1000, dport=80))
-
-        assert run.verdict == SHOT
-        assert counted == {(DropReason.DROP_NAT_NO_MAPPING, AttachPoint.TO_UPLINK): 1}
-        assert (
-            node.sent_out(IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1000, dport=81))[IP].src
-            == NODE_4
-        )
+    assert not node.connections()
 
 
 def test_a_dead_flows_port_is_used_again(node: Node) -> None:
     node.sent_out(IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80))
-    expire(node)
+    node.expire()
 
     assert (
         node.sent_out(IP(src=POD2_4, dst=WORLD_4) / TCP(sport=50000, dport=80))[TCP].sport == 50000
@@ -284,56 +297,94 @@ def test_a_flow_that_wakes_after_its_port_went_to_another_gets_a_new_one(node: N
     old = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80, flags="A")
     new = IP(src=POD2_4, dst=WORLD_4) / TCP(sport=50000, dport=80)
     node.sent_out(old)
-    expire(node)
+    node.expire()
     assert node.sent_out(new)[TCP].sport == 50000
 
     assert node.sent_out(old)[TCP].sport != 50000
 
 
-def expire(node: Node) -> None:
-    """Let every flow of the NAT map be long over."""
-    with node.datapath.opened(NAT) as nat:
-        nat.put_many({key: value._replace(expires_ns=1) for key, value in nat.items()})
-
-
 @pytest.mark.parametrize("lost", list(TupleDirection), ids=["OUT", "IN"])
-def test_an_evicted_half_of_a_flow_is_put_back_when_the_other_is_refreshed(
-    node: Node, lost: TupleDirection
-) -> None:
-    """Which is when its expiry has moved by a second: nat.h, REFRESH_NS."""
-    question = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1000, dport=80)
-    port = node.sent_out(question)[TCP].sport
-    answer = IP(src=WORLD_4, dst=NODE_4) / TCP(sport=80, dport=port, flags="SA")
-    with node.datapath.opened(NAT) as nat:
-        before = dict(nat.items())
-        assert nat.remove_many(key for key in before if key.direction == lost) == 1
-        ((key, kept),) = nat.items()
-        nat.put(key, kept._replace(expires_ns=kept.expires_ns - 2 * SECOND_NS))
-
-        if lost is TupleDirection.TUPLE_IN:
-            assert node.sent_out(question)[TCP].sport == port
-        else:
-            assert node.from_uplink(IN / answer).verdict == REDIRECT
-
-        after = dict(nat.items())
-        assert after.keys() == before.keys()
-        for key, value in after.items():
-            assert value[:2] == before[key][:2]
-
-
-def test_another_address_of_the_device_starts_the_flow_anew(node: Node) -> None:
-    question = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1000, dport=80)
+def test_a_lost_entry_of_a_connection_is_put_back(node: Node, lost: TupleDirection) -> None:
+    question = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80)
     node.sent_out(question)
-    with node.datapath.opened(MASQUERADE_ADDRESSES) as addresses:
-        known = addresses.get(node.uplink_ifindex)
+    with node.datapath.opened(CONNTRACK) as conntrack:
+        before = dict(conntrack.items())
+        assert len(before) == 2
+        assert conntrack.remove_many(key for key in before if key.direction == lost) == 1
+
+        # When its time is written anew, which is at most once a second.
+        (known,) = node.connections()
+        node.change(known, expires_ns=known.expires_ns - 5 * SECOND_NS)
+        assert node.sent_out(question)[TCP].sport == 50000
+
+        assert dict(conntrack.items()) == before
+
+
+def test_a_connection_whose_port_went_to_another_gets_a_new_one(node: Node) -> None:
+    """However its entry was lost: two pods never share one tuple on the wire."""
+    first = IP(src=POD1_4, dst=WORLD_4) / UDP(sport=50000, dport=53)
+    second = IP(src=POD2_4, dst=WORLD_4) / UDP(sport=50000, dport=53)
+    node.sent_out(first)
+    with node.datapath.opened(CONNTRACK) as conntrack:
+        (lost,) = [key for key, _ in conntrack.items() if key.direction == TupleDirection.TUPLE_IN]
+        conntrack.remove(lost)
+    assert node.sent_out(second)[UDP].sport == 50000
+    (known,) = [each for each in node.connections() if each.local == octets(POD1_4)]
+    node.change(known, expires_ns=known.expires_ns - 5 * SECOND_NS)
+
+    port = node.sent_out(first)[UDP].sport
+
+    assert port != 50000
+    answer = IP(src=WORLD_4, dst=NODE_4) / UDP(sport=53, dport=port)
+    assert ethernet(node.from_uplink(IN / answer).packet)[IP].dst == POD1_4
+
+
+@pytest.mark.parametrize("still_there", [True, False])
+def test_a_flow_keeps_its_address_while_the_device_has_it(
+    node: Node, *, still_there: bool
+) -> None:
+    """A virtual address that comes and goes must not cut what lives."""
+    question = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1000, dport=80)
+    new = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=1001, dport=80)
+    node.sent_out(question)
+    with (
+        node.datapath.opened(MASQUERADE_ADDRESSES) as addresses,
+        node.datapath.opened(ENDPOINTS) as endpoints,
+    ):
+        known, held = addresses.get(node.uplink_ifindex), endpoints.get(octets(NODE_4))
         assert known is not None
+        assert held is not None
         addresses.put(node.uplink_ifindex, known._replace(ipv4=octets("192.168.10.110")))
+        if not still_there:
+            endpoints.put(octets(NODE_4), held._replace(ifindex=0))
         try:
-            assert node.sent_out(question)[IP].src == "192.168.10.110"
-            with node.datapath.opened(NAT) as nat:
-                assert nat.count() == 2
+            assert node.sent_out(new)[IP].src == "192.168.10.110"
+            kept = NODE_4 if still_there else "192.168.10.110"
+            assert node.sent_out(question)[IP].src == kept
+            assert len(node.connections()) == 2
         finally:
             addresses.put(node.uplink_ifindex, known)
+            endpoints.put(octets(NODE_4), held)
+
+
+@pytest.mark.parametrize("protocol", [47, 4, 50, 132], ids=["GRE", "IPIP", "ESP", "SCTP"])
+def test_what_cannot_be_masqueraded_is_a_counted_drop(node: Node, protocol: int) -> None:
+    """Unless the destination is reached with the pod's address anyway."""
+    packet = IP(src=POD1_4, dst=WORLD_4, proto=protocol) / BODY
+    with node.counted() as counted:
+        run = node.to_uplink(OUT / packet)
+    assert run.verdict == SHOT
+    assert counted == {(DropReason.DROP_NAT_UNSUPPORTED_PROTOCOL, AttachPoint.TO_UPLINK): 1}
+
+    for inside in (REMOTE_POD_4, OTHER_NODE_4):
+        assert node.to_uplink(OUT / IP(src=POD1_4, dst=inside, proto=protocol)).verdict == OK
+
+
+def test_what_answers_an_outsider_keeps_the_pods_address_whatever_the_protocol(node: Node) -> None:
+    outside = IP(src=WORLD_4, dst=POD1_4, proto=47) / BODY
+    assert node.from_uplink(IN / outside).verdict == REDIRECT
+
+    assert node.sent_out(IP(src=POD1_4, dst=WORLD_4, proto=47) / BODY)[IP].src == POD1_4
 
 
 def test_a_device_without_an_address_leaves_packets_alone(node: Node) -> None:
@@ -362,8 +413,7 @@ def test_the_reply_of_an_inbound_connection_keeps_the_pods_address(node: Node) -
 def test_an_inbound_connection_that_is_over_leaves_no_flow_unmasqueraded(node: Node) -> None:
     """A leftover entry must not let a pod's own flow out unmasqueraded (docs/CILIUM.md)."""
     node.from_uplink(IN / IP(src=WORLD_4, dst=POD1_4) / TCP(sport=4000, dport=80))
-    with node.datapath.opened(CONNTRACK) as conntrack:
-        conntrack.put_many({key: v._replace(expires_ns=1) for key, v in conntrack.items()})
+    node.expire()
 
     own = IP(src=POD1_4, dst=WORLD_4) / TCP(sport=80, dport=4000)
     assert node.sent_out(own)[IP].src == NODE_4
@@ -373,8 +423,7 @@ def test_connections_inside_the_cluster_are_not_remembered(node: Node) -> None:
     for source in (REMOTE_POD_4, OTHER_NODE_4):
         node.from_uplink(IN / IP(src=source, dst=POD1_4) / TCP(sport=4000, dport=80))
 
-    with node.datapath.opened(CONNTRACK) as conntrack:
-        assert conntrack.count() == 0
+    assert not node.connections()
 
 
 def test_other_icmp_of_a_pod_is_a_counted_drop(node: Node) -> None:
@@ -398,12 +447,18 @@ def test_a_packet_to_the_node_that_belongs_to_no_flow_goes_to_the_stack(node: No
 
 
 def test_an_answer_for_a_pod_that_is_gone_is_a_counted_drop(node: Node) -> None:
-    gone = Tuple(octets(WORLD_4), octets(NODE_4), 80, 50000, 6, TupleDirection.TUPLE_IN)
-    with node.datapath.opened(NAT) as nat:
-        nat.put(gone, NatEntry(octets("10.244.0.99"), 1000, 0, 1 << 62, 1 << 62))
-
-    with node.counted() as counted:
-        run = node.from_uplink(IN / IP(src=WORLD_4, dst=NODE_4) / TCP(sport=80, dport=50000))
+    node.sent_out(IP(src=POD1_4, dst=WORLD_4) / TCP(sport=50000, dport=80))
+    with node.datapath.opened(ENDPOINTS) as endpoints:
+        known = endpoints.get(octets(POD1_4))
+        assert known is not None
+        endpoints.remove(octets(POD1_4))
+        try:
+            with node.counted() as counted:
+                run = node.from_uplink(
+                    IN / IP(src=WORLD_4, dst=NODE_4) / TCP(sport=80, dport=50000)
+                )
+        finally:
+            endpoints.put(octets(POD1_4), known)
 
     assert run.verdict == SHOT
     assert counted == {(DropReason.DROP_STALE_OR_UNROUTABLE_IP, AttachPoint.FROM_UPLINK): 1}

@@ -37,3 +37,9 @@ def test_without_rights_nothing_is_claimed() -> None:
         os._exit(0 if answers == {Support.INCONCLUSIVE} else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_atomics_and_loops_are_found_on_the_kernels_that_tests_run_on() -> None:
+    """6.1 and newer, which all have both; an older one must say what it lacks."""
+    assert probes.atomics() is Support.SUPPORTED
+    assert probes.loop() is Support.SUPPORTED

@@ -16,13 +16,13 @@ from ciliate.datapath import libbpf, metrics, pins, test_run
 from ciliate.datapath.bpf_map import open_pinned
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import DatapathError, LoadError
-from ciliate.datapath.layout import AttachPoint, Interface, NatEntry, Tuple
+from ciliate.datapath.layout import AttachPoint, ConnectionRef, Interface, Tuple
 from ciliate.datapath.map_set import MapSet, UnknownMapError, wanted_shapes
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.programs import NAMES, Recipe, load
 from ciliate.datapath.settings import DatapathSettings
-from ciliate.masquerade.maps import NAT
-from ciliate.node.maps import INTERFACES
+from ciliate.masquerade.maps import CONNECTIONS, CONNTRACK
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 FRAME = bytes(12) + b"\x08\x00" + bytes(50)
 OK, SHOT, PIPE, STOLEN = 0, 2, 3, 4
@@ -59,8 +59,8 @@ def flow(number: int) -> Tuple:
     return Tuple(bytes(16), bytes(16), number, 80, 6, 0)
 
 
-def mapping(number: int) -> NatEntry:
-    return NatEntry(bytes(16), number, 0, 1, 2)
+def mapping(number: int) -> ConnectionRef:
+    return ConnectionRef(number, 2)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +132,13 @@ def test_what_is_lost_is_made_again(agent: Agent, lost: str) -> None:
     {
         "record": agent.state_dir / "datapath.json",
         "program": pins.program_path(agent.bpf_root, "from_uplink"),
-        "map": pins.map_path(agent.bpf_root, "nat"),
+        "map": pins.map_path(agent.bpf_root, "conntrack"),
     }[lost].unlink()
 
     with agent.open() as second:
         assert second.changed
         assert libbpf.program_info(second.programs.to_pod_fd).id != before
-        assert pins.map_path(agent.bpf_root, "nat").exists()
+        assert pins.map_path(agent.bpf_root, "conntrack").exists()
 
 
 def test_a_damaged_record_only_costs_a_load(agent: Agent) -> None:
@@ -150,13 +150,13 @@ def test_a_damaged_record_only_costs_a_load(agent: Agent) -> None:
 
 
 def test_other_settings_load_new_programs_into_the_same_maps(agent: Agent) -> None:
-    with agent.open() as first, first.opened(NAT) as nat:
+    with agent.open() as first, first.opened(CONNTRACK) as conntrack:
         first.settle()
-        nat.put(flow(1), mapping(1))
+        conntrack.put(flow(1), mapping(1))
 
         with agent.open(DatapathSettings(verify_source=False)) as second:
             assert second.changed
-            with second.opened(NAT) as same:
+            with second.opened(CONNTRACK) as same:
                 assert dict(same.items()) == {flow(1): mapping(1)}
             assert (verdict(first), verdict(second)) == (OK, PIPE)
 
@@ -181,17 +181,45 @@ def test_a_pinned_map_of_another_layout_is_replaced_with_a_warning(
     agent: Agent, caplog: pytest.LogCaptureFixture
 ) -> None:
     with agent.open() as first, first.opened(INTERFACES) as interfaces:
-        pins.replace_pin(interfaces.fd, pins.map_path(agent.bpf_root, "nat"))
+        pins.replace_pin(interfaces.fd, pins.map_path(agent.bpf_root, "endpoints"))
 
     with caplog.at_level(logging.WARNING), agent.open() as second:
         assert second.changed
-        with second.opened(NAT) as nat:
-            nat.put(flow(1), mapping(1))
-    assert "map nat: replaced, its entries are lost" in caplog.text
+        with second.opened(ENDPOINTS) as endpoints:
+            assert endpoints.count() == 0
+    assert "map endpoints: replaced, its entries are lost" in caplog.text
+
+
+@pytest.mark.parametrize("other", ["size", "layout", "version"])
+def test_maps_of_connections_begin_anew_together(
+    agent: Agent, caplog: pytest.LogCaptureFixture, other: str
+) -> None:
+    """An entry of one leads to an element of another: half of them would be worse than none."""
+    with agent.open() as first:
+        with first.opened(CONNTRACK) as conntrack, first.opened(INTERFACES) as interfaces:
+            conntrack.put(flow(1), mapping(1))
+            if other == "layout":
+                pins.replace_pin(interfaces.fd, pins.map_path(agent.bpf_root, "connections"))
+            pins.replace_pin(interfaces.fd, pins.map_path(agent.bpf_root, "nat"))
+        if other == "version":
+            pins.map_path(agent.bpf_root, "connection_owners").unlink()
+
+    settings = DatapathSettings(connections_max=2048 if other == "size" else 65536)
+    with (
+        caplog.at_level(logging.WARNING),
+        agent.open(settings) as second,
+        second.opened(CONNTRACK) as conntrack,
+        second.opened(CONNECTIONS) as connections,
+    ):
+        assert conntrack.count() == 0
+        assert connections.capacity == settings.connections_max
+        assert conntrack.capacity == 2 * settings.connections_max
+    assert "connections: begun anew, those that live are cut" in caplog.text
+    assert not pins.map_path(agent.bpf_root, "nat").exists()
 
 
 def test_a_capacity_for_a_map_that_does_not_exist_is_refused(agent: Agent) -> None:
-    with pytest.raises(UnknownMapError, match=r"map snat: .*maps: conntrack"):
+    with pytest.raises(UnknownMapError, match=r"map snat: .*maps: connection_owners"):
         agent.open(snat=5)
 
 

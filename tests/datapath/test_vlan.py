@@ -17,6 +17,7 @@ from scapy.packet import Raw
 from tests.datapath.harness import Compiler, Port
 from tests.datapath.node_rig import (
     IN,
+    NODE_4,
     OTHER_NODE_4,
     OUT,
     REMOTE_POD_6,
@@ -25,7 +26,6 @@ from tests.datapath.node_rig import (
 )
 
 from ciliate.datapath.layout import AttachPoint, DropReason
-from ciliate.masquerade.maps import NAT
 
 POD1_4, POD1_6, POD1_MAC = "10.244.0.1", "fd00:244::1", "ee:0a:00:00:00:01"
 POD2_4 = "10.244.0.2"
@@ -83,14 +83,35 @@ def test_tagged_frame_of_a_pod_is_a_counted_drop(node: Node, inside: Any, type_:
     assert counted[DropReason.DROP_VLAN_NOT_ALLOWED, AttachPoint.FROM_POD] == 1
 
 
-def test_priority_tag_of_a_pod_is_dropped_too(node: Node) -> None:
-    """VLAN 0 names no network, but the receiver may read it otherwise."""
+def test_priority_tag_of_a_pod_is_taken_off(node: Node) -> None:
+    """VLAN 0 names no network (IEEE 802.1Q, 9.6); a receiver may not know such tags."""
+    node.pod1.port.send(FROM_POD / Dot1Q(vlan=0, prio=7) / IP(src=POD1_4, dst=POD2_4) / UDP())
+    got = node.pod2.port.receive(lambda frame: UDP in frame)
+    assert got is not None
+    assert Dot1Q not in got
+
+
+def test_tag_behind_a_priority_tag_is_dropped(node: Node) -> None:
+    inner = Dot1Q(vlan=VLAN) / IP(src=POD1_4, dst=OTHER_NODE_4) / UDP()
     with node.counted() as counted:
-        node.pod1.port.send(FROM_POD / Dot1Q(vlan=0, prio=7) / IP(src=POD1_4, dst=POD2_4) / UDP())
+        node.pod1.port.send(FROM_POD / Dot1Q(vlan=0) / inner)
         node.pod1.port.send(FROM_POD / IP(src=POD1_4, dst=OTHER_NODE_4) / ICMP(id=67))
         assert node.wire.receive(lambda frame: ICMP in frame) is not None
 
     assert counted[DropReason.DROP_VLAN_NOT_ALLOWED, AttachPoint.FROM_POD] == 1
+
+
+def test_answer_with_a_priority_tag_reaches_its_pod(node: Node) -> None:
+    question = IP(src=POD1_4, dst=WORLD_4) / UDP(sport=50000, dport=53)
+    assert node.sent_out(question)[UDP].sport == 50000
+    header = Ether(src=IN.src, dst=IN.dst)
+    answer = IP(src=WORLD_4, dst=NODE_4) / UDP(sport=53, dport=50000)
+
+    node.wire.send(header / Dot1Q(vlan=0, prio=5) / answer)
+
+    got = node.pod1.port.receive(lambda frame: UDP in frame)
+    assert got is not None
+    assert (got[IP].dst, Dot1Q in got) == (POD1_4, False)
 
 
 def test_tagged_frame_that_arrives_is_no_pods(node: Node) -> None:
@@ -113,5 +134,4 @@ def test_tagged_frame_that_leaves_is_not_masqueraded(node: Node, tagger: Port) -
     got = node.wire.receive(lambda frame: UDP in frame)
     assert got is not None
     assert bytes(got[IP]) == bytes(sent)
-    with node.datapath.opened(NAT) as nat:
-        assert nat.count() == 0
+    assert not node.connections()

@@ -1,6 +1,6 @@
 """Boot the kernels of Debian releases under qemu and run tests in them: `make kernels`.
 
-The network is meant for kernels from 5.10 on, and a developer's machine has one. A guest has the
+The network is meant for kernels from 5.12 on, and a developer's machine has one. A guest has the
 machine's own root, read-only, below a layer in memory, so that it runs this checkout with its
 virtual environment; it has no network device and no disk, and nothing it does outlives it.
 

@@ -21,12 +21,14 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
     """
     ipam = IpamFeature(context)
     identity = IdentityFeature(context)
+    masquerade = MasqueradeFeature(context)
     endpoint = EndpointFeature(
         context,
         Neighbours(
             addresses=ipam.addresses,
             identity=identity.resolver.known,
             gateways=lambda: ipam.gateways,
+            forget_leavers=masquerade.forget_leavers,
         ),
         runtime_config,
     )
@@ -34,7 +36,7 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         ipam,
         endpoint,
         identity,
-        MasqueradeFeature(context),
+        masquerade,
         UplinkFeature(context),
         SysctlFeature(context),
         RoutingFeature(context),

@@ -124,6 +124,8 @@ def open_datapath(settings: AgentSettings, paths: Paths) -> Datapath:
             verify_source=kernel.verify_source,
             snat_port_min=masquerade.port_min,
             snat_port_max=masquerade.port_max,
+            sctp=masquerade.sctp,
+            connections_max=kernel.connections_max,
+            lifetimes=kernel.lifetimes,
         ),
-        capacities={"nat": kernel.nat_entries_max, "conntrack": kernel.conntrack_entries_max},
     )

@@ -19,12 +19,13 @@ from ciliate.datapath.metrics import METRICS, counters
 from ciliate.endpoint.show import endpoint_rows, interface_rows
 from ciliate.identity.maps import IPCACHE
 from ciliate.identity.show import ipcache_rows
-from ciliate.masquerade.maps import CONNTRACK, FRAGMENTS, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.connections import live
+from ciliate.masquerade.maps import CONNECTIONS, FRAGMENTS, MASQUERADE_ADDRESSES
 from ciliate.masquerade.show import (
     TrackedConnection,
-    Translation,
     fragment_rows,
     masquerade_rows,
+    translations,
 )
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.routing.maps import ROUTE_MTUS
@@ -85,9 +86,9 @@ def nat() -> None:
 @output_option
 @click.pass_obj
 def nat_list(bpf_root: Path, output: str | None) -> None:
-    """List the entries of the NAT map: two for each masqueraded flow."""
+    """List translations: two for each masqueraded connection."""
     now_ns = time.monotonic_ns()
-    rows = [Translation.read(key, entry, now_ns=now_ns) for key, entry in _entries(bpf_root, NAT)]
+    rows = translations(live(_entries(bpf_root, CONNECTIONS)), now_ns=now_ns)
     _echo_lines(rows, map(str, rows), output)
 
 
@@ -102,12 +103,12 @@ def ct() -> None:
 @output_option
 @click.pass_obj
 def ct_list(bpf_root: Path, which: str, output: str | None, *, time_diff: bool) -> None:
-    """List connections that were opened from outside toward pods."""
+    """List the connections of pods with what is not of this cluster."""
     del which  # "global" is the only table; Cilium's command line names it.
     now_ns = time.monotonic_ns()
     rows = [
-        TrackedConnection.read(key, connection, now_ns=now_ns)
-        for key, connection in _entries(bpf_root, CONNTRACK)
+        TrackedConnection.read(connection, now_ns=now_ns)
+        for connection in live(_entries(bpf_root, CONNECTIONS))
     ]
     _echo_lines(rows, (row.text(time_diff=time_diff) for row in rows), output)
 

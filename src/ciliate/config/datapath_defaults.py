@@ -14,13 +14,14 @@ SNAT_PORT_MAX: Final = 65535
 
 #: How many entries each map has room for.
 MAP_ENTRIES: Final[Mapping[str, int]] = {
-    "conntrack": 65536,
+    "connection_owners": 65539,
+    "connections": 65536,
+    "conntrack": 131072,
     "endpoints": 65536,
     "fragments": 8192,
     "interfaces": 65536,
     "ipcache": 512000,
     "masquerade_addresses": 256,
     "metrics": 1024,
-    "nat": 131072,
     "route_mtus": 16384,
 }

@@ -86,7 +86,6 @@ _TABLE: Final[tuple[tuple[str, Kind, str], ...]] = (
     ("enable-policy-secrets-sync", _B, "Copy policies' secrets to one namespace."),
     ("enable-remote-node-masquerade", _B, "Masquerade toward other nodes too."),
     ("enable-runtime-device-detection", _B, "Follow devices that come and go."),
-    ("enable-sctp", _B, "SCTP."),
     ("enable-svc-source-range-check", _B, "loadBalancerSourceRanges."),
     ("enable-tcx", _B, "Attach by TCX where the kernel has it; always so here."),
     ("enable-unreachable-routes", _B, "Leave an unreachable route where a pod was."),

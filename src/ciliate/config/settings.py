@@ -14,6 +14,7 @@ from ciliate.config import values
 from ciliate.config.datapath_defaults import SNAT_PORT_MAX
 from ciliate.config.keys import KEYS
 from ciliate.config.label_filter import LabelFilter
+from ciliate.config.lifetimes import Lifetimes
 from ciliate.errors import SettingError
 from ciliate.net.address import IPAddress, IPNetwork
 
@@ -79,6 +80,7 @@ class MasqueradeSettings:
     ipv6: bool
     port_min: int
     port_max: int
+    sctp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class KernelSettings:
     bpf_root: str
     procfs: str  # A mount of procfs below which settings can be written.
     verify_source: bool
-    nat_entries_max: int
-    conntrack_entries_max: int
+    connections_max: int
+    lifetimes: Lifetimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +173,8 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             bpf_root=texts.text("bpf-root"),
             procfs=texts.text("procfs"),
             verify_source=texts.flag("enable-source-ip-verification"),
-            nat_entries_max=texts.number("bpf-nat-global-max"),
-            conntrack_entries_max=texts.number("bpf-ct-global-tcp-max"),
+            connections_max=_connections_max(texts),
+            lifetimes=_lifetimes(texts),
         ),
         cni=CniSettings(
             conflist_path=(
@@ -227,6 +229,28 @@ def _masquerade(texts: _Texts) -> MasqueradeSettings:
         ipv6=texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade"),
         port_min=node_ports[1] + 1,
         port_max=SNAT_PORT_MAX,
+        sctp=texts.flag("enable-sctp"),
+    )
+
+
+def _connections_max(texts: _Texts) -> int:
+    """Return how many connections are tracked: one table does what Cilium's two maps do."""
+    nat_entries_max = texts.number("bpf-nat-global-max")
+    return max(nat_entries_max // 2, texts.number("bpf-ct-global-tcp-max"))
+
+
+def _lifetimes(texts: _Texts) -> Lifetimes:
+    def seconds(name: str, default: int) -> int:
+        text = texts.text(name)
+        return int(values.read_duration_s(text)) if text else default
+
+    standard = Lifetimes()
+    return Lifetimes(
+        tcp_s=seconds("bpf-ct-timeout-regular-tcp", standard.tcp_s),
+        tcp_syn_s=seconds("bpf-ct-timeout-regular-tcp-syn", standard.tcp_syn_s),
+        tcp_closed_s=seconds("bpf-ct-timeout-regular-tcp-fin", standard.tcp_closed_s),
+        udp_s=seconds("bpf-ct-timeout-regular-any", standard.udp_s),
+        any_s=seconds("bpf-ct-timeout-regular-any", standard.any_s),
     )
 
 

@@ -249,16 +249,49 @@ _DATAPATH: Final = (
     Key(
         name="bpf-nat-global-max",
         kind=Kind.INT,
-        default=str(MAP_ENTRIES["nat"]),
+        default=str(MAP_ENTRIES["conntrack"]),
         helm="bpf.natMax",
-        meaning="Entries of the NAT map; two for each masqueraded flow.",
+        meaning="Room for masqueraded connections, two entries each. One table holds these and"
+        " tracked ones: the larger of this half and `bpf-ct-global-tcp-max` is its size.",
     ),
     Key(
         name="bpf-ct-global-tcp-max",
         kind=Kind.INT,
-        default=str(MAP_ENTRIES["conntrack"]),
+        default=str(MAP_ENTRIES["connections"]),
         helm="bpf.ctTcpMax",
-        meaning="Entries of the connection tracking map, which holds all protocols here.",
+        meaning="Room for tracked connections, of all protocols.",
+    ),
+    Key(
+        name="bpf-ct-timeout-regular-tcp",
+        kind=Kind.DURATION,
+        default="2h13m20s",
+        meaning="How long a TCP connection is remembered after its last packet.",
+    ),
+    Key(
+        name="bpf-ct-timeout-regular-tcp-syn",
+        kind=Kind.DURATION,
+        default="1m0s",
+        meaning="The same, while nobody has answered.",
+    ),
+    Key(
+        name="bpf-ct-timeout-regular-tcp-fin",
+        kind=Kind.DURATION,
+        default="10s",
+        meaning="The same, when both sides have closed.",
+    ),
+    Key(
+        name="bpf-ct-timeout-regular-any",
+        kind=Kind.DURATION,
+        default="",
+        meaning="The same for all but TCP; empty: UDP 2m (RFC 4787), others 1m.",
+    ),
+    Key(
+        name="enable-sctp",
+        kind=Kind.BOOL,
+        default="false",
+        helm="sctp.enabled",
+        meaning="Masquerade SCTP, its ports left as they are; a taken port is a drop. Off: a pod's"
+        " SCTP toward the world is dropped.",
     ),
     Key(
         name="kube-proxy-replacement",

@@ -80,7 +80,7 @@ class Datapath:
             DatapathError: `bpf_root` is no bpf file system; a map could not be made.
         """
         recipe = Recipe(objects, _constants(settings))
-        maps = MapSet(bpf_root, wanted_shapes(capacities))
+        maps = MapSet(bpf_root, wanted_shapes({**settings.capacities, **capacities}))
         try:
             maps.adopt_pinned()
             source = _Source(recipe, bpf_root, state_dir)
@@ -172,6 +172,7 @@ def _constants(settings: DatapathSettings) -> Mapping[str, bytes]:
     return settings.constants(
         fib_flags=probes.FIB_SKIP_NEIGH if skip_neigh else 0,
         coarse_clock=probes.coarse_clock() is Support.SUPPORTED,
+        has_loop=probes.loop() is Support.SUPPORTED,
     )
 
 

@@ -5,35 +5,48 @@ know which kernel to take. What has a substitute (`probes.py`) is not here, nor 
 that has these.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ciliate.datapath import libbpf
+from ciliate.datapath import libbpf, probes
 from ciliate.datapath.errors import LoadError
+from ciliate.datapath.probes import Support
 
 _SCHED_CLS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class NeededHelper:
-    """A function of the kernel that programs call: its number, and the Linux that brought it."""
+class Needed:
+    """Something of the kernel that programs use, and the Linux that brought it."""
 
     name: str
-    number: int
     since: str
 
 
+@dataclass(frozen=True, slots=True)
+class NeededHelper(Needed):
+    """A function of the kernel that programs call, with its number."""
+
+    number: int
+
+
+ATOMICS: Final = Needed("atomic instructions that return a value", "5.12")
+
 HELPERS: Final = (
-    NeededHelper("bpf_fib_lookup", 69, "4.18"),
-    NeededHelper("bpf_redirect_neigh", 152, "5.10"),
-    NeededHelper("bpf_redirect_peer", 155, "5.10"),
+    NeededHelper("bpf_sk_lookup_udp", "4.20", 85),
+    NeededHelper("bpf_sk_release", "4.20", 86),
+    NeededHelper("bpf_skc_lookup_tcp", "5.2", 99),
+    NeededHelper("bpf_fib_lookup", "4.18", 69),
+    NeededHelper("bpf_redirect_neigh", "5.10", 152),
+    NeededHelper("bpf_redirect_peer", "5.10", 155),
 )
 
 
 class KernelFeatureError(LoadError):
-    """This kernel lacks helpers that the programs call; `lacking` are their names."""
+    """This kernel lacks what the programs use; `lacking` are the names of it."""
 
-    def __init__(self, lacking: tuple[NeededHelper, ...], refusal: LoadError) -> None:
+    def __init__(self, lacking: Sequence[Needed], refusal: LoadError) -> None:
         self.lacking = tuple(each.name for each in lacking)
         shown = ", ".join(f"{each.name} (since Linux {each.since})" for each in lacking)
         super().__init__(
@@ -48,5 +61,7 @@ def explained(refusal: LoadError, needed: tuple[NeededHelper, ...] = HELPERS) ->
     """Return what to tell of a refused program: what the kernel lacks, else the refusal itself."""
     probe = libbpf.library().libbpf_probe_bpf_helper
     # 1: there, 0: not there, negative: not to be found out.
-    lacking = tuple(each for each in needed if probe(_SCHED_CLS, each.number, None) == 0)
+    lacking: list[Needed] = [each for each in needed if probe(_SCHED_CLS, each.number, None) == 0]
+    if probes.atomics() is Support.UNSUPPORTED:
+        lacking.append(ATOMICS)
     return KernelFeatureError(lacking, refusal) if lacking else refusal

@@ -15,6 +15,10 @@ __all__ = [
     "AttachPoint",
     "Connection",
     "ConnectionFlag",
+    "ConnectionOwner",
+    "ConnectionOwnerNumber",
+    "ConnectionPhase",
+    "ConnectionRef",
     "DROP_TEXT",
     "DropReason",
     "Endpoint",
@@ -28,8 +32,9 @@ __all__ = [
     "MAP_SHAPES",
     "MasqueradeAddress",
     "Metric",
-    "NatEntry",
     "PrefixKey",
+    "Sweep",
+    "SweepFlag",
     "Tuple",
     "TupleDirection",
 ]
@@ -50,6 +55,7 @@ class DropReason(IntEnum):
     DROP_STALE_OR_UNROUTABLE_IP = 151
     DROP_L3_CHECKSUM = 153
     DROP_L4_CHECKSUM = 154
+    DROP_CONNECTION_NOT_MADE = 155
     DROP_INVALID_IPV6_EXTENSION = 156
     DROP_UNKNOWN_ENDPOINT = 165
     DROP_UNSUPPORTED_L2_PROTOCOL = 166
@@ -98,6 +104,16 @@ class IpcacheFlag(IntFlag):
     IPCACHE_CLUSTER = 1
 
 
+class ConnectionPhase(IntEnum):
+    """enum connection_phase."""
+
+    CONNECTION_FREE = 0
+    CONNECTION_MAKING = 1
+    CONNECTION_LIVE = 2
+    CONNECTION_ENDING = 3
+    CONNECTION_PHASES = 3
+
+
 class ConnectionFlag(IntFlag):
     """enum connection_flag."""
 
@@ -105,6 +121,26 @@ class ConnectionFlag(IntFlag):
     CONNECTION_CLOSING_ORIGINAL = 2
     CONNECTION_CLOSING_REPLY = 4
     CONNECTION_SEEN_REPLY = 8
+    CONNECTION_ASSURED = 16
+    CONNECTION_RESET = 32
+    CONNECTION_INBOUND = 64
+
+
+class ConnectionOwnerNumber(IntEnum):
+    """enum connection_owner_number."""
+
+    OWNER_NODE = 65536
+    OWNER_OUTSIDE = 65537
+    OWNER_ALL = 65538
+    OWNER_COUNT = 65539
+
+
+class SweepFlag(IntFlag):
+    """enum sweep_flag."""
+
+    SWEEP_OVER = 1
+    SWEEP_ORPHANS = 2
+    SWEEP_MATCHING = 4
 
 
 #: What Cilium's commands and metrics call each reason.
@@ -119,6 +155,7 @@ DROP_TEXT: Final[dict[int, str]] = {
     151: "Stale or unroutable IP",
     153: "Error while correcting L3 checksum",
     154: "Error while correcting L4 checksum",
+    155: "CT: Map insertion failed",
     156: "Invalid IPv6 extension header",
     165: "No configuration available to perform policy decision",
     166: "Unsupported L2 protocol",
@@ -130,46 +167,173 @@ DROP_TEXT: Final[dict[int, str]] = {
 }
 
 
-_CONNECTION: Final = struct.Struct("=QQQQII")
+_CONNECTION: Final = struct.Struct("=16s16s16sHHHB1xIIQQQQIIIIIIH6x")
 
 
 class _ConnectionFields(NamedTuple):
-    created_ns: int
+    local: Octets
+    remote: Octets
+    seen: Octets
+    local_port: int
+    remote_port: int
+    seen_port: int
+    protocol: int
+    state: int
+    owner: int
     expires_ns: int
+    created_ns: int
     packets: int
     bytes: int
+    place: int
     flags: int
     source_identity: int
+    rule: int
+    rules_generation: int
+    policy_epoch: int
+    service: int
 
 
 class Connection(_ConnectionFields):
-    """struct connection, 40 bytes."""
+    """struct connection, 128 bytes."""
 
     __slots__ = ()
-    FORMAT: ClassVar[str] = "=QQQQII"
-    SIZE: ClassVar[int] = 40
+    FORMAT: ClassVar[str] = "=16s16s16sHHHB1xIIQQQQIIIIIIH6x"
+    SIZE: ClassVar[int] = 128
     DTYPE: ClassVar[list[tuple[str, str]]] = [
-        ("created_ns", "=u8"),
+        ("local", "V16"),
+        ("remote", "V16"),
+        ("seen", "V16"),
+        ("local_port", ">u2"),
+        ("remote_port", ">u2"),
+        ("seen_port", ">u2"),
+        ("protocol", "=u1"),
+        ("pad", "=u1"),
+        ("state", "=u4"),
+        ("owner", "=u4"),
         ("expires_ns", "=u8"),
+        ("created_ns", "=u8"),
         ("packets", "=u8"),
         ("bytes", "=u8"),
+        ("place", "=u4"),
         ("flags", "=u4"),
         ("source_identity", "=u4"),
+        ("rule", "=u4"),
+        ("rules_generation", "=u4"),
+        ("policy_epoch", "=u4"),
+        ("service", "=u2"),
+        ("pad_end", "V6"),
     ]
 
     def pack(self) -> Octets:
         """Return the octets the kernel holds."""
-        return _CONNECTION.pack(*self)
+        return _CONNECTION.pack(
+            self.local,
+            self.remote,
+            self.seen,
+            htons(self.local_port),
+            htons(self.remote_port),
+            htons(self.seen_port),
+            self.protocol,
+            self.state,
+            self.owner,
+            self.expires_ns,
+            self.created_ns,
+            self.packets,
+            self.bytes,
+            self.place,
+            self.flags,
+            self.source_identity,
+            self.rule,
+            self.rules_generation,
+            self.policy_epoch,
+            self.service,
+        )
 
     @classmethod
     def unpack(cls, octets: Octets) -> "Connection":
         """Return the value that `octets` hold."""
-        return cls._make(_CONNECTION.unpack(octets))
+        local, remote, seen, local_port, remote_port, seen_port, protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service = _CONNECTION.unpack(octets)
+        return cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service)
 
     @classmethod
     def unpack_many(cls, octets: Octets | memoryview) -> "list[Connection]":
         """Return the values that lie one after another in `octets`."""
-        return list(map(cls._make, _CONNECTION.iter_unpack(octets)))
+        return [
+            cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service)
+            for local, remote, seen, local_port, remote_port, seen_port, protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service in _CONNECTION.iter_unpack(octets)
+        ]
+
+
+_CONNECTION_OWNER: Final = struct.Struct("=IIQQ")
+
+
+class _ConnectionOwnerFields(NamedTuple):
+    held: int
+    holders: int
+    evicted: int
+    refused: int
+
+
+class ConnectionOwner(_ConnectionOwnerFields):
+    """struct connection_owner, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=IIQQ"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("held", "=u4"),
+        ("holders", "=u4"),
+        ("evicted", "=u8"),
+        ("refused", "=u8"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _CONNECTION_OWNER.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "ConnectionOwner":
+        """Return the value that `octets` hold."""
+        return cls._make(_CONNECTION_OWNER.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[ConnectionOwner]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _CONNECTION_OWNER.iter_unpack(octets)))
+
+
+_CONNECTION_REF: Final = struct.Struct("=II")
+
+
+class _ConnectionRefFields(NamedTuple):
+    place: int
+    state: int
+
+
+class ConnectionRef(_ConnectionRefFields):
+    """struct connection_ref, 8 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II"
+    SIZE: ClassVar[int] = 8
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("place", "=u4"),
+        ("state", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _CONNECTION_REF.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "ConnectionRef":
+        """Return the value that `octets` hold."""
+        return cls._make(_CONNECTION_REF.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[ConnectionRef]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _CONNECTION_REF.iter_unpack(octets)))
 
 
 _ENDPOINT: Final = struct.Struct("=IIHH6s6s")
@@ -449,57 +613,6 @@ class Metric(_MetricFields):
         return list(map(cls._make, _METRIC.iter_unpack(octets)))
 
 
-_NAT_ENTRY: Final = struct.Struct("=16sHH4xQQ")
-
-
-class _NatEntryFields(NamedTuple):
-    to_address: Octets
-    to_port: int
-    flags: int
-    created_ns: int
-    expires_ns: int
-
-
-class NatEntry(_NatEntryFields):
-    """struct nat_entry, 40 bytes."""
-
-    __slots__ = ()
-    FORMAT: ClassVar[str] = "=16sHH4xQQ"
-    SIZE: ClassVar[int] = 40
-    DTYPE: ClassVar[list[tuple[str, str]]] = [
-        ("to_address", "V16"),
-        ("to_port", ">u2"),
-        ("flags", "=u2"),
-        ("pad", "=u4"),
-        ("created_ns", "=u8"),
-        ("expires_ns", "=u8"),
-    ]
-
-    def pack(self) -> Octets:
-        """Return the octets the kernel holds."""
-        return _NAT_ENTRY.pack(
-            self.to_address,
-            htons(self.to_port),
-            self.flags,
-            self.created_ns,
-            self.expires_ns,
-        )
-
-    @classmethod
-    def unpack(cls, octets: Octets) -> "NatEntry":
-        """Return the value that `octets` hold."""
-        to_address, to_port, flags, created_ns, expires_ns = _NAT_ENTRY.unpack(octets)
-        return cls(to_address, ntohs(to_port), flags, created_ns, expires_ns)
-
-    @classmethod
-    def unpack_many(cls, octets: Octets | memoryview) -> "list[NatEntry]":
-        """Return the values that lie one after another in `octets`."""
-        return [
-            cls(to_address, ntohs(to_port), flags, created_ns, expires_ns)
-            for to_address, to_port, flags, created_ns, expires_ns in _NAT_ENTRY.iter_unpack(octets)
-        ]
-
-
 _PREFIX_KEY: Final = struct.Struct("=I16s")
 
 
@@ -532,6 +645,47 @@ class PrefixKey(_PrefixKeyFields):
     def unpack_many(cls, octets: Octets | memoryview) -> "list[PrefixKey]":
         """Return the values that lie one after another in `octets`."""
         return list(map(cls._make, _PREFIX_KEY.iter_unpack(octets)))
+
+
+_SWEEP: Final = struct.Struct("=16s16sIII4x")
+
+
+class _SweepFields(NamedTuple):
+    local: Octets
+    remote: Octets
+    next: int
+    what: int
+    ended: int
+
+
+class Sweep(_SweepFields):
+    """struct sweep, 48 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sIII4x"
+    SIZE: ClassVar[int] = 48
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("local", "V16"),
+        ("remote", "V16"),
+        ("next", "=u4"),
+        ("what", "=u4"),
+        ("ended", "=u4"),
+        ("pad", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _SWEEP.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Sweep":
+        """Return the value that `octets` hold."""
+        return cls._make(_SWEEP.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Sweep]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _SWEEP.iter_unpack(octets)))
 
 
 _TUPLE: Final = struct.Struct("=16s16sHHBB2x")
@@ -590,13 +744,14 @@ class Tuple(_TupleFields):
 
 #: bpf/maps.h as the kernel must show it.
 MAP_SHAPES: Final = {
-    "conntrack": MapShape(MapKind.LRU_HASH, 40, 40, 65536, 0x0),
+    "connection_owners": MapShape(MapKind.ARRAY, 4, 24, 65539, 0x0),
+    "connections": MapShape(MapKind.ARRAY, 4, 128, 65536, 0x0),
+    "conntrack": MapShape(MapKind.HASH, 40, 8, 131072, 0x0),
     "endpoints": MapShape(MapKind.HASH, 16, 24, 65536, 0x1),
     "fragments": MapShape(MapKind.LRU_HASH, 40, 4, 8192, 0x0),
     "interfaces": MapShape(MapKind.HASH, 4, 48, 65536, 0x1),
     "ipcache": MapShape(MapKind.LPM_TRIE, 20, 24, 512000, 0x1),
     "masquerade_addresses": MapShape(MapKind.HASH, 4, 32, 256, 0x1),
     "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1024, 0x0),
-    "nat": MapShape(MapKind.LRU_HASH, 40, 40, 131072, 0x0),
     "route_mtus": MapShape(MapKind.LPM_TRIE, 20, 4, 16384, 0x1),
 }

@@ -1,8 +1,9 @@
 """All maps of the datapath together: taken over from an earlier agent, or created.
 
 Maps outlive agents by their pins. When a version or a setting asks for another shape than the
-pinned map has, a new map takes the pin; what fits is copied into it, since flows in `nat` and
-`conntrack` are worth keeping. The old map lives until the last program that uses it is replaced.
+pinned map has, a new map takes the pin; what fits is copied into it. The old map lives until the last
+program that uses it is replaced. The maps of connections lead into each other and change under the
+copying, so they are taken over together or begun anew together.
 """
 
 import contextlib
@@ -23,6 +24,12 @@ from ciliate.datapath.shape import ARRAYS, MapShape
 _log: Final = logging.getLogger(__name__)
 
 _COPY_BATCH: Final = 4096
+
+#: An entry of the first leads to an element of the second, and the third counts those.
+_CONNECTIONS: Final = ("conntrack", "connections", "connection_owners")
+
+#: Maps of earlier versions, which nothing uses any more.
+_FORMER: Final = ("nat",)
 
 
 class UnknownMapError(DatapathError):
@@ -70,6 +77,10 @@ class MapSet:
                 self.fds[name] = fd
             else:
                 self._replaced[name] = fd
+        if not all(name in self.fds for name in _CONNECTIONS):
+            for name in _CONNECTIONS:
+                if name in self.fds:
+                    self._replaced[name] = self.fds.pop(name)
 
     def add_made(self, name: str, fd: int) -> None:
         """Take over a map that loading an object made."""
@@ -81,10 +92,15 @@ class MapSet:
         for name in sorted(self._made):
             old = self._replaced.pop(name, None)
             if old is not None:
-                self._carry_over(name, old)
+                if name not in _CONNECTIONS:
+                    self._carry_over(name, old)
+                elif name == "connections":
+                    _log.warning("connections: begun anew, those that live are cut")
                 os.close(old)
             pins.replace_pin(self.fds[name], pins.map_path(self._bpf_root, name))
         self._made.clear()
+        for name in _FORMER:
+            pins.map_path(self._bpf_root, name).unlink(missing_ok=True)
 
     def ids(self) -> dict[str, int]:
         """Return the kernel's number of each map; numbers are not used twice."""

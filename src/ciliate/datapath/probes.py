@@ -16,6 +16,7 @@ _TCX_INGRESS: Final = 46
 _SCHED_CLS: Final = 3
 _FIB_LOOKUP: Final = 69
 _KTIME_GET_COARSE_NS: Final = 160
+_LOOP: Final = 181
 _NO_PREALLOC: Final = 1
 
 #: Flag of bpf_fib_lookup: find the next hop without asking for its link-layer address (6.3).
@@ -75,7 +76,35 @@ def coarse_clock() -> Support:
     """Whether programs can call bpf_ktime_get_coarse_ns (5.11): have one verified that does."""
     call, leave = 0x85, 0x95
     code = [_INSTRUCTION.pack(call, 0, 0, _KTIME_GET_COARSE_NS), _INSTRUCTION.pack(leave, 0, 0, 0)]
-    fd = _load(b"".join(code))
+    return _verified(b"".join(code))
+
+
+def atomics() -> Support:
+    """Whether programs can use atomic instructions that return what was there (5.12)."""
+    frame, one, load, store, atomic, leave = 10, 1, 0xB7, 0x7B, 0xDB, 0x95
+    add_and_fetch = 0x01
+    code = [
+        _INSTRUCTION.pack(load, one, 0, 0),
+        _INSTRUCTION.pack(store, frame | one << 4, -8, 0),
+        _INSTRUCTION.pack(atomic, frame | one << 4, -8, add_and_fetch),
+        _INSTRUCTION.pack(load, 0, 0, 0),
+        _INSTRUCTION.pack(leave, 0, 0, 0),
+    ]
+    return _verified(b"".join(code))
+
+
+def loop() -> Support:
+    """Whether programs can call bpf_loop (5.17)."""
+    probe = libbpf.library().libbpf_probe_bpf_helper
+    answer = probe(_SCHED_CLS, _LOOP, None)
+    if answer < 0:
+        return Support.INCONCLUSIVE
+    return Support.SUPPORTED if answer else Support.UNSUPPORTED
+
+
+def _verified(code: bytes) -> Support:
+    """Whether the verifier takes a program."""
+    fd = _load(code)
     if fd >= 0:
         os.close(fd)
         return Support.SUPPORTED

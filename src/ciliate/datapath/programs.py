@@ -19,18 +19,22 @@ from ciliate.datapath import libbpf, pins
 from ciliate.datapath.errors import LoadError, refused
 from ciliate.datapath.map_set import MapSet
 
-NAMES: Final = ("from_pod", "to_pod", "from_uplink", "to_uplink")
+PACKET_PROGRAMS: Final = ("from_pod", "to_pod", "from_uplink", "to_uplink")
+
+#: Those that packets pass, and one that the agent runs.
+NAMES: Final = (*PACKET_PROGRAMS, "sweep")
 UPLINK_NAMES: Final = ("from_uplink", "to_uplink")
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Descriptors of the programs, one per attach point; `Datapath` owns them."""
+    """Descriptors of the programs; `Datapath` owns them."""
 
     from_pod_fd: int
     to_pod_fd: int
     from_uplink_fd: int
     to_uplink_fd: int
+    sweep_fd: int
 
     @classmethod
     def of(cls, fds: Mapping[str, int]) -> "Programs":

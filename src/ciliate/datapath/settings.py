@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from ciliate.config.datapath_defaults import SNAT_PORT_MAX, SNAT_PORT_MIN
+from ciliate.config.datapath_defaults import MAP_ENTRIES, SNAT_PORT_MAX, SNAT_PORT_MIN
+from ciliate.config.lifetimes import Lifetimes
 from ciliate.net.address import IPNetwork, IPv4Network, IPv6Network, prefix_bits, to_octets
 
 _ADDRESS_BITS: Final = 128
@@ -30,7 +31,21 @@ class DatapathSettings:
     snat_port_min: int = SNAT_PORT_MIN
     snat_port_max: int = SNAT_PORT_MAX
 
-    def constants(self, *, fib_flags: int, coarse_clock: bool = True) -> Mapping[str, bytes]:
+    #: Whether SCTP is masqueraded, its ports left as they are; else it is dropped (enable-sctp).
+    sctp: bool = False
+
+    #: How many connections are tracked, and how long each lives.
+    connections_max: int = MAP_ENTRIES["connections"]
+    lifetimes: Lifetimes = field(default_factory=Lifetimes)
+
+    @property
+    def capacities(self) -> Mapping[str, int]:
+        """Entries of the maps whose size is a setting."""
+        return {"connections": self.connections_max, "conntrack": 2 * self.connections_max}
+
+    def constants(
+        self, *, fib_flags: int, coarse_clock: bool = True, has_loop: bool = True
+    ) -> Mapping[str, bytes]:
         """Return the octets of each variable of bpf/config.h; the arguments are the kernel's part."""
         v4_address, v4_mask = _prefix(self.native_routing_v4)
         v6_address, v6_mask = _prefix(self.native_routing_v6)
@@ -44,8 +59,16 @@ class DatapathSettings:
             "verify_source": _number(self.verify_source, size=1),
             "snat_port_min": _number(self.snat_port_min, size=2),
             "snat_port_max": _number(self.snat_port_max, size=2),
+            "sctp": _number(self.sctp, size=1),
+            "connections_max": _number(self.connections_max, size=4),
+            "lifetime_tcp": _number(self.lifetimes.tcp_s, size=4),
+            "lifetime_tcp_syn": _number(self.lifetimes.tcp_syn_s, size=4),
+            "lifetime_tcp_closed": _number(self.lifetimes.tcp_closed_s, size=4),
+            "lifetime_udp": _number(self.lifetimes.udp_s, size=4),
+            "lifetime_any": _number(self.lifetimes.any_s, size=4),
             "fib_flags": _number(fib_flags, size=4),
             "coarse_clock": _number(coarse_clock, size=1),
+            "has_loop": _number(has_loop, size=1),
         }
 
 

@@ -7,7 +7,7 @@ DEL: maps, then the interface in a group with others, then the address is free a
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -52,6 +52,10 @@ class PodNetwork:
 KnownIdentity = Callable[[str, str, str], tuple[int, tuple[str, ...]] | None]
 
 
+async def _nothing_to_forget() -> None:
+    """Do nothing, where there is no table of connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """What an attachment is made with."""
@@ -65,6 +69,8 @@ class Wiring:
     #: What an ADD would fail for, whatever the pod: see `node/privileges.py`.
     missing: Callable[[], tuple[str, ...]] = tuple
     removal_wait_s: float = REMOVAL_WAIT_S
+    #: Ends the connections of those who have left the datapath.
+    forget_leavers: Callable[[], Awaitable[None]] = _nothing_to_forget
 
 
 class PodAttachments:
@@ -80,7 +86,12 @@ class PodAttachments:
         self._locks = KeyedLocks()
         self._chained = ChainedPods(wiring.links, wiring.programs, wiring.versions)
         self._removals = Removals(
-            wiring.links, wiring.records, wiring.addresses, tasks, wait_s=wiring.removal_wait_s
+            wiring.links,
+            wiring.records,
+            wiring.addresses,
+            tasks,
+            forget_leavers=wiring.forget_leavers,
+            wait_s=wiring.removal_wait_s,
         )
 
     async def add(self, request: Add) -> PodInterface | PassedResult:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from ciliate.datapath import layout
-from ciliate.endpoint.plan import HOST_ENTRY, endpoint_entry, interface_entry
+from ciliate.endpoint.plan import endpoint_entry, host_entry, interface_entry
 from ciliate.node.devices import DeviceWatch
 from ciliate.node.endpoint import connected
 from ciliate.node.endpoint_table import EndpointTable
@@ -38,8 +38,9 @@ class EndpointEntries(Mapping[bytes, layout.Endpoint]):
         self._stack_routed = stack_routed
 
     def __getitem__(self, address: bytes) -> layout.Endpoint:
-        if address in self._devices.current.octets:
-            return HOST_ENTRY
+        devices = self._devices.current
+        if address in devices.octets:
+            return host_entry(devices.holders.get(address, 0))
         endpoint = self._table.at(address)
         if endpoint is None:
             raise KeyError(address)

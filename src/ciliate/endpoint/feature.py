@@ -6,7 +6,7 @@ configuration.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +62,8 @@ class Neighbours:
     addresses: AddressSource
     identity: KnownIdentity
     gateways: Callable[[], tuple[IPAddress, ...]]
+    #: Ends the connections of pods that have left the datapath, before others get their addresses.
+    forget_leavers: Callable[[], Awaitable[None]]
 
 
 class EndpointFeature(Feature):
@@ -122,7 +124,8 @@ class EndpointFeature(Feature):
             self._publish.touch(each.pod_key for each in known)
 
         def devices_changed(old: NodeDevices, new: NodeDevices) -> None:
-            endpoints.touch(old.octets ^ new.octets)
+            moved = {octets for octets, _ in old.holders.items() ^ new.holders.items()}
+            endpoints.touch(old.octets ^ new.octets | moved)
 
         table.listen(endpoint_changed)
         devices.listen(devices_changed)
@@ -174,6 +177,7 @@ class EndpointFeature(Feature):
             programs=datapath.programs,
             identity=neighbours.identity,
             versions=context.settings.ipam.versions,
+            forget_leavers=neighbours.forget_leavers,
             missing=lambda: read_privileges(context.settings.kernel.bpf_root).missing(),
         )
         return PodAttachments(wiring, self._pod_network, context.tasks)

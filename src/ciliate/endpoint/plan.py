@@ -10,15 +10,20 @@ from ciliate.node.endpoint import Endpoint
 _NO_ADDRESS: Final = bytes(16)
 _NO_MAC: Final = bytes(6)
 
-#: Where packets to an address of the node itself are delivered: to its stack.
-HOST_ENTRY: Final = layout.Endpoint(
-    ifindex=0,
-    identity=ReservedIdentity.HOST,
-    endpoint_id=0,
-    flags=layout.EndpointFlag.ENDPOINT_HOST,
-    mac=_NO_MAC,
-    node_mac=_NO_MAC,
-)
+
+def host_entry(ifindex: int = 0) -> layout.Endpoint:
+    """Return where packets to an address of the node itself are delivered: to its stack.
+
+    `ifindex` is the node device that has the address; 0 when none that runs programs has.
+    """
+    return layout.Endpoint(
+        ifindex=ifindex,
+        identity=ReservedIdentity.HOST,
+        endpoint_id=0,
+        flags=layout.EndpointFlag.ENDPOINT_HOST,
+        mac=_NO_MAC,
+        node_mac=_NO_MAC,
+    )
 
 
 def interface_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout.Interface:

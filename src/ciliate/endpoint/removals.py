@@ -10,7 +10,7 @@ number, the addresses and the name of that one endpoint, and no request.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from ciliate.cni.call import Call
@@ -38,6 +38,7 @@ class Removals:
         addresses: AddressSource,
         tasks: asyncio.TaskGroup,
         *,
+        forget_leavers: Callable[[], Awaitable[None]],
         wait_s: float = REMOVAL_WAIT_S,
     ) -> None:
         """Have `tasks` finish what is begun; requests wait `wait_s` for it."""
@@ -45,6 +46,7 @@ class Removals:
         self._links = links
         self._records = records
         self._addresses = addresses
+        self._forget_leavers = forget_leavers
         self._tasks = tasks
         self._running: dict[int, asyncio.Task[None]] = {}  # By endpoint number.
 
@@ -133,6 +135,7 @@ class Removals:
         try:
             if not endpoint.chained:  # Another plugin's interface is that plugin's to remove.
                 await self._links.remove(endpoint.interface.host_name)
+            await self._forget_leavers()  # Else the next holder would get what is meant for it.
             await self._addresses.release(endpoint, call)
             self._records.store.remove(endpoint.id)
         except CiliateError as error:

@@ -7,8 +7,9 @@ from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.masquerade.conntrack_gc import ConntrackGC
 from ciliate.masquerade.entries import address_entries
-from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES, NAT
+from ciliate.masquerade.maps import CONNECTIONS, MASQUERADE_ADDRESSES
 from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
+from ciliate.masquerade.sweep import Sweeper
 from ciliate.node.context import Context
 from ciliate.node.feature import AnyReconciler, Feature, Task
 from ciliate.reconcile.reconciler import Reconciler
@@ -27,7 +28,8 @@ class MasqueradeFeature(Feature):
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the devices' masquerade addresses."""
         devices = self._context.devices
-        self._gc.watch(datapath.opened(NAT), datapath.opened(CONNTRACK))
+        with datapath.opened(CONNECTIONS) as connections:
+            self._gc.use(Sweeper(datapath.programs.sweep_fd, connections.capacity))
         addresses = Reconciler(
             MapTarget("sync-masquerade-addresses", datapath.opened(MASQUERADE_ADDRESSES)),
             lambda: address_entries(devices.current, self._context.own.internal_ips),
@@ -40,6 +42,14 @@ class MasqueradeFeature(Feature):
             lambda _old, _new: addresses.touch(link.index for link in devices.current.selected)
         )
         return (addresses,)
+
+    async def forget_leavers(self) -> None:
+        """End the connections of pods that have left the datapath.
+
+        Raises:
+            CiliateError: They are still there.
+        """
+        await self._gc.forget_leavers()
 
     def tasks(self) -> Sequence[Task]:
         """Return the conntrack GC."""

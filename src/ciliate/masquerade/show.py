@@ -12,13 +12,14 @@ from msgspec import Struct
 from ciliate.datapath.layout import (
     Connection,
     ConnectionFlag,
+    ConnectionOwnerNumber,
     FragmentKey,
     FragmentPorts,
     MasqueradeAddress,
-    NatEntry,
     Tuple,
     TupleDirection,
 )
+from ciliate.masquerade.connections import is_translated, tuple_in, tuple_out
 from ciliate.net.address import address_text, socket_text
 
 _PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
@@ -27,6 +28,11 @@ _PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
 _FLAGS: Final = (
     (ConnectionFlag.CONNECTION_CLOSING_ORIGINAL, 0x01, "RxClosing"),
     (ConnectionFlag.CONNECTION_CLOSING_REPLY, 0x02, "TxClosing"),
+    (ConnectionFlag.CONNECTION_SEEN_NON_SYN, 0x10, "SeenNonSyn"),
+)
+_FLAGS_OUT: Final = (
+    (ConnectionFlag.CONNECTION_CLOSING_REPLY, 0x01, "RxClosing"),
+    (ConnectionFlag.CONNECTION_CLOSING_ORIGINAL, 0x02, "TxClosing"),
     (ConnectionFlag.CONNECTION_SEEN_NON_SYN, 0x10, "SeenNonSyn"),
 )
 
@@ -43,7 +49,7 @@ class Flow(Struct, frozen=True, rename="pascal"):
 
     @classmethod
     def read(cls, key: Tuple) -> "Flow":
-        """Return the flow of a map's key."""
+        """Return the flow of a tuple."""
         return cls(
             protocol=_PROTOCOLS.get(key.protocol, str(key.protocol)),
             direction="OUT" if key.direction == TupleDirection.TUPLE_OUT else "IN",
@@ -69,14 +75,25 @@ class Translation(Struct, frozen=True, rename="pascal"):
     expires_in_sec: int
 
     @classmethod
-    def read(cls, key: Tuple, entry: NatEntry, *, now_ns: int) -> "Translation":
-        """Return the row of an entry; `now_ns` is CLOCK_MONOTONIC, the programs' clock."""
-        return cls(
-            key=Flow.read(key),
-            addr=address_text(entry.to_address),
-            port=entry.to_port,
-            created_sec_ago=_seconds(now_ns - entry.created_ns),
-            expires_in_sec=_seconds(entry.expires_ns - now_ns),
+    def read(cls, connection: Connection, *, now_ns: int) -> "tuple[Translation, Translation]":
+        """Return the two rows of a connection; `now_ns` is CLOCK_MONOTONIC, the programs' clock."""
+        times = {
+            "created_sec_ago": _seconds(now_ns - connection.created_ns),
+            "expires_in_sec": _seconds(connection.expires_ns - now_ns),
+        }
+        return (
+            cls(
+                key=Flow.read(tuple_out(connection)),
+                addr=address_text(connection.seen),
+                port=connection.seen_port,
+                **times,
+            ),
+            cls(
+                key=Flow.read(tuple_in(connection)),
+                addr=address_text(connection.local),
+                port=connection.local_port,
+                **times,
+            ),
         )
 
     def __str__(self) -> str:
@@ -85,8 +102,18 @@ class Translation(Struct, frozen=True, rename="pascal"):
         return f"{self.key} {what} {target} Created={self.created_sec_ago}sec ago NeedsCT=0"
 
 
+def translations(connections: Iterable[Connection], *, now_ns: int) -> list[Translation]:
+    """Return the rows of `bpf nat list`: of what is translated, and of the node's own echoes."""
+    return [
+        row
+        for connection in connections
+        if is_translated(connection) or connection.owner == ConnectionOwnerNumber.OWNER_NODE
+        for row in Translation.read(connection, now_ns=now_ns)
+    ]
+
+
 class TrackedConnection(Struct, frozen=True, rename="pascal"):
-    """A row of `bpf ct list global`."""
+    """A row of `bpf ct list global`: a connection as who opened it sees it."""
 
     key: Flow
     expires: int
@@ -98,11 +125,13 @@ class TrackedConnection(Struct, frozen=True, rename="pascal"):
     source_security_id: int
 
     @classmethod
-    def read(cls, key: Tuple, connection: Connection, *, now_ns: int) -> "TrackedConnection":
-        """Return the row of an entry; `now_ns` is CLOCK_MONOTONIC, the programs' clock."""
-        shown = [(bit, name) for flag, bit, name in _FLAGS if connection.flags & flag]
+    def read(cls, connection: Connection, *, now_ns: int) -> "TrackedConnection":
+        """Return the row of a connection; `now_ns` is CLOCK_MONOTONIC, the programs' clock."""
+        inbound = connection.flags & ConnectionFlag.CONNECTION_INBOUND
+        flags = _FLAGS if inbound else _FLAGS_OUT
+        shown = [(bit, name) for flag, bit, name in flags if connection.flags & flag]
         return cls(
-            key=Flow.read(key),
+            key=Flow.read(tuple_in(connection) if inbound else tuple_out(connection)),
             expires=_seconds(connection.expires_ns),
             remaining_sec=_seconds(connection.expires_ns - now_ns),
             packets=connection.packets,

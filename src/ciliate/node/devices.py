@@ -49,9 +49,18 @@ class NodeDevices:
     octets: frozenset[bytes] = field(
         init=False, compare=False
     )  # The addresses, as maps have them.
+    holders: Mapping[bytes, int] = field(
+        init=False, compare=False
+    )  # The ifindex of the selected device that has an address; not all are on one.
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "octets", frozenset(map(to_octets, self.addresses)))
+        holders = {
+            to_octets(held.address): link.index
+            for link in self.selected
+            for held in link.addresses
+        }
+        object.__setattr__(self, "holders", holders)
 
     @property
     def mtu(self) -> int:

@@ -108,3 +108,25 @@ def test_chaining_needs_a_target_or_a_list_of_the_users() -> None:
 
     assert parse_agent_settings({**chained, "cni-chaining-target": "*"}).cni.stack_routed
     assert parse_agent_settings({**chained, "custom-cni-conf": "true"}).cni.stack_routed
+
+
+def test_one_table_is_as_large_as_the_larger_of_cilium_s_two() -> None:
+    nat, tracked = {"bpf-nat-global-max": "8192"}, {"bpf-ct-global-tcp-max": "2048"}
+
+    assert parse_agent_settings({**WALK_THROUGH, **nat, **tracked}).kernel.connections_max == 4096
+    assert parse_agent_settings({**WALK_THROUGH, **tracked}).kernel.connections_max == 65536
+
+
+def test_lifetimes_are_cilium_s_but_udp_lives_as_long_as_rfc_4787_asks() -> None:
+    standard = parse_agent_settings(WALK_THROUGH).kernel.lifetimes
+    assert (standard.tcp_s, standard.tcp_syn_s, standard.tcp_closed_s) == (8000, 60, 10)
+    assert (standard.udp_s, standard.any_s) == (120, 60)
+
+    chosen = parse_agent_settings(
+        {
+            **WALK_THROUGH,
+            "bpf-ct-timeout-regular-tcp": "1h",
+            "bpf-ct-timeout-regular-any": "90s",
+        }
+    ).kernel.lifetimes
+    assert (chosen.tcp_s, chosen.udp_s, chosen.any_s) == (3600, 90, 90)

@@ -17,10 +17,10 @@ from ciliate.datapath.layout import (
     DROP_TEXT,
     MAP_SHAPES,
     Connection,
+    ConnectionRef,
     DropReason,
     Endpoint,
     FragmentKey,
-    NatEntry,
     Tuple,
 )
 
@@ -114,7 +114,7 @@ def test_the_documents_table_of_drops_is_that_of_the_enum() -> None:
 def test_a_record_is_shown_with_its_fields() -> None:
     shown = repr(Endpoint(1, 2, 3, 0, bytes(6), bytes(6)))
     assert shown.startswith("Endpoint(ifindex=1, identity=2, endpoint_id=3, flags=0")
-    assert NatEntry._fields == ("to_address", "to_port", "flags", "created_ns", "expires_ns")
+    assert ConnectionRef._fields == ("place", "state")
     assert "bytes" in Connection._fields
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ciliate.datapath.programs import NAMES
+from ciliate.datapath.programs import PACKET_PROGRAMS
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +27,7 @@ def written(program: str) -> list[list[int]]:
     return [[int(number) for number in comment.split(", ")] for comment in comments]
 
 
-@pytest.mark.parametrize("program", NAMES)
+@pytest.mark.parametrize("program", PACKET_PROGRAMS)
 def test_a_program_takes_the_documented_steps_in_their_order(program: str) -> None:
     steps, slots = documented(program)
     taken = written(program)

@@ -52,16 +52,16 @@ def test_a_devices_folder_has_no_dot_and_names_it(device: str) -> None:
 
 
 def test_pins_lie_where_the_architecture_says() -> None:
-    assert str(pins.map_path(ROOT, "nat")) == "/sys/fs/bpf/tc/globals/nat"
+    assert str(pins.map_path(ROOT, "conntrack")) == "/sys/fs/bpf/tc/globals/conntrack"
     assert str(pins.program_path(ROOT, "to_pod")) == "/sys/fs/bpf/ciliate/programs/to_pod"
     link = pins.link_path(ROOT, "eth1", "to_uplink")
     assert str(link) == "/sys/fs/bpf/cilium/devices/eth1/links/to_uplink"
 
 
 def test_capacities_replace_the_default_and_nothing_else() -> None:
-    shapes = wanted_shapes({"nat": 77})
-    assert shapes["nat"] == MAP_SHAPES["nat"]._replace(capacity=77)
-    assert {**shapes, "nat": None} == {**MAP_SHAPES, "nat": None}
+    shapes = wanted_shapes({"conntrack": 77})
+    assert shapes["conntrack"] == MAP_SHAPES["conntrack"]._replace(capacity=77)
+    assert {**shapes, "conntrack": None} == {**MAP_SHAPES, "conntrack": None}
     with pytest.raises(UnknownMapError, match="map natt: "):
         wanted_shapes({"natt": 1})
 

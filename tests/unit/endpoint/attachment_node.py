@@ -63,15 +63,21 @@ class Node:
                 stack_routed=False,
             ),
             links=self.links.as_pod_links,
-            programs=Programs(3, 4, 5, 6),
+            programs=Programs(3, 4, 5, 6, 7),
             identity=self.identities.known,
             versions=(4,),
+            forget_leavers=self._forget_leavers,
         )
+        #: Who had addresses, and which were in the maps, each time connections were ended.
+        self.forgotten: list[tuple[dict[str, str], list[bytes]]] = []
         self.attachments = PodAttachments(
             self.wiring,
             lambda: PodNetwork(gateways=GATEWAYS, mtu=1500, route_mtu=1500),
             tasks,
         )
+
+    async def _forget_leavers(self) -> None:
+        self.forgotten.append((self.owners(), list(self.endpoints.held)))
 
     def _source(self) -> OwnAddresses:
         """Host scope: no pools, and the one CIDR stays the one, so nothing waits."""

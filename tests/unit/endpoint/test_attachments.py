@@ -82,6 +82,19 @@ async def test_delete_leaves_nothing(node: Node) -> None:
     node.assert_empty()
 
 
+async def test_connections_end_after_the_pod_left_the_maps_and_before_its_address_is_free(
+    node: Node,
+) -> None:
+    """Else the next holder of the address would get what was meant for this pod."""
+    address = str((await node.add(add("a"))).addresses[0])
+
+    await node.attachments.delete(delete("a"))
+    await node.removals_end()
+
+    assert node.forgotten == [({address: "default/a"}, [])]
+    node.assert_empty()
+
+
 async def test_delete_of_the_unknown_succeeds(node: Node) -> None:
     await node.attachments.delete(delete("nobody"))
 

@@ -6,7 +6,7 @@ from typing import Any
 from tests.unit.node import endpoint_samples
 
 from ciliate.datapath import layout
-from ciliate.endpoint.plan import HOST_ENTRY, endpoint_entry, interface_entry
+from ciliate.endpoint.plan import endpoint_entry, host_entry, interface_entry
 from ciliate.net.address import Mac, mac_octets, to_octets
 from ciliate.node.endpoint import Endpoint
 
@@ -68,5 +68,5 @@ def test_what_is_the_hosts_has_no_interface() -> None:
             mac=bytes(6),
             node_mac=bytes(6),
         )
-        == HOST_ENTRY
+        == host_entry()
     )

@@ -2,22 +2,19 @@
 
 from ipaddress import ip_address
 
-import msgspec
-
 from ciliate.datapath.layout import (
     Connection,
     ConnectionFlag,
+    ConnectionOwnerNumber,
     FragmentKey,
     FragmentPorts,
     MasqueradeAddress,
-    NatEntry,
-    Tuple,
 )
 from ciliate.masquerade.show import (
     TrackedConnection,
-    Translation,
     fragment_rows,
     masquerade_rows,
+    translations,
 )
 from ciliate.net.address import to_octets
 
@@ -28,65 +25,94 @@ def octets(text: str) -> bytes:
     return to_octets(ip_address(text))
 
 
-def flow(source: str, destination: str, ports: tuple[int, int], **changes: int) -> Tuple:
-    fields = {"protocol": 6, "direction": 0, **changes}
-    return Tuple(octets(source), octets(destination), *ports, **fields)
+def connection(
+    local: str = "10.184.1.251:34490",
+    remote: str = "10.178.16.166:443",
+    seen: str = "10.178.69.14:62218",
+    **fields: int,
+) -> Connection:
+    (local, local_port), (remote, remote_port), (seen, seen_port) = (
+        each.rsplit(":", 1) for each in (local, remote, seen)
+    )
+    blank = Connection.unpack(bytes(Connection.SIZE))
+    return blank._replace(
+        local=octets(local),
+        remote=octets(remote),
+        seen=octets(seen),
+        local_port=int(local_port),
+        remote_port=int(remote_port),
+        seen_port=int(seen_port),
+        **{"protocol": 6, **fields},
+    )
+
+
+def rows(*connections: Connection, now_ns: int = 0) -> list[str]:
+    return [str(row) for row in translations(connections, now_ns=now_ns)]
 
 
 def test_translation_reads_as_in_cilium_for_both_directions() -> None:
-    out = flow("10.184.1.251", "10.178.16.166", (34490, 443))
-    back = flow("10.178.16.166", "10.178.69.14", (443, 62218), direction=1)
-    times = {"flags": 0, "created_ns": 6 * SECOND, "expires_ns": 70 * SECOND}
-    to_node = NatEntry(to_address=octets("10.178.69.14"), to_port=62218, **times)
-    to_pod = NatEntry(to_address=octets("10.184.1.251"), to_port=34490, **times)
+    known = connection(created_ns=6 * SECOND, expires_ns=70 * SECOND)
 
-    assert str(Translation.read(out, to_node, now_ns=10 * SECOND)) == (
-        "TCP OUT 10.184.1.251:34490 -> 10.178.16.166:443 "
-        "XLATE_SRC 10.178.69.14:62218 Created=4sec ago NeedsCT=0"
-    )
-    assert str(Translation.read(back, to_pod, now_ns=10 * SECOND)) == (
-        "TCP IN 10.178.16.166:443 -> 10.178.69.14:62218 "
-        "XLATE_DST 10.184.1.251:34490 Created=4sec ago NeedsCT=0"
-    )
+    created = " Created=4sec ago NeedsCT=0"
+
+    assert rows(known, now_ns=10 * SECOND) == [
+        "TCP OUT 10.184.1.251:34490 -> 10.178.16.166:443 XLATE_SRC 10.178.69.14:62218" + created,
+        "TCP IN 10.178.16.166:443 -> 10.178.69.14:62218 XLATE_DST 10.184.1.251:34490" + created,
+    ]
 
 
 def test_ipv6_addresses_stand_in_brackets() -> None:
-    key = flow("fd00::1", "fd00::2", (7, 7), protocol=58)
-    entry = NatEntry(octets("fd00::3"), 9, 0, 0, 0)
+    known = connection("fd00::1:7", "fd00::2:7", "fd00::3:9", protocol=58)
 
-    assert str(Translation.read(key, entry, now_ns=0)).startswith(
+    assert rows(known)[0].startswith(
         "ICMPv6 OUT [fd00::1]:7 -> [fd00::2]:7 XLATE_SRC [fd00::3]:9 "
     )
 
 
 def test_protocol_without_a_name_is_its_number() -> None:
-    key = flow("10.0.0.1", "10.0.0.2", (0, 0), protocol=47)
+    known = connection("10.0.0.1:0", "10.0.0.2:0", "10.0.0.3:0", protocol=47)
 
-    assert str(Translation.read(key, NatEntry(octets("10.0.0.3"), 0, 0, 0, 0), now_ns=0)) == (
+    assert rows(known)[0] == (
         "47 OUT 10.0.0.1:0 -> 10.0.0.2:0 XLATE_SRC 10.0.0.3:0 Created=0sec ago NeedsCT=0"
     )
 
 
-def test_connection_shows_cilium_s_flag_numbers_and_what_is_left() -> None:
-    key = flow("10.4.166.193", "10.4.34.6", (52628, 4143), direction=1)
-    flags = ConnectionFlag.CONNECTION_SEEN_NON_SYN | ConnectionFlag.CONNECTION_CLOSING_REPLY
-    connection = Connection(
-        created_ns=0,
+def test_what_keeps_its_address_is_no_translation_but_the_nodes_own_echo_is() -> None:
+    kept = connection("10.0.0.1:80", "10.0.0.2:4000", "10.0.0.1:80")
+    echo = kept._replace(protocol=1, owner=ConnectionOwnerNumber.OWNER_NODE)
+
+    assert rows(kept) == []
+    assert [row.split()[:2] for row in rows(echo)] == [["ICMP", "OUT"], ["ICMP", "IN"]]
+
+
+def test_connection_from_outside_shows_cilium_s_flag_numbers_and_what_is_left() -> None:
+    inbound = connection(
+        "10.4.34.6:4143",
+        "10.4.166.193:52628",
+        "10.4.34.6:4143",
         expires_ns=277365 * SECOND,
         packets=5,
         bytes=452,
-        flags=flags,
+        flags=ConnectionFlag.CONNECTION_SEEN_NON_SYN
+        | ConnectionFlag.CONNECTION_CLOSING_REPLY
+        | ConnectionFlag.CONNECTION_INBOUND,
         source_identity=2,
     )
+    row = TrackedConnection.read(inbound, now_ns=277355 * SECOND)
 
-    row = TrackedConnection.read(key, connection, now_ns=277355 * SECOND)
-
-    assert row.text(time_diff=False) == (
-        "TCP IN 10.4.166.193:52628 -> 10.4.34.6:4143 expires=277365 Packets=5 Bytes=452 "
-        "Flags=0x0012 [ TxClosing SeenNonSyn ] RevNAT=0 SourceSecurityID=2 BackendID=0"
+    assert row.text(time_diff=True) == (
+        "TCP IN 10.4.166.193:52628 -> 10.4.34.6:4143 expires=277365 (remaining: 10 sec(s)) "
+        "Packets=5 Bytes=452 Flags=0x0012 [ TxClosing SeenNonSyn ] RevNAT=0 "
+        "SourceSecurityID=2 BackendID=0"
     )
-    assert "expires=277365 (remaining: 10 sec(s)) Packets=5" in row.text(time_diff=True)
-    assert msgspec.to_builtins(row)["Key"]["SourceAddr"] == "10.4.166.193"
+
+
+def test_connection_of_a_pod_is_shown_as_the_pod_sees_it() -> None:
+    closing = ConnectionFlag.CONNECTION_CLOSING_ORIGINAL
+    row = TrackedConnection.read(connection(flags=closing), now_ns=0)
+
+    assert str(row.key) == "TCP OUT 10.184.1.251:34490 -> 10.178.16.166:443"
+    assert row.flag_names == ("TxClosing",)
 
 
 def test_devices_addresses_and_datagrams_have_rows() -> None:
