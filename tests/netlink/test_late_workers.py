@@ -5,6 +5,7 @@ import os
 import threading
 from pathlib import Path
 
+import pytest
 from tests.netlink.conftest import until
 
 from ciliate.netlink.pod import PodLinks
@@ -37,6 +38,45 @@ async def test_links_refuse_once_every_worker_that_makes_them_is_late(node: str)
                 go.set()
         await until(lambda: is_late(0))
         assert links.refusal == ""
+
+
+async def test_worker_that_does_not_come_back_does_not_keep_a_process_that_ends(
+    node: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = threading.Event()
+    links = PodLinks(workers=1, netns=node)
+    stuck = asyncio.ensure_future(links._run("open /a/path", lambda _: go.wait(30)))
+    queued = asyncio.ensure_future(links._run("open /another", lambda _: None))
+    try:
+        await asyncio.sleep(0)  # Both have been handed over.
+        async with asyncio.timeout(10):
+            await links.aclose(within_s=0.05)
+
+        assert '"open /a/path" for 0 s' in caplog.text
+        with pytest.raises(asyncio.CancelledError):
+            await queued
+    finally:
+        go.set()
+    await stuck
+
+
+async def test_links_wait_for_what_is_under_way(node: str) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(_: PodWorker) -> str:
+        begun.set()
+        assert go.wait(30)
+        return "done"
+
+    links = PodLinks(workers=1, netns=node)
+    work = asyncio.ensure_future(links._run("open /a/path", wait))
+    await asyncio.to_thread(begun.wait, 30)
+    closing = asyncio.ensure_future(links.aclose())
+    go.set()
+
+    await closing
+
+    assert await work == "done"
 
 
 async def test_pipe_as_namespace_leaves_no_work_behind(links: PodLinks, tmp_path: Path) -> None:

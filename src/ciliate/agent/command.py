@@ -19,6 +19,7 @@ from ciliate.config.keys import check
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
 from ciliate.node.context import Paths
+from ciliate.system.bounded_end import end_within
 from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
 
@@ -63,13 +64,21 @@ async def _run(options: Options, kubeconfig: str) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None, "a coroutine that runs has a task"
+
+    def stop() -> None:
+        end_within()
+        task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    async with ApiClient.detect(kubeconfig, user_agent="cilium-agent") as client:
-        agent = Agent(client, options)
-        with contextlib.suppress(asyncio.CancelledError):
-            await agent.run()
-        await agent.leave()
+        loop.add_signal_handler(number, stop)
+    try:
+        async with ApiClient.detect(kubeconfig, user_agent="cilium-agent") as client:
+            agent = Agent(client, options)
+            with contextlib.suppress(asyncio.CancelledError):
+                await agent.run()
+            await agent.leave()
+    finally:
+        end_within()  # Of one that ends by an error, too.
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

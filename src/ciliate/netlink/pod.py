@@ -6,10 +6,12 @@ period per removal, of one link or of fifty.
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from ciliate.net.pod_interface import PodInterface
 from ciliate.netlink.chained_link import ChainedLink
@@ -30,10 +32,15 @@ __all__ = ["ObservedPodLink", "PodLink", "PodLinkState", "PodLinks", "host_name"
 #: More would wait for the same RTNL lock.
 WORKERS_DEFAULT: Final = 2
 
+#: How long a process that ends waits for the workers, in seconds.
+CLOSE_WITHIN_S: Final = 10.0
+
 _MAKER: Final = "maker"
 _REMOVER: Final = "remover"
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class PodLinks:
@@ -59,6 +66,7 @@ class PodLinks:
         self._made: list[PodWorker] = []
         self._workers = workers
         self._watch = WorkWatch()
+        self._under_way: set[Future[Any]] = set()
         self._threads = Threads(workers, thread_name_prefix="pod-link")
         # One thread removes, whatever the load: it sleeps in the kernel most of the time, and
         # must not hold up those that create.
@@ -139,10 +147,9 @@ class PodLinks:
         await self._removals.remove(host_name)
 
     async def _remove_group(self, names: Sequence[str]) -> Outcomes:
-        loop = asyncio.get_running_loop()
         what = f"remove {len(names)} links, {names[0]} among them"
-        return await loop.run_in_executor(
-            self._remover, self._with_worker, _REMOVER, what, lambda worker: worker.remove(names)
+        return await self._run_in(
+            self._remover, _REMOVER, what, lambda worker: worker.remove(names)
         )
 
     @property
@@ -168,14 +175,27 @@ class PodLinks:
             return f"pods' links cannot be removed: the worker is at {removers[0]}"
         return ""
 
-    async def aclose(self) -> None:
-        """Wait for what is under way, then end the threads."""
-        await self._removals.drain()
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._threads.shutdown)
-        await loop.run_in_executor(None, self._remover.shutdown)
-        while self._made:
-            self._made.pop().close()
+    async def aclose(self, *, within_s: float = CLOSE_WITHIN_S) -> None:
+        """Wait for what is under way, no longer than `within_s`, then end the threads.
+
+        One that does not come back is left behind: a process that ends must not wait for it.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                await self._removals.drain()
+                while self._under_way:
+                    await asyncio.wait(
+                        [asyncio.wrap_future(each) for each in tuple(self._under_way)]
+                    )
+        except TimeoutError:
+            at = ", ".join(map(str, self._watch.late(after_s=0)))
+            _log.warning("ending without waiting for workers of pods' links: they are at %s", at)
+        for threads in (self._threads, self._remover):
+            threads.shutdown(wait=False, cancel_futures=True)
+        # A worker that is still at work has its socket in use.
+        if not self._under_way:
+            while self._made:
+                self._made.pop().close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,8 +209,15 @@ class PodLinks:
         await self.aclose()
 
     async def _run(self, what: str, work: Callable[[PodWorker], T]) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._with_worker, _MAKER, what, work)
+        return await self._run_in(self._threads, _MAKER, what, work)
+
+    async def _run_in(
+        self, threads: Threads, kind: str, what: str, work: Callable[[PodWorker], T]
+    ) -> T:
+        future = threads.submit(self._with_worker, kind, what, work)
+        self._under_way.add(future)
+        future.add_done_callback(self._under_way.discard)
+        return await asyncio.wrap_future(future)
 
     def _with_worker(self, kind: str, what: str, work: Callable[[PodWorker], T]) -> T:
         """Run in a worker thread, with that thread's own socket."""

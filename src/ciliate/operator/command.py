@@ -10,6 +10,7 @@ import click
 
 from ciliate.config.installation import OPERATOR_SOCKET, Installation
 from ciliate.operator.settings import operator_keys
+from ciliate.system.bounded_end import end_within
 from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
 
@@ -101,9 +102,16 @@ async def _until_signalled(work: Any) -> None:
     use_for_to_thread()
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        end_within()
+        task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
         return
+    finally:
+        end_within()  # Of one that ends by an error, too.
