@@ -11,8 +11,8 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from ciliate import __version__
-from ciliate.cli.installation import installation_options
 from ciliate.cli.lazy_group import LazyGroup
+from ciliate.console.installation import installation_options
 from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
 #: Command -> where its click command lives, and its line in the help.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from ciliate.cli.installation import with_installation
+from ciliate.console.installation import with_installation
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from ciliate.api.ipam_audit import CheckReport
 from ciliate.api.metadata import KubeObject
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.api.resource import Resource
-from ciliate.cli.installation import installation
 from ciliate.config import values
 from ciliate.config.keys import KEYS
+from ciliate.console.installation import installation
 from ciliate.errors import SettingError
 from ciliate.ipam.audit.cluster_snapshot import ClusterSnapshot, PoolRange, ServiceRange, parsed
 from ciliate.ipam.cidr_set import Cidr

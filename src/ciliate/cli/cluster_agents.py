@@ -15,8 +15,8 @@ import msgspec
 
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import PODS, Pod
-from ciliate.cli.installation import installation
 from ciliate.cli.process_agents import process_agents
+from ciliate.console.installation import installation
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, NotFoundError

@@ -13,7 +13,7 @@ from ciliate.api.core import PODS
 from ciliate.api.metadata import KubeObject
 from ciliate.api.resource import Resource
 from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
-from ciliate.cli.installation import installation
+from ciliate.console.installation import installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, NotFoundError, UnavailableError
 

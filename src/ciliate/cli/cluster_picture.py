@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from ciliate.cli.cluster_status import ClusterStatus, components
-from ciliate.cli.table import align
 from ciliate.config.installation import Installation
+from ciliate.console.table import align
 
 #: The picture's rows: pieces of one colour each. The first row has no component beside it.
 _PICTURE: Final = (

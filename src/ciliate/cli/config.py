@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
-from ciliate.cli.installation import installation
 from ciliate.cli.key_list import render_keys, render_markdown
-from ciliate.cli.output import output_option, render
-from ciliate.cli.table import align
 from ciliate.config import keys
+from ciliate.console.installation import installation
+from ciliate.console.output import output_option, render
+from ciliate.console.table import align
 from ciliate.errors import CiliateError, SettingError
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ciliate.api.core import CONFIG_MAPS, PODS, Pod
 from ciliate.cli.cluster_agents import ready_process_agents
-from ciliate.cli.installation import installation
 from ciliate.config.keys import Scope, readers
+from ciliate.console.installation import installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.options import PatchKind

@@ -32,7 +32,7 @@ from ciliate.cli.endpoint_list import (
 )
 from ciliate.cli.lab_node import go_to_lab_node
 from ciliate.cli.lazy_group import LazyGroup
-from ciliate.cli.output import output_option, render
+from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import click
 
-from ciliate.cli.output import output_option, render
 from ciliate.cli.packet_counts import metric_rows
-from ciliate.cli.table import align
+from ciliate.console.output import output_option, render
+from ciliate.console.table import align
 from ciliate.datapath.bpf_map import BpfMap, open_pinned
 from ciliate.datapath.metrics import METRICS, counters
 from ciliate.endpoint.show import endpoint_rows, interface_rows

@@ -18,8 +18,8 @@ from ciliate.api.ipam_audit import (
 )
 from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_findings, render_repair, render_repairs
-from ciliate.cli.output import output_option, render
-from ciliate.cli.table import align
+from ciliate.console.output import output_option, render
+from ciliate.console.table import align
 
 if TYPE_CHECKING:
     from ciliate.cli.agent_client import AgentClient

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import click
 
 from ciliate.api.agent import MetricSample
-from ciliate.cli.output import output_option, render
-from ciliate.cli.table import align
+from ciliate.console.output import output_option, render
+from ciliate.console.table import align
 from ciliate.errors import CiliateError
 
 

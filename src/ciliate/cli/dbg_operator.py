@@ -5,8 +5,8 @@ import os
 import click
 import msgspec
 
-from ciliate.cli.output import output_option, render
 from ciliate.config.installation import OPERATOR_SOCKET
+from ciliate.console.output import output_option, render
 
 
 @click.group("operator")

@@ -15,7 +15,7 @@ from ciliate.api.agent import (
     PolicyEnabled,
     reserved_label,
 )
-from ciliate.cli.table import align
+from ciliate.console.table import align
 
 _LABELS: Final = "LABELS (source:key[=value])"
 _HEADER: Final = (

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ciliate.cli.table import align
 from ciliate.config.installation import Installation
 from ciliate.config.keys import GROUPS, KEYS, Key
+from ciliate.console.table import align
 
 _NAMES: Final = Installation()
 

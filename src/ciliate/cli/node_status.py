@@ -13,7 +13,7 @@ from datetime import datetime
 from ciliate.agent.status import StatusResponse
 from ciliate.api.agent_status import BigTcp, Controller, FeatureSwitch
 from ciliate.cli.duration import since
-from ciliate.cli.table import align
+from ciliate.console.table import align
 from ciliate.endpoint.status import lines as endpoint_lines
 from ciliate.identity.status import lines as identity_lines
 from ciliate.ipam.status import lines as ipam_lines

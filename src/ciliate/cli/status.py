@@ -8,9 +8,9 @@ import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.cluster_picture import render_cluster
-from ciliate.cli.installation import installation
-from ciliate.cli.output import output_option, render
 from ciliate.config.values import ValueTextError, read_duration_s
+from ciliate.console.installation import installation
+from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
 

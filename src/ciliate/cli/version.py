@@ -6,8 +6,8 @@ import click
 
 from ciliate import CILIUM_API_VERSION, __version__
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
-from ciliate.cli.installation import installation
-from ciliate.cli.output import output_option, render
+from ciliate.console.installation import installation
+from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
 

@@ -27,7 +27,7 @@ from ciliate.api.agent import (
 from ciliate.api.agent_status import ComponentStatus, KubernetesStatus
 from ciliate.cli.agent_client import AgentAnswerError, AgentUnreachableError
 from ciliate.cli.dbg import EndpointMissingError, command
-from ciliate.cli.output import OutputFormatError
+from ciliate.console.output import OutputFormatError
 from ciliate.datapath.errors import DatapathError
 from ciliate.ipam.status import IpamStatus
 from ciliate.masquerade.status import Masquerading

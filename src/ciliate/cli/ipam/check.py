@@ -18,10 +18,10 @@ import msgspec
 from ciliate.api.ipam_audit import CheckReport, Evidence, Finding, Severity
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.duration import DURATION
-from ciliate.cli.installation import installation
 from ciliate.cli.ipam.finding_list import counted, render_findings
 from ciliate.cli.name_completion import complete_nodes
-from ciliate.cli.output import output_option, render
+from ciliate.console.installation import installation
+from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:

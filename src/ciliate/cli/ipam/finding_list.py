@@ -8,7 +8,7 @@ import click
 
 from ciliate.api.ipam_audit import Finding, RepairRecord, RepairReport, Severity
 from ciliate.cli.duration import render_duration
-from ciliate.cli.table import align
+from ciliate.console.table import align
 
 _COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 

@@ -10,7 +10,6 @@ import click
 import msgspec
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
-from ciliate.cli.installation import installation
 from ciliate.cli.ipam.migration.cluster import MigrationCluster
 from ciliate.cli.ipam.migration.errors import (
     NothingToResumeError,
@@ -30,8 +29,9 @@ from ciliate.cli.ipam.migration.model import (
 from ciliate.cli.ipam.migration.plan import changed_config, plan_migration
 from ciliate.cli.ipam.migration.problems import refused_settings
 from ciliate.cli.ipam.migration.text import render_plan
-from ciliate.cli.output import output_option, render
 from ciliate.config.helm import read_changes
+from ciliate.console.installation import installation
+from ciliate.console.output import output_option, render
 from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
 from ciliate.lab.progress import StepProgress

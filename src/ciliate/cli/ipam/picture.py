@@ -7,7 +7,7 @@ import click
 from ciliate.cli.dbg_ipam import short_count
 from ciliate.cli.duration import render_duration
 from ciliate.cli.ipam.summary import CIDRStatus, IpamSummary, NodeSummary, PoolStatus
-from ciliate.cli.table import align
+from ciliate.console.table import align
 
 _DAY_S = 86_400
 

@@ -12,9 +12,9 @@ from typing import Final
 
 import click
 
-from ciliate.cli.output import output_option, render
-from ciliate.cli.table import align
 from ciliate.config.values import ValueTextError, read_cidr, read_words
+from ciliate.console.output import output_option, render
+from ciliate.console.table import align
 from ciliate.errors import CiliateError, SettingError
 from ciliate.ipam.sizing import (
     FamilyPlan,

@@ -13,7 +13,7 @@ from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_repair, render_repairs
 from ciliate.cli.name_completion import complete_nodes
-from ciliate.cli.output import output_option, render
+from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:

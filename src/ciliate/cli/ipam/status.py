@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
-from ciliate.cli.installation import installation
 from ciliate.cli.ipam.finding_list import counted
 from ciliate.cli.ipam.picture import render_ipam
 from ciliate.cli.ipam.summary import IpamInventory, IpamSummary, summarize
 from ciliate.cli.name_completion import complete_nodes, complete_pools
-from ciliate.cli.output import output_option, render
+from ciliate.console.installation import installation
+from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:

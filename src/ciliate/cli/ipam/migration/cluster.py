@@ -19,7 +19,6 @@ from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
 from ciliate.api.service_cidr import SERVICE_CIDRS
 from ciliate.cli.cluster_status import is_held
-from ciliate.cli.installation import installation
 from ciliate.cli.ipam.migration.model import (
     PROCESS,
     ClusterState,
@@ -28,6 +27,7 @@ from ciliate.cli.ipam.migration.model import (
     Record,
 )
 from ciliate.cli.process_agents import process_agents
+from ciliate.console.installation import installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from ciliate.net.address import IPNetwork, ip_network

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from ciliate.cli.app import program
-from ciliate.cli.installation import installation, installation_options, with_installation
 from ciliate.config.installation import Installation
+from ciliate.console.installation import installation, installation_options, with_installation
 
 #: Commands that ask a cluster, below the root.
 COMMANDS = (

@@ -4,7 +4,7 @@ import click
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ciliate.cli.table import align
+from ciliate.console.table import align
 
 CELLS = st.text(alphabet="abc ", max_size=5)
 
