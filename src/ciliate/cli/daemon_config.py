@@ -55,7 +55,7 @@ def render_configuration(configuration: DaemonConfiguration, *, read_only: bool)
     lines += ["##### Read-write configurations #####"]
     lines += _rows(dict(configuration.spec.options))
     if not configuration.spec.options:
-        lines += ["(none: settings change in the ConfigMap cilium-config and with a restart)"]
+        lines += ["(none: settings change in the agents' ConfigMap and with a restart)"]
     return "\n".join(lines) + "\n"
 
 

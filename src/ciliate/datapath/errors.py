@@ -57,7 +57,7 @@ class MapFullError(DatapathError):
             function="bpf_map_update_elem",
             subject=f"map {name}",
             code=errno.E2BIG,
-            hint=f"all {capacity} entries are in use: raise the map's size in cilium-config",
+            hint=f"all {capacity} entries are in use: raise the map's size by its key, if it has one",
         )
 
 

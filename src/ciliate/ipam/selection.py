@@ -33,7 +33,7 @@ VERSION_POOL_ANNOTATIONS: Final = {
 }
 #: Annotation of a pod or a namespace: "true" keeps the pod out of the default pool.
 REQUIRE_ANNOTATION: Final = "ipam.cilium.io/require-pool-match"
-#: The key of cilium-config that names the default pool.
+#: The key of the ConfigMap that names the default pool.
 DEFAULT_POOL_KEY: Final = "ipam-default-ip-pool"
 
 #: What a podSelector sees beside the pod's own labels.
@@ -56,6 +56,7 @@ def select_pool(
     pools: Mapping[str, CiliumPodIPPool],
     synced: bool,
     default_pool: str,
+    config_map: str,
 ) -> str:
     """Return the pool of `owner`'s address of IP `version`.
 
@@ -67,6 +68,7 @@ def select_pool(
         pools: Every CiliumPodIPPool, by name.
         synced: Whether `pools` has been complete once.
         default_pool: `ipam-default-ip-pool`.
+        config_map: What this installation calls the ConfigMap that names it, for errors.
 
     Raises:
         ObjectUnknownError: Pod or namespace are not seen yet.
@@ -96,7 +98,7 @@ def select_pool(
     for where, metadata in (("pod", pod), ("namespace", namespace)):
         if metadata.annotations.get(REQUIRE_ANNOTATION) == "true":
             raise PoolRequiredError(owner, version, where)
-    return choice.existing("cilium-config", DEFAULT_POOL_KEY, default_pool)
+    return choice.existing(config_map, DEFAULT_POOL_KEY, default_pool)
 
 
 class _Choice:

@@ -56,6 +56,7 @@ def _select(
         pools=known,
         synced=synced,
         default_pool="default",
+        config_map="settings",
     )
 
 
@@ -164,19 +165,22 @@ def test_required_match_is_met_by_an_annotation_and_by_a_selector() -> None:
 
 def test_unseen_pod_and_namespace_are_distinguished() -> None:
     with pytest.raises(ObjectUnknownError, match=r'^resource Pod "shop/web-1" not found'):
-        select_pool(
-            4, "shop/web-1", pod=None, namespace=None, pools={}, synced=True, default_pool="d"
-        )
+        _select_unseen(pod=None)
     with pytest.raises(ObjectUnknownError, match=r'^resource Namespace "shop" not found'):
-        select_pool(
-            4,
-            "shop/web-1",
-            pod=ObjectMeta(),
-            namespace=None,
-            pools={},
-            synced=True,
-            default_pool="d",
-        )
+        _select_unseen(pod=ObjectMeta())
+
+
+def _select_unseen(*, pod: ObjectMeta | None) -> str:
+    return select_pool(
+        4,
+        "shop/web-1",
+        pod=pod,
+        namespace=None,
+        pools={},
+        synced=True,
+        default_pool="d",
+        config_map="settings",
+    )
 
 
 def test_before_the_first_list_only_a_pool_that_is_known_is_chosen() -> None:
@@ -204,10 +208,8 @@ def test_unknown_pool_of_a_namespace_says_so() -> None:
         _select(namespace={IP_POOL: "x"})
 
 
-def test_missing_default_pool_names_its_key() -> None:
-    with pytest.raises(
-        PoolUnknownError, match="ipam-default-ip-pool of cilium-config is 'default'"
-    ):
+def test_missing_default_pool_names_its_key_and_the_installations_config_map() -> None:
+    with pytest.raises(PoolUnknownError, match="ipam-default-ip-pool of settings is 'default'"):
         _select(pools={"other": _pool()})
 
 

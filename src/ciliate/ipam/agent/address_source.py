@@ -245,6 +245,7 @@ class OwnAddresses(AddressSource):
                 namespace=namespace.metadata,
                 pools=known,
                 default_pool=self._context.settings.ipam.default_pool,
+                config_map=self._context.installation.config_map,
                 synced=pools.has_synced,
             )
             for version in self._addresses.versions

@@ -16,6 +16,7 @@ from ciliate.api.core import MIRROR_ANNOTATION, NAMESPACES, PODS, Namespace, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
 from ciliate.cni.errors import CniCode, CniError
+from ciliate.config.installation import Installation
 from ciliate.ipam.agent.address_source import OwnAddresses
 from ciliate.ipam.node import NodeAddresses
 from ciliate.kube.document import ObjectList
@@ -59,6 +60,7 @@ class Source:
             cluster=self.cluster,
             client=self.api,
             settings=SimpleNamespace(ipam=SimpleNamespace(default_pool="default")),
+            installation=Installation(),
         )
         cidrs = SimpleNamespace(missing_of=lambda _pools: "no CIDR", refusal="")
         self.source = OwnAddresses(cast("Any", context), self.addresses, cast("Any", cidrs), None)
