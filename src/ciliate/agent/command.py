@@ -9,21 +9,19 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import click
 
 from ciliate.agent.daemon import Agent, Options
-from ciliate.config.installation import STATE_DIR, Installation, parse_selector
+from ciliate.config.installation import STATE_DIR
 from ciliate.config.keys import check
+from ciliate.console.installation import installation, with_installation
 from ciliate.errors import CiliateError, SettingError
 from ciliate.kube.client import ApiClient
 from ciliate.node.context import Paths
 from ciliate.system.bounded_end import end_within
 from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
-
-_NAMES: Final = Installation()
 
 
 class FlagError(SettingError):
@@ -48,15 +46,6 @@ def parse_overrides(words: tuple[str, ...]) -> dict[str, str]:
         check(key, value)
         overrides[key] = value
     return overrides
-
-
-def _check_selector(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    """Refuse a selector that `Installation.has_agent` could not read."""
-    try:
-        parse_selector(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), context, parameter) from error
-    return text
 
 
 async def _run(options: Options, kubeconfig: str) -> None:
@@ -105,37 +94,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     default=socket.gethostname,
     help="This node's name in Kubernetes.  [default: the host name]",
 )
-@click.option(
-    "--namespace",
-    "--k8s-namespace",
-    "namespace",
-    envvar="CILIUM_K8S_NAMESPACE",
-    default=_NAMES.namespace,
-    show_default=True,
-    help="Where the ConfigMap and the agents' DaemonSet are.",
-)
-@click.option(
-    "--config-map",
-    envvar="CILIUM_CONFIG_MAP",
-    default=_NAMES.config_map,
-    show_default=True,
-    help="The ConfigMap with the settings.",
-)
-@click.option(
-    "--agent-daemonset-name",
-    envvar="CILIUM_AGENT_DAEMONSET_NAME",
-    default=_NAMES.agent_daemonset_name,
-    show_default=True,
-    help="The DaemonSet that runs the agents, if one does.",
-)
-@click.option(
-    "--agent-pod-selector",
-    envvar="CILIUM_AGENT_POD_SELECTOR",
-    default=_NAMES.agent_pod_selector,
-    show_default=True,
-    callback=_check_selector,
-    help="The agents' pods: while this node's is ready, its agent states nothing itself.",
-)
+@with_installation("namespace", "config_map", "agent_daemonset_name", "agent_pod_selector")
 @click.option(
     "--state-dir",
     envvar="CILIUM_STATE_DIR",
@@ -157,10 +116,6 @@ def command(
     *,
     kubeconfig: str,
     node_name: str,
-    namespace: str,
-    config_map: str,
-    agent_daemonset_name: str,
-    agent_pod_selector: str,
     state_dir: Path,
     socket_path: Path | None,
 ) -> None:
@@ -175,12 +130,7 @@ def command(
     raise_limit()
     options = Options(
         node_name=node_name,
-        installation=Installation(
-            namespace=namespace,
-            config_map=config_map,
-            agent_daemonset_name=agent_daemonset_name,
-            agent_pod_selector=agent_pod_selector,
-        ),
+        installation=installation(),
         overrides=parse_overrides(tuple(context.args)),
         paths=Paths(state_dir.absolute(), socket_path),
     )

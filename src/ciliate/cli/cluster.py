@@ -28,7 +28,7 @@ _kubeconfig: Final = click.option(
 
 def kubeconfig_option(function: F) -> F:
     """Give a command what names its cluster (passed on as `kubeconfig`) and its installation."""
-    return _kubeconfig(with_installation(function))
+    return _kubeconfig(with_installation()(function))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

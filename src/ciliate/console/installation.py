@@ -1,10 +1,12 @@
-"""Which installation a command speaks of: flags that every command of a cluster has.
+"""Which installation a command or a process belongs to: the flags of its names.
 
 `--namespace`, `--k8s-namespace` and CILIUM_K8S_NAMESPACE are one thing; each further name has a flag
-and a variable of the form CILIUM_CONFIG_MAP. They may stand before the subcommand or behind it.
+and a variable of the form CILIUM_CONFIG_MAP. They may stand before the subcommand or behind it. Agent,
+operator and commands take them all, so that one environment serves the three; each shows in its help
+those that it is for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
@@ -18,7 +20,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 _ENVIRONMENT: Final = ParameterSource.ENVIRONMENT
 
 _KEY: Final = "ciliate.installation"
-_HELP: Final = {"namespace": "The namespace of agents, operator and their settings."}
+_HELP: Final = {
+    "namespace": "The namespace of agents, operator and their settings.",
+    "config_map": "The ConfigMap with the settings.",
+    "agent_daemonset_name": "The DaemonSet that runs the agents, if one does.",
+    "agent_pod_selector": "The agents' pods; one without a ready pod speaks for itself.",
+    "operator_lease": "The Lease that the leading operator holds.",
+}
+
+#: What a name's flag is called too.
+_ALIASES: Final = {
+    "namespace": ("-n", "--k8s-namespace"),
+    "agent_pod_selector": ("--cilium-pod-labels",),
+    "operator_lease": ("--lease",),
+}
+
+#: Shown in the help of commands; docs/CILIUM.md lists all.
+_FOR_COMMANDS: Final = ("namespace",)
 
 
 def installation() -> Installation:
@@ -43,33 +61,35 @@ def _keep(context: click.Context, parameter: click.Parameter, text: str | None) 
     meta[_KEY] = replace(meta.get(_KEY) or Installation(), **{parameter.name: text})
 
 
-def _declarations(name: str) -> tuple[str, ...]:
-    flag = f"--{name.replace('_', '-')}"
-    return ("-n", flag, "--k8s-namespace", name) if name == "namespace" else (flag, name)
-
-
-def _option(name: str, default: str) -> click.Option:
-    # Shown is the one that many need; docs/CILIUM.md lists all.
+def _option(name: str, default: str, *, hidden: bool) -> click.Option:
     variable = "CILIUM_K8S_NAMESPACE" if name == "namespace" else f"CILIUM_{name.upper()}"
     return click.Option(
-        _declarations(name),
+        [f"--{name.replace('_', '-')}", *_ALIASES.get(name, ()), name],
         envvar=variable,
         metavar="NAME",
         help=f"{_HELP.get(name, '')}  [default: {default}]",
-        hidden=name not in _HELP,
+        hidden=hidden,
         expose_value=False,
         callback=_keep,
     )
 
 
-def installation_options() -> list[click.Parameter]:
-    """Return the options, one for each name."""
-    return [_option(each.name, str(each.default)) for each in fields(Installation)]
+def installation_options(shown: Collection[str] = _FOR_COMMANDS) -> list[click.Parameter]:
+    """Return the options, one for each name; the help has those that are `shown`."""
+    return [
+        _option(each.name, str(each.default), hidden=each.name not in shown)
+        for each in fields(Installation)
+    ]
 
 
-def with_installation(function: F) -> F:
+def with_installation(*shown: str) -> Callable[[F], F]:
     """Give a command the options; it asks `installation` for what they say."""
-    # As `click.option` does for a function that is no command yet.
-    known = getattr(function, "__click_params__", [])
-    function.__click_params__ = [*known, *reversed(installation_options())]  # type: ignore[attr-defined]
-    return function
+
+    def decorate(function: F) -> F:
+        # As `click.option` does for a function that is no command yet.
+        known = getattr(function, "__click_params__", [])
+        options = installation_options(shown or _FOR_COMMANDS)
+        function.__click_params__ = [*known, *reversed(options)]  # type: ignore[attr-defined]
+        return function
+
+    return decorate

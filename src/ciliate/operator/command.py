@@ -4,17 +4,16 @@ import asyncio
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from ciliate.config.installation import OPERATOR_SOCKET, Installation
+from ciliate.config.installation import OPERATOR_SOCKET
+from ciliate.console.installation import installation, with_installation
 from ciliate.operator.settings import operator_keys
 from ciliate.system.bounded_end import end_within
 from ciliate.system.descriptors import raise_limit
 from ciliate.system.threads import use_for_to_thread
-
-_NAMES: Final = Installation()
 
 
 def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,36 +28,7 @@ def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("operator")
 @click.option("--kubeconfig", default="", help="Else $KUBECONFIG, the pod's own, ~/.kube/config.")
-@click.option(
-    "--k8s-namespace",
-    "--namespace",
-    "k8s_namespace",
-    envvar="CILIUM_K8S_NAMESPACE",
-    default=_NAMES.namespace,
-    show_default=True,
-    help="Where the ConfigMap, the lease and the agents' pods are.",
-)
-@click.option(
-    "--config-map", envvar="CILIUM_CONFIG_MAP", default=_NAMES.config_map, show_default=True
-)
-@click.option(
-    "--cilium-pod-labels",
-    "--agent-pod-selector",
-    "cilium_pod_labels",
-    envvar="CILIUM_AGENT_POD_SELECTOR",
-    default=_NAMES.agent_pod_selector,
-    show_default=True,
-    help="The agents' pods.",
-)
-@click.option(
-    "--lease",
-    "--operator-lease",
-    "lease",
-    envvar="CILIUM_OPERATOR_LEASE",
-    default=_NAMES.operator_lease,
-    show_default=True,
-    help="The Lease that the leading operator holds.",
-)
+@with_installation("namespace", "config_map", "agent_pod_selector", "operator_lease")
 @click.option(
     "--health-socket",
     type=click.Path(path_type=Path),
@@ -70,10 +40,6 @@ def _key_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(
     *,
     kubeconfig: str,
-    k8s_namespace: str,
-    config_map: str,
-    cilium_pod_labels: str,
-    lease: str,
     health_socket: Path,
     **keys: str | None,
 ) -> None:
@@ -87,10 +53,7 @@ def command(
     flags = {name.replace("_", "-"): value for name, value in keys.items() if value is not None}
     invocation = Invocation(
         kubeconfig=kubeconfig,
-        namespace=k8s_namespace,
-        config_map=config_map,
-        agent_labels=cilium_pod_labels,
-        lease=lease,
+        installation=installation(),
         health_socket=health_socket,
         flags=flags,
     )

@@ -18,6 +18,7 @@ from ciliate.api.core import CONFIG_MAPS
 from ciliate.api.definitions import Definition, custom_resource_definitions
 from ciliate.cluster.context import ConfigSource, Context
 from ciliate.cluster.tables import Tables
+from ciliate.config.installation import Installation
 from ciliate.config.keys import review
 from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
@@ -40,10 +41,7 @@ class Invocation:
     """What the command line says; the rest is in the ConfigMap."""
 
     kubeconfig: str
-    namespace: str
-    config_map: str
-    agent_labels: str
-    lease: str
+    installation: Installation
     health_socket: Path
     flags: Mapping[str, str]  # Keys of the ConfigMap given as flags: they win.
 
@@ -74,8 +72,8 @@ async def _run_with(
     settings = await _prepare(client, invocation, custom_resource_definitions(), health)
     elector = LeaderElector(
         client,
-        name=invocation.lease,
-        namespace=invocation.namespace,
+        name=invocation.installation.operator_lease,
+        namespace=invocation.installation.namespace,
         identity=health.identity,
     )
     health.elector = elector
@@ -108,7 +106,8 @@ async def _prepare(
 
 
 async def _config(client: ApiClient, invocation: Invocation) -> Mapping[str, str]:
-    name, namespace = invocation.config_map, invocation.namespace
+    names = invocation.installation
+    name, namespace = names.config_map, names.namespace
     try:
         config_map = await client.get(CONFIG_MAPS, name, namespace=namespace)
     except NotFoundError as error:
@@ -137,8 +136,9 @@ async def _lead(
     health.enters("listing")
     # Anew: a standby may have started long before they were changed.
     settings = await _prepare(client, invocation, (), health)
-    tables = Tables(client, namespace=invocation.namespace, agent_labels=invocation.agent_labels)
-    source = ConfigSource(invocation.namespace, invocation.config_map, invocation.flags)
+    names = invocation.installation
+    tables = Tables(client, namespace=names.namespace, agent_labels=names.agent_pod_selector)
+    source = ConfigSource(names.namespace, names.config_map, invocation.flags)
     context = Context(client, tables, source, may_act=lambda: elector.is_leader)
     features = compose(context, settings)
     health.tables = tables

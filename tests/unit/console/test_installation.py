@@ -31,7 +31,7 @@ def root() -> None:
 
 
 @root.command("show")
-@with_installation
+@with_installation()
 def show() -> None:
     """Print what the command was given."""
     names = installation()
@@ -84,6 +84,44 @@ def test_every_command_of_a_cluster_takes_the_names(path: tuple[str, ...]) -> No
 
     names = {name for each in command.params for name in each.opts}
     assert {"-n", "--namespace", "--k8s-namespace", "--config-map"} <= names
+
+
+@pytest.mark.parametrize(
+    ("flag", "field"),
+    [
+        ("--cilium-pod-labels", "agent_pod_selector"),
+        ("--agent-pod-selector", "agent_pod_selector"),
+        ("--lease", "operator_lease"),
+        ("--operator-lease", "operator_lease"),
+    ],
+)
+def test_name_with_two_flags_is_one_thing(flag: str, field: str) -> None:
+    @click.command()
+    @with_installation()
+    def shown() -> None:
+        click.echo(getattr(installation(), field))
+
+    assert CliRunner().invoke(shown, [flag, "a=b"]).output == "a=b\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("agent", {"namespace", "config_map", "agent_daemonset_name", "agent_pod_selector"}),
+        ("operator", {"namespace", "config_map", "agent_pod_selector", "operator_lease"}),
+        ("status", {"namespace"}),
+    ],
+)
+def test_help_of_each_has_the_names_that_it_is_for(name: str, shown: set[str]) -> None:
+    group = program()
+    assert isinstance(group, click.Group)
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    names = {each.name for each in installation_options()}
+
+    options = [each for each in command.params if isinstance(each, click.Option)]
+
+    assert {each.name for each in options if each.name in names and not each.hidden} == shown
 
 
 @pytest.mark.parametrize("name", ["agent", "operator"])

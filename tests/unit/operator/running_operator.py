@@ -14,6 +14,7 @@ from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import CONFIG_MAPS, EVENTS, ConfigMap, Event
 from ciliate.api.metadata import ObjectMeta
+from ciliate.config.installation import Installation
 from ciliate.kube.client import ApiClient
 from ciliate.operator.process import Invocation, run_operator
 
@@ -23,10 +24,7 @@ Document = dict[str, Any]
 def invocation(server: EmbeddedServer, socket: Path, **flags: str) -> Invocation:
     return Invocation(
         kubeconfig=str(server.kubeconfig),
-        namespace="kube-system",
-        config_map="cilium-config",
-        agent_labels="k8s-app=cilium",
-        lease="cilium-operator-resource-lock",
+        installation=Installation(),
         health_socket=socket,
         flags=flags,
     )

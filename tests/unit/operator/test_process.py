@@ -183,3 +183,20 @@ async def test_the_process_ends_on_sigterm_and_releases_the_lease(
     assert b'msg="lease kube-system/cilium-operator-resource-lock: released"' in log
     assert b"Traceback" not in log
     assert not socket.exists()
+
+
+async def test_names_before_the_subcommand_are_the_operators_too(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    words = ("-n", "net", "operator", "--config-map", "settings")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ciliate.cli.main"),
+        *(*words, f"--health-socket={tmp_path / 'operator.sock'}"),
+        env={**os.environ, "KUBECONFIG": str(server.kubeconfig)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    _, said = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"config-map: 'net/settings' does not exist" in said
