@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from tests.lab.cluster import Cluster, Done, eventually
+from tests.lab.cluster import Cluster, Done, ciliate, eventually
 from tests.lab.faulty_node import LONG, FaultyNode, apply_pod, fault_lab, frozen, pod_ip, process
 from tests.lab.streams import assert_unbroken, udp_stream
 
@@ -142,13 +142,28 @@ def test_wrong_config_map_is_reported_in_the_pods_log_and_put_right_without_loss
             lambda: "CrashLoopBackOff" in pod().get("state", ""), within_s=20, what="a crash loop"
         )
         log = lab.kubectl("-n", "kube-system", "logs", pod()["name"])
+        kubeconfig = f"--kubeconfig={lab.folder}/kubeconfig"
+        told = {
+            "status": ciliate("status", kubeconfig, check=False),
+            "lab status": ciliate("lab", "status", "--name", lab.name, check=False),
+            "lab restart": restart(lab, node, check=False),
+        }
         patch("10.244.0.0/16")
-        node.replace_agent()
+        replaced = restart(lab, node)
         node.wait_agent()
 
     assert "ipv4-native-routing-cidr: '10.244.0.0/16/24'" in log
     assert "Traceback" not in log
+    for command, done in told.items():
+        assert done.returncode == 1, command
+        last_line = "ipv4-native-routing-cidr: '10.244.0.0/16/24' is no prefix: write network"
+        assert last_line in done.stdout + done.stderr, command
+    assert "replaced" in replaced.stdout, "pods that crash already are not waited for"
     assert_unbroken(udp)
+
+
+def restart(lab: Cluster, node: FaultyNode, *, check: bool = True) -> Done:
+    return ciliate("lab", "restart", "--name", lab.name, "agent", node.name, check=check)
 
 
 def test_second_agent_leaves_the_first_in_peace(lab: Cluster, node: FaultyNode) -> None:

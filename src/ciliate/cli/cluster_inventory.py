@@ -11,6 +11,7 @@ from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.coordination import LEASES, Lease
 from ciliate.api.core import PODS
 from ciliate.api.metadata import KubeObject
+from ciliate.api.pod_report import POD_REPORTS
 from ciliate.api.resource import Resource
 from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
 from ciliate.console.installation import installation
@@ -52,6 +53,7 @@ async def _read(client: ApiClient) -> Inventory:
         daemon_sets=(await client.list(DAEMON_SETS, namespace=names.namespace)).items,
         deployments=(await client.list(DEPLOYMENTS, namespace=names.namespace)).items,
         pods=(await client.list(PODS)).items,
+        reports=(await client.list(POD_REPORTS, namespace=names.namespace)).items,
         endpoints=await _list_if_defined(client, CILIUM_ENDPOINTS),
         nodes=await _list_if_defined(client, CILIUM_NODES),
         now=datetime.now(UTC),

@@ -18,6 +18,7 @@ from ciliate.api.cilium_node import CiliumNode
 from ciliate.api.coordination import Lease
 from ciliate.api.core import Pod
 from ciliate.api.metadata import format_time, parse_time
+from ciliate.api.pod_report import PodReport, failures
 from ciliate.cli.process_agents import ProcessAgent, process_agents
 from ciliate.config.installation import Installation, parse_selector
 
@@ -115,6 +116,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     now: datetime  # By which agents' and operators' own statements are judged.
     operator_lease: Lease | None = None
     installation: Installation = Installation()
+    reports: Sequence[PodReport] = ()  # Of the pods in the installation's namespace.
 
 
 def summarize(inventory: Inventory) -> ClusterStatus:
@@ -230,6 +232,7 @@ def _findings(
     elif state is not None and state.type != "Process" and state.desired > state.ready:
         missing = state.desired - state.ready
         errors[component.name] = [f"{missing} pods of {state.type} {component.name} are not ready"]
+    errors |= _failed_pods(component, inventory.reports)
     for pod in pods:
         if _phase(pod) not in ("Running", "Succeeded"):
             reason = f" ({pod.status.reason})" if pod.status.reason else ""
@@ -242,6 +245,17 @@ def _findings(
             if problem := node.status.ipam.operator_status.error:
                 warnings[node.metadata.name] = [problem]
     return Findings(errors, warnings) if errors or warnings else None
+
+
+def _failed_pods(component: Component, reports: Iterable[PodReport]) -> dict[str, list[str]]:
+    """Return what the containers of a component's pods wait for, or said when they failed."""
+    return {
+        pod.metadata.name: [f"on {pod.spec.node_name or 'no node'}: {text}" for text in found]
+        for pod in reports
+        if component.labels.items() <= pod.metadata.labels.items()
+        and not pod.is_ready
+        and (found := list(failures(pod)))
+    }
 
 
 def _silent_agents(inventory: Inventory) -> dict[str, list[str]]:

@@ -54,7 +54,11 @@ async def _wait_for(paths: LabPaths, state: LabState, name: str) -> None:
         ApiClient.from_kubeconfig(paths.kubeconfig) as client,
         watched_cluster(client) as view,
     ):
-        await view.wait(partial(view.missing_nodes, [name]), deadline_s(1))
+        await view.wait(
+            partial(view.missing_nodes, [name]),
+            deadline_s(1),
+            concerns=lambda pod: pod.spec.node_name == name,
+        )
         if state.dual_stack:
             await route_pods_on_router(client, paths, state)
 

@@ -5,13 +5,14 @@ a deadline can name what is missing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ciliate.api.apps import DAEMON_SETS, DEPLOYMENTS, DaemonSet, Deployment
-from ciliate.api.core import NODES, PODS, Node, Pod
+from ciliate.api.core import NODES, Node
+from ciliate.api.pod_report import POD_REPORTS, PodReport, why_unready
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError
 from ciliate.kube.informer import Informer
@@ -27,14 +28,23 @@ _RESTARTS_MAX: Final = 2
 
 _LOG_LINES: Final = 8
 
+#: Pods whose failure an error tells; those of many nodes fail alike.
+_PODS_TOLD_MAX: Final = 3
+
 
 class NotReadyError(LabError):
-    """Something did not become ready in time."""
+    """Something did not become ready in time; `failures` are pods that may be the reason."""
 
-    def __init__(self, *, missing: Sequence[str], waited_s: float | None) -> None:
+    def __init__(
+        self, *, missing: Sequence[str], failures: Sequence[str], waited_s: float | None
+    ) -> None:
         self.missing = tuple(missing)
+        self.failures = tuple(failures)
         after = "" if waited_s is None else f" after {waited_s:.0f} s"
-        super().__init__(f"not ready{after}: {'; '.join(missing)}")
+        told = list(failures[:_PODS_TOLD_MAX])
+        if len(failures) > _PODS_TOLD_MAX:
+            told.append(f"and {len(failures) - _PODS_TOLD_MAX} more pods")
+        super().__init__("\n  ".join([f"not ready{after}: {'; '.join(missing)}", *told]))
 
 
 def deadline_s(nodes: int) -> float:
@@ -50,22 +60,12 @@ def is_ready(conditions: Sequence[object], kind: str = "Ready") -> bool:
     )
 
 
-def why_unready(pod: Mapping[str, Any]) -> str:
-    """A pod as JSON that is not ready: its node, what its container waits for or ended with."""
-    words = [f"pod {pod['metadata']['name']} on {pod['spec'].get('nodeName', 'no node')}"]
-    for container in pod["status"].get("containerStatuses", ()):
-        waiting = container["state"].get("waiting", {}).get("reason", "")
-        message = container.get("lastState", {}).get("terminated", {}).get("message", "")
-        words += [word for word in (waiting, message.strip().rpartition("\n")[2]) if word]
-    return ": ".join(words)
-
-
 @dataclass(slots=True)
 class ClusterView:
     """The cluster as its API server has it, kept right by watches."""
 
     nodes: Informer[Node]
-    pods: Informer[Pod]
+    pods: Informer[PodReport]
     sets: Informer[DaemonSet]
     deployments: Informer[Deployment]
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,19 +93,17 @@ class ClusterView:
         ready = operator.status.ready_replicas if operator is not None else 0
         return [] if ready else [f"deploy/{OPERATOR}: 0 of 1 ready"]
 
-    def _crashing(self) -> list[str]:
-        return [
-            f"pod {pod.metadata.name} has ended {status.restart_count} times"
-            for pod in self.pods.objects.values()
-            for status in pod.status.container_statuses
-            if status.restart_count >= _RESTARTS_MAX and not status.ready
-        ]
-
-    async def wait(self, missing: Callable[[], list[str]], limit_s: float) -> None:
-        """Wait until `missing` names nothing.
+    async def wait(
+        self,
+        missing: Callable[[], list[str]],
+        limit_s: float,
+        *,
+        concerns: Callable[[PodReport], bool] = lambda _: True,
+    ) -> None:
+        """Wait until `missing` names nothing; pods that are waited for `concerns` accepts.
 
         Raises:
-            NotReadyError: It still does after `limit_s` seconds, or a pod ends again and again.
+            NotReadyError: It still does after `limit_s` seconds, or such a pod ends again and again.
         """
         try:
             async with asyncio.timeout(limit_s):
@@ -114,17 +112,39 @@ class ClusterView:
                     self.changed.clear()
                     if not missing():
                         return
-                    if self._crashing():
-                        raise NotReadyError(missing=missing() + self._crashing(), waited_s=None)
+                    if any(map(_is_crashing, self._unready(concerns))):
+                        raise self._not_ready(missing(), concerns, waited_s=None)
                     await self.changed.wait()
         except TimeoutError as error:
-            raise NotReadyError(missing=missing(), waited_s=limit_s) from error
+            raise self._not_ready(missing(), concerns, waited_s=limit_s) from error
+
+    def _unready(self, concerns: Callable[[PodReport], bool]) -> list[PodReport]:
+        """Pods that may still become ready: those that are being deleted will not."""
+        return [
+            pod
+            for pod in self.pods.objects.values()
+            if concerns(pod) and not pod.is_ready and pod.metadata.deletion_timestamp is None
+        ]
+
+    def _not_ready(
+        self,
+        missing: Sequence[str],
+        concerns: Callable[[PodReport], bool],
+        *,
+        waited_s: float | None,
+    ) -> NotReadyError:
+        failures = sorted(map(why_unready, self._unready(concerns)))
+        return NotReadyError(missing=missing, failures=failures, waited_s=waited_s)
+
+
+def _is_crashing(pod: PodReport) -> bool:
+    return any(each.restart_count >= _RESTARTS_MAX and not each.ready for each in pod.containers)
 
 
 async def unready_log(client: ApiClient, view: ClusterView) -> str:
     """The last log lines of a pod of kube-system that is not ready; empty when there are none."""
     for pod in view.pods.objects.values():
-        if is_ready(pod.status.conditions):
+        if pod.is_ready:
             continue
         name = pod.metadata.name
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/log"
@@ -149,7 +169,7 @@ async def watched_cluster(client: ApiClient) -> AsyncIterator[ClusterView]:
 
     view = ClusterView(
         nodes=Informer(client, NODES, on_change=wake),
-        pods=Informer(client, PODS, namespace=NAMESPACE, on_change=wake),
+        pods=Informer(client, POD_REPORTS, namespace=NAMESPACE, on_change=wake),
         sets=Informer(client, DAEMON_SETS, namespace=NAMESPACE, on_change=wake),
         deployments=Informer(client, DEPLOYMENTS, namespace=NAMESPACE, on_change=wake),
         changed=changed,

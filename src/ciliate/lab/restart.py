@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from ciliate.api.core import PODS, Pod
+from ciliate.api.core import PODS
+from ciliate.api.pod_report import PodReport
 from ciliate.kube.client import ApiClient
 from ciliate.lab import manifests, processes, readiness
 from ciliate.lab.errors import LabError
@@ -67,27 +68,27 @@ async def _restart_pods(
         async with readiness.watched_cluster(client) as view:
             labels = dict(word.split("=") for word in selector.split(","))
 
+            def is_new(pod: PodReport) -> bool:
+                return pod.metadata.uid not in gone and _matches(pod, labels, node)
+
             def missing() -> list[str]:
                 pods = [p for p in view.pods.objects.values() if _matches(p, labels, node)]
                 return _missing(pods, gone, max(1, len(old)))
 
-            await view.wait(missing, readiness.deadline_s(len(state.nodes)))
+            limit_s = readiness.deadline_s(len(state.nodes))
+            await view.wait(missing, limit_s, concerns=is_new)
     return [f"pod {pod.metadata.name} on {pod.spec.node_name} replaced" for pod in old]
 
 
-def _matches(pod: Pod, labels: dict[str, str], node: str | None) -> bool:
+def _matches(pod: PodReport, labels: dict[str, str], node: str | None) -> bool:
     if node not in (None, pod.spec.node_name):
         return False
     return all(pod.metadata.labels.get(key) == value for key, value in labels.items())
 
 
-def _missing(pods: Sequence[Pod], gone: set[str], wanted: int) -> list[str]:
+def _missing(pods: Sequence[PodReport], gone: set[str], wanted: int) -> list[str]:
     left = [pod.metadata.name for pod in pods if pod.metadata.uid in gone]
-    ready = [
-        pod
-        for pod in pods
-        if pod.metadata.uid not in gone and readiness.is_ready(pod.status.conditions)
-    ]
+    ready = [pod for pod in pods if pod.metadata.uid not in gone and pod.is_ready]
     missing = [f"pod {name} is still there" for name in left]
     if len(ready) < wanted:
         missing.append(f"{len(ready)} of {wanted} new pods are ready")

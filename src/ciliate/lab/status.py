@@ -4,9 +4,7 @@ Reads files and control groups first; the API server is asked for the nodes' sta
 whose API server is away still has a status.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -109,6 +107,7 @@ async def _cluster(paths: LabPaths) -> tuple[dict[str, bool] | None, list[str]]:
     """
     # All take a while to import, and a lab that is down needs none.
     from ciliate.api.core import NODES  # noqa: PLC0415 - see above.
+    from ciliate.api.pod_report import POD_REPORTS, why_unready  # noqa: PLC0415 - see above.
     from ciliate.kube.client import ApiClient  # noqa: PLC0415 - see above.
     from ciliate.kube.errors import KubeError  # noqa: PLC0415 - see above.
     from ciliate.lab.manifests import (  # noqa: PLC0415 - see above.
@@ -116,24 +115,18 @@ async def _cluster(paths: LabPaths) -> tuple[dict[str, bool] | None, list[str]]:
         NAMESPACE,
         OPERATOR_SELECTOR,
     )
-    from ciliate.lab.readiness import is_ready, why_unready  # noqa: PLC0415 - see above.
+    from ciliate.lab.readiness import is_ready  # noqa: PLC0415 - see above.
 
     unready: list[str] = []
     try:
         async with ApiClient.from_kubeconfig(paths.kubeconfig) as client:
             nodes = (await client.list(NODES)).items
             for selector in (AGENT_SELECTOR, OPERATOR_SELECTOR):
-                path = f"/api/v1/namespaces/{NAMESPACE}/pods"
-                pods = (await client.get_json(path, params={"labelSelector": selector}))["items"]
-                unready += [why_unready(pod) for pod in pods if not _is_ready(pod)]
+                pods = await client.list(POD_REPORTS, namespace=NAMESPACE, label_selector=selector)
+                unready += [why_unready(pod) for pod in pods.items if not pod.is_ready]
     except KubeError:
         return None, []
     return {node.metadata.name: is_ready(node.status.conditions) for node in nodes}, unready
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", ())
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def render_status(status: LabStatus) -> str:

@@ -23,6 +23,15 @@ from ciliate.api.cilium_node import (
 from ciliate.api.coordination import Lease, LeaseSpec
 from ciliate.api.core import Container, Pod, PodSpec, PodStatus
 from ciliate.api.metadata import ObjectMeta, format_micro_time, format_time
+from ciliate.api.pod_report import (
+    ContainerReport,
+    ContainerState,
+    PodReport,
+    ReportedSpec,
+    ReportedStatus,
+    Terminated,
+    Waiting,
+)
 from ciliate.cli.cluster_picture import render_cluster
 from ciliate.cli.cluster_status import ClusterStatus, Inventory, summarize
 
@@ -223,3 +232,22 @@ def test_operator_that_runs_as_a_plain_process_is_known_by_its_lease(
 
     assert ("cilium-operator" in found.pod_state) is runs
     assert ("cilium-operator" not in found.findings) is runs
+
+
+def test_failing_agents_own_last_line_is_an_error_of_its_pod() -> None:
+    ended = Terminated(exit_code=1, reason="Error", message="INFO begins\nmtu: 'x' is no number\n")
+    container = ContainerReport(
+        name="cilium-agent",
+        state=ContainerState(waiting=Waiting(reason="CrashLoopBackOff")),
+        last_state=ContainerState(terminated=ended),
+    )
+    report = PodReport(
+        metadata=agent("cilium-b").metadata,
+        spec=ReportedSpec(node_name="k8s-w1"),
+        status=ReportedStatus(container_statuses=(container,)),
+    )
+
+    found = summarize(inventory(ready=1, reports=[report]))
+
+    assert found.errors == 2
+    assert "cilium-b    on k8s-w1: CrashLoopBackOff: mtu: 'x' is no number" in drawn(found)

@@ -17,6 +17,7 @@ from ciliate.api.coordination import LEASES
 from ciliate.api.core import CONFIG_MAPS, NODES, PODS, ConfigMap, Pod
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS, CiliumPodIPPool
+from ciliate.api.pod_report import POD_REPORTS, failures
 from ciliate.api.service_cidr import SERVICE_CIDRS
 from ciliate.cli.cluster_status import is_held
 from ciliate.cli.ipam.migration.model import (
@@ -141,19 +142,17 @@ class MigrationCluster:
         return self.names.has_agent(pod.metadata)
 
     async def _trouble(self, pod: Pod) -> str:
-        """Return why a pod is not ready: the kubelet's reasons and the pod's last log line."""
-        path = PODS.path(namespace=self._namespace, name=pod.metadata.name)
-        words = []
+        """Return why a pod is not ready: what its containers failed with, or its last log line."""
+        name = pod.metadata.name
         try:
-            status = (await self._client.get_json(path)).get("status", {})
-            for container in status.get("containerStatuses") or []:
-                words += _state_words(container)
+            report = await self._client.get(POD_REPORTS, name, namespace=self._namespace)
+            if found := list(failures(report)):
+                return "; ".join(found)
+            path = PODS.path(namespace=self._namespace, name=name)
             log = await self._client.request("GET", f"{path}/log", params={"tailLines": "1"})
-            words.append(log.decode(errors="replace").strip())
         except KubeError as error:
-            if not words:
-                words = [str(error)]
-        return "; ".join(dict.fromkeys(filter(None, words)))
+            return str(error)
+        return log.decode(errors="replace").strip()
 
     async def _pools(self) -> Mapping[str, CiliumPodIPPool]:
         try:
@@ -210,14 +209,20 @@ class MigrationCluster:
 
     async def operators(self) -> dict[str, bool]:
         """Return the operator's pods, and whether each is ready."""
+        return {pod.metadata.uid: _is_ready(pod) for pod in await self._operator_pods()}
+
+    async def operator_trouble(self) -> str:
+        """Return why an operator's pod is not ready, or an empty text."""
+        for pod in await self._operator_pods():
+            if not _is_ready(pod):
+                return await self._trouble(pod)
+        return ""
+
+    async def _operator_pods(self) -> list[Pod]:
         pods = await self._client.list(
             PODS, namespace=self._namespace, label_selector=self.names.operator_pod_selector
         )
-        return {
-            pod.metadata.uid: _is_ready(pod)
-            for pod in pods.items
-            if pod.metadata.deletion_timestamp is None
-        }
+        return [pod for pod in pods.items if pod.metadata.deletion_timestamp is None]
 
     async def operator_process(self) -> dict[str, bool]:
         """Return what stands for the operator that leads, where none has a pod."""
@@ -288,12 +293,3 @@ def _addresses(endpoint: CiliumEndpoint) -> tuple[str, ...]:
 
 def _is_ready(pod: Pod) -> bool:
     return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)
-
-
-def _state_words(container: Mapping[str, Any]) -> list[str]:
-    waiting = (container.get("state") or {}).get("waiting") or {}
-    ended = (container.get("lastState") or {}).get("terminated") or {}
-    words = [waiting.get("message") or waiting.get("reason") or ""]
-    if ended:
-        words.append(ended.get("message") or f"ended with exit code {ended.get('exitCode')}")
-    return words

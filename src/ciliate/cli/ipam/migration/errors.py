@@ -35,10 +35,11 @@ class StoppedError(MigrationError):
 class OperatorNotReadyError(StoppedError):
     """No new operator became ready."""
 
-    def __init__(self, names: Installation, timeout_s: float) -> None:
+    def __init__(self, names: Installation, timeout_s: float, trouble: str = "") -> None:
         operator = names.operator_deployment_name
+        why = f" ({trouble})" if trouble else ""
         super().__init__(
-            f"{operator} is not ready after {timeout_s:g} s:"
+            f"{operator} is not ready after {timeout_s:g} s{why}:"
             f" see `kubectl -n {names.namespace} logs deploy/{operator}`"
         )
 

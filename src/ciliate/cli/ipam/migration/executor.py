@@ -126,7 +126,8 @@ class Executor:
         if not await self._until(is_ready):
             if by_hand:
                 raise OperatorNotRestartedError(self.node_timeout_s)
-            raise OperatorNotReadyError(names, self.node_timeout_s)
+            trouble = await self.cluster.operator_trouble()
+            raise OperatorNotReadyError(names, self.node_timeout_s, trouble)
         self.reporter.done(f"{names.operator_deployment_name} restarted")
         return await self._at(record, MigrationPhase.NODES)
 
