@@ -132,6 +132,18 @@ def test_list_shows_nodes_state_and_checkout(cluster: Cluster) -> None:
     assert (found["state"], found["nodes"]) == ("up", 2)
     assert found["age_s"] < 3600
     assert ciliate("lab", "list").stdout.startswith("NAME")
+    assert cluster.name in ciliate("lab", "list", "-o", "name").stdout.splitlines()
+
+
+def test_lab_commands_have_the_forms_of_all_others(cluster: Cluster) -> None:
+    assert cluster.lab("status", "-o", "jsonpath={.machines[*].name}").stdout.split() == [
+        *("internet", "router", "k8s-ctr", "k8s-w1"),
+    ]
+    assert f"CILIATE_LAB: {cluster.name}\n" in cluster.lab("env", "-o", "yaml").stdout
+    assert json.loads(cluster.lab("graph", "-o=json").stdout)["name"] == cluster.name
+    assert "name: k8s-w1\n" in cluster.lab("up", "-o", "yaml").stdout
+    refused = cluster.lab("status", "-o", "svg", check=False)
+    assert "use name, json, yaml or 'jsonpath={" in refused.stderr
 
 
 def test_same_named_lab_of_another_container_is_left_alone(cluster: Cluster) -> None:

@@ -12,7 +12,7 @@ from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.key_list import render_keys, render_markdown
 from ciliate.config import keys
 from ciliate.console.installation import installation
-from ciliate.console.output import output_option, render
+from ciliate.console.output import echo_list, output_forms, output_option, render
 from ciliate.console.table import align
 from ciliate.errors import CiliateError, SettingError
 
@@ -46,14 +46,16 @@ def render_settings(settings: Mapping[str, str]) -> str:
 
 @command.command("view")
 @kubeconfig_option
-@output_option
+@output_forms("name")
 def view(output: str | None, kubeconfig: str) -> None:
     """Show all keys that are set."""
     settings = _read(kubeconfig)
     if output is not None:
-        click.echo(render(dict(sorted(settings.items())), output), nl=False)
+        click.echo(
+            render(dict(sorted(settings.items())), output, names=sorted(settings)), nl=False
+        )
     else:
-        click.echo(render_settings(settings), nl=False)
+        echo_list(render_settings(settings), count=len(settings), what="keys")
 
 
 @command.command("get")
@@ -100,14 +102,14 @@ def delete(name: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
 @command.command("keys")
 @click.option("-a", "--all", "show_all", is_flag=True, help="Also keys that are known only.")
 @click.option("--markdown", is_flag=True, help="As docs/CONFIGURATION.md.")
-@output_option
+@output_forms("name")
 def list_keys(output: str | None, *, show_all: bool, markdown: bool) -> None:
     """List the keys that may be set, with kind, default and meaning."""
     listed = [key for key in keys.KEYS.values() if key.supported or show_all]
     if markdown:
         click.echo(render_markdown(), nl=False)
     elif output is not None:
-        click.echo(render(listed, output), nl=False)
+        click.echo(render(listed, output, names=(key.name for key in listed)), nl=False)
     else:
         click.echo(render_keys(listed), nl=False)
 

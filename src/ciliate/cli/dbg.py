@@ -32,7 +32,7 @@ from ciliate.cli.endpoint_list import (
 )
 from ciliate.cli.lab_node import go_to_lab_node
 from ciliate.cli.lazy_group import LazyGroup
-from ciliate.console.output import output_option, render
+from ciliate.console.output import echo_list, output_forms, output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
@@ -124,14 +124,16 @@ def endpoint() -> None:
 
 @endpoint.command("list")
 @click.option("--no-headers", is_flag=True, help="Leave the two rows of headings out.")
-@output_option
+@output_forms("name")
 def endpoint_list(output: str | None, *, no_headers: bool) -> None:
     """List the endpoints of this node, the host among them."""
     endpoints = _endpoints()
     if output is not None:
-        click.echo(render(endpoints, output), nl=False)
+        names = (str(each.id) for each in endpoints)
+        click.echo(render(endpoints, output, names=names), nl=False)
     else:
-        click.echo(render_endpoints(endpoints, headers=not no_headers), nl=False)
+        text = render_endpoints(endpoints, headers=not no_headers)
+        echo_list(text, count=len(endpoints), what="endpoints")
 
 
 @endpoint.command("get")
@@ -186,18 +188,21 @@ def ip() -> None:
 
 @ip.command("list")
 @click.option("-n", "--numeric", is_flag=True, help="Print identities as numbers.")
-@click.option("-v", "--verbose", is_flag=True, help="Print all fields.")
-@output_option
+@click.option("-v", "--verbose", is_flag=True, help="Print all fields, as -o wide.")
+@output_forms("wide", "name")
 def ip_list(output: str | None, *, numeric: bool, verbose: bool) -> None:
     """List the addresses the agent knows, with identity and source."""
     client = _agent()
     entries = client.get("ip", list[IpListEntry])
-    if output is not None:
-        click.echo(render(entries, output), nl=False)
+    if output not in (None, "wide"):
+        names = (each.cidr for each in entries)
+        click.echo(render(entries, output, names=names), nl=False)
         return
     identities = [] if numeric else client.get("identity", list[IdentityModel])
     labels = {identity.id: identity.labels for identity in identities}
-    click.echo(render_ips(entries, labels, numeric=numeric, verbose=verbose), nl=False)
+    wide = verbose or output == "wide"
+    text = render_ips(entries, labels, numeric=numeric, verbose=wide)
+    echo_list(text, count=len(entries), what="addresses")
 
 
 @command.group("identity")
@@ -206,14 +211,15 @@ def identity() -> None:
 
 
 @identity.command("list")
-@output_option
+@output_forms("name")
 def identity_list(output: str | None) -> None:
     """List the identities the agent knows, with their labels."""
     identities = _agent().get("identity", list[IdentityModel])
     if output is not None:
-        click.echo(render(identities, output), nl=False)
+        names = (str(each.id) for each in identities)
+        click.echo(render(identities, output, names=names), nl=False)
     else:
-        click.echo(render_identities(identities), nl=False)
+        echo_list(render_identities(identities), count=len(identities), what="identities")
 
 
 @command.group("node")
@@ -222,14 +228,15 @@ def node() -> None:
 
 
 @node.command("list")
-@output_option
+@output_forms("name")
 def node_list(output: str | None) -> None:
     """List the nodes the agent knows."""
     nodes = _agent().get("cluster/nodes", ClusterNodes)
     if output is not None:
-        click.echo(render(nodes.nodes_added, output), nl=False)
+        names = (each.name for each in nodes.nodes_added)
+        click.echo(render(nodes.nodes_added, output, names=names), nl=False)
     else:
-        click.echo(render_nodes(nodes), nl=False)
+        echo_list(render_nodes(nodes), count=len(nodes.nodes_added), what="nodes")
 
 
 @command.group("encrypt")

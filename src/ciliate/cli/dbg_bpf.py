@@ -12,7 +12,7 @@ from typing import TypeVar
 import click
 
 from ciliate.cli.packet_counts import metric_rows
-from ciliate.console.output import output_option, render
+from ciliate.console.output import echo_list, output_forms, output_option, render
 from ciliate.console.table import align
 from ciliate.datapath.bpf_map import BpfMap, open_pinned
 from ciliate.datapath.metrics import METRICS, counters
@@ -60,8 +60,7 @@ def _echo_lines(rows: Sequence[object], lines: Iterable[str], output: str | None
     if output is not None:
         click.echo(render(rows, output), nl=False)
         return
-    for line in lines:
-        click.echo(line)
+    echo_list("\n".join(lines), count=len(rows), what="entries")
 
 
 def _echo_pairs(
@@ -69,12 +68,13 @@ def _echo_pairs(
 ) -> None:
     """Print key and value columns under `header`, as Cilium prints its hash maps."""
     if output is not None:
-        click.echo(render(rows, output), nl=False)
+        click.echo(render(rows, output, names=rows), nl=False)
         return
     lines = [f"{header[0]}\t{header[1]}\t"]
     lines += [f"{key}\t{value}\t" for key, values in rows.items() for value in values]
     text = align(lines, width_min=5, padding=3)
-    click.echo("\n".join(line.rstrip() for line in text.splitlines()))
+    shown = "\n".join(line.rstrip() for line in text.splitlines())
+    echo_list(shown, count=len(rows), what="entries")
 
 
 @command.group("nat")
@@ -119,7 +119,7 @@ def endpoint() -> None:
 
 
 @endpoint.command("list")
-@output_option
+@output_forms("name")
 @click.pass_obj
 def endpoint_list(bpf_root: Path, output: str | None) -> None:
     """List the addresses of local endpoints and of the host."""
@@ -133,7 +133,7 @@ def ipcache() -> None:
 
 
 @ipcache.command("list")
-@output_option
+@output_forms("name")
 @click.pass_obj
 def ipcache_list(bpf_root: Path, output: str | None) -> None:
     """List prefixes with the identity and the node they belong to."""
@@ -147,7 +147,7 @@ def interface() -> None:
 
 
 @interface.command("list")
-@output_option
+@output_forms("name")
 @click.pass_obj
 def interface_list(bpf_root: Path, output: str | None) -> None:
     """List the endpoint behind each pod interface."""
@@ -161,7 +161,7 @@ def masquerade() -> None:
 
 
 @masquerade.command("list")
-@output_option
+@output_forms("name")
 @click.pass_obj
 def masquerade_list(bpf_root: Path, output: str | None) -> None:
     """List the masquerade addresses of each node device."""
@@ -175,7 +175,7 @@ def route_mtu() -> None:
 
 
 @route_mtu.command("list")
-@output_option
+@output_forms("name")
 @click.pass_obj
 def route_mtu_list(bpf_root: Path, output: str | None) -> None:
     """List the destinations that longer packets reach by the stack, which judges them."""
@@ -189,7 +189,7 @@ def frag() -> None:
 
 
 @frag.command("list")
-@output_option
+@output_forms("name")
 @click.pass_obj
 def frag_list(bpf_root: Path, output: str | None) -> None:
     """List the ports of datagrams whose first piece has been seen."""
@@ -215,4 +215,4 @@ def metrics_list(bpf_root: Path, output: str | None) -> None:
     lines += [
         f"{row.reason}\t{row.direction}\t{row.packets}\t{row.bytes}\t{row.file}" for row in rows
     ]
-    click.echo(align(lines, width_min=5, padding=3), nl=False)
+    echo_list(align(lines, width_min=5, padding=3), count=len(rows), what="entries")

@@ -18,7 +18,7 @@ from ciliate.api.ipam_audit import (
 )
 from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_findings, render_repair, render_repairs
-from ciliate.console.output import output_option, render
+from ciliate.console.output import echo_list, output_option, render
 from ciliate.console.table import align
 
 if TYPE_CHECKING:
@@ -95,8 +95,10 @@ def repair(grace_s: float, undo: str, output: str | None, *, dry_run: bool) -> N
 def repairs(output: str | None) -> None:
     """List what was repaired on this node, oldest first."""
     records = _agent().get("ipam/repairs", list[RepairRecord])
-    shown = {"": records}
-    click.echo(render(records, output) if output else render_repairs(shown), nl=False)
+    if output is not None:
+        click.echo(render(records, output), nl=False)
+    else:
+        echo_list(render_repairs({"": records}), count=len(records), what="repairs")
 
 
 def render_report(report: IpamReport, *, verbose: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from ciliate.api.agent import MetricSample
-from ciliate.console.output import output_option, render
+from ciliate.console.output import echo_list, output_forms, render
 from ciliate.console.table import align
 from ciliate.errors import CiliateError
 
@@ -31,7 +31,7 @@ def command() -> None:
 @click.option(
     "-p", "--match-pattern", "pattern", metavar="PATTERN", default="", help="Only these names."
 )
-@output_option
+@output_forms("name")
 def metrics_list(pattern: str, output: str | None) -> None:
     """List every metric with its labels and value."""
     matching = _compiled(pattern)
@@ -40,9 +40,10 @@ def metrics_list(pattern: str, output: str | None) -> None:
     samples = AgentClient.from_environment().get("metrics", list[MetricSample])
     found = [each for each in samples if matching.search(each.name)]
     if output is not None:
-        click.echo(render(found, output), nl=False)
+        names = dict.fromkeys(each.name for each in found)
+        click.echo(render(found, output, names=names), nl=False)
     else:
-        click.echo(render_samples(found), nl=False)
+        echo_list(render_samples(found), count=len(found), what="metrics")
 
 
 def render_samples(samples: Iterable[MetricSample]) -> str:

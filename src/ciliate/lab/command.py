@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, cast
 
 import click
 
+from ciliate.console.output import echo_list, output_forms, output_option, render
 from ciliate.lab.choice import chosen_lab, own_lab
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import NAME_VARIABLE, Checkout, lab_names, locked, read_state
@@ -83,12 +84,6 @@ def _complete_setting(ctx: click.Context, param: click.Parameter, start: str) ->
     return [f"{name}=" for name in sorted({*helm_names(), *KEYS}) if name.startswith(start)]
 
 
-def _output_option(function: F) -> F:
-    return click.option(
-        "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-    )(function)
-
-
 def _examples(*lines: str) -> str:
     """An end of a help text, kept as it is (click's mark for that is a backspace)."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
@@ -133,38 +128,40 @@ def command() -> None:
 @click.option("--nodes", type=click.IntRange(min=1), default=_NODES, show_default=True)
 @_values_options
 @click.option("--dual-stack", is_flag=True, help="IPv6 beside IPv4, for nodes and pods.")
-@_output_option
+@output_option
 def up(
-    name: str | None, nodes: int, values: tuple[str, ...], output: str, *, dual_stack: bool
+    name: str | None, nodes: int, values: tuple[str, ...], output: str | None, *, dual_stack: bool
 ) -> None:
     """Start a lab, and wait until its nodes are ready. One that is up is left as it is."""
-    from ciliate.lab.summary import render_summary, summary_json  # noqa: PLC0415 - start-up.
+    from ciliate.lab.summary import render_summary, summary_facts  # noqa: PLC0415 - start-up.
     from ciliate.lab.up import ensure_up  # noqa: PLC0415 - likewise.
 
     paths = chosen_lab(name)
     state = ensure_up(
-        paths, nodes=nodes, values=values, dual_stack=dual_stack, quiet=output == "json"
+        paths, nodes=nodes, values=values, dual_stack=dual_stack, quiet=output is not None
     )
-    click.echo(summary_json(paths, state) if output == "json" else render_summary(paths, state))
+    if output is not None:
+        click.echo(render(summary_facts(paths, state), output), nl=False)
+    else:
+        click.echo(render_summary(paths, state))
 
 
 @command.command("status")
 @_name_option
-@_output_option
-def status(name: str | None, output: str) -> None:
+@output_forms("name")
+def status(name: str | None, output: str | None) -> None:
     """Show a lab's machines and processes. Exit code 1 when it is not healthy."""
     import asyncio  # noqa: PLC0415 - start-up cost.
-
-    import msgspec  # noqa: PLC0415 - likewise.
 
     from ciliate.lab.status import lab_status, render_status  # noqa: PLC0415 - likewise.
 
     paths = chosen_lab(name)
     found = asyncio.run(lab_status(paths, read_state(paths)))
-    if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+    if output is not None:
+        names = (machine.name for machine in found.machines)
+        click.echo(render(found, output, names=names), nl=False)
     else:
-        click.echo(render_status(found))
+        click.echo(render_status(found), nl=False)
     if not found.healthy:
         click.get_current_context().exit(1)
 
@@ -221,19 +218,20 @@ def shell(name: str | None, place: str) -> None:
     ),
 )
 @_name_option
-@_output_option
-def env(name: str | None, output: str) -> None:
+@output_option
+def env(name: str | None, output: str | None) -> None:
     """Print what makes a shell speak to a lab."""
     from ciliate.lab.environment import (  # noqa: PLC0415 - start-up cost.
-        environment_json,
+        environment_variables,
         render_environment,
     )
 
     paths = chosen_lab(name)
     read_state(paths)  # No lab, no environment.
-    path = os.environ.get("PATH", "")
-    shown = environment_json(paths) if output == "json" else render_environment(paths, path)
-    click.echo(shown)
+    if output is not None:
+        click.echo(render(environment_variables(paths), output), nl=False)
+    else:
+        click.echo(render_environment(paths, os.environ.get("PATH", "")))
 
 
 @command.command("env-unset", hidden=True)
@@ -323,7 +321,7 @@ def down(name: str | None, *, every: bool, force: bool) -> None:
 
     labs = [LabPaths(found) for found in left_behind()] if every else [chosen_lab(name)]
     if not labs:
-        click.echo("no labs")
+        click.echo("No labs found", err=True)
     for paths in labs:
         if not (force or every):
             Checkout.own().check_owns(paths.name)
@@ -340,10 +338,8 @@ def down(name: str | None, *, every: bool, force: bool) -> None:
     ),
 )
 @_name_option
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "svg"]), default="text", show_default=True
-)
-def graph(name: str | None, output: str) -> None:
+@output_forms("svg")
+def graph(name: str | None, output: str | None) -> None:
     """Draw a lab: machines, networks, addresses and pods, as they are now."""
     import asyncio  # noqa: PLC0415 - start-up cost.
 
@@ -353,13 +349,22 @@ def graph(name: str | None, output: str) -> None:
 
     paths = chosen_lab(name)
     picture = asyncio.run(observe(paths, read_state(paths)))
-    click.echo(draw_svg(picture) if output == "svg" else draw_text(picture))
+    if output is None:
+        click.echo(draw_text(picture))
+    elif output == "svg":
+        click.echo(draw_svg(picture))
+    else:
+        click.echo(render(picture, output), nl=False)
 
 
 @command.command("list")
-@_output_option
-def list_labs(output: str) -> None:
+@output_forms("name")
+def list_labs(output: str | None) -> None:
     """List the labs of this machine, with nodes, state, age and the checkout they run."""
-    from ciliate.lab.inventory import labs_json, render_labs  # noqa: PLC0415 - start-up cost.
+    from ciliate.lab.inventory import labs, render_labs  # noqa: PLC0415 - start-up cost.
 
-    click.echo(labs_json() if output == "json" else render_labs())
+    found = labs()
+    if output is not None:
+        click.echo(render(found, output, names=(lab.name for lab in found)), nl=False)
+    else:
+        echo_list(render_labs(found), count=len(found), what="labs")

@@ -4,7 +4,6 @@ The commands lie in the lab's folder, and once more beside the program: a shell 
 lab still has `ciliate` when that lab is gone.
 """
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -67,14 +66,13 @@ def render_environment(paths: LabPaths, path: str) -> str:
     )
 
 
-def environment_json(paths: LabPaths) -> str:
+def environment_variables(paths: LabPaths) -> Mapping[str, str]:
     """The same for programs; `PATH` is what to put in front."""
-    variables = {
+    return {
         "KUBECONFIG": str(paths.kubeconfig),
         NAME_VARIABLE: paths.name,
         "PATH": str(paths.commands),
     }
-    return json.dumps(variables, indent=2)
 
 
 def render_unset(path: str) -> str:

@@ -1,14 +1,15 @@
 """What `lab list` shows: every lab that has left a folder, of whatever checkout."""
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
+from ciliate.console.table import align
 from ciliate.lab.errors import LabError
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.processes import alive
 from ciliate.lab.state import Phase, lab_names, read_state
-from ciliate.lab.status import render_rows
 
 #: Below how many of a unit the next smaller one is shown: `90s`, `17m`, `5h`, `2d`, as kubectl does.
 _UNITS = ((120, 1, "s"), (120 * 60, 60, "m"), (48 * 3600, 3600, "h"))
@@ -43,20 +44,19 @@ def _line(name: str) -> LabLine:
     )
 
 
-def render_labs() -> str:
-    """The table for people, with its headings also when it is empty."""
-    rows: list[tuple[str, ...]] = [("NAME", "STATE", "NODES", "AGE", "CHECKOUT")]
-    for lab in map(_line, lab_names()):
+def labs() -> list[LabLine]:
+    """Every lab, by name."""
+    return [_line(name) for name in lab_names()]
+
+
+def render_labs(lines: Sequence[LabLine]) -> str:
+    """The table for people."""
+    rows = ["NAME\tSTATE\tNODES\tAGE\tCHECKOUT"]
+    for lab in lines:
         nodes = "-" if lab.nodes is None else str(lab.nodes)
         age = "-" if lab.age_s is None else _short(lab.age_s)
-        rows.append((lab.name, lab.state, nodes, age, lab.checkout or "-"))
-    return "\n".join(render_rows(rows))
-
-
-def labs_json() -> str:
-    """The same for programs; ages in seconds."""
-    lines = [_line(name) for name in lab_names()]
-    return msgspec.json.format(msgspec.json.encode(lines), indent=2).decode()
+        rows.append(f"{lab.name}\t{lab.state}\t{nodes}\t{age}\t{lab.checkout or '-'}")
+    return align(rows, width_min=0, padding=3)
 
 
 def _short(seconds: int) -> str:

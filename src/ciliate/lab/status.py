@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from ciliate.console.table import align
 from ciliate.lab import topology
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.paths import LabPaths
@@ -131,21 +132,7 @@ async def _cluster(paths: LabPaths) -> tuple[dict[str, bool] | None, list[str]]:
 
 def render_status(status: LabStatus) -> str:
     """The status for people."""
-    rows: list[tuple[str, ...]] = [
-        ("MACHINE", "ROLE", "ETH0", "ETH1", "MORE", "PROCESSES", "STATE")
-    ]
-    rows += [
-        (
-            machine.name,
-            machine.role,
-            " ".join(machine.eth0) or "-",
-            " ".join(machine.eth1) or "-",
-            " ".join(machine.more) or "-",
-            str(machine.processes),
-            "-" if machine.ready is None else "Ready" if machine.ready else "NotReady",
-        )
-        for machine in status.machines
-    ]
+    rows = ["MACHINE\tROLE\tETH0\tETH1\tMORE\tPROCESSES\tSTATE", *map(_row, status.machines)]
     dead = [name for name, runs in status.processes.items() if not runs]
     lines = [
         f"lab {status.name}: {'healthy' if status.healthy else 'NOT healthy'} ({status.phase})",
@@ -153,15 +140,19 @@ def render_status(status: LabStatus) -> str:
         *([f"not running: {', '.join(dead)}"] if dead else []),
         *(f"not ready: {line}" for line in status.unready),
         "",
-        *render_rows(rows),
+        align(rows, width_min=0, padding=3),
     ]
     return "\n".join(lines)
 
 
-def render_rows(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns, as wide as their widest cell."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return [
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+def _row(machine: MachineStatus) -> str:
+    cells = (
+        machine.name,
+        machine.role,
+        " ".join(machine.eth0) or "-",
+        " ".join(machine.eth1) or "-",
+        " ".join(machine.more) or "-",
+        str(machine.processes),
+        "-" if machine.ready is None else "Ready" if machine.ready else "NotReady",
+    )
+    return "\t".join(cells)

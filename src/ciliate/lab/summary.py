@@ -4,15 +4,14 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from ciliate.console.table import align
 from ciliate.lab import topology
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState
-from ciliate.lab.status import render_rows
 from ciliate.lab.topology import Role
 
 #: Nodes beyond these are summed up in a line.
@@ -35,19 +34,18 @@ def render_summary(paths: LabPaths, state: LabState) -> str:
     """The summary for people."""
     shown = [machine for machine in state.machines if machine.role is not Role.SWITCH]
     shown.sort(key=lambda machine: (not machine.role.is_node, machine.index))
-    rows: list[tuple[str, ...]] = [
-        (f"  {machine.name}", *_addresses(state, machine.role, machine.node_ips))
+    rows = [
+        "\t".join((f"  {machine.name}", *_addresses(state, machine.role, machine.node_ips)))
         for machine in shown
     ]
     if len(rows) > _ROWS_MAX:
         left = len(rows) - _ROWS_MAX
-        rows = [*rows[: _ROWS_MAX - 2], (f"  … and {left} more nodes", "", ""), *rows[-2:]]
+        rows = [*rows[: _ROWS_MAX - 2], f"  … and {left} more nodes\t\t", *rows[-2:]]
     api = f"API server https://127.0.0.1:{state.api_port}"
     return "\n".join(
         [
             f"lab {paths.name} is up: {topology.counted(len(state.nodes), 'node')}, {api}",
-            *render_rows(rows),
-            "try:",
+            align(rows, width_min=0, padding=3) + "try:",
             *(f"  {line}" for line in _to_try(paths)),
         ]
     )
@@ -73,9 +71,9 @@ def _to_try(paths: LabPaths) -> list[str]:
     return ["sudo -s", *lines] if "SUDO_USER" in os.environ else lines
 
 
-def summary_json(paths: LabPaths, state: LabState) -> str:
+def summary_facts(paths: LabPaths, state: LabState) -> Mapping[str, object]:
     """The summary for programs."""
-    facts = {
+    return {
         "name": state.name,
         "api": f"https://127.0.0.1:{state.api_port}",
         "kubeconfig": str(paths.kubeconfig),
@@ -85,4 +83,3 @@ def summary_json(paths: LabPaths, state: LabState) -> str:
             for machine in state.machines
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(facts), indent=2).decode()

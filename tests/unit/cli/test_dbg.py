@@ -179,6 +179,23 @@ def test_output_forms_give_the_same_facts() -> None:
 
 
 @pytest.mark.usefixtures("answers")
+def test_names_alone_and_further_columns_are_forms_too() -> None:
+    assert run("endpoint", "list", "-o", "name").output == "77\n"
+    assert run("ip", "list", "-o", "name").output == "10.244.0.7/32\n"
+    assert run("identity", "list", "-o", "name").output == "8066\n"
+    assert run("ip", "list", "-o", "wide").output == run("ip", "list", "-v").output
+
+
+def test_empty_lists_are_a_word_on_standard_error(answers: dict[str, object]) -> None:
+    answers |= {"/v1/ip": [], "/v1/identity": [], "/v1/endpoint": []}
+
+    for words, what in ((("ip",), "addresses"), (("identity",), "identities")):
+        done = run(*words, "list")
+        assert (done.stdout, done.stderr) == ("", f"No {what} found\n")
+        assert run(*words, "list", "-o", "json").stdout == "[]\n"
+
+
+@pytest.mark.usefixtures("answers")
 @pytest.mark.parametrize("form", ["xml", "jsonpath=", "jsonpath={.no.such}", "jsonpath={??}"])
 def test_unknown_output_form_is_refused_with_the_known_ones(form: str) -> None:
     result = run("status", "-o", form)

@@ -68,7 +68,7 @@ def render_repairs(by_node: Mapping[str, Iterable[RepairRecord]]) -> str:
         )
     ]
     head = "ID\tTIME (UTC)\tNODE\tADDRESS\tPOOL\tOWNER\tUNDONE"
-    return align([head, *rows], width_min=0, padding=3) if rows else "No repairs.\n"
+    return align([head, *rows], width_min=0, padding=3)
 
 
 def counted(number: int, noun: str) -> str:

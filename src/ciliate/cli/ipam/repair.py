@@ -13,7 +13,7 @@ from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_repair, render_repairs
 from ciliate.cli.name_completion import complete_nodes
-from ciliate.console.output import output_option, render
+from ciliate.console.output import echo_list, output_option, render
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ async def _repair(
             names = await _who_repaired(client, names, undo)
         if ask:
             plan = await _act(client, names, (*words, "--dry-run"))
-            click.echo(render_repair(plan.by_node.values()), nl=False)
+            # What is asked about is no part of an answer for programs.
+            click.echo(render_repair(plan.by_node.values()), nl=False, err=output is not None)
             count = sum(len(each.freed) + len(each.taken) for each in plan.by_node.values())
             if not count:
                 _raise_problems(plan)
@@ -162,8 +163,11 @@ async def _who_repaired(client: "ApiClient", names: list[str], undo: str) -> lis
 async def _list(client: "ApiClient", *, node: str, output: str | None) -> None:
     async with client:
         answers = await _records(client, await _nodes(client, node))
-    text = render(answers.by_node, output) if output else render_repairs(answers.by_node)
-    click.echo(text, nl=False)
+    if output is not None:
+        click.echo(render(answers.by_node, output), nl=False)
+    else:
+        count = sum(map(len, answers.by_node.values()))
+        echo_list(render_repairs(answers.by_node), count=count, what="repairs")
     _raise_problems(answers)
 
 

@@ -354,4 +354,3 @@ def test_record_is_a_table() -> None:
         "2026-01-01",
         "12:00:00",
     ]
-    assert render_repairs({"a": []}) == "No repairs.\n"
