@@ -112,6 +112,36 @@ def test_exec_takes_what_users_of_kubectl_write(cluster: Cluster) -> None:
     assert cluster.lab("exec", "k8s-w1", "-it", "--", "uname", "-n").stdout == "k8s-w1\n"
 
 
+def test_places_and_nodes_are_named_by_kind_too_and_completed(cluster: Cluster) -> None:
+    def offered(program: str, line: str) -> list[str]:
+        variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
+        env = {
+            **os.environ,
+            "CILIATE_LAB": cluster.name,
+            "KUBECONFIG": str(cluster.folder / "kubeconfig"),
+            "COMP_LINE": line,
+            "COMP_POINT": str(len(line)),
+            variable: "bash_complete",
+        }
+        done = run([str(BIN / program)], env=env)
+        assert done.stderr == ""
+        return [found.removeprefix("plain,") for found in done.stdout.split()]
+
+    assert cluster.exec("no/k8s-w1", "uname", "-n") == "k8s-w1\n"
+    assert cluster.exec("ds/cilium", "uname", "-n").startswith("k8s-")
+    asked = ("ipam", "status", "--node", "node/k8s-w1", "-o", "jsonpath={.nodes[*].node}")
+    kubeconfig = f"--kubeconfig={cluster.folder / 'kubeconfig'}"
+    assert ciliate(*asked, kubeconfig).stdout == "k8s-w1"
+
+    assert offered("ciliate", "ciliate lab exec no/") == ["no/k8s-ctr", "no/k8s-w1"]
+    assert offered("ciliate", "ciliate lab exec ds/") == ["ds/cilium"]
+    assert offered("ciliate", "ciliate lab exec k8s-w1 -- ") == []
+    assert offered("ciliate", "ciliate lab remove-node k8s-w") == ["k8s-w1"]
+    assert offered("ciliate", "ciliate ipam check --node node/k8s-c") == ["node/k8s-ctr"]
+    assert "kube-system" in offered("cilium", "cilium status -n ")
+    assert "65535" in offered("cilium-dbg", "cilium-dbg endpoint get ")
+
+
 def test_shell_says_where_one_is(cluster: Cluster) -> None:
     assert cluster.exec("k8s-w1", "printenv", "PS1") == f"k8s-w1 ({cluster.name}) \\w\\$ \n"
 

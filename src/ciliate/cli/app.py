@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Final
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
 from ciliate import __version__
 from ciliate.cli.lazy_group import LazyGroup
+from ciliate.cli.name_completion import NAME_COMPLETIONS
+from ciliate.console.completion import script
 from ciliate.console.installation import installation_options
 from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
@@ -67,7 +69,7 @@ class Program(LazyGroup):
             lazy={command: _COMMANDS[command][0] for command in shown},
             context_settings=_SETTINGS,
             help="A pod network for Kubernetes, and a lab to try it in.",
-            params=[*installation_options(), _version_option()],
+            params=[*installation_options(offers=NAME_COMPLETIONS), _version_option()],
         )
         self._shown = shown
 
@@ -110,12 +112,15 @@ def program(name: str = "ciliate") -> click.Command:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print a script that makes SHELL complete this program's commands.
+    """Print a script that makes SHELL complete this program's commands, options and names.
 
-    For example: `source <(ciliate completion bash)`.
-    """
-    name = ctx.find_root().info_name or "ciliate"
-    kind = get_completion_class(shell)
-    assert kind is not None
-    variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
-    click.echo(kind(ctx.find_root().command, {}, name, variable).source())
+    \b
+    In a shell, or in the file that it reads at its start:
+      bash   source <(ciliate completion bash)
+      zsh    source <(ciliate completion zsh)     behind compinit
+      fish   ciliate completion fish | source
+
+    `cilium` and `cilium-dbg` have scripts of their own.
+    """  # noqa: D301 - click's mark for lines that stay as they are.
+    root = ctx.find_root()
+    click.echo(script(shell, root.command, root.info_name or "ciliate"))

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from ciliate.cli.name_completion import NAME_COMPLETIONS
 from ciliate.console.installation import with_installation
 from ciliate.errors import CiliateError
 
@@ -22,13 +24,17 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _kubeconfig: Final = click.option(
-    "--kubeconfig", default="", metavar="FILE", help="How to reach the cluster."
+    "--kubeconfig",
+    default="",
+    metavar="FILE",
+    shell_complete=lambda *_: [CompletionItem("", type="file")],
+    help="How to reach the cluster.",
 )
 
 
 def kubeconfig_option(function: F) -> F:
     """Give a command what names its cluster (passed on as `kubeconfig`) and its installation."""
-    return _kubeconfig(with_installation()(function))
+    return _kubeconfig(with_installation(offers=NAME_COMPLETIONS)(function))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -13,6 +13,7 @@ from ciliate.cli.key_list import render_keys, render_markdown
 from ciliate.config import keys
 from ciliate.console.installation import installation
 from ciliate.console.output import echo_list, output_forms, output_option, render
+from ciliate.console.setting_names import offer_keys, offer_values
 from ciliate.console.table import align
 from ciliate.errors import CiliateError, SettingError
 
@@ -59,7 +60,7 @@ def view(output: str | None, kubeconfig: str) -> None:
 
 
 @command.command("get")
-@click.argument("name", metavar="KEY")
+@click.argument("name", metavar="KEY", shell_complete=offer_keys)
 @kubeconfig_option
 @output_option
 def get(name: str, output: str | None, kubeconfig: str) -> None:
@@ -74,8 +75,8 @@ def get(name: str, output: str | None, kubeconfig: str) -> None:
 
 
 @command.command("set")
-@click.argument("name", metavar="KEY")
-@click.argument("value")
+@click.argument("name", metavar="KEY", shell_complete=offer_keys)
+@click.argument("value", shell_complete=offer_values)
 @click.option(
     "-r/ ", "--restart/--no-restart", default=True, show_default=True, help="Restart who reads it."
 )
@@ -89,7 +90,7 @@ def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) 
 
 
 @command.command("delete")
-@click.argument("name", metavar="KEY")
+@click.argument("name", metavar="KEY", shell_complete=offer_keys)
 @click.option("--restart/--no-restart", default=True, show_default=True)
 @click.option("--force", is_flag=True, help="Also when agents would not start without it.")
 @kubeconfig_option

@@ -25,6 +25,7 @@ from ciliate.api.agent_version import ProgramVersion, VersionAnswer
 from ciliate.cli import node_status
 from ciliate.cli.daemon_config import render_configuration
 from ciliate.cli.endpoint_list import (
+    names_of,
     render_endpoints,
     render_identities,
     render_ips,
@@ -32,7 +33,9 @@ from ciliate.cli.endpoint_list import (
 )
 from ciliate.cli.lab_node import go_to_lab_node
 from ciliate.cli.lazy_group import LazyGroup
+from ciliate.cli.name_completion import complete_endpoints
 from ciliate.console.output import echo_list, output_forms, output_option, render
+from ciliate.console.short_names import split_kind
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class EndpointMissingError(CiliateError):
         self.present = present
         super().__init__(
             f"no endpoint {wanted!r} among the {present} of this node: `dbg endpoint list` shows "
-            "them; give a number, pod-name:NAMESPACE/POD, container-id:ID, "
+            "them; give a number, NAMESPACE/POD, po/POD, pod-name:NAMESPACE/POD, container-id:ID, "
             "cni-attachment-id:ID:IFNAME, ipv4:ADDRESS or ipv6:ADDRESS"
         )
 
@@ -57,18 +60,21 @@ class EndpointMissingError(CiliateError):
     cls=LazyGroup,
     lazy={
         "bpf": "ciliate.cli.dbg_bpf:command",
+        "completion": "ciliate.cli.app:completion",
         "ipam": "ciliate.cli.dbg_ipam:command",
         "metrics": "ciliate.cli.dbg_metrics:command",
         "operator": "ciliate.cli.dbg_operator:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
 )
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Look into this node's agent and datapath (`cilium-dbg`).
 
     On a machine that is no node, that is the control plane of its lab.
     """
-    go_to_lab_node()
+    if context.invoked_subcommand != "completion":
+        go_to_lab_node()
 
 
 def _agent() -> "AgentClient":
@@ -137,12 +143,13 @@ def endpoint_list(output: str | None, *, no_headers: bool) -> None:
 
 
 @endpoint.command("get")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_endpoints)
 @output_option
 def endpoint_get(name: str, output: str | None) -> None:
-    """Show everything about the endpoint NAME: a number, or pod-name:NAMESPACE/POD."""
+    """Show everything about the endpoint NAME: a number, po/POD, or pod-name:NAMESPACE/POD."""
     endpoints = _endpoints()
-    found = [each for each in endpoints if name in _names(each)]
+    kind, bare = split_kind(name)
+    found = [e for e in endpoints if (f"po/{bare}" if kind == "po" else name) in names_of(e)]
     if not found:
         raise EndpointMissingError(wanted=name, present=len(endpoints))
     click.echo(render(found, output or "json"), nl=False)
@@ -150,23 +157,6 @@ def endpoint_get(name: str, output: str | None) -> None:
 
 def _endpoints() -> list[EndpointModel]:
     return _agent().get("endpoint", list[EndpointModel])
-
-
-def _names(model: EndpointModel) -> set[str]:
-    """Return all the names by which Cilium's commands find an endpoint."""
-    external = model.status.external_identifiers
-    pod = external.pod_name or f"{external.k8s_namespace}/{external.k8s_pod_name}"
-    names = {
-        "cilium-local": str(model.id),
-        "container-id": external.container_id,
-        "cni-attachment-id": external.cni_attachment_id,
-        "pod-name": pod.strip("/"),
-        "cep-name": pod.strip("/"),
-    }
-    pairs = {f"{prefix}:{name}" for prefix, name in names.items() if name}
-    for address in model.status.networking.addressing:
-        pairs |= {f"ipv4:{address.ipv4}", f"ipv6:{address.ipv6}"} - {"ipv4:", "ipv6:"}
-    return pairs | {str(model.id)}
 
 
 @command.command("config")

@@ -1,4 +1,4 @@
-"""The texts of `dbg endpoint list`, `dbg ip list` and `dbg node list`.
+"""The texts of `dbg endpoint list`, `dbg ip list` and `dbg node list`, and an endpoint's names.
 
 Columns, words and the order of rows are Cilium's. An endpoint's labels stand one a line, the first
 beside the endpoint. Pure.
@@ -41,6 +41,25 @@ def render_endpoints(endpoints: Iterable[EndpointModel], *, headers: bool) -> st
     for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.id):
         lines.extend(_endpoint_lines(endpoint))
     return align(lines, width_min=5, padding=3)
+
+
+def names_of(model: EndpointModel) -> set[str]:
+    """Return all the names by which commands find an endpoint: Cilium's, and a pod's plain ones."""
+    external = model.status.external_identifiers
+    pod = external.pod_name or f"{external.k8s_namespace}/{external.k8s_pod_name}".strip("/")
+    names = {
+        "cilium-local": str(model.id),
+        "container-id": external.container_id,
+        "cni-attachment-id": external.cni_attachment_id,
+        "pod-name": pod,
+        "cep-name": pod,
+    }
+    found = {f"{prefix}:{name}" for prefix, name in names.items() if name}
+    if pod:
+        found |= {pod, f"po/{pod}", f"po/{pod.rpartition('/')[2]}"}
+    for address in model.status.networking.addressing:
+        found |= {f"ipv4:{address.ipv4}", f"ipv6:{address.ipv6}"} - {"ipv4:", "ipv6:"}
+    return found | {str(model.id)}
 
 
 def _endpoint_lines(endpoint: EndpointModel) -> Iterator[str]:

@@ -6,6 +6,7 @@ the agent's container `cilium-dbg`, which the user's runs there by that name. An
 standard error and exit code 1; anything else is a bug and shows its traceback.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Final
 import click
 
 from ciliate.cli.app import program
+from ciliate.console.completion import answer, variable
 from ciliate.errors import CiliateError
 from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
@@ -30,7 +32,21 @@ _NAMES: Final = frozenset({"cilium", "cilium-dbg", *LAB_SHELL_COMMANDS})
 
 def run(argv: Sequence[str], name: str = "ciliate") -> int:
     """Execute the words after the program's name and return the exit code."""
+    asked = os.environ.get(variable(name), "")
+    if asked.endswith("_complete"):
+        _complete(asked, name)
+        return 0
     return execute(program(name), argv, name)
+
+
+def _complete(asked: str, name: str) -> None:
+    """Offer words to a shell. What goes wrong meanwhile is nothing that somebody asked for."""
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+        contextlib.suppress(Exception),
+    ):
+        click.echo(answer(asked, program(name), name))
 
 
 def execute(command: click.Command, argv: Sequence[str], name: str) -> int:

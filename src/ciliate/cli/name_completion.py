@@ -1,15 +1,19 @@
-"""What a shell offers after `--node` and `--pool`: names out of the cluster, when it answers."""
+"""What a shell offers where something of a cluster is named: asked of the cluster, when it answers.
 
-from collections.abc import Awaitable, Callable
+Pods by their CiliumEndpoints' names, nodes, namespaces, pools, endpoints of an agent.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
 
-from ciliate.cli.cluster import cluster_client, run
+from ciliate.console.short_names import NodeName
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
+    from ciliate.console.installation import Offer
     from ciliate.kube.client import ApiClient
 
 #: How long a shell waits after the tab key.
@@ -17,39 +21,89 @@ _PATIENCE_S: Final = 2.0
 
 
 def complete_nodes(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
+    context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the nodes whose names begin so."""
-    return _complete(_nodes, incomplete)
+    return _complete(context, _nodes, incomplete)
 
 
 def complete_pools(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
+    context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the pools whose names begin so."""
-    return _complete(_pools, incomplete)
+    return _complete(context, _pools, incomplete)
+
+
+def complete_namespaces(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the namespaces whose names begin so."""
+    return _complete(context, _namespaces, incomplete)
+
+
+def complete_endpoints(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the endpoints of this node's agent: numbers, with their pods; then other names."""
+    from ciliate.api.agent import EndpointModel  # noqa: PLC0415 - only shells come here.
+    from ciliate.cli.agent_client import AgentClient  # noqa: PLC0415
+    from ciliate.cli.endpoint_list import names_of  # noqa: PLC0415
+    from ciliate.cli.lab_node import go_to_lab_node  # noqa: PLC0415
+
+    try:
+        go_to_lab_node()
+        found = AgentClient.from_environment().get("endpoint", list[EndpointModel])
+    except CiliateError:
+        return []
+    offered = (
+        CompletionItem(name, help=model.status.external_identifiers.pod_name)
+        for model in found
+        for name in sorted(names_of(model))
+        # Numbers first; the many further names when one of them is begun.
+        if name.isdigit() or (incomplete and not incomplete.isdigit())
+    )
+    return [item for item in offered if item.value.startswith(incomplete)]
+
+
+NODE: Final = NodeName(complete_nodes)
+
+#: For the flags that name an installation.
+NAME_COMPLETIONS: "Final[Mapping[str, Offer]]" = {"namespace": complete_namespaces}
 
 
 def _complete(
-    read: "Callable[[ApiClient], Awaitable[set[str]]]", incomplete: str
+    context: click.Context,
+    read: "Callable[[ApiClient], Awaitable[Iterable[str]]]",
+    incomplete: str,
 ) -> list[CompletionItem]:
     import asyncio  # noqa: PLC0415 - only shells come here.
 
-    async def ask() -> set[str]:
-        async with asyncio.timeout(_PATIENCE_S), cluster_client("") as client:
+    from ciliate.cli.cluster import cluster_client, run  # noqa: PLC0415
+
+    kubeconfig = str(context.params.get("kubeconfig") or "")
+
+    async def ask() -> Iterable[str]:
+        async with asyncio.timeout(_PATIENCE_S), cluster_client(kubeconfig) as client:
             return await read(client)
 
     try:
-        names = run(ask())
+        with context.scope(cleanup=False):  # Whose installation is asked for.
+            names = run(ask())
     except (CiliateError, TimeoutError):
         return []  # A shell that waits for names shows no error.
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 
 async def _nodes(client: "ApiClient") -> set[str]:
-    from ciliate.api.cilium_node import CILIUM_NODES  # noqa: PLC0415
+    from ciliate.api.core import NODES  # noqa: PLC0415
 
-    return {node.metadata.name for node in (await client.list(CILIUM_NODES)).items}
+    return {node.metadata.name for node in (await client.list(NODES)).items}
+
+
+async def _namespaces(client: "ApiClient") -> set[str]:
+    from ciliate.api.core import NAMESPACES  # noqa: PLC0415
+
+    return {each.metadata.name for each in (await client.list(NAMESPACES)).items}
 
 
 async def _pools(client: "ApiClient") -> set[str]:

@@ -6,16 +6,22 @@ operator and commands take them all, so that one environment serves the three; e
 those that it is for.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from ciliate.config.installation import Installation, parse_selector
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: Completes a word in a shell.
+Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+NOTHING: Final[Mapping[str, Offer]] = {}
 
 _ENVIRONMENT: Final = ParameterSource.ENVIRONMENT
 
@@ -61,7 +67,7 @@ def _keep(context: click.Context, parameter: click.Parameter, text: str | None) 
     meta[_KEY] = replace(meta.get(_KEY) or Installation(), **{parameter.name: text})
 
 
-def _option(name: str, default: str, *, hidden: bool) -> click.Option:
+def _option(name: str, default: str, *, hidden: bool, offer: Offer | None) -> click.Option:
     variable = "CILIUM_K8S_NAMESPACE" if name == "namespace" else f"CILIUM_{name.upper()}"
     return click.Option(
         [f"--{name.replace('_', '-')}", *_ALIASES.get(name, ()), name],
@@ -71,24 +77,35 @@ def _option(name: str, default: str, *, hidden: bool) -> click.Option:
         hidden=hidden,
         expose_value=False,
         callback=_keep,
+        shell_complete=offer,
     )
 
 
-def installation_options(shown: Collection[str] = _FOR_COMMANDS) -> list[click.Parameter]:
-    """Return the options, one for each name; the help has those that are `shown`."""
+def installation_options(
+    shown: Collection[str] = _FOR_COMMANDS, *, offers: Mapping[str, Offer] = NOTHING
+) -> list[click.Parameter]:
+    """Return the options, one for each name; the help has those that are `shown`.
+
+    `offers` completes values in a shell, by name.
+    """
     return [
-        _option(each.name, str(each.default), hidden=each.name not in shown)
+        _option(
+            each.name,
+            str(each.default),
+            hidden=each.name not in shown,
+            offer=offers.get(each.name),
+        )
         for each in fields(Installation)
     ]
 
 
-def with_installation(*shown: str) -> Callable[[F], F]:
+def with_installation(*shown: str, offers: Mapping[str, Offer] = NOTHING) -> Callable[[F], F]:
     """Give a command the options; it asks `installation` for what they say."""
 
     def decorate(function: F) -> F:
         # As `click.option` does for a function that is no command yet.
         known = getattr(function, "__click_params__", [])
-        options = installation_options(shown or _FOR_COMMANDS)
+        options = installation_options(shown or _FOR_COMMANDS, offers=offers)
         function.__click_params__ = [*known, *reversed(options)]  # type: ignore[attr-defined]
         return function
 

@@ -13,9 +13,11 @@ from typing import Any, Final, TypeVar, cast
 import click
 
 from ciliate.console.output import echo_list, output_forms, output_option, render
-from ciliate.lab.choice import chosen_lab, own_lab
+from ciliate.console.setting_names import offer_settings
+from ciliate.lab.choice import chosen_lab
+from ciliate.lab.name_completion import NODE, complete_labs, complete_place
 from ciliate.lab.paths import LabPaths
-from ciliate.lab.state import NAME_VARIABLE, Checkout, lab_names, locked, read_state
+from ciliate.lab.state import NAME_VARIABLE, Checkout, locked, read_state
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +29,7 @@ def _name_option(function: F) -> F:
         "--name",
         metavar="NAME",
         help=f"The lab; default: {NAME_VARIABLE}, or `lab`.",
-        shell_complete=lambda *_: lab_names(),
+        shell_complete=complete_labs,
     )(function)
 
 
@@ -55,7 +57,7 @@ def _values_options(function: F) -> F:
         "values",
         metavar="KEY=VALUE",
         multiple=True,
-        shell_complete=_complete_setting,
+        shell_complete=offer_settings,
         help="A Helm value of Cilium's chart, or a key of cilium-config. Repeatable.",
     )
     return cast("F", by_file(by_word(with_values)))
@@ -75,32 +77,9 @@ def _words_of(file: Path) -> list[str]:
     return list(words_of_values(document or {}))
 
 
-def _complete_setting(ctx: click.Context, param: click.Parameter, start: str) -> list[str]:
-    """Helm values and keys, for the shell."""
-    from ciliate.config.helm import helm_names  # noqa: PLC0415 - for the shell alone.
-    from ciliate.config.keys import KEYS  # noqa: PLC0415 - likewise.
-
-    del ctx, param
-    return [f"{name}=" for name in sorted({*helm_names(), *KEYS}) if name.startswith(start)]
-
-
 def _examples(*lines: str) -> str:
     """An end of a help text, kept as it is (click's mark for that is a backspace)."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
-def _complete_place(ctx: click.Context, param: click.Parameter, start: str) -> list[str]:
-    """Machines and pods of the lab, for the shell."""
-    from ciliate.errors import CiliateError  # noqa: PLC0415 - for the shell alone.
-    from ciliate.lab.entering import place_names  # noqa: PLC0415 - likewise.
-
-    del param
-    try:
-        paths = own_lab(ctx.params.get("name"))
-        names = place_names(paths, read_state(paths))
-    except CiliateError:
-        return []  # A shell that completes a word shows no error.
-    return [name for name in names if name.startswith(start)]
 
 
 @click.group(
@@ -182,12 +161,12 @@ def status(name: str | None, output: str | None) -> None:
     nargs=-1,
     required=True,
     type=click.UNPROCESSED,
-    shell_complete=_complete_place,
+    shell_complete=complete_place,
 )
 def execute(name: str | None, words: tuple[str, ...]) -> None:
     """Run a command in a machine or a pod; its exit code becomes this one's.
 
-    A pod is POD, NAMESPACE/POD or deploy/NAME. The terminal is passed on: -it is not needed.
+    A pod is POD, NAMESPACE/POD, po/NAME or deploy/NAME. The terminal is passed on: -it is not needed.
     """
     from ciliate.lab.entering import find_place, run_in, split_words  # noqa: PLC0415 - start-up.
 
@@ -200,7 +179,7 @@ def execute(name: str | None, words: tuple[str, ...]) -> None:
 
 @command.command("shell")
 @_name_option
-@click.argument("place", metavar="[MACHINE]", default="k8s-ctr", shell_complete=_complete_place)
+@click.argument("place", metavar="[MACHINE]", default="k8s-ctr", shell_complete=complete_place)
 def shell(name: str | None, place: str) -> None:
     """Open a shell in a machine or a pod (default: the control plane)."""
     from ciliate.lab.entering import find_place, run_in  # noqa: PLC0415 - start-up cost.
@@ -276,7 +255,7 @@ def upgrade(name: str | None, values: tuple[str, ...], *, force: bool) -> None:
 )
 @_name_option
 @click.argument("what", type=click.Choice(["agent", "operator", "apiserver", "kube"]))
-@click.argument("node", required=False)
+@click.argument("node", required=False, type=NODE)
 def restart(name: str | None, what: str, node: str | None) -> None:
     """Restart the agents (or NODE's), the operator, or a part of the control plane."""
     from ciliate.lab.restart import restart as do_restart  # noqa: PLC0415 - start-up cost.
@@ -300,7 +279,7 @@ def add_node(name: str | None) -> None:
 
 @command.command("remove-node")
 @_name_option
-@click.argument("node")
+@click.argument("node", type=NODE)
 def remove_node(name: str | None, node: str) -> None:
     """Take a node out of a running lab, with everything on it."""
     from ciliate.lab.membership import remove_node as remove  # noqa: PLC0415 - start-up cost.

@@ -11,12 +11,14 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
+from ciliate.console.short_names import split_kind
 from ciliate.errors import CiliateError
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.container.privileges import end_with_parent, hide_from_container, take_on
@@ -29,20 +31,12 @@ from ciliate.lab.paths import LabPaths
 from ciliate.lab.spawn import ENVIRONMENT
 from ciliate.lab.state import LabState
 
-_OF_DEPLOYMENT: Final = "-[a-z0-9]{1,10}-[a-z0-9]{5}"
-_OF_DAEMON_SET: Final = "-[a-z0-9]{5}"
-_OF_STATEFUL_SET: Final = "-[0-9]+"
-
-#: What the names of a workload's pods have behind the workload's, by what kubectl calls its kind.
+#: What the names of a workload's pods have behind the workload's, by kubectl's short name of its kind.
 _SUFFIXES: Final = {
-    "deploy": _OF_DEPLOYMENT,
-    "deployment": _OF_DEPLOYMENT,
-    "ds": _OF_DAEMON_SET,
-    "daemonset": _OF_DAEMON_SET,
-    "sts": _OF_STATEFUL_SET,
-    "statefulset": _OF_STATEFUL_SET,
-    "po": "",
-    "pod": "",
+    "deploy": "-[a-z0-9]{1,10}-[a-z0-9]{5}",
+    "rs": "-[a-z0-9]{5}",
+    "ds": "-[a-z0-9]{5}",
+    "sts": "-[0-9]+",
 }
 
 #: What users of kubectl write before or behind the name; here it is so anyway.
@@ -112,20 +106,24 @@ def split_words(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
-    """The machine or pod of that name; a pod is `POD`, `NAMESPACE/POD` or `deploy/NAME`.
+    """The machine or pod of that name: `POD`, `NAMESPACE/POD`, or by its kind as kubectl has it.
+
+    `no/NAME` is a node, `po/NAME` a pod, `deploy/NAME` and other workloads any pod of theirs.
 
     Raises:
         UnknownPlaceError: There is none.
         AmbiguousPodError: There are several.
     """
+    kind, bare = split_kind(name)
     machines = [machine.name for machine in state.machines]
-    if name in machines:
-        is_node = name in {machine.name for machine in state.nodes}
-        kubeconfig = paths.machine_kubeconfig if is_node else None
-        return Place(name, paths.pins(name), f"{name}/exec", kubeconfig)
+    nodes = {machine.name for machine in state.nodes}
+    if name in machines or (kind == "no" and bare in nodes):
+        kubeconfig = paths.machine_kubeconfig if bare in nodes else None
+        return Place(bare, paths.pins(bare), f"{bare}/exec", kubeconfig)
     pods = _pods(paths, state)
-    found = [pod for pod in pods if name in (pod.name, pod.name.partition("/")[2])]
-    if not found and (members := _members(name, pods)):
+    wanted = {name, bare} if kind == "po" else {name}
+    found = [pod for pod in pods if not wanted.isdisjoint((pod.name, _bare(pod)))]
+    if not found and (members := [pod for pod in pods if _workload(pod, kind) == bare]):
         return members[0]  # As kubectl does: any of them.
     if not found:
         raise UnknownPlaceError(name=name, machines=machines, pods=[pod.name for pod in pods])
@@ -134,20 +132,31 @@ def find_place(paths: LabPaths, state: LabState, name: str) -> Place:
     return found[0]
 
 
-def _members(name: str, pods: Sequence[Place]) -> list[Place]:
-    """The pods of a workload, told by their names: `deploy/NAME`, `ds/NAME`, `sts/NAME`."""
-    kind, _, owner = name.partition("/")
+def _bare(pod: Place) -> str:
+    return pod.name.partition("/")[2]
+
+
+def _workload(pod: Place, kind: str) -> str:
+    """The name of a pod's workload of a kind, as far as the pod's own name tells it."""
     suffix = _SUFFIXES.get(kind)
-    if suffix is None:
-        return []
-    pattern = re.compile(re.escape(owner) + suffix)
-    return [pod for pod in pods if pattern.fullmatch(pod.name.partition("/")[2])]
+    found = re.fullmatch(f"(.+){suffix}", _bare(pod)) if suffix else None
+    return found[1] if found else ""
 
 
-def place_names(paths: LabPaths, state: LabState) -> list[str]:
-    """Every name that `find_place` takes in full."""
-    pods = [pod.name for pod in _pods(paths, state)]
-    return [machine.name for machine in state.machines] + pods
+def place_names(paths: LabPaths, state: LabState, kind: str = "") -> list[str]:
+    """The names that `find_place` takes, of one kind or, without any, of machines and pods."""
+    if kind == "no":
+        return [machine.name for machine in state.nodes]
+    pods = _pods(paths, state)
+    if kind in _SUFFIXES:
+        # A Deployment's pods look like those of a DaemonSet too.
+        likely = [pod for pod in pods if kind != "ds" or not _workload(pod, "deploy")]
+        return sorted({_workload(pod, kind) for pod in likely} - {""})
+    counts = Counter(map(_bare, pods))
+    names = [name for name, count in counts.items() if count == 1]
+    if kind == "po":
+        return names
+    return [*(machine.name for machine in state.machines), *names, *(pod.name for pod in pods)]
 
 
 def _pods(paths: LabPaths, state: LabState) -> list[Place]:

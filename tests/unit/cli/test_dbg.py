@@ -206,7 +206,11 @@ def test_unknown_output_form_is_refused_with_the_known_ones(form: str) -> None:
 
 @pytest.mark.usefixtures("answers")
 @pytest.mark.parametrize(
-    "name", ["77", "pod-name:default/curl-pod", "container-id:abc", "ipv4:10.244.0.7"]
+    "name",
+    [
+        *("77", "pod-name:default/curl-pod", "container-id:abc", "ipv4:10.244.0.7"),
+        *("default/curl-pod", "po/curl-pod", "pods/curl-pod", "pod/default/curl-pod"),
+    ],
 )
 def test_endpoint_is_found_by_each_of_its_names(name: str) -> None:
     assert msgspec.json.decode(run("endpoint", "get", name).output)[0]["id"] == 77

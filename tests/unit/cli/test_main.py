@@ -92,8 +92,8 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 def test_completion_offers_commands_without_importing_them() -> None:
     environment = {
-        "COMP_WORDS": "ciliate la",
-        "COMP_CWORD": "1",
+        "COMP_LINE": "ciliate la",
+        "COMP_POINT": "10",
         "_CILIATE_COMPLETE": "bash_complete",
     }
 

@@ -7,6 +7,7 @@ from ciliate.lab.entering import (
     NotRunningError,
     UnknownPlaceError,
     find_place,
+    place_names,
     run_in,
 )
 from ciliate.lab.paths import LabPaths
@@ -53,6 +54,59 @@ def test_pod_name_of_two_namespaces_needs_one(lab: tuple[LabPaths, LabState]) ->
 def test_unknown_place_is_answered_with_those_that_exist(lab: tuple[LabPaths, LabState]) -> None:
     with pytest.raises(UnknownPlaceError, match="k8s-ctr, k8s-w1; pods: default/web"):
         find_place(*lab, "nowhere")
+
+
+def add_pods(lab: tuple[LabPaths, LabState], *pods: str) -> None:
+    for pod in pods:
+        (lab[0].pods("k8s-w1") / pod / "ns").mkdir(parents=True)
+
+
+WORKLOADS = (
+    "default_shop-654d555dbc-wkqtb",
+    "kube-system_cilium-dp6v5",
+    "default_db-0",
+    "default_set-x2b4c",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("po/b-c", "a/b-c"),
+        ("pod/a/b-c", "a/b-c"),
+        ("no/k8s-w1", "k8s-w1"),
+        ("nodes/k8s-ctr", "k8s-ctr"),
+        ("deploy/shop", "default/shop-654d555dbc-wkqtb"),
+        ("deployment.apps/shop", "default/shop-654d555dbc-wkqtb"),
+        ("ds/cilium", "kube-system/cilium-dp6v5"),
+        ("sts/db", "default/db-0"),
+        ("replicaset/set", "default/set-x2b4c"),
+    ],
+)
+def test_place_is_found_by_its_kind(lab: tuple[LabPaths, LabState], name: str, found: str) -> None:
+    add_pods(lab, *WORKLOADS)
+
+    assert find_place(*lab, name).name == found
+
+
+@pytest.mark.parametrize("name", ["no/router", "no/b-c", "po/k8s-w1", "deploy/cilium", "sts/shop"])
+def test_name_of_another_kind_is_unknown(lab: tuple[LabPaths, LabState], name: str) -> None:
+    add_pods(lab, *WORKLOADS)
+
+    with pytest.raises(UnknownPlaceError, match=f"'{name}' is no machine or pod"):
+        find_place(*lab, name)
+
+
+def test_every_offered_name_is_found(lab: tuple[LabPaths, LabState]) -> None:
+    add_pods(lab, *WORKLOADS)
+
+    for kind in ("", "no", "po", "deploy", "ds", "sts", "rs"):
+        names = place_names(*lab, kind)
+        assert names
+        for name in names:
+            find_place(*lab, f"{kind}/{name}" if kind else name)
+    assert place_names(*lab, "ds") == ["cilium", "set"]
+    assert "web" not in place_names(*lab), "two pods are called so"
 
 
 def test_pod_without_a_running_container_says_so(lab: tuple[LabPaths, LabState]) -> None:

@@ -19,7 +19,7 @@ from ciliate.api.ipam_audit import CheckReport, Evidence, Finding, Severity
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_findings
-from ciliate.cli.name_completion import complete_nodes
+from ciliate.cli.name_completion import NODE
 from ciliate.console.installation import installation
 from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
@@ -68,7 +68,7 @@ class NodeMissingError(CiliateError):
 
 
 @click.command("check")
-@click.option("--node", default="", shell_complete=complete_nodes, help="Only this node.")
+@click.option("--node", type=NODE, default="", metavar="NODE", help="Only this node.")
 @click.option(
     "--grace",
     "grace_s",

@@ -32,6 +32,7 @@ from ciliate.cli.ipam.migration.text import render_plan
 from ciliate.config.helm import read_changes
 from ciliate.console.installation import installation
 from ciliate.console.output import output_option, render
+from ciliate.console.setting_names import offer_settings
 from ciliate.errors import SettingError
 from ciliate.kube.client import ApiClient
 from ciliate.lab.progress import StepProgress
@@ -40,7 +41,12 @@ from ciliate.lab.progress import StepProgress
 @click.command("migrate")
 @click.option("--to", "target", type=click.Choice(MODES), help="The new IPAM mode.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Further settings, as for helm."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=offer_settings,
+    help="Further settings, as for helm.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
 @click.option("--resume", is_flag=True, help="Go on with a migration that was stopped or killed.")

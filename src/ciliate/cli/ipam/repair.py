@@ -12,7 +12,7 @@ from ciliate.api.ipam_audit import RepairRecord, RepairReport
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_repair, render_repairs
-from ciliate.cli.name_completion import complete_nodes
+from ciliate.cli.name_completion import NODE
 from ciliate.console.output import echo_list, output_option, render
 from ciliate.errors import CiliateError
 
@@ -46,7 +46,7 @@ class UndoUnknownError(CiliateError):
 
 
 @click.command("repair")
-@click.option("--node", default="", shell_complete=complete_nodes, help="Only this node.")
+@click.option("--node", type=NODE, default="", metavar="NODE", help="Only this node.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 @click.option("--undo", default="", metavar="ID", help="Take the addresses of a repair again.")
 @click.option(

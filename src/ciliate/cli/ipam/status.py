@@ -9,7 +9,7 @@ from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.ipam.finding_list import counted
 from ciliate.cli.ipam.picture import render_ipam
 from ciliate.cli.ipam.summary import IpamInventory, IpamSummary, summarize
-from ciliate.cli.name_completion import complete_nodes, complete_pools
+from ciliate.cli.name_completion import NODE, complete_pools
 from ciliate.console.installation import installation
 from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
@@ -42,7 +42,7 @@ class NothingSuchError(CiliateError):
 
 @click.command("status")
 @click.option("--pool", default="", shell_complete=complete_pools, help="Only this pool.")
-@click.option("--node", default="", shell_complete=complete_nodes, help="Only this node.")
+@click.option("--node", type=NODE, default="", metavar="NODE", help="Only this node.")
 @click.option("--no-agents", is_flag=True, help="Only what the API says; no pod is entered.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds.")
 @kubeconfig_option
