@@ -98,7 +98,7 @@ lab: bpf plugin
 	./lab.sh
 
 bench: bpf plugin
-	PATH="$$PATH:$(CURDIR)/.venv/bin" $(PYTHON) -m benchmarks # Perhaps with set-up's kubectl.
+	$(PYTHON) -m benchmarks
 
 clean:
 	rm -rf build $(OBJECTS)

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 import click
 from benchmarks.options import Options
+from benchmarks.programs import check_programs
 from benchmarks.report import Answer, document, observe_setting, render
 from benchmarks.simulated_pods import PODS_MAX
 
@@ -83,10 +84,17 @@ def main(
     """
     if os.geteuid():
         raise click.ClickException("needs root: it makes network namespaces")
+    # Behind the machine's own programs: where it has no kubectl, the one that set-up brought.
+    os.environ["PATH"] += f":{sys.prefix}/bin"
+    asked = questions or QUESTIONS
+    try:
+        check_programs(asked, ciliate=not without_ciliate)
+    except CiliateError as error:
+        raise click.ClickException(str(error)) from error
     signal.signal(signal.SIGTERM, _stop)
     options = Options(rounds=rounds, seconds=seconds, pods=pods, ciliate=not without_ciliate)
     output.mkdir(parents=True, exist_ok=True)
-    for name in questions or QUESTIONS:
+    for name in asked:
         setting = observe_setting()
         try:
             answer = _answer(name, options)

@@ -35,9 +35,11 @@ def check_machine() -> None:
     """
     if os.geteuid() != 0:
         raise NotRootError
-    for tool, package in _TOOLS.items():
-        if shutil.which(tool) is None:
-            raise MachineUnfitError(lacks=f"no `{tool}`", remedy=f"apt-get install {package}")
+    if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
+        raise MachineUnfitError(
+            lacks=" and ".join(f"no `{tool}`" for tool in missing),
+            remedy=f"apt-get install {' '.join(_TOOLS[tool] for tool in missing)}",
+        )
     if not os.path.exists("/sys/kernel/btf/vmlinux"):
         raise MachineUnfitError(
             lacks="a kernel without BTF", remedy="one with CONFIG_DEBUG_INFO_BTF is needed"
