@@ -121,7 +121,7 @@ async def test_each_run_tells_only_of_its_own_changes() -> None:
 
 async def test_a_change_that_never_arrives_ends_the_measurement() -> None:
     cluster = Cluster(loses="delete")
-    async with population(cluster, timeout_s=0.02) as pods:
+    async with population(cluster, timeout_s=0.5) as pods:
         stopping = asyncio.ensure_future(stop_after(cluster, 4))
         with pytest.raises(ExceptionGroup) as failed:
             await pods.change_until(stopping, rate=1000)
