@@ -8,6 +8,21 @@ source tools/setup.sh
 
 set_up dev
 
+# Not in /tmp, where root may be kept from writing to files of others (fs.protected_regular).
+CILIATE_TEST_SKIPS=$(mktemp "$PWD/build/skips.XXXXXX")
+export CILIATE_TEST_SKIPS
+trap show_skips EXIT
+
+# What was not tested here, and why: the last words, however many runs there were.
+show_skips() {
+	if [ -s "$CILIATE_TEST_SKIPS" ]; then
+		printf '\nskipped tests, by reason:\n'
+		awk -F '\t' '{ count[$2] += $1 } END { for (why in count) printf "%6d  %s\n", count[why], why }' \
+			"$CILIATE_TEST_SKIPS" | sort -k 1,1nr -k 2
+	fi
+	rm -f "$CILIATE_TEST_SKIPS"
+}
+
 # Formatting, types, imports between layers, generated code, unit tests.
 make --no-print-directory check
 

@@ -2,7 +2,10 @@
 
 import os
 import sys
+from collections import Counter
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # An example that takes long is no fault: machines are busy, and speed is judged by benchmarks.
@@ -11,3 +14,28 @@ settings.load_profile("untimed")
 
 # Behind the machine's own programs: where it has no kubectl, the one that set-up brought.
 os.environ["PATH"] += f":{sys.prefix}/bin"
+
+#: A file to which each run adds `COUNT<tab>REASON` lines: test.sh ends with those of all its runs.
+SKIPS_VARIABLE = "CILIATE_TEST_SKIPS"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List what was skipped by reason: where each is, its own words say."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # Whoever started the workers has the reports of all.
+    reports = terminalreporter.stats.get("skipped", [])
+    counts = Counter(skip_reason(report.longrepr) for report in reports)
+    lines = [f"{count}\t{reason}" for reason, count in counts.most_common()]
+    if lines:
+        terminalreporter.section("skipped tests, by reason")
+    for line in lines:
+        terminalreporter.line(line.expandtabs(6))
+    if path := os.environ.get(SKIPS_VARIABLE):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+
+def skip_reason(where_and_why: object) -> str:
+    """Return the words of a skip, in a line of its own."""
+    text = str(where_and_why[-1] if isinstance(where_and_why, tuple | list) else where_and_why)
+    return " ".join(text.removeprefix("Skipped: ").split())

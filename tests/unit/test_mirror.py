@@ -14,7 +14,7 @@ PRODUCT = ROOT / "src" / "ciliate"
 SCENARIOS = "scenarios"
 
 #: These watch over the tree itself.
-OF_THE_TREE = {"test_mirror.py"}
+OF_THE_TREE = {"test_mirror.py", "test_skips.py"}
 
 
 def without_a_module() -> Iterator[str]:
