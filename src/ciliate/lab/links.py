@@ -50,6 +50,10 @@ _REFLECTING: Final = {
     "net/ipv6/fwmark_reflect": "1",
 }
 
+#: Types of ICMP messages that the kernel sends one a second to each destination, without those that
+#: say "unreachable": a look-up of a name by a pod is eight of them.
+_REFUSING: Final = {"net/ipv4/icmp_ratemask": "6160", "net/ipv6/icmp/ratemask": "0,3-127"}
+
 #: The internet machine's packet filter: a mark per incoming link, filled by `internet_marks`.
 INTERNET_RULESET: Final = """\
 table inet links {
@@ -75,6 +79,8 @@ def settings(machine: Machine) -> dict[str, str]:
     wanted = dict(_EVERY_MACHINE)
     if machine.role.is_node or machine.role is Role.ROUTER:
         wanted |= _FORWARDING
+    if machine.role.is_node:
+        wanted |= _REFUSING
     if machine.role is Role.INTERNET:
         wanted |= _REFLECTING
     return wanted
@@ -140,14 +146,32 @@ def _company_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: F
 
 
 def _service_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: FBT001 - private.
-    """Have what is sent to a Service's address refused at once: nothing on a node answers yet.
+    """Have what a node sends to a Service's address refused at once: nothing answers there yet.
 
-    By the default route it would leave for the internet, and its sender wait in vain.
+    By the default route it would leave for the internet, and its sender wait in vain. What pods send
+    is refused by `service_ruleset`.
     """
     if not machine.role.is_node:
         return []
     ranges = topology.service_cidrs(dual_stack=dual_stack)
     return [f"route add unreachable {each} proto static" for each in ranges]
+
+
+def service_ruleset(*, dual_stack: bool) -> str:
+    """A node's packet filter: what pods send to Services is refused, as kube-proxy does without endpoints.
+
+    The unreachable route would tell five senders and then one a second, in all of a machine's
+    network namespaces (net.ipv4.route.error_cost). A connection is reset: an ICMP error that comes
+    while connect() still has the socket counts for nothing until the next try, a second later.
+    """
+    ranges = [
+        f"{'ip6' if ':' in each else 'ip'} daddr {each}"
+        for each in topology.service_cidrs(dual_stack=dual_stack)
+    ]
+    rules = [f"{each} meta l4proto tcp reject with tcp reset" for each in ranges]
+    rules += [f"{each} reject with icmpx type port-unreachable" for each in ranges]
+    chain = ["type filter hook prerouting priority raw", *rules]
+    return "\n".join(["table inet services {", "chain refuse {", *chain, "}", "}", ""])
 
 
 def _uplink_routes(*, dual_stack: bool) -> list[str]:

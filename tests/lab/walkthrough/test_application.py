@@ -51,6 +51,13 @@ def test_services_address_is_refused_and_keeps_nobody_waiting(walk: Place, asks:
     assert refused.endswith("7\n")
 
 
+def test_name_of_a_service_is_refused_as_often_as_it_is_asked_for(walk: Place) -> None:
+    """Curl ends with 6, could not resolve; a look-up that nobody refuses takes 10 s."""
+    script = "for n in 1 2 3 4; do curl -sS -m 5 http://webpod 2>/dev/null; echo $?; done"
+
+    assert walk.lab.exec("curl-pod", "sh", "-c", script).split() == ["6"] * 4
+
+
 def test_endpointslice_has_both_replicas_at_port_80(walk: Place) -> None:
     header, *slices = rows(walk.typed("kubectl get endpointslices -l app=webpod"))
 
