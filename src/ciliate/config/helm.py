@@ -130,7 +130,7 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
         key = names.get(name, name).removeprefix(_EXTRA_CONFIG)
         if key in KEYS:
             config[key] = _text(value, KEYS[key].kind)
-        elif name.partition(".")[0] in SECTIONS and not _nearest(name, names, _MISSPELT):
+        elif name.partition(".")[0] in SECTIONS and not _is_misspelt(name, names):
             without_effect.append(name)
         else:
             raise _unknown(name, value, names)
@@ -208,17 +208,32 @@ def _text(value: str, kind: Kind) -> str:
 
 
 def _unknown(name: str, value: str, names: Mapping[str, str]) -> SettingError:
-    near = _nearest(name, names, _RESEMBLES)
+    near = _nearest(name, names)
     remedy = f"did you mean {near!r}?" if near else "see docs/CONFIGURATION.md for the names"
     return SettingError(key=name, value=value, problem="is not a known setting", remedy=remedy)
 
 
-def _nearest(name: str, names: Mapping[str, str], cutoff: float) -> str:
-    """Return the setting that `name` resembles so much, or ""."""
-    candidates = [
+def _is_misspelt(name: str, names: Mapping[str, str]) -> bool:
+    """Whether a name of the chart's form is a slip of the finger, not one of its many further values.
+
+    Such a slip has as many parts: hubble.ui.enabled and hubble.listenAddress are values of their own,
+    however near hubble.enabled and hubble-listen-address are.
+    """
+    alike = [each for each in _settings(names) if each.count(".") == name.count(".")]
+    return bool(difflib.get_close_matches(name, alike, n=1, cutoff=_MISSPELT))
+
+
+def _nearest(name: str, names: Mapping[str, str]) -> str:
+    """Return the setting that `name` resembles, or ""."""
+    return next(
+        iter(difflib.get_close_matches(name, _settings(names), n=1, cutoff=_RESEMBLES)), ""
+    )
+
+
+def _settings(names: Mapping[str, str]) -> list[str]:
+    return [
         *names,
         *KEYS,
         *(_IP_MASQ_AGENT + field for field in _IP_MASQ_AGENT_FIELDS),
         *(f"{_AUTO_CREATE}default.{field}" for field in _AUTO_CREATE_FIELDS),
     ]
-    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=cutoff)), "")

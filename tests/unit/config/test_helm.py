@@ -99,7 +99,13 @@ def test_every_helm_name_leads_to_a_known_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["k8sServiceHost", "hubble.relay.enabled", "operator.replicas", "image.tag"]
+    "name",
+    [
+        *("k8sServiceHost", "hubble.relay.enabled", "operator.replicas", "image.tag"),
+        # Near settings of ours, and values of their own.
+        *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.listenAddress", "hubble.socketPath"),
+        *("bpf.events.drop.enabled", "debug.verbose"),
+    ],
 )
 def test_value_of_the_chart_that_is_nothing_here_is_known_and_told(name: str) -> None:
     changes = read_changes([f"{name}=1"])
@@ -109,7 +115,12 @@ def test_value_of_the_chart_that_is_nothing_here_is_known_and_told(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("ipam.mod", "ipam.mode"), ("bpf.masquerde", "bpf.masquerade")]
+    ("name", "meant"),
+    [
+        ("ipam.mod", "ipam.mode"),
+        ("bpf.masquerde", "bpf.masquerade"),
+        ("hubble.enable", "hubble.enabled"),
+    ],
 )
 def test_slip_of_the_finger_in_a_known_section_is_refused(name: str, meant: str) -> None:
     with pytest.raises(SettingError, match=f"did you mean '{meant}'"):
