@@ -165,6 +165,7 @@ def test_set_refuses_what_agents_would_not_start_with(kubeconfig: str) -> None:
 
     refused = configured("set", "enable-endpoint-routes", "false", kubeconfig=kubeconfig)
     assert isinstance(refused.exception, RefusedSettingsError)
+    assert refused.output == "", "nothing is said to be patched"
     shown = configured("get", "enable-endpoint-routes", kubeconfig=kubeconfig)
     assert shown.output == "true\n"
 
@@ -238,3 +239,5 @@ def test_no_cluster_names_the_ways_to_one(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert isinstance(result.exception, cluster.NoClusterError)
     assert "ciliate lab up" in str(result.exception)
+    others = cluster.NoClusterError(lab=tmp_path, labs=["one", "two"])
+    assert "choose of the labs one, two by CILIATE_LAB=NAME, or start a lab" in str(others)

@@ -6,7 +6,7 @@ the lab, `ciliate status` needs no preparation.
 """
 
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -47,11 +47,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class NoClusterError(CiliateError):
     """There is nothing that says how to reach a cluster."""
 
-    def __init__(self, *, lab: Path) -> None:
+    def __init__(self, *, lab: Path, labs: Sequence[str] = ()) -> None:
         self.lab = lab
+        self.labs = tuple(labs)
+        choice = f"choose of the labs {', '.join(labs)} by CILIATE_LAB=NAME, " if labs else ""
         super().__init__(
             "no cluster to speak to: neither KUBECONFIG nor ~/.kube/config, nor a lab's "
-            f"{lab}. Give --kubeconfig FILE, or start a lab with `ciliate lab up`"
+            f"{lab}. Give --kubeconfig FILE, {choice}or start a lab with `ciliate lab up`"
         )
 
 
@@ -70,8 +72,17 @@ def find_kubeconfig(explicit: str) -> str:
 
     lab = own_lab().kubeconfig
     if not _exists(lab):
-        raise NoClusterError(lab=lab)
+        raise NoClusterError(lab=lab, labs=_labs())
     return str(chosen_lab().kubeconfig)
+
+
+def _labs() -> list[str]:
+    from ciliate.lab.state import lab_names  # noqa: PLC0415 - for this case alone.
+
+    try:
+        return lab_names()
+    except CiliateError:
+        return []  # They are root's.
 
 
 def _exists(path: Path) -> bool:

@@ -85,7 +85,6 @@ def get(name: str, output: str | None, kubeconfig: str) -> None:
 def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
     """Set KEY to VALUE and restart agents or operator: who reads it, at the next start."""
     _check(name, value, force=force)
-    click.echo(f"✨ Patching ConfigMap {installation().config_map} with {name}={value}...")
     _write(kubeconfig, name, value, restart=restart, force=force)
 
 
@@ -96,7 +95,6 @@ def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) 
 @kubeconfig_option
 def delete(name: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
     """Remove KEY, so that its default is in force, and restart agents or operator."""
-    click.echo(f"✨ Removing {name} from ConfigMap {installation().config_map}...")
     _write(kubeconfig, name, None, restart=restart, force=force)
 
 
@@ -139,6 +137,12 @@ def _write(kubeconfig: str, name: str, value: str | None, *, restart: bool, forc
     from ciliate.cli.process_agents import restart_by_hand  # noqa: PLC0415 - as above.
 
     done = run(write(cluster_client(kubeconfig), {name: value}, restart=restart, force=force))
+    # Cilium's words; only now, since agents may refuse it.
+    config_map = installation().config_map
+    if value is None:
+        click.echo(f"✨ Removing {name} from ConfigMap {config_map}...")
+    else:
+        click.echo(f"✨ Patching ConfigMap {config_map} with {name}={value}...")
     if done.pods:
         click.echo("♻️  Restarted Cilium pods")
     if done.operators:
