@@ -91,6 +91,7 @@ PURE: Final = (
     "ciliate.cli.ipam.migration.pools",
     "ciliate.cli.ipam.migration.problems",
     "ciliate.cli.process_agents",
+    "ciliate.console.nearest",
 )
 
 #: Folders of a pure package that hold a feature's part of a process, which acts.

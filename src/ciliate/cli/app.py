@@ -10,11 +10,11 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from ciliate import __version__
 from ciliate.cli.lazy_group import LazyGroup
 from ciliate.cli.name_completion import NAME_COMPLETIONS
 from ciliate.console.completion import script
 from ciliate.console.installation import installation_options
+from ciliate.console.version_option import version_option
 from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
 #: Command -> where its click command lives, and its line in the help.
@@ -43,23 +43,6 @@ _CILIUM: Final = ("status", "config", "version", "completion")
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-def _version_option() -> click.Option:
-    def show(context: click.Context, parameter: click.Parameter, asked: object) -> None:
-        del parameter
-        if asked and not context.resilient_parsing:
-            click.echo(f"{context.info_name} {__version__}")
-            context.exit()
-
-    return click.Option(
-        ["--version"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=show,
-        help="Show this program's version; `version` asks the cluster too.",
-    )
-
-
 class Program(LazyGroup):
     """The root: lists its commands without importing them."""
 
@@ -69,7 +52,7 @@ class Program(LazyGroup):
             lazy={command: _COMMANDS[command][0] for command in shown},
             context_settings=_SETTINGS,
             help="A pod network for Kubernetes, and a lab to try it in.",
-            params=[*installation_options(offers=NAME_COMPLETIONS), _version_option()],
+            params=[*installation_options(offers=NAME_COMPLETIONS), version_option()],
         )
         self._shown = shown
 

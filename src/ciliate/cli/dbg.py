@@ -36,6 +36,7 @@ from ciliate.cli.lazy_group import LazyGroup
 from ciliate.cli.name_completion import complete_endpoints
 from ciliate.console.output import echo_list, output_forms, output_option, render
 from ciliate.console.short_names import split_kind
+from ciliate.console.version_option import version_option
 from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class EndpointMissingError(CiliateError):
         "operator": "ciliate.cli.dbg_operator:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
+    params=[version_option()],
 )
 @click.pass_context
 def command(context: click.Context) -> None:

@@ -5,7 +5,6 @@ container; the terminal stays the user's. In a pod the command is in its first c
 with that one's privileges and control group, as `kubectl exec` would have it.
 """
 
-import difflib
 import itertools
 import os
 import re
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
+from ciliate.console.nearest import meant
 from ciliate.console.short_names import split_kind
 from ciliate.errors import CiliateError
 from ciliate.lab.cgroup import LabCgroup
@@ -54,8 +54,7 @@ class UnknownPlaceError(LabError):
     def __init__(self, *, name: str, machines: Sequence[str], pods: Sequence[str]) -> None:
         self.name = name
         bare = [pod.partition("/")[2] for pod in pods]
-        near = difflib.get_close_matches(name, [*machines, *pods, *bare], n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
+        hint = meant(name, [*machines, *pods, *bare])
         shown = ", ".join(machines)
         shown += f"; pods: {', '.join(pods)}" if pods else "; no pods run"
         super().__init__(f"{name!r} is no machine or pod of this lab{hint}: machines: {shown}")

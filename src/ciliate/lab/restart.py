@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ciliate.api.core import PODS
 from ciliate.api.pod_report import PodReport
+from ciliate.console.nearest import meant
 from ciliate.kube.client import ApiClient
 from ciliate.lab import manifests, processes, readiness
 from ciliate.lab.errors import LabError
@@ -18,7 +19,8 @@ class UnknownNodeError(LabError):
 
     def __init__(self, *, name: str, nodes: Sequence[str]) -> None:
         self.name = name
-        super().__init__(f"{name!r} is no node of this lab: {', '.join(nodes)}")
+        hint = meant(name, nodes)
+        super().__init__(f"{name!r} is no node of this lab{hint}: {', '.join(nodes)}")
 
 
 def restart(paths: LabPaths, state: LabState, *, what: str, node: str | None) -> list[str]:

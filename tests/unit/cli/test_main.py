@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from ciliate import __version__
 from ciliate.cli.app import program
 from ciliate.cli.main import command_name, execute, run
 from ciliate.errors import CiliateError
@@ -114,3 +115,9 @@ def test_reader_that_leaves_early_is_no_error() -> None:
 
     assert done.stdout.startswith("Usage: ciliate")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["ciliate", "cilium", "cilium-dbg"])
+def test_every_program_says_its_version(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"], name) == 0
+    assert capsys.readouterr().out == f"{name} {__version__}\n"

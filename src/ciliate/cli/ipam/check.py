@@ -21,6 +21,7 @@ from ciliate.cli.duration import DURATION
 from ciliate.cli.ipam.finding_list import counted, render_findings
 from ciliate.cli.name_completion import NODE
 from ciliate.console.installation import installation
+from ciliate.console.nearest import meant
 from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
@@ -64,7 +65,9 @@ class NodeMissingError(CiliateError):
 
     def __init__(self, *, wanted: str, present: Iterable[str]) -> None:
         self.wanted = wanted
-        super().__init__(f"there is no node {wanted!r}: there are {', '.join(sorted(present))}")
+        nodes = sorted(present)
+        hint = meant(wanted, nodes)
+        super().__init__(f"there is no node {wanted!r}{hint}: there are {', '.join(nodes)}")
 
 
 @click.command("check")

@@ -11,6 +11,7 @@ from ciliate.cli.ipam.picture import render_ipam
 from ciliate.cli.ipam.summary import IpamInventory, IpamSummary, summarize
 from ciliate.cli.name_completion import NODE, complete_pools
 from ciliate.console.installation import installation
+from ciliate.console.nearest import meant
 from ciliate.console.output import output_option, render
 from ciliate.errors import CiliateError
 
@@ -37,7 +38,8 @@ class NothingSuchError(CiliateError):
     def __init__(self, *, what: str, wanted: str, present: set[str]) -> None:
         self.wanted = wanted
         listed = ", ".join(sorted(present)) or "none"
-        super().__init__(f"there is no {what} {wanted!r}: there are {listed}")
+        hint = meant(wanted, present)
+        super().__init__(f"there is no {what} {wanted!r}{hint}: there are {listed}")
 
 
 @click.command("status")
