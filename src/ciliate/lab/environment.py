@@ -60,6 +60,8 @@ def render_environment(paths: LabPaths, path: str) -> str:
             f"export KUBECONFIG={shlex.quote(str(paths.kubeconfig))}",
             f"export {NAME_VARIABLE}={shlex.quote(paths.name)}",
             f"export PATH={shlex.quote(entries)}",
+            # bash remembers where it found a command, and asks no further when it is gone from there.
+            '[ -z "${BASH_VERSION-}" ] || shopt -s checkhash',
             f'# Use it: eval "$(ciliate lab env --name {paths.name})"',
             '# Undo it: eval "$(ciliate lab env-unset)"',
         ]

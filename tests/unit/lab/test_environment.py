@@ -1,6 +1,10 @@
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from ciliate.lab.environment import render_environment, render_unset
 from ciliate.lab.paths import LabPaths
@@ -28,6 +32,37 @@ def test_environment_points_a_shell_to_the_lab() -> None:
     assert shell(words, 'echo "$KUBECONFIG $CILIATE_LAB $PATH"') == (
         f"/run/ciliate/labs/x/kubeconfig x /run/ciliate/labs/x/bin:{LASTING}:/usr/bin:/bin\n"
     )
+
+
+def test_command_that_was_used_is_found_when_the_lab_is_gone(tmp_path: Path) -> None:
+    """Bash would go on with the place that it remembers."""
+    words = render_environment(LabPaths("x"), os.environ["PATH"])
+    for folder, said in (("bin", "the lab's"), ("lasting", "ours")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "ciliate").write_text(f"#!/bin/sh\necho {shlex.quote(said)}\n")
+        (tmp_path / folder / "ciliate").chmod(0o755)
+
+    text = shell(
+        words,
+        f"PATH={tmp_path}/bin:{tmp_path}/lasting:$PATH",
+        f"ciliate; rm -r {tmp_path}/bin; ciliate",
+    )
+
+    assert text == "the lab's\nours\n"
+
+
+@pytest.mark.parametrize("program", ["dash", "sh"])
+def test_environment_is_words_for_other_shells_too(program: str) -> None:
+    words = render_environment(LabPaths("x"), "/usr/bin:/bin")
+
+    done = subprocess.run(
+        [program, "-euc", f"{words}\necho $CILIATE_LAB"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout == "x\n"
 
 
 def test_another_labs_commands_do_not_stay_on_the_path() -> None:
