@@ -37,10 +37,18 @@ def link_commands(paths: LabPaths, commands: Mapping[str, Path]) -> None:
     for name in LAB_SHELL_COMMANDS:
         (paths.commands / name).symlink_to(COMMANDS["ciliate"])
     with suppress(OSError):  # A read-only installation; then only the lab has them.
-        _LASTING.mkdir(parents=True, exist_ok=True)
-        for name, target in COMMANDS.items():
-            with suppress(FileExistsError):
-                (_LASTING / name).symlink_to(target)
+        link_lastingly(_LASTING)
+
+
+def link_lastingly(folder: Path) -> None:
+    """Make links to our commands in `folder`; those of a checkout that was copied lead elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, target in COMMANDS.items():
+        link = folder / name
+        if link.is_symlink() and link.readlink() == target:
+            continue
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def _without_labs(path: str) -> list[str]:

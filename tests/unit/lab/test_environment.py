@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ciliate.lab.environment import render_environment, render_unset
+from ciliate.lab.environment import (
+    COMMANDS,
+    link_lastingly,
+    render_environment,
+    render_unset,
+)
 from ciliate.lab.paths import LabPaths
 
 #: Where our commands are when the lab is gone.
@@ -63,6 +68,15 @@ def test_environment_is_words_for_other_shells_too(program: str) -> None:
     )
 
     assert done.stdout == "x\n"
+
+
+def test_lasting_commands_of_a_copied_checkout_become_its_own(tmp_path: Path) -> None:
+    (tmp_path / "ciliate").symlink_to("/elsewhere/.venv/bin/ciliate")
+
+    link_lastingly(tmp_path)
+    link_lastingly(tmp_path)
+
+    assert {link.name: link.readlink() for link in tmp_path.iterdir()} == COMMANDS
 
 
 def test_another_labs_commands_do_not_stay_on_the_path() -> None:
