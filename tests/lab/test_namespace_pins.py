@@ -92,3 +92,14 @@ def test_chroot_is_noticed(tmp_path: Path) -> None:
     )
 
     assert done.stdout.split() == ["False", "True"]
+
+
+def test_chroot_to_a_bind_mount_of_the_same_folder_is_one_too(tmp_path: Path) -> None:
+    """Its root is the same folder by another mount: what is mounted here is not there."""
+    script = f"mount --rbind / {tmp_path}; chroot {tmp_path} {sys.executable} -c '{_ASKED}'"
+
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.split() == ["True"], done.stderr

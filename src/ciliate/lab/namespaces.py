@@ -156,18 +156,34 @@ def in_namespaces(
 
 
 def is_chroot() -> bool:
-    """Whether the root is another folder than this mount namespace's: chroot(2).
+    """Whether the root is another folder, or another mount, than this mount namespace's: chroot(2).
 
-    Whoever enters a mount namespace by setns(2) leaves a chroot: what lies in it is not found there.
+    Whoever enters a mount namespace by setns(2) leaves a chroot: what lies in it is not found there,
+    nor is it what stands there, be the folder the same by a bind mount.
     """
 
     def body() -> bool:
         unshare(CLONE_FS)
-        here = os.stat("/")
-        enter_pin("mnt", "/proc/self/ns/mnt")
-        return not os.path.samestat(here, os.stat("/"))
+        told = os.open("/proc/thread-self/fdinfo", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            here = os.stat("/"), _root_mount(told)
+            enter_pin("mnt", "/proc/self/ns/mnt")
+            there = os.stat("/"), _root_mount(told)
+        finally:
+            os.close(told)
+        return here[1] != there[1] or not os.path.samestat(here[0], there[0])
 
     return _in_own_thread(body)
+
+
+def _root_mount(told: int) -> str:
+    """The number of the mount that "/" is on (proc_pid_fdinfo(5)), read in the folder `told`."""
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(os.open(str(root), os.O_RDONLY | os.O_CLOEXEC, dir_fd=told)) as file:
+            return next(line for line in file if line.startswith("mnt_id:"))
+    finally:
+        os.close(root)
 
 
 def make_namespaces(
