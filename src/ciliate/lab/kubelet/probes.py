@@ -24,6 +24,8 @@ Attempt = Callable[[], Awaitable[bool]]
 
 _BUILT_IN_PERIOD_S: Final = 1.0
 _EAGER_PERIOD_S: Final = 0.03
+#: By how much the pauses of our own programs grow: what one adds to their start is at most a tenth.
+_EAGER_GROWTH: Final = 1.1
 _ANSWER_BYTES_MAX: Final = 64
 
 #: Health of our own programs, below the root of their process: path of the socket, request path.
@@ -40,7 +42,8 @@ class Readiness:
 
     attempt: Attempt
     period_s: float
-    eager_period_s: float  # At first; doubles up to `period_s` until it is ready.
+    eager_period_s: float  # At first; grows up to `period_s` until it is ready.
+    eager_growth: float = 2.0  # What the pause is multiplied by after each failure.
     initial_delay_s: float = 0
     timeout_s: float = 1
     failures_max: int = 3
@@ -58,8 +61,12 @@ class Readiness:
             if now != ready:
                 ready = now
                 report(ready)
-            pause_s = self.period_s if ready else min(pause_s * 2, self.period_s)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(self.period_s if ready else pause_s)
+            pause_s = self.later(pause_s)
+
+    def later(self, pause_s: float) -> float:
+        """Return the pause that follows `pause_s` while it is not ready."""
+        return min(pause_s * self.eager_growth, self.period_s)
 
     async def _ask(self) -> bool:
         try:
@@ -98,6 +105,7 @@ def readiness_of(
             attempt=lambda: _ask_unix(f"/proc/{pid}/root/{path}", target),
             period_s=_BUILT_IN_PERIOD_S,
             eager_period_s=_EAGER_PERIOD_S,
+            eager_growth=_EAGER_GROWTH,
             timeout_s=3,
         )
     return None

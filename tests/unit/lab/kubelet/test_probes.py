@@ -79,6 +79,19 @@ def test_agent_is_asked_on_its_socket_without_a_declared_probe() -> None:
     assert readiness(Container("c", image="quay.io/cilium/cilium:v1"), "ciliate", "agent")
 
 
+def test_asking_adds_at_most_a_tenth_to_an_agents_start() -> None:
+    """A lab's start waits for it: the one that is ready just after it was asked is asked soon."""
+    asked = readiness(Container("c", image="quay.io/cilium/cilium:v1"), "ciliate", "agent")
+    assert asked is not None
+
+    since_s, pause_s = 0.0, asked.eager_period_s
+    while pause_s < asked.period_s:
+        assert pause_s <= asked.eager_period_s + since_s / 10 + 1e-9
+        since_s, pause_s = since_s + pause_s, asked.later(pause_s)
+
+    assert since_s < 15  # And asking less and less often ends at the usual period.
+
+
 def test_shell_in_the_agents_image_is_not_asked() -> None:
     assert readiness(Container("c", image="quay.io/cilium/cilium:v1"), "sleep", "1") is None
 
