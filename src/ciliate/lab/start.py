@@ -11,7 +11,6 @@ clears it away first.
 """
 
 import asyncio
-import importlib
 import os
 import socket
 import sys
@@ -28,6 +27,7 @@ from ciliate.lab import links, processes
 from ciliate.lab.container.image import prepare_image
 from ciliate.lab.environment import commands_of, link_commands
 from ciliate.lab.errors import LabError
+from ciliate.lab.imports import import_all
 from ciliate.lab.machine import MachineMaker
 from ciliate.lab.machine_root import Visible, prepare_layer
 from ciliate.lab.mounts import MountFlag, mount
@@ -218,8 +218,7 @@ class LabStart:
         from ciliate.lab.credentials import make_credentials  # noqa: PLC0415 - a slow import.
 
         make_credentials(self.paths, state)
-        for name in _SLOW_IMPORTS:
-            importlib.import_module(name)
+        import_all(_SLOW_IMPORTS)
 
     async def _populate(self, state: LabState) -> None:
         """Create the first objects and wait until the cluster is ready."""
