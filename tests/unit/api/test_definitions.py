@@ -6,6 +6,7 @@ from typing import Any
 import fastjsonschema
 import msgspec
 import pytest
+import yaml
 
 from ciliate.api.cilium_endpoint import (
     AddressPair,
@@ -197,6 +198,12 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
     if set(schema) == {"type"} and schema["type"] == "object":
         closed["additionalProperties"] = True
     return closed
+
+
+def test_definitions_are_read_as_any_yaml_parser_reads_them() -> None:
+    """They are read by the quick one where the machine has it."""
+    for definition in custom_resource_definitions():
+        assert definition.document == yaml.safe_load(definition.text)
 
 
 def test_a_schema_version_is_compared_as_numbers() -> None:
