@@ -44,6 +44,10 @@ Listener = Callable[[T | None, T | None], None]
 #: server (or a proxy before it) that accepts and closes would be asked in a busy loop.
 _WATCH_SHORTEST_S: Final = 1.0
 
+#: The first pause where the kind is missing: in a new cluster the operator is just defining it, and
+#: the nodes wait for that.
+_MISSING_FIRST_S: Final = 0.05
+
 _log = logging.getLogger(__name__)
 
 
@@ -77,6 +81,7 @@ class Informer(Generic[T]):
         self._objects: dict[ObjectKey, T] = {}
         self._synced = asyncio.Event()
         self._backoff = Backoff()
+        self._missing_backoff = Backoff(first_s=_MISSING_FIRST_S)  # Until the first list.
         # Empty: the next thing to do is to list.
         self._resource_version = ""
         self._has_watch_lists = True  # Until the server refuses.
@@ -141,7 +146,9 @@ class Informer(Generic[T]):
         # backup): only a new list is sure to help. Without an answer, the old one holds.
         if error.status:
             self._resource_version = ""
-        await asyncio.sleep(pause_after(error, self._backoff))
+        missing = isinstance(error, NotFoundError) and not self.has_synced
+        backoff = self._missing_backoff if missing else self._backoff
+        await asyncio.sleep(pause_after(error, backoff))
 
     async def _list(self) -> None:
         found = await self._client.list(

@@ -285,6 +285,24 @@ async def test_a_kind_that_is_not_served_yet_says_nothing_about_watch_lists(
     task.cancel()
 
 
+async def test_a_kind_that_is_not_served_yet_is_asked_for_again_soon(
+    api: FakeApi, client: ApiClient
+) -> None:
+    """Agents of a new cluster start while the operator defines the kinds."""
+    api.watch_lists = True
+    missing: Document = {"kind": "Status", "code": 404, "message": "not found"}
+    api.faults.extend([(404, missing)] * 6)
+    made = Watcher(client)
+    task = asyncio.ensure_future(made.informer.run())
+
+    await made.informer.synced()
+
+    # Three pauses: 0.05, 0.1 and 0.2 seconds at the most, and not those of failures.
+    assert made.informer._missing_backoff.next() <= 0.4
+    assert made.informer._backoff.next() <= 0.2
+    task.cancel()
+
+
 async def test_a_server_that_ignores_what_it_does_not_know_is_asked_in_chunks(
     api: FakeApi, client: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
