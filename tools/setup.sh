@@ -154,7 +154,8 @@ set_up() {
 	if ! { [ -x .venv/bin/ciliate ] && grep -qsx -e "$kind $hash" -e "dev $hash" "$stamp"; }; then
 		install_packages "$kind"
 		install_python "$kind"
-		printf '%s %s\n' "$kind" "$hash" >"$stamp"
+		# Anew: packages may have brought what it is made of, Python first of all.
+		printf '%s %s\n' "$kind" "$(setup_hash)" >"$stamp"
 	fi
 	if ! make --quiet --question bpf plugin 2>/dev/null; then
 		step 'compiling the eBPF programs and the CNI plugin' make --quiet bpf plugin

@@ -26,7 +26,8 @@ def without_a_module() -> Iterator[str]:
         top, *folders = name.parent.parts
         folder = ROOTS.get(top, PRODUCT / top).joinpath(*folders)
         module = test.stem.removeprefix("test_")
-        if not ((folder / f"{module}.py").exists() or (folder / module / "__init__.py").exists()):
+        found = (f"{module}.py", f"{module}/__init__.py", f"{module}.sh")
+        if not any((folder / each).exists() for each in found):
             yield str(name)
 
 
