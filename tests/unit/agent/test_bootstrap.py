@@ -21,7 +21,7 @@ from ciliate.kube.client import ApiClient
 from ciliate.node.cluster import Cluster
 from ciliate.node.progress import Progress
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 NAMES = Installation()
 NAMESPACE = NAMES.namespace
 NODE = (
@@ -69,8 +69,9 @@ async def test_agent_that_is_refused_at_first_gets_its_settings_its_node_and_its
 
     assert config["debug"] == "true"
     assert own.node_ip == ip_address("192.0.2.1")
-    # Two refusals each of ConfigMap and Node, and of each list: 0.1 and 0.2, 0.2 and 0.4 s.
-    assert spent_s < 3
+    # Two refusals each of ConfigMap and Node, and of each list: 0.1 and 0.2, 0.2 and 0.4 s. A pause of
+    # half a minute, which is what follows many refusals, would show on busy cores too.
+    assert spent_s < 20
     told = [each.message for each in caplog.records if "ConfigMap" in each.message]
     told += [each.message for each in caplog.records if "get configmaps" in each.message]
     assert len(told) == 1, "a refusal is told once, though it comes twice"
