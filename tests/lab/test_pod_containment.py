@@ -54,10 +54,6 @@ ESCAPES = {
     "signal a process": ("kill -0 $HOST_PID", "No such process"),
     "enter process 1": ("nsenter -t 1 -m -n true", "Operation not permitted"),
     "read the lab's files": ("ls /run/ciliate /var/run/ciliate", "cannot access"),
-    "read files of the machine's users": (
-        "ls -A /home /root /srv /var/lib /boot 2>/dev/null | grep -v :",
-        "",
-    ),
     "read the machine's passwords": ("cat /etc/shadow", "No such file"),
     "mount": ("mount -t tmpfs none /mnt", "permission denied"),
     "remount": ("mount -o remount,bind,rw /proc/sys", "permission denied"),
@@ -119,6 +115,12 @@ def test_pod_cannot(attempts: dict[str, str], what: str) -> None:
     said = attempts[what]
 
     assert expected in said if expected else said == ""
+
+
+def test_pod_sees_no_files_of_the_machines_users(pods: Cluster) -> None:
+    found = script(pods, "plain", "ls -A /home /root /srv /var/lib /boot 2>/dev/null | grep -v :")
+
+    assert set(found.split()) <= OWN_FOLDERS
 
 
 def test_pod_has_its_own_names_devices_and_shared_memory(pods: Cluster) -> None:

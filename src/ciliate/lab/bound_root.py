@@ -48,7 +48,7 @@ def bind_root(paths: LabPaths, machine: str) -> Path:
 
 
 def _lay_over(layer: Path, root: Path) -> None:
-    """Copy the layer's folders and links, of which it consists; read-only folders stay as is."""
+    """Copy the layer's folders, links and files; read-only folders stay as they are."""
     for folder, folders, files in os.walk(layer):
         place = root / Path(folder).relative_to(layer)
         for name in (*folders, *files):
@@ -56,6 +56,8 @@ def _lay_over(layer: Path, root: Path) -> None:
             if source.is_symlink():
                 target.unlink(missing_ok=True)
                 target.symlink_to(os.readlink(source))
+            elif source.is_file():
+                shutil.copy(source, target)
             elif not target.is_dir():
                 target.mkdir()
 

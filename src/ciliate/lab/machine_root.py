@@ -7,6 +7,7 @@ configuration, if it has one, stays out of sight.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,8 @@ def prepare_layer(paths: LabPaths, *, plugin: Path, commands: Mapping[str, Path]
     # Opaque: the host's own CNI configuration does not show through (overlayfs documentation,
     # "whiteouts and opaque directories").
     os.setxattr(layer / "etc/cni/net.d", "trusted.overlay.opaque", b"y")
-    (layer / "opt/cni/bin/ciliate-cni").symlink_to(plugin)
+    # A copy, as a node has it: the checkout may lie where no other user can pass.
+    shutil.copy(plugin, layer / "opt/cni/bin/ciliate-cni")
     for name, target in commands.items():
         (layer / "usr/local/bin" / name).symlink_to(target)
     # A container of Cilium's sees its node's files here; some settings are such paths, and an agent

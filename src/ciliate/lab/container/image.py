@@ -111,7 +111,11 @@ def prepare_image(folder: Path, visible: Visible) -> None:
     shown = [*_etc(skeleton / "etc"), *_outside(own, layered)]
     for path in (*_EMPTY, *shown, *layered):
         (skeleton / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
-    (skeleton / "root").mkdir(mode=0o700, exist_ok=True)
+    home = skeleton / "root"
+    # Where our program lies below it, others may pass, and list nothing.
+    mode = 0o711 if home.exists() else 0o700
+    home.mkdir(exist_ok=True)
+    home.chmod(mode)
     for path in ("tmp", "var/tmp"):
         (skeleton / path).mkdir(exist_ok=True)  # Our program may lie below it.
         (skeleton / path).chmod(0o1777)
