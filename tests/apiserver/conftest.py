@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.deadlines import Deadline
 
 from ciliate.apiserver import pki
 
@@ -37,10 +37,10 @@ def free_port() -> int:
 
 def wait_for(condition: Callable[[], Any], *, what: str, deadline_s: float = DEADLINE_S) -> Any:
     """Return the first true value of `condition`, or fail naming what did not come."""
-    deadline = time.monotonic() + deadline_s
+    deadline = Deadline(deadline_s)
     pause = socket.socketpair()[0]
     pause.settimeout(0.02)
-    while time.monotonic() < deadline:
+    while not deadline.passed:
         value = condition()
         if value:
             return value

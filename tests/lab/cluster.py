@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.deadlines import Deadline, stretch
+
 #: The commands of the environment that the tests run in.
 BIN: Final = Path(sys.prefix) / "bin"
 
@@ -47,6 +49,7 @@ def run(
     with subprocess.Popen(
         words, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     ) as child:
+        timeout_s *= stretch()
         try:
             out, err = child.communicate(text, timeout=timeout_s)
         except subprocess.TimeoutExpired:
@@ -76,9 +79,9 @@ def eventually(
     condition: Callable[[], object], *, within_s: float = 10.0, what: str = "condition"
 ) -> None:
     """Wait until `condition` holds; it is asked anew every few milliseconds."""
-    deadline = time.monotonic() + within_s
+    deadline = Deadline(within_s)
     while not condition():
-        if time.monotonic() > deadline:
+        if deadline.passed:
             raise AssertionError(f"{what}: not within {within_s} s")
         time.sleep(0.02)
 
