@@ -88,7 +88,7 @@ mutants:
 
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
-	$(PYTEST) --dist=loadfile tests
+	$(PYTEST) --numprocesses=4 --dist=loadfile --no-loadscope-reorder tests
 
 # The kernels of Debian releases under qemu, each with a lab (docs/TESTING.md). Needs root.
 kernels: bpf plugin

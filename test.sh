@@ -27,9 +27,10 @@ show_skips() {
 make --no-print-directory check
 
 # What runs programs, links and whole clusters, in namespaces of its own. Labs wait more than they
-# work, and know nothing of each other: files run side by side.
+# work, and know nothing of each other: four files run side by side, on two processors too, those that
+# take longest first (tests/conftest.py).
 as_root .venv/bin/python -m pytest tests --ignore=tests/unit --ignore=tests/kernels \
-    --numprocesses=auto --maxprocesses=4 --dist=loadfile "$@"
+    --numprocesses=4 --dist=loadfile --no-loadscope-reorder "$@"
 
 # The same product on the kernels that people have: booted side by side under emulation.
 if [ $# -eq 0 ]; then

@@ -1,9 +1,10 @@
-"""Settings of all tests."""
+"""Settings of all tests, and which files are begun first."""
 
 import os
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -39,3 +40,30 @@ def skip_reason(where_and_why: object) -> str:
     """Return the words of a skip, in a line of its own."""
     text = str(where_and_why[-1] if isinstance(where_and_why, tuple | list) else where_and_why)
     return " ".join(text.removeprefix("Skipped: ").split())
+
+
+#: The files that take longest, the longest first. Begun last, one of them would run on alone while
+#: the other processes have nothing left to do (test.sh: a file is one process's).
+_LONG: Final = (
+    "test_ipam_migration.py",
+    "test_cni_chained.py",
+    "test_ipam_check.py",
+    "test_node_address.py",
+    "test_cni_delegated.py",
+    "test_commands.py",
+    "test_writers.py",
+    "test_ipam_faults_agents.py",
+    "test_ipam_faults_pools.py",
+    "test_ipam_faults_operators.py",
+    "test_ipam_matrix.py",
+    "test_faults_routes.py",
+    "test_cni_pods.py",
+    "test_faults_restarts.py",
+    "test_agent_process.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; the order of the others, and within a file, stays."""
+    places = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
