@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from tests.unit.reconcile.memory_target import NEVER_S, MemoryTarget, running, until
 
+from ciliate.reconcile import rewrites as rewrites_module
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.rewrites import FORGET_S, FREE_WRITES, KEYS_MAX, Rewrites, UndoneError
 
@@ -184,8 +185,11 @@ def test_memory_is_bounded_and_a_table_that_is_filled_costs_none() -> None:
     assert (filled, len(rewrites._written)) == (0, KEYS_MAX)
 
 
-async def test_war_with_another_writer_is_slow_told_and_ends_when_the_other_stops() -> None:
+async def test_war_with_another_writer_is_slow_told_and_ends_when_the_other_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each write is undone at once, and the undoing touches the key."""
+    monkeypatch.setattr(rewrites_module, "_PAUSE_FIRST_S", 0.1)
     target = MemoryTarget()
     reconciler = Reconciler(
         target, lambda: {1: 1}, resync_s=NEVER_S, settle_s=0.0, after_failure_s=0.05
