@@ -340,3 +340,136 @@ def test_a_watch_ends_when_its_definition_changes(server: ServerProcess) -> None
         change_versions(server, plural, version("v1", storage=True), version("v2"))
 
         assert wait_for(lambda: stream.readline() == b"", what="the end of the watch")
+
+
+def named(plural: str, **names: Any) -> dict[str, Any]:
+    made = definition(plural, version("v1", storage=True))
+    made["spec"]["names"] |= names
+    return made
+
+
+def conditions(definition_: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
+    listed = definition_["status"]["conditions"]
+    return {c["type"]: (c["status"], c["reason"], c["message"]) for c in listed}
+
+
+NO_CONFLICTS = ("True", "NoConflicts", "no conflicts found")
+NOT_ESTABLISHED = ("False", "NotAccepted", "not all names are accepted")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "used"),
+    [
+        ({"kind": "Holder", "listKind": "Others"}, "KindConflict", "Holder"),
+        ({"kind": "Holder", "shortNames": ["hd"]}, "ListKindConflict", "HolderList"),
+        ({"listKind": "HolderList"}, "ListKindConflict", "HolderList"),
+        ({"singular": "holder"}, "SingularConflict", "holder"),
+        ({"shortNames": ["free", "hd"]}, "ShortNamesConflict", "hd"),
+        ({"singular": "hd"}, "SingularConflict", "hd"),
+    ],
+)
+def test_a_name_that_another_has_is_not_accepted_and_nothing_is_served(
+    server: ServerProcess, asked: dict[str, Any], reason: str, used: str
+) -> None:
+    server.request("POST", DEFINITIONS, named("holders", kind="Holder", shortNames=["hd"]))
+    plural = next(_plurals)
+
+    code, made = server.request("POST", DEFINITIONS, named(plural, **asked))
+
+    assert code == 201
+    assert conditions(made) == {
+        "NamesAccepted": ("False", reason, f'"{used}" is already in use'),
+        "Established": NOT_ESTABLISHED,
+    }
+    assert server.request("GET", at(plural, "v1"))[0] == 404
+
+
+def test_names_of_other_groups_are_free(server: ServerProcess) -> None:
+    plural = next(_plurals)
+
+    _, made = server.request("POST", DEFINITIONS, named(plural, kind="Pod", shortNames=["po"]))
+
+    assert conditions(made)["NamesAccepted"] == NO_CONFLICTS
+    assert server.request("GET", at(plural, "v1"))[0] == 200
+
+
+def test_a_definition_gets_its_names_when_the_one_that_has_them_goes(
+    own_server: ServerProcess,
+) -> None:
+    own_server.request("POST", DEFINITIONS, named("firsts", kind="Wanted"))
+    own_server.request("POST", DEFINITIONS, named("seconds", kind="Wanted"))
+    own_server.kill()
+    own_server.start()  # Who waits, waits on.
+    path = f"{DEFINITIONS}/seconds.{GROUP}"
+    assert conditions(own_server.request("GET", path)[1])["Established"] == NOT_ESTABLISHED
+
+    own_server.request("DELETE", f"{DEFINITIONS}/firsts.{GROUP}")
+
+    def is_served() -> bool:
+        return own_server.request("GET", at("seconds", "v1"))[0] == 200
+
+    wait_for(is_served, what="the second definition's resource")
+    assert conditions(own_server.request("GET", path)[1]) == {
+        "NamesAccepted": NO_CONFLICTS,
+        "Established": (
+            "True",
+            "InitialNamesAccepted",
+            "the initial names have been accepted",
+        ),
+    }
+
+
+def test_a_served_definition_keeps_its_names_while_new_ones_are_in_use(
+    server: ServerProcess,
+) -> None:
+    taken, own = next(_plurals), next(_plurals)
+    server.request("POST", DEFINITIONS, named(taken, shortNames=[f"{taken}x"]))
+    server.request("POST", DEFINITIONS, named(own, shortNames=[f"{own}x"]))
+    patch = {"spec": {"names": {"shortNames": [f"{taken}x"], "categories": ["all"]}}}
+
+    _, made = server.request(
+        *("PATCH", f"{DEFINITIONS}/{own}.{GROUP}", patch),
+        content_type="application/merge-patch+json",
+    )
+
+    assert conditions(made)["NamesAccepted"][:2] == ("False", "ShortNamesConflict")
+    assert conditions(made)["Established"][0] == "True"
+    _, served = server.request("GET", f"/apis/{GROUP}/v1")
+    (entry,) = [r for r in served["resources"] if r["name"] == own]
+    assert (entry["shortNames"], entry["categories"]) == ([f"{own}x"], ["all"])
+
+
+def test_lists_have_the_kind_that_their_definition_names(server: ServerProcess) -> None:
+    plural = next(_plurals)
+    server.request("POST", DEFINITIONS, named(plural, listKind=f"{plural}Heap"))
+
+    assert server.request("GET", at(plural, "v1"))[1]["kind"] == f"{plural}Heap"
+
+
+@pytest.mark.parametrize(
+    ("group", "problem"),
+    [
+        ("apps", "should be a domain with at least one dot"),
+        ("mine.k8s.io", 'must have approval annotation "api-approved.kubernetes.io"'),
+    ],
+)
+def test_groups_of_kubernetes_own_are_refused(
+    server: ServerProcess, group: str, problem: str
+) -> None:
+    made = named("widgets")
+    made["metadata"]["name"] = f"widgets.{group}"
+    made["spec"]["group"] = group
+
+    assert problem in refused(server, made)
+
+
+def test_the_kind_of_a_served_definition_stays(server: ServerProcess) -> None:
+    plural, _ = define(server, version("v1", storage=True))
+    patch = {"spec": {"names": {"kind": "Renamed", "listKind": "RenamedList"}}}
+
+    code, status = server.request(
+        *("PATCH", f"{DEFINITIONS}/{plural}.{GROUP}", patch),
+        content_type="application/merge-patch+json",
+    )
+
+    assert (code, "spec.names.kind" in status["message"]) == (422, True)

@@ -1,8 +1,9 @@
 """CustomResourceDefinitions: a definition becomes a resource the moment it is stored.
 
-Every served version is served (`custom_resources`), converted by strategy None. Established and
-NamesAccepted are conditions in the definition's status, written with it: a client that waits for
-them needs no controller. Deleting a definition waits for its objects (finalizer, see `collector`).
+Every served version is served (`custom_resources`), converted by strategy None. Under which names
+is settled as it is written (`definition_names`): a client that waits for the conditions Established
+and NamesAccepted needs no controller. Deleting a definition waits for its objects (finalizer, see
+`collector`).
 """
 
 import logging
@@ -14,14 +15,25 @@ from ciliate.api.jsonpath import JsonPathError, compile_path
 from ciliate.apiserver import errors, warnings
 from ciliate.apiserver.columns import DEFINITION
 from ciliate.apiserver.custom_resources import custom_resources
+from ciliate.apiserver.definition_names import (
+    TakenNames,
+    has_its_names,
+    is_established,
+    settle_names,
+)
 from ciliate.apiserver.errors import Cause
-from ciliate.apiserver.names import invalid_value, label_1035_problems, required_value
+from ciliate.apiserver.names import (
+    invalid_value,
+    label_1035_problems,
+    required_value,
+    subdomain_problems,
+)
+from ciliate.apiserver.object_json import managed_fields
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.schema_rules import schema_causes
 from ciliate.apiserver.schemas import definition_name, node_of
-from ciliate.apiserver.store import JsonObject, Store, no_fields
+from ciliate.apiserver.store import JsonObject, Store, decode, no_fields
 from ciliate.apiserver.structural import unevaluated_rules
-from ciliate.apiserver.timestamps import now
 from ciliate.apiserver.validation import unsupported_value
 
 _log: Final = logging.getLogger(__name__)
@@ -30,6 +42,9 @@ GROUP: Final = "apiextensions.k8s.io"
 DEFINITIONS: Final = f"customresourcedefinitions.{GROUP}"
 #: Holds a definition until its objects are gone.
 CLEANUP: Final = f"customresourcecleanup.{GROUP}"
+
+#: What a definition of a group of Kubernetes' own has: where it was approved, or that it was not.
+_APPROVAL: Final = "api-approved.kubernetes.io"
 
 #: Fields of a version that selectors may name: each is a value in the index of every object.
 _SELECTABLE_MAX: Final = 8
@@ -74,11 +89,29 @@ def _validate(new: JsonObject, old: JsonObject | None) -> list[Cause]:
             for field in ("group", "scope")
             if spec.get(field) != (old.get("spec") or {}).get(field)
         ]
+        if is_established(old) and names.get("kind") != old["spec"]["names"]["kind"]:
+            problem = "field is immutable"
+            causes.append(invalid_value("spec.names.kind", names.get("kind"), problem))
         causes += _stored_version_causes(new)
+    else:
+        causes += _group_causes(str(group or ""), new["metadata"].get("annotations") or {})
     if spec.get("preserveUnknownFields"):
         problem = "set x-kubernetes-preserve-unknown-fields in the versions' schemas instead"
         causes.append(invalid_value("spec.preserveUnknownFields", "true", problem))
     return causes + _conversion_causes(spec) + _version_causes(spec.get("versions") or [])
+
+
+def _group_causes(group: str, annotations: JsonObject) -> list[Cause]:
+    """Refuse a group of built-in kinds, and one of Kubernetes' own that it has not approved."""
+    causes = [invalid_value("spec.group", group, problem) for problem in subdomain_problems(group)]
+    if group and "." not in group:
+        causes.append(
+            invalid_value("spec.group", group, "should be a domain with at least one dot")
+        )
+    if group.endswith((".k8s.io", ".kubernetes.io")) and not annotations.get(_APPROVAL):
+        problem = f'protected groups must have approval annotation "{_APPROVAL}"'
+        causes.append(required_value(f"metadata.annotations[{_APPROVAL}]", problem))
+    return causes if group else []
 
 
 def _conversion_causes(spec: JsonObject) -> list[Cause]:
@@ -208,17 +241,19 @@ class Definitions:
 
     registry: Registry
     store: Store
-    #: The specification that each definition is served by.
-    _served: dict[str, JsonObject] = field(default_factory=dict)
+    #: What each definition is served by: its specification and its names.
+    _served: dict[str, tuple[JsonObject, JsonObject]] = field(default_factory=dict)
+    #: The accepted names of every definition, served or not, by its name.
+    _names: dict[str, JsonObject] = field(default_factory=dict)
 
     def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
-        """Accept the names and say so."""
+        """Accept the names that are free and say so."""
         del dry_run
         self._check_names(obj)
         finalizers = obj["metadata"].setdefault("finalizers", [])
         if CLEANUP not in finalizers:
             finalizers.append(CLEANUP)
-        _establish(obj)
+        self._settle(obj)
         _warn_of_rules(obj)
 
     def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
@@ -226,21 +261,25 @@ class Definitions:
         del dry_run
         if new["spec"] != old["spec"]:
             _compiled(new)
-            _establish(new)
+            self._settle(new)
             _warn_of_rules(new)
 
     def written(self, obj: JsonObject) -> None:
-        """Serve the resource, in place of its former versions."""
+        """Serve the resource, in place of its former versions, once it has names."""
         name = obj["metadata"]["name"]
-        if self._served.get(name) == obj["spec"]:
-            return  # Its watches go on.
-        resources = custom_resources(obj)
-        self.registry.remove(name)
-        self.registry.add(resources)
-        self._served[name] = obj["spec"]
-        collection = self.store.collection(name, resources[0].fields_of or no_fields)
-        for wake in collection.wakers:
-            wake()
+        accepted = (obj.get("status") or {}).get("acceptedNames") or {}
+        given_back = self._names.get(name, accepted) != accepted
+        self._names[name] = accepted
+        if is_established(obj) and self._served.get(name) != (obj["spec"], accepted):
+            resources = custom_resources(obj)  # Another's watches go on.
+            self.registry.remove(name)
+            self.registry.add(resources)
+            self._served[name] = obj["spec"], accepted
+            collection = self.store.collection(name, resources[0].fields_of or no_fields)
+            for wake in collection.wakers:
+                wake()
+        if given_back:
+            self._settle_waiting(obj["spec"]["group"])
 
     def restored(self, obj: JsonObject) -> None:
         """Serve a definition that an earlier run stored; one that cannot be is left unserved."""
@@ -251,12 +290,14 @@ class Definitions:
             _log.warning("customresourcedefinition %s is stored and not served: %r", name, error)
 
     def deleted(self, obj: JsonObject) -> None:
-        """Serve the resource no more."""
+        """Serve the resource no more; who waits for its names gets them."""
         name = obj["metadata"]["name"]
         self.registry.remove(name)
         self._served.pop(name, None)
+        self._names.pop(name, None)
         for wake in self.store.collection(name).wakers:
             wake()
+        self._settle_waiting(obj["spec"]["group"])
 
     def _check_names(self, obj: JsonObject) -> None:
         for resource in _compiled(obj):
@@ -268,6 +309,42 @@ class Definitions:
                     name=obj["metadata"]["name"],
                     problem="the resource is built in",
                 )
+
+    def _settle(self, obj: JsonObject) -> None:
+        """Write into a definition's status the names it gets and the versions it is stored in."""
+        group, own = obj["spec"]["group"], obj["metadata"]["name"]
+        others = [
+            names
+            for name, names in self._names.items()
+            if name != own and name.partition(".")[2] == group
+        ]
+        others += [
+            {
+                "plural": resource.plural,
+                "singular": resource.singular,
+                "shortNames": list(resource.short_names),
+                "kind": resource.kind,
+                "listKind": resource.list_kind,
+            }
+            for resource in self.registry.all()
+            if resource.group == group and not resource.is_custom
+        ]
+        settle_names(obj, TakenNames.of(others))
+        _note_stored_version(obj)
+
+    def _settle_waiting(self, group: str) -> None:
+        """Give names that became free to the definitions of the group that asked for them."""
+        for stored in self.store.collection(DEFINITIONS).select(""):
+            if stored.name.partition(".")[2] != group:
+                continue
+            obj = decode(stored)
+            if has_its_names(obj) or obj["metadata"].get("deletionTimestamp"):
+                continue
+            before = obj["status"]["acceptedNames"]
+            self._settle(obj)
+            if obj["status"]["acceptedNames"] != before:
+                self.store.put(DEFINITIONS, "", obj, managed_fields(stored))
+                self.written(obj)
 
 
 def _compiled(obj: JsonObject) -> list[ServedResource]:
@@ -301,29 +378,10 @@ def _warn_of_rules(obj: JsonObject) -> None:
         )
 
 
-def _establish(obj: JsonObject) -> None:
-    moment = now()
-    status = obj.setdefault("status", {})
-    status["acceptedNames"] = obj["spec"]["names"]
+def _note_stored_version(obj: JsonObject) -> None:
     # Objects stay in the version they were written in: only a client who has rewritten them all
     # may take a version off this list, by the status.
-    stored = status.setdefault("storedVersions", [])
+    stored = obj["status"].setdefault("storedVersions", [])
     storage = next(v["name"] for v in obj["spec"]["versions"] if v.get("storage"))
     if storage not in stored:
         stored.append(storage)
-    texts = (
-        ("NamesAccepted", "NoConflicts", "no conflicts found"),
-        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-    )
-    known = {c.get("type"): c for c in status.get("conditions") or ()}
-    status["conditions"] = [
-        known.get(kind)
-        or {
-            "type": kind,
-            "status": "True",
-            "reason": reason,
-            "message": message,
-            "lastTransitionTime": moment,
-        }
-        for kind, reason, message in texts
-    ]

@@ -28,10 +28,10 @@ def custom_resources(definition: JsonObject) -> list[ServedResource]:
     # Of a definition that never changed, every object has been through the one schema there is.
     converts = len(versions) > 1 or definition["metadata"].get("generation", 1) > 1
     fields_of = _fields_of(versions)
-    return [
-        _resource(definition["spec"], version, fields_of, converts=converts)
-        for version in versions
-    ]
+    accepted = (definition.get("status") or {}).get("acceptedNames") or {}
+    names = accepted if {"plural", "kind"} <= accepted.keys() else definition["spec"]["names"]
+    spec = {**definition["spec"], "names": names}
+    return [_resource(spec, version, fields_of, converts=converts) for version in versions]
 
 
 def _resource(
@@ -52,6 +52,7 @@ def _resource(
         plural=names["plural"],
         singular=names.get("singular") or names["kind"].lower(),
         kind=names["kind"],
+        listed_as=names.get("listKind") or "",
         namespaced=spec["scope"] == "Namespaced",
         printing=_printing(version.get("additionalPrinterColumns") or ()),
         short_names=tuple(names.get("shortNames") or ()),

@@ -75,6 +75,8 @@ class ServedResource:
     kind: str
     namespaced: bool
     printing: Printing
+    #: The kind of its lists, where that is not its own with "List" behind.
+    listed_as: str = ""
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     #: Names of subresources, "status", "scale", "log".
@@ -124,7 +126,7 @@ class ServedResource:
     @property
     def list_kind(self) -> str:
         """The kind of its lists."""
-        return f"{self.kind}List"
+        return self.listed_as or f"{self.kind}List"
 
     @property
     def has_status(self) -> bool:
