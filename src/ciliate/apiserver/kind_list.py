@@ -48,8 +48,8 @@ Written from the tables of `src/ciliate/apiserver` by `python -m ciliate.apiserv
 _STORED: Final = """
 ## Stored only
 
-Checked against the schema of the API (v1.33), defaulted, listed, watched, patched and shown with
-the columns of `kubectl get`, and nothing else.
+Checked against the schema of the API (v1.33), defaulted, kept from changes of fields that cannot
+change, listed, watched, patched and shown with the columns of `kubectl get`, and nothing else.
 
 | kind | API version | scope | what does not happen |
 |---|---|---|---|

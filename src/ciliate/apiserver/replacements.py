@@ -79,7 +79,13 @@ def _keep_class(new: JsonObject, old: JsonObject) -> None:
         new.setdefault("status", {}).setdefault("qosClass", was["qosClass"])
 
 
+def _keep_request(new: JsonObject, old: JsonObject) -> None:
+    """Keep what is asked for: approvals are about it."""
+    new["spec"] = old["spec"]
+
+
 _KEPT: Final[dict[tuple[str, str], Callable[[JsonObject, JsonObject], None]]] = {
+    ("certificatesigningrequests.certificates.k8s.io", ""): _keep_request,
     ("services", ""): _keep_service,
     ("namespaces", ""): _keep_namespace,
     ("secrets", ""): _keep_secret,

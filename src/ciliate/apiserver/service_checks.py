@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ciliate.apiserver.errors import Cause
+from ciliate.apiserver.fixed_fields import refusal
 from ciliate.apiserver.names import invalid_value, required_value
 from ciliate.apiserver.store import JsonObject
 from ciliate.apiserver.validation import PROTOCOLS, duplicate_causes, one_of, port_causes
@@ -37,7 +38,7 @@ def check_service(new: JsonObject, old: JsonObject | None) -> list[Cause]:
         causes.append(required_value("spec.externalName"))
     causes += _address_causes(spec)
     if old is not None:
-        causes += _cluster_ip_change(spec, old["spec"])
+        causes += _cluster_ip_change(spec, old["spec"]) + _balancer_changes(spec, old["spec"])
     return causes
 
 
@@ -89,3 +90,17 @@ def _cluster_ip_change(new: JsonObject, old: JsonObject) -> list[Cause]:
         for index, (was, now) in enumerate(zip(had, has, strict=False))
         if was and now != was
     ]
+
+
+def _balancer_changes(new: JsonObject, old: JsonObject) -> list[Cause]:
+    """Find what a LoadBalancer keeps as long as it is one: its class and its health port."""
+    if {new.get("type"), old.get("type")} != {"LoadBalancer"}:
+        return []
+    causes = []
+    kind, was = new.get("loadBalancerClass"), old.get("loadBalancerClass")
+    if kind != was:
+        causes.append(refusal("spec.loadBalancerClass", kind, "may not change once set"))
+    port, had = new.get("healthCheckNodePort"), old.get("healthCheckNodePort")
+    if had and new.get("externalTrafficPolicy") == "Local" and port != had:
+        causes.append(refusal("spec.healthCheckNodePort", port, "field is immutable"))
+    return causes

@@ -7,7 +7,6 @@ been given defaults.
 
 import json
 from collections.abc import Collection, Sequence
-from copy import deepcopy
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
@@ -21,17 +20,12 @@ from ciliate.apiserver.names import (
     required_value,
     subdomain_problems,
 )
+from ciliate.apiserver.pod_changes import pod_change_causes
 from ciliate.apiserver.selectors import matches_label_selector
 from ciliate.apiserver.store import JsonObject
 
 PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _PORT_MAX: Final = 65535
-_POD_UPDATE_FIELDS: Final = (
-    "pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
-    "to 1 if it was previously negative)"
-)
 
 
 def unsupported_value(field: str, value: Any, supported: Sequence[str]) -> Cause:
@@ -44,10 +38,6 @@ def unsupported_value(field: str, value: Any, supported: Sequence[str]) -> Cause
 def one_of(field: str, value: Any, supported: Sequence[str]) -> list[Cause]:
     """Return what is wrong with a value that must be one of some."""
     return [] if value in supported else [unsupported_value(field, value, supported)]
-
-
-def _immutable(field: str, value: Any) -> Cause:
-    return invalid_value(field, json.dumps(value, separators=(",", ":")), "field is immutable")
 
 
 def port_causes(field: str, value: Any) -> list[Cause]:
@@ -148,21 +138,7 @@ def check_pod(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     causes = pod_spec_causes(new["spec"], "spec", templates=False)
     if old is None or new["spec"] == old["spec"]:  # Most writes are of the status.
         return causes
-    if _fixed_pod_spec(new["spec"]) != _fixed_pod_spec(old["spec"]):
-        causes.append(Cause("spec", "FieldValueForbidden", f"Forbidden: {_POD_UPDATE_FIELDS}"))
-    return causes
-
-
-def _fixed_pod_spec(spec: JsonObject) -> JsonObject:
-    fixed = deepcopy(spec)
-    for name in ("tolerations", "activeDeadlineSeconds", "terminationGracePeriodSeconds"):
-        fixed.pop(name, None)
-    for name in ("containers", "initContainers"):
-        for container in fixed.get(name) or ():
-            container.pop("image", None)
-            container.pop("imagePullPolicy", None)
-            container.pop("resources", None)
-    return fixed
+    return causes + pod_change_causes(new["spec"], old["spec"])
 
 
 def selector_causes(selector: JsonObject, field: str) -> list[Cause]:
@@ -236,7 +212,7 @@ def check_service_cidr(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     return causes
 
 
-def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+def check_workload(new: JsonObject, _: JsonObject | None) -> list[Cause]:
     """Check a Deployment, ReplicaSet, DaemonSet or StatefulSet."""
     spec = new["spec"]
     causes = []
@@ -254,15 +230,6 @@ def check_workload(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     causes += pod_spec_causes(
         template["spec"], "spec.template.spec", templates=True, claims=claims
     )
-    if old is not None and old["spec"].get("selector") != selector:
-        shown = json.dumps(selector, separators=(",", ":"))
-        causes.append(
-            Cause(
-                "spec.selector",
-                "FieldValueInvalid",
-                f"Invalid value: {shown}: field is immutable",
-            )
-        )
     return causes
 
 
@@ -290,12 +257,10 @@ def check_endpoints(new: JsonObject, _: JsonObject | None) -> list[Cause]:
     return causes
 
 
-def check_endpoint_slice(new: JsonObject, old: JsonObject | None) -> list[Cause]:
+def check_endpoint_slice(new: JsonObject, _: JsonObject | None) -> list[Cause]:
     """Check an EndpointSlice."""
     kinds = ("FQDN", "IPv4", "IPv6")
     causes = one_of("addressType", new.get("addressType", ""), kinds)
-    if old is not None and old.get("addressType") != new.get("addressType"):
-        causes.append(_immutable("addressType", new.get("addressType")))
     for index, endpoint in enumerate(new.get("endpoints") or ()):
         at = f"endpoints[{index}].addresses"
         if not endpoint.get("addresses"):

@@ -19,6 +19,7 @@ from ciliate.apiserver.carryover import (
     reset_status,
     spec_of,
 )
+from ciliate.apiserver.fixed_fields import fixed_field_causes
 from ciliate.apiserver.history import Stored
 from ciliate.apiserver.managed_fields import UNTRACKED, Tracking, given_entries
 from ciliate.apiserver.names import finalizer_causes, generate_name, metadata_causes
@@ -179,6 +180,7 @@ class Writer:
         causes = metadata_causes(new["metadata"], name_problems=resource.name_problems)
         causes += resource.validate(new, old)
         if old is not None:
+            causes += fixed_field_causes(resource.id, new, old)
             causes += finalizer_causes(new["metadata"], old["metadata"])
         if causes:
             raise errors.invalid(
