@@ -27,7 +27,6 @@ MANIFESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("apis/apps/v1", "daemonsets", {"spec": WORKLOAD}),
     ("apis/apps/v1", "statefulsets", {"spec": {**WORKLOAD, "serviceName": "x"}}),
     ("apis/networking.k8s.io/v1", "networkpolicies", {"spec": {"podSelector": {}}}),
-    ("apis/coordination.k8s.io/v1", "leases", {"spec": {"leaseDurationSeconds": 5}}),
 ]
 
 

@@ -16,6 +16,7 @@ from ciliate.apiserver.bodies import read_object, read_options, read_patch
 from ciliate.apiserver.history import Stored, StoreEventType
 from ciliate.apiserver.managed_fields import Author
 from ciliate.apiserver.modifications import Modifications
+from ciliate.apiserver.replacements import makes_objects, needs_version
 from ciliate.apiserver.requests import (
     ListQuery,
     Representation,
@@ -172,7 +173,11 @@ class Verbs:
     async def replace(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer PUT: the whole object, made when it is absent and its kind allows that."""
         obj = await read_object(target, request)
+        resource, metadata = target.resource, obj["metadata"]
         dry_run, manager = is_dry_run(request.query), _manager(request)
+        current = self.store.get(resource.id, (target.namespace, target.name))
+        if current is None and makes_objects(resource) and not target.subresource:
+            return await self._make(target, obj, request)
         current = self.find(target)
         if target.subresource == "scale":
             scale = self.modifications.set_scale(
@@ -180,18 +185,17 @@ class Verbs:
             )
             await self.store.durable()
             return json_response(_encode(scale))
-        if target.resource.is_custom and not obj["metadata"].get("resourceVersion"):
+        if needs_version(resource) and not metadata.get("resourceVersion"):
             cause = errors.Cause(
                 "metadata.resourceVersion",
                 "FieldValueInvalid",
                 "Invalid value: 0x0: must be specified for an update",
             )
-            resource = target.resource
             raise errors.invalid(
                 kind=resource.kind, group=resource.group, name=target.name, causes=[cause]
             )
         written = self.writer.update(
-            target.resource,
+            resource,
             current,
             obj,
             subresource=target.subresource,
@@ -199,6 +203,30 @@ class Verbs:
             dry_run=dry_run,
         )
         return await self._answer(target, written, request)
+
+    async def _make(
+        self, target: RequestTarget, obj: JsonObject, request: web.BaseRequest
+    ) -> web.StreamResponse:
+        """Answer a PUT that makes its object.
+
+        Raises:
+            StatusError: It is meant for a certain object, which is gone (409).
+        """
+        resource, metadata = target.resource, obj["metadata"]
+        if metadata.get("uid"):
+            problem = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: "
+            raise errors.conflict(
+                resource=resource.plural, group=resource.group, name=target.name, problem=problem
+            )
+        metadata.pop("resourceVersion", None)
+        written = self.writer.create(
+            resource,
+            target.namespace,
+            obj,
+            tracking=Author(_manager(request)),
+            dry_run=is_dry_run(request.query),
+        )
+        return await self._answer(target, written, request, status=201)
 
     async def patch(self, target: RequestTarget, request: web.BaseRequest) -> web.StreamResponse:
         """Answer PATCH, in any of its four formats."""

@@ -1,17 +1,62 @@
-"""What an object of a kind was given by the server and keeps when a replacement leaves it out.
+"""Replacements of whole objects, by PUT: what an object keeps, and what its kind asks for.
 
-Else `kubectl replace` with the file an object was made from would take its addresses away, or be
-refused. Source: kubernetes `pkg/registry` (Service: patchAllocatedValues; Namespace, Secret and
-Pod: PrepareForUpdate). Metadata and status are in `carryover`.
+Without what the server gave, `kubectl replace` with the file an object was made from would take its
+addresses away, or be refused. Source: kubernetes `pkg/registry` (Service: patchAllocatedValues;
+Namespace, Secret and Pod: PrepareForUpdate; AllowCreateOnUpdate and AllowUnconditionalUpdate of
+all). Metadata and status are in `carryover`.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.store import JsonObject
 
+#: Kinds whose objects a PUT makes where there are none; of all others it is answered by 404.
+_MADE_BY_PUT: Final = frozenset(
+    {
+        "clusterrolebindings.rbac.authorization.k8s.io",
+        "clusterroles.rbac.authorization.k8s.io",
+        "endpoints",
+        "events",
+        "leases.coordination.k8s.io",
+        "limitranges",
+        "rolebindings.rbac.authorization.k8s.io",
+        "roles.rbac.authorization.k8s.io",
+        "runtimeclasses.node.k8s.io",
+        "services",
+    }
+)
+#: Kinds that a PUT replaces only in the version it names; others take one that names none.
+_IN_A_VERSION_ONLY: Final = frozenset(
+    {
+        "apiservices.apiregistration.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "leases.coordination.k8s.io",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "poddisruptionbudgets.policy",
+        "runtimeclasses.node.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "volumeattachments.storage.k8s.io",
+    }
+)
 _EXTERNAL: Final = "ExternalName"
 _WITH_NODE_PORTS: Final = frozenset({"NodePort", "LoadBalancer"})
+
+
+def makes_objects(resource: ServedResource) -> bool:
+    """Return whether a PUT makes an object of the kind where there is none."""
+    return resource.id in _MADE_BY_PUT
+
+
+def needs_version(resource: ServedResource) -> bool:
+    """Return whether a PUT has to name the resourceVersion that it replaces."""
+    return resource.is_custom or resource.id in _IN_A_VERSION_ONLY
 
 
 def keep_given(resource_id: str, new: JsonObject, old: JsonObject, subresource: str) -> None:
