@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -312,3 +313,18 @@ def test_openapi_has_the_lists_of_all_namespaces(server: ServerProcess) -> None:
 
         described = found["paths"][path]["get"]["x-kubernetes-group-version-kind"]
         assert described["kind"] == kind
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/v1/namespaces/default", "/api/v1/pods", "/apis", "/api/v1/pods/none"]
+)
+def test_answers_are_lines(server: ServerProcess, path: str) -> None:
+    """Clients show an error's body as it is, one after the other."""
+    request = urllib.request.Request(f"{server.url}{path}")
+    try:
+        with urllib.request.urlopen(request, context=server.context()) as answer:
+            body = answer.read()
+    except urllib.error.HTTPError as error:
+        body = error.read()
+
+    assert body.endswith(b"}\n")

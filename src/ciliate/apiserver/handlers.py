@@ -44,8 +44,8 @@ _decode: Final = msgspec.json.Decoder().decode
 
 
 def json_response(body: bytes, *, status: int = 200) -> web.Response:
-    """Return JSON as a response."""
-    return web.Response(body=body, status=status, content_type=_JSON)
+    """Return JSON as a response: a line, as Go's encoder writes it, which clients' texts show."""
+    return web.Response(body=body + b"\n", status=status, content_type=_JSON)
 
 
 def render_object(resource: ServedResource, raw: bytes, request: web.BaseRequest) -> bytes:

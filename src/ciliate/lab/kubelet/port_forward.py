@@ -18,10 +18,11 @@ from ciliate.lab.kubelet.remote_command import accept_websocket
 from ciliate.lab.kubelet.spdy.connection import SpdyConnection
 from ciliate.lab.kubelet.spdy.frames import Data, Opened, Reset
 from ciliate.lab.kubelet.spdy_upgrade import WebSocketOctets, negotiate, upgraded, wants_spdy
+from ciliate.lab.kubelet.websocket_channels import WebSocketChannels
 
 _PROTOCOL: Final = "portforward.k8s.io"
 _TUNNEL: Final = f"SPDY/3.1+{_PROTOCOL}"
-_CHANNELS: Final = "v4.channel.k8s.io"
+_CHANNELS: Final = ("v4.channel.k8s.io", "v4.base64.channel.k8s.io")
 #: Ports of one request over channels: their numbers are octets.
 _PORTS_MAX: Final = 64
 
@@ -49,8 +50,8 @@ async def forward_ports(request: web.Request, pod: str, connect: Connect) -> web
         await _SpdyForwarding(SpdyConnection(WebSocketOctets(socket)), pod, connect).run()
     else:
         ports = _ports(request.query.getall("port", []) + request.query.getall("ports", []))
-        socket = await accept_websocket(request, (_CHANNELS,))
-        await _forward_channels(WebSocketOctets(socket), ports, pod, connect)
+        socket = await accept_websocket(request, _CHANNELS)
+        await _forward_channels(WebSocketChannels(socket), ports, pod, connect)
     await socket.close()
     return socket
 
@@ -175,37 +176,37 @@ def _has(pair: _Pair | None, kind: str) -> bool:
 class _ChannelSink:
     """Sends what a pod says on a port's two channels."""
 
-    def __init__(self, octets: WebSocketOctets, pod: str, port: int, number: int) -> None:
-        self._octets = octets
+    def __init__(self, channels: WebSocketChannels, pod: str, port: int, number: int) -> None:
+        self._channels = channels
         self._pod = pod
         self._port = port
-        self._data, self._error = bytes([2 * number]), bytes([2 * number + 1])
+        self._data, self._error = 2 * number, 2 * number + 1
 
     async def greet(self) -> None:
         """Begin both channels, as the protocol says."""
         port = self._port.to_bytes(2, "little")
-        await self._octets.write(self._data + port)
-        await self._octets.write(self._error + port)
+        await self._channels.write(self._data, port)
+        await self._channels.write(self._error, port)
 
     async def send(self, octets: bytes) -> None:
-        await self._octets.write(self._data + octets)
+        await self._channels.write(self._data, octets)
 
     async def finish(self, problem: str) -> None:
         if problem:
-            await self._octets.write(self._error + _failure(self._pod, self._port, problem))
+            await self._channels.write(self._error, _failure(self._pod, self._port, problem))
 
 
 async def _forward_channels(
-    octets: WebSocketOctets, ports: Sequence[int], pod: str, connect: Connect
+    channels: WebSocketChannels, ports: Sequence[int], pod: str, connect: Connect
 ) -> None:
     """Forward a connection for each port until all have ended or the client leaves."""
-    sinks = [_ChannelSink(octets, pod, port, number) for number, port in enumerate(ports)]
+    sinks = [_ChannelSink(channels, pod, port, number) for number, port in enumerate(ports)]
     forwarded = [Forwarded(port, connect, sink) for port, sink in zip(ports, sinks, strict=True)]
     with contextlib.suppress(ConnectionError):
         for sink in sinks:
             await sink.greet()
     running = asyncio.ensure_future(_run_all(forwarded))
-    feeding = asyncio.ensure_future(_feed(octets, forwarded))
+    feeding = asyncio.ensure_future(_feed(channels, forwarded))
     try:
         await asyncio.wait({running, feeding}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -218,8 +219,8 @@ async def _run_all(forwarded: Sequence[Forwarded]) -> None:
     await asyncio.gather(*(each.run() for each in forwarded))
 
 
-async def _feed(octets: WebSocketOctets, forwarded: Sequence[Forwarded]) -> None:
-    while message := await octets.read():
+async def _feed(channels: WebSocketChannels, forwarded: Sequence[Forwarded]) -> None:
+    while (message := await channels.read()) is not None:
         number, is_error = divmod(message[0], 2)
-        if not is_error and number < len(forwarded) and len(message) > 1:
-            await forwarded[number].give(message[1:])
+        if not is_error and 0 <= number < len(forwarded) and message[1]:
+            await forwarded[number].give(message[1])

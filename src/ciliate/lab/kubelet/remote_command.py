@@ -13,22 +13,31 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from ciliate.lab.kubelet.exec_session import Peer, StreamChannel
 from ciliate.lab.kubelet.spdy.connection import SpdyConnection
 from ciliate.lab.kubelet.spdy.frames import Data, Opened, Reset
 from ciliate.lab.kubelet.spdy_upgrade import negotiate, upgraded, wants_spdy
+from ciliate.lab.kubelet.websocket_channels import WebSocketChannels
 
 _UNVERSIONED: Final = "channel.k8s.io"
-WEBSOCKET_PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io", _UNVERSIONED)
+WEBSOCKET_PROTOCOLS: Final = (
+    "v5.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v4.base64.channel.k8s.io",
+    _UNVERSIONED,
+    "base64.channel.k8s.io",
+)
 SPDY_PROTOCOLS: Final = (
     "v4.channel.k8s.io",
     "v3.channel.k8s.io",
     "v2.channel.k8s.io",
     _UNVERSIONED,
 )
-_WITH_STATUS: Final = frozenset({"v5.channel.k8s.io", "v4.channel.k8s.io"})
+_WITH_STATUS: Final = frozenset(
+    {"v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io"}
+)
 _WITH_SIZE: Final = frozenset({"v4.channel.k8s.io", "v3.channel.k8s.io"})
 
 #: A message of stdin; kubectl sends at most 32 KiB.
@@ -102,29 +111,20 @@ class _WebSocketPeer:
     """A client's WebSocket as the session sees it."""
 
     def __init__(self, socket: web.WebSocketResponse) -> None:
-        self._socket = socket
-        self._sending = asyncio.Lock()  # stdout and stderr send at once.
+        self._channels = WebSocketChannels(socket)
+        self._has_status = socket.ws_protocol in _WITH_STATUS
 
     async def send(self, channel: StreamChannel, data: bytes) -> None:
-        if channel is StreamChannel.ERROR and self._socket.ws_protocol not in _WITH_STATUS:
+        if channel is StreamChannel.ERROR and not self._has_status:
             data = _in_words(data)
-        async with self._sending:
-            await self._socket.send_bytes(bytes([channel]) + data)
+        await self._channels.write(channel, data)
 
     async def receive(self) -> Message | None:
-        while True:
-            message = await self._socket.receive()
-            if message.type is WSMsgType.BINARY and message.data:
-                known = message.data[0] in set(StreamChannel)
-                if known:
-                    return StreamChannel(message.data[0]), message.data[1:]
-            elif message.type in (
-                WSMsgType.CLOSE,
-                WSMsgType.CLOSING,
-                WSMsgType.CLOSED,
-                WSMsgType.ERROR,
-            ):
-                return None
+        while (message := await self._channels.read()) is not None:
+            number, octets = message
+            if number in set(StreamChannel):
+                return StreamChannel(number), octets
+        return None
 
 
 class _SpdyPeer:

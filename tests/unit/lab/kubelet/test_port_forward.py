@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -220,6 +221,25 @@ async def test_channels_begin_with_the_port_and_errors_have_their_own(served: Se
     assert (came[1], came[2]) == (b"\x50\0", b"\x51\0")
     assert came[3] == b"\x51\0error forwarding port 81 to pod default/p: refused"
     await served.pod_is_left()
+
+
+async def test_channels_are_spoken_in_text_too(served: Served) -> None:
+    async with web_socket(served, "?ports=80", "v4.base64.channel.k8s.io") as socket:
+        came = b""
+        await socket.send_str("0" + b64encode(b"hello").decode())
+        while len(came) < 7:
+            message = await socket.receive_str()
+            if message[0] == "0":
+                came += b64decode(message[1:])
+    async with web_socket(served, "?ports=80", "v4.channel.k8s.io") as socket:
+        heard = b""
+        await socket.send_str("\0hello")
+        while len(heard) < 7:
+            octets = await socket.receive_bytes()
+            if octets[0] == 0:
+                heard += octets[1:]
+
+    assert came == heard == b"\x50\0HELLO"
 
 
 @pytest.mark.parametrize("query", ["", "?ports=", "?ports=x", "?port=0", "?ports=80,70000"])

@@ -1,19 +1,21 @@
-"""exec over SPDY: the same session as over WebSocket (`test_streaming.py`), in streams."""
+"""exec over SPDY: the same session as over WebSocket (`test_streaming.py`), in streams; how stdin comes."""
 
 import asyncio
 import contextlib
 import json
 import os
 import subprocess
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Sequence
 
+import aiohttp
 import pytest
 from aiohttp import web
 from tests.unit.lab.kubelet.spdy.client import SpdyClient, spdy_client
 
 from ciliate.lab.kubelet import remote_command
 from ciliate.lab.kubelet.exec_session import ExecRequest, Peer, RunningCommand, run_session
-from ciliate.lab.kubelet.remote_command import SPDY_PROTOCOLS, serve_session
+from ciliate.lab.kubelet.remote_command import SPDY_PROTOCOLS, WEBSOCKET_PROTOCOLS, serve_session
 from ciliate.lab.kubelet.spdy import frames
 
 ERROR, STDIN, STDOUT, STDERR, RESIZE = 1, 3, 5, 7, 9
@@ -82,7 +84,7 @@ async def served() -> AsyncIterator[Served]:
         return await serve_session(request, wanted.channels, session)
 
     app = web.Application()
-    app.router.add_post("/exec", handle)
+    app.router.add_route("*", "/exec", handle)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -201,6 +203,33 @@ async def test_who_does_not_open_all_streams_gets_no_command(
 
     assert answered.finished == {ERROR, STDOUT}
     assert served.sessions == 0
+
+
+@pytest.mark.parametrize("protocol", WEBSOCKET_PROTOCOLS)
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_a_web_sockets_stdin_comes_as_octets_or_as_text(
+    served: Served, protocol: str, *, as_text: bool
+) -> None:
+    is_base64 = "base64" in protocol
+    said = b"0" + b64encode(b"hi\n") if is_base64 else b"\0hi\n"
+    url = f"http://127.0.0.1:{served.port}/exec?command=head&command=-n1&stdin=1"
+    came: dict[int, bytes] = {}
+    async with (
+        asyncio.timeout(10),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, protocols=(protocol,)) as socket,
+    ):
+        await (socket.send_str(said.decode()) if as_text else socket.send_bytes(said))
+        async for message in socket:
+            octets = message.data.encode() if is_base64 else message.data
+            channel = octets[0] - (ord("0") if is_base64 else 0)
+            rest = b64decode(octets[1:]) if is_base64 else octets[1:]
+            came[channel] = came.get(channel, b"") + rest
+
+    assert socket.protocol == protocol
+    assert came[1] == b"hi\n"
+    has_status = protocol.startswith(("v4", "v5"))
+    assert (b'"Success"' in came.get(3, b"")) is has_status
 
 
 async def test_a_command_ends_when_its_client_leaves(served: Served) -> None:
