@@ -56,6 +56,18 @@ spec: {{selector: {{app: p}}, ports: [{{port: 80, targetPort: 8080}}]}}
 ---
 apiVersion: v1
 kind: Pod
+metadata: {{name: who, namespace: {NAMESPACE}, labels: {{app: who}}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{{name: c, image: traefik/whoami, ports: [{{containerPort: 80}}]}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: who, namespace: {NAMESPACE}}}
+spec: {{selector: {{app: who}}, ports: [{{port: 8000, targetPort: 80}}]}}
+---
+apiVersion: v1
+kind: Pod
 metadata: {{name: again, namespace: {NAMESPACE}}}
 spec:
   terminationGracePeriodSeconds: 0
@@ -347,6 +359,16 @@ def test_proxy_serves_the_api(any_kubectl: Client) -> None:
         )
 
     assert f'"name":"{NAMESPACE}"' in done.stdout.replace(" ", "")
+
+
+@pytest.mark.parametrize("path", ["pods/who", "services/who:8000"])
+def test_pods_and_services_are_asked_through_the_api(any_kubectl: Client, path: str) -> None:
+    asked = f"/api/v1/namespaces/{NAMESPACE}/{path}/proxy/a?b=c"
+
+    def is_answered() -> bool:
+        return "GET /a?b=c HTTP/1.1" in any_kubectl.run("get", "--raw", asked, check=False).stdout
+
+    eventually(is_answered, within_s=DEADLINE_S, what=path)
 
 
 def test_the_python_client_forwards_ports(pods: Cluster) -> None:

@@ -21,11 +21,14 @@ _SUBRESOURCE_KINDS: Final[dict[str, tuple[str, str, str, tuple[str, ...]]]] = {
     "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
     "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
 }
+_PROXY_VERBS: Final = ("create", "delete", "get", "patch", "update")
 
 
 def _subresource(resource: ServedResource, name: str) -> tuple[str, str, str, tuple[str, ...]]:
     if name in _SUBRESOURCE_KINDS:
         return _SUBRESOURCE_KINDS[name]
+    if name == "proxy":
+        return "", "v1", f"{resource.kind}ProxyOptions", _PROXY_VERBS
     verbs = ("update",) if name == "finalize" else _READ_WRITE
     return resource.group, resource.version, resource.kind, verbs
 

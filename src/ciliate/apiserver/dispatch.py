@@ -12,6 +12,7 @@ from ciliate.apiserver import discovery, errors, warnings
 from ciliate.apiserver.handlers import Verbs, json_response
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import PodSubresources
+from ciliate.apiserver.proxies import Proxies
 from ciliate.apiserver.refused_kinds import check_refusal
 from ciliate.apiserver.requests import RequestTarget, parse_target
 from ciliate.apiserver.resources import Registry
@@ -35,6 +36,7 @@ class Dispatcher:
     registry: Registry
     verbs: Verbs
     pods: PodSubresources
+    proxies: Proxies
     openapi: OpenApi
     version: JsonObject
     advertise_url: str
@@ -79,6 +81,8 @@ class Dispatcher:
             warnings.warn(target.resource.deprecation)
         if target.resource.note and request.method in _WRITES and not target.subresource:
             warnings.warn(f"{target.resource.kind} is {target.resource.note}")
+        if target.subresource == "proxy":
+            return await self.proxies.answer(target, request)
         special = self.pods.answer_for(target, request.method)
         answer = special if special is not None else self._verb(target, request)
         return await answer(target, request)

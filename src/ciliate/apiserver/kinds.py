@@ -124,7 +124,6 @@ def _workload(
 
 
 def _core() -> list[ServedResource]:
-    status = frozenset({"status"})
     return [
         _resource(
             *("ConfigMap", "configmaps", columns.CONFIG_MAP),
@@ -161,7 +160,7 @@ def _core() -> list[ServedResource]:
             *("Node", "nodes", columns.NODE),
             namespaced=False,
             short_names=("no",),
-            subresources=status,
+            subresources=frozenset({"status", "proxy"}),
             validate=validation.check_node,
             fields_of=_node_fields,
             selectable=frozenset({"spec.unschedulable"}),
@@ -171,7 +170,10 @@ def _core() -> list[ServedResource]:
             short_names=("po",),
             categories=("all",),
             subresources=frozenset(
-                {"status", "binding", "eviction", "log", "exec", "attach", "portforward"}
+                {
+                    *("status", "binding", "eviction", "log"),
+                    *("exec", "attach", "portforward", "proxy"),
+                }
             ),
             default=defaults.default_pod,
             validate=validation.check_pod,
@@ -193,7 +195,7 @@ def _core() -> list[ServedResource]:
             *("Service", "services", columns.SERVICE),
             short_names=("svc",),
             categories=("all",),
-            subresources=status,
+            subresources=frozenset({"status", "proxy"}),
             default=defaults.default_service,
             validate=service_checks.check_service,
             name_problems=label_1035_problems,

@@ -1,7 +1,7 @@
 """What a request asks for: path, query and headers as values.
 
 Paths: `/api/v1/…` for the core group, `/apis/GROUP/VERSION/…` for others; then
-`[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`.
+`[namespaces/NS/]PLURAL[/NAME[/SUBRESOURCE]]`, and below a proxy whatever the one asked serves.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,9 @@ def parse_target(registry: Registry, path: str) -> RequestTarget:
     if rest[0] == "namespaces" and len(rest) >= 3 and not _is_namespace_subresource(group, rest):
         namespace, rest, in_namespace = rest[1], rest[2:], True
     resource = registry.find(group, version, rest[0])
-    if resource is None or len(rest) > 3 or (in_namespace and not resource.namespaced):
+    # Of what is below a proxy, the API server knows nothing.
+    is_too_long = len(rest) > 3 and rest[2] != "proxy"
+    if resource is None or is_too_long or (in_namespace and not resource.namespaced):
         raise errors.path_not_found()
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""

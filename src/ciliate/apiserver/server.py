@@ -21,6 +21,7 @@ from ciliate.apiserver.kinds import built_in
 from ciliate.apiserver.modifications import Modifications
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import PodSubresources
+from ciliate.apiserver.proxies import Proxies
 from ciliate.apiserver.refused_kinds import refused_kinds, review_kinds
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.settings import ApiServerSettings
@@ -70,10 +71,12 @@ def assemble(settings: ApiServerSettings) -> Parts:
     store.load(lambda resource: _fields_of(registry, resource))
     modifications = Modifications(store, writer)
     verbs = Verbs(store, writer, modifications, settings.bookmark_interval_s)
+    kubelets = Kubelets(settings.kubelet_sockets)
     dispatcher = Dispatcher(
         registry=registry,
         verbs=verbs,
-        pods=PodSubresources(verbs, Kubelets(settings.kubelet_sockets)),
+        pods=PodSubresources(verbs, kubelets),
+        proxies=Proxies(verbs, kubelets),
         openapi=OpenApi(registry),
         version=_version(settings.kubernetes_version),
         advertise_url=settings.advertise_url,

@@ -16,18 +16,19 @@ from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from ciliate.apiserver import errors
 from ciliate.apiserver.store import JsonObject
 from ciliate.system.bounded_server import connection_of
-from ciliate.system.upgraded_connection import BUFFER_BYTES, pump, take_over
+from ciliate.system.http_relay import carry, relay, request_head, wants_upgrade
 
 #: Seconds to reach a kubelet's socket: it is on this machine.
 _CONNECT_S: Final = 5.0
 #: Of what a kubelet says when it refuses; its messages are sentences.
 _REFUSAL_BYTES_MAX: Final = 4096
 #: Headers of the first hop alone.
-_HOP_HEADERS: Final = frozenset({"host", "authorization", "accept-encoding"})
+_HOP_HEADERS: Final = frozenset({"authorization", "accept-encoding"})
 
 
 class StreamKind(Enum):
@@ -44,12 +45,13 @@ class Kubelets:
 
     socket_template: str
 
-    def _socket(self, pod: JsonObject) -> str:
-        node = pod["spec"].get("nodeName")
+    @staticmethod
+    def _node_of(pod: JsonObject) -> str:
+        node: str = pod["spec"].get("nodeName") or ""
         if not node:
             name = pod["metadata"]["name"]
             raise errors.bad_request(f"pod {name} does not have a host assigned")
-        return self.socket_template.format(node=node)
+        return node
 
     async def logs(self, pod: JsonObject, request: web.BaseRequest) -> web.StreamResponse:
         """Answer with a container's log, as it comes with `follow`.
@@ -60,18 +62,15 @@ class Kubelets:
         """
         path = self._path("containerLogs", pod, request.query)
         query = {k: v for k, v in request.query.items() if k != "container"}
-        connector = aiohttp.UnixConnector(path=self._socket(pod))
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False
-        ) as session:
+        node = self._node_of(pod)
+        async with self._session(node) as session:
             try:
                 async with session.get(f"http://unix{path}", params=query) as answer:
                     if answer.status != HTTPStatus.OK:
                         raise await _refusal(answer)
-                    return await _relay(answer, request)
+                    return await _relay_log(answer, request)
             except aiohttp.ClientConnectorError as error:
-                raise _unreachable(pod, error) from error
+                raise _unreachable(node, error) from error
 
     def _path(self, endpoint: str, pod: JsonObject, query: Mapping[str, str]) -> str:
         metadata = pod["metadata"]
@@ -89,23 +88,65 @@ class Kubelets:
             StatusError: No upgrade is asked for, the pod has no node or no such container (400), or
                 its kubelet is away (500).
         """
-        if "upgrade" not in request.headers.get("Connection", "").lower():
+        if not wants_upgrade(request):
             raise errors.bad_request("Upgrade request required")
         path = self._path(kind.value, pod, request.query)
         # As the client encoded it: a decoded space would end the request line early.
         query = request.rel_url.raw_query_string
         pairs = [p for p in query.split("&") if not p.startswith("container=")]
-        head = _request_head(request, f"{path}?{'&'.join(pairs)}")
+        target = f"{path}?{'&'.join(pairs)}"
+        head = request_head(request, target, host="kubelet", without=_HOP_HEADERS)
+        await self.carry(request, self._node_of(pod), head)
+        return web.Response()
+
+    async def carry(self, request: web.BaseRequest, node: str, head: bytes) -> None:
+        """Pass a request's connection on to a node's kubelet until either side ends it.
+
+        Raises:
+            StatusError: The kubelet is away (500).
+        """
+        socket = self.socket_of(node)
         try:
             async with asyncio.timeout(_CONNECT_S):
-                reader, writer = await asyncio.open_unix_connection(self._socket(pod))
+                reader, writer = await asyncio.open_unix_connection(socket)
         except (OSError, TimeoutError) as error:
-            raise _unreachable(pod, error) from error
+            raise _unreachable(node, error) from error
         try:
-            await _carry(request, reader, writer, head)
+            await carry(request, reader, writer, head)
         finally:
             writer.close()
-        return web.Response()
+
+    async def relay(
+        self,
+        request: web.BaseRequest,
+        node: str,
+        url: URL,
+        *,
+        headers: Mapping[str, str],
+        prefix: str,
+    ) -> web.StreamResponse:
+        """Answer a request as a node's kubelet does.
+
+        Raises:
+            StatusError: The kubelet is away, or does not answer (500).
+        """
+        try:
+            async with self._session(node) as session:
+                return await relay(request, session, url, headers=headers, prefix=prefix)
+        except aiohttp.ClientError as error:
+            raise _unreachable(node, error) from error
+
+    def _session(self, node: str) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.UnixConnector(path=self.socket_of(node)),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
+
+    def socket_of(self, node: str) -> str:
+        """Return where a node's kubelet listens."""
+        return self.socket_template.format(node=node)
 
 
 async def _refusal(answer: aiohttp.ClientResponse) -> errors.StatusError:
@@ -118,7 +159,9 @@ async def _refusal(answer: aiohttp.ClientResponse) -> errors.StatusError:
     return errors.internal(f"kubelet: {answer.status} {said}")
 
 
-async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> web.StreamResponse:
+async def _relay_log(
+    answer: aiohttp.ClientResponse, request: web.BaseRequest
+) -> web.StreamResponse:
     kind = answer.headers.get("Content-Type", "text/plain")
     response = web.StreamResponse(status=answer.status, headers={"Content-Type": kind})
     response.enable_chunked_encoding()
@@ -130,42 +173,6 @@ async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> we
         await response.write(chunk)
     await response.write_eof()
     return response
-
-
-def _request_head(request: web.BaseRequest, target: str) -> bytes:
-    """Return the request as the kubelet gets it: the client's, with the kubelet's path."""
-    lines = [f"{request.method} {target} HTTP/1.1", "Host: kubelet"]
-    lines += [
-        f"{name}: {value}"
-        for name, value in request.headers.items()
-        if name.lower() not in _HOP_HEADERS
-    ]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-async def _carry(
-    request: web.BaseRequest,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    head: bytes,
-) -> None:
-    try:
-        client_reader, client_writer = take_over(request)
-    except ConnectionError:
-        return
-    writer.transport.set_write_buffer_limits(high=BUFFER_BYTES)
-    writer.write(head)
-    directions = [
-        asyncio.create_task(pump(reader, client_writer)),
-        asyncio.create_task(pump(client_reader, writer)),
-    ]
-    try:
-        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in directions:
-            task.cancel()
-        await asyncio.gather(*directions, return_exceptions=True)
-        client_writer.close()  # What was written goes out first.
 
 
 def _container(pod: JsonObject, wanted: str) -> str:
@@ -192,8 +199,7 @@ def _container(pod: JsonObject, wanted: str) -> str:
     )
 
 
-def _unreachable(pod: JsonObject, error: BaseException) -> errors.StatusError:
-    node = pod["spec"].get("nodeName")
+def _unreachable(node: str, error: BaseException) -> errors.StatusError:
     return errors.internal(
         f"error dialing backend: kubelet of node {node} does not answer: {error}"
     )

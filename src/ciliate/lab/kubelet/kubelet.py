@@ -215,6 +215,10 @@ class Kubelet:
             raise ContainerNotFoundError(f"pod {namespace}/{pod} is not on node {self.name}")
         return worker
 
+    def own_network(self) -> Path:
+        """Return the pins of the node's network namespace, for the API server's proxy."""
+        return self._identity.pins
+
     def network_of(self, worker: PodWorker) -> Path:
         """Return the pins of a pod's network namespace, for port forwarding.
 

@@ -4,6 +4,7 @@
     /attach/<namespace>/<pod>/<container>?stdin=&stdout=&stderr=&tty=              upgraded
     /portForward/<namespace>/<pod>                                                 upgraded
     /containerLogs/<namespace>/<pod>/<container>?follow=&tailLines=&...            text
+    /proxy/<http|https>/<address>/<port>/<path>                                    `proxying`
 
 Paths and parameters are the kubelet's own (k8s.io/kubernetes/pkg/kubelet/server). Upgraded means to
 a WebSocket (GET) or to SPDY (POST, of kubectl before 1.31): `remote_command`, `port_forward`.
@@ -19,6 +20,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
+from ciliate.lab.kubelet import proxying
 from ciliate.lab.kubelet.attach_session import run_attach
 from ciliate.lab.kubelet.errors import ContainerNotFoundError
 from ciliate.lab.kubelet.exec_session import ExecRequest, StreamsAsked, run_session
@@ -47,6 +49,9 @@ class PodFinder(Protocol):
     def logs_path(self, worker: PodWorker, container: str, *, previous: bool) -> Path:
         """Return a container's log file. Raises ContainerNotFoundError."""
 
+    def own_network(self) -> Path:
+        """Return the pins of the node's network namespace."""
+
     def network_of(self, worker: PodWorker) -> Path:
         """Return the pins of a pod's network namespace. Raises ContainerNotFoundError."""
 
@@ -67,6 +72,7 @@ class StreamServer:
             app.router.add_route(method, "/portForward/{namespace}/{pod}", self._port_forward)
         app.router.add_get("/containerLogs" + below, self._logs)
         app.router.add_get("/healthz", _healthz)
+        app.router.add_route("*", proxying.ROUTE, self._proxy)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         bounds = replace(Bounds.of_one_peer(share(_CONNECTIONS_MAX)), untaken_s=_UNTAKEN_S)
         server = HttpServer("kubelet", runner, bounds)
@@ -121,6 +127,9 @@ class StreamServer:
         record = worker.record
         name = f"{record.namespace}/{record.name}, uid {record.uid}"
         return await forward_ports(request, name, lambda port: connect_in(pins, port))
+
+    async def _proxy(self, request: web.Request) -> web.StreamResponse:
+        return await proxying.pass_on(request, self._pods.own_network())
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         worker, container = self._find(request)

@@ -100,6 +100,9 @@ class OnePod:
             raise ContainerNotFoundError(f"pod {namespace}/{pod} is not on node n")
         return cast("PodWorker", self._worker)
 
+    def own_network(self) -> Path:
+        return Path("/proc/self/ns")
+
     def network_of(self, worker: PodWorker) -> Path:
         del worker
         return Path("/proc/self/ns")
