@@ -1,4 +1,4 @@
-"""Deployments as kubectl's rollout commands see them."""
+"""Deployments and DaemonSets as kubectl's rollout commands see them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +11,18 @@ CAUSE = "kubernetes.io/change-cause"
 CREATE = ("create", "deployment", "history", "--image=traefik/whoami", "--replicas=0")
 
 
-def history(cluster: Cluster) -> Callable[[], list[tuple[str, str]]]:
+def history(cluster: Cluster, of: str) -> Callable[[], list[tuple[str, str]]]:
     """Return a function that reads which revisions there are, and why."""
 
     def rows() -> list[tuple[str, str]]:
-        lines = cluster.kubectl("rollout", "history", "deployment/history").splitlines()
+        lines = cluster.kubectl("rollout", "history", of).splitlines()
         return [(line.split()[0], line.split(maxsplit=1)[1].strip()) for line in lines[2:] if line]
 
     return rows
 
 
 def test_history_says_why_each_revision_was_made(cluster: Cluster) -> None:
-    rows = history(cluster)
+    rows = history(cluster, "deployment/history")
     cluster.kubectl(*CREATE)
     try:
         cluster.kubectl("annotate", "deployment/history", f"{CAUSE}=first")
@@ -38,6 +38,43 @@ def test_history_says_why_each_revision_was_made(cluster: Cluster) -> None:
         )
     finally:
         cluster.kubectl("delete", "deployment", "history", check=False)
+
+
+#: No node suits it: its history is of ControllerRevisions alone.
+DAEMONS = """
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: history, annotations: {kubernetes.io/change-cause: first}}
+spec:
+  selector: {matchLabels: {app: history}}
+  template:
+    metadata: {labels: {app: history}}
+    spec:
+      nodeSelector: {nowhere: here}
+      containers: [{name: whoami, image: traefik/whoami}]
+"""
+
+
+def test_daemon_sets_have_a_history_and_go_back_in_it(cluster: Cluster) -> None:
+    rows = history(cluster, "daemonset/history")
+    cluster.kubectl("apply", "-f", "-", text=DAEMONS)
+    try:
+        eventually(lambda: rows() == [("1", "first")], what="the first revision")
+        second = DAEMONS.replace("traefik/whoami", "nginx").replace(
+            "cause: first", "cause: second"
+        )
+        cluster.kubectl("apply", "-f", "-", text=second)
+        eventually(lambda: rows() == [("1", "first"), ("2", "second")], what="both revisions")
+        shown = cluster.kubectl("rollout", "history", "daemonset/history", "--revision=1")
+
+        cluster.kubectl("rollout", "undo", "daemonset/history")
+
+        eventually(lambda: rows() == [("2", "second"), ("3", "first")], what="the way back")
+        image = "-o=jsonpath={.spec.template.spec.containers[0].image}"
+        assert "traefik/whoami" in shown
+        assert cluster.kubectl("get", "daemonset", "history", image) == "traefik/whoami"
+    finally:
+        cluster.kubectl("delete", "daemonset", "history", check=False)
 
 
 #: Three replicas that refuse each other's node, on two nodes.

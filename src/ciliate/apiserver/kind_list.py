@@ -16,6 +16,7 @@ from ciliate.apiserver.resources import ServedResource
 #: Of the kinds that something acts on: what does.
 _ACTED_ON: Final = {
     "ConfigMap": "kubelets: environment and volumes of pods; agents: `cilium-config`",
+    "ControllerRevision": "controllers of the lab write them for DaemonSets",
     "CustomResourceDefinition": "API server: serves the kind at once",
     "DaemonSet": "controllers of the lab",
     "Deployment": "controllers of the lab",

@@ -8,6 +8,7 @@ from ciliate.apiserver import (
     data_checks,
     defaults,
     service_checks,
+    stored_columns,
     validation,
     workload_columns,
 )
@@ -207,6 +208,10 @@ def _core() -> list[ServedResource]:
 def _others() -> list[ServedResource]:
     scale = "scale"
     return [
+        _resource(
+            *("ControllerRevision", "controllerrevisions", stored_columns.CONTROLLER_REVISION),
+            group=_APPS,
+        ),
         _workload("DaemonSet", workload_columns.DAEMON_SET, "ds", defaults.default_daemon_set),
         _workload(
             *("Deployment", workload_columns.DEPLOYMENT, "deploy", defaults.default_deployment),

@@ -88,11 +88,6 @@ _AUTOSCALER: Final = StoredKind(
     required=("spec.scaleTargetRef", "spec.maxReplicas"),
 )
 _WORKLOADS: Final = (
-    StoredKind(
-        *("apps", "ControllerRevision", "controllerrevisions", "rollbacks read ReplicaSets alone"),
-        columns.CONTROLLER_REVISION,
-        has_status=False,
-    ),
     _AUTOSCALER,
     StoredKind(
         *("batch", "CronJob", "cronjobs", "no controller makes its jobs"),

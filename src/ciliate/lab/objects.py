@@ -239,6 +239,14 @@ class DaemonSet(Struct, frozen=True, omit_defaults=True):
     status: Json = {}
 
 
+class ControllerRevision(Struct, frozen=True, omit_defaults=True):
+    """A template that a DaemonSet has had, as the patch that leads back to it."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    revision: int = 0
+    data: Json = {}
+
+
 class ServicePort(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """A port of a Service, and the pods' port behind it: a number or a name."""
 
@@ -303,6 +311,11 @@ DEPLOYMENTS: Final = apps.DEPLOYMENTS.narrowed(Deployment)
 DAEMON_SETS: Final = apps.DAEMON_SETS.narrowed(DaemonSet)
 REPLICA_SETS: Final = Resource(
     "apps", "v1", "replicasets", "ReplicaSet", namespaced=True, struct=ReplicaSet
+)
+CONTROLLER_REVISIONS: Final = Resource(
+    *("apps", "v1", "controllerrevisions", "ControllerRevision"),
+    namespaced=True,
+    struct=ControllerRevision,
 )
 SERVICES: Final = Resource("", "v1", "services", "Service", namespaced=True, struct=Service)
 ENDPOINTS: Final = Resource("", "v1", "endpoints", "Endpoints", namespaced=True, struct=Endpoints)

@@ -27,11 +27,11 @@ from ciliate.lab.controllers.pods import (
     draft_of,
     is_ready,
 )
+from ciliate.lab.controllers.revision_history import HASH_LABEL, RevisionHistory
 from ciliate.lab.controllers.rollout import resolve
 from ciliate.lab.objects import DAEMON_SETS, DaemonSet, Json, Node, Pod, RollingUpdate
 from ciliate.reconcile.work_queue import WorkQueue
 
-HASH_LABEL: Final = "controller-revision-hash"
 GENERATION_LABEL: Final = "pod-template-generation"
 
 #: What the controller lets its pods tolerate on top of their template: a network's own pods must
@@ -159,12 +159,15 @@ class DaemonSetController:
         nodes: Informer[Node],
         pods: Informer[Pod],
         owned: OwnedPods,
+        *,
+        history: RevisionHistory,
     ) -> None:
         self._client = client
         self._daemon_sets = daemon_sets
         self._nodes = nodes
         self._pods = pods
         self._owned = owned
+        self._history = history
         self._queue: WorkQueue[ObjectKey] = WorkQueue()
         daemon_sets.add_listener(self._changed)
         nodes.add_listener(self._node_changed)
@@ -192,6 +195,7 @@ class DaemonSetController:
         """Reconcile until cancelled, once all nodes and pods are known."""
         await self._nodes.synced()
         await self._pods.synced()
+        await self._history.synced()
         await self._queue.run(self._reconcile, log_failures("daemonset"))
 
     async def _reconcile(self, key: ObjectKey) -> float | None:
@@ -203,6 +207,7 @@ class DaemonSetController:
         uid = found.metadata.uid
         change = decide(found, nodes, self._owned.of(uid), now=now)
         outcomes = await asyncio.gather(
+            self._history.keep(found, self._owned.of(uid)),
             *(self._create(found, node) for node in change.create),
             *(self._owned.delete(pod) for pod in change.delete),
             return_exceptions=True,

@@ -16,8 +16,10 @@ from ciliate.lab.controllers.node_lifecycle import NAMESPACE, NodeLifecycleContr
 from ciliate.lab.controllers.pod_gc import PodGarbageCollector
 from ciliate.lab.controllers.pods import OwnedPods
 from ciliate.lab.controllers.replica_set import ReplicaSetController
+from ciliate.lab.controllers.revision_history import RevisionHistory
 from ciliate.lab.controllers.scheduler import Scheduler
 from ciliate.lab.objects import (
+    CONTROLLER_REVISIONS,
     DAEMON_SETS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
@@ -49,6 +51,7 @@ class ControllerHost:
         deployments = Informer(client, DEPLOYMENTS)
         replica_sets = Informer(client, REPLICA_SETS)
         daemon_sets = Informer(client, DAEMON_SETS)
+        revisions = Informer(client, CONTROLLER_REVISIONS)
         services = Informer(client, SERVICES)
         endpoints = Informer(client, ENDPOINTS)
         slices = Informer(client, ENDPOINT_SLICES)
@@ -56,14 +59,15 @@ class ControllerHost:
         scheduling = EventRecorder(client, component="default-scheduler")
         managing = EventRecorder(client, component="node-controller")
         owned = OwnedPods(client, pods)
+        history = RevisionHistory(client, revisions)
         runs = [
             *(each.run() for each in (nodes, deployments, replica_sets, daemon_sets)),
-            *(each.run() for each in (services, endpoints, slices, leases)),
+            *(each.run() for each in (revisions, services, endpoints, slices, leases)),
             scheduling.run(),
             managing.run(),
             DeploymentController(client, deployments, replica_sets).run(),
             ReplicaSetController(client, replica_sets, pods, owned).run(),
-            DaemonSetController(client, daemon_sets, nodes, pods, owned).run(),
+            DaemonSetController(client, daemon_sets, nodes, pods, owned, history=history).run(),
             Scheduler(client, nodes, pods, scheduling).run(),
             EndpointsController(client, services, pods, endpoints, slices).run(),
             NodeLifecycleController(client, nodes, leases).run(),

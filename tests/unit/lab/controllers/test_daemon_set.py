@@ -2,8 +2,9 @@ from tests.unit.lab.controllers.pod_samples import node, pod
 
 from ciliate.api.core import Taint
 from ciliate.api.metadata import ObjectMeta
-from ciliate.lab.controllers.daemon_set import HASH_LABEL, decide, status_of
+from ciliate.lab.controllers.daemon_set import decide, status_of
 from ciliate.lab.controllers.names import hash_of
+from ciliate.lab.controllers.revision_history import HASH_LABEL
 from ciliate.lab.objects import DaemonSet, DaemonSetSpec, Json, Pod, RollingUpdate, Strategy
 
 TEMPLATE: Json = {"metadata": {}, "spec": {"containers": []}}
