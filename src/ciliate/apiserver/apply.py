@@ -136,7 +136,7 @@ def _relevant(resource: ServedResource, config: JsonObject, subresource: str) ->
 
 
 def _of_everything(resource: ServedResource, live: JsonObject) -> Entry:
-    fields = encode_set(created(live, resource))
+    fields = created(live, resource)
     return new_entry(resource, _BEFORE_FIRST, UPDATE, fields, "")
 
 

@@ -6,6 +6,7 @@ Sources: kubernetes `pkg/apis/core/validation` (ValidateResourceRequirements) an
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from ciliate.apiserver.errors import Cause
@@ -18,11 +19,19 @@ _STANDARD: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
 #: Whose requests and limits make a pod's class.
 _CLASSIFYING: Final = ("cpu", "memory")
 
+#: What containers ask for, judged before: pods come by the thousand, their templates do not.
+_CACHED: Final = 1024
+
+#: Resources and quantities as they are written.
+_Texts = tuple[tuple[str, Any], ...]
+
 
 def resource_causes(container: JsonObject, at: str) -> list[Cause]:
     """Return what is wrong with a container's requests and limits."""
     resources = container.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    if _is_flawless(tuple(limits.items()), tuple(requests.items())):
+        return []
     causes = []
     for name, listed in (("limits", limits), ("requests", requests)):
         for resource, quantity in listed.items():
@@ -38,6 +47,16 @@ def resource_causes(container: JsonObject, at: str) -> list[Cause]:
     return causes
 
 
+@lru_cache(maxsize=_CACHED)
+def _is_flawless(limits: _Texts, requests: _Texts) -> bool:
+    """Return whether `resource_causes` finds nothing; it looks closer where this is unsure."""
+    most = {name: amount(quantity) for name, quantity in limits}
+    least = {name: amount(quantity) for name, quantity in requests}
+    return not any(
+        quantity < 0 or _name_problems(name) for name, quantity in (*most.items(), *least.items())
+    ) and all(quantity <= most.get(name, quantity) for name, quantity in least.items())
+
+
 def _name_problems(resource: str) -> list[str]:
     if resource in _STANDARD or resource.startswith("hugepages-"):
         return []
@@ -49,13 +68,22 @@ def _name_problems(resource: str) -> list[str]:
 
 def quality_of_service(spec: JsonObject) -> str:
     """Return a pod's class: Guaranteed, Burstable or BestEffort."""
+    asked = []
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        resources = container.get("resources") or {}
+        limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+        asked.append((tuple(limits.items()), tuple(requests.items())))
+    return _class_of(tuple(asked))
+
+
+@lru_cache(maxsize=_CACHED)
+def _class_of(containers: tuple[tuple[_Texts, _Texts], ...]) -> str:
     requests: dict[str, Fraction] = {}
     limits: dict[str, Fraction] = {}
     has_all_limits = True
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        resources = container.get("resources") or {}
-        _add(requests, resources.get("requests") or {})
-        limited = _add(limits, resources.get("limits") or {})
+    for most, least in containers:
+        _add(requests, dict(least))
+        limited = _add(limits, dict(most))
         has_all_limits = has_all_limits and len(limited) == len(_CLASSIFYING)
     if not requests and not limits:
         return "BestEffort"

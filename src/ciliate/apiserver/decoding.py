@@ -42,14 +42,23 @@ def decode_body(body: bytes, content_type: str) -> Any:
 
 def repeated_keys(body: bytes, value: Any) -> list[str]:
     """Return a problem for each key that occurs twice in an object; `value` is what was decoded."""
-    # What clients send is compact: written anew it has the same length, unless a key was dropped.
-    if len(_encode(value)) == len(body.strip()):
+    # Written anew without spaces it has the same length, unless a key was dropped.
+    size = len(_encode(value))
+    if size == len(body.strip()) or size == _compact_size(body):  # The second costs more.
         return []
     try:
         noted = json.loads(body, object_pairs_hook=_noted)
     except (ValueError, RecursionError):
         return _repeated_in_yaml(body)
     return [f'duplicate field "{path}"' for path in _repeated_below(noted, "")]
+
+
+def _compact_size(body: bytes) -> int:
+    """Return how many octets JSON has without spaces; -1: it is none."""
+    try:
+        return len(msgspec.json.format(body, indent=-1))
+    except msgspec.DecodeError:
+        return -1
 
 
 class _Repeating(dict[str, Any]):

@@ -4,13 +4,15 @@ Between objects and the sets of `field_sets`: a kind's shape says which lists ha
 owners of their own. An atomic value is one field, whatever it contains.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.field_sets import SELF, FieldSet
+from ciliate.apiserver.field_sets import SELF, FieldSet, encode_set
 from ciliate.apiserver.resources import ServedResource
 from ciliate.apiserver.schema import MISSING, SchemaNode
+from ciliate.apiserver.schemas import node_of
 from ciliate.apiserver.store import JsonObject
 
 _IDENTITY: Final = frozenset({"apiVersion", "kind"})
@@ -33,7 +35,12 @@ _EMBEDDED: Final = (
     "containers",
 )
 
+#: Values whose fields are kept, and the octets of one.
+_KEPT_MAX: Final = 1024
+_KEPT_BYTES_MAX: Final = 4096
+
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def element_keys(node: SchemaNode, element: Any) -> dict[str, Any] | None:
@@ -137,14 +144,36 @@ def manageable(obj: JsonObject) -> JsonObject:
     return kept
 
 
-def created(obj: JsonObject, resource: ServedResource) -> FieldSet:
-    """Return the fields that whoever made an object set, through the object's own path."""
-    fields = appeared(manageable(obj), resource.node)
-    del fields[SELF]
-    if resource.has_status:
-        fields.pop("f:status", None)
-    _unmark_embedded(fields, ("metadata",) if resource.is_custom else _EMBEDDED)
-    return fields
+def created(obj: JsonObject, resource: ServedResource) -> bytes:
+    """Return the fields that whoever made an object set, as JSON, through the object's own path."""
+    fields: dict[str, msgspec.Raw] = {}
+    for name, value in manageable(obj).items():
+        if name == "status" and resource.has_status:
+            continue
+        # Objects of one template are made by the thousand: they differ in their metadata alone.
+        raw = b"" if name == "metadata" or resource.is_custom else _encode(value)
+        if 0 < len(raw) <= _KEPT_BYTES_MAX:
+            set_ = _created_before(resource.schema_name, name, raw)
+        else:
+            set_ = _created_below(name, value, resource.node, is_custom=resource.is_custom)
+        if set_:
+            fields[f"f:{name}"] = msgspec.Raw(set_)
+    return _encode(fields)
+
+
+@lru_cache(maxsize=_KEPT_MAX)
+def _created_before(schema_name: str, name: str, raw: bytes) -> bytes:
+    """Return what `_created_below` does of a built-in kind."""
+    node = node_of(schema_name.rpartition(".")[2])
+    return _created_below(name, _decode(raw), node, is_custom=False)
+
+
+def _created_below(name: str, value: Any, node: SchemaNode | None, *, is_custom: bool) -> bytes:
+    """Return the set of one field of an object as JSON; empty: nobody set it."""
+    below = appeared(value, _child(node, name)) if isinstance(value, (dict, list)) else {}
+    fields = {f"f:{name}": below}
+    _unmark_embedded(fields, ("metadata",) if is_custom else _EMBEDDED)
+    return encode_set(below) if fields else b""
 
 
 def _unmark_embedded(fields: FieldSet, names: tuple[str, ...]) -> None:

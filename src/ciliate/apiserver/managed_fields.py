@@ -132,7 +132,7 @@ class Author:
     def of_created(self, resource: ServedResource, obj: JsonObject) -> bytes:
         """Return one entry: the author set everything, defaults included."""
         fields = field_values.created(obj, resource)
-        entry = new_entry(resource, self.manager, UPDATE, encode_set(fields), self.subresource)
+        entry = new_entry(resource, self.manager, UPDATE, fields, self.subresource)
         return encode_entries([entry])
 
     def of_updated(

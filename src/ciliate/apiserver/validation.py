@@ -7,8 +7,11 @@ been given defaults.
 
 import json
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
+
+import msgspec
 
 from ciliate.apiserver.compute_resources import resource_causes
 from ciliate.apiserver.errors import Cause
@@ -26,6 +29,12 @@ from ciliate.apiserver.store import JsonObject
 
 PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _PORT_MAX: Final = 65535
+#: Specifications of pods found flawless or not, and the octets of one.
+_KEPT_MAX: Final = 1024
+_KEPT_BYTES_MAX: Final = 4096
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 
 
 def unsupported_value(field: str, value: Any, supported: Sequence[str]) -> Cause:
@@ -133,9 +142,18 @@ def _container_causes(container: JsonObject, at: str, volumes: Collection[Any]) 
     return causes
 
 
+@lru_cache(maxsize=_KEPT_MAX)
+def _is_flawless(spec: bytes) -> bool:
+    """Return whether `pod_spec_causes` finds nothing: pods come by the thousand, of few templates."""
+    return not pod_spec_causes(_decode(spec), "spec", templates=False)
+
+
 def check_pod(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     """Check a pod; once made, little of its specification may change."""
-    causes = pod_spec_causes(new["spec"], "spec", templates=False)
+    spec = _encode(new["spec"])
+    causes: list[Cause] = []
+    if len(spec) > _KEPT_BYTES_MAX or not _is_flawless(spec):
+        causes = pod_spec_causes(new["spec"], "spec", templates=False)
     if old is None or new["spec"] == old["spec"]:  # Most writes are of the status.
         return causes
     return causes + pod_change_causes(new["spec"], old["spec"])

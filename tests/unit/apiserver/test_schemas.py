@@ -19,6 +19,7 @@ from ciliate.apiserver.schemas import (
     node_of,
     type_names,
 )
+from ciliate.apiserver.shaping import shape
 
 #: Types whose name in the client's models differs from the API reference's.
 RENAMED = {
@@ -174,3 +175,33 @@ def test_version_2_in_protobuf_names_every_definition() -> None:
     assert [name.decode() for name in named if isinstance(name, bytes)] == list(
         document["definitions"]
     )
+
+
+def test_specifications_of_one_template_are_objects_of_their_own() -> None:
+    pods = next(resource for resource in built_in() if resource.id == "pods")
+    made: list[dict[str, Any]] = [
+        {
+            "metadata": {},
+            "spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": 1}}}]},
+        }
+        for _ in range(3)
+    ]
+    shape(pods, made[0])
+    shape(pods, made[1])
+    made[1]["spec"]["containers"][0]["name"] = "other"
+    shape(pods, made[2])
+
+    limits = {"limits": {"cpu": "1"}}
+    assert [pod["spec"]["containers"] for pod in made] == [
+        [{"name": name, "resources": limits}] for name in ("c", "other", "c")
+    ]
+
+
+def test_what_a_specification_does_not_know_is_told_each_time() -> None:
+    pods = next(resource for resource in built_in() if resource.id == "pods")
+
+    told = [
+        shape(pods, {"metadata": {}, "spec": {"containers": [], "color": 1}}) for _ in range(2)
+    ]
+
+    assert told == [["spec.color"], ["spec.color"]]
