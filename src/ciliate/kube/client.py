@@ -29,6 +29,7 @@ from ciliate.kube.execution import OUTPUT_BYTES_MAX, Executed, execute
 from ciliate.kube.options import PatchKind, Propagation
 from ciliate.kube.transport import JSON, Limits, Transport
 from ciliate.kube.watch import EventDecoder, WatchEvent
+from ciliate.kube.write import Write
 from ciliate.net.address import IPAddress
 
 T = TypeVar("T", bound=KubeObject)
@@ -170,15 +171,16 @@ class ApiClient:
             AlreadyExistsError: The name is taken.
             KubeError: Otherwise refused or unreachable.
         """
-        meta = item.metadata
-        return await self._one(
-            "create",
-            "POST",
-            resource,
-            namespace=meta.namespace,
-            label=meta.name or meta.generate_name,
-            body=encode(resource, item),
-        )
+        meta, body = item.metadata, encode(resource, item)
+        async with self._turn(Write(resource, (meta.namespace, meta.name), "create", body)):
+            return await self._one(
+                "create",
+                "POST",
+                resource,
+                namespace=meta.namespace,
+                label=meta.name or meta.generate_name,
+                body=body,
+            )
 
     async def update(self, resource: Resource[T], item: T) -> T:
         """Replace the object by `item`: fields that its Struct lacks are lost. See `patch`.
@@ -225,17 +227,19 @@ class ApiClient:
         params = {"fieldManager": field_manager} if field_manager else {}
         if force:
             params["force"] = "true"
-        return await self._one(
-            "patch",
-            "PATCH",
-            resource,
-            name=name,
-            namespace=namespace,
-            subresource=subresource,
-            body=msgspec.json.encode(body),
-            content_type=kind.value,
-            params=params,
-        )
+        encoded = msgspec.json.encode(body)
+        async with self._turn(Write(resource, (namespace, name), "patch", encoded, subresource)):
+            return await self._one(
+                "patch",
+                "PATCH",
+                resource,
+                name=name,
+                namespace=namespace,
+                subresource=subresource,
+                body=encoded,
+                content_type=kind.value,
+                params=params,
+            )
 
     async def delete(
         self,
@@ -267,13 +271,19 @@ class ApiClient:
             options["preconditions"] = wanted
         if grace_period_s is not None:
             options["gracePeriodSeconds"] = grace_period_s
-        await self._transport.request(
-            "DELETE",
-            resource.path(namespace=namespace, name=name),
-            verb="delete",
-            target=target_of(resource, namespace, name),
-            body=msgspec.json.encode(options),
-        )
+        async with self._turn(Write(resource, (namespace, name), "delete")):
+            await self._transport.request(
+                "DELETE",
+                resource.path(namespace=namespace, name=name),
+                verb="delete",
+                target=target_of(resource, namespace, name),
+                body=msgspec.json.encode(options),
+            )
+
+    def _turn(self, write: Write) -> contextlib.AbstractAsyncContextManager[None]:
+        """Return what a write is made in: here, nothing that it waits for."""
+        del write
+        return contextlib.nullcontext()
 
     async def watch(
         self,

@@ -2,34 +2,15 @@
 
 Each entry names a field manager (Kubernetes, "Server-Side Apply"): what a client calls itself, or
 the part of its User-Agent before the slash. A deletion leaves no entry; only the API server's audit
-log has it. Asked by a list of one object, for which no right to get it is needed.
+log has it.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError
-
-#: An object as the API server shows it, with the fields that no Struct of ours has.
-Document = Mapping[str, Any]
-
-
-async def find_document(
-    client: ApiClient, resource: Resource[Any], key: ObjectKey
-) -> Document | None:
-    """Return the object of that namespace and name, or None.
-
-    Raises:
-        KubeError: The API server does not say.
-    """
-    namespace, name = key
-    found = await client.get_json(
-        resource.path(namespace=namespace), params={"fieldSelector": f"metadata.name={name}"}
-    )
-    items = found.get("items") or []
-    return items[0] if items else None
+from ciliate.kube.lookup import Document, find_document
 
 
 def last_writer(document: Document | None, *, beside: str) -> str:

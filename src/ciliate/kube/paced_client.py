@@ -6,21 +6,16 @@ instead, with an error that names who undoes it, and is made with growing pauses
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import msgspec
 
-from ciliate.api.metadata import KubeObject
-from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
-from ciliate.kube.document import encode
-from ciliate.kube.last_writer import Document
-from ciliate.kube.options import PatchKind, Propagation
+from ciliate.kube.lookup import Document
+from ciliate.kube.write import Write
 from ciliate.kube.write_pace import WritePace
-
-T = TypeVar("T", bound=KubeObject)
 
 #: Verb, path and fields of a write, as a digest: what is counted together.
 _Place = bytes
@@ -31,6 +26,9 @@ _UNDOING: Final = {
     "patch": "something changes it",
     "delete": "something makes it again",
 }
+
+#: The verb of the write that a write takes back.
+_TAKES_BACK: Final = {"create": "delete", "delete": "create"}
 
 #: Fields of a write that differ each time, also when it says the same.
 _PASSING: Final = frozenset(
@@ -44,146 +42,51 @@ _PASSING: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
-    resource: Resource[Any]
-    key: ObjectKey
-    verb: str
-    body: Any = None
-    subresource: str = ""
-
-    @property
-    def place(self) -> _Place:
-        return self._place_of(self.verb, _fields(self.body))
-
-    @property
-    def undone_by_us(self) -> _Place:
-        """The place of the write that this one takes back."""
-        return self._place_of({"create": "delete", "delete": "create"}.get(self.verb, ""), None)
-
-    def _place_of(self, verb: str, fields: Any) -> _Place:
-        namespace, name = self.key
-        path = self.resource.path(namespace=namespace, name=name, subresource=self.subresource)
-        return _digest([verb, path, fields if verb == "patch" else None])
-
-    def stands_in(self, document: Document | None) -> bool:
-        """Whether the object is as this write leaves it."""
-        if self.verb == "create":
-            return document is not None
-        if document is None:
-            return self.verb == "delete"
-        if self.verb == "delete":
-            return bool(document["metadata"].get("deletionTimestamp"))
-        return isinstance(self.body, dict) and _holds(document, self.body)
-
-
 class PacedClient(ApiClient):
-    """Writes by another client, and reads by its connections.
+    """Reads and writes by the connections of another client.
 
-    Its `create`, `patch` and `delete` raise UndoneError besides what they raise there.
+    Its `create`, `patch` and `delete` raise UndoneError besides what they raise there: somebody
+    undoes them each time, and they have to wait.
     """
 
     def __init__(self, client: ApiClient, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = client
         self._transport = client.transport
         self._pace: WritePace[_Place, bytes] = WritePace(client, clock=clock)
 
-    async def create(self, resource: Resource[T], item: T) -> T:
-        """Create `item` and return it as the server stored it.
-
-        Raises:
-            UndoneError: Somebody deletes it again and again.
-        """
-        meta = item.metadata
-        body = _plain(msgspec.json.decode(encode(resource, item)))
-        write = _Write(resource, (meta.namespace, meta.name), "create", body)
-        await self._wait_for_turn(write)
-        made = await self._client.create(resource, item)
-        self._note(write)
-        return made
-
-    async def patch(
-        self,
-        resource: Resource[T],
-        name: str,
-        body: Any,
-        *,
-        namespace: str = "",
-        kind: PatchKind = PatchKind.MERGE,
-        subresource: str = "",
-        field_manager: str = "",
-        force: bool = False,
-    ) -> T:
-        """Change the fields that `body` names and return the whole object.
-
-        Raises:
-            UndoneError: Somebody changes them back again and again.
-        """
-        plain = _plain(msgspec.json.decode(msgspec.json.encode(body)))
-        write = _Write(resource, (namespace, name), "patch", plain, subresource)
-        await self._wait_for_turn(write)
-        changed = await self._client.patch(
-            resource,
-            name,
-            body,
-            namespace=namespace,
-            kind=kind,
-            subresource=subresource,
-            field_manager=field_manager,
-            force=force,
-        )
-        self._note(write)
-        return changed
-
-    async def delete(
-        self,
-        resource: Resource[T],
-        name: str,
-        *,
-        namespace: str = "",
-        uid: str = "",
-        resource_version: str = "",
-        propagation: Propagation = Propagation.BACKGROUND,
-        grace_period_s: int | None = None,
-    ) -> None:
-        """Delete one object.
-
-        Raises:
-            UndoneError: Somebody makes it anew again and again.
-        """
-        write = _Write(resource, (namespace, name), "delete")
-        await self._wait_for_turn(write)
-        await self._client.delete(
-            resource,
-            name,
-            namespace=namespace,
-            uid=uid,
-            resource_version=resource_version,
-            propagation=propagation,
-            grace_period_s=grace_period_s,
-        )
-        self._note(write)
-
-    async def _wait_for_turn(self, write: _Write) -> None:
-        """Return when the write may be made now.
-
-        Raises:
-            UndoneError: It is undone each time, and has to wait.
-        """
+    @asynccontextmanager
+    async def _turn(self, write: Write) -> AsyncIterator[None]:
+        body = _plain(msgspec.json.decode(write.body)) if write.body else None
+        place = _place(write, write.verb, _fields(body))
         await self._pace.wait_for_turn(
-            write.place,
-            _digest(write.body),
+            place,
+            _digest(body),
             write.resource,
             write.key,
             undoing=_UNDOING[write.verb],
-            stands=write.stands_in,
+            stands=lambda document: _stands(write.verb, body, document),
         )
-
-    def _note(self, write: _Write) -> None:
-        if write.verb != "patch":
-            self._pace.forget(write.undone_by_us)
+        yield
+        if write.verb in _TAKES_BACK:
+            self._pace.forget(_place(write, _TAKES_BACK[write.verb], None))
         if write.key[1]:  # What the server names is another object each time.
-            self._pace.note(write.place, _digest(write.body))
+            self._pace.note(place, _digest(body))
+
+
+def _place(write: Write, verb: str, fields: Any) -> _Place:
+    namespace, name = write.key
+    path = write.resource.path(namespace=namespace, name=name, subresource=write.subresource)
+    return _digest([verb, path, fields if verb == "patch" else None])
+
+
+def _stands(verb: str, body: Any, document: Document | None) -> bool:
+    """Whether an object is as a write leaves it."""
+    if verb == "create":
+        return document is not None
+    if document is None:
+        return verb == "delete"
+    if verb == "delete":
+        return bool(document["metadata"].get("deletionTimestamp"))
+    return isinstance(body, dict) and _holds(document, body)
 
 
 def _plain(document: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError
-from ciliate.kube.last_writer import Document, find_document, last_writer
+from ciliate.kube.last_writer import last_writer
+from ciliate.kube.lookup import Document, find_document
 from ciliate.reconcile.rewrites import Rewrites
 
 K = TypeVar("K")
