@@ -17,7 +17,7 @@ PYTEST := $(PYTHON) -m pytest -q --numprocesses=auto --maxprocesses=4
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
 C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
 
-.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test kernels lab bench clean
+.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test clients kernels lab bench clean
 
 all: bpf plugin
 
@@ -89,6 +89,11 @@ mutants:
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
 	$(PYTEST) --numprocesses=4 --dist=loadfile --no-loadscope-reorder tests
+
+# Those of tests/apiserver that use kubectl, with other ones: make clients KUBECTLS="/a/kubectl /b/kubectl".
+clients:
+	@for kubectl in $(KUBECTLS); do mkdir -p build/clients && ln -sf $$kubectl build/clients/kubectl && \
+		PATH="$(CURDIR)/build/clients:$$PATH" $(PYTEST) tests/apiserver -rs || exit 1; done
 
 # The kernels of Debian releases under qemu, each with a lab (docs/TESTING.md). Needs root.
 kernels: bpf plugin

@@ -1,6 +1,7 @@
 """`proxy` of pods, services and nodes: through a lab's kubelet to a server on this machine."""
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from .conftest import DEADLINE_S, ServerProcess
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="root: enters a network namespace")
 
 LARGE = 8 * 1024 * 1024
+
+_numbers = itertools.count(1)
 
 
 class NoPods:
@@ -83,6 +86,7 @@ class Client:
 
     server: ServerProcess
     session: aiohttp.ClientSession
+    node: str
     pods: str
     services: str
 
@@ -106,31 +110,29 @@ async def pod() -> AsyncIterator[Web]:
 
 @pytest.fixture
 async def client(server: ServerProcess, namespace: str, pod: Web) -> AsyncIterator[Client]:
-    node = {
-        "metadata": {"name": namespace, "labels": {"node-role.kubernetes.io/control-plane": ""}}
-    }
+    node = f"n{next(_numbers)}"  # Short: a socket's path has 107 octets.
+    labels = {"node-role.kubernetes.io/control-plane": ""}
     pods = f"/api/v1/namespaces/{namespace}/pods"
     services = f"/api/v1/namespaces/{namespace}/services"
     ports = [{"name": "web", "containerPort": pod.port}]
-    spec = {"containers": [{"name": "c", "image": "x", "ports": ports}], "nodeName": namespace}
-    server.request("POST", "/api/v1/nodes", node)
+    spec = {"containers": [{"name": "c", "image": "x", "ports": ports}], "nodeName": node}
+    server.request("POST", "/api/v1/nodes", {"metadata": {"name": node, "labels": labels}})
     server.request("POST", pods, {"metadata": {"name": "p"}, "spec": spec})
     status = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
     server.request(
         "PATCH", f"{pods}/p/status", status, content_type="application/merge-patch+json"
     )
-    listening = asyncio.create_task(
-        StreamServer(NoPods()).run(server.directory / f"{namespace}.sock")
-    )
-    async with (
-        asyncio.timeout(DEADLINE_S),
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=server.context())) as session,
-    ):
-        while not (server.directory / f"{namespace}.sock").exists():
+    path = server.directory / f"{node}.sock"
+    listening = asyncio.create_task(StreamServer(NoPods()).run(path))
+    async with asyncio.timeout(DEADLINE_S):
+        while not path.exists() and not listening.done():
             await asyncio.sleep(0.01)
-        yield Client(server, session, pods, services)
+    connector = aiohttp.TCPConnector(ssl=server.context())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield Client(server, session, node, pods, services)
     listening.cancel()
-    server.request("DELETE", f"/api/v1/nodes/{namespace}")
+    await asyncio.gather(listening, return_exceptions=True)
+    server.request("DELETE", f"/api/v1/nodes/{node}")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -205,8 +207,8 @@ async def test_a_services_port_leads_to_its_ready_endpoints(
     assert 'no endpoints available for service \\"s\\"' in unnamed
 
 
-async def test_a_node_leads_to_its_kubelet(client: Client, namespace: str) -> None:
-    for name in (namespace, f"{namespace}:10250"):
+async def test_a_node_leads_to_its_kubelet(client: Client) -> None:
+    for name in (client.node, f"{client.node}:10250"):
         assert await client.ask(f"/api/v1/nodes/{name}/proxy/healthz") == (200, "ok")
 
 
