@@ -83,6 +83,7 @@ PURE: Final = (
     "ciliate.lab.kubelet.downward",
     "ciliate.lab.kubelet.environment",
     "ciliate.lab.kubelet.errors",
+    "ciliate.lab.kubelet.probe_schedule",
     "ciliate.lab.kubelet.unsupported_fields",
     "ciliate.lab.kubelet.volumes",
     "ciliate.lab.kubelet.spdy.errors",

@@ -199,10 +199,6 @@ def test_volumes_come_with_what_they_show_and_follow_its_changes(shop: Shop) -> 
     ("field", "said"),
     [
         ("spec.containers[c].volumeDevices", "volumeDevices: [{name: v, devicePath: /dev/x}]"),
-        (
-            "spec.containers[c].lifecycle.postStart",
-            "lifecycle: {postStart: {exec: {command: [x]}}}",
-        ),
     ],
 )
 def test_pod_with_a_field_that_a_lab_does_not_know_waits_and_names_it(

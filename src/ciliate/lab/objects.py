@@ -42,17 +42,32 @@ class Mount(Struct, frozen=True, omit_defaults=True, rename="camel"):
     mount_propagation: str = "None"
 
 
-class Probe(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """How a container's readiness is asked; periods and delays in seconds."""
+class Handler(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What to do to or with a container: of a probe, or of a hook (`sleep` of hooks alone)."""
 
     http_get: Json | None = None
     tcp_socket: Json | None = None
     exec: Json | None = None
+    grpc: Json | None = None
+    sleep: Json | None = None
+
+
+class Probe(Handler, frozen=True, omit_defaults=True, rename="camel"):
+    """How a container is asked whether it has started, lives or is ready; times in seconds."""
+
     period_seconds: int = 10
     timeout_seconds: int = 1
     initial_delay_seconds: int = 0
     success_threshold: int = 1
     failure_threshold: int = 3
+    termination_grace_period_seconds: int | None = None
+
+
+class Lifecycle(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """A container's hooks: behind its start, and before its end."""
+
+    post_start: Handler | None = None
+    pre_stop: Handler | None = None
 
 
 class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -69,7 +84,7 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
     ports: tuple[core.ContainerPort, ...] = ()
     volume_mounts: tuple[Mount, ...] = ()
     volume_devices: tuple[Json, ...] = ()
-    lifecycle: Json = {}
+    lifecycle: Lifecycle = Lifecycle()
     restart_policy: str = ""
     termination_message_path: str = "/dev/termination-log"
     termination_message_policy: str = "File"
@@ -79,6 +94,8 @@ class Container(Struct, frozen=True, omit_defaults=True, rename="camel"):
         """Whether it, an init container, goes on beside the others."""
         return self.restart_policy == "Always"
 
+    startup_probe: Probe | None = None
+    liveness_probe: Probe | None = None
     readiness_probe: Probe | None = None
     tty: bool = False
     stdin: bool = False

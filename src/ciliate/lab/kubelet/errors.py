@@ -57,3 +57,7 @@ class VolumeError(KubeletError):
 
     def __init__(self, volume: str, problem: str) -> None:
         super().__init__(f'MountVolume.SetUp failed for volume "{volume}" : {problem}')
+
+
+class HookFailedError(KubeletError):
+    """A hook of a container failed; the message is for the log alone, as it may hold secrets."""

@@ -1,13 +1,16 @@
-"""A command run inside a container that exists: `kubectl exec` and exec probes."""
+"""A command run inside a container that exists: `kubectl exec`, exec probes and hooks."""
 
+import asyncio
 import fcntl
 import os
+import signal
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ciliate.lab.container.spec import Privileges, RunningProcess
+from ciliate.lab.kubelet.descriptor_io import read_some
 from ciliate.lab.kubelet.images import program_of
 from ciliate.lab.spawn import SpawnRequest
 from ciliate.lab.zygote_client import Child, ZygoteClient
@@ -15,6 +18,10 @@ from ciliate.lab.zygote_client import Child, ZygoteClient
 #: ioctl_tty(2): unlock the other side, and open it without its path. The same on x86 and arm64.
 _TIOCSPTLCK: Final = 0x40045431
 _TIOCGPTPEER: Final = 0x5441
+#: Of a command's output; kubelet keeps as much.
+_OUTPUT_BYTES_MAX: Final = 10 * 1024
+#: After a command's end, how long the rest of its output is waited for.
+_DRAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,48 @@ class Execution:
         )
         return await self.zygote.spawn(request, stdin=stdin, stdout=stdout, stderr=stderr)
 
-    async def succeeds(self, command: Sequence[str]) -> bool:
-        """Run `command` without input or output; whether it exits with 0."""
+    async def output_of(self, command: Sequence[str]) -> tuple[int, bytes]:
+        """Run `command` to its end: exit status, and the first 10 KiB of what it printed.
+
+        A command whose caller is cancelled is killed.
+
+        Raises:
+            SpawnError: The command is not there or cannot be run.
+            ZygoteGoneError: The zygote does not answer.
+        """
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(ours, False)
+        kept = bytearray()
+        reading = asyncio.ensure_future(_keep(ours, kept))
+        child = None
+        try:
+            child = await self._start_quietly(command, theirs)
+            code = await child.wait()
+            # A child of it that goes on may keep its output open.
+            await asyncio.wait({reading}, timeout=_DRAIN_S)
+        except BaseException:
+            if child is not None:
+                child.kill(signal.SIGKILL)
+            raise
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            os.close(ours)
+            if child is not None:
+                child.close()
+        return (128 - code if code < 0 else code), bytes(kept)
+
+    async def _start_quietly(self, command: Sequence[str], output: int) -> Child:
+        """Start a command without input; `output` is closed here."""
         nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         try:
-            child = await self.start(command, stdin=nothing, stdout=nothing, stderr=nothing)
+            return await self.start(command, stdin=nothing, stdout=output, stderr=output)
         finally:
             os.close(nothing)
-        return await child.wait() == 0
+            os.close(output)
+
+
+async def _keep(descriptor: int, kept: bytearray) -> None:
+    """Read to the end, so that nobody waits to write, and keep the beginning."""
+    while data := await read_some(descriptor):
+        kept += data[: max(0, _OUTPUT_BYTES_MAX - len(kept))]

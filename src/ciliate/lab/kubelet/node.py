@@ -2,11 +2,12 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
@@ -15,10 +16,14 @@ from ciliate.lab.kubelet.container import ContainerPlace
 from ciliate.lab.kubelet.pod_files import ClusterNames
 from ciliate.lab.kubelet.pod_state import PodRecord, PodStore
 from ciliate.lab.kubelet.sandbox import SandboxPaths
+from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.zygote_client import ZygoteClient
 
 T = TypeVar("T")
+
+#: Probes of one node that are asked at once; the next waits, and its time-out begins then.
+PROBES_AT_ONCE_MAX: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,9 @@ class KubeletNode:
     names: ClusterNames
     lab_paths: LabPaths
     ips: Callable[[], tuple[str, ...]]  # The node's addresses as last reported.
+    probe_slots: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(PROBES_AT_ONCE_MAX)
+    )
 
     @property
     def name(self) -> str:
@@ -57,6 +65,17 @@ class KubeletNode:
     async def blocking(self, job: Callable[[], T]) -> T:
         """Run a job that waits for kernel or plugins in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, job)
+
+    async def new_socket(self, family: socket.AddressFamily) -> socket.socket:
+        """Return a TCP socket of the node's network, from where kubelets ask their containers.
+
+        Raises:
+            KernelCallError: The node's network could not be entered.
+        """
+        pins = self.identity.pins
+        return await asyncio.to_thread(
+            in_namespaces, pins, lambda: socket.socket(family, socket.SOCK_STREAM), ["net"]
+        )
 
     def sandbox_paths(self, record: PodRecord, netns_name: str) -> SandboxPaths:
         """Where a pod's sandbox is pinned."""

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from ciliate.api.metadata import format_time
+from ciliate.api.metadata import format_time, parse_time
 from ciliate.kube.errors import KubeError
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet.container import ContainerLife
-from ciliate.lab.kubelet.container_end import end_together
+from ciliate.lab.kubelet.container_end import Grace
 from ciliate.lab.kubelet.container_setting import (
     program_of_container,
     read_variables,
@@ -32,10 +32,15 @@ from ciliate.lab.kubelet.images import (
 )
 from ciliate.lab.kubelet.logs import remove_log
 from ciliate.lab.kubelet.node import KubeletNode
+from ciliate.lab.kubelet.pod_endings import PodEndings
 from ciliate.lab.kubelet.pod_files import hostname_of
+from ciliate.lab.kubelet.pod_hooks import PodHooks
+from ciliate.lab.kubelet.pod_probes import PodProbes
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord
 from ciliate.lab.kubelet.pod_status import Waiting, is_over, is_past
-from ciliate.lab.kubelet.probes import readiness_of
+from ciliate.lab.kubelet.probe_handlers import ProbePlace
+from ciliate.lab.kubelet.probe_schedule import ProbeKind
+from ciliate.lab.kubelet.probes import probes_of
 from ciliate.lab.kubelet.restart_policy import RestartBackoff, restarts
 from ciliate.lab.kubelet.termination_message import FALLBACK, read_message
 from ciliate.lab.kubelet.unsupported_fields import unsupported_field
@@ -67,7 +72,16 @@ class PodContainers:
         self._wake = wake
         self._record_event = record_event
         self._lives: dict[str, ContainerLife] = {}
-        self._probes: dict[str, asyncio.Task[None]] = {}
+        self._probes = PodProbes(node, changed=self._changed, record_event=record_event)
+        self._hooks = PodHooks(node, record_event=record_event)
+        self._endings = PodEndings(
+            node,
+            record,
+            lives=self._lives,
+            hooks=self._hooks,
+            place=self._place,
+            record_event=record_event,
+        )
         self._backoffs: dict[str, RestartBackoff] = {}
         self._sidecars: list[str] = []
         self._ending: asyncio.Task[None] | None = None
@@ -93,17 +107,20 @@ class PodContainers:
             if life is None:
                 self._note_exit(state, 137, reason="ContainerStatusUnknown")
                 continue
+            age_s = (datetime.now(UTC) - parse_time(state.started_at)).total_seconds()
+            self._backoff(name).note_start(_now() - age_s)
             self._follow(name, life)
             if pod is not None and name in by_name:
+                # A postStart hook that ran when the kubelet ended is not repeated, nor waited for.
                 with contextlib.suppress(UnknownImageError):  # Of a pod changed meanwhile.
                     program = program_of_container(by_name[name], state.environment)
-                    self._probe(pod, by_name[name], life, program, ips)
+                    self._started(pod, by_name[name], life, program, ips)
 
     async def advance(self, pod: Pod, ips: tuple[str, ...]) -> float | None:
         """Start what should run and does not; return in how many seconds to come again."""
         self._sidecars = [each.name for each in pod.spec.sidecars]
         if is_over(pod, self._record):
-            self._end_sidecars(pod)
+            self._end_sidecars(pod, ips)
             return None
         pauses: list[float | None] = []
         for container in pod.spec.init_containers:
@@ -113,17 +130,17 @@ class PodContainers:
             if not is_past(container, state):
                 break
         else:
-            pauses += [
-                await self._advance_one(pod, container, ips, init=False)
-                for container in pod.spec.containers
-            ]
+            for container in pod.spec.containers:
+                pauses.append(await self._advance_one(pod, container, ips, init=False))
+                if self._hooks.is_starting(container.name):
+                    break  # The next one is started when this one's postStart hook has ended.
         return min((pause for pause in pauses if pause is not None), default=None)
 
-    def _end_sidecars(self, pod: Pod) -> None:
+    def _end_sidecars(self, pod: Pod, ips: tuple[str, ...]) -> None:
         """Have the sidecars end, which nobody needs any more; the pod is over when they have."""
         if self._ending is None and self._lives:
             grace_s = float(pod.spec.termination_grace_period_seconds)
-            ending = self.stop(grace_s=lambda: grace_s, changed=asyncio.Event())
+            ending = self.stop(pod, ips, grace_s=lambda: grace_s, changed=asyncio.Event())
             self._ending = self._node.tasks.create_task(ending, name="end sidecars")
 
     async def _advance_one(
@@ -141,7 +158,7 @@ class PodContainers:
             policy = "Always" if container.is_sidecar else pod.spec.restart_policy
             if init and not container.is_sidecar and policy == "Always":
                 policy = "OnFailure"
-            if not restarts(policy, state.exit.exit_code):
+            if not state.restart_wanted and not restarts(policy, state.exit.exit_code):
                 self.waiting.pop(container.name, None)
                 return None
         left_s = self._backoff(container.name).left_s(_now())
@@ -205,7 +222,10 @@ class PodContainers:
         state.environment, state.privileges = environment, setting.privileges
         state.shows_log = container.termination_message_policy == FALLBACK
         self._note_start(container, life, lives)
-        self._probe(pod, container, life, program, ips)
+        if container.lifecycle.post_start is None:
+            self._started(pod, container, life, program, ips)
+        else:
+            self._run_post_start(pod, container, life, program, ips)
 
     def _refuse_configuration(self, name: str, message: str) -> None:
         """What the container is to be told is not there: say so, and wait for it."""
@@ -229,8 +249,7 @@ class PodContainers:
         state.container_id = secrets.token_hex(32)
         state.pid, state.start_ticks = life.first.pid, life.first.start_ticks
         state.started_at = format_time(datetime.now(UTC))
-        state.started_once = True
-        state.ready = False
+        state.ready = state.started = state.restart_wanted = False
         self.waiting.pop(container.name, None)
         self._backoff(container.name).note_start(_now())
         self._node.store.save(self._record)
@@ -246,12 +265,14 @@ class PodContainers:
         )
 
     def _ended(self, name: str, code: int) -> None:
+        state = self._record.container(name)
         self._lives.pop(name, None)
-        probe = self._probes.pop(name, None)
-        if probe is not None:
-            probe.cancel()
+        self._endings.ended(name)
+        self._probes.end(name)
+        self._hooks.ended(state)
+        self.waiting.pop(name, None)
         self._backoff(name).note_exit(_now())
-        self._note_exit(self._record.container(name), code)
+        self._note_exit(state, code)
         self._wake()
 
     def _note_exit(self, state: ContainerRecord, code: int, *, reason: str = "") -> None:
@@ -267,6 +288,7 @@ class PodContainers:
             message=self._last_words(state, failed=shown != 0),
         )
         state.pid = 0
+        state.started_once = True
         state.ready = False
         self._node.store.save(self._record)
 
@@ -275,7 +297,15 @@ class PodContainers:
         file = self._node.message_file(self._record, state.name)
         return read_message(file, place.log if failed and state.shows_log else None)
 
-    def _probe(
+    def _place(self, name: str, ips: tuple[str, ...]) -> ProbePlace:
+        """From where a container is asked: its node, as by a kubelet."""
+        return ProbePlace(
+            new_socket=self._node.new_socket,
+            address=next(iter(ips), "127.0.0.1"),
+            execute=lambda command: self.execution(name).output_of(command),
+        )
+
+    def _run_post_start(
         self,
         pod: Pod,
         container: Container,
@@ -283,26 +313,44 @@ class PodContainers:
         program: ContainerProgram,
         ips: tuple[str, ...],
     ) -> None:
+        """Have the container's hook run; until it ends, the container is shown as not running yet."""
+
+        def over(succeeded: bool) -> None:  # noqa: FBT001 - the one thing that is told.
+            if not succeeded:
+                self._endings.end(pod, container, ips, message="FailedPostStartHook")
+                return
+            self.waiting.pop(container.name, None)
+            self._started(pod, container, life, program, ips)
+            self._changed()
+
+        is_first = not pod.spec.init_containers
+        reason = "ContainerCreating" if is_first else "PodInitializing"
+        self.waiting[container.name] = Waiting(reason)
+        self._hooks.post_start(container, self._place(container.name, ips), over)
+
+    def _started(
+        self,
+        pod: Pod,
+        container: Container,
+        life: ContainerLife,
+        program: ContainerProgram,
+        ips: tuple[str, ...],
+    ) -> None:
+        """The container runs, and its postStart hook has ended: its probes begin."""
         state = self._record.container(container.name)
-        readiness = readiness_of(
-            container,
-            program,
-            pid=life.process.pid,
-            pins=life.place.pins,
-            address="127.0.0.1" if pod.spec.host_network else next(iter(ips), "127.0.0.1"),
-            execute=lambda command: self.execution(container.name).succeeds(command),
-        )
-        if readiness is None:
-            state.ready = True
-            return
+        state.started_once = True
 
-        def report(ready: bool) -> None:  # noqa: FBT001 - the one thing a probe reports.
-            state.ready = ready and state.running
-            self._node.store.save(self._record)  # A later kubelet must not begin with unready.
-            self._wake()
+        def end(kind: ProbeKind) -> None:
+            self._endings.end_by_probe(pod, container, ips, kind)
 
-        task = self._node.tasks.create_task(readiness.run(report), name=f"probe {container.name}")
-        self._probes[container.name] = task
+        place = self._place(container.name, ips)
+        probes = probes_of(container, program, pid=life.process.pid, place=place)
+        age_s = self._backoff(container.name).running_s(_now())
+        self._probes.begin(state, probes, age_s=age_s, end=end)
+
+    def _changed(self) -> None:
+        self._node.store.save(self._record)  # A later kubelet must not begin with unready.
+        self._wake()
 
     def execution(self, name: str) -> Execution:
         """Return what runs commands in a running container.
@@ -325,29 +373,21 @@ class PodContainers:
     def _backoff(self, name: str) -> RestartBackoff:
         return self._backoffs.setdefault(name, RestartBackoff())
 
-    async def stop(self, *, grace_s: Callable[[], float], changed: asyncio.Event) -> None:
-        """End all containers: SIGTERM, the grace period, SIGKILL.
+    async def stop(
+        self,
+        pod: Pod | None,
+        ips: tuple[str, ...],
+        *,
+        grace_s: Callable[[], float],
+        changed: asyncio.Event,
+    ) -> None:
+        """End all containers: preStop, SIGTERM, the grace period, SIGKILL.
 
         `grace_s` is asked again whenever `changed` is set: a second, forced deletion shortens it.
         """
-        for probe in self._probes.values():
-            probe.cancel()
-        self._probes.clear()
-        began = _now()
-        sidecars = [name for name in reversed(self._sidecars) if name in self._lives]
-        main = [name for name in self._lives if name not in sidecars]
-
-        async def together(names: list[str]) -> None:
-            lives = [self._lives[name] for name in names if name in self._lives]
-            for name in names:
-                self._record_event(
-                    warning=False, reason="Killing", message=f"Stopping container {name}"
-                )
-            await end_together(lives, lambda: began + grace_s() - _now(), changed)
-
-        # Sidecars serve the others to their end, and those before them.
-        for names in (main, *([name] for name in sidecars)):
-            await together(names)
+        self._probes.end_all()
+        self._hooks.end_starting()
+        await self._endings.stop(pod, ips, Grace.from_now(grace_s, changed), self._sidecars)
 
 
 def _now() -> float:

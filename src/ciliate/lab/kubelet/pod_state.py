@@ -49,7 +49,14 @@ class ContainerRecord(msgspec.Struct):
     shows_log: bool = False
     """Its policy for its last words is to take the end of its log."""
     ready: bool = False
+    started: bool = False
+    """Its postStart hook and its startup probe, where it has them, have succeeded in this life."""
+    passed: bool = False
+    """They have in some life: of a sidecar, the containers behind it may start."""
     started_once: bool = False
+    """It ran in some life, with its postStart hook behind it."""
+    restart_wanted: bool = False
+    """A probe has it end to be started again, whatever its exit code."""
     exit: ExitRecord | None = None
     last_exit: ExitRecord | None = None
 

@@ -84,7 +84,11 @@ def _phase_without_sidecars(pod: Pod, record: PodRecord) -> str:
             failed = state is not None and state.exit is not None and not container.is_sidecar
             return "Failed" if failed and pod.spec.restart_policy == "Never" else "Pending"
     states = [record.containers.get(container.name) for container in pod.spec.containers]
-    ended = [state.exit for state in states if state and not state.running and state.exit]
+    ended = [
+        state.exit
+        for state in states
+        if state and not state.running and state.exit and not state.restart_wanted
+    ]
     if len(ended) == len(states) and ended:
         return _final_phase(pod.spec.restart_policy, ended)
     return "Running" if any(state and state.started_once for state in states) else "Pending"
@@ -102,7 +106,7 @@ def _final_phase(restart_policy: str, exits: Sequence[ExitRecord]) -> str:
 def is_past(container: Container, state: ContainerRecord | None) -> bool:
     """Whether the containers after this init container may start: it has ended well, or goes on."""
     if container.is_sidecar:
-        return state is not None and state.started_once
+        return state is not None and state.passed
     return _has_succeeded(state)
 
 
@@ -147,7 +151,7 @@ def _container_status(container: Container, observation: Observation) -> Json:
         "image": container.image,
         "imageID": container.image,
         "ready": state.ready and state.running,
-        "started": state.running,
+        "started": state.started and state.running,
         "restartCount": state.restart_count,
         "state": _state(state, waiting),
         "lastState": {"terminated": _terminated(last)} if last else {},
@@ -158,7 +162,7 @@ def _container_status(container: Container, observation: Observation) -> Json:
 
 
 def _state(state: ContainerRecord, waiting: Waiting | None) -> Json:
-    if state.running:
+    if state.running and waiting is None:
         return {"running": {"startedAt": state.started_at}}
     if waiting is not None:
         extra = {"message": waiting.message} if waiting.message else {}

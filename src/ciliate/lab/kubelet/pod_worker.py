@@ -220,7 +220,9 @@ class PodWorker:
 
     async def _terminate(self) -> None:
         """End the pod and remove all of it, the object in the API server last."""
-        await self.containers.stop(grace_s=self._grace_s, changed=self._changed)
+        await self.containers.stop(
+            self._pod, self.ips, grace_s=self._grace_s, changed=self._changed
+        )
         backoff = Backoff(first_s=1.0, limit_s=30.0)
         while True:
             try:

@@ -1,32 +1,27 @@
-"""Readiness: whether a container that runs also answers.
+"""Probes of a container that runs: whether it has started, lives, and is ready.
 
-A declared httpGet, tcpSocket or exec probe is asked as kubelet does. Our own agent and operator
-need none in their manifests: they are asked on their Unix sockets, often at first, since a lab's
-start waits for them.
+The startup probe holds back the other two. What the answers lead to is `pod_containers`' to do. Our
+own agent and operator need no readiness probe in their manifests: they are asked on their Unix
+sockets, often at first, since a lab's start waits for them.
 """
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet.images import ContainerProgram
-from ciliate.lab.namespaces import in_namespaces
-from ciliate.lab.objects import Container, Json, Probe
+from ciliate.lab.kubelet.probe_handlers import Attempt, ProbePlace, ask_unix, attempt_of
+from ciliate.lab.kubelet.probe_schedule import (
+    YOUNG_S,
+    Outcome,
+    ProbeKind,
+    ProbeSchedule,
+    Streak,
+    Verdict,
+)
+from ciliate.lab.objects import Container, Probe
 from ciliate.lab.spawn import Entry
-
-#: One attempt: True when the container answered as it should.
-Attempt = Callable[[], Awaitable[bool]]
-
-_BUILT_IN_PERIOD_S: Final = 1.0
-_EAGER_PERIOD_S: Final = 0.03
-#: By how much the pauses of our own programs grow: what one adds to their start is at most a tenth.
-_EAGER_GROWTH: Final = 1.1
-_ANSWER_BYTES_MAX: Final = 64
 
 #: Health of our own programs, below the root of their process: path of the socket, request path.
 #: Not /var/run: that is an absolute link, which would lead into our own root.
@@ -34,148 +29,135 @@ _OWN_HEALTH: Final = {
     "agent": ("run/cilium/cilium.sock", "/v1/healthz"),
     "operator": ("run/cilium/operator.sock", "/healthz"),
 }
+#: A lab's start waits for them: what asking adds to it is at most a tenth.
+_OWN_SCHEDULE: Final = ProbeSchedule(period_s=1.0, timeout_s=3.0, eager_s=0.03, eager_growth=1.1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
-    """How a container is asked, and how often; times in seconds."""
+class Observer(Protocol):
+    """Who hears what the probes of a container find."""
 
+    def told(self, outcome: Outcome, kind: ProbeKind) -> None:
+        """One answer that an operator should see: a failure, a warning, an error."""
+
+    def has_started(self) -> None:
+        """The container has started, as far as a startup probe asks."""
+
+    def is_ready(self, ready: bool) -> None:  # noqa: FBT001 - the one thing that is told.
+        """What readiness comes to, again at every answer."""
+
+    def is_to_end(self, kind: ProbeKind) -> None:
+        """A startup or liveness probe has failed often enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prober:
+    """One probe of one life of a container."""
+
+    kind: ProbeKind
+    schedule: ProbeSchedule
     attempt: Attempt
-    period_s: float
-    eager_period_s: float  # At first; grows up to `period_s` until it is ready.
-    eager_growth: float = 2.0  # What the pause is multiplied by after each failure.
-    initial_delay_s: float = 0
-    timeout_s: float = 1
-    failures_max: int = 3
+    is_told: bool = True
 
-    async def run(self, report: Callable[[bool], None]) -> None:
-        """Ask until cancelled; `report` hears of every change."""
-        await asyncio.sleep(self.initial_delay_s)
-        ready = False
-        failures = 0
-        pause_s = self.eager_period_s
+    async def run(
+        self,
+        observer: Observer,
+        slots: asyncio.Semaphore,
+        is_enough: Callable[[bool], bool],
+        *,
+        age_s: float,
+    ) -> bool:
+        """Ask until `is_enough`, which gets every result, says so; the last result."""
+        loop = asyncio.get_running_loop()
+        young_until = loop.time() - age_s + YOUNG_S
+        streak = Streak(self.schedule, self.kind)
+        await asyncio.sleep(max(self.schedule.delay_s - age_s, 0))
         while True:
-            answered = await self._ask()
-            failures = 0 if answered else failures + 1
-            now = answered or (ready and failures < self.failures_max)
-            if now != ready:
-                ready = now
-                report(ready)
-            await asyncio.sleep(self.period_s if ready else pause_s)
-            pause_s = self.later(pause_s)
-
-    def later(self, pause_s: float) -> float:
-        """Return the pause that follows `pause_s` while it is not ready."""
-        return min(pause_s * self.eager_growth, self.period_s)
-
-    async def _ask(self) -> bool:
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                return await self.attempt()
-        except (OSError, TimeoutError, KernelCallError):
-            return False
+            async with slots:
+                outcome = await self.attempt(self.schedule.timeout_s)
+            is_young = loop.time() < young_until
+            if not (is_young and outcome.is_failure):
+                if outcome.verdict is not Verdict.SUCCESS and self.is_told:
+                    observer.told(outcome, self.kind)
+                result = streak.note(outcome)
+                if result is not None and is_enough(result):
+                    return result
+            await asyncio.sleep(streak.pause_s(outcome, is_young=is_young))
 
 
-def readiness_of(
-    container: Container,
-    program: ContainerProgram,
-    *,
-    pid: int,
-    pins: Path,
-    address: str,
-    execute: Callable[[tuple[str, ...]], Awaitable[bool]],
-) -> Readiness | None:
-    """Return how the container's readiness is asked; None: it is ready when it runs."""
-    probe = container.readiness_probe
-    if probe is not None:
-        attempt = _declared(container, probe, pins=pins, address=address, execute=execute)
-        if attempt is None:
+@dataclass(frozen=True, slots=True)
+class ContainerProbes:
+    """The probes of one life of a container; one task executes `run`."""
+
+    startup: Prober | None
+    liveness: Prober | None
+    readiness: Prober | None
+
+    @property
+    def are_any(self) -> bool:
+        """Whether there is something to ask."""
+        return any((self.startup, self.liveness, self.readiness))
+
+    async def run(
+        self, observer: Observer, slots: asyncio.Semaphore, *, age_s: float, has_started: bool
+    ) -> None:
+        """Ask until cancelled, or until a failure asks for the container's end."""
+        loop = asyncio.get_running_loop()
+        born = loop.time() - age_s
+        startup = None if has_started else self.startup
+        if startup and not await startup.run(observer, slots, lambda _: True, age_s=age_s):
+            observer.is_to_end(ProbeKind.STARTUP)
+            return
+        observer.has_started()
+        async with asyncio.TaskGroup() as tasks:
+            if self.readiness is None:
+                observer.is_ready(True)
+            else:
+                ready = self.readiness.run(
+                    observer, slots, _going_on(observer.is_ready), age_s=loop.time() - born
+                )
+                tasks.create_task(ready)
+            if self.liveness is not None:
+                alive = self.liveness.run(
+                    observer, slots, lambda ok: not ok, age_s=loop.time() - born
+                )
+                await alive
+                observer.is_to_end(ProbeKind.LIVENESS)
+
+
+def _going_on(report: Callable[[bool], None]) -> Callable[[bool], bool]:
+    def settled(result: bool) -> bool:  # noqa: FBT001 - as `report`.
+        report(result)
+        return False
+
+    return settled
+
+
+def probes_of(
+    container: Container, program: ContainerProgram, *, pid: int, place: ProbePlace
+) -> ContainerProbes:
+    """Return the probes that a container's manifest declares, or that our own programs have."""
+
+    def declared(kind: ProbeKind, probe: Probe | None) -> Prober | None:
+        attempt = None if probe is None else attempt_of(container, probe, place)
+        if probe is None or attempt is None:
             return None
-        return Readiness(
-            attempt=attempt,
-            period_s=probe.period_seconds,
-            eager_period_s=min(probe.period_seconds, 0.5),
-            initial_delay_s=probe.initial_delay_seconds,
-            timeout_s=probe.timeout_seconds,
-            failures_max=probe.failure_threshold,
-        )
-    if program.entry is Entry.CILIATE and program.argv and program.argv[0] in _OWN_HEALTH:
-        path, target = _OWN_HEALTH[program.argv[0]]
-        return Readiness(
-            attempt=lambda: _ask_unix(f"/proc/{pid}/root/{path}", target),
-            period_s=_BUILT_IN_PERIOD_S,
-            eager_period_s=_EAGER_PERIOD_S,
-            eager_growth=_EAGER_GROWTH,
-            timeout_s=3,
-        )
-    return None
+        return Prober(kind, ProbeSchedule.of(probe), attempt)
 
-
-def _declared(
-    container: Container,
-    probe: Probe,
-    *,
-    pins: Path,
-    address: str,
-    execute: Callable[[tuple[str, ...]], Awaitable[bool]],
-) -> Attempt | None:
-    if probe.exec is not None:
-        command = tuple(probe.exec.get("command") or ())
-        return lambda: execute(command)
-    asked = probe.http_get or probe.tcp_socket
-    if asked is None:
-        return None
-    port = _port_number(container, asked)
-    host = str(asked.get("host") or address)
-    path = str(asked.get("path") or "/") if probe.http_get is not None else None
-    return lambda: _ask_tcp(pins, host, port, path)
-
-
-def _port_number(container: Container, asked: Json) -> int:
-    wanted = asked.get("port", 0)
-    if isinstance(wanted, int):
-        return wanted
-    for port in container.ports:
-        if port.name == wanted:
-            return port.container_port
-    return int(wanted) if str(wanted).isdecimal() else 0
-
-
-async def _ask_unix(path: str, target: str) -> bool:
-    reader, writer = await asyncio.open_unix_connection(path)
-    return await _ask_http(reader, writer, "localhost", target)
-
-
-async def _ask_tcp(pins: Path, host: str, port: int, path: str | None) -> bool:
-    """Connect from inside the pod's or node's network; with `path`, ask it by HTTP as well."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    endpoint = await asyncio.to_thread(
-        in_namespaces, pins, lambda: socket.socket(family, socket.SOCK_STREAM), ["net"]
+    readiness = declared(ProbeKind.READINESS, container.readiness_probe)
+    return ContainerProbes(
+        startup=declared(ProbeKind.STARTUP, container.startup_probe),
+        liveness=declared(ProbeKind.LIVENESS, container.liveness_probe),
+        readiness=readiness or _of_own_program(program.entry, program.argv, pid),
     )
-    endpoint.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_connect(endpoint, (host, port))
-    except BaseException:
-        endpoint.close()
-        raise
-    if path is None:
-        endpoint.close()
-        return True
-    reader, writer = await asyncio.open_connection(sock=endpoint)
-    return await _ask_http(reader, writer, host, path)
 
 
-async def _ask_http(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, target: str
-) -> bool:
-    """Return whether a GET is answered with a status of 200 to 399."""
-    try:
-        request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-        writer.write(request.encode("latin-1"))
-        answer = await reader.read(_ANSWER_BYTES_MAX)
-        words = answer.split(b" ", 2)
-        return len(words) > 1 and words[1].isdigit() and 200 <= int(words[1]) < 400
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+def _of_own_program(entry: Entry, argv: Sequence[str], pid: int) -> Prober | None:
+    if entry is not Entry.CILIATE or not argv or argv[0] not in _OWN_HEALTH:
+        return None
+    path, target = _OWN_HEALTH[argv[0]]
+    return Prober(
+        ProbeKind.READINESS,
+        _OWN_SCHEDULE,
+        lambda timeout_s: ask_unix(f"/proc/{pid}/root/{path}", target, timeout_s),
+        is_told=False,
+    )

@@ -24,6 +24,10 @@ class RestartBackoff:
         """The container runs."""
         self._started = now
 
+    def running_s(self, now: float) -> float:
+        """How long the container has run."""
+        return now - self._started
+
     def note_exit(self, now: float) -> None:
         """The container has ended: set when it is due again."""
         if self._started and now - self._started >= _RESET_S:

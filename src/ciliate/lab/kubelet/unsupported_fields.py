@@ -43,8 +43,6 @@ def _found(pod: Pod, container: Container, *, is_init: bool) -> Iterator[str]:
         yield f"{where}.volumeDevices: a lab has no block devices"
     if container.resources.get("claims"):
         yield f"{where}.resources.claims: a lab allocates no devices"
-    if container.lifecycle.get("postStart"):
-        yield f"{where}.lifecycle.postStart: a lab runs no hooks"
     yield from _of_security(f"{where}.securityContext", container.security_context)
 
 

@@ -42,13 +42,21 @@ def status_of(pod: Pod, record: PodRecord, **rest: Any) -> Json:
 
 
 def running(name: str, *, ready: bool = True) -> ContainerRecord:
-    return ContainerRecord(name, pid=7, started_at=NOW, started_once=True, ready=ready)
+    return ContainerRecord(
+        name,
+        pid=7,
+        started_at=NOW,
+        started_once=True,
+        started=True,
+        passed=True,
+        ready=ready,
+    )
 
 
 def ended(name: str, code: int) -> ContainerRecord:
     reason = "Completed" if code == 0 else "Error"
     exit_record = ExitRecord(code, reason, NOW, NOW, "id")
-    return ContainerRecord(name, started_once=True, exit=exit_record)
+    return ContainerRecord(name, started_once=True, passed=True, exit=exit_record)
 
 
 def condition(status: Json, kind: str) -> Json:
@@ -190,3 +198,37 @@ def test_unready_sidecar_makes_the_pod_unready() -> None:
     ready = condition(status_of(with_sidecar("a"), record), "Ready")
 
     assert ready["message"] == "containers with unready status: [side]"
+
+
+def test_container_that_has_not_started_is_shown_as_one() -> None:
+    state = running("a", ready=False)
+    state.started = False
+
+    shown = status_of(pod_of("a"), record_of(state))["containerStatuses"][0]
+
+    assert (shown["started"], list(shown["state"])) == (False, ["running"])
+
+
+def test_container_whose_post_start_hook_runs_is_waiting() -> None:
+    waiting = {"a": Waiting("ContainerCreating")}
+
+    shown = status_of(pod_of("a"), record_of(running("a", ready=False)), waiting=waiting)
+
+    state = shown["containerStatuses"][0]["state"]
+    assert state == {"waiting": {"reason": "ContainerCreating"}}
+
+
+def test_sidecar_holds_the_next_container_back_until_it_has_started() -> None:
+    side = running("side", ready=False)
+    side.started = side.passed = False
+
+    status = status_of(with_sidecar("a"), record_of(side))
+
+    assert condition(status, "Initialized")["message"].endswith("[side i]")
+
+
+def test_pod_goes_on_while_a_probe_has_a_container_start_again() -> None:
+    state = ended("a", 0)
+    state.restart_wanted = True
+
+    assert phase_of(pod_of("a", policy="OnFailure"), record_of(state)) == "Running"

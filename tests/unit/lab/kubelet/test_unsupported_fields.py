@@ -27,12 +27,6 @@ def found(spec: dict[str, Any], container: dict[str, Any], *, is_init: bool = Fa
         ),
         ({}, {"volumeDevices": [{"name": "d"}]}, "spec.containers[c].volumeDevices"),
         ({}, {"resources": {"claims": [{"name": "g"}]}}, "spec.containers[c].resources.claims"),
-        ({}, {"lifecycle": {"postStart": {}}}, ""),
-        (
-            {},
-            {"lifecycle": {"postStart": {"exec": {"command": ["x"]}}}},
-            "spec.containers[c].lifecycle.postStart",
-        ),
         (
             {},
             {"securityContext": {"seccompProfile": {"type": "Localhost"}}},
@@ -46,7 +40,6 @@ def test_field_that_a_lab_does_not_act_on_is_named(
     message = found(spec, container)
 
     assert message.startswith(field)
-    assert bool(message) == bool(field)
 
 
 def test_field_of_an_init_container_is_named_as_one() -> None:
@@ -62,4 +55,6 @@ def test_fields_that_change_nothing_do_not_hold_a_pod_up() -> None:
     }
     spec = {"hostUsers": True, "priorityClassName": "high", "securityContext": security}
 
-    assert not found(spec, {"securityContext": security, "imagePullPolicy": "Always"})
+    hooks = {"postStart": {"exec": {"command": ["x"]}}}
+    container = {"securityContext": security, "imagePullPolicy": "Always", "lifecycle": hooks}
+    assert not found(spec, container)
