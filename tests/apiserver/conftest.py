@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,16 +144,21 @@ class ServerProcess:
         *,
         content_type: str = "application/json",
         accept: str = "application/json",
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> "Answer":
-        """Return the whole answer of one request."""
+        """Return the whole answer of one request; with a token, none of the client's certificate."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data=data, method=method)
         request.add_header("Content-Type", content_type)
         request.add_header("Accept", accept)
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        context = self.context(with_certificate=token is None)
         try:
-            with urllib.request.urlopen(
-                request, context=self.context(), timeout=DEADLINE_S
-            ) as answer:
+            with urllib.request.urlopen(request, context=context, timeout=DEADLINE_S) as answer:
                 return Answer.of(answer.status, answer)
         except urllib.error.HTTPError as error:
             return Answer.of(error.code, error)

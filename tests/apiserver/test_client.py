@@ -22,6 +22,10 @@ def core(api: Any) -> Any:
     return client.CoreV1Api(api)
 
 
+#: What every namespace has from the start.
+AUTHORITY = "kube-root-ca.crt"
+
+
 def config_map(name: str, **labels: str) -> Any:
     return client.V1ConfigMap(
         metadata=client.V1ObjectMeta(name=name, labels=labels), data={"a": "b"}
@@ -62,8 +66,8 @@ def test_lists_by_label_and_field(core: Any, namespace: str) -> None:
         return [item.metadata.name for item in found.items]
 
     assert names(label_selector="color in (red,green)") == ["a", "b"]
-    assert names(label_selector="color!=red") == ["b", "c"]
-    assert names(label_selector="!color") == []
+    assert names(label_selector="color!=red") == ["b", "c", AUTHORITY]
+    assert names(label_selector="!color") == [AUTHORITY]
     assert names(field_selector="metadata.name=c") == ["c"]
 
 
@@ -77,8 +81,8 @@ def test_chunks_show_one_revision(core: Any, namespace: str) -> None:
     token = first.metadata._continue
     rest = core.list_namespaced_config_map(namespace, limit=9, _continue=token)
 
-    assert first.metadata.remaining_item_count == 3
-    assert [item.metadata.name for item in rest.items] == ["c2", "c3", "c4"]
+    assert first.metadata.remaining_item_count == 4
+    assert [item.metadata.name for item in rest.items] == ["c2", "c3", "c4", AUTHORITY]
     assert rest.metadata.resource_version == first.metadata.resource_version
 
 

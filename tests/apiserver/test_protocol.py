@@ -1,7 +1,6 @@
 """The API's protocol, request by request: errors, watches, and input that no client sends by accident."""
 
 import json
-import ssl
 import urllib.error
 import urllib.request
 from typing import Any
@@ -26,11 +25,13 @@ def watch_lines(server: ServerProcess, path: str, count: int) -> list[dict[str, 
         return [json.loads(stream.readline()) for _ in range(count)]
 
 
-def test_a_client_without_a_certificate_is_refused(server: ServerProcess) -> None:
-    context = server.context(with_certificate=False)
+@pytest.mark.parametrize("path", ["/api", "/readyz", "/api/v1/pods", "/openapi/v3", "/nowhere"])
+def test_a_client_without_certificate_or_token_is_refused(
+    server: ServerProcess, path: str
+) -> None:
+    answer = server.exchange("GET", path, token="")
 
-    with pytest.raises((ssl.SSLError, OSError)):
-        urllib.request.urlopen(f"{server.url}/api", context=context, timeout=DEADLINE_S).read()
+    assert (answer.code, answer.body["reason"]) == (401, "Unauthorized")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +171,7 @@ def test_a_watch_list_sends_what_is_there_and_says_where_it_ends(
     query = "?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
     query += "&resourceVersionMatch=NotOlderThan"
 
-    added, bookmark = watch_lines(server, maps(namespace) + query, 2)
+    added, _authority, bookmark = watch_lines(server, maps(namespace) + query, 3)
 
     assert (added["type"], added["object"]["metadata"]["name"]) == ("ADDED", "a")
     assert bookmark["type"] == "BOOKMARK"

@@ -1,7 +1,8 @@
 """What a cluster has before anyone asks: namespaces, their service accounts, its own Service.
 
-On a real cluster kube-apiserver makes the namespaces and the Service `kubernetes`, and
-kube-controller-manager the account `default` of each namespace; here the server makes all three.
+On a real cluster kube-apiserver makes the namespaces, the Service `kubernetes` and the first roles,
+kube-controller-manager each namespace's account `default` and ConfigMap `kube-root-ca.crt`; here the
+server makes them all.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ciliate.apiserver.account_volume import AUTHORITY, AUTHORITY_KEY
 from ciliate.apiserver.crds import DEFINITIONS, Definitions
+from ciliate.apiserver.default_roles import default_roles
 from ciliate.apiserver.managed_fields import Author
 from ciliate.apiserver.pod_admission import PodAdmission
 from ciliate.apiserver.services import ServiceAllocator
@@ -30,9 +33,10 @@ _SELF: Final = Author("kube-apiserver")
 
 @dataclass(slots=True)
 class Namespaces:
-    """Gives every namespace its service account (an Admission of theirs)."""
+    """Gives every namespace its service account and the authority (an Admission of theirs)."""
 
     writer: Writer
+    authority: str
 
     def creating(self, obj: JsonObject, *, dry_run: bool) -> None:
         """Leave the namespace as it is."""
@@ -41,17 +45,29 @@ class Namespaces:
         """Leave the namespace as it is."""
 
     def written(self, obj: JsonObject) -> None:
-        """Make the account of a namespace that has none."""
+        """Make what a namespace has not yet: its account, and what tells pods whom to trust."""
         metadata = obj["metadata"]
-        if not metadata.get("deletionTimestamp"):
-            ensure(
-                self.writer,
-                "serviceaccounts",
-                {"metadata": {"name": "default", "namespace": metadata["name"]}},
-            )
+        if metadata.get("deletionTimestamp"):
+            return
+        place = {"namespace": metadata["name"]}
+        ensure(self.writer, "serviceaccounts", {"metadata": {"name": "default", **place}})
+        trusted = {"data": {AUTHORITY_KEY: self.authority}}
+        ensure(self.writer, "configmaps", {"metadata": {"name": AUTHORITY, **place}, **trusted})
 
     def deleted(self, obj: JsonObject) -> None:
         """Do nothing: the namespace went after its contents."""
+
+
+def _authority(settings: ApiServerSettings) -> str:
+    try:
+        return settings.ca_file.read_text()
+    except OSError as error:
+        raise SettingError(
+            key="ca_file",
+            value=str(settings.ca_file),
+            problem=f"cannot be read ({error})",
+            remedy="give the PEM file of the authority",
+        ) from error
 
 
 def ensure(writer: Writer, resource_id: str, obj: JsonObject) -> None:
@@ -76,14 +92,16 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
     writer.admissions[DEFINITIONS] = definitions
     for stored in list(writer.store.collection(DEFINITIONS).objects.values()):
         definitions.restored(decode(stored))
-    writer.admissions["pods"] = PodAdmission()
+    writer.admissions["pods"] = PodAdmission(writer.store)
     writer.admissions["services"] = _addresses(writer.store, settings)
-    writer.admissions["namespaces"] = Namespaces(writer)
+    writer.admissions["namespaces"] = Namespaces(writer, _authority(settings))
     for name in _NAMESPACES:
         ensure(writer, "namespaces", {"metadata": {"name": name}})
     for file in settings.crd_files:
         for definition in _read_definitions(file):
             _create_or_update(writer, definition)
+    for resource_id, role in default_roles():
+        ensure(writer, resource_id, role)
     _own_service(writer, settings)
     _service_range(writer, settings)
 

@@ -14,8 +14,10 @@ from ciliate.apiserver.store import JsonObject
 #: File mode of projected files: 0644.
 _FILE_MODE: Final = 0o644
 _ACCOUNT_SECRET: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
-#: Why there are no service accounts' tokens.
-NO_TOKENS: Final = "a lab's API server knows its clients by certificates alone"
+#: Why Secrets hold no service accounts' tokens.
+_NO_TOKENS: Final = (
+    "tokens end here; ask for one by kubectl create token, or by a projected volume"
+)
 
 
 def with_status_zeros(kind: str, default: Default) -> Default:
@@ -54,7 +56,7 @@ def default_secret(obj: JsonObject) -> None:
         data = obj.setdefault("data", {})
         data.update({k: b64encode(v.encode()).decode() for k, v in plain.items()})
     if obj["type"] == _ACCOUNT_SECRET and not (obj.get("data") or {}).get("token"):
-        warnings.warn(f"no token is put into a Secret of type {_ACCOUNT_SECRET}: {NO_TOKENS}")
+        warnings.warn(f"no token is put into a Secret of type {_ACCOUNT_SECRET}: {_NO_TOKENS}")
 
 
 def default_service(obj: JsonObject) -> None:

@@ -9,15 +9,19 @@ import msgspec
 from aiohttp import web
 
 from ciliate.apiserver import discovery, errors, warnings
+from ciliate.apiserver.authenticator import Authenticator
 from ciliate.apiserver.handlers import Verbs, json_response
+from ciliate.apiserver.identity import User
 from ciliate.apiserver.openapi import OpenApi
 from ciliate.apiserver.pods import PodSubresources
 from ciliate.apiserver.proxies import Proxies
+from ciliate.apiserver.rbac import Asked
 from ciliate.apiserver.refused_kinds import check_refusal
-from ciliate.apiserver.requests import RequestTarget, parse_target
+from ciliate.apiserver.requests import RequestTarget, asked_of, parse_target
 from ciliate.apiserver.resources import Registry
-from ciliate.apiserver.reviews import answer_review, is_review
+from ciliate.apiserver.reviews import Reviews, is_review
 from ciliate.apiserver.store import JsonObject
+from ciliate.apiserver.token_requests import TokenRequests
 
 _log: Final = logging.getLogger(__name__)
 _encode: Final = msgspec.json.Encoder().encode
@@ -37,6 +41,9 @@ class Dispatcher:
     verbs: Verbs
     pods: PodSubresources
     proxies: Proxies
+    authenticator: Authenticator
+    reviews: Reviews
+    tokens: TokenRequests
     openapi: OpenApi
     version: JsonObject
     advertise_url: str
@@ -57,25 +64,35 @@ class Dispatcher:
         except errors.StatusError as error:
             if error.code >= 500:
                 _log.warning("%s %s: %s", request.method, request.path, error)
-            return json_response(_encode(error.status()), status=error.code)
+            response = json_response(_encode(error.status()), status=error.code)
+            if error.code == 401:
+                response.force_close()  # Who is nobody keeps no connection.
+            return response
         except errors.StoreError as error:
             status = errors.internal(str(error)).status()
             return json_response(_encode(status), status=500)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
+        user = self.authenticator.user_of(request)
         if path.startswith(("/api/", "/apis/")):
             parts = [part for part in path.split("/") if part]
             if len(parts) > (2 if parts[0] == "api" else 3):
-                return await self._resource(path, request)
+                return await self._resource(path, request, user)
+        authorizer = self.authenticator.authorizer
+        authorizer.require(user, Asked(verb=request.method.lower(), path=path))
         if request.method not in {"GET", "HEAD"}:
             raise errors.method_not_allowed()
         return self._document(path, request)
 
-    async def _resource(self, path: str, request: web.BaseRequest) -> web.StreamResponse:
+    async def _resource(
+        self, path: str, request: web.BaseRequest, user: User
+    ) -> web.StreamResponse:
         if is_review(path):
-            return await answer_review(path, request)
+            return await self.reviews.answer(path, request, user)
         target = parse_target(self.registry, path)
+        if not user.is_unbounded:
+            self.authenticator.authorizer.require(user, asked_of(target, request))
         check_refusal(target)
         if target.resource.deprecation:
             warnings.warn(target.resource.deprecation)
@@ -83,6 +100,8 @@ class Dispatcher:
             warnings.warn(f"{target.resource.kind} is {target.resource.note}")
         if target.subresource == "proxy":
             return await self.proxies.answer(target, request)
+        if target.subresource == "token":
+            return await self.tokens.answer(target, request)
         special = self.pods.answer_for(target, request.method)
         answer = special if special is not None else self._verb(target, request)
         return await answer(target, request)

@@ -166,6 +166,22 @@ def forbidden(*, resource: str, group: str, name: str, problem: str) -> StatusEr
     )
 
 
+def unauthorized() -> StatusError:
+    """The client proves no user."""
+    return StatusError(code=401, reason="Unauthorized", message="Unauthorized")
+
+
+def access_denied(*, resource: str, group: str, name: str, problem: str) -> StatusError:
+    """The client may not do this."""
+    shown = f'{_qualified(resource, group)} "{name}"' if name else _qualified(resource, group)
+    return StatusError(
+        code=403,
+        reason="Forbidden",
+        message=f"{shown} is forbidden: {problem}" if resource else f"forbidden: {problem}",
+        details=_details(resource, group, name),
+    )
+
+
 def method_not_allowed() -> StatusError:
     """The resource exists, the verb does not."""
     return StatusError(

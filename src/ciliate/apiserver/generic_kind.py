@@ -27,7 +27,7 @@ class StoredKind:
     group: str
     kind: str
     plural: str
-    #: What does not happen, as the warning says it.
+    #: What does not happen, as the warning says it; empty: the server acts on it.
     missing: str
     printing: Printing
     version: str = "v1"
@@ -59,7 +59,7 @@ class StoredKind:
             namespaced=self.namespaced,
             printing=self.printing,
             short_names=self.short,
-            categories=(*self.categories, CATEGORY),
+            categories=(*self.categories, *((CATEGORY,) if self.missing else ())),
             subresources=frozenset({"status"} if self.has_status else ()),
             has_generation=self.has_status,
             name_problems=self.name_problems,
@@ -67,7 +67,7 @@ class StoredKind:
             validate=self._validate(),
             node=node_of(type_name),
             schema_name=definition_name(type_name),
-            note=stored_only(self.missing),
+            note=stored_only(self.missing) if self.missing else "",
         )
 
     def _default(self) -> Default:

@@ -15,6 +15,8 @@ from ciliate.apiserver.resources import ServedResource
 
 #: Of the kinds that something acts on: what does.
 _ACTED_ON: Final = {
+    "ClusterRole": "API server: what tokens of service accounts may do; certificates may do everything",
+    "ClusterRoleBinding": "API server: as ClusterRole",
     "ConfigMap": "kubelets: environment and volumes of pods; agents: `cilium-config`",
     "ControllerRevision": "controllers of the lab write them for DaemonSets",
     "CustomResourceDefinition": "API server: serves the kind at once",
@@ -28,9 +30,11 @@ _ACTED_ON: Final = {
     "Node": "kubelets and controllers of the lab, agents, the operator",
     "Pod": "scheduler, kubelets, agents",
     "ReplicaSet": "controllers of the lab",
+    "Role": "API server: as ClusterRole",
+    "RoleBinding": "API server: as ClusterRole",
     "Secret": "kubelets: environment and volumes of pods; no tokens are put into it",
     "Service": "API server: addresses and ports; nothing carries packets to them",
-    "ServiceAccount": "each namespace has `default`, pods name it; no tokens are issued",
+    "ServiceAccount": "each namespace has `default`; API server and kubelets: tokens of its pods",
     "ServiceCIDR": "API server: says its ranges; the operator keeps them from nodes",
 }
 _INTRODUCTION: Final = f"""\
@@ -100,8 +104,7 @@ def render_markdown() -> str:
         f"| {r.kind} | {r.api_version} | {r.refusal} |\n" for r in _by_kind(refused_kinds())
     )
     heads = "\n## Acted on\n\n| kind | API version | scope | by |\n|---|---|---|---|\n"
-    tokens = "| TokenRequest (`kubectl create token`) | v1 | no tokens are issued |\n"
-    return f"{_INTRODUCTION}{heads}{acted}{_STORED}{stored}{_DEFINED}{_REFUSED}{refused}{tokens}"
+    return f"{_INTRODUCTION}{heads}{acted}{_STORED}{stored}{_DEFINED}{_REFUSED}{refused}"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ what to write instead; without the entry it would only say that it knows no such
 from typing import Final
 
 from ciliate.apiserver import columns, errors
-from ciliate.apiserver.defaults import NO_TOKENS
 from ciliate.apiserver.requests import RequestTarget
 from ciliate.apiserver.resources import ServedResource
 
@@ -33,8 +32,6 @@ _REVIEWS: Final = (
     (_AUTHENTICATION, "SelfSubjectReview", False),
     (_AUTHENTICATION, "TokenReview", False),
 )
-#: Subresources that are refused, by the resource's name and theirs.
-_SUBRESOURCES: Final = {("serviceaccounts", "token"): f"no tokens are issued: {NO_TOKENS}"}
 
 
 def _listed(
@@ -79,8 +76,10 @@ def check_refusal(target: RequestTarget) -> None:
         StatusError: It is one, with the reason and what to do instead (403).
     """
     resource = target.resource
-    problem = resource.refusal or _SUBRESOURCES.get((resource.id, target.subresource), "")
-    if problem:
+    if resource.refusal:
         raise errors.forbidden(
-            resource=resource.plural, group=resource.group, name=target.name, problem=problem
+            resource=resource.plural,
+            group=resource.group,
+            name=target.name,
+            problem=resource.refusal,
         )

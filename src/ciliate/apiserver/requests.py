@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiohttp import web
+
 from ciliate.apiserver import errors
+from ciliate.apiserver.rbac import Asked
 from ciliate.apiserver.resources import Registry, ServedResource
 from ciliate.apiserver.selectors import Selection, parse_fields, parse_labels
 from ciliate.apiserver.store import JsonObject
@@ -64,6 +67,29 @@ def parse_target(registry: Registry, path: str) -> RequestTarget:
     if name and resource.namespaced and not in_namespace:
         raise errors.path_not_found()
     return RequestTarget(resource, namespace, name, subresource, in_namespace)
+
+
+def asked_of(target: RequestTarget, request: web.BaseRequest) -> Asked:
+    """Return what a request asks to be allowed."""
+    verbs = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+    verb = verbs.get(request.method, "")
+    if request.method == "DELETE":
+        verb = "delete" if target.name else "deletecollection"
+    elif not verb and is_true(request.query.get("watch")):
+        verb = "watch"
+    elif not verb:
+        verb = "get" if target.name else "list"
+    resource = target.resource
+    is_namespace = resource.id == "namespaces"
+    return Asked(
+        verb=verb,
+        group=resource.group,
+        resource=f"{resource.plural}/{target.subresource}"
+        if target.subresource
+        else resource.plural,
+        namespace=target.name if is_namespace else target.namespace,
+        name=target.name,
+    )
 
 
 def _is_namespace_subresource(group: str, rest: list[str]) -> bool:

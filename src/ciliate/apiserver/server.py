@@ -1,4 +1,4 @@
-"""The process: TLS with client certificates, the sockets, the tasks beside the requests."""
+"""The process: TLS, with client certificates where they have one, the sockets, the tasks beside."""
 
 import asyncio
 import platform
@@ -10,6 +10,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from ciliate.apiserver.account_tokens import AccountTokens
+from ciliate.apiserver.authenticator import Authenticator
+from ciliate.apiserver.authorizer import Authorizer
 from ciliate.apiserver.bootstrap import bootstrap
 from ciliate.apiserver.collector import GarbageCollector
 from ciliate.apiserver.crds import definition_resource
@@ -24,9 +27,11 @@ from ciliate.apiserver.pods import PodSubresources
 from ciliate.apiserver.proxies import Proxies
 from ciliate.apiserver.refused_kinds import refused_kinds, review_kinds
 from ciliate.apiserver.resources import Registry
+from ciliate.apiserver.reviews import Reviews
 from ciliate.apiserver.settings import ApiServerSettings
 from ciliate.apiserver.store import FieldsOf, Store, no_fields
 from ciliate.apiserver.streams import Kubelets
+from ciliate.apiserver.token_requests import TokenRequests
 from ciliate.apiserver.writes import Writer
 from ciliate.errors import SettingError
 from ciliate.system.admission import Bounds
@@ -72,11 +77,16 @@ def assemble(settings: ApiServerSettings) -> Parts:
     modifications = Modifications(store, writer)
     verbs = Verbs(store, writer, modifications, settings.bookmark_interval_s)
     kubelets = Kubelets(settings.kubelet_sockets)
+    tokens = AccountTokens.load(settings.data_dir)
+    authenticator = Authenticator(store, tokens, Authorizer(store))
     dispatcher = Dispatcher(
         registry=registry,
         verbs=verbs,
         pods=PodSubresources(verbs, kubelets),
         proxies=Proxies(verbs, kubelets),
+        authenticator=authenticator,
+        reviews=Reviews(authenticator),
+        tokens=TokenRequests(store, authenticator),
         openapi=OpenApi(registry),
         version=_version(settings.kubernetes_version),
         advertise_url=settings.advertise_url,
@@ -134,7 +144,8 @@ async def serve(
 def _tls(settings: ApiServerSettings) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
+    # A client without one has a token, or is told 401; a false one ends the handshake.
+    context.verify_mode = ssl.CERT_OPTIONAL
     try:
         context.load_cert_chain(settings.cert_file, settings.key_file)
         context.load_verify_locations(settings.ca_file)

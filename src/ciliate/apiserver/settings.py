@@ -11,7 +11,7 @@ class ApiServerSettings:
 
     #: Directory of the SQLite files; made when absent (0700).
     data_dir: Path
-    #: PEM of the authority that signs client certificates: a client without one is refused.
+    #: PEM of the authority that signs client certificates; a client without one needs a token.
     ca_file: Path
     #: PEM of the server's certificate and its key.
     cert_file: Path

@@ -20,7 +20,6 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 _STORAGE: Final = "storage.k8s.io"
 _FLOW: Final = "flowcontrol.apiserver.k8s.io"
 
-_NO_RIGHTS: Final = "every client with a certificate of the cluster may do everything"
 _NO_WEBHOOKS: Final = "the API server calls no webhooks"
 _NO_VOLUMES: Final = "no volumes are provisioned, bound or mounted"
 _NO_POLICIES: Final = "the API server evaluates no CEL"
@@ -167,7 +166,7 @@ _RIGHTS: Final = tuple(
         _RBAC,
         kind,
         f"{kind.lower()}s",
-        _NO_RIGHTS,
+        "",
         columns.ROLE_BINDING if kind.endswith("Binding") else columns.CREATED_AT,
         namespaced=not kind.startswith("Cluster"),
         has_status=False,

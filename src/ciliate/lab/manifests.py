@@ -218,6 +218,8 @@ def _pod(container: Manifest, volumes: Mapping[str, _NodePath]) -> Manifest:
     return {
         "hostNetwork": True,
         "priorityClassName": "system-node-critical",
+        # They have a kubeconfig, and start sooner without.
+        "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
         "tolerations": [{"operator": "Exists"}],
         "containers": [container | {"volumeMounts": mounts}],

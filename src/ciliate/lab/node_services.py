@@ -20,6 +20,7 @@ from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
+from ciliate.lab import topology
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.control_plane_flags import values_of
 from ciliate.lab.control_plane_pods import ControlPlanePods
@@ -126,7 +127,7 @@ class _Host:
             lab=LabCgroup.of(paths.name),
             zygote=ZygoteClient(paths.zygote),
             threads=threads,
-            names=ClusterNames(),
+            names=ClusterNames(api_url=topology.api_url()),
             paths=paths,
         )
 

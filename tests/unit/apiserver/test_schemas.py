@@ -38,6 +38,7 @@ RENAMED = {
     "FlowSchemaSubject": "FlowcontrolV1Subject",
     "ServiceReference": "AdmissionregistrationV1ServiceReference",
     "Subject": "RbacV1Subject",
+    "AccountTokenRequest": "AuthenticationV1TokenRequest",
     "TokenRequest": "StorageV1TokenRequest",
     "WebhookClientConfig": "AdmissionregistrationV1WebhookClientConfig",
 }

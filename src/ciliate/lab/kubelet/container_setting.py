@@ -11,7 +11,7 @@ from ciliate.lab.kubelet.container import ContainerSetting
 from ciliate.lab.kubelet.container_streams import StreamsWanted
 from ciliate.lab.kubelet.containment import container_spec, privileges_of
 from ciliate.lab.kubelet.downward import PodFacts
-from ciliate.lab.kubelet.environment import expand, variables_of
+from ciliate.lab.kubelet.environment import api_server_variables, expand, variables_of
 from ciliate.lab.kubelet.images import ContainerProgram, container_program
 from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.node_status import capacity_of
@@ -34,7 +34,8 @@ async def read_variables(
         node.client, pod.metadata.namespace, references_of(pod, container)
     )
     facts = PodFacts(pod=pod, node_ips=node.ips(), ips=ips, allocatable=capacity_of(node.identity))
-    return variables_of(facts, container, configuration)
+    services = api_server_variables(node.names.api_url)
+    return variables_of(facts, container, configuration, services)
 
 
 def program_of_container(container: Container, variables: Mapping[str, str]) -> ContainerProgram:

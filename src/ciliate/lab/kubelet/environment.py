@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ciliate.lab.kubelet.configuration import FROM_FIELDS, KEY_FIELDS, Configuration, Reference
 from ciliate.lab.kubelet.downward import PodFacts, field_value, resource_value
@@ -19,15 +20,42 @@ _REFERENCE: Final = re.compile(r"\$(\$|\(([^)]*)\))")
 _NAME: Final = re.compile(r"[ -<>-~]+")
 
 
+def api_server_variables(url: str) -> dict[str, str]:
+    """Return what tells a pod's clients where the API server is.
+
+    Names are those of Service `kubernetes`, the address is the server's own: nothing carries packets
+    to a Service.
+    """
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return {}
+    host, port = parts.hostname, str(parts.port or 443)
+    shown = f"[{host}]" if ":" in host else host
+    name = f"KUBERNETES_PORT_{port}_TCP"
+    return {
+        "KUBERNETES_SERVICE_HOST": host,
+        "KUBERNETES_SERVICE_PORT": port,
+        "KUBERNETES_SERVICE_PORT_HTTPS": port,
+        "KUBERNETES_PORT": f"tcp://{shown}:{port}",
+        name: f"tcp://{shown}:{port}",
+        f"{name}_PROTO": "tcp",
+        f"{name}_PORT": port,
+        f"{name}_ADDR": host,
+    }
+
+
 def variables_of(
-    facts: PodFacts, container: Container, configuration: Configuration
+    facts: PodFacts,
+    container: Container,
+    configuration: Configuration,
+    services: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the variables that a container's `env` and `envFrom` declare.
+    """Return the variables that a container's `env` and `envFrom` declare, and those of Services.
 
     Raises:
         ContainerConfigError: One comes from something that is not there; kubelet's words.
     """
-    variables: dict[str, str] = {}
+    variables = dict(services)
     for each in container.env_from:
         variables |= _whole(each, configuration)
     for variable in container.env:

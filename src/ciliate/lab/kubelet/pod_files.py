@@ -18,10 +18,12 @@ HOSTNAME_LENGTH_MAX: Final = 63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNames:
-    """How pods find names: the cluster's domain and its DNS servers."""
+    """How pods find others: the cluster's domain, its DNS servers, its API server."""
 
     domain: str = "cluster.local"
     dns_servers: tuple[str, ...] = ("10.96.0.10",)
+    #: Where pods reach the API server, "https://192.168.10.100:6443".
+    api_url: str = ""
 
 
 def hostname_of(pod: Pod, node_hostname: str) -> str:

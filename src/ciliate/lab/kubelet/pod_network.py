@@ -4,6 +4,7 @@ What an ADD may leave behind is recorded before the ADD, so that a kubelet kille
 call DEL with the right container id and configuration.
 """
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -11,12 +12,14 @@ import os
 import secrets
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ciliate.lab.container.spec import ContainerSpec, Privileges
 from ciliate.lab.errors import KernelCallError, SpawnError, ZygoteGoneError
 from ciliate.lab.kubelet import cni, sandbox
+from ciliate.lab.kubelet.account_tokens import PodTokens, request_token
 from ciliate.lab.kubelet.configuration_reader import read_configuration
 from ciliate.lab.kubelet.containment import fs_group, own_namespaces, pause_spec
 from ciliate.lab.kubelet.downward import PodFacts
@@ -39,6 +42,7 @@ class SandboxNetwork:
 
     def __init__(self, node: KubeletNode) -> None:
         self._node = node
+        self.tokens = PodTokens(partial(request_token, node.client))
         self._plugins = cni.Plugins(node.identity.pins)
 
     async def volumes_of(self, pod: Pod) -> Volumes:
@@ -49,13 +53,14 @@ class SandboxNetwork:
             KubeError: The API server does not answer.
         """
         node = self._node
-        configuration = await read_configuration(
-            node.client, pod.metadata.namespace, volume_references(pod)
+        configuration, tokens = await asyncio.gather(
+            read_configuration(node.client, pod.metadata.namespace, volume_references(pod)),
+            self.tokens.read(pod),
         )
         facts = PodFacts(
             pod=pod, node_ips=node.ips(), ips=(), allocatable=capacity_of(node.identity)
         )
-        return volumes_of(facts, configuration)
+        return volumes_of(facts, configuration, tokens)
 
     async def refresh_volumes(self, pod: Pod, record: PodRecord) -> None:
         """Write anew what the pod's volumes hold, where that has changed.

@@ -120,10 +120,12 @@ class PodWorker:
             pause_s = await self._attach(pod)
             if pause_s is not None:
                 return pause_s
-        if self._has_stale_volumes:
+        if self._has_stale_volumes or self._network.tokens.due_in_s() == 0:
             await self._refresh_volumes(pod)
-        pause_s = await self.containers.advance(pod, self.ips)
-        return 0.0 if phase_of(pod, record) in _FINAL_PHASES else pause_s
+        pauses = [await self.containers.advance(pod, self.ips), self._network.tokens.due_in_s()]
+        if phase_of(pod, record) in _FINAL_PHASES:
+            return 0.0
+        return min((pause for pause in pauses if pause is not None), default=None)
 
     async def _attach(self, pod: Pod) -> float | None:
         """Bring the pod onto the network; None when it is, else when to try again."""
@@ -157,6 +159,7 @@ class PodWorker:
             await self._network.refresh_volumes(pod, self.record)
         except (VolumeError, KubeError, OSError) as error:
             # As it was: a container that runs keeps its files.
+            self._network.tokens.postpone()
             self._record_event(warning=True, reason="FailedMount", message=str(error))
 
     def _try_later(self, pause_s: float) -> float:

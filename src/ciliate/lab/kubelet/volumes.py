@@ -13,6 +13,8 @@ from ciliate.lab.kubelet.errors import ContainerConfigError, VolumeError
 from ciliate.lab.objects import Container, Json, Pod
 
 _MODE: Final = 0o644
+#: The life of a token that asks for none, in seconds.
+_LIFE_S: Final = 3600
 
 #: Kinds with files of their own, and where they name what they take.
 _OBJECTS: Final = {
@@ -40,6 +42,29 @@ Files = Mapping[str, VolumeFile]
 Volumes = Mapping[str, Files | None]
 
 
+@dataclass(frozen=True, slots=True)
+class TokenAsk:
+    """A token of the pod's service account: for whom (nobody named: the API server), how long."""
+
+    audience: str
+    life_s: int
+
+    @classmethod
+    def of(cls, said: Json) -> "TokenAsk":
+        """Return what a source of a projected volume asks for."""
+        return cls(str(said.get("audience") or ""), int(said.get("expirationSeconds") or _LIFE_S))
+
+
+def token_asks(pod: Pod) -> set[TokenAsk]:
+    """Return every token that a pod's volumes show."""
+    return {
+        TokenAsk.of(source["serviceAccountToken"])
+        for volume in pod.spec.volumes
+        for source in (volume.get("projected") or {}).get("sources") or []
+        if "serviceAccountToken" in source
+    }
+
+
 def is_made(volume: Json) -> bool:
     """Whether the volume's files are made for the pod, which then cannot change them."""
     return any(kind in volume for kind in _MADE)
@@ -60,8 +85,10 @@ def _references(volume: Json) -> Iterator[Reference]:
                 yield Reference(source, str(each[kind].get("name", "")))
 
 
-def volumes_of(facts: PodFacts, configuration: Configuration) -> Volumes:
-    """Return what each volume of the pod's own is to hold.
+def volumes_of(
+    facts: PodFacts, configuration: Configuration, tokens: Mapping[TokenAsk, str]
+) -> Volumes:
+    """Return what each volume of the pod's own is to hold; `tokens` are those of `token_asks`.
 
     Raises:
         VolumeError: What one is to show is not there, or a lab has no volumes of its kind.
@@ -72,7 +99,7 @@ def volumes_of(facts: PodFacts, configuration: Configuration) -> Volumes:
         try:
             _refuse_unknown(volume)
             if is_made(volume):
-                files = dict(_files(volume, facts, configuration))
+                files = dict(_files(volume, facts, configuration, tokens))
                 _refuse_paths(files)
                 found[name] = files
             elif "hostPath" not in volume:
@@ -96,7 +123,10 @@ def _refuse_paths(files: Files) -> None:
 
 
 def _files(
-    volume: Json, facts: PodFacts, configuration: Configuration
+    volume: Json,
+    facts: PodFacts,
+    configuration: Configuration,
+    tokens: Mapping[TokenAsk, str],
 ) -> Iterator[tuple[str, VolumeFile]]:
     for kind, (source, name) in _OBJECTS.items():
         if kind in volume:
@@ -109,7 +139,11 @@ def _files(
     if "projected" in volume:
         mode = _mode(volume["projected"], _MODE)
         for each in volume["projected"].get("sources") or []:
-            yield from _of_source(each, facts, configuration, mode)
+            if (said := each.get("serviceAccountToken")) is not None:
+                token = tokens[TokenAsk.of(said)].encode()
+                yield str(said.get("path", "")), VolumeFile(token, mode)
+            else:
+                yield from _of_source(each, facts, configuration, mode)
 
 
 def _of_source(
@@ -122,9 +156,8 @@ def _of_source(
         elif kind == "downwardAPI":
             yield from _of_pod(said.get("items") or [], facts, mode)
         else:
-            reason = "a lab's API server knows clients by certificates, not by tokens"
-            other = _INSTEAD if kind != "serviceAccountToken" else reason
-            raise ContainerConfigError(f"spec.volumes[].projected.sources[].{kind}: {other}")
+            where = f"spec.volumes[].projected.sources[].{kind}"
+            raise ContainerConfigError(f"{where}: a lab has none: use a ConfigMap")
 
 
 def _of_object(

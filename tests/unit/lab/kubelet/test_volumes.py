@@ -5,7 +5,14 @@ from tests.unit.lab.kubelet.pod_samples import container_of, facts_of, pod_of
 
 from ciliate.lab.kubelet.configuration import Configuration, Reference, Source
 from ciliate.lab.kubelet.errors import VolumeError
-from ciliate.lab.kubelet.volumes import VolumeFile, Volumes, volume_references, volumes_of
+from ciliate.lab.kubelet.volumes import (
+    TokenAsk,
+    VolumeFile,
+    Volumes,
+    token_asks,
+    volume_references,
+    volumes_of,
+)
 
 HELD = Configuration(
     "shop",
@@ -16,10 +23,14 @@ HELD = Configuration(
 )
 
 
+#: Of the API server itself, and of somebody else.
+TOKENS = {TokenAsk("", 3600): "own", TokenAsk("vault", 600): "other"}
+
+
 def volumes(*declared: Any) -> Volumes:
     """What volumes of a pod hold."""
     container = container_of(resources={"limits": {"memory": "64Mi"}})
-    return volumes_of(facts_of(pod_of(container, volumes=list(declared))), HELD)
+    return volumes_of(facts_of(pod_of(container, volumes=list(declared))), HELD, TOKENS)
 
 
 def test_objects_show_all_they_hold_or_what_is_chosen_with_its_mode() -> None:
@@ -94,8 +105,8 @@ def test_projected_volume_shows_all_its_sources() -> None:
         ({"persistentVolumeClaim": {"claimName": "data"}}, r"spec.volumes\[\].persistentVolumeC"),
         ({"csi": {"driver": "x"}}, r"spec.volumes\[\].csi"),
         (
-            {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
-            r"spec.volumes\[\].projected.sources\[\].serviceAccountToken",
+            {"projected": {"sources": [{"clusterTrustBundle": {"path": "bundle"}}]}},
+            r"spec.volumes\[\].projected.sources\[\].clusterTrustBundle",
         ),
     ],
 )
@@ -112,3 +123,21 @@ def test_objects_that_volumes_show_are_the_pods() -> None:
         Reference(Source.CONFIG_MAP, "conf"),
         Reference(Source.SECRET, "keys"),
     }
+
+
+def test_tokens_are_shown_for_whom_they_are_asked() -> None:
+    own = {"serviceAccountToken": {"path": "token"}}
+    other = {
+        "serviceAccountToken": {
+            "path": "vault/token",
+            "audience": "vault",
+            "expirationSeconds": 600,
+        }
+    }
+    volume = {"name": "t", "projected": {"defaultMode": 0o400, "sources": [own, other]}}
+
+    assert volumes(volume)["t"] == {
+        "token": VolumeFile(b"own", 0o400),
+        "vault/token": VolumeFile(b"other", 0o400),
+    }
+    assert token_asks(pod_of(container_of(), volumes=[volume])) == {*TOKENS}
