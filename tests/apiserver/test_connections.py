@@ -43,7 +43,16 @@ def stall(server: ServerProcess, connection: socket.socket) -> None:
         connection.sendall(outgoing.read())
 
 
-@pytest.mark.parametrize(("behave", "cost_bytes"), [(silent, 20 * MIB), (stall, 64 * MIB)])
+def shake(server: ServerProcess, connection: socket.socket) -> None:
+    """End a TLS handshake without a certificate, and ask nothing."""
+    context = server.context(with_certificate=False)
+    with contextlib.suppress(OSError):
+        context.wrap_socket(connection.dup(), server_hostname="127.0.0.1").detach()
+
+
+@pytest.mark.parametrize(
+    ("behave", "cost_bytes"), [(silent, 20 * MIB), (stall, 64 * MIB), (shake, 64 * MIB)]
+)
 def test_thousand_connections_without_a_request_cost_little_and_are_gone_after_ten_seconds(
     own_server: ServerProcess,
     behave: Callable[[ServerProcess, socket.socket], None],

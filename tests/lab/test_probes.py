@@ -1,4 +1,7 @@
-"""Probes and hooks of containers: what a kubelet does with them, as kubectl shows it."""
+"""Probes and hooks of containers: what a kubelet does with them, as kubectl shows it.
+
+All pods are made at once, so that what they wait for passes together.
+"""
 
 import json
 from collections.abc import Iterator
@@ -22,8 +25,105 @@ class Server(http.server.ThreadingHTTPServer):
 Server(("::", 8080), Answer).serve_forever()
 """
 
-#: Ends by itself at SIGTERM, with exit code 0.
+#: Until SIGTERM, which it answers by exit code 0, or not at all.
 WAIT = "trap 'exit 0' TERM; sleep infinity & wait"
+DEAF = {"command": ["sh", "-c", "trap '' TERM; sleep infinity & wait"]}
+
+
+def shell(script: str) -> dict[str, Any]:
+    """A probe or hook that is a script."""
+    return {"exec": {"command": ["sh", "-c", script]}}
+
+
+def pod(name: str, *containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """A pod of containers that are busyboxes and wait, unless they say otherwise."""
+    filled = [
+        {"name": "c", "image": "busybox", "command": ["sh", "-c", WAIT], **each}
+        for each in containers
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"terminationGracePeriodSeconds": 1, "containers": filled, **spec},
+    }
+
+
+EVERY_SECOND = {"periodSeconds": 1, "failureThreshold": 1}
+TOLD = {"volumeMounts": [{"name": "told", "mountPath": "/told"}]}
+
+PODS = [
+    pod(
+        "dies",
+        {"livenessProbe": {**shell("cat /alive"), **EVERY_SECOND, "failureThreshold": 2}},
+        restartPolicy="OnFailure",
+    ),
+    pod(
+        "ends",
+        {
+            **DEAF,
+            "livenessProbe": {
+                "tcpSocket": {"port": 81},
+                **EVERY_SECOND,
+                "terminationGracePeriodSeconds": 1,
+            },
+        },
+        restartPolicy="Never",
+        terminationGracePeriodSeconds=60,
+    ),
+    pod(
+        "starts",
+        {
+            "startupProbe": {**shell("test -e /up"), "periodSeconds": 1, "failureThreshold": 100},
+            "livenessProbe": {**shell("test -e /alive"), **EVERY_SECOND},
+        },
+    ),
+    pod("late", {"startupProbe": {**shell("exit 1"), **EVERY_SECOND}}),
+    pod(
+        "web",
+        {
+            "image": "nicolaka/netshoot",
+            "command": ["python3", "-c", SERVER],
+            "readinessProbe": {
+                "httpGet": {"port": 8080, "path": "/x?y=1"},
+                **EVERY_SECOND,
+                "successThreshold": 2,
+            },
+        },
+    ),
+    pod(
+        "slow",
+        {"livenessProbe": {**shell("sleep 3600"), "periodSeconds": 3600, "timeoutSeconds": 1}},
+    ),
+    pod(
+        "hooked",
+        {
+            "lifecycle": {
+                "postStart": shell("until [ -e /told/go ]; do sleep 0.05; done; touch /told/done")
+            },
+            **TOLD,
+        },
+        {"name": "next", **TOLD},
+        volumes=[{"name": "told", "emptyDir": {}}],
+    ),
+    pod(
+        "unhooked",
+        {"lifecycle": {"postStart": shell("echo secret; exit 3")}},
+        restartPolicy="Never",
+    ),
+    pod(
+        "stopped",
+        {
+            "command": ["sh", "-c", "trap 'echo term; exit' TERM; sleep infinity & wait"],
+            "lifecycle": {
+                "preStop": shell("exec > /proc/1/fd/1; echo hook; sleep 0.2; echo over")
+            },
+            "livenessProbe": {**shell("exit 1"), **EVERY_SECOND},
+        },
+        terminationGracePeriodSeconds=20,
+    ),
+    pod("overslept", {"lifecycle": {"preStop": {"sleep": {"seconds": 3600}}}}),
+]
 
 
 class Pods:
@@ -32,34 +132,27 @@ class Pods:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def kubectl(self, *words: str, text: str | None = None, check: bool = True) -> str:
+    def kubectl(self, *words: str, text: str | None = None) -> str:
         """What kubectl prints, in the namespace."""
-        return self.cluster.kubectl("-n", NAMESPACE, *words, text=text, check=check)
-
-    def create(self, name: str, *containers: dict[str, Any], **spec: Any) -> None:
-        """Make a pod; containers are busyboxes that wait, unless they say otherwise."""
-        filled = [
-            {"name": "c", "image": "busybox", "command": ["sh", "-c", WAIT], **each}
-            for each in containers
-        ]
-        body = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name},
-            "spec": {"terminationGracePeriodSeconds": 1, "containers": filled, **spec},
-        }
-        self.kubectl("create", "-f", "-", text=json.dumps(body))
+        return self.cluster.kubectl("-n", NAMESPACE, *words, text=text)
 
     def status(self, name: str) -> Any:
         """The status of a pod's first container, empty before there is one."""
-        pod = self.cluster.object("-n", NAMESPACE, "pod", name)
-        return pod["status"].get("containerStatuses", [{}])[0]
+        found = self.cluster.object("-n", NAMESPACE, "pod", name)
+        return found["status"].get("containerStatuses", [{}])[0]
 
     def until_restarted(self, name: str) -> None:
         """Wait for the container's second life."""
         eventually(
-            lambda: self.status(name).get("restartCount") == 1 and self.status(name)["started"],
-            what="a restart",
+            lambda: self.status(name).get("restartCount", 0) >= 1,
+            within_s=20,
+            what=f"a restart of {name}",
+        )
+
+    def until_ended(self, name: str) -> None:
+        """Wait for the container's end."""
+        eventually(
+            lambda: "terminated" in self.status(name).get("state", {}), what=f"the end of {name}"
         )
 
     def events(self, name: str, reason: str) -> list[str]:
@@ -81,16 +174,16 @@ class Pods:
 @pytest.fixture(scope="module")
 def pods(cluster: Cluster) -> Iterator[Pods]:
     cluster.kubectl("create", "namespace", NAMESPACE)
+    found = Pods(cluster)
     try:
-        yield Pods(cluster)
+        every = {"apiVersion": "v1", "kind": "List", "items": PODS}
+        found.kubectl("create", "-f", "-", text=json.dumps(every))
+        yield found
     finally:
         cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
 
 
 def test_failed_liveness_restarts_the_container_whatever_its_exit_code(pods: Pods) -> None:
-    probe = {"exec": {"command": ["cat", "/alive"]}, "periodSeconds": 1, "failureThreshold": 2}
-    pods.create("dies", {"livenessProbe": probe}, restartPolicy="OnFailure")
-
     pods.until_restarted("dies")
 
     last = pods.status("dies")["lastState"]["terminated"]
@@ -100,76 +193,36 @@ def test_failed_liveness_restarts_the_container_whatever_its_exit_code(pods: Pod
 
 
 def test_container_that_may_not_restart_ends_with_its_liveness(pods: Pods) -> None:
-    probe = {
-        "tcpSocket": {"port": 81},
-        "periodSeconds": 1,
-        "failureThreshold": 1,
-        "terminationGracePeriodSeconds": 1,
-    }
-    deaf = {"command": ["sh", "-c", "trap '' TERM; sleep infinity & wait"]}
-    pods.create(
-        "ends",
-        {**deaf, "livenessProbe": probe},
-        restartPolicy="Never",
-        terminationGracePeriodSeconds=60,
-    )
-
-    eventually(lambda: "terminated" in pods.status("ends").get("state", {}), what="its end")
+    pods.until_ended("ends")
 
     assert pods.status("ends")["state"]["terminated"]["exitCode"] == 137
-    address = pods.cluster.object("-n", NAMESPACE, "pod", "ends")
-    assert address["status"]["phase"] == "Failed"
+    phase = "--for=jsonpath={.status.phase}=Failed"
+    pods.kubectl("wait", phase, "pod/ends", "--timeout=10s")
     pods.until_told("ends", "Unhealthy", "Liveness probe failed: dial tcp 10.244.")
     pods.until_told("ends", "Killing", "Container c failed liveness probe")
 
 
 def test_startup_holds_back_liveness_and_readiness(pods: Pods) -> None:
-    pods.create(
-        "starts",
-        {
-            "startupProbe": {
-                "exec": {"command": ["test", "-e", "/up"]},
-                "periodSeconds": 1,
-                "failureThreshold": 100,
-            },
-            "livenessProbe": {
-                "exec": {"command": ["test", "-e", "/alive"]},
-                "periodSeconds": 1,
-                "failureThreshold": 1,
-            },
-        },
-    )
     pods.until_told("starts", "Unhealthy", "Startup probe failed: ")
     before = pods.status("starts")
 
     pods.kubectl("exec", "starts", "--", "touch", "/up")
-    eventually(lambda: pods.status("starts")["restartCount"] == 1, what="liveness")
+    pods.until_restarted("starts")
 
     assert (before["started"], before["ready"], before["restartCount"]) == (False, False, 0)
     assert "running" in before["state"]
+    pods.until_told("starts", "Killing", "Container c failed liveness probe")
 
 
 def test_failed_startup_restarts_the_container(pods: Pods) -> None:
-    probe = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
-    pods.create("late", {"startupProbe": probe})
-
-    eventually(lambda: pods.status("late").get("restartCount") == 1, what="a restart")
+    pods.until_restarted("late")
 
     pods.until_told("late", "Killing", "Container c failed startup probe, will be restarted")
 
 
 def test_readiness_goes_and_comes_by_its_thresholds(pods: Pods) -> None:
-    probe = {
-        "httpGet": {"port": 8080, "path": "/x?y=1"},
-        "periodSeconds": 1,
-        "failureThreshold": 1,
-        "successThreshold": 2,
-    }
-    server = {"image": "nicolaka/netshoot", "command": ["python3", "-c", SERVER]}
-    pods.create("web", {**server, "readinessProbe": probe})
-    pods.until_told(
-        "web", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"
-    )
+    message = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+    pods.until_told("web", "Unhealthy", message)
 
     pods.kubectl("exec", "web", "--", "touch", "/ok")
     pods.kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=10s")
@@ -180,30 +233,14 @@ def test_readiness_goes_and_comes_by_its_thresholds(pods: Pods) -> None:
 
 
 def test_command_of_a_probe_that_takes_too_long_is_killed(pods: Pods) -> None:
-    command = ["sh", "-c", "sleep 3600"]
-    probe = {"exec": {"command": command}, "periodSeconds": 60, "timeoutSeconds": 1}
-    pods.create("slow", {"livenessProbe": probe})
+    message = 'Liveness probe failed: command "sh -c sleep 3600" timed out'
+    pods.until_told("slow", "Unhealthy", message)
 
-    pods.until_told(
-        "slow", "Unhealthy", 'Liveness probe failed: command "sh -c sleep 3600" timed out'
-    )
-
-    script = (
-        "grep -lx sleep /proc/[0-9]*/comm | while read f; do tr '\\0' ' ' < ${f%comm}cmdline; done"
-    )
-    assert "3600" not in pods.kubectl("exec", "slow", "--", "sh", "-c", script)
+    script = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $f; done"
+    assert "3600 " not in pods.kubectl("exec", "slow", "--", "sh", "-c", script)
 
 
 def test_post_start_comes_before_running_and_before_the_next_container(pods: Pods) -> None:
-    script = "until [ -e /told/go ]; do sleep 0.05; done; touch /told/done"
-    told = {"volumeMounts": [{"name": "told", "mountPath": "/told"}]}
-    hook = {"postStart": {"exec": {"command": ["sh", "-c", script]}}}
-    pods.create(
-        "hooked",
-        {"lifecycle": hook, **told},
-        {"name": "next", **told},
-        volumes=[{"name": "told", "emptyDir": {}}],
-    )
     pods.until_told("hooked", "Started", "Started container c")
     eventually(lambda: pods.status("hooked"), what="a status")
     before = pods.status("hooked")
@@ -217,42 +254,19 @@ def test_post_start_comes_before_running_and_before_the_next_container(pods: Pod
 
 
 def test_failed_post_start_ends_the_container(pods: Pods) -> None:
-    hook = {"postStart": {"exec": {"command": ["sh", "-c", "echo secret; exit 3"]}}}
-    pods.create("unhooked", {"lifecycle": hook}, restartPolicy="Never")
-
-    eventually(lambda: "terminated" in pods.status("unhooked").get("state", {}), what="its end")
+    pods.until_ended("unhooked")
 
     pods.until_told("unhooked", "Killing", "FailedPostStartHook")
     assert pods.events("unhooked", "FailedPostStartHook") == ["PostStartHook failed"]
 
 
 def test_pre_stop_runs_to_its_end_before_sigterm(pods: Pods) -> None:
-    script = "echo hook > /proc/1/fd/1; sleep 0.2; echo over > /proc/1/fd/1"
-    waiting = "trap 'echo term; exit' TERM; sleep infinity & wait"
-    pods.create(
-        "stopped",
-        {
-            "command": ["sh", "-c", waiting],
-            "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", script]}}},
-            "livenessProbe": {
-                "exec": {"command": ["false"]},
-                "periodSeconds": 1,
-                "failureThreshold": 1,
-            },
-        },
-        terminationGracePeriodSeconds=20,
-    )
-
-    eventually(
-        lambda: pods.status("stopped").get("restartCount") == 1, within_s=20, what="restart"
-    )
+    pods.until_restarted("stopped")
 
     assert pods.kubectl("logs", "stopped", "--previous").split() == ["hook", "over", "term"]
 
 
 def test_pre_stop_that_takes_too_long_is_ended_with_the_grace_period(pods: Pods) -> None:
-    hook = {"preStop": {"sleep": {"seconds": 3600}}}
-    pods.create("overslept", {"lifecycle": hook}, terminationGracePeriodSeconds=1)
     pods.kubectl("wait", "--for=condition=Ready", "pod/overslept", "--timeout=10s")
 
     pods.kubectl("delete", "pod", "overslept", "--timeout=10s")
