@@ -310,3 +310,38 @@ def test_another_name_is_taken_by_who_may(account: Account) -> None:
     assert 'User "jane" cannot list' in taken.body["message"]
     assert grown.code == 403
     assert "cannot impersonate" in grown.body["message"]
+
+
+def test_patch_that_would_make_an_object_needs_the_right_to_create(account: Account) -> None:
+    rule = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}
+    account.may(rule, namespace=account.namespace)
+    token = account.token()
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+
+    def applied() -> int:
+        path = f"{account.path}/configmaps/a?fieldManager=t"
+        media = "application/apply-patch+yaml"
+        return account.server.exchange("PATCH", path, body, content_type=media, token=token).code
+
+    refused = applied()
+    account.server.request("POST", f"{account.path}/configmaps", body)
+
+    assert (refused, applied()) == (403, 200)
+
+
+def test_group_without_a_user_is_nobodys_name(server: ServerProcess) -> None:
+    answer = server.exchange("GET", "/api", headers={"Impersonate-Group": "g"})
+
+    assert answer.code == 400
+
+
+def test_namespace_that_lost_its_authority_has_it_again_after_a_start(
+    own_server: ServerProcess,
+) -> None:
+    path = "/api/v1/namespaces/default/configmaps/kube-root-ca.crt"
+    own_server.request("DELETE", path)
+    own_server.stop()
+
+    own_server.start()
+
+    assert own_server.request("GET", path)[0] == 200

@@ -94,9 +94,13 @@ def bootstrap(writer: Writer, settings: ApiServerSettings) -> None:
         definitions.restored(decode(stored))
     writer.admissions["pods"] = PodAdmission(writer.store)
     writer.admissions["services"] = _addresses(writer.store, settings)
-    writer.admissions["namespaces"] = Namespaces(writer, _authority(settings))
+    writer.admissions["namespaces"] = namespaces = Namespaces(writer, _authority(settings))
     for name in _NAMESPACES:
         ensure(writer, "namespaces", {"metadata": {"name": name}})
+    for stored in list(writer.store.collection("namespaces").objects.values()):
+        namespaces.written(
+            decode(stored)
+        )  # What was removed, or was not made by a former version.
     for file in settings.crd_files:
         for definition in _read_definitions(file):
             _create_or_update(writer, definition)

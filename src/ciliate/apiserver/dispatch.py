@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -13,11 +13,12 @@ from ciliate.apiserver.authenticator import Authenticator
 from ciliate.apiserver.handlers import Verbs, json_response
 from ciliate.apiserver.identity import User
 from ciliate.apiserver.openapi import OpenApi
+from ciliate.apiserver.patches import APPLY_PATCH
 from ciliate.apiserver.pods import PodSubresources
 from ciliate.apiserver.proxies import Proxies
 from ciliate.apiserver.rbac import Asked
 from ciliate.apiserver.refused_kinds import check_refusal
-from ciliate.apiserver.requests import RequestTarget, asked_of, parse_target
+from ciliate.apiserver.requests import RequestTarget, asked_of, media_type, parse_target
 from ciliate.apiserver.resources import Registry
 from ciliate.apiserver.reviews import Reviews, is_review
 from ciliate.apiserver.store import JsonObject
@@ -92,7 +93,7 @@ class Dispatcher:
             return await self.reviews.answer(path, request, user)
         target = parse_target(self.registry, path)
         if not user.is_unbounded:
-            self.authenticator.authorizer.require(user, asked_of(target, request))
+            self._authorize(user, target, request)
         check_refusal(target)
         if target.resource.deprecation:
             warnings.warn(target.resource.deprecation)
@@ -105,6 +106,22 @@ class Dispatcher:
         special = self.pods.answer_for(target, request.method)
         answer = special if special is not None else self._verb(target, request)
         return await answer(target, request)
+
+    def _authorize(self, user: User, target: RequestTarget, request: web.BaseRequest) -> None:
+        """Let a request pass that its client may make; one that would make an object asks twice.
+
+        Raises:
+            StatusError: It may not (403).
+        """
+        asked = asked_of(target, request)
+        authorizer = self.authenticator.authorizer
+        authorizer.require(user, asked)
+        media = media_type(request.headers.get("Content-Type", ""))
+        may_make = request.method == "PUT" or media == APPLY_PATCH
+        if may_make and not self.verbs.store.get(
+            target.resource.id, (target.namespace, target.name)
+        ):
+            authorizer.require(user, replace(asked, verb="create"))
 
     def _verb(self, target: RequestTarget, request: web.BaseRequest) -> Answer:
         verbs = self.verbs

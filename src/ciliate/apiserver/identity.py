@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from ciliate.apiserver import errors
+
 #: Members may do everything.
 MASTERS: Final = "system:masters"
 AUTHENTICATED: Final = "system:authenticated"
@@ -68,10 +70,18 @@ def user_of_certificate(request: web.BaseRequest) -> User | None:
 
 
 def impersonated(request: web.BaseRequest) -> User | None:
-    """Return the user in whose name a request is to be served (`kubectl --as`); None: its own."""
+    """Return the user in whose name a request is to be served (`kubectl --as`); None: its own.
+
+    Raises:
+        StatusError: It names groups or more, and no user (400).
+    """
     headers = request.headers
     name = headers.get("Impersonate-User", "")
     if not name:
+        if any(each.lower().startswith("impersonate-") for each in headers):
+            raise errors.bad_request(
+                "requested impersonation without a user: send Impersonate-User"
+            )
         return None
     user = User(name, tuple(headers.getall("Impersonate-Group", ())))
     if name.startswith(ACCOUNT) and not user.groups:

@@ -58,10 +58,11 @@ def values(node: SchemaNode, depth: int = 0) -> st.SearchStrategy[Any]:
 @pytest.fixture(scope="module")
 def parts() -> Iterator[Parts]:
     with tempfile.TemporaryDirectory() as directory:
-        nowhere = Path(directory, "none")
+        nowhere, authority = Path(directory, "none"), Path(directory, "ca.crt")
+        authority.touch()
         made = ApiServerSettings(
             data_dir=Path(directory),
-            ca_file=nowhere,
+            ca_file=authority,
             cert_file=nowhere,
             key_file=nowhere,
             kubelet_sockets="",
