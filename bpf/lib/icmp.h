@@ -7,6 +7,8 @@
 #define CILIATE_ICMP_H
 
 #include "address.h"
+#include "extensions.h"
+#include "fragments.h"
 #include "packet.h"
 #include "rewrite.h"
 
@@ -71,12 +73,12 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *pack
  * the first octet of the frame and were valid when read.
  */
 struct quoted {
-	struct packet packet; /* addresses, protocol and ports; no more is filled in */
+	struct packet packet; /* addresses, protocol, ports, and what says it is a piece */
 	__u32 ip_offset;
 	__u32 port_offset[2]; /* source, destination; equal for echo */
 };
 
-/* Reads the quoted IP header. False: cut off, not sound, or a later piece, which has no ports. */
+/* Reads the quoted IP header, and the extensions behind it. False: cut off, or not sound. */
 static __always_inline bool parse_quoted_ip(struct __sk_buff *skb, struct quoted *quoted)
 {
 	struct packet *packet = &quoted->packet;
@@ -93,12 +95,14 @@ static __always_inline bool parse_quoted_ip(struct __sk_buff *skb, struct quoted
 			return false; /* it would name a flow of IPv4 */
 		packet->tuple.protocol = ip.nexthdr;
 		packet->l4_offset = quoted->ip_offset + sizeof(ip);
+		return !walk_extensions(skb, packet);
 	} else {
 		struct iphdr ip;
 
-		if (bpf_skb_load_bytes(skb, quoted->ip_offset, &ip, sizeof(ip)) || ip.ihl < 5 ||
-		    bpf_ntohs(ip.frag_off) & IPV4_FRAGMENT_OFFSET_MASK)
+		if (bpf_skb_load_bytes(skb, quoted->ip_offset, &ip, sizeof(ip)) || ip.ihl < 5)
 			return false;
+		packet->fragment_offset = bpf_ntohs(ip.frag_off) & IPV4_FRAGMENT_OFFSET_MASK;
+		packet->fragment_id = ip.id;
 		packet->tuple.source = address_from_v4(ip.saddr);
 		packet->tuple.destination = address_from_v4(ip.daddr);
 		packet->tuple.protocol = ip.protocol;
@@ -109,7 +113,8 @@ static __always_inline bool parse_quoted_ip(struct __sk_buff *skb, struct quoted
 
 /*
  * Reads the quoted IP header and the 8 guaranteed bytes behind it (RFC 792): addresses and ports,
- * or an echo's identifier, all in network order. False: cut off, or names no flow.
+ * or an echo's identifier, all in network order. A later piece's ports are those of the first one,
+ * as it was when it passed. False: cut off, or names no flow.
  */
 static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct packet *outer,
 					 struct quoted *quoted)
@@ -119,8 +124,11 @@ static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct pac
 
 	packet->is_v6 = outer->is_v6;
 	quoted->ip_offset = outer->l4_offset + sizeof(struct icmp_header);
-	if (!parse_quoted_ip(skb, quoted) ||
-	    bpf_skb_load_bytes(skb, packet->l4_offset, words, sizeof(words)))
+	if (!parse_quoted_ip(skb, quoted))
+		return false;
+	if (packet->fragment_offset)
+		return !load_fragment_ports(packet);
+	if (bpf_skb_load_bytes(skb, packet->l4_offset, words, sizeof(words)))
 		return false;
 	switch (packet->tuple.protocol) {
 	case IPPROTO_TCP:
@@ -167,9 +175,10 @@ static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struc
 	__u32 checksum = outer->l4_offset + offsetof(struct icmp_header, checksum);
 	int error;
 
-	if (bpf_skb_store_bytes(skb, quoted->port_offset[quoted_source ? 0 : 1], &to_port,
-				sizeof(to_port), 0) ||
-	    bpf_l4_csum_replace(skb, checksum, from_port, to_port, sizeof(to_port)))
+	if (!quoted->packet.fragment_offset &&
+	    (bpf_skb_store_bytes(skb, quoted->port_offset[quoted_source ? 0 : 1], &to_port,
+				 sizeof(to_port), 0) ||
+	     bpf_l4_csum_replace(skb, checksum, from_port, to_port, sizeof(to_port))))
 		return DROP_L4_CHECKSUM;
 	/*
 	 * ICMPv6 covers the outer addresses (pseudo header) and the quoted ones; for ICMPv4 the

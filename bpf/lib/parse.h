@@ -11,6 +11,7 @@
 #define CILIATE_PARSE_H
 
 #include "address.h"
+#include "extensions.h"
 #include "fragments.h"
 #include "icmp.h"
 #include "packet.h"
@@ -19,9 +20,6 @@ enum parse_result {
 	PARSE_OK = 0,
 	NOT_IP = -1, /* ARP and whatever else is no concern of ours */
 };
-
-/* Bounds of the walk over IPv6 extension headers (RFC 8200, section 4.1 names six). */
-enum { EXTENSION_HEADERS_MAX = 6 };
 
 /* Make the first `length` bytes readable through packet pointers; false: it has fewer. */
 static __always_inline bool linear(struct __sk_buff *skb, __u32 length)
@@ -56,38 +54,6 @@ static __always_inline int parse_ipv4(struct __sk_buff *skb, struct packet *pack
 	return PARSE_OK;
 }
 
-/* Reads one extension header at l4_offset and moves past it; *next becomes the one behind. */
-static __always_inline int parse_extension(struct __sk_buff *skb, struct packet *packet, __u8 *next)
-{
-	struct {
-		__u8 next;
-		__u8 length; /* in units of 8 octets, not counting the first */
-		__be16 fragment;
-		__be32 fragment_id;
-	} header;
-
-	if (bpf_skb_load_bytes(skb, packet->l4_offset, &header, sizeof(header)))
-		return DROP_INVALID_IPV6_EXTENSION;
-	if (*next == EXTENSION_FRAGMENT) {
-		__u16 fragment = bpf_ntohs(header.fragment);
-
-		packet->fragment_offset = fragment & IPV6_FRAGMENT_OFFSET_MASK;
-		packet->more_fragments = fragment & IPV6_MORE_FRAGMENTS;
-		packet->fragment_id = header.fragment_id;
-		packet->l4_offset += 8;
-	} else {
-		packet->l4_offset += (header.length + 1) * 8;
-	}
-	*next = header.next;
-	return PARSE_OK;
-}
-
-static __always_inline bool is_extension(__u8 protocol)
-{
-	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
-	       protocol == IPPROTO_DSTOPTS || protocol == EXTENSION_FRAGMENT;
-}
-
 /*
  * Reads the fixed IPv6 header and walks its extensions up to the transport header. An address of
  * ::ffff:0:0/96 is refused: it belongs on no wire (RFC 6890, table 20), and here it would be taken
@@ -96,7 +62,6 @@ static __always_inline bool is_extension(__u8 protocol)
 static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet)
 {
 	struct ipv6hdr *ip;
-	__u8 next;
 
 	if (!linear(skb, l2_header_bytes + sizeof(*ip)))
 		return DROP_INVALID_PACKET;
@@ -112,20 +77,8 @@ static __always_inline int parse_ipv6(struct __sk_buff *skb, struct packet *pack
 	if (address_is_mapped(&packet->tuple.destination))
 		return DROP_UNKNOWN_L3_TARGET;
 	packet->l4_offset = l2_header_bytes + sizeof(*ip);
-	next = ip->nexthdr;
-	for (int i = 0; i < EXTENSION_HEADERS_MAX && is_extension(next); i++) {
-		int error;
-
-		if (packet->fragment_offset)
-			break; /* what follows is the middle of a datagram, not a header */
-		error = parse_extension(skb, packet, &next);
-		if (error)
-			return error;
-	}
-	if (is_extension(next) && !packet->fragment_offset)
-		return DROP_INVALID_IPV6_EXTENSION;
-	packet->tuple.protocol = next;
-	return PARSE_OK;
+	packet->tuple.protocol = ip->nexthdr;
+	return walk_extensions(skb, packet);
 }
 
 /* Addresses, protocol, TTL and fragment fields, from a validated IP header. */
