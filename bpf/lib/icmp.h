@@ -186,8 +186,8 @@ static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struc
 	 */
 	if (outer->is_v6 &&
 	    (bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, to_address), 0) ||
-	     bpf_l4_csum_replace(skb, checksum, 0, address_difference(outer_from, to_address),
-				 BPF_F_PSEUDO_HDR)))
+	     !correct_for_address(skb, checksum, true, address_difference(outer_from, to_address),
+				  0)))
 		return DROP_L4_CHECKSUM;
 	error = rewrite_ip(skb, quoted->ip_offset, outer->is_v6, quoted_end, from, to_address);
 	if (error)

@@ -53,6 +53,22 @@ static __always_inline int rewrite_ip(struct __sk_buff *skb, __u32 ip_offset, bo
 	return 0;
 }
 
+/*
+ * Correct a transport checksum for an address that changes by `difference`. Where a device has
+ * summed the whole packet (CHECKSUM_COMPLETE) the helper takes the difference off that sum too, as
+ * is right for IPv4, whose header's checksum makes up for the address; IPv6 has none, and the sum
+ * must stay.
+ */
+static __always_inline bool correct_for_address(struct __sk_buff *skb, __u32 checksum, bool is_v6,
+						__s64 difference, __u64 flags)
+{
+	if (bpf_l4_csum_replace(skb, checksum, 0, difference, BPF_F_PSEUDO_HDR | flags))
+		return false;
+	if (is_v6)
+		bpf_csum_update(skb, difference);
+	return true;
+}
+
 struct l4_field {
 	__u32 checksum_offset; /* from the transport header */
 	__u32 port_offset; /* from the transport header */
@@ -99,8 +115,9 @@ static __always_inline int rewrite(struct __sk_buff *skb, const struct packet *p
 	/* A later piece has no transport header; SCTP's checksum does not cover the addresses. */
 	if (!packet->fragment_offset && packet->tuple.protocol != IPPROTO_SCTP) {
 		if (field.pseudo_header &&
-		    bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, to_address),
-					BPF_F_PSEUDO_HDR | field.checksum_flags))
+		    !correct_for_address(skb, checksum, packet->is_v6,
+					 address_difference(from, to_address),
+					 field.checksum_flags))
 			return DROP_L4_CHECKSUM;
 		if (from_port != to_port &&
 		    (bpf_l4_csum_replace(skb, checksum, from_port, to_port,

@@ -33,11 +33,12 @@ static __always_inline bool decrement_ttl(struct __sk_buff *skb, const struct pa
 	if (packet->ttl <= 1)
 		return false;
 	if (packet->is_v6) {
-		struct ipv6hdr *v6 = ip;
+		__u8 hop_limit = packet->ttl - 1;
 
-		if ((void *)(v6 + 1) > end)
-			return false;
-		v6->hop_limit--;
+		/* No checksum makes up for it: a sum that a device made of the packet changes. */
+		return !bpf_skb_store_bytes(skb,
+					    l2_header_bytes + offsetof(struct ipv6hdr, hop_limit),
+					    &hop_limit, sizeof(hop_limit), BPF_F_RECOMPUTE_CSUM);
 	} else {
 		struct iphdr *v4 = ip;
 		__u32 check;

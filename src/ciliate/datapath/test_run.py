@@ -63,7 +63,19 @@ class Run(NamedTuple):
     duration_ns: int
 
 
-def run(program_fd: int, packet: bytes, *, ifindex: int = 0, repeat: int = 1) -> Run:
+#: Let the packet be one that a device has summed up; a program that leaves another sum than the
+#: packet has makes the run fail with EBADMSG (Linux 6.17).
+_CHECKSUM_COMPLETE: Final = 1 << 2
+
+
+def run(
+    program_fd: int,
+    packet: bytes,
+    *,
+    ifindex: int = 0,
+    repeat: int = 1,
+    checksum_complete: bool = False,
+) -> Run:
     """Run a program on `packet`, which begins with its Ethernet header.
 
     Args:
@@ -72,9 +84,11 @@ def run(program_fd: int, packet: bytes, *, ifindex: int = 0, repeat: int = 1) ->
         ifindex: The device of the calling thread's network namespace that the packet seems to
             be at; 0 is the loopback.
         repeat: How often; the packet is not restored in between.
+        checksum_complete: Whether a device has summed up the packet (CHECKSUM_COMPLETE).
 
     Raises:
-        DatapathError: The kernel does not take such a packet, or knows no such device.
+        DatapathError: The kernel does not take such a packet, or knows no such device; or the
+            program left another sum than the packet has.
     """
     source = ctypes.create_string_buffer(packet, len(packet))
     target = ctypes.create_string_buffer(len(packet) + _ROOM_BYTES)
@@ -88,6 +102,7 @@ def run(program_fd: int, packet: bytes, *, ifindex: int = 0, repeat: int = 1) ->
         ctx_in=ctypes.addressof(context),
         ctx_size_in=ctypes.sizeof(context),
         repeat=repeat,
+        flags=_CHECKSUM_COMPLETE if checksum_complete else 0,
     )
     code = -libbpf.library().bpf_prog_test_run_opts(program_fd, ctypes.byref(options))
     if code:
