@@ -19,6 +19,9 @@ from ciliate.kube.options import PatchKind
 
 HISTORY = 20
 
+#: What every namespace has from the start.
+AUTHORITY = "kube-root-ca.crt"
+
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
@@ -112,7 +115,8 @@ async def test_a_long_list_comes_whole_in_chunks(client: ApiClient) -> None:
 
     found = await client.list(CONFIG_MAPS, namespace="default")
 
-    assert {item.metadata.name for item in found.items} == {f"c{n}" for n in range(1100)}
+    names = {item.metadata.name for item in found.items}
+    assert names == {AUTHORITY, *(f"c{n}" for n in range(1100))}
 
 
 async def test_a_watch_from_before_the_kept_history_is_gone(client: ApiClient) -> None:
@@ -143,7 +147,7 @@ async def test_an_informer_that_missed_too_much_lists_again(
     for number in range(HISTORY + 1):
         await client.create(CONFIG_MAPS, settings(f"c{number}"))
     task = asyncio.ensure_future(informer.run())
-    await eventually(lambda: len(informer.objects) == HISTORY + 1)
+    await eventually(lambda: len(informer.objects) == HISTORY + 2)  # With AUTHORITY.
 
     assert gone == ["first"]
     task.cancel()
@@ -164,7 +168,8 @@ async def test_an_informer_follows_through_a_restart_of_the_server(
     await server.start()
     await client.delete(CONFIG_MAPS, "before", namespace="default")
     await client.create(CONFIG_MAPS, settings("after"))
-    await eventually(lambda: set(informer.objects) == {("default", "after")})
+    left = {("default", AUTHORITY), ("default", "after")}
+    await eventually(lambda: set(informer.objects) == left)
 
     task.cancel()
 
