@@ -4,8 +4,8 @@ Sources: RFC 1123 (labels and subdomains), RFC 1035 (Services), k8s.io/apimachin
 `util/validation`, whose messages these are.
 """
 
+import random
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -34,7 +34,8 @@ NameCheck = Callable[[str], list[str]]
 
 def generate_name(prefix: str) -> str:
     """Return a name for `generateName`: the prefix and five random characters."""
-    suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+    # No secret: five system calls for one would be a fifth of what a pod's creation costs.
+    suffix = "".join(random.choices(_SUFFIX_ALPHABET, k=_SUFFIX_LENGTH))
     return prefix[:_GENERATED_PREFIX_MAX] + suffix
 
 
