@@ -148,6 +148,14 @@ async def test_a_pod_gets_the_request_and_the_client_its_answer(
     assert "X-Forwarded-Uri" in pod.asked[0].headers
 
 
+async def test_a_pod_does_not_see_who_the_client_is(client: Client, pod: Web) -> None:
+    token = {"Authorization": "Bearer secret"}
+
+    await client.ask(f"{client.pods}/p/proxy/", headers=token)
+
+    assert "Authorization" not in pod.asked[0].headers
+
+
 @pytest.mark.parametrize("name", ["p", "p:web", "http:p:web"])
 async def test_a_pods_port_is_its_first_or_the_one_named(client: Client, name: str) -> None:
     assert await client.ask(f"{client.pods}/{name}/proxy/teapot") == (418, "GET /teapot ")

@@ -118,8 +118,11 @@ class Dispatcher:
         authorizer.require(user, asked)
         media = media_type(request.headers.get("Content-Type", ""))
         may_make = request.method == "PUT" or media == APPLY_PATCH
-        if may_make and not self.verbs.store.get(
-            target.resource.id, (target.namespace, target.name)
+        key = (target.namespace, target.name)
+        if (
+            may_make
+            and not target.subresource
+            and not self.verbs.store.get(target.resource.id, key)
         ):
             authorizer.require(user, replace(asked, verb="create"))
 

@@ -29,6 +29,8 @@ _HOP: Final = frozenset(
         "upgrade",
     }
 )
+#: Nor who the client is to us: the server behind could take its name.
+_NOT_SENT: Final = _HOP | {"authorization"}
 
 
 def wants_upgrade(request: web.BaseRequest) -> bool:
@@ -51,7 +53,7 @@ async def relay(
     Raises:
         ClientError: There is no such server, or no whole head of an answer.
     """
-    sent = CIMultiDict((n, v) for n, v in request.headers.items() if n.lower() not in _HOP)
+    sent = CIMultiDict((n, v) for n, v in request.headers.items() if n.lower() not in _NOT_SENT)
     sent.update(headers)
     body = request.content if request.body_exists else None
     asked = session.request(
