@@ -36,6 +36,8 @@ POD = {
         "activeDeadlineSeconds": 100,
         "tolerations": [TOLERATION, ALL],
         "schedulingGates": [{"name": "example.org/a"}],
+        # A merge patch replaces containers whole: with a token's mount it would take that away.
+        "automountServiceAccountToken": False,
     }
 }
 BALANCER = {
