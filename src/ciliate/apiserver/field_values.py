@@ -35,7 +35,7 @@ _EMBEDDED: Final = (
     "containers",
 )
 
-#: Values whose fields are kept, and the octets of one.
+#: Specifications whose fields are kept, and the octets of one.
 _KEPT_MAX: Final = 1024
 _KEPT_BYTES_MAX: Final = 4096
 
@@ -150,10 +150,10 @@ def created(obj: JsonObject, resource: ServedResource) -> bytes:
     for name, value in manageable(obj).items():
         if name == "status" and resource.has_status:
             continue
-        # Objects of one template are made by the thousand: they differ in their metadata alone.
-        raw = b"" if name == "metadata" or resource.is_custom else _encode(value)
+        # Objects of one template are made by the thousand, and have the same specification.
+        raw = _encode(value) if name == "spec" and not resource.is_custom else b""
         if 0 < len(raw) <= _KEPT_BYTES_MAX:
-            set_ = _created_before(resource.schema_name, name, raw)
+            set_ = _created_before(resource.schema_name, raw)
         else:
             set_ = _created_below(name, value, resource.node, is_custom=resource.is_custom)
         if set_:
@@ -162,10 +162,10 @@ def created(obj: JsonObject, resource: ServedResource) -> bytes:
 
 
 @lru_cache(maxsize=_KEPT_MAX)
-def _created_before(schema_name: str, name: str, raw: bytes) -> bytes:
-    """Return what `_created_below` does of a built-in kind."""
+def _created_before(schema_name: str, spec: bytes) -> bytes:
+    """Return what `_created_below` does of the specification of a built-in kind."""
     node = node_of(schema_name.rpartition(".")[2])
-    return _created_below(name, _decode(raw), node, is_custom=False)
+    return _created_below("spec", _decode(spec), node, is_custom=False)
 
 
 def _created_below(name: str, value: Any, node: SchemaNode | None, *, is_custom: bool) -> bytes:
