@@ -38,6 +38,7 @@ PURE: Final = (
     "ciliate.routing.show",
     "ciliate.routing.status",
     "ciliate.masquerade.connections",
+    "ciliate.masquerade.rules",
     "ciliate.uplink.status",
     "ciliate.masquerade.show",
     "ciliate.masquerade.status",

@@ -1,5 +1,6 @@
 """Which address pods get when they leave the cluster.
 
+rules           the ordered list that decides a flow's source address; pure
 plan            the masquerade address of every device; pure
 connections     what the elements of the table of connections say; pure
 entries         the map `masquerade_addresses`

@@ -1,0 +1,150 @@
+"""The one ordered list that says which source address a pod's packet leaves with. Pure.
+
+The first rule that matches decides; the list ends with one that matches everything. Whatever else
+decides by destination is a row of it: the native routing CIDRs, the cluster itself, policies, and
+the ranges of ip-masq-agent. Both back ends are made of this list, and it is what people are shown.
+
+It is asked for the first packet of a flow. A packet of a flow that is translated already, and the
+answer to a connection that came from outside, are decided before it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from ciliate.api.metadata import LabelSelector
+from ciliate.net.address import IPAddress, IPNetwork
+
+PORT_MAX: Final = 65535
+
+
+class Action(Enum):
+    """The source address of a packet that a rule matches."""
+
+    KEEP = "keep"  # The pod's own.
+    DEVICE = "device"  # That of the device it leaves by.
+    ADDRESS = "address"  # The rule's, which is one of the node's.
+
+
+class Origin(Enum):
+    """Where a rule comes from; the order here is the order in the list."""
+
+    NATIVE_CIDR = "native-routing-cidr"
+    CLUSTER = "cluster"
+    POLICY = "policy"
+    IP_MASQ_AGENT = "ip-masq-agent"
+    DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A prefix without those inside it that are excepted; of one family."""
+
+    prefix: IPNetwork
+    excepts: tuple[IPNetwork, ...] = ()
+
+    def covers(self, address: IPAddress) -> bool:
+        """Whether `address` is inside and not excepted."""
+        return address in self.prefix and not any(address in each for each in self.excepts)
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """Destination ports of one protocol, by its number (IANA); all of them mean the protocol.
+
+    A protocol without ports, such as ICMP, has port 0 here: only a range of all ports matches it.
+    """
+
+    protocol: int
+    first: int = 0
+    last: int = PORT_MAX
+
+    def covers(self, protocol: int, port: int) -> bool:
+        """Whether a packet of this protocol to this port is meant."""
+        return protocol == self.protocol and self.first <= port <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class PodSelector:
+    """The pods that a rule is for: all that every part selects. None and "" select all."""
+
+    namespaces: LabelSelector | None = None
+    pods: LabelSelector | None = None
+    pool: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row of the list.
+
+    `pods`, `destinations` and `ports` that are None match everything; empty ones match nothing. An
+    `address` is that of `Action.ADDRESS`; packets of the other family are not matched then.
+
+    The row of origin CLUSTER names no destinations: nodes, pods and pod CIDRs of this cluster are
+    in the ipcache, where each back end asks for them.
+    """
+
+    name: str
+    origin: Origin
+    action: Action
+    pods: PodSelector | None = None
+    destinations: tuple[Destination, ...] | None = None
+    ports: tuple[PortRange, ...] | None = None
+    address: IPAddress | None = None
+
+    def matches(self, destination: IPAddress, protocol: int, port: int) -> bool:
+        """Whether the rule is for a packet to `destination`, if it is for the pod.
+
+        Not to be asked of the CLUSTER row.
+        """
+        if self.address is not None and self.address.version != destination.version:
+            return False
+        if self.ports is not None and not any(each.covers(protocol, port) for each in self.ports):
+            return False
+        return self.destinations is None or any(
+            each.covers(destination) for each in self.destinations
+        )
+
+
+#: Nodes know the way to every pod, and pods know each other.
+CLUSTER_RULE: Final = Rule(name="cluster", origin=Origin.CLUSTER, action=Action.KEEP)
+
+#: The world answers to the node.
+DEFAULT_RULE: Final = Rule(name="default", origin=Origin.DEFAULT, action=Action.DEVICE)
+
+
+def keep_rule(name: str, origin: Origin, prefixes: Iterable[IPNetwork]) -> Rule:
+    """Return the rule by which packets into `prefixes` keep the pod's address."""
+    return Rule(
+        name=name,
+        origin=origin,
+        action=Action.KEEP,
+        destinations=tuple(map(Destination, prefixes)),
+    )
+
+
+def decision_order(
+    *,
+    native: Iterable[IPNetwork],
+    policies: Sequence[Rule] = (),
+    excluded: Sequence[IPNetwork] | None = None,
+) -> tuple[Rule, ...]:
+    """Return the whole list.
+
+    Args:
+        native: The native routing CIDRs; of each family one or none.
+        policies: Rules of origin POLICY, in their order.
+        excluded: What ip-masq-agent excludes; None: it is off, and has no row.
+    """
+    ranges = tuple(native)
+    first = [keep_rule("native-routing-cidr", Origin.NATIVE_CIDR, ranges)] if ranges else []
+    agent = (
+        [] if excluded is None else [keep_rule("ip-masq-agent", Origin.IP_MASQ_AGENT, excluded)]
+    )
+    return (*first, CLUSTER_RULE, *policies, *agent, DEFAULT_RULE)
+
+
+def is_tabled(rule: Rule) -> bool:
+    """Whether a rule is decided by a table of prefixes, not by a constant or the ipcache."""
+    return rule.origin in (Origin.POLICY, Origin.IP_MASQ_AGENT)
