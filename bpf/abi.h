@@ -127,6 +127,86 @@ struct masquerade_address {
 };
 _Static_assert(sizeof(struct masquerade_address) == 32, "layout of a pinned map");
 
+/* What a rule says of the source address of a flow. */
+enum masquerade_action {
+	MASQUERADE_NO_RULE = 0, /* none is for the packet: the leaving device's address */
+	MASQUERADE_KEEP = 1, /* the pod's own */
+	MASQUERADE_DEVICE = 2, /* that of the device it leaves by */
+	MASQUERADE_ADDRESS = 3, /* another one of the node's */
+};
+
+enum masquerade_bound {
+	MASQUERADE_CHOICES_MAX = 16, /* of one prefix; so no packet looks at more */
+	MASQUERADE_LENGTH_MAX = 128, /* of a prefix */
+	MASQUERADE_LOOKS_MAX = 8, /* of one search: halves of 129 lengths */
+	MASQUERADE_LOOKS_BITS = 8, /* looks of a family and generation, by their number */
+	MASQUERADE_NO_LOOK = 255,
+};
+
+enum masquerade_rule_flag {
+	MASQUERADE_AGENT_PREFIX = 1, /* ip-masq-agent's list has this very prefix */
+	MASQUERADE_BY_CHOICE = 2, /* ask `masquerade_choices`: it depends, or names an address */
+	MASQUERADE_MARKER = 4, /* no rule's prefix: longer ones of rules lie inside */
+};
+
+/*
+ * Key of `masquerade_rules`. A table is the rules of one class of pods in one generation: class *
+ * 2 + the lowest bit of the generation. What is behind the prefix is zero.
+ */
+struct masquerade_rule_key {
+	__u32 prefix_length; /* over all 128 bits: an IPv4 /24 is 96 + 24 */
+	__u32 table;
+	struct ip_address address;
+};
+_Static_assert(sizeof(struct masquerade_rule_key) == 24, "layout of a pinned map");
+
+/*
+ * Value of `masquerade_looks`: one look of the search by halves of the lengths that prefixes of a
+ * family have. Where this length has an entry, longer ones may have one, else only shorter ones.
+ */
+struct masquerade_look {
+	struct ip_address mask; /* of that length */
+	__u8 length; /* MASQUERADE_NO_LOOK: there are no prefixes */
+	__u8 longer; /* the look after a hit, and after a miss; or MASQUERADE_NO_LOOK */
+	__u8 shorter;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct masquerade_look) == 20, "layout of a pinned map");
+
+/* Value of `masquerade_rules`: what the rules say of destinations in a prefix. */
+struct masquerade_rule {
+	__u32 rule; /* its place in the ordered list; BY_CHOICE: the key of the first choice */
+	__u16 action; /* enum masquerade_action */
+	__u16 flags; /* enum masquerade_rule_flag */
+};
+_Static_assert(sizeof(struct masquerade_rule) == 8, "layout of a pinned map");
+
+/*
+ * Value of `masquerade_choices`: a rule that is for some packets into a prefix. The first one that
+ * fits decides; the next one is 2 keys on: the lowest bit is the generation's.
+ */
+struct masquerade_choice {
+	struct ip_address address; /* of MASQUERADE_ADDRESS */
+	__u32 rule;
+	__u16 port_first; /* host order, both inclusive; a packet without ports has port 0 */
+	__u16 port_last;
+	__u16 action; /* enum masquerade_action */
+	__u8 protocol; /* IPPROTO_*; 0: any, to any port */
+	__u8 is_last;
+};
+_Static_assert(sizeof(struct masquerade_choice) == 28, "layout of a pinned map");
+
+enum masquerade_generation_flag {
+	MASQUERADE_AGENT_ON = 1, /* ip-masq-agent has a row, were it an empty one */
+};
+
+/* Value of `masquerade_generations`: the rules in force; the lowest bit says which tables. */
+struct masquerade_generation {
+	__u32 number;
+	__u32 flags; /* enum masquerade_generation_flag */
+};
+_Static_assert(sizeof(struct masquerade_generation) == 8, "layout of a pinned map");
+
 enum tuple_direction {
 	TUPLE_OUT = 0,
 	TUPLE_IN = 1,

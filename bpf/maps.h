@@ -62,6 +62,46 @@ struct {
 } masquerade_addresses SEC(".maps");
 
 /*
+ * Prefix -> what the masquerade rules say, for each class of pods and of two generations. A hash of
+ * prefixes, whose lengths are searched by halves: an LPM trie grows deeper with every doubling. The
+ * agent fills the tables of the generation that is not in force, puts it into force by one write of
+ * `masquerade_generations`, and empties the other: no packet meets half of a list.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct masquerade_rule_key);
+	__type(value, struct masquerade_rule);
+} masquerade_rules SEC(".maps");
+
+/* Family (IPv6: 512) + lowest bit of the generation * 256 + number -> a look of the search. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct masquerade_look);
+} masquerade_looks SEC(".maps");
+
+/* Rules that are for some packets into a prefix: see struct masquerade_choice. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct masquerade_choice);
+} masquerade_choices SEC(".maps");
+
+/* 0 -> the generation of masquerade rules in force. Written by the agent, read by from_pod,
+ * to_uplink. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct masquerade_generation);
+} masquerade_generations SEC(".maps");
+
+/*
  * How packets are found to be of a connection: its tuple in each direction -> its element of
  * `connections`. Inserting where none stands decides who gets a port, and which of two CPUs opened
  * a connection. Not LRU: what goes is decided by shares (lib/connection_table.h).

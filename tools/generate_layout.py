@@ -40,12 +40,14 @@ ENUMS: Final = (
     "ipcache_flag",
     "connection_phase",
     "connection_flag",
+    "masquerade_action",
+    "masquerade_bound",
+    "masquerade_rule_flag",
+    "masquerade_generation_flag",
     "connection_owner_number",
     "sweep_flag",
 )
-FLAGS: Final = frozenset(
-    {"interface_flag", "endpoint_flag", "ipcache_flag", "connection_flag", "sweep_flag"}
-)
+FLAGS: Final = frozenset(name for name in ENUMS if name.endswith("_flag"))
 
 #: Maps of a program's own, which nobody else reads and which go with it.
 PRIVATE: Final = frozenset({"port_searches"})

@@ -13,6 +13,7 @@
 #include "connections.h"
 #include "flow.h"
 #include "ipcache.h"
+#include "masquerade_rules.h"
 #include "nat.h"
 #include "parse.h"
 #include "ports.h"
@@ -54,6 +55,17 @@ static __always_inline bool is_cluster(const struct ip_address *destination)
 	const struct ipcache_entry *entry = ipcache_lookup(destination);
 
 	return entry && is_never_masqueraded(entry);
+}
+
+/* Does a pod's packet of no known connection keep the pod's address? */
+static __always_inline bool keeps_address(const struct packet *packet)
+{
+	struct masquerade_verdict verdict = {};
+
+	if (is_cluster(&packet->tuple.destination)) /* 7 */
+		return true;
+	masquerade_rules_say(MASQUERADE_CLASS_ALL, packet, &verdict); /* 8 */
+	return verdict.action == MASQUERADE_KEEP;
 }
 
 /* Has the device `ifindex` still got the address that a connection is seen with? */
@@ -147,9 +159,9 @@ static __always_inline int masquerade_new(struct __sk_buff *skb, const struct pa
 	struct connection *opened = NULL;
 	int error;
 
-	if (is_cluster(&packet->tuple.destination)) /* 7 */
+	if (keeps_address(packet)) /* 7, 8 */
 		return 0;
-	switch (packet->l4_kind) { /* 8 */
+	switch (packet->l4_kind) { /* 9 */
 	case L4_PORTS:
 	case L4_ECHO_REQUEST:
 		break;
@@ -185,7 +197,7 @@ static __always_inline int masquerade_pod(struct __sk_buff *skb, struct packet *
 		error = nat_icmp_error(skb, packet, TUPLE_OUT, &seen);
 		if (error != NAT_MISS)
 			return error;
-		return is_cluster(&packet->tuple.destination) ? 0 : DROP_NAT_UNSUPPORTED_PROTOCOL;
+		return keeps_address(packet) ? 0 : DROP_NAT_UNSUPPORTED_PROTOCOL;
 	}
 	connection = going_on(connection_of_sender(packet), packet, ifindex, address); /* 5, 6 */
 	if (!connection)

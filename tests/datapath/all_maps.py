@@ -11,6 +11,10 @@ from ciliate.masquerade.maps import (
     CONNTRACK,
     FRAGMENTS,
     MASQUERADE_ADDRESSES,
+    MASQUERADE_CHOICES,
+    MASQUERADE_GENERATIONS,
+    MASQUERADE_LOOKS,
+    MASQUERADE_RULES,
 )
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.routing.maps import ROUTE_MTUS
@@ -21,6 +25,10 @@ ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     IPCACHE,
     ROUTE_MTUS,
     MASQUERADE_ADDRESSES,
+    MASQUERADE_RULES,
+    MASQUERADE_CHOICES,
+    MASQUERADE_LOOKS,
+    MASQUERADE_GENERATIONS,
     CONNTRACK,
     CONNECTIONS,
     CONNECTION_OWNERS,

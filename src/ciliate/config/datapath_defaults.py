@@ -22,6 +22,10 @@ MAP_ENTRIES: Final[Mapping[str, int]] = {
     "interfaces": 65536,
     "ipcache": 512000,
     "masquerade_addresses": 256,
+    "masquerade_choices": 65536,
+    "masquerade_generations": 1,
+    "masquerade_looks": 1024,
+    "masquerade_rules": 262144,
     "metrics": 1024,
     "route_mtus": 16384,
 }

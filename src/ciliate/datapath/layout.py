@@ -30,7 +30,16 @@ __all__ = [
     "IpcacheEntry",
     "IpcacheFlag",
     "MAP_SHAPES",
+    "MasqueradeAction",
     "MasqueradeAddress",
+    "MasqueradeBound",
+    "MasqueradeChoice",
+    "MasqueradeGeneration",
+    "MasqueradeGenerationFlag",
+    "MasqueradeLook",
+    "MasqueradeRule",
+    "MasqueradeRuleFlag",
+    "MasqueradeRuleKey",
     "Metric",
     "PrefixKey",
     "Sweep",
@@ -124,6 +133,39 @@ class ConnectionFlag(IntFlag):
     CONNECTION_ASSURED = 16
     CONNECTION_RESET = 32
     CONNECTION_INBOUND = 64
+
+
+class MasqueradeAction(IntEnum):
+    """enum masquerade_action."""
+
+    MASQUERADE_NO_RULE = 0
+    MASQUERADE_KEEP = 1
+    MASQUERADE_DEVICE = 2
+    MASQUERADE_ADDRESS = 3
+
+
+class MasqueradeBound(IntEnum):
+    """enum masquerade_bound."""
+
+    MASQUERADE_CHOICES_MAX = 16
+    MASQUERADE_LENGTH_MAX = 128
+    MASQUERADE_LOOKS_MAX = 8
+    MASQUERADE_LOOKS_BITS = 8
+    MASQUERADE_NO_LOOK = 255
+
+
+class MasqueradeRuleFlag(IntFlag):
+    """enum masquerade_rule_flag."""
+
+    MASQUERADE_AGENT_PREFIX = 1
+    MASQUERADE_BY_CHOICE = 2
+    MASQUERADE_MARKER = 4
+
+
+class MasqueradeGenerationFlag(IntFlag):
+    """enum masquerade_generation_flag."""
+
+    MASQUERADE_AGENT_ON = 1
 
 
 class ConnectionOwnerNumber(IntEnum):
@@ -579,6 +621,195 @@ class MasqueradeAddress(_MasqueradeAddressFields):
         return list(map(cls._make, _MASQUERADE_ADDRESS.iter_unpack(octets)))
 
 
+_MASQUERADE_CHOICE: Final = struct.Struct("=16sIHHHBB")
+
+
+class _MasqueradeChoiceFields(NamedTuple):
+    address: Octets
+    rule: int
+    port_first: int
+    port_last: int
+    action: int
+    protocol: int
+    is_last: int
+
+
+class MasqueradeChoice(_MasqueradeChoiceFields):
+    """struct masquerade_choice, 28 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sIHHHBB"
+    SIZE: ClassVar[int] = 28
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("address", "V16"),
+        ("rule", "=u4"),
+        ("port_first", "=u2"),
+        ("port_last", "=u2"),
+        ("action", "=u2"),
+        ("protocol", "=u1"),
+        ("is_last", "=u1"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MASQUERADE_CHOICE.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MasqueradeChoice":
+        """Return the value that `octets` hold."""
+        return cls._make(_MASQUERADE_CHOICE.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MasqueradeChoice]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MASQUERADE_CHOICE.iter_unpack(octets)))
+
+
+_MASQUERADE_GENERATION: Final = struct.Struct("=II")
+
+
+class _MasqueradeGenerationFields(NamedTuple):
+    number: int
+    flags: int
+
+
+class MasqueradeGeneration(_MasqueradeGenerationFields):
+    """struct masquerade_generation, 8 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II"
+    SIZE: ClassVar[int] = 8
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("number", "=u4"),
+        ("flags", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MASQUERADE_GENERATION.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MasqueradeGeneration":
+        """Return the value that `octets` hold."""
+        return cls._make(_MASQUERADE_GENERATION.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MasqueradeGeneration]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MASQUERADE_GENERATION.iter_unpack(octets)))
+
+
+_MASQUERADE_LOOK: Final = struct.Struct("=16sBBB1x")
+
+
+class _MasqueradeLookFields(NamedTuple):
+    mask: Octets
+    length: int
+    longer: int
+    shorter: int
+
+
+class MasqueradeLook(_MasqueradeLookFields):
+    """struct masquerade_look, 20 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sBBB1x"
+    SIZE: ClassVar[int] = 20
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("mask", "V16"),
+        ("length", "=u1"),
+        ("longer", "=u1"),
+        ("shorter", "=u1"),
+        ("pad", "=u1"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MASQUERADE_LOOK.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MasqueradeLook":
+        """Return the value that `octets` hold."""
+        return cls._make(_MASQUERADE_LOOK.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MasqueradeLook]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MASQUERADE_LOOK.iter_unpack(octets)))
+
+
+_MASQUERADE_RULE: Final = struct.Struct("=IHH")
+
+
+class _MasqueradeRuleFields(NamedTuple):
+    rule: int
+    action: int
+    flags: int
+
+
+class MasqueradeRule(_MasqueradeRuleFields):
+    """struct masquerade_rule, 8 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=IHH"
+    SIZE: ClassVar[int] = 8
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("rule", "=u4"),
+        ("action", "=u2"),
+        ("flags", "=u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MASQUERADE_RULE.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MasqueradeRule":
+        """Return the value that `octets` hold."""
+        return cls._make(_MASQUERADE_RULE.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MasqueradeRule]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MASQUERADE_RULE.iter_unpack(octets)))
+
+
+_MASQUERADE_RULE_KEY: Final = struct.Struct("=II16s")
+
+
+class _MasqueradeRuleKeyFields(NamedTuple):
+    prefix_length: int
+    table: int
+    address: Octets
+
+
+class MasqueradeRuleKey(_MasqueradeRuleKeyFields):
+    """struct masquerade_rule_key, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II16s"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("prefix_length", "=u4"),
+        ("table", "=u4"),
+        ("address", "V16"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MASQUERADE_RULE_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MasqueradeRuleKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_MASQUERADE_RULE_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MasqueradeRuleKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MASQUERADE_RULE_KEY.iter_unpack(octets)))
+
+
 _METRIC: Final = struct.Struct("=QQ")
 
 
@@ -752,6 +983,10 @@ MAP_SHAPES: Final = {
     "interfaces": MapShape(MapKind.HASH, 4, 48, 65536, 0x1),
     "ipcache": MapShape(MapKind.LPM_TRIE, 20, 24, 512000, 0x1),
     "masquerade_addresses": MapShape(MapKind.HASH, 4, 32, 256, 0x1),
+    "masquerade_choices": MapShape(MapKind.HASH, 4, 28, 65536, 0x1),
+    "masquerade_generations": MapShape(MapKind.ARRAY, 4, 8, 1, 0x0),
+    "masquerade_looks": MapShape(MapKind.ARRAY, 4, 20, 1024, 0x0),
+    "masquerade_rules": MapShape(MapKind.HASH, 24, 8, 262144, 0x1),
     "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1024, 0x0),
     "route_mtus": MapShape(MapKind.LPM_TRIE, 20, 4, 16384, 0x1),
 }

@@ -1,6 +1,10 @@
 """Which address pods get when they leave the cluster.
 
 rules           the ordered list that decides a flow's source address; pure
+compile         that list as a table of prefixes; pure
+prefix_search   how the longest prefix is found in a hash; pure
+table_entries   the table as entries of its maps; pure
+rule_table      the table in the kernel, replaced at once
 plan            the masquerade address of every device; pure
 connections     what the elements of the table of connections say; pure
 entries         the map `masquerade_addresses`

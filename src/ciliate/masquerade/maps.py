@@ -11,11 +11,30 @@ from ciliate.datapath.layout import (
     FragmentKey,
     FragmentPorts,
     MasqueradeAddress,
+    MasqueradeChoice,
+    MasqueradeGeneration,
+    MasqueradeLook,
+    MasqueradeRule,
+    MasqueradeRuleKey,
     Tuple,
 )
 
 #: Ifindex of a node device -> the addresses pods get behind it. Written by the agent.
 MASQUERADE_ADDRESSES: Final = BpfMap("masquerade_addresses", key=U32, value=MasqueradeAddress)
+
+#: Prefix -> what the masquerade rules say, of two generations. Written by the agent.
+MASQUERADE_RULES: Final = BpfMap("masquerade_rules", key=MasqueradeRuleKey, value=MasqueradeRule)
+
+#: Family, generation and number -> a look of the search for the longest prefix. Written by the agent.
+MASQUERADE_LOOKS: Final = BpfMap("masquerade_looks", key=U32, value=MasqueradeLook)
+
+#: Rules that are for some packets into a prefix. Written by the agent.
+MASQUERADE_CHOICES: Final = BpfMap("masquerade_choices", key=U32, value=MasqueradeChoice)
+
+#: 0 -> the generation of masquerade rules in force. Written by the agent.
+MASQUERADE_GENERATIONS: Final = BpfMap(
+    "masquerade_generations", key=U32, value=MasqueradeGeneration
+)
 
 #: Tuple of a connection in one direction -> its element of `connections`. Written by programs.
 CONNTRACK: Final = BpfMap("conntrack", key=Tuple, value=ConnectionRef)
