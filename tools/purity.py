@@ -37,6 +37,7 @@ PURE: Final = (
     "ciliate.routing.route_mtus",
     "ciliate.routing.show",
     "ciliate.routing.status",
+    "ciliate.masquerade.agent_list",
     "ciliate.masquerade.compile",
     "ciliate.masquerade.connections",
     "ciliate.masquerade.prefix_search",

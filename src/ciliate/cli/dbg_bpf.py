@@ -21,8 +21,11 @@ from ciliate.identity.maps import IPCACHE
 from ciliate.identity.show import ipcache_rows
 from ciliate.masquerade.connections import live
 from ciliate.masquerade.maps import CONNECTIONS, FRAGMENTS, MASQUERADE_ADDRESSES
+from ciliate.masquerade.rule_list import pinned_tables
 from ciliate.masquerade.show import (
+    AgentOffError,
     TrackedConnection,
+    agent_rows,
     fragment_rows,
     masquerade_rows,
     translations,
@@ -167,6 +170,26 @@ def masquerade_list(bpf_root: Path, output: str | None) -> None:
     """List the masquerade addresses of each node device."""
     rows = masquerade_rows(_entries(bpf_root, MASQUERADE_ADDRESSES))
     _echo_pairs(rows, ("IFINDEX", "ADDRESSES"), output)
+
+
+@command.group("ipmasq")
+def ipmasq() -> None:
+    """Ranges that are reached with the pod's own address."""
+
+
+@ipmasq.command("list")
+@output_option
+@click.pass_obj
+def ipmasq_list(bpf_root: Path, output: str | None) -> None:
+    """List the ranges that ip-masq-agent excludes from masquerading."""
+    tables = pinned_tables(bpf_root)
+    if tables is None or not tables.has_agent:
+        raise AgentOffError
+    rows = agent_rows(tables)
+    if not rows and output is None:
+        click.echo("No entries found.", err=True)
+        return
+    _echo_pairs(rows, ("IP PREFIX/ADDRESS", ""), output)
 
 
 @command.group("route-mtu")

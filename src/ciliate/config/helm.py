@@ -32,7 +32,6 @@ _VALUES: Final[Mapping[str, str]] = {
     "bpf.hostLegacyRouting": "enable-host-legacy-routing",
     "enableMasqueradeRouteSource": "enable-masquerade-to-route-source",
     "egressMasqueradeInterfaces": "egress-masquerade-interfaces",
-    "ipMasqAgent.enabled": "enable-ip-masq-agent",
     "nat.mapStatsEntries": "nat-map-stats-entries",
     "nat.mapStatsInterval": "nat-map-stats-interval",
     "endpointHealthChecking.enabled": "enable-endpoint-health-checking",

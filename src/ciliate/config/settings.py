@@ -81,6 +81,7 @@ class MasqueradeSettings:
     port_min: int
     port_max: int
     sctp: bool
+    agent_file: str | None = None  # ip-masq-agent's file; None: it is off.
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,9 @@ def _masquerade(texts: _Texts) -> MasqueradeSettings:
         ipv6=texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade"),
         port_min=node_ports[1] + 1,
         port_max=SNAT_PORT_MAX,
+        agent_file=(
+            texts.text("ip-masq-agent-config-path") if texts.flag("enable-ip-masq-agent") else None
+        ),
         sctp=texts.flag("enable-sctp"),
     )
 
@@ -324,12 +328,13 @@ def _check_together(settings: AgentSettings) -> None:
         (4, masquerade.ipv4, routing.native_v4),
         (6, masquerade.ipv6, routing.native_v6),
     ):
-        if on and native is None:
+        if on and native is None and masquerade.agent_file is None:
             raise SettingError(
                 key=f"ipv{version}-native-routing-cidr",
                 value="",
                 problem="must be configured in combination with"
-                f" --enable-ipv{version}-masquerade=true --routing-mode=native"
+                f" --enable-ipv{version}-masquerade=true"
+                " --enable-ip-masq-agent=false --routing-mode=native"
                 f" --ipam={settings.ipam.mode}",
                 remedy="set it to the range in which pods are reached by their own addresses,"
                 f' such as "{"10.244.0.0/16" if version == 4 else "fd00::/104"}"',

@@ -217,6 +217,20 @@ _MASQUERADE: Final = (
         meaning="Masquerade in the eBPF programs of the node's devices.",
     ),
     Key(
+        name="enable-ip-masq-agent",
+        kind=Kind.BOOL,
+        default="false",
+        helm="ipMasqAgent.enabled",
+        meaning="Read further ranges that are reached with the pod's own address from a file.",
+    ),
+    Key(
+        name="ip-masq-agent-config-path",
+        kind=Kind.STRING,
+        default="/etc/config/ip-masq-agent",
+        meaning="That file; without it private and special ranges are excluded"
+        " ([MASQUERADING.md](MASQUERADING.md)).",
+    ),
+    Key(
         name="node-port-range",
         kind=Kind.PORT_RANGE,
         default="30000,32767",

@@ -144,10 +144,25 @@ def _agent(kubeconfig: str) -> Manifest:
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": _pod(container, {**_AGENT_VOLUMES, "kubeconfig": _file(kubeconfig)}),
+                "spec": _agent_pod(container, kubeconfig),
             },
         },
     }
+
+
+def _agent_pod(container: Manifest, kubeconfig: str) -> Manifest:
+    """The agents' pod: what it sees of the node, and ip-masq-agent's file when there is one.
+
+    The chart has that volume only where `ipMasqAgent.enabled` is set; here the DaemonSet stays the
+    same when a setting changes.
+    """
+    spec = _pod(container, {**_AGENT_VOLUMES, "kubeconfig": _file(kubeconfig)})
+    mounts = spec["containers"][0]["volumeMounts"]
+    mounts.append({"name": IP_MASQ_AGENT, "mountPath": "/etc/config", "readOnly": True})
+    items = [{"key": "config", "path": IP_MASQ_AGENT}]
+    source = {"name": IP_MASQ_AGENT, "optional": True, "items": items}
+    spec["volumes"].append({"name": IP_MASQ_AGENT, "configMap": source})
+    return spec
 
 
 def _operator(kubeconfig: str) -> Manifest:

@@ -4,7 +4,10 @@ rules           the ordered list that decides a flow's source address; pure
 compile         that list as a table of prefixes; pure
 prefix_search   how the longest prefix is found in a hash; pure
 table_entries   the table as entries of its maps; pure
+rule_list       the list as it is on this node now
 rule_table      the table in the kernel, replaced at once
+agent_list      ip-masq-agent's file as ranges; pure
+agent_file      reads that file when it changes
 plan            the masquerade address of every device; pure
 connections     what the elements of the table of connections say; pure
 entries         the map `masquerade_addresses`

@@ -1,17 +1,23 @@
-"""Masquerading on a running node: the map of the devices' addresses, and the conntrack GC."""
+"""Masquerading on a running node: rules, the devices' addresses, and the conntrack GC."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
+from ciliate.masquerade.agent_file import AgentFile
 from ciliate.masquerade.conntrack_gc import ConntrackGC
 from ciliate.masquerade.entries import address_entries
 from ciliate.masquerade.maps import CONNECTIONS, MASQUERADE_ADDRESSES
+from ciliate.masquerade.rule_list import RuleList, restored_ranges
+from ciliate.masquerade.rule_table import RULES, RuleTable
 from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
 from ciliate.masquerade.sweep import Sweeper
 from ciliate.node.context import Context
 from ciliate.node.feature import AnyReconciler, Feature, Task
+from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
 
@@ -24,9 +30,34 @@ class MasqueradeFeature(Feature):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._gc = ConntrackGC()
+        routing, settings = context.settings.routing, context.settings.masquerade
+        native = (routing.native_v4, routing.native_v6)
+        self._list = RuleList(each for each in native if each is not None)
+        self._agent_file = None
+        if settings.agent_file is not None:
+            self._agent_file = AgentFile(
+                settings.agent_file,
+                versions=context.settings.ipam.versions,
+                accept=self._list.exclude,
+            )
+
+    async def load(self) -> None:
+        """Take over the ranges in force: they stay if ip-masq-agent's file is refused."""
+        if self._agent_file is None:
+            return
+        bpf_root = Path(self._context.settings.kernel.bpf_root)
+        ranges = await asyncio.to_thread(restored_ranges, bpf_root)
+        versions = self._context.settings.ipam.versions
+        await self._list.exclude(tuple(each for each in ranges if each.version in versions))
+
+    async def start(self, progress: Progress) -> None:
+        """Read ip-masq-agent's file: the rules are right before packets are decided by them."""
+        del progress  # Nothing is waited for.
+        if self._agent_file is not None:
+            await self._agent_file.start()
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return the reconciler of the devices' masquerade addresses."""
+        """Return the reconcilers of the rules and of the devices' masquerade addresses."""
         devices = self._context.devices
         with datapath.opened(CONNECTIONS) as connections:
             self._gc.use(Sweeper(datapath.programs.sweep_fd, connections.capacity))
@@ -41,7 +72,9 @@ class MasqueradeFeature(Feature):
         self._context.cluster.own.listen(
             lambda _old, _new: addresses.touch(link.index for link in devices.current.selected)
         )
-        return (addresses,)
+        rules = Reconciler(RuleTable(datapath), lambda: {RULES: self._list.tables})
+        self._list.changed.add(lambda: rules.touch((RULES,)))
+        return (rules, addresses)
 
     async def forget_leavers(self) -> None:
         """End the connections of pods that have left the datapath.
@@ -52,12 +85,12 @@ class MasqueradeFeature(Feature):
         await self._gc.forget_leavers()
 
     def tasks(self) -> Sequence[Task]:
-        """Return the conntrack GC."""
-        return (self._gc.run,)
+        """Return the conntrack GC, and the look at ip-masq-agent's file."""
+        return (self._gc.run, *(() if self._agent_file is None else (self._agent_file.run,)))
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return the status of the conntrack GC."""
-        return (self._gc.status,)
+        """Return the statuses of both."""
+        return (self._gc.status, *(() if self._agent_file is None else (self._agent_file.status,)))
 
     def status(self) -> Mapping[str, object]:
         """Return the Masquerading line's part."""
@@ -67,6 +100,7 @@ class MasqueradeFeature(Feature):
             "masquerading": Masquerading(
                 mode="BPF",
                 enabled=on.ipv4 or on.ipv6,
+                ip_masq_agent=self._agent_file is not None,
                 enabled_protocols=MasqueradedFamilies(ipv4=on.ipv4, ipv6=on.ipv6),
                 snat_exclusion_cidr_v4=str(routing.native_v4 or "") if on.ipv4 else "",
                 snat_exclusion_cidr_v6=str(routing.native_v6 or "") if on.ipv6 else "",

@@ -19,6 +19,8 @@ from ciliate.datapath.layout import (
     Tuple,
     TupleDirection,
 )
+from ciliate.errors import CiliateError
+from ciliate.masquerade.compile import RuleTables
 from ciliate.masquerade.connections import is_translated, tuple_in, tuple_out
 from ciliate.net.address import address_text, socket_text
 
@@ -163,6 +165,22 @@ def masquerade_rows(entries: Iterable[tuple[int, MasqueradeAddress]]) -> dict[st
         str(ifindex): [f"ipv4={address_text(entry.ipv4)} ipv6={address_text(entry.ipv6)}"]
         for ifindex, entry in sorted(entries)
     }
+
+
+class AgentOffError(CiliateError):
+    """Rows of ip-masq-agent were asked for, and it is off."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "error opening ip-masq-agent map: ip-masq-agent is off: set enable-ip-masq-agent to"
+            ' "true" (Helm: ipMasqAgent.enabled) and restart the agents'
+        )
+
+
+def agent_rows(tables: RuleTables) -> dict[str, list[str]]:
+    """Return the ranges that ip-masq-agent excludes, IPv4 first; Cilium's rows have no value."""
+    ranges = sorted(tables.agent_prefixes(), key=lambda each: (each.version, each))
+    return {str(each): [""] for each in ranges}
 
 
 def fragment_rows(entries: Iterable[tuple[FragmentKey, FragmentPorts]]) -> dict[str, list[str]]:

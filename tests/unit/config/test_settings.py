@@ -56,6 +56,22 @@ def test_wrong_value_names_key_value_and_remedy(key: str, value: str, problem: s
     assert caught.value.remedy
 
 
+def test_ip_masq_agent_is_off_unless_asked_for_and_has_the_usual_file() -> None:
+    off = parse_agent_settings(WALK_THROUGH)
+    on = parse_agent_settings({**WALK_THROUGH, "enable-ip-masq-agent": "true"})
+
+    assert off.masquerade.agent_file is None
+    assert on.masquerade.agent_file == "/etc/config/ip-masq-agent"
+
+
+def test_ip_masq_agents_ranges_do_instead_of_a_native_routing_cidr() -> None:
+    settings = parse_agent_settings(
+        {**WALK_THROUGH, "enable-ip-masq-agent": "true", "ipv4-native-routing-cidr": ""}
+    )
+
+    assert settings.routing.native_v4 is None
+
+
 DELEGATED = {
     **WALK_THROUGH,
     "ipam": "delegated-plugin",

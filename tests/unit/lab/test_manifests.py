@@ -26,10 +26,10 @@ def test_agent_is_privileged_and_sees_of_its_node_what_it_declares() -> None:
 
     found = {o.body["metadata"]["name"]: o.body for o in objects}
     spec = found["cilium"]["spec"]["template"]["spec"]
-    paths = {volume["name"]: volume["hostPath"]["path"] for volume in spec["volumes"]}
+    paths = {v["name"]: v["hostPath"]["path"] for v in spec["volumes"] if "hostPath" in v}
     seen = {m["name"]: m for m in spec["containers"][0]["volumeMounts"]}
     assert spec["containers"][0]["securityContext"] == {"privileged": True}
-    assert seen.keys() == paths.keys()
+    assert seen.keys() == {*paths, "ip-masq-agent"}
     assert paths["cilium-run"] == "/var/run/cilium"
     assert seen["etc-cni-netd"]["mountPath"] == "/host/etc/cni/net.d"
     assert seen["cilium-netns"]["mountPropagation"] == "HostToContainer"
@@ -40,6 +40,21 @@ def test_agent_is_privileged_and_sees_of_its_node_what_it_declares() -> None:
     }
     operator = found["cilium-operator"]["spec"]["template"]["spec"]
     assert "securityContext" not in operator["containers"][0]
+
+
+def test_file_of_ip_masq_agent_is_an_optional_volume_of_the_agents() -> None:
+    objects = manifests.cluster_objects(config={}, kubeconfig="/lab/kubeconfig")
+
+    found = {o.body["metadata"]["name"]: o.body for o in objects}
+    spec = found["cilium"]["spec"]["template"]["spec"]
+    (volume,) = [v for v in spec["volumes"] if v["name"] == "ip-masq-agent"]
+    (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "ip-masq-agent"]
+    assert volume["configMap"] == {
+        "name": "ip-masq-agent",
+        "optional": True,
+        "items": [{"key": "config", "path": "ip-masq-agent"}],
+    }
+    assert mount["mountPath"] == "/etc/config"
 
 
 def test_objects_carry_the_names_and_labels_of_ciliums_chart() -> None:

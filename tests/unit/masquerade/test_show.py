@@ -1,6 +1,6 @@
 """`masquerade/show.py`: rows of its maps, as Cilium prints them."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from ciliate.datapath.layout import (
     Connection,
@@ -10,8 +10,11 @@ from ciliate.datapath.layout import (
     FragmentPorts,
     MasqueradeAddress,
 )
+from ciliate.masquerade.compile import compile_rules
+from ciliate.masquerade.rules import decision_order
 from ciliate.masquerade.show import (
     TrackedConnection,
+    agent_rows,
     fragment_rows,
     masquerade_rows,
     translations,
@@ -123,3 +126,10 @@ def test_devices_addresses_and_datagrams_have_rows() -> None:
     assert fragment_rows([(datagram, FragmentPorts(53, 40000))]) == {
         "10.0.0.1 -> 10.0.0.2 id=77 proto=17": ["sport=53 dport=40000"]
     }
+
+
+def test_ranges_of_ip_masq_agent_stand_by_family_and_number() -> None:
+    texts = ("fe80::/10", "169.254.0.0/16", "10.10.2.0/24", "10.10.1.0/24")
+    rules = decision_order(native=[], excluded=[ip_network(text) for text in texts])
+
+    assert list(agent_rows(compile_rules(rules))) == list(reversed(texts))
