@@ -41,6 +41,7 @@ PURE: Final = (
     "ciliate.masquerade.compile",
     "ciliate.masquerade.connections",
     "ciliate.masquerade.prefix_search",
+    "ciliate.masquerade.report",
     "ciliate.masquerade.rules",
     "ciliate.uplink.status",
     "ciliate.masquerade.show",

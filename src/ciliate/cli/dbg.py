@@ -63,6 +63,7 @@ class EndpointMissingError(CiliateError):
         "bpf": "ciliate.cli.dbg_bpf:command",
         "completion": "ciliate.cli.app:completion",
         "ipam": "ciliate.cli.dbg_ipam:command",
+        "masquerade": "ciliate.cli.dbg_masquerade:command",
         "metrics": "ciliate.cli.dbg_metrics:command",
         "operator": "ciliate.cli.dbg_operator:command",
     },

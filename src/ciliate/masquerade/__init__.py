@@ -14,5 +14,6 @@ entries         the map `masquerade_addresses`
 sweep           ends connections, by a program
 conntrack_gc    tidies the table of connections, again and again
 status, show    the line of `dbg status`; rows of `dbg bpf nat list` and its kin
+report          rows of `dbg masquerade rules`
 feature         all of it in the agent
 """

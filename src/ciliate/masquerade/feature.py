@@ -11,12 +11,13 @@ from ciliate.masquerade.agent_file import AgentFile
 from ciliate.masquerade.conntrack_gc import ConntrackGC
 from ciliate.masquerade.entries import address_entries
 from ciliate.masquerade.maps import CONNECTIONS, MASQUERADE_ADDRESSES
+from ciliate.masquerade.report import rule_rows
 from ciliate.masquerade.rule_list import RuleList, restored_ranges
 from ciliate.masquerade.rule_table import RULES, RuleTable
 from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
 from ciliate.masquerade.sweep import Sweeper
 from ciliate.node.context import Context
-from ciliate.node.feature import AnyReconciler, Feature, Task
+from ciliate.node.feature import Answer, AnyReconciler, Feature, Task
 from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
@@ -91,6 +92,10 @@ class MasqueradeFeature(Feature):
     def statuses(self) -> Sequence[RunStatus]:
         """Return the statuses of both."""
         return (self._gc.status, *(() if self._agent_file is None else (self._agent_file.status,)))
+
+    def answers(self) -> Mapping[str, Answer]:
+        """Return the handler of `dbg masquerade rules`."""
+        return {"masquerade/rules": lambda: rule_rows(self._list.rules)}
 
     def status(self) -> Mapping[str, object]:
         """Return the Masquerading line's part."""

@@ -51,6 +51,8 @@ def test_list_and_status_of_every_node_name_the_ranges(excluded: Place) -> None:
         assert listed(excluded, node) == ["IP PREFIX/ADDRESS", *rows]
         assert list(json.loads(excluded.on(node, "cilium-dbg bpf ipmasq list -o json"))) == rows
         status = excluded.on(node, "cilium-dbg status | grep Masquerading")
+        rules = excluded.on(node, "cilium-dbg masquerade rules")
+        assert re.search(rf"^2 +ip-masq-agent +all +{', '.join(rows)} ", rules, re.MULTILINE)
         assert re.search(r"BPF \(ip-masq-agent\)\s+\[eth0, eth1\]", status)
 
 
