@@ -27,6 +27,7 @@ QUESTIONS: Final = (
     "lab_start",
     "agent_cost",
     "cni_latency",
+    "masquerade_rules",
     "silent_connections",
     "cluster_changes",
     "ipam_agent",
