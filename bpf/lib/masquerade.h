@@ -57,15 +57,22 @@ static __always_inline bool is_cluster(const struct ip_address *destination)
 	return entry && is_never_masqueraded(entry);
 }
 
-/* Does a pod's packet of no known connection keep the pod's address? */
-static __always_inline bool keeps_address(const struct packet *packet)
+/* Does a pod's packet of no known connection keep the pod's address, by what the rules say? */
+static __always_inline bool rules_keep(const struct packet *packet,
+				       struct masquerade_verdict *verdict)
 {
-	struct masquerade_verdict verdict = {};
+	masquerade_rules_say(MASQUERADE_CLASS_ALL, packet, verdict);
+	return verdict->action == MASQUERADE_KEEP;
+}
 
-	if (is_cluster(&packet->tuple.destination)) /* 7 */
-		return true;
-	masquerade_rules_say(MASQUERADE_CLASS_ALL, packet, &verdict); /* 8 */
-	return verdict.action == MASQUERADE_KEEP;
+/* Were other rules in force when the connection was opened? */
+static __always_inline bool rules_have_changed(const struct connection *connection)
+{
+	__u32 zero = 0;
+	const struct masquerade_generation *now =
+		bpf_map_lookup_elem(&masquerade_generations, &zero);
+
+	return now && READ_ONCE(now->number) != connection->rules_generation;
 }
 
 /* Has the device `ifindex` still got the address that a connection is seen with? */
@@ -107,9 +114,34 @@ static __always_inline int open_masqueraded(struct __sk_buff *skb, const struct 
 }
 
 /*
+ * Remember that a flow of `pod` keeps the pod's address, so that it does for its life. Where there
+ * is no room the rules are asked again for its next packet.
+ */
+static __always_inline void open_kept(struct __sk_buff *skb, const struct packet *packet,
+				      const struct opener *pod,
+				      const struct masquerade_verdict *verdict)
+{
+	struct connection *connection = connection_begin(skb, packet, pod, 0);
+	struct connection_ref ref;
+	struct tuple key;
+
+	if (!connection)
+		return;
+	connection->rule = verdict->rule;
+	connection->rules_generation = verdict->generation;
+	ref = ref_of(connection);
+	key = tuple_in(connection);
+	if (bpf_map_update_elem(&conntrack, &key, &ref, BPF_NOEXIST))
+		connection_discard(connection); /* another CPU was first */
+	else
+		connection_publish(connection);
+}
+
+/*
  * The connection that goes on with this packet; NULL: none, or one that this packet ends. A pod's
  * SYN answers nothing, so whatever an outsider sent before, it opens a connection. One whose time
- * has passed, or whose address the device has lost, is over.
+ * has passed, or whose address the device has lost, is over. What is not TCP survives a change of
+ * its address, so it is decided anew when the rules have changed.
  */
 static __always_inline struct connection *going_on(struct connection *connection,
 						   const struct packet *packet, __u32 ifindex,
@@ -119,6 +151,8 @@ static __always_inline struct connection *going_on(struct connection *connection
 		return NULL;
 	if (connection_is_over(connection) ||
 	    (connection->flags & CONNECTION_INBOUND && is_syn(packet)) ||
+	    (!(connection->flags & CONNECTION_INBOUND) && connection->protocol != IPPROTO_TCP &&
+	     rules_have_changed(connection)) ||
 	    (!address_equal(&connection->seen, &connection->local) &&
 	     !address_equal(&connection->seen, address) &&
 	     !has_address(ifindex, &connection->seen))) {
@@ -156,24 +190,28 @@ static __always_inline int masquerade_new(struct __sk_buff *skb, const struct pa
 					  const struct opener *pod,
 					  const struct ip_address *address)
 {
+	bool has_flow = packet->l4_kind == L4_PORTS || packet->l4_kind == L4_ECHO_REQUEST;
+	struct masquerade_verdict verdict = {};
 	struct connection *opened = NULL;
 	int error;
 
-	if (keeps_address(packet)) /* 7, 8 */
+	if (is_cluster(&packet->tuple.destination)) /* 7 */
 		return 0;
-	switch (packet->l4_kind) { /* 9 */
-	case L4_PORTS:
-	case L4_ECHO_REQUEST:
-		break;
-	case L4_ECHO_REPLY:
+	if (rules_keep(packet, &verdict)) { /* 8 */
+		if (has_flow)
+			open_kept(skb, packet, pod, &verdict);
 		return 0;
-	default:
-		return DROP_NAT_UNSUPPORTED_PROTOCOL;
 	}
+	if (packet->l4_kind == L4_ECHO_REPLY) /* 9 */
+		return 0;
+	if (!has_flow)
+		return DROP_NAT_UNSUPPORTED_PROTOCOL;
 	error = open_masqueraded(skb, packet, address, pod, &opened);
-	if (error)
-		return error;
-	return opened ? nat_out(skb, packet, opened) : DROP_NAT_NO_MAPPING;
+	if (error || !opened)
+		return error ? error : DROP_NAT_NO_MAPPING;
+	opened->rule = verdict.rule;
+	opened->rules_generation = verdict.generation;
+	return nat_out(skb, packet, opened);
 }
 
 /*
@@ -184,6 +222,7 @@ static __always_inline int masquerade_pod(struct __sk_buff *skb, struct packet *
 					  const struct opener *pod, __u32 ifindex)
 {
 	const struct ip_address *address = masquerade_address(ifindex, packet->is_v6); /* 1 */
+	struct masquerade_verdict verdict = {};
 	struct connection *connection;
 	struct ip_address seen;
 	int error;
@@ -197,7 +236,9 @@ static __always_inline int masquerade_pod(struct __sk_buff *skb, struct packet *
 		error = nat_icmp_error(skb, packet, TUPLE_OUT, &seen);
 		if (error != NAT_MISS)
 			return error;
-		return keeps_address(packet) ? 0 : DROP_NAT_UNSUPPORTED_PROTOCOL;
+		return is_cluster(&packet->tuple.destination) || rules_keep(packet, &verdict)
+			       ? 0
+			       : DROP_NAT_UNSUPPORTED_PROTOCOL;
 	}
 	connection = going_on(connection_of_sender(packet), packet, ifindex, address); /* 5, 6 */
 	if (!connection)

@@ -215,3 +215,38 @@ def test_no_packet_meets_half_of_a_list(node: Node, table: RuleTable) -> None:
     assert bytes(kept) == frame
     assert sent > 100
     assert hidden == 0
+
+
+@pytest.mark.parametrize("excluded_first", [True, False])
+def test_tcp_keeps_for_its_life_what_was_decided_and_others_follow_the_rules(
+    node: Node, table: RuleTable, *, excluded_first: bool
+) -> None:
+    """A change of its address ends a TCP connection, and a ping shows it."""
+    lists = [_rules(EXCLUDED), NONE]
+    before, after = lists if excluded_first else reversed(lists)
+    tcp, udp = (_v4(WORLD_4) / layer(sport=50000, dport=80) for layer in (TCP, UDP))
+    flows = [tcp, udp, _v4(WORLD_4) / ICMP(id=7), _v6("2001:db8::10") / ICMPv6EchoRequest(id=7)]
+    new = _v4(WORLD_4) / TCP(sport=50001, dport=80)
+    table.replace(before)
+    for each in flows:
+        assert (node.sent_out(each).payload.src == each.src) is excluded_first
+
+    table.replace(after)
+
+    kept = [node.sent_out(each).payload.src == each.src for each in (*flows, new)]
+    follows = not excluded_first
+    assert kept == [excluded_first, follows, follows, follows, follows]
+
+
+def test_connection_says_which_rule_of_which_list_decided(node: Node, table: RuleTable) -> None:
+    table.replace(_rules(EXCLUDED, WEB))
+    with node.datapath.opened(MASQUERADE_GENERATIONS) as generations:
+        now = generations.get(0)
+        assert now is not None
+    node.sent_out(_v4("203.0.113.129") / TCP(sport=1024, dport=443))
+    node.sent_out(_v4(WORLD_4) / TCP(sport=1024, dport=443))
+
+    excluded, web = sorted(node.connections(), key=lambda each: each.remote, reverse=True)
+    assert (excluded.rules_generation, web.rules_generation) == (now.number, now.number)
+    assert excluded.rule > web.rule
+    assert (excluded.seen == excluded.local, web.seen == web.local) == (True, False)
