@@ -43,6 +43,8 @@ PURE: Final = (
     "ciliate.masquerade.prefix_search",
     "ciliate.masquerade.report",
     "ciliate.masquerade.rules",
+    "ciliate.masquerade.nftables.model",
+    "ciliate.masquerade.nftables.script",
     "ciliate.uplink.status",
     "ciliate.masquerade.show",
     "ciliate.masquerade.table_entries",

@@ -1,0 +1,8 @@
+"""Masquerading by the host's stack (`enable-bpf-masquerade: false`): a table of nftables.
+
+model          sets and chains as values; pure
+plan           which of them stand in our table, for rules, settings and cluster; pure
+script         transactions in nft's language; pure
+listing        what `nft` lists, as the same values
+target         the table as a reconciler writes it
+"""

@@ -1,0 +1,241 @@
+"""Which sets and chains stand in our table, for rules, settings and cluster. Pure.
+
+A packet's way: chain `postrouting` leads what a pod sends to `decide`, by the interface it came
+from or by its address. `decide` is the list of rules (`masquerade/rules.py`), row by row. nf_tables
+asks once a connection: answers, and all packets behind the first, follow what was decided, and so
+do the answers of connections that began outside.
+
+Packets that conntrack cannot place (INVALID), or was told to leave alone, get no such decision:
+`stray` drops them where they would leave with a pod's address that must not be seen out there.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import collapse_addresses
+from typing import Final
+
+from ciliate.masquerade.nftables.model import AddressSet, Chain, Part, Rule
+from ciliate.masquerade.rules import PORT_MAX, Action, Destination, Origin, PortRange
+from ciliate.masquerade.rules import Rule as Row
+from ciliate.net.address import IPAddress, IPNetwork
+
+#: Others' rules at the usual priority (100) decide first, as kube-proxy's and those that an
+#: administrator writes by iptables: of several that translate a connection the first counts.
+_NAT_HOOK: Final = "type nat hook postrouting priority 101; policy accept;"
+#: Behind all translation.
+_STRAY_HOOK: Final = "type filter hook postrouting priority 300; policy accept;"
+
+_POD_DEVICES: Final = "lxc*"
+_OWN_DEVICES: Final = (_POD_DEVICES, "cilium_*")
+_FAMILIES: Final = {4: "ip", 6: "ip6"}
+#: What has ports, or identifiers that take their place.
+_WITH_PORTS: Final = {4: "tcp, udp, icmp", 6: "tcp, udp, ipv6-icmp"}
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSource:
+    """A route by a device of the node that names the address to send from."""
+
+    device: str
+    destination: IPNetwork
+    source: IPAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """How pods' packets are translated, whatever their destination.
+
+    `versions` are the IP versions that are masqueraded at all. `interfaces` are names of devices,
+    or beginnings of names with a "*" behind, where the last row masquerades; empty: all.
+    """
+
+    versions: tuple[int, ...]
+    ports: tuple[int, int]
+    random_fully: bool = False
+    interfaces: tuple[str, ...] = ()
+    verify_source: bool = True
+    sources: tuple[RouteSource, ...] = ()  # Used before the device's address.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Prefixes of this node's pods, and of the cluster's nodes and pods; they may overlap."""
+
+    pods: frozenset[IPNetwork]
+    cluster: frozenset[IPNetwork]
+
+
+def table_parts(
+    rows: Sequence[Row], translation: Translation, addresses: Addresses
+) -> dict[str, Part]:
+    """Return the whole table."""
+    found: dict[str, Part] = {}
+    for version in translation.versions:
+        for name, prefixes in (("pods", addresses.pods), ("cluster", addresses.cluster)):
+            found[f"{name}{version}"] = AddressSet(version, disjoint(prefixes, version))
+        for number, row in enumerate(rows):
+            named = row_prefixes(row, version)
+            if named is not None and len(named) > 1:
+                found[_set_name(number, version)] = AddressSet(version, named)
+    translate, forbid = _Translator(translation), _Forbidder(translation)
+    found["decide"] = Chain.of(*_rules(rows, translation.versions, translate))
+    found["untranslated"] = Chain.of(*_rules(rows, translation.versions, forbid))
+    found["postrouting"] = Chain.of(*_from_pods("decide", translation), hook=_NAT_HOOK)
+    condition = "ct state { invalid, untracked } "
+    found["stray"] = Chain.of(
+        *_from_pods("untranslated", translation, condition), hook=_STRAY_HOOK
+    )
+    return found
+
+
+def disjoint(prefixes: Iterable[IPNetwork], version: int) -> frozenset[IPNetwork]:
+    """Return prefixes of one version as few that do not overlap, as an interval set wants them."""
+    of_version = (each for each in prefixes if each.version == version)
+    return frozenset(collapse_addresses(of_version))  # type: ignore[type-var]
+
+
+def row_prefixes(row: Row, version: int) -> frozenset[IPNetwork] | None:
+    """Return the destinations of a row in one version; None: it names none."""
+    if row.destinations is None:
+        return None
+    return disjoint((p for each in row.destinations for p in _without_excepts(each)), version)
+
+
+def _without_excepts(destination: Destination) -> Iterator[IPNetwork]:
+    left: list[IPNetwork] = [destination.prefix]
+    for hole in destination.excepts:
+        pieces: list[IPNetwork] = []
+        for each in left:
+            if not each.overlaps(hole):
+                pieces.append(each)
+            elif each.prefixlen < hole.prefixlen:
+                pieces += each.address_exclude(hole)  # type: ignore[arg-type]
+        left = pieces
+    yield from left
+
+
+def _set_name(number: int, version: int) -> str:
+    return f"row{number}_{version}"
+
+
+def _from_pods(chain: str, translation: Translation, condition: str = "") -> Iterator[Rule]:
+    """Lead to `chain` what a pod sends.
+
+    What comes out of a pod's interface was checked by from_pod to have the pod's own address,
+    where sources are verified. Pods on other plugins' interfaces are known by their address; the
+    node's own packets from an address of its CIDRs, the router's, are no pod's.
+    """
+    if translation.verify_source:
+        yield Rule(f'{condition}iifname "{_POD_DEVICES}" goto {chain}', "from a pod's interface")
+    for version in translation.versions:
+        source = f"{_FAMILIES[version]} saddr @pods{version} fib saddr type != local"
+        yield Rule(f"{condition}{source} goto {chain}", "from a pod's address")
+
+
+def _rules(
+    rows: Sequence[Row], versions: Sequence[int], decided: "_Translator | _Forbidder"
+) -> Iterator[Rule]:
+    for name in _OWN_DEVICES:
+        yield Rule(f'oifname "{name}" accept', "to a pod of this node")
+    for version in versions:
+        for number, row in enumerate(rows):
+            for condition in _conditions(row, number, version):
+                if row.action is Action.KEEP:
+                    yield Rule(f"{condition}accept", row.name)
+                else:
+                    yield from decided(row, condition, version)
+
+
+def _conditions(row: Row, number: int, version: int) -> Iterator[str]:
+    """Yield what a packet must be to match, one condition for each range of ports."""
+    assert row.pods is None, "selectors of pods are not known here"
+    prefixes = row_prefixes(row, version)
+    family = _FAMILIES[version]
+    if row.origin is Origin.CLUSTER:
+        where = f"{family} daddr @cluster{version} "
+    elif row.address is not None and row.address.version != version:
+        return
+    elif prefixes is None:
+        where = f"meta nfproto ipv{version} "
+    elif not prefixes:
+        return
+    elif len(prefixes) == 1:
+        where = f"{family} daddr {min(prefixes)} "
+    else:
+        where = f"{family} daddr @{_set_name(number, version)} "
+    for ports in (None,) if row.ports is None else row.ports:
+        yield where + _port_condition(ports)
+
+
+def _port_condition(ports: PortRange | None) -> str:
+    if ports is None:
+        return ""
+    protocol = f"meta l4proto {ports.protocol} "
+    if (ports.first, ports.last) == (0, PORT_MAX):
+        return protocol
+    return f"{protocol}th dport {ports.first}-{ports.last} "
+
+
+@dataclass(frozen=True, slots=True)
+class _Translator:
+    """What happens to a packet that does not keep its address."""
+
+    settings: Translation
+
+    def __call__(self, row: Row, condition: str, version: int) -> Iterator[Rule]:
+        if row.address is not None:
+            yield from self._snat(condition, row.address, row.name)
+            return
+        for place in _places(row, self.settings):
+            yield from self._by_routes(row, place, condition, version)
+            low, high = self.settings.ports
+            yield Rule(
+                f"{place}{condition}meta l4proto {{ {_WITH_PORTS[version]} }}"
+                f" masquerade to :{low}-{high}{self._flags}",
+                row.name,
+            )
+            yield Rule(f"{place}{condition}masquerade{self._flags}", row.name)
+
+    def _by_routes(self, row: Row, place: str, condition: str, version: int) -> Iterator[Rule]:
+        """Give the source of the route: the longest prefix first, so the default route last."""
+        sources = (each for each in self.settings.sources if each.destination.version == version)
+        for each in sorted(sources, key=lambda s: (-s.destination.prefixlen, str(s))):
+            route = f'oifname "{each.device}" {_FAMILIES[version]} daddr {each.destination} '
+            yield from self._snat(
+                f"{place}{condition}{route}", each.source, f"{row.name}, by route"
+            )
+
+    def _snat(self, condition: str, address: IPAddress, why: str) -> Iterator[Rule]:
+        low, high = self.settings.ports
+        version = address.version
+        with_port = f"[{address}]" if version == 6 else str(address)
+        yield Rule(
+            f"{condition}meta l4proto {{ {_WITH_PORTS[version]} }}"
+            f" snat {_FAMILIES[version]} to {with_port}:{low}-{high}{self._flags}",
+            why,
+        )
+        yield Rule(f"{condition}snat {_FAMILIES[version]} to {address}{self._flags}", why)
+
+    @property
+    def _flags(self) -> str:
+        return " fully-random" if self.settings.random_fully else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Forbidder:
+    """What happens to a packet that would need another address and gets none."""
+
+    settings: Translation
+
+    def __call__(self, row: Row, condition: str, version: int) -> Iterator[Rule]:  # noqa: ARG002 - the condition has it.
+        for place in _places(row, self.settings):
+            yield Rule(f"{place}{condition}counter drop", f"{row.name}, not translated")
+
+
+def _places(row: Row, settings: Translation) -> Iterator[str]:
+    """Yield a condition for each place where a row translates: the last one may name devices."""
+    if row.origin is not Origin.DEFAULT or not settings.interfaces:
+        yield ""
+        return
+    for name in settings.interfaces:
+        yield f'oifname "{name}" '
