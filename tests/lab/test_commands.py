@@ -81,7 +81,7 @@ def test_exec_needs_no_double_dash_and_keeps_the_commands_options(cluster: Clust
         (("restart", "agent", "nowhere"), "k8s-ctr, k8s-w1"),
         (("remove-node", "k8s-ctr"), "control plane"),
         (("upgrade", "--set", "ipam.mod=x"), "ipam.mode"),
-        (("upgrade", "--set", "bpf.masquerade=false"), "agents would not start with that"),
+        (("upgrade", "--set", "routingMode=tunnel"), "agents would not start with that"),
     ],
 )
 def test_wrong_word_is_answered_in_one_line_with_what_would_do(

@@ -119,8 +119,8 @@ def open_datapath(settings: AgentSettings, paths: Paths) -> Datapath:
         settings=DatapathSettings(
             native_routing_v4=routing.native_v4,
             native_routing_v6=routing.native_v6,
-            masquerade_v4=masquerade.ipv4,
-            masquerade_v6=masquerade.ipv6,
+            masquerade_v4=masquerade.ipv4 and not masquerade.by_stack,
+            masquerade_v6=masquerade.ipv6 and not masquerade.by_stack,
             verify_source=kernel.verify_source,
             snat_port_min=masquerade.port_min,
             snat_port_max=masquerade.port_max,

@@ -30,8 +30,6 @@ _VALUES: Final[Mapping[str, str]] = {
     "l2NeighDiscovery.enabled": "enable-l2-neigh-discovery",
     "installNoConntrackIptablesRules": "install-no-conntrack-iptables-rules",
     "bpf.hostLegacyRouting": "enable-host-legacy-routing",
-    "enableMasqueradeRouteSource": "enable-masquerade-to-route-source",
-    "egressMasqueradeInterfaces": "egress-masquerade-interfaces",
     "nat.mapStatsEntries": "nat-map-stats-entries",
     "nat.mapStatsInterval": "nat-map-stats-interval",
     "endpointHealthChecking.enabled": "enable-endpoint-health-checking",

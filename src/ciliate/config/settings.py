@@ -18,6 +18,9 @@ from ciliate.config.lifetimes import Lifetimes
 from ciliate.errors import SettingError
 from ciliate.net.address import IPAddress, IPNetwork
 
+#: Names of devices that need no quoting in nftables' language; "+" stands for any rest.
+_INTERFACE: Final = re.compile(r"[\w.:@-]{1,15}\+?", re.ASCII)
+
 #: Addresses kept ready where the setting names no pool: Cilium's default.
 _PRE_ALLOCATION: Final = {"default": 8}
 
@@ -74,7 +77,11 @@ class RoutingSettings:
 
 @dataclass(frozen=True, slots=True)
 class MasqueradeSettings:
-    """Which families get the node's address when they leave the cluster, and on which ports."""
+    """Which families get the node's address when they leave the cluster, and on which ports.
+
+    The rest is of masquerading by the host's stack: `interfaces` are names of devices, or
+    beginnings of names with a "*" behind; empty: all.
+    """
 
     ipv4: bool
     ipv6: bool
@@ -82,6 +89,10 @@ class MasqueradeSettings:
     port_max: int
     sctp: bool
     agent_file: str | None = None  # ip-masq-agent's file; None: it is off.
+    by_stack: bool = False
+    random_fully: bool = False
+    to_route_source: bool = False
+    interfaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,11 @@ class AgentSettings:
     metrics_address: str  # HOST:PORT of plain HTTP; empty: the agent's socket alone.
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
+
+    @property
+    def stack_routed(self) -> bool:
+        """Whether pods' packets go through the host's stack: rules there must see them."""
+        return self.cni.stack_routed or self.masquerade.by_stack
 
 
 class _Texts:
@@ -225,16 +241,35 @@ def _routing(texts: _Texts) -> RoutingSettings:
 
 def _masquerade(texts: _Texts) -> MasqueradeSettings:
     node_ports = values.read_port_range(texts.text("node-port-range"))
+    ipv4 = texts.flag("enable-ipv4") and texts.flag("enable-ipv4-masquerade")
+    ipv6 = texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade")
     return MasqueradeSettings(
-        ipv4=texts.flag("enable-ipv4") and texts.flag("enable-ipv4-masquerade"),
-        ipv6=texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade"),
+        ipv4=ipv4,
+        ipv6=ipv6,
         port_min=node_ports[1] + 1,
         port_max=SNAT_PORT_MAX,
         agent_file=(
             texts.text("ip-masq-agent-config-path") if texts.flag("enable-ip-masq-agent") else None
         ),
         sctp=texts.flag("enable-sctp"),
+        by_stack=(ipv4 or ipv6) and not texts.flag("enable-bpf-masquerade"),
+        random_fully=texts.flag("iptables-random-fully"),
+        to_route_source=texts.flag("enable-masquerade-to-route-source"),
+        interfaces=_interfaces(texts.text("egress-masquerade-interfaces")),
     )
+
+
+def _interfaces(text: str) -> tuple[str, ...]:
+    """Return names of devices as nftables takes them: "eth+" is "eth*" there."""
+    for word in values.read_words(text):
+        if not _INTERFACE.fullmatch(word):
+            raise SettingError(
+                key="egress-masquerade-interfaces",
+                value=word,
+                problem="is no name of a device",
+                remedy='write such as "eth0", or "eth+" for all that begin so',
+            )
+    return tuple(word.replace("+", "*") for word in values.read_words(text))
 
 
 def _connections_max(texts: _Texts) -> int:
@@ -302,13 +337,6 @@ def _check_together(settings: AgentSettings) -> None:
             value=effective["enable-ipv4"],
             problem="leaves pods without any address family",
             remedy='set enable-ipv4 or enable-ipv6 to "true"',
-        )
-    if (masquerade.ipv4 or masquerade.ipv6) and effective["enable-bpf-masquerade"] != "true":
-        raise SettingError(
-            key="enable-bpf-masquerade",
-            value=effective["enable-bpf-masquerade"],
-            problem="asks for masquerading by iptables, which this version does not have",
-            remedy='set enable-bpf-masquerade to "true", or enable-ipv4-masquerade to "false"',
         )
     if effective["enable-endpoint-routes"] != "true":
         raise SettingError(

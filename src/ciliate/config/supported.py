@@ -214,7 +214,31 @@ _MASQUERADE: Final = (
         kind=Kind.BOOL,
         default="false",
         helm="bpf.masquerade",
-        meaning="Masquerade in the eBPF programs of the node's devices.",
+        meaning="Masquerade in the eBPF programs of the node's devices; false: by rules of nftables,"
+        " and pods' packets go through the host's stack.",
+    ),
+    Key(
+        name="egress-masquerade-interfaces",
+        kind=Kind.WORDS,
+        default="",
+        helm="egressMasqueradeInterfaces",
+        meaning="With nftables: devices where pods are masqueraded, such as `eth0 wlan+`; empty:"
+        " all.",
+    ),
+    Key(
+        name="enable-masquerade-to-route-source",
+        kind=Kind.BOOL,
+        default="false",
+        helm="enableMasqueradeRouteSource",
+        meaning="With nftables: packets get the source address that their route names, where it"
+        " names one.",
+    ),
+    Key(
+        name="iptables-random-fully",
+        kind=Kind.BOOL,
+        default="false",
+        helm="iptablesRandomFully",
+        meaning="With nftables: every masqueraded connection gets a random port.",
     ),
     Key(
         name="enable-ip-masq-agent",

@@ -80,7 +80,7 @@ class EndpointFeature(Feature):
         self._restored: tuple[Endpoint, ...] = ()
         self._housekeeping = RunStatus("remove-vanished-endpoints")
         self._watch = RunStatus("watch-cni")
-        self._stack_routed = context.settings.cni.stack_routed
+        self._stack_routed = context.settings.stack_routed
         self._attachments: PodAttachments | None = None
         self._publication_target = CiliumEndpointTarget(
             context.client, context.cluster.endpoints, is_here=self._is_here

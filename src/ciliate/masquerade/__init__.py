@@ -15,5 +15,6 @@ sweep           ends connections, by a program
 conntrack_gc    tidies the table of connections, again and again
 status, show    the line of `dbg status`; rows of `dbg bpf nat list` and its kin
 report          rows of `dbg masquerade rules`
+nftables        the same by the host's stack
 feature         all of it in the agent
 """

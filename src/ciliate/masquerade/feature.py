@@ -1,4 +1,7 @@
-"""Masquerading on a running node: rules, the devices' addresses, and the conntrack GC."""
+"""Masquerading on a running node, by the programs or by the host's stack, by one list of rules.
+
+The programs need maps of the rules and of the devices' addresses, and the conntrack GC.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -11,6 +14,7 @@ from ciliate.masquerade.agent_file import AgentFile
 from ciliate.masquerade.conntrack_gc import ConntrackGC
 from ciliate.masquerade.entries import address_entries
 from ciliate.masquerade.maps import CONNECTIONS, MASQUERADE_ADDRESSES
+from ciliate.masquerade.nftables.stack import StackMasquerade
 from ciliate.masquerade.report import rule_rows
 from ciliate.masquerade.rule_list import RuleList, restored_ranges
 from ciliate.masquerade.rule_table import RULES, RuleTable
@@ -41,6 +45,8 @@ class MasqueradeFeature(Feature):
                 versions=context.settings.ipam.versions,
                 accept=self._list.exclude,
             )
+        self._stack = StackMasquerade(context, lambda: self._list.rules)
+        self._list.changed.add(self._stack.changed)
 
     async def load(self) -> None:
         """Take over the ranges in force: they stay if ip-masq-agent's file is refused."""
@@ -56,9 +62,10 @@ class MasqueradeFeature(Feature):
         del progress  # Nothing is waited for.
         if self._agent_file is not None:
             await self._agent_file.start()
+        await self._stack.start()
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
-        """Return the reconcilers of the rules and of the devices' masquerade addresses."""
+        """Return the reconcilers of both back ends' rules, and of the devices' addresses."""
         devices = self._context.devices
         with datapath.opened(CONNECTIONS) as connections:
             self._gc.use(Sweeper(datapath.programs.sweep_fd, connections.capacity))
@@ -75,7 +82,7 @@ class MasqueradeFeature(Feature):
         )
         rules = Reconciler(RuleTable(datapath), lambda: {RULES: self._list.tables})
         self._list.changed.add(lambda: rules.touch((RULES,)))
-        return (rules, addresses)
+        return (rules, addresses, *self._stack.reconcilers())
 
     async def forget_leavers(self) -> None:
         """End the connections of pods that have left the datapath.
@@ -86,12 +93,14 @@ class MasqueradeFeature(Feature):
         await self._gc.forget_leavers()
 
     def tasks(self) -> Sequence[Task]:
-        """Return the conntrack GC, and the look at ip-masq-agent's file."""
-        return (self._gc.run, *(() if self._agent_file is None else (self._agent_file.run,)))
+        """Return the conntrack GC, what follows the stack's rules, the look at the agent's file."""
+        of_file = () if self._agent_file is None else (self._agent_file.run,)
+        return (self._gc.run, *self._stack.tasks(), *of_file)
 
     def statuses(self) -> Sequence[RunStatus]:
-        """Return the statuses of both."""
-        return (self._gc.status, *(() if self._agent_file is None else (self._agent_file.status,)))
+        """Return the statuses of the tasks."""
+        of_file = () if self._agent_file is None else (self._agent_file.status,)
+        return (self._gc.status, *self._stack.statuses(), *of_file)
 
     def answers(self) -> Mapping[str, Answer]:
         """Return the handler of `dbg masquerade rules`."""
@@ -103,7 +112,7 @@ class MasqueradeFeature(Feature):
         on, routing = settings.masquerade, settings.routing
         return {
             "masquerading": Masquerading(
-                mode="BPF",
+                mode="iptables" if on.by_stack else "BPF",
                 enabled=on.ipv4 or on.ipv6,
                 ip_masq_agent=self._agent_file is not None,
                 enabled_protocols=MasqueradedFamilies(ipv4=on.ipv4, ipv6=on.ipv6),

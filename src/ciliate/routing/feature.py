@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from ciliate.api.resource import ObjectKey
 from ciliate.datapath.datapath import Datapath
@@ -121,9 +121,8 @@ class RoutingFeature(Feature):
 
     def status(self) -> Mapping[str, object]:
         """Return the Routing line's part."""
-        return {
-            "routing": Routing(inter_host_routing_mode="Native", intra_host_routing_mode="BPF")
-        }
+        host: Literal["BPF", "Legacy"] = "Legacy" if self._context.settings.stack_routed else "BPF"
+        return {"routing": Routing(inter_host_routing_mode="Native", intra_host_routing_mode=host)}
 
     def _desired(self) -> Routes | None:
         """Return the routes, once what they follow from is known."""

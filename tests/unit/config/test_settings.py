@@ -41,7 +41,8 @@ def test_walk_through_settings_are_understood() -> None:
         ("enable-ipv4", "false", "leaves pods without any address family"),
         ("mtu", "big", "is no whole number"),
         ("node-port-range", "30000,65535", "leaves no port"),
-        ("enable-bpf-masquerade", "false", "iptables"),
+        ("egress-masquerade-interfaces", 'eth0" accept', "is no name of a device"),
+        ("egress-masquerade-interfaces", "wl*", "is no name of a device"),
         ("enable-endpoint-routes", "false", "route of its own"),
         ("mtu", "576", "between 1280 and 65520"),
         ("bpf-nat-global-max", "-5", "out of range"),
@@ -70,6 +71,37 @@ def test_ip_masq_agents_ranges_do_instead_of_a_native_routing_cidr() -> None:
     )
 
     assert settings.routing.native_v4 is None
+
+
+def test_masquerading_is_the_programs_where_the_walk_through_asks_for_it() -> None:
+    settings = parse_agent_settings(WALK_THROUGH)
+
+    assert not settings.masquerade.by_stack
+    assert not settings.stack_routed
+
+
+def test_without_bpf_masquerading_the_stack_masquerades_and_routes() -> None:
+    settings = parse_agent_settings(
+        {
+            **WALK_THROUGH,
+            "enable-bpf-masquerade": "false",
+            "egress-masquerade-interfaces": "eth0, wl+",
+            "iptables-random-fully": "true",
+            "enable-masquerade-to-route-source": "true",
+        }
+    )
+
+    assert settings.masquerade.by_stack
+    assert settings.stack_routed
+    assert settings.masquerade.interfaces == ("eth0", "wl*")
+    assert settings.masquerade.random_fully
+    assert settings.masquerade.to_route_source
+
+
+def test_where_nothing_is_masqueraded_nothing_needs_the_stack() -> None:
+    off = {"enable-bpf-masquerade": "false", "enable-ipv4-masquerade": "false"}
+
+    assert not parse_agent_settings({**WALK_THROUGH, **off}).stack_routed
 
 
 DELEGATED = {

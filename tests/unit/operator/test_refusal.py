@@ -15,7 +15,7 @@ START: dict[str, str] = json.loads(
 @pytest.mark.parametrize(
     ("key", "text"),
     [
-        ("enable-bpf-masquerade", "false"),
+        ("mtu", "576"),
         ("enable-endpoint-routes", "false"),
         ("routing-mode", "tunnel"),
     ],
@@ -33,10 +33,10 @@ def test_change_that_stops_the_operator_says_so() -> None:
 
 
 def test_change_that_is_not_to_blame_passes() -> None:
-    broken = {**START, "enable-bpf-masquerade": "false"}
+    broken = {**START, "enable-endpoint-routes": "false"}
 
     check_change(broken, {**broken, "debug": "true"})
 
 
 def test_change_that_repairs_passes() -> None:
-    check_change({**START, "enable-bpf-masquerade": "false"}, START)
+    check_change({**START, "enable-endpoint-routes": "false"}, START)
