@@ -1,12 +1,19 @@
 """Our table in the kernel: written whole, healed, and nothing of others touched."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
 from tests.netlink.kernel import run
 
 from ciliate.masquerade.nftables.model import Part
-from ciliate.masquerade.nftables.plan import Addresses, RouteSource, Translation, table_parts
+from ciliate.masquerade.nftables.plan import (
+    Addresses,
+    RouteSource,
+    Translation,
+    hook_alone,
+    table_parts,
+)
 from ciliate.masquerade.nftables.target import NftablesTarget
 from ciliate.masquerade.rules import (
     Action,
@@ -68,7 +75,14 @@ def nft(netns: str, *words: str) -> str:
     return run("nsenter", f"--net={netns}", "nft", *words)
 
 
-@pytest.mark.parametrize("wanted", [PLAIN, full()], ids=["plain", "full"])
+TAKING = table_parts(decision_order(native=NATIVE), replace(BOTH, taking_over=True), ADDRESSES)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [PLAIN, full(), TAKING, hook_alone()],
+    ids=["plain", "full", "taking over", "handed over"],
+)
 async def test_what_is_written_is_what_is_read(node: str, wanted: dict[str, Part]) -> None:
     target = NftablesTarget(Nftables(node), lambda: wanted)
 

@@ -34,6 +34,7 @@ from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.host_path import host_path
 from ciliate.node.privileges import require_privileges
 from ciliate.node.progress import Progress
+from ciliate.node.stack_routing import StackRouting
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ class Agent:
             rtnl=rtnl,
             links=links,
             tasks=tasks,
+            stack=StackRouting(always=settings.stack_routed),
         )
 
     def _give_up_connections(self, old: NodeDevices, new: NodeDevices) -> None:

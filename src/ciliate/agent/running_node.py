@@ -13,14 +13,13 @@ from pathlib import Path
 
 from ciliate.agent.features import compose
 from ciliate.agent.health import health_endpoint
-from ciliate.config.settings import AgentSettings
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.metrics.family import Family
 from ciliate.metrics.listeners import listener_families
 from ciliate.metrics.server import Metrics, metrics_endpoint
-from ciliate.node.context import Context, Paths
+from ciliate.node.context import Context
 from ciliate.node.feature import Feature
 from ciliate.node.progress import Progress
 from ciliate.reconcile.status import RunStatus
@@ -47,7 +46,7 @@ class RunningNode:
             await feature.load()
         for feature in features:
             await feature.start(progress)
-        datapath = await asyncio.to_thread(open_datapath, context.settings, context.paths)
+        datapath = await asyncio.to_thread(open_datapath, context)
         await context.links.require_traffic_control(datapath.programs.from_pod_fd)
         await context.devices.refresh()
         reconcilers = [each for feature in features for each in feature.reconcilers(datapath)]
@@ -110,17 +109,18 @@ def _serve_health(context: Context, progress: Progress) -> tuple[RunStatus, ...]
     return (endpoint.status,)
 
 
-def open_datapath(settings: AgentSettings, paths: Paths) -> Datapath:
-    """Load the programs for `settings`, or take over those that run already; blocking."""
+def open_datapath(context: Context) -> Datapath:
+    """Load the programs for the settings, or take over those that run already; blocking."""
+    settings, by_programs = context.settings, context.stack.programs_masquerade
     kernel, routing, masquerade = settings.kernel, settings.routing, settings.masquerade
     return Datapath.open(
         bpf_root=Path(kernel.bpf_root),
-        state_dir=paths.state,
+        state_dir=context.paths.state,
         settings=DatapathSettings(
             native_routing_v4=routing.native_v4,
             native_routing_v6=routing.native_v6,
-            masquerade_v4=masquerade.ipv4 and not masquerade.by_stack,
-            masquerade_v6=masquerade.ipv6 and not masquerade.by_stack,
+            masquerade_v4=masquerade.ipv4 and by_programs,
+            masquerade_v6=masquerade.ipv6 and by_programs,
             verify_source=kernel.verify_source,
             snat_port_min=masquerade.port_min,
             snat_port_max=masquerade.port_max,

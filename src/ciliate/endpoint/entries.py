@@ -1,18 +1,21 @@
 """The maps `interfaces` and `endpoints` as they should be: live views of the endpoint table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ciliate.datapath import layout
 from ciliate.endpoint.plan import endpoint_entry, host_entry, interface_entry
 from ciliate.node.devices import DeviceWatch
-from ciliate.node.endpoint import connected
+from ciliate.node.endpoint import Endpoint, connected
 from ciliate.node.endpoint_table import EndpointTable
+
+#: Whether rules in the host's stack must see an endpoint's packets.
+ByStack = Callable[[Endpoint], bool]
 
 
 class InterfaceEntries(Mapping[int, layout.Interface]):
     """What from_pod and to_pod know of each pod's interface, by its ifindex."""
 
-    def __init__(self, table: EndpointTable, *, stack_routed: bool) -> None:
+    def __init__(self, table: EndpointTable, *, stack_routed: ByStack) -> None:
         self._table = table
         self._stack_routed = stack_routed
 
@@ -20,7 +23,7 @@ class InterfaceEntries(Mapping[int, layout.Interface]):
         endpoint = self._table.behind(ifindex)
         if endpoint is None:
             raise KeyError(ifindex)
-        return interface_entry(endpoint, stack_routed=self._stack_routed)
+        return interface_entry(endpoint, stack_routed=self._stack_routed(endpoint))
 
     def __iter__(self) -> Iterator[int]:
         return iter({endpoint.ifindex for endpoint in connected(self._table)})
@@ -32,7 +35,9 @@ class InterfaceEntries(Mapping[int, layout.Interface]):
 class EndpointEntries(Mapping[bytes, layout.Endpoint]):
     """Where packets to each address of this node go; the node's own win over a pod's."""
 
-    def __init__(self, table: EndpointTable, devices: DeviceWatch, *, stack_routed: bool) -> None:
+    def __init__(
+        self, table: EndpointTable, devices: DeviceWatch, *, stack_routed: ByStack
+    ) -> None:
         self._table = table
         self._devices = devices
         self._stack_routed = stack_routed
@@ -44,7 +49,7 @@ class EndpointEntries(Mapping[bytes, layout.Endpoint]):
         endpoint = self._table.at(address)
         if endpoint is None:
             raise KeyError(address)
-        return endpoint_entry(endpoint, stack_routed=self._stack_routed)
+        return endpoint_entry(endpoint, stack_routed=self._stack_routed(endpoint))
 
     def __iter__(self) -> Iterator[bytes]:
         of_pods = {octets for endpoint in connected(self._table) for octets in endpoint.octets}

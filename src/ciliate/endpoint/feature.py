@@ -80,7 +80,7 @@ class EndpointFeature(Feature):
         self._restored: tuple[Endpoint, ...] = ()
         self._housekeeping = RunStatus("remove-vanished-endpoints")
         self._watch = RunStatus("watch-cni")
-        self._stack_routed = context.settings.stack_routed
+        self._stack_routed = context.stack.carries
         self._attachments: PodAttachments | None = None
         self._publication_target = CiliumEndpointTarget(
             context.client, context.cluster.endpoints, is_here=self._is_here
@@ -127,7 +127,12 @@ class EndpointFeature(Feature):
             moved = {octets for octets, _ in old.holders.items() ^ new.holders.items()}
             endpoints.touch(old.octets ^ new.octets | moved)
 
+        def stack_changed() -> None:
+            interfaces.touch(each.ifindex for each in table)
+            endpoints.touch(octets for each in table for octets in each.octets)
+
         table.listen(endpoint_changed)
+        self._context.stack.listen(stack_changed)
         devices.listen(devices_changed)
         self._context.cluster.endpoints.add_listener(self._published_changed)
         # Every CiliumEndpoint names the node by its address.

@@ -29,8 +29,8 @@ def host_entry(ifindex: int = 0) -> layout.Endpoint:
 def interface_entry(endpoint: Endpoint, *, stack_routed: bool = False) -> layout.Interface:
     """Return what from_pod and to_pod know of the endpoint behind an interface.
 
-    `stack_routed`: other plugins keep rules in the host's stack for all pods (portmap); for a
-    chained endpoint they always may.
+    `stack_routed`: rules in the host's stack must see its packets; those of a chained endpoint they
+    always may.
     """
     ipv4, ipv6 = endpoint.address(4), endpoint.address(6)
     flags = layout.InterfaceFlag(0)

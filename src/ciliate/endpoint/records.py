@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.datapath import layout
 from ciliate.datapath.bpf_map import OpenMap
+from ciliate.endpoint.entries import ByStack
 from ciliate.endpoint.plan import endpoint_entry, interface_entry
 from ciliate.errors import CiliateError
 from ciliate.net.address import to_octets
@@ -24,7 +25,7 @@ class EndpointRecords:
     store: EndpointStore
     interfaces: OpenMap[int, layout.Interface]
     endpoints: OpenMap[bytes, layout.Endpoint]
-    stack_routed: bool  # Plugins beside ours keep rules in the host's stack.
+    stack_routed: ByStack
 
     def enter(self, endpoint: Endpoint) -> None:
         """Enter a complete interface into maps, file and table.
@@ -34,7 +35,7 @@ class EndpointRecords:
         Raises:
             CiliateError: A map is full, or the disk is.
         """
-        by_stack = self.stack_routed
+        by_stack = self.stack_routed(endpoint)
         self.interfaces.put(endpoint.ifindex, interface_entry(endpoint, stack_routed=by_stack))
         for address in endpoint.addresses:
             entry = endpoint_entry(endpoint, stack_routed=by_stack)

@@ -82,7 +82,7 @@ class MasqueradeFeature(Feature):
         )
         rules = Reconciler(RuleTable(datapath), lambda: {RULES: self._list.tables})
         self._list.changed.add(lambda: rules.touch((RULES,)))
-        return (rules, addresses, *self._stack.reconcilers())
+        return (rules, addresses, *self._stack.reconcilers(datapath))
 
     async def forget_leavers(self) -> None:
         """End the connections of pods that have left the datapath.

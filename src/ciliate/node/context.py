@@ -1,7 +1,7 @@
 """What every feature of the agent stands on, once settings and Node are known."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ciliate.config.installation import STATE_DIR, Installation
@@ -15,6 +15,7 @@ from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.host_path import host_path
 from ciliate.node.own_node import OwnNode
+from ciliate.node.stack_routing import StackRouting
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Context:
     rtnl: Rtnetlink
     links: PodLinks
     tasks: asyncio.TaskGroup
+    stack: StackRouting = field(default_factory=lambda: StackRouting(always=False))
 
     @property
     def own(self) -> OwnNode:

@@ -121,7 +121,7 @@ class RoutingFeature(Feature):
 
     def status(self) -> Mapping[str, object]:
         """Return the Routing line's part."""
-        host: Literal["BPF", "Legacy"] = "Legacy" if self._context.settings.stack_routed else "BPF"
+        host: Literal["BPF", "Legacy"] = "Legacy" if self._context.stack.is_in_use else "BPF"
         return {"routing": Routing(inter_host_routing_mode="Native", intra_host_routing_mode=host)}
 
     def _desired(self) -> Routes | None:

@@ -60,7 +60,7 @@ class Node:
                 store=self.store,
                 interfaces=self.interfaces.as_open_map,
                 endpoints=self.endpoints.as_open_map,
-                stack_routed=False,
+                stack_routed=lambda _endpoint: False,
             ),
             links=self.links.as_pod_links,
             programs=Programs(3, 4, 5, 6, 7),

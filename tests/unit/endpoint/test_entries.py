@@ -27,8 +27,8 @@ def entries(
         table.put(each)
     devices = cast("DeviceWatch", SimpleNamespace(current=NodeDevices((), own)))
     return (
-        InterfaceEntries(table, stack_routed=stack_routed),
-        EndpointEntries(table, devices, stack_routed=stack_routed),
+        InterfaceEntries(table, stack_routed=lambda _endpoint: stack_routed),
+        EndpointEntries(table, devices, stack_routed=lambda _endpoint: stack_routed),
     )
 
 
@@ -79,7 +79,7 @@ def test_an_address_of_the_node_itself_wins_over_a_pods() -> None:
 
 def test_views_follow_the_table() -> None:
     table = EndpointTable()
-    interfaces = InterfaceEntries(table, stack_routed=False)
+    interfaces = InterfaceEntries(table, stack_routed=lambda _endpoint: False)
 
     assert len(interfaces) == 0
     table.put(endpoint(1))

@@ -7,5 +7,6 @@ listing        what `nft` lists, as the same values
 members        the addresses of this node's pods and of the cluster
 route_sources  the addresses that routes name
 target         the table as a reconciler writes it
+switch         from one back end to the other under running connections
 stack          all of it in the agent
 """

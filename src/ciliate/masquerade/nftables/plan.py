@@ -9,7 +9,7 @@ Packets that conntrack cannot place (INVALID), or was told to leave alone, get n
 `stray` drops them where they would leave with a pod's address that must not be seen out there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import collapse_addresses
 from typing import Final
@@ -24,6 +24,12 @@ from ciliate.net.address import IPAddress, IPNetwork
 _NAT_HOOK: Final = "type nat hook postrouting priority 101; policy accept;"
 #: Behind all translation.
 _STRAY_HOOK: Final = "type filter hook postrouting priority 300; policy accept;"
+
+#: While the programs still know flows of the time when they masqueraded: a TCP connection that
+#: conntrack meets in the middle is theirs to translate, at the device.
+BEGUN_BEFORE: Final = Rule(
+    "tcp flags & (fin | syn | rst | ack) != syn accept", "begun before, the programs translate it"
+)
 
 _POD_DEVICES: Final = "lxc*"
 _OWN_DEVICES: Final = (_POD_DEVICES, "cilium_*")
@@ -55,6 +61,7 @@ class Translation:
     interfaces: tuple[str, ...] = ()
     verify_source: bool = True
     sources: tuple[RouteSource, ...] = ()  # Used before the device's address.
+    taking_over: bool = False  # From the programs, which know flows from before.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +85,33 @@ def table_parts(
             if named is not None and len(named) > 1:
                 found[_set_name(number, version)] = AddressSet(version, named)
     translate, forbid = _Translator(translation), _Forbidder(translation)
-    found["decide"] = Chain.of(*_rules(rows, translation.versions, translate))
-    found["untranslated"] = Chain.of(*_rules(rows, translation.versions, forbid))
+    first = (BEGUN_BEFORE,) if translation.taking_over else ()
+    found["decide"] = Chain.of(*first, *_rules(rows, translation.versions, translate))
     found["postrouting"] = Chain.of(*_from_pods("decide", translation), hook=_NAT_HOOK)
+    if translation.taking_over:
+        return found
+    found["untranslated"] = Chain.of(*_rules(rows, translation.versions, forbid))
     condition = "ct state { invalid, untracked } "
     found["stray"] = Chain.of(
         *_from_pods("untranslated", translation, condition), hook=_STRAY_HOOK
     )
     return found
+
+
+def hook_alone() -> dict[str, Part]:
+    """Return a table that translates nothing new.
+
+    Connections that are translated already are so by conntrack, for as long as the kernel has a
+    chain of this kind, and a rule that asks conntrack (which is at work for those who do).
+    """
+    rule = Rule("ct state new accept", "conntrack goes on with what it translates")
+    return {"postrouting": Chain.of(rule, hook=_NAT_HOOK)}
+
+
+def is_translating(found: Mapping[str, Part]) -> bool:
+    """Whether a table, as it was found, has the stack masquerade all by itself."""
+    decide = found.get("decide")
+    return isinstance(decide, Chain) and BEGUN_BEFORE.comment not in decide.comments
 
 
 def disjoint(prefixes: Iterable[IPNetwork], version: int) -> frozenset[IPNetwork]:

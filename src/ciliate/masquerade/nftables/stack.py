@@ -1,6 +1,7 @@
 """Masquerading by the host's stack on a running node: its table is kept, or removed.
 
-Where the programs masquerade, the table of an earlier agent that did otherwise is removed.
+Where the programs masquerade, the table of an earlier agent that did otherwise goes when nothing
+needs it any more.
 """
 
 import asyncio
@@ -8,11 +9,15 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ciliate.datapath.datapath import Datapath
 from ciliate.errors import CiliateError
+from ciliate.masquerade.maps import CONNECTIONS
+from ciliate.masquerade.nftables.listing import parts_of
 from ciliate.masquerade.nftables.members import Members
-from ciliate.masquerade.nftables.model import FAMILY, TABLE, Part
-from ciliate.masquerade.nftables.plan import Translation, table_parts
+from ciliate.masquerade.nftables.model import FAMILY, TABLE, Part, Parts
+from ciliate.masquerade.nftables.plan import Translation, is_translating, table_parts
 from ciliate.masquerade.nftables.route_sources import RouteSources
+from ciliate.masquerade.nftables.switch import Handover, Takeover
 from ciliate.masquerade.nftables.target import NftablesTarget
 from ciliate.masquerade.rules import Rule
 from ciliate.netlink.nftables import Nftables
@@ -30,13 +35,16 @@ _SETTLE_S: Final = 0.1
 
 
 class StackMasquerade:
-    """Table `inet ciliate` of this node; `rows` is the list that decides."""
+    """Table `inet ciliate` of this node; `rows` is the list that decides.
+
+    It is written before programs and maps are touched, and goes after them: at every moment of a
+    switch one of the two translates, and each connection stays with the one that it began with.
+    """
 
     def __init__(self, context: Context, rows: Callable[[], Sequence[Rule]]) -> None:
         self._context = context
         self._rows = rows
         self._is_on = context.settings.masquerade.by_stack
-        self._is_leftover = False
         self._nftables = Nftables()
         self._parts: dict[str, Part] | None = None  # None: to be made anew.
         self._sync: AnyReconciler = Reconciler(
@@ -54,6 +62,10 @@ class StackMasquerade:
             changed=self.changed,
         )
         self._sources = RouteSources(context.rtnl, context.devices, self.changed)
+        self._takeover = Takeover(self.changed)
+        self._handover = Handover(
+            self._nftables, context.stack, context.endpoints, self._sync.wake
+        )
 
     def changed(self) -> None:
         """Make the table anew: a rule, a node, a pod or a route is another."""
@@ -68,27 +80,47 @@ class StackMasquerade:
                 earlier agent set up goes on.
         """
         if not self._is_on:
-            self._is_leftover = await self._has_table()
+            await self._start_handover()
             return
+        found = parts_of(await self._nftables.table(FAMILY, TABLE) or ())
+        inherits = not self._context.endpoint_store.is_new
+        self._takeover.is_due = inherits and not is_translating(found)
+        self._context.stack.programs_masquerade = self._takeover.is_due
         if self._context.settings.masquerade.to_route_source:
             await self._sources.refresh()
         if not await self._sync.run_once():
             raise CiliateError(self._sync.status.last_failure)
 
-    def reconcilers(self) -> Sequence[AnyReconciler]:
+    async def _start_handover(self) -> None:
+        """Leave pods where the table of an earlier agent has them; without one do nothing."""
+        try:
+            if await self._nftables.table(FAMILY, TABLE) is not None:
+                self._handover.begin()
+        except CiliateError as error:  # A node without nftables has no such table.
+            _log.debug("no table of ours: %s", error)
+
+    def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the table, where it is to be there or to go."""
-        return (self._sync,) if self._is_on or self._is_leftover else ()
+        if self._takeover.is_due:
+            self._takeover.watch(datapath.opened(CONNECTIONS))
+        return (self._sync,) if self._is_on or self._handover.is_due else ()
 
     def tasks(self) -> Sequence[Task]:
-        """Return what follows the table, and the routes where they name sources."""
+        """Return what follows the table, the routes' sources, and a switch of back ends."""
         if not self._is_on:
-            return ()
-        follows_routes = self._context.settings.masquerade.to_route_source
-        return (self._follow, *((self._sources.run,) if follows_routes else ()))
+            return (self._handover.run,) if self._handover.is_due else ()
+        tasks: list[Task] = [self._follow]
+        if self._context.settings.masquerade.to_route_source:
+            tasks.append(self._sources.run)
+        if self._takeover.is_due:
+            tasks.append(self._takeover.run)
+        return tasks
 
     def statuses(self) -> Sequence[RunStatus]:
         """Return the statuses of the tasks."""
-        return (self._watch, self._sources.status) if self._is_on else ()
+        if not self._is_on:
+            return (self._handover.status,) if self._handover.is_due else ()
+        return (self._watch, self._sources.status, self._takeover.status)
 
     async def _follow(self) -> None:
         """Look at the table when somebody changes it, which may be we."""
@@ -101,10 +133,10 @@ class StackMasquerade:
                 _log.warning("nf_tables is not followed: %s", error)
                 await asyncio.sleep(pauses.next())
 
-    def _desired(self) -> dict[str, Part] | None:
+    def _desired(self) -> Parts | None:
         """Return the table, once it is known who is in the cluster."""
         if not self._is_on:
-            return {}
+            return self._handover.table
         if not self._context.cluster.has_listed:
             return None
         if self._parts is None:
@@ -122,12 +154,5 @@ class StackMasquerade:
             interfaces=masquerade.interfaces,
             verify_source=settings.kernel.verify_source,
             sources=self._sources.current if masquerade.to_route_source else (),
+            taking_over=self._takeover.is_due,
         )
-
-    async def _has_table(self) -> bool:
-        """Whether our table stands; a node without nftables has none."""
-        try:
-            return await self._nftables.table(FAMILY, TABLE) is not None
-        except CiliateError as error:
-            _log.debug("no table of ours: %s", error)
-            return False

@@ -6,7 +6,15 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from ciliate.masquerade.nftables.model import AddressSet, Chain, Part
-from ciliate.masquerade.nftables.plan import Addresses, RouteSource, Translation, table_parts
+from ciliate.masquerade.nftables.plan import (
+    BEGUN_BEFORE,
+    Addresses,
+    RouteSource,
+    Translation,
+    hook_alone,
+    is_translating,
+    table_parts,
+)
 from ciliate.masquerade.rules import (
     Action,
     Destination,
@@ -213,3 +221,27 @@ def test_source_of_the_longest_route_is_taken_before_the_devices_address() -> No
         "meta nfproto ipv4 meta l4proto { tcp, udp, icmp } masquerade to :32768-65535",
         "meta nfproto ipv4 masquerade",
     ]
+
+
+def test_while_the_programs_know_flows_they_translate_what_began_before() -> None:
+    taking = table_parts(decision_order(native=()), replace(V4, taking_over=True), NOBODY)
+
+    assert texts(taking, "decide")[0] == BEGUN_BEFORE.text
+    # What conntrack cannot place is translated by them too.
+    assert set(taking) == {"pods4", "cluster4", "decide", "postrouting"}
+
+
+def test_table_says_whether_the_stack_translates_all_by_itself() -> None:
+    whole = table_parts(decision_order(native=()), V4, NOBODY)
+    taking = table_parts(decision_order(native=()), replace(V4, taking_over=True), NOBODY)
+
+    assert is_translating(whole)
+    assert not is_translating(taking)
+    assert not is_translating(hook_alone())
+    assert not is_translating({})
+
+
+def test_table_that_translates_nothing_new_keeps_conntrack_at_work() -> None:
+    (rule,) = texts(hook_alone(), "postrouting")
+
+    assert rule.startswith("ct ")

@@ -1,0 +1,299 @@
+"""`enable-bpf-masquerade: false`: the host's stack masquerades, and either takes over from the other.
+
+What the world sees is asked of the world: a server there answers each line with the address that it
+came from, and tcpdump looks for pods' addresses all the while.
+"""
+
+import contextlib
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from tests.lab.cluster import Cluster, eventually
+from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
+
+PYTHON: Final = ("/usr/bin/python3", "-S", "-c")
+NODES: Final = ("k8s-ctr", "k8s-w1")
+
+#: Machines of the world by address: where they are, and as what they see a pod of k8s-w1.
+WORLD: Final = (
+    ("192.168.10.200", "192.168.10.101"),
+    ("10.10.1.200", "192.168.10.101"),
+    ("203.0.113.10", "10.0.2.15"),
+    ("fd00:192:168:10::200", "fd00:192:168:10::101"),
+    ("fd00:10:10:1::200", "fd00:192:168:10::101"),
+    ("2001:db8:113::10", "fd00:10:0:2::15"),
+)
+
+#: Answers each line of TCP, and each datagram, with the client's address and port.
+SERVER: Final = """
+import selectors, socket
+sel = selectors.DefaultSelector()
+def name(peer):
+    return f"{peer[0].removeprefix('::ffff:')} {peer[1]}\\n".encode()
+def bound(kind):
+    s = socket.socket(socket.AF_INET6, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", 9100))
+    return s
+def accept(s):
+    one, peer = s.accept()
+    sel.register(one, selectors.EVENT_READ, lambda s: answer(s, peer))
+def answer(s, peer):
+    try:
+        if s.recv(65536):
+            return s.sendall(name(peer))
+    except OSError:
+        pass
+    sel.unregister(s)
+    s.close()
+def datagram(s):
+    _, asked_at, _, peer = s.recvmsg(65536, 256)  # Answered from the address that was asked.
+    s.sendmsg([name(peer)], asked_at, 0, peer)
+tcp, udp = bound(socket.SOCK_STREAM), bound(socket.SOCK_DGRAM)
+udp.setsockopt(socket.IPPROTO_IPV6, 49, 1)  # IPV6_RECVPKTINFO
+tcp.listen(128)
+sel.register(tcp, selectors.EVENT_READ, accept)
+sel.register(udp, selectors.EVENT_READ, datagram)
+print("ready", flush=True)
+while True:
+    for key, _ in sel.select():
+        key.data(key.fileobj)
+"""
+
+#: Asks each address once over TCP and UDP; prints {"tcp": {address: seen}, "udp": ...}.
+ASK: Final = """
+import json, socket, sys
+seen = {"tcp": {}, "udp": {}}
+for address in sys.argv[1:]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for kind, number in (("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)):
+        s = socket.socket(family, number)
+        s.settimeout(3)
+        s.connect((address, 9100))
+        s.send(b"x\\n")
+        seen[kind][address] = s.recv(100).decode().split()
+print(json.dumps(seen))
+"""
+
+#: Holds one connection to each address and opens a new one to each all the while, until a line comes
+#: on its input; prints what each connection was seen as, and what failed.
+HOLD: Final = """
+import json, select, socket, sys, time
+def opened(address):
+    s = socket.create_connection((address, 9100), 5)
+    s.settimeout(5)
+    return s
+def asked(s):
+    s.send(b"x\\n")
+    return s.recv(100).decode().strip() or "closed"
+held = {a: opened(a) for a in sys.argv[1:]}
+seen = {a: set() for a in held}
+fresh = {a: set() for a in held}
+failures, rounds = [], 0
+while True:
+    for address, s in held.items():
+        try:
+            seen[address].add(asked(s))
+        except OSError as error:
+            failures.append(f"held {address}: {error}")
+        try:
+            with opened(address) as once:
+                fresh[address].add(asked(once).split()[0])
+        except OSError as error:
+            failures.append(f"new {address}: {error}")
+    rounds += 1
+    if rounds == 1:
+        print("holding", flush=True)
+    if select.select([sys.stdin], [], [], 0.02)[0]:
+        break
+print(json.dumps({"seen": {a: sorted(x) for a, x in seen.items()}, "rounds": rounds,
+                  "fresh": {a: sorted(x) for a, x in fresh.items()}, "failures": failures[:5]}))
+"""
+
+
+def listening(lab: Cluster, place: str) -> subprocess.Popen[str]:
+    """The server, ready on a machine or in a pod."""
+    server = lab.background(place, *PYTHON, SERVER)
+    assert server.stdout is not None
+    assert server.stdout.readline() == "ready\n"
+    return server
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Cluster]:
+    """Two families, the programs masquerade, a server on each machine of the world."""
+    with fault_lab("by-stack", "--dual-stack") as started, contextlib.ExitStack() as servers:
+        for place in ("router", "internet"):
+            servers.callback(servers.enter_context(listening(started, place)).kill)
+        apply_pod(started, "one", "k8s-w1")
+        apply_pod(started, "two", "k8s-w1")
+        yield started
+
+
+@contextlib.contextmanager
+def held(lab: Cluster, pod: str, *addresses: str) -> Iterator[dict[str, Any]]:
+    """Connections that go on inside the block; filled at its end with what became of them."""
+    report: dict[str, Any] = {}
+    with lab.background(pod, *PYTHON, HOLD, *addresses) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "holding\n"
+            yield report
+            out, err = holder.communicate("end\n", timeout=30)
+            report.update(json.loads(out) if out else {"failures": [err]})
+        finally:
+            holder.kill()
+
+
+@contextlib.contextmanager
+def no_pod_seen(lab: Cluster) -> Iterator[None]:
+    """Nothing may reach the router from a pod's address inside the block."""
+    pods = (
+        "(src net 10.244.0.0/16 and dst host 192.168.10.200)"
+        " or (src net fd00:10:244::/56 and dst host fd00:192:168:10::200)"
+    )
+    words = ("tcpdump", "-lnn", "--immediate-mode", "-i", "eth1", pods)
+    with lab.background("router", *words) as watching:
+        assert watching.stderr is not None
+        while "listening on" not in watching.stderr.readline():
+            pass
+        try:
+            yield
+        finally:
+            watching.terminate()
+        out, _ = watching.communicate(timeout=10)
+    assert out.strip() == ""
+
+
+def seen_by_world(lab: Cluster, pod: str) -> dict[str, dict[str, list[str]]]:
+    """As what each machine of the world sees a pod."""
+    found: dict[str, dict[str, list[str]]] = json.loads(
+        lab.exec(pod, *PYTHON, ASK, *(address for address, _ in WORLD))
+    )
+    return found
+
+
+def switch(lab: Cluster, back_end: str) -> None:
+    """Have all nodes masquerade by `true`, the programs, or `false`, the stack."""
+    lab.lab("upgrade", "--set", f"bpf.masquerade={back_end}")
+    lab.lab("restart", "agent")
+    for node in NODES:
+        FaultyNode(lab, node).wait_agent()
+
+
+def status(lab: Cluster, node: str = "k8s-w1") -> str:
+    return lab.exec(node, "cilium-dbg", "status")
+
+
+def table(lab: Cluster, node: str = "k8s-w1") -> str:
+    """Our table as nft shows it; empty when there is none."""
+    return FaultyNode(lab, node).run("nft", "list", "table", "inet", "ciliate", check=False).stdout
+
+
+def assert_went_on(report: dict[str, Any], addresses: dict[str, str]) -> None:
+    """Each connection was seen as one and the same, and each new one as the node."""
+    assert report["failures"] == []
+    for address, source in addresses.items():
+        (one,) = report["seen"][address]
+        assert one.split()[0] == source
+        assert report["fresh"][address] == [source]
+
+
+def test_connections_go_on_when_the_stack_takes_over_and_when_it_hands_over(lab: Cluster) -> None:
+    world = dict(WORLD)
+    with no_pod_seen(lab), held(lab, "one", *world) as from_programs:
+        switch(lab, "false")
+        assert "Masquerading:            IPTables [IPv4: Enabled, IPv6: Enabled]" in status(lab)
+        assert "Host: Legacy" in status(lab)
+        with held(lab, "two", *world) as from_stack:
+            switch(lab, "true")
+            assert "Masquerading:            BPF" in status(lab)
+    assert_went_on(from_programs, world)
+    assert_went_on(from_stack, world)
+
+    eventually(lambda: not table(lab), within_s=15, what="table of nftables gone")
+    assert "Host: BPF" in status(lab)
+
+
+@pytest.fixture(scope="module")
+def by_stack(lab: Cluster) -> Cluster:
+    """The lab with the stack masquerading."""
+    switch(lab, "false")
+    return lab
+
+
+def test_world_sees_the_leaving_devices_address(by_stack: Cluster) -> None:
+    seen = seen_by_world(by_stack, "one")
+
+    for kind in ("tcp", "udp"):
+        assert {address: found[0] for address, found in seen[kind].items()} == dict(WORLD)
+        assert all(int(port) >= 32768 for _, port in seen[kind].values())
+
+
+def test_cluster_sees_the_pods_own_address(by_stack: Cluster) -> None:
+    """Another node, and a pod on it."""
+    own = {str(a["ip"]) for a in by_stack.object("pod", "one")["status"]["podIPs"]}
+    for address in ("192.168.10.100", "fd00:192:168:10::100"):
+        with listening(by_stack, "k8s-ctr") as server:
+            try:
+                found = json.loads(by_stack.exec("one", *PYTHON, ASK, address))
+            finally:
+                server.kill()
+        assert {found["tcp"][address][0], found["udp"][address][0]} <= own
+
+
+def test_flushed_rules_come_back_and_those_of_others_stay(by_stack: Cluster) -> None:
+    node = FaultyNode(by_stack, "k8s-w1")
+    node.run("nft", "add table inet others { chain c { type filter hook input priority 0; }; }")
+    before = table(by_stack)
+    assert before
+
+    node.run("nft", "delete", "table", "inet", "ciliate")
+    eventually(lambda: _without_counts(table(by_stack)) == _without_counts(before))
+
+    assert "chain c" in node.run("nft", "list", "table", "inet", "others").stdout
+    node.run("nft", "delete", "table", "inet", "others")
+    seen = seen_by_world(by_stack, "one")["tcp"]
+    assert {address: found[0] for address, found in seen.items()} == dict(WORLD)
+
+
+def _without_counts(listed: str) -> str:
+    return re.sub(r"packets \d+ bytes \d+", "", listed)
+
+
+def test_killed_agent_leaves_the_rules_at_work(by_stack: Cluster) -> None:
+    node = FaultyNode(by_stack, "k8s-w1")
+    before = _without_counts(table(by_stack))
+
+    pid = node.kill_agent()
+    assert _without_counts(table(by_stack)) == before
+    seen = seen_by_world(by_stack, "one")["tcp"]
+    node.wait_agent(other_than=pid)
+
+    assert {address: found[0] for address, found in seen.items()} == dict(WORLD)
+
+
+def test_packet_that_conntrack_cannot_place_does_not_leave_with_the_pods_address(
+    by_stack: Cluster,
+) -> None:
+    """A datagram with a wrong checksum: what would be translated is dropped, the rest passes."""
+    script = """
+import socket, struct, sys
+source, target = sys.argv[1:]
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+udp = struct.pack(">HHHH", 7777, 9999, 8, 0xbad)
+head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0,
+                   socket.inet_aton(source), socket.inet_aton(target))
+s.sendto(head + udp, (target, 0))
+"""
+    own = by_stack.object("pod", "one")["status"]["podIP"]
+    eventually(lambda: "chain stray" in table(by_stack), within_s=30, what="the takeover's end")
+
+    with no_pod_seen(by_stack):
+        by_stack.exec("one", *PYTHON, script, own, "192.168.10.200")
+        eventually(lambda: re.search(r"counter packets [1-9]", table(by_stack)))
