@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
@@ -220,10 +220,78 @@ def test_connections_go_on_when_the_stack_takes_over_and_when_it_hands_over(lab:
     assert "Host: BPF" in status(lab)
 
 
+@pytest.mark.parametrize(
+    ("back_end", "moment"),
+    [
+        ("false", lambda listed: "chain decide" in listed),
+        ("true", lambda listed: "chain decide" not in listed),
+    ],
+    ids=["when the rules stand", "when the rules are gone"],
+)
+def test_agent_killed_in_the_middle_of_a_switch_breaks_nothing(
+    lab: Cluster, back_end: str, moment: Callable[[str], bool]
+) -> None:
+    world, node = dict(WORLD), FaultyNode(lab, "k8s-w1")
+    with no_pod_seen(lab), held(lab, "one", *world) as report:
+        lab.lab("upgrade", "--set", f"bpf.masquerade={back_end}")
+        node.replace_agent()
+        eventually(lambda: moment(table(lab)), within_s=20)
+        node.kill_agent()
+        switch(lab, back_end)
+    assert_went_on(report, world)
+
+
+@contextlib.contextmanager
+def without_nft(lab: Cluster) -> Iterator[None]:
+    """The agents' containers have no program nft: a file that cannot be executed lies over it."""
+    for node in NODES:
+        FaultyNode(lab, node).run("sh", "-c", "echo none > /run/no-program")
+    pod = lab.object("-n", "kube-system", "ds", "cilium")["spec"]["template"]["spec"]
+    at = {
+        f"/spec/template/spec/volumes/{len(pod['volumes'])}": {
+            "name": "hidden",
+            "hostPath": {"path": "/run/no-program", "type": "File"},
+        },
+        "/spec/template/spec/containers/0/volumeMounts/"
+        f"{len(pod['containers'][0]['volumeMounts'])}": {
+            "name": "hidden",
+            "mountPath": "/usr/sbin/nft",
+        },
+    }
+    added = [{"op": "add", "path": path, "value": value} for path, value in at.items()]
+    removed = [{"op": "remove", "path": path} for path in reversed(at)]
+    patch = ("-n", "kube-system", "patch", "ds", "cilium", "--type=json", "-p")
+    lab.kubectl(*patch, json.dumps(added))
+    try:
+        yield
+    finally:
+        lab.kubectl(*patch, json.dumps(removed))
+
+
+def test_node_without_nft_says_so_and_goes_on_as_before(lab: Cluster) -> None:
+    def said() -> str:
+        pods = lab.object("-n", "kube-system", "pods")["items"]
+        states = [c for pod in pods for c in pod["status"].get("containerStatuses", [])]
+        return json.dumps(states)
+
+    world = dict(WORLD)
+    eventually(lambda: not table(lab), within_s=15, what="the end of what was before")
+    with no_pod_seen(lab), held(lab, "one", *world) as report:
+        lab.lab("upgrade", "--set", "bpf.masquerade=false")
+        with without_nft(lab):
+            eventually(lambda: "there is no program nft: install the package nftables" in said())
+            assert not table(lab)
+            lab.lab("upgrade", "--set", "bpf.masquerade=true")
+        for node in NODES:
+            FaultyNode(lab, node).wait_agent()
+    assert_went_on(report, world)
+
+
 @pytest.fixture(scope="module")
 def by_stack(lab: Cluster) -> Cluster:
-    """The lab with the stack masquerading."""
+    """The lab with the stack masquerading, all by itself."""
     switch(lab, "false")
+    eventually(lambda: "chain stray" in table(lab), within_s=30, what="the takeover's end")
     return lab
 
 
@@ -262,8 +330,9 @@ def test_flushed_rules_come_back_and_those_of_others_stay(by_stack: Cluster) -> 
     assert {address: found[0] for address, found in seen.items()} == dict(WORLD)
 
 
-def _without_counts(listed: str) -> str:
-    return re.sub(r"packets \d+ bytes \d+", "", listed)
+def _without_counts(listed: str) -> list[str]:
+    """The lines of a table, whatever came first of its parts."""
+    return sorted(re.sub(r"packets \d+ bytes \d+", "", listed).splitlines())
 
 
 def test_killed_agent_leaves_the_rules_at_work(by_stack: Cluster) -> None:
@@ -292,8 +361,27 @@ head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 17, 0,
 s.sendto(head + udp, (target, 0))
 """
     own = by_stack.object("pod", "one")["status"]["podIP"]
-    eventually(lambda: "chain stray" in table(by_stack), within_s=30, what="the takeover's end")
 
     with no_pod_seen(by_stack):
         by_stack.exec("one", *PYTHON, script, own, "192.168.10.200")
         eventually(lambda: re.search(r"counter packets [1-9]", table(by_stack)))
+
+
+@pytest.mark.parametrize("tool", ["iptables-legacy", "iptables-nft"])
+def test_translation_that_an_administrator_wrote_decides_first(
+    by_stack: Cluster, tool: str
+) -> None:
+    node = FaultyNode(by_stack, "k8s-w1")
+    if not node.run("sh", "-c", f"command -v {tool}", check=False).stdout:
+        pytest.skip(f"needs {tool}")
+    rule = ("POSTROUTING", "-d", "192.168.10.200", "-j", "SNAT", "--to-source", "192.168.10.77")
+    node.run("ip", "address", "add", "192.168.10.77/24", "dev", "eth1")
+    node.run(tool, "-t", "nat", "-A", *rule)
+    try:
+        seen = seen_by_world(by_stack, "two")["tcp"]
+    finally:
+        node.run(tool, "-t", "nat", "-D", *rule)
+        node.run("ip", "address", "del", "192.168.10.77/24", "dev", "eth1")
+
+    expected = {**dict(WORLD), "192.168.10.200": "192.168.10.77"}
+    assert {address: found[0] for address, found in seen.items()} == expected
