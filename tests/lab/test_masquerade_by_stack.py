@@ -159,15 +159,19 @@ def no_pod_seen(lab: Cluster) -> Iterator[None]:
     )
     words = ("tcpdump", "-lnn", "--immediate-mode", "-i", "eth1", pods)
     with lab.background("router", *words) as watching:
-        assert watching.stderr is not None
-        while "listening on" not in watching.stderr.readline():
-            pass
+        _await_listening(watching)
         try:
             yield
         finally:
             watching.terminate()
         out, _ = watching.communicate(timeout=10)
     assert out.strip() == ""
+
+
+def _await_listening(tcpdump: subprocess.Popen[str]) -> None:
+    assert tcpdump.stderr is not None
+    while "listening on" not in tcpdump.stderr.readline():
+        assert tcpdump.poll() is None
 
 
 def seen_by_world(lab: Cluster, pod: str) -> dict[str, dict[str, list[str]]]:
@@ -216,7 +220,7 @@ def test_connections_go_on_when_the_stack_takes_over_and_when_it_hands_over(lab:
     assert_went_on(from_programs, world)
     assert_went_on(from_stack, world)
 
-    eventually(lambda: not table(lab), within_s=15, what="table of nftables gone")
+    eventually(lambda: not table(lab), within_s=60, what="table of nftables gone")
     assert "Host: BPF" in status(lab)
 
 
@@ -275,7 +279,7 @@ def test_node_without_nft_says_so_and_goes_on_as_before(lab: Cluster) -> None:
         return json.dumps(states)
 
     world = dict(WORLD)
-    eventually(lambda: not table(lab), within_s=15, what="the end of what was before")
+    eventually(lambda: not table(lab), within_s=60, what="the end of what was before")
     with no_pod_seen(lab), held(lab, "one", *world) as report:
         lab.lab("upgrade", "--set", "bpf.masquerade=false")
         with without_nft(lab):
@@ -291,7 +295,7 @@ def test_node_without_nft_says_so_and_goes_on_as_before(lab: Cluster) -> None:
 def by_stack(lab: Cluster) -> Cluster:
     """The lab with the stack masquerading, all by itself."""
     switch(lab, "false")
-    eventually(lambda: "chain stray" in table(lab), within_s=30, what="the takeover's end")
+    eventually(lambda: "chain stray" in table(lab), within_s=60, what="the takeover's end")
     return lab
 
 
@@ -385,3 +389,45 @@ def test_translation_that_an_administrator_wrote_decides_first(
 
     expected = {**dict(WORLD), "192.168.10.200": "192.168.10.77"}
     assert {address: found[0] for address, found in seen.items()} == expected
+
+
+def test_address_that_comes_and_goes_is_none_to_masquerade_with(by_stack: Cluster) -> None:
+    """Nearer to the destination than the node's own, so the kernel would choose it for IPv6."""
+    node, virtual = FaultyNode(by_stack, "k8s-w1"), "fd00:192:168:10::201/128"
+    node.run("ip", "address", "add", virtual, "dev", "eth1", "nodad")
+    try:
+        with held(by_stack, "one", "fd00:192:168:10::200") as report:
+            node.run("ip", "address", "del", virtual, "dev", "eth1")
+            seen_by_world(by_stack, "one")  # Meanwhile the other asks on.
+    finally:
+        node.run("ip", "address", "del", virtual, "dev", "eth1", check=False)
+
+    assert_went_on(report, {"fd00:192:168:10::200": "fd00:192:168:10::101"})
+
+
+def test_settings_of_this_back_end_hold(by_stack: Cluster) -> None:
+    node = FaultyNode(by_stack, "k8s-w1")
+    route = ["10.10.0.0/16", "via", "192.168.10.200", "dev", "eth1", "proto", "static"]
+    node.run("ip", "address", "add", "192.168.10.77/24", "dev", "eth1")
+    node.run("ip", "route", "replace", *route, "src", "192.168.10.77")
+    on = ("--set", "enableMasqueradeRouteSource=true", "--set", "egressMasqueradeInterfaces=eth1")
+    off = ("--set", "enableMasqueradeRouteSource=false", "--set", "egressMasqueradeInterfaces=")
+    try:
+        by_stack.lab("upgrade", *on)
+        node.replace_agent()
+        node.wait_agent()
+        routed = ("192.168.10.200", "10.10.1.200")
+        seen = json.loads(by_stack.exec("one", *PYTHON, ASK, *routed))["tcp"]
+        pods = ("tcpdump", "-nnc1", "--immediate-mode", "-i", "any", "src net 10.244.0.0/16")
+        with by_stack.background("internet", *pods) as watching:
+            _await_listening(watching)
+            by_stack.exec("one", "ping", "-c", "1", "-W", "1", "203.0.113.10", check=False)
+            assert "> 203.0.113.10: ICMP echo request" in watching.communicate(timeout=10)[0]
+    finally:
+        node.run("ip", "route", "replace", *route)
+        node.run("ip", "address", "del", "192.168.10.77/24", "dev", "eth1")
+        by_stack.lab("upgrade", *off)
+        node.replace_agent()
+        node.wait_agent()
+
+    assert [seen[address][0] for address in routed] == ["192.168.10.101", "192.168.10.77"]

@@ -47,6 +47,17 @@ class RouteSource:
     source: IPAddress
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceSource:
+    """The address to send from by a device, where the kernel's choice is not to be relied on.
+
+    It may be one that is there for a while, as a virtual address of keepalived or kube-vip.
+    """
+
+    device: str
+    source: IPAddress
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Translation:
     """How pods' packets are translated, whatever their destination.
@@ -60,6 +71,7 @@ class Translation:
     random_fully: bool = False
     interfaces: tuple[str, ...] = ()
     verify_source: bool = True
+    own_ips: tuple[DeviceSource, ...] = ()  # The node's InternalIPs, each on its device.
     sources: tuple[RouteSource, ...] = ()  # Used before the device's address.
     taking_over: bool = False  # From the programs, which know flows from before.
 
@@ -214,6 +226,7 @@ class _Translator:
             return
         for place in _places(row, self.settings):
             yield from self._by_routes(row, place, condition, version)
+            yield from self._by_own_ips(row, place, condition, version)
             low, high = self.settings.ports
             yield Rule(
                 f"{place}{condition}meta l4proto {{ {_WITH_PORTS[version]} }}"
@@ -230,6 +243,12 @@ class _Translator:
             yield from self._snat(
                 f"{place}{condition}{route}", each.source, f"{row.name}, by route"
             )
+
+    def _by_own_ips(self, row: Row, place: str, condition: str, version: int) -> Iterator[Rule]:
+        for each in self.settings.own_ips:
+            if each.source.version == version:
+                where = f'{place}{condition}oifname "{each.device}" '
+                yield from self._snat(where, each.source, row.name)
 
     def _snat(self, condition: str, address: IPAddress, why: str) -> Iterator[Rule]:
         low, high = self.settings.ports

@@ -15,7 +15,7 @@ from ciliate.masquerade.maps import CONNECTIONS
 from ciliate.masquerade.nftables.listing import parts_of
 from ciliate.masquerade.nftables.members import Members
 from ciliate.masquerade.nftables.model import FAMILY, TABLE, Part, Parts
-from ciliate.masquerade.nftables.plan import Translation, is_translating, table_parts
+from ciliate.masquerade.nftables.plan import DeviceSource, Translation, is_translating, table_parts
 from ciliate.masquerade.nftables.route_sources import RouteSources
 from ciliate.masquerade.nftables.switch import Handover, Takeover
 from ciliate.masquerade.nftables.target import NftablesTarget
@@ -62,6 +62,8 @@ class StackMasquerade:
             changed=self.changed,
         )
         self._sources = RouteSources(context.rtnl, context.devices, self.changed)
+        context.devices.listen(lambda _old, _new: self.changed())
+        context.cluster.own.listen(lambda _old, _new: self.changed())
         self._takeover = Takeover(self.changed)
         self._handover = Handover(
             self._nftables, context.stack, context.endpoints, self._sync.wake
@@ -153,6 +155,16 @@ class StackMasquerade:
             random_fully=masquerade.random_fully,
             interfaces=masquerade.interfaces,
             verify_source=settings.kernel.verify_source,
+            own_ips=self._own_ips(),
             sources=self._sources.current if masquerade.to_route_source else (),
             taking_over=self._takeover.is_due,
         )
+
+    def _own_ips(self) -> tuple[DeviceSource, ...]:
+        """Return the node's InternalIPs that a device has, the first of each family and device."""
+        devices = self._context.devices.current
+        found: dict[tuple[str, int], DeviceSource] = {}
+        for ip in self._context.own.internal_ips:
+            if name := devices.device_with(ip):
+                found.setdefault((name, ip.version), DeviceSource(name, ip))
+        return tuple(found.values())

@@ -9,6 +9,7 @@ from ciliate.masquerade.nftables.model import AddressSet, Chain, Part
 from ciliate.masquerade.nftables.plan import (
     BEGUN_BEFORE,
     Addresses,
+    DeviceSource,
     RouteSource,
     Translation,
     hook_alone,
@@ -219,6 +220,23 @@ def test_source_of_the_longest_route_is_taken_before_the_devices_address() -> No
         ),
         'meta nfproto ipv4 oifname "eth0" ip daddr 0.0.0.0/0 snat ip to 10.0.2.15',
         "meta nfproto ipv4 meta l4proto { tcp, udp, icmp } masquerade to :32768-65535",
+        "meta nfproto ipv4 masquerade",
+    ]
+
+
+def test_nodes_own_address_is_taken_on_its_device_and_the_kernels_choice_elsewhere() -> None:
+    own = (
+        DeviceSource("eth1", ip_address("192.168.10.100")),
+        DeviceSource("eth1", ip_address("fd00:10::100")),
+    )
+
+    parts = table_parts(decision_order(native=()), replace(V4, own_ips=own), NOBODY)
+
+    with_port = "meta l4proto { tcp, udp, icmp } "
+    assert texts(parts, "decide")[3:] == [
+        f'meta nfproto ipv4 oifname "eth1" {with_port}snat ip to 192.168.10.100:32768-65535',
+        'meta nfproto ipv4 oifname "eth1" snat ip to 192.168.10.100',
+        f"meta nfproto ipv4 {with_port}masquerade to :32768-65535",
         "meta nfproto ipv4 masquerade",
     ]
 
