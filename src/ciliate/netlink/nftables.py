@@ -132,9 +132,11 @@ class Nftables:
         Raises:
             NftablesError: `nft` is missing, or the table cannot be read.
         """
+        return await asyncio.to_thread(self._read, family, name)  # Decoding takes long too.
+
+    def _read(self, family: str, name: str) -> tuple[Listed, ...] | None:
         step = f"read nftables table {family} {name}"
-        words = ("-j", "list", "table", family, name)
-        code, printed, said = await asyncio.to_thread(self._run, words, b"")
+        code, printed, said = self._run(("-j", "list", "table", family, name), b"")
         if code != 0:
             if _ABSENT in said:
                 return None

@@ -15,7 +15,15 @@ from ciliate.masquerade.maps import CONNECTIONS
 from ciliate.masquerade.nftables.listing import parts_of
 from ciliate.masquerade.nftables.members import Members
 from ciliate.masquerade.nftables.model import FAMILY, TABLE, Part, Parts
-from ciliate.masquerade.nftables.plan import DeviceSource, Translation, is_translating, table_parts
+from ciliate.masquerade.nftables.plan import (
+    DeviceSource,
+    RowPrefixes,
+    Translation,
+    is_translating,
+    part_names,
+    rows_prefixes,
+    table_parts,
+)
 from ciliate.masquerade.nftables.route_sources import RouteSources
 from ciliate.masquerade.nftables.switch import Handover, Takeover
 from ciliate.masquerade.nftables.target import NftablesTarget
@@ -31,7 +39,7 @@ from ciliate.reconcile.status import RunStatus
 _log = logging.getLogger(__name__)
 
 #: How long changes of nodes and pods are gathered before they are written together.
-_SETTLE_S: Final = 0.1
+_SETTLE_S: Final = 0.05
 
 
 class StackMasquerade:
@@ -47,6 +55,9 @@ class StackMasquerade:
         self._is_on = context.settings.masquerade.by_stack
         self._nftables = Nftables()
         self._parts: dict[str, Part] | None = None  # None: to be made anew.
+        #: The rows that the parts were made of, and their destinations.
+        self._placed: Sequence[Rule] = ()
+        self._prefixes: RowPrefixes = {}
         self._sync: AnyReconciler = Reconciler(
             NftablesTarget(self._nftables, self._desired),
             self._desired,
@@ -72,7 +83,8 @@ class StackMasquerade:
     def changed(self) -> None:
         """Make the table anew: a rule, a node, a pod or a route is another."""
         self._parts = None
-        self._sync.wake()
+        rows = max(len(self._placed), len(self._rows()))
+        self._sync.touch(part_names(rows))
 
     async def start(self) -> None:
         """Have the rules stand before any pod's packet depends on them, or learn what is left.
@@ -142,7 +154,12 @@ class StackMasquerade:
         if not self._context.cluster.has_listed:
             return None
         if self._parts is None:
-            self._parts = table_parts(self._rows(), self._translation(), self._members.addresses())
+            translation, rows = self._translation(), self._rows()
+            if rows is not self._placed:
+                self._placed = rows
+                self._prefixes = rows_prefixes(rows, translation.versions)
+            addresses = self._members.addresses()
+            self._parts = table_parts(rows, translation, addresses, self._prefixes)
         return self._parts
 
     def _translation(self) -> Translation:

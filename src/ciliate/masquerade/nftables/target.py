@@ -4,6 +4,7 @@ Nobody else's table is read or written. What does not fit what stands (a set of 
 that a rule still names) is healed by a transaction that replaces the whole table.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 
 from ciliate.errors import CiliateError
@@ -33,7 +34,7 @@ class NftablesTarget:
         """Return what stands in the table; nothing when there is none."""
         self._known = None
         listed = await self._nftables.table(FAMILY, TABLE)
-        self._known = parts_of(listed or ())
+        self._known = await asyncio.to_thread(parts_of, listed or ())
         return self._known
 
     async def put(self, entries: Mapping[str, Part]) -> Failures[str]:
