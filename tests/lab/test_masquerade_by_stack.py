@@ -431,3 +431,47 @@ def test_settings_of_this_back_end_hold(by_stack: Cluster) -> None:
         node.wait_agent()
 
     assert [seen[address][0] for address in routed] == ["192.168.10.101", "192.168.10.77"]
+
+
+def test_ranges_of_ip_masq_agent_see_the_pods_address_here_too(by_stack: Cluster) -> None:
+    node = FaultyNode(by_stack, "k8s-w1")
+    config = "ipMasqAgent.config.nonMasqueradeCIDRs="
+    on = ("ipMasqAgent.enabled=true", f"{config}{{10.10.2.0/24,fd00:10:10:2::/64}}")
+    own = {str(a["ip"]) for a in by_stack.object("pod", "one")["status"]["podIPs"]}
+
+    def seen_as(address: str) -> str:
+        """The source of a ping, which need not be answered."""
+        family, kind = ("ip6", "ICMP6, echo") if ":" in address else ("ip", "ICMP echo")
+        words = (
+            "tcpdump",
+            "-nnc1",
+            "--immediate-mode",
+            "-i",
+            "any",
+            f"{family} dst host {address}",
+        )
+        with by_stack.background("router", *words) as watching:
+            _await_listening(watching)
+            by_stack.exec("one", "ping", "-c", "1", "-W", "1", address, check=False)
+            line = watching.communicate(timeout=10)[0]
+        found = re.search(rf"(\S+) > \S+: {kind} request", line)
+        assert found, line
+        return found[1]
+
+    try:
+        by_stack.lab("upgrade", "--set", on[0], "--set", on[1])
+        node.replace_agent()
+        node.wait_agent()
+        assert "IPTables (ip-masq-agent) [IPv4: Enabled, IPv6: Enabled]" in status(by_stack)
+        assert {seen_as("10.10.2.200"), seen_as("fd00:10:10:2::200")} <= own
+        assert seen_as("10.10.1.200") == "192.168.10.101"
+
+        by_stack.lab("upgrade", "--set", f"{config}{{10.10.1.0/24}}")
+        eventually(lambda: "10.10.1.0/24" in table(by_stack), within_s=30, what="the new list")
+        assert seen_as("10.10.1.200") in own
+        assert seen_as("10.10.2.200") == "192.168.10.101"
+    finally:
+        by_stack.lab("upgrade", "--set", "ipMasqAgent.enabled=false")
+        by_stack.kubectl("-n", "kube-system", "delete", "cm", "ip-masq-agent")
+        node.replace_agent()
+        node.wait_agent()

@@ -42,11 +42,11 @@ def describe(state: Masquerading, devices: Sequence[str] | None) -> str:
     families = state.enabled_protocols
     if not (families.ipv4 or families.ipv6):
         return "Disabled"
-    text = "IPTables"
-    if state.mode == "BPF":
-        text = "BPF (ip-masq-agent)" if state.ip_masq_agent else "BPF"
-        if devices is not None:
-            text += f"\t[{', '.join(devices)}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
+    text = "BPF" if state.mode == "BPF" else "IPTables"
+    if state.ip_masq_agent:
+        text += " (ip-masq-agent)"
+    if state.mode == "BPF" and devices is not None:
+        text += f"\t[{', '.join(devices)}]\t{state.snat_exclusion_cidr_v4} {state.snat_exclusion_cidr_v6}"
     return f"{text} [IPv4: {_on(families.ipv4)}, IPv6: {_on(families.ipv6)}]"
 
 

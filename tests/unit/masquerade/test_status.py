@@ -50,6 +50,16 @@ BPF = Masquerading(
             DEVICES,
             "IPTables [IPv4: Enabled, IPv6: Enabled]",
         ),
+        (
+            Masquerading(
+                mode="iptables",
+                enabled=True,
+                ip_masq_agent=True,
+                enabled_protocols=MasqueradedFamilies(ipv4=True),
+            ),
+            DEVICES,
+            "IPTables (ip-masq-agent) [IPv4: Enabled, IPv6: Disabled]",
+        ),
         (Masquerading(mode="BPF"), DEVICES, "Disabled"),
     ],
 )
