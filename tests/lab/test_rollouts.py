@@ -123,13 +123,18 @@ def test_rollout_that_cannot_go_on_says_why(cluster: Cluster) -> None:
         cluster.kubectl("wait", condition, "deployment/crowded", "--timeout=20s")
 
         assert "ProgressDeadlineExceeded" in cluster.kubectl("describe", "deployment", "crowded")
-        described = cluster.kubectl("describe", "pod", "-l", "app=crowded")
-        assert "FailedScheduling" in described
-        assert (
+        why = (
             "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. "
             "preemption: 0/2 nodes are available: "
-            "2 No preemption victims found for incoming pod." in described
+            "2 No preemption victims found for incoming pod."
         )
+
+        def is_told() -> bool:
+            described = cluster.kubectl("describe", "pod", "-l", "app=crowded")
+            return "FailedScheduling" in described and why in described
+
+        # The rollout's time may be over before the scheduler has come to the pod.
+        eventually(is_told, within_s=20, what="why the pod has no node")
         failed = cluster.kubectl("get", "deployment", "crowded", "-o", "jsonpath={.status}")
         assert 'ReplicaSet \\"crowded-' in failed
         assert "has timed out progressing" in failed
