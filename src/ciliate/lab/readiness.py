@@ -19,8 +19,9 @@ from ciliate.kube.informer import Informer
 from ciliate.lab.errors import LabError
 from ciliate.lab.manifests import AGENT, NAMESPACE, OPERATOR
 
-#: Time for a lab to become ready, in seconds: the first, and more for every node.
-_DEADLINE_S: Final = 45.0
+#: Time for a lab to become ready, in seconds: the first, and more for every node. It is for machines
+#: that are emulated, or busy; what ends again and again is told before.
+_DEADLINE_S: Final = 120.0
 _DEADLINE_NODE_S: Final = 1.0
 
 #: A pod of kube-system that has ended so often will not come up by itself.
