@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ciliate.net.address import IPAddress
 from ciliate.net.link import Link, LinkAddress, RouteScope
 
-#: IFA_F_SECONDARY (linux/if_addr.h): an alias; never chosen while the device has another.
-_SECONDARY = 0x01
+#: Bits of IFA_FLAGS (linux/if_addr.h). SECONDARY of IPv4, an alias, is TEMPORARY of IPv6.
+_SECONDARY: Final = 0x01
+_DEPRECATED: Final = 0x20
+
+#: What is not the node's yet, or never will be: DADFAILED, TENTATIVE (RFC 4862, 5.4).
+_NOT_USABLE: Final = 0x08 | 0x40
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +23,29 @@ class DeviceAddresses:
     ipv6: IPAddress | None
 
 
-def _rank(candidate: LinkAddress) -> tuple[bool, int, bool, int]:
-    """Primary before secondary, wider scope first, public before private, then by number."""
-    return (
-        bool(candidate.flags & _SECONDARY) and candidate.address.version == 4,
-        candidate.scope,
-        candidate.address.is_private,
-        int(candidate.address),
-    )
+def _choose(
+    addresses: Iterable[LinkAddress], version: int, primary: Sequence[IPAddress]
+) -> IPAddress | None:
+    """Return the address of a device that its pods get; None when it has none.
 
-
-def _choose(addresses: Iterable[LinkAddress], version: int) -> IPAddress | None:
-    candidates = sorted(
-        (a for a in addresses if a.address.version == version and a.scope <= RouteScope.SITE),
-        key=_rank,
+    The node's own if it is on this device, else what the kernel would choose: the first that is no
+    alias, of the widest scope. So an address that keepalived or kube-vip puts there is not chosen.
+    """
+    usable = [
+        held
+        for held in addresses
+        if held.address.version == version
+        and held.scope <= RouteScope.SITE
+        and not held.flags & _NOT_USABLE
+    ]
+    there = {held.address for held in usable}
+    own = next((address for address in primary if address in there), None)
+    if own is not None:
+        return own
+    ranked = sorted(
+        usable, key=lambda held: (bool(held.flags & (_SECONDARY | _DEPRECATED)), held.scope)
     )
-    return candidates[0].address if candidates else None
+    return ranked[0].address if ranked else None
 
 
 def masquerade_addresses(
@@ -41,13 +53,14 @@ def masquerade_addresses(
 ) -> dict[int, DeviceAddresses]:
     """Return, by ifindex, the address of each family that pods get behind a selected device.
 
-    A device without an address of a family uses the node's own: the first of `primary`.
+    `primary` are the node's own, its InternalIPs; a device without an address of a family uses the
+    first of them.
     """
     spare = {version: _first(primary, version) for version in (4, 6)}
     return {
         device.index: DeviceAddresses(
-            ipv4=_choose(device.addresses, 4) or spare[4],
-            ipv6=_choose(device.addresses, 6) or spare[6],
+            ipv4=_choose(device.addresses, 4, primary) or spare[4],
+            ipv6=_choose(device.addresses, 6, primary) or spare[6],
         )
         for device in devices
     }

@@ -29,12 +29,42 @@ def test_primary_wins_over_a_lower_secondary() -> None:
     assert both.ipv4 == ip_address("192.168.10.100")
 
 
-@pytest.mark.parametrize("public", ["8.8.8.8", "93.184.216.34"])
-def test_public_wins_over_private_whichever_number_is_lower(public: str) -> None:
-    assert chosen(held("10.0.2.15"), held(public)).ipv4 == ip_address(public)
+def test_the_nodes_own_address_wins_on_its_device() -> None:
+    """Whatever else keepalived, kube-vip or a person puts there, lower or public."""
+    own = ip_address("192.168.10.100")
+    both = device(held("8.8.8.8"), held("192.168.10.5"), held(str(own)))
+
+    assert masquerade_addresses([both], primary=(own,))[7].ipv4 == own
 
 
-def test_wider_scope_wins_over_public() -> None:
+def test_without_it_the_first_is_chosen_as_the_kernel_does() -> None:
+    assert chosen(held("192.168.10.7"), held("192.168.10.5")).ipv4 == ip_address("192.168.10.7")
+    assert chosen(held("10.0.2.15"), held("8.8.8.8")).ipv4 == ip_address("10.0.2.15")
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [(0x01, "temporary"), (0x20, "deprecated"), (0x40, "tentative"), (0x08, "dadfailed")],
+)
+def test_address_that_does_not_last_is_not_chosen(flags: int, name: str) -> None:
+    both = chosen(held("fd00::5", flags=flags), held("fd00::100"))
+
+    assert both.ipv6 == ip_address("fd00::100"), name
+
+
+def test_deprecated_is_better_than_none_and_tentative_is_not() -> None:
+    assert chosen(held("fd00::5", flags=0x20)).ipv6 == ip_address("fd00::5")
+    assert chosen(held("fd00::5", flags=0x40)).ipv6 is None
+
+
+def test_own_address_that_failed_its_check_is_not_chosen() -> None:
+    own = ip_address("fd00::100")
+    both = device(held("fd00::100", flags=0x08), held("fd00::7"))
+
+    assert masquerade_addresses([both], primary=(own,))[7].ipv6 == ip_address("fd00::7")
+
+
+def test_wider_scope_wins() -> None:
     both = chosen(held("93.184.216.34", scope=RouteScope.SITE), held("10.0.2.15"))
 
     assert both.ipv4 == ip_address("10.0.2.15")
@@ -45,19 +75,6 @@ def test_address_of_a_site_is_better_than_none() -> None:
 
     assert chosen(address).ipv4 == ip_address("10.0.2.15")
     assert chosen(held("10.0.2.15", scope=RouteScope.SITE + 1)).ipv4 is None
-
-
-def test_lowest_number_wins_among_equals() -> None:
-    both = chosen(held("192.168.10.100"), held("192.168.10.5"), held("192.168.10.7"))
-
-    assert both.ipv4 == ip_address("192.168.10.5")
-
-
-def test_ipv6_knows_no_secondary() -> None:
-    """The kernel sets the same bit there for a temporary address, which `ip` shows as such."""
-    both = chosen(held("fd00::5", flags=SECONDARY), held("fd00::100"))
-
-    assert both.ipv6 == ip_address("fd00::5")
 
 
 def test_link_local_is_never_chosen() -> None:
