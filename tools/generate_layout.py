@@ -50,7 +50,7 @@ ENUMS: Final = (
 FLAGS: Final = frozenset(name for name in ENUMS if name.endswith("_flag"))
 
 #: Maps of a program's own, which nobody else reads and which go with it.
-PRIVATE: Final = frozenset({"port_searches"})
+PRIVATE: Final = frozenset({"port_searches", "rooms"})
 
 #: Structs that are in no map: what the agent gives a program that it runs.
 RECORDS: Final = ("sweep",)

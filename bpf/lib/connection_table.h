@@ -339,14 +339,34 @@ struct room {
 	__s32 found; /* index of the claimed element, or -1 */
 };
 
+/*
+ * The search of this CPU. In a map, where the verifier knows nothing of what stands there: on the
+ * stack it would follow each value that a step may leave, through all the steps behind.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct room);
+} rooms SEC(".maps");
+
+static __always_inline struct room *room_here(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&rooms, &first);
+}
+
 /* Looks at one element, chosen by chance. 1: it suffices. A callback of bpf_loop. */
-static long room_look(__u64 try, struct room *room)
+static long room_look(__u64 try, void *context)
 {
 	__u32 index = (__u64)bpf_get_prandom_u32() * connections_max >> 32;
 	struct connection *connection = connection_at(index);
+	struct room *room = room_here();
 	__u32 state;
 
-	if (!connection)
+	(void)context;
+	if (!connection || !room)
 		return 1;
 	state = connection_look(connection, index);
 	if (!(state & CONNECTION_PHASES)) {
@@ -371,22 +391,24 @@ static long room_look(__u64 try, struct room *room)
  */
 __noinline int connection_take(__u32 owner)
 {
-	struct room room = {
-		.allowance = allowance_of(owner),
-		.spare_state = CONNECTION_PHASES, /* none */
-		.found = -1,
-	};
+	struct room *room = room_here();
 
-	victim_clear(&room.victim);
-	REPEAT(CONNECTION_TRIES_MAX, CONNECTION_TRIES_OLD, room_look, &room);
-	if (room.found >= 0)
-		return room.found;
-	if (!victim_exists(&room.victim)) /* above its share, but none of its own was met */
-		return connection_claim(room.spare, room.spare_state, owner) ? room.spare : -1;
-	if (!victim_end(&room.victim) ||
-	    !connection_claim(room.victim.place, room.victim.state + 2, owner))
+	if (!room)
 		return -1;
-	return room.victim.place;
+	room->allowance = allowance_of(owner);
+	room->spare_state = CONNECTION_PHASES; /* none */
+	room->found = -1;
+	victim_clear(&room->victim);
+	REPEAT(CONNECTION_TRIES_MAX, CONNECTION_TRIES_OLD, room_look, NULL);
+	if (room->found >= 0)
+		return room->found;
+	if (!victim_exists(&room->victim)) /* above its share, but none of its own was met */
+		return connection_claim(room->spare, room->spare_state, owner) ? (int)room->spare
+									       : -1;
+	if (!victim_end(&room->victim) ||
+	    !connection_claim(room->victim.place, room->victim.state + 2, owner))
+		return -1;
+	return room->victim.place;
 }
 
 /* A connection that could not be made, on the account of its owner. */
