@@ -90,6 +90,7 @@ class Node:
     uplink_ifindex: int
     wire: Port
     far_end: Namespace
+    bpf_root: Path
 
     def run(self, program: str, packet: Any, *, ifindex: int) -> Run:
         """Ask a program for its verdict on a frame at `ifindex`."""
@@ -198,7 +199,7 @@ def node_rig(
                 _fill_maps(datapath, pods, uplink)
                 _attach(datapath, bpf_root, pods, uplink)
                 wire = wire_space.port("wire")
-                yield Node(datapath, node, pods[0], pods[1], uplink, wire, wire_space)
+                yield Node(datapath, node, pods[0], pods[1], uplink, wire, wire_space, bpf_root)
                 wire.close()
                 for pod in pods:
                     pod.port.close()

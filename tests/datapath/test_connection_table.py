@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from scapy.layers.inet import IP, TCP
 from tests.datapath.floods import flood, frames, tcp
 from tests.datapath.harness import mounted_bpffs
@@ -24,6 +25,7 @@ from tests.datapath.node_rig import (
     octets,
 )
 
+from ciliate.cli.dbg_bpf import command
 from ciliate.datapath import test_run
 from ciliate.datapath.layout import ConnectionOwnerNumber
 from ciliate.masquerade.maps import CONNECTION_OWNERS, CONNTRACK
@@ -205,6 +207,25 @@ def test_connections_of_one_pod_or_to_one_remote_can_be_ended(node: Node) -> Non
     assert node.sweeper().matching(local=ip_address(POD1_4), remote=ip_address(ROUTER_4)) == 0
     assert node.sweeper().matching(local=ip_address(POD1_4)) == IDLE
     assert holders(node) == {POD2: IDLE}
+
+
+def test_flush_ends_what_its_options_name(node: Node) -> None:
+    answered(node, POD1_4)
+    answered(node, POD2_4)
+    node.sent_out(IP(src=POD1_4, dst=ROUTER_4) / TCP(sport=40000, dport=80))
+
+    def flush(*options: str) -> Result:
+        return CliRunner().invoke(
+            command, ["--bpf-root", str(node.bpf_root), "nat", "flush", *options]
+        )
+
+    assert flush("--pod", POD1_4, "--destination", ROUTER_4).output == "1 connections ended\n"
+    assert flush("--pod", POD2_4).output == f"{IDLE} connections ended\n"
+    wrong = flush("--pod", "10.244.0.999")
+    assert (wrong.exit_code, "10.244.0.17" in wrong.output) == (2, True)
+    assert holders(node) == {POD1: IDLE}
+    assert flush().output == f"{IDLE} connections ended\n"
+    assert_counts_agree(node)
 
 
 def test_what_is_over_is_tidied_away_and_what_lives_is_not(node: Node) -> None:

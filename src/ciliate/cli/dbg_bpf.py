@@ -30,6 +30,8 @@ from ciliate.masquerade.show import (
     masquerade_rows,
     translations,
 )
+from ciliate.masquerade.sweep import pinned_sweeper
+from ciliate.net.address import IPAddress, ip_address
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.routing.maps import ROUTE_MTUS
 from ciliate.routing.show import route_mtu_rows
@@ -80,6 +82,21 @@ def _echo_pairs(
     echo_list(shown, count=len(rows), what="entries")
 
 
+def _address(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> IPAddress | None:
+    """Read an option's address."""
+    del context, option  # Click gives them, and names the option in the error.
+    if text is None:
+        return None
+    try:
+        return ip_address(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{error}; write an address such as 10.244.0.17 or fd00::17"
+        ) from error
+
+
 @command.group("nat")
 def nat() -> None:
     """Masqueraded flows."""
@@ -93,6 +110,28 @@ def nat_list(bpf_root: Path, output: str | None) -> None:
     now_ns = time.monotonic_ns()
     rows = translations(live(_entries(bpf_root, CONNECTIONS)), now_ns=now_ns)
     _echo_lines(rows, map(str, rows), output)
+
+
+@nat.command(
+    "flush",
+    epilog="\b\nExamples:\n  cilium-dbg bpf nat flush --pod 10.244.0.17\n"
+    "  cilium-dbg bpf nat flush --destination 203.0.113.10",
+)
+@click.option("--pod", "local", metavar="ADDRESS", callback=_address, help="Only this pod's.")
+@click.option(
+    "--destination", "remote", metavar="ADDRESS", callback=_address, help="Only those to it."
+)
+@click.pass_obj
+def nat_flush(bpf_root: Path, local: IPAddress | None, remote: IPAddress | None) -> None:
+    """End connections: all of this node's pods, or those that the options name.
+
+    A pod's next packet opens a new one, perhaps with another port: TCP connections break.
+    """
+    with open_pinned(bpf_root, CONNECTIONS) as connections:
+        capacity = connections.capacity
+    with pinned_sweeper(bpf_root, capacity) as sweeper:
+        ended = sweeper.matching(local=local, remote=remote)
+    click.echo(f"{ended} connections ended")
 
 
 @command.group("ct")

@@ -1,8 +1,12 @@
 """Ending connections from outside the packets' way, by the program `sweep` (bpf/sweep.bpf.c)."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from ciliate.datapath import test_run
+from ciliate.datapath import pins, test_run
 from ciliate.datapath.errors import DatapathError
 from ciliate.datapath.layout import Sweep, SweepFlag
 from ciliate.net.address import IPAddress, to_octets
@@ -57,6 +61,25 @@ class Sweeper:
                 )
             request = answer
         return request.ended
+
+
+@contextmanager
+def pinned_sweeper(bpf_root: Path, connections_max: int) -> Iterator[Sweeper]:
+    """Yield what ends connections of the datapath pinned below `bpf_root`.
+
+    Raises:
+        DatapathError: No such program is pinned, or it cannot be opened.
+    """
+    path = pins.program_path(bpf_root, "sweep")
+    fd = pins.open_pin(path)
+    if fd is None:
+        raise DatapathError(
+            function="bpf_obj_get", subject=str(path), code=0, hint="is the agent running?"
+        )
+    try:
+        yield Sweeper(fd, connections_max)
+    finally:
+        os.close(fd)
 
 
 def _octets(address: IPAddress | None) -> bytes:
