@@ -19,6 +19,7 @@ NAMES: Final = frozenset({"model", "plan", "allocator", "decode", "filter"})
 #: Pure packages and modules, whatever is in them: one line each. The rest of a feature's
 #: package may do I/O.
 PURE: Final = (
+    "ciliate.datapath.connection_carry",
     "ciliate.errors",
     "ciliate.net",
     "ciliate.api",

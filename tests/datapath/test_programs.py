@@ -16,12 +16,20 @@ from ciliate.datapath import libbpf, metrics, pins, test_run
 from ciliate.datapath.bpf_map import open_pinned
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import DatapathError, LoadError
-from ciliate.datapath.layout import AttachPoint, ConnectionRef, Interface, Tuple
+from ciliate.datapath.layout import (
+    AttachPoint,
+    Connection,
+    ConnectionOwner,
+    ConnectionOwnerNumber,
+    ConnectionRef,
+    Interface,
+    Tuple,
+)
 from ciliate.datapath.map_set import MapSet, UnknownMapError, wanted_shapes
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.programs import NAMES, Recipe, load
 from ciliate.datapath.settings import DatapathSettings
-from ciliate.masquerade.maps import CONNECTIONS, CONNTRACK
+from ciliate.masquerade.maps import CONNECTION_OWNERS, CONNECTIONS, CONNTRACK
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 
 FRAME = bytes(12) + b"\x08\x00" + bytes(50)
@@ -190,7 +198,7 @@ def test_a_pinned_map_of_another_layout_is_replaced_with_a_warning(
     assert "map endpoints: replaced, its entries are lost" in caplog.text
 
 
-@pytest.mark.parametrize("other", ["size", "layout", "version"])
+@pytest.mark.parametrize("other", ["layout", "version"])
 def test_maps_of_connections_begin_anew_together(
     agent: Agent, caplog: pytest.LogCaptureFixture, other: str
 ) -> None:
@@ -204,18 +212,52 @@ def test_maps_of_connections_begin_anew_together(
         if other == "version":
             pins.map_path(agent.bpf_root, "connection_owners").unlink()
 
-    settings = DatapathSettings(connections_max=2048 if other == "size" else 65536)
     with (
         caplog.at_level(logging.WARNING),
-        agent.open(settings) as second,
+        agent.open() as second,
         second.opened(CONNTRACK) as conntrack,
-        second.opened(CONNECTIONS) as connections,
     ):
         assert conntrack.count() == 0
-        assert connections.capacity == settings.connections_max
-        assert conntrack.capacity == 2 * settings.connections_max
     assert "connections: begun anew, those that live are cut" in caplog.text
     assert not pins.map_path(agent.bpf_root, "nat").exists()
+
+
+@pytest.mark.parametrize("capacity", [2048, 1024])
+def test_connections_outlive_a_table_of_another_size_where_they_have_room(
+    agent: Agent, capacity: int
+) -> None:
+    places = [3, 700, 1500]
+    with (
+        agent.open(DatapathSettings(connections_max=1600)) as first,
+        first.opened(CONNTRACK) as conntrack,
+        first.opened(CONNECTIONS) as connections,
+        first.opened(CONNECTION_OWNERS) as owners,
+    ):
+        for place in places:
+            connections.put(place, element(place, state=2))
+            conntrack.put(flow(place), ConnectionRef(place, 2))
+        connections.put(5, element(5, state=1))  # Some processor was at it.
+        conntrack.put(flow(9), ConnectionRef(700, 6))  # Of a later life.
+        owners.put(7, ConnectionOwner(3, 0, 11, 0))
+
+    with (
+        agent.open(DatapathSettings(connections_max=capacity)) as second,
+        second.opened(CONNTRACK) as conntrack,
+        second.opened(CONNECTIONS) as connections,
+        second.opened(CONNECTION_OWNERS) as owners,
+    ):
+        kept = [place for place in places if place < capacity]
+        assert (connections.capacity, conntrack.capacity) == (capacity, 2 * capacity)
+        assert {key for key, _ in conntrack.items()} == {flow(place) for place in kept}
+        assert [place for place, each in connections.items() if each.state] == kept
+        assert owners.get(7) == ConnectionOwner(len(kept), 0, 11, 0)
+        assert owners.get(ConnectionOwnerNumber.OWNER_ALL) == ConnectionOwner(len(kept), 1, 0, 0)
+
+
+def element(place: int, *, state: int) -> Connection:
+    """Return a connection of owner 7."""
+    blank = Connection.unpack(bytes(Connection.SIZE))
+    return blank._replace(place=place, state=state, owner=7)
 
 
 def test_a_capacity_for_a_map_that_does_not_exist_is_refused(agent: Agent) -> None:

@@ -106,10 +106,9 @@ def test_programs_and_maps_replaced_under_traffic_cost_no_packet(
     """Other settings need other programs and larger maps; also when the first try is cut short."""
     nodes = [FaultyNode(lab, "k8s-ctr"), FaultyNode(lab, "k8s-w1")]
     before = [program_ids(node) for node in nodes]
-    larger = 2 * map_capacity(nodes[0], "nat")
+    larger = 2 * map_capacity(nodes[0], "conntrack")
     settings = {
         "bpf-nat-global-max": str(larger),
-        "bpf-ct-global-tcp-max": str(2 * map_capacity(nodes[0], "conntrack")),
         "node-port-range": f"30000,{32767 + larger % 1000}",
     }
 
@@ -135,4 +134,4 @@ def test_programs_and_maps_replaced_under_traffic_cost_no_packet(
     assert_alive(to_world)
     for node, old in zip(nodes, before, strict=True):
         assert old.isdisjoint(program_ids(node))
-        assert map_capacity(node, "nat") == larger
+        assert map_capacity(node, "conntrack") == larger

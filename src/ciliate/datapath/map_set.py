@@ -3,22 +3,34 @@
 Maps outlive agents by their pins. When a version or a setting asks for another shape than the
 pinned map has, a new map takes the pin; what fits is copied into it. The old map lives until the last
 program that uses it is replaced. The maps of connections lead into each other and change under the
-copying, so they are taken over together or begun anew together.
+copying, so they are replaced together (connection_carry.py says what of them is copied).
 """
 
 import contextlib
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from ciliate.datapath import libbpf, pins
 from ciliate.datapath.bpf_map import BpfMap, OpenMap, shape_of
-from ciliate.datapath.codec import Octets
+from ciliate.datapath.codec import U32, Octets
+from ciliate.datapath.connection_carry import (
+    carried_connections,
+    carried_entries,
+    counted_owners,
+)
 from ciliate.datapath.errors import DatapathError, MapFullError
-from ciliate.datapath.layout import MAP_SHAPES
+from ciliate.datapath.layout import (
+    MAP_SHAPES,
+    Connection,
+    ConnectionOwner,
+    ConnectionRef,
+    Tuple,
+)
 from ciliate.datapath.shape import ARRAYS, MapShape
 
 _log: Final = logging.getLogger(__name__)
@@ -26,7 +38,10 @@ _log: Final = logging.getLogger(__name__)
 _COPY_BATCH: Final = 4096
 
 #: An entry of the first leads to an element of the second, and the third counts those.
-_CONNECTIONS: Final = ("conntrack", "connections", "connection_owners")
+_CONNTRACK: Final = BpfMap("conntrack", key=Tuple, value=ConnectionRef)
+_ELEMENTS: Final = BpfMap("connections", key=U32, value=Connection)
+_OWNERS: Final = BpfMap("connection_owners", key=U32, value=ConnectionOwner)
+_CONNECTIONS: Final = (_CONNTRACK.name, _ELEMENTS.name, _OWNERS.name)
 
 #: Maps of earlier versions, which nothing uses any more.
 _FORMER: Final = ("nat",)
@@ -89,13 +104,12 @@ class MapSet:
 
     def pin(self) -> None:
         """Fill the new maps from those they replace, and give them their pins."""
+        self._carry_connections()
         for name in sorted(self._made):
             old = self._replaced.pop(name, None)
             if old is not None:
                 if name not in _CONNECTIONS:
                     self._carry_over(name, old)
-                elif name == "connections":
-                    _log.warning("connections: begun anew, those that live are cut")
                 os.close(old)
             pins.replace_pin(self.fds[name], pins.map_path(self._bpf_root, name))
         self._made.clear()
@@ -112,6 +126,32 @@ class MapSet:
             os.close(fd)
         self.fds.clear()
         self._replaced.clear()
+
+    def _carry_connections(self) -> None:
+        """Fill the new maps of connections from those they replace, before anybody sees them."""
+        old = {name: self._replaced[name] for name in _CONNECTIONS if name in self._replaced}
+        if not old:
+            return
+        if len(old) < len(_CONNECTIONS) or not all(
+            (found := shape_of(fd)) is not None and self.wanted[name].holds_same_entries(found)
+            for name, fd in old.items()
+        ):
+            _log.warning("connections: begun anew, those that live are cut")
+            return
+        tables = (_CONNTRACK, _ELEMENTS, _OWNERS)
+        with ExitStack() as stack:
+            refs, elements, owners = (
+                stack.enter_context(OpenMap(which, os.dup(old[which.name]))) for which in tables
+            )
+            new_refs, new_elements, new_owners = (
+                stack.enter_context(OpenMap(which, os.dup(self.fds[which.name])))
+                for which in tables
+            )
+            kept = carried_connections(elements.items(), new_elements.capacity)
+            new_elements.put_many(kept)
+            new_refs.put_many(dict(carried_entries(refs.items(), kept)))
+            new_owners.put_many(counted_owners(kept.values(), dict(owners.items())))
+        _log.warning("connections: tables of another size, %d of them taken over", len(kept))
 
     def _carry_over(self, name: str, old: int) -> None:
         found, wanted = shape_of(old), self.wanted[name]
