@@ -270,6 +270,7 @@ enum connection_owner_number {
  * identifier at the side that asked and 0 at the other.
  */
 struct connection {
+	/* Who it is between: a cache line that packets read and nobody writes. */
 	struct ip_address local; /* a pod of this node, or the node */
 	struct ip_address remote;
 	struct ip_address seen; /* the local end, as the remote sees it */
@@ -278,16 +279,17 @@ struct connection {
 	__be16 seen_port;
 	__u8 protocol; /* IPPROTO_* */
 	__u8 pad;
+	__u32 place; /* its own, in `connections` */
+	__u32 source_identity; /* of who opened it */
+	/* How it is: all that a search for room looks at is in this line. */
+	__u64 expires_ns; /* CLOCK_MONOTONIC */
 	__u32 state; /* enum connection_phase and the number of its life */
 	__u32 owner; /* enum connection_owner_number */
-	__u64 expires_ns; /* CLOCK_MONOTONIC */
-	__u64 created_ns;
-	__u64 packets; /* both directions */
-	__u64 bytes;
-	__u32 place; /* its own, in `connections` */
 	__u32 flags; /* enum connection_flag */
-	__u32 source_identity; /* of who opened it */
 	__u32 rule; /* which masquerade rule decided */
+	__u64 created_ns;
+	__u64 packets; /* both directions; 0 where they are not counted */
+	__u64 bytes;
 	__u32 rules_generation; /* for flows that are decided anew when the rules change */
 	__u32 policy_epoch; /* policy's, once it comes */
 	__u16 service; /* services', once they come */

@@ -42,6 +42,12 @@ const volatile __u32 lifetime_tcp_reset = 240; /* RFC 7857, 2.2 */
 const volatile __u32 lifetime_udp = 120; /* RFC 4787, REQ-5: not under two minutes */
 const volatile __u32 lifetime_any = 60; /* ICMP echo (RFC 5508, REQ-1) and what has no ports */
 
+/*
+ * Are packets of connections counted (bpf-conntrack-accounting)? Both directions write one cache
+ * line then, which their processors take from each other for each packet.
+ */
+const volatile __u8 accounting;
+
 /* Is SCTP masqueraded, its ports left as they are (enable-sctp)? Else it is dropped. */
 const volatile __u8 sctp;
 

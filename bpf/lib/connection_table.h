@@ -24,7 +24,7 @@
  * Elements that are looked at for one new connection: at most, where a kernel cannot loop, and
  * where one could go.
  */
-enum { CONNECTION_TRIES_MAX = 64, CONNECTION_TRIES_OLD = 12, CONNECTION_SAMPLE = 8 };
+enum { CONNECTION_TRIES_MAX = 64, CONNECTION_TRIES_OLD = 12, CONNECTION_SAMPLE = 6 };
 
 /* Another CPU may be changing it: read it each time it is asked for. */
 #define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
@@ -381,7 +381,7 @@ static long room_look(__u64 try, void *context)
 		victim_consider(&room->victim, connection, state);
 	}
 	return room->allowance.above && try >= CONNECTION_SAMPLE &&
-	       victim_worth(&room->victim) == WORTH_UNANSWERED;
+	       victim_worth(&room->victim) < WORTH_STANDS;
 }
 
 /*

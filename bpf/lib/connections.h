@@ -33,8 +33,10 @@ static __always_inline bool connection_touch(struct __sk_buff *skb, struct conne
 	__u32 flags = flags_after(connection->flags, packet, reply);
 	__u64 expires_ns = now_ns() + lifetime_ns(packet->tuple.protocol, flags);
 
-	__sync_fetch_and_add(&connection->packets, 1);
-	__sync_fetch_and_add(&connection->bytes, skb->len);
+	if (accounting) {
+		__sync_fetch_and_add(&connection->packets, 1);
+		__sync_fetch_and_add(&connection->bytes, skb->len);
+	}
 	/* Other CPUs read this line. */
 	if (flags == connection->flags && expires_ns <= connection->expires_ns + REFRESH_NS)
 		return false;
@@ -87,8 +89,8 @@ static __always_inline struct connection *connection_begin(struct __sk_buff *skb
 	connection->flags = flags_after(flags, packet, false);
 	connection->expires_ns =
 		connection->created_ns + lifetime_ns(tuple->protocol, connection->flags);
-	connection->packets = 1;
-	connection->bytes = skb->len;
+	connection->packets = accounting ? 1 : 0;
+	connection->bytes = accounting ? skb->len : 0;
 	connection->source_identity = opener->identity;
 	connection->rule = 0;
 	connection->rules_generation = 0;

@@ -42,7 +42,7 @@ OUTSIDE, NOBODY = ConnectionOwnerNumber.OWNER_OUTSIDE, ConnectionOwnerNumber.OWN
 def node_of_module(tmp_path_factory: pytest.TempPathFactory, objects: Path) -> Iterator[Node]:
     """A node with a small table."""
     folder = tmp_path_factory.mktemp("node")
-    settings = replace(DEFAULT_SETTINGS, connections_max=ROOM)
+    settings = replace(DEFAULT_SETTINGS, connections_max=ROOM, accounting=True)
     with (
         mounted_bpffs(folder / "bpf") as bpf_root,
         node_rig(
@@ -238,6 +238,13 @@ def test_what_is_over_is_tidied_away_and_what_lives_is_not(node: Node) -> None:
     assert node.sweeper().tidy() == IDLE
     assert holders(node) == {POD2: IDLE}
     assert_counts_agree(node)
+
+
+def test_packets_of_both_directions_are_counted_where_that_is_asked_for(node: Node) -> None:
+    inbound(node, POD1_4, count=1)
+
+    (known,) = node.connections()
+    assert (known.packets, known.bytes) == (4, 4 * 54)
 
 
 def test_two_processors_that_see_a_flow_first_agree_on_its_port(node: Node) -> None:

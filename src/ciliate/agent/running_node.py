@@ -124,6 +124,7 @@ def open_datapath(context: Context) -> Datapath:
             verify_source=kernel.verify_source,
             snat_port_min=masquerade.port_min,
             snat_port_max=masquerade.port_max,
+            accounting=kernel.accounting,
             sctp=masquerade.sctp,
             connections_max=kernel.connections_max,
             lifetimes=kernel.lifetimes,

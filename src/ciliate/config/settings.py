@@ -103,6 +103,7 @@ class KernelSettings:
     procfs: str  # A mount of procfs below which settings can be written.
     verify_source: bool
     connections_max: int
+    accounting: bool  # Whether packets of connections are counted.
     lifetimes: Lifetimes
 
 
@@ -191,6 +192,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             procfs=texts.text("procfs"),
             verify_source=texts.flag("enable-source-ip-verification"),
             connections_max=_connections_max(texts),
+            accounting=texts.flag("bpf-conntrack-accounting"),
             lifetimes=_lifetimes(texts),
         ),
         cni=CniSettings(

@@ -300,6 +300,13 @@ _DATAPATH: Final = (
         meaning="Room for tracked connections, of all protocols.",
     ),
     Key(
+        name="bpf-conntrack-accounting",
+        kind=Kind.BOOL,
+        default="false",
+        helm="bpf.ctAccounting",
+        meaning="Count packets and bytes of connections, which costs each packet some time.",
+    ),
+    Key(
         name="bpf-ct-timeout-regular-tcp",
         kind=Kind.DURATION,
         default="2h13m20s",

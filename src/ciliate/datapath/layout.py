@@ -209,7 +209,7 @@ DROP_TEXT: Final[dict[int, str]] = {
 }
 
 
-_CONNECTION: Final = struct.Struct("=16s16s16sHHHB1xIIQQQQIIIIIIH6x")
+_CONNECTION: Final = struct.Struct("=16s16s16sHHHB1xIIQIIIIQQQIIH6x")
 
 
 class _ConnectionFields(NamedTuple):
@@ -220,16 +220,16 @@ class _ConnectionFields(NamedTuple):
     remote_port: int
     seen_port: int
     protocol: int
+    place: int
+    source_identity: int
+    expires_ns: int
     state: int
     owner: int
-    expires_ns: int
+    flags: int
+    rule: int
     created_ns: int
     packets: int
     bytes: int
-    place: int
-    flags: int
-    source_identity: int
-    rule: int
     rules_generation: int
     policy_epoch: int
     service: int
@@ -239,7 +239,7 @@ class Connection(_ConnectionFields):
     """struct connection, 128 bytes."""
 
     __slots__ = ()
-    FORMAT: ClassVar[str] = "=16s16s16sHHHB1xIIQQQQIIIIIIH6x"
+    FORMAT: ClassVar[str] = "=16s16s16sHHHB1xIIQIIIIQQQIIH6x"
     SIZE: ClassVar[int] = 128
     DTYPE: ClassVar[list[tuple[str, str]]] = [
         ("local", "V16"),
@@ -250,16 +250,16 @@ class Connection(_ConnectionFields):
         ("seen_port", ">u2"),
         ("protocol", "=u1"),
         ("pad", "=u1"),
+        ("place", "=u4"),
+        ("source_identity", "=u4"),
+        ("expires_ns", "=u8"),
         ("state", "=u4"),
         ("owner", "=u4"),
-        ("expires_ns", "=u8"),
+        ("flags", "=u4"),
+        ("rule", "=u4"),
         ("created_ns", "=u8"),
         ("packets", "=u8"),
         ("bytes", "=u8"),
-        ("place", "=u4"),
-        ("flags", "=u4"),
-        ("source_identity", "=u4"),
-        ("rule", "=u4"),
         ("rules_generation", "=u4"),
         ("policy_epoch", "=u4"),
         ("service", "=u2"),
@@ -276,16 +276,16 @@ class Connection(_ConnectionFields):
             htons(self.remote_port),
             htons(self.seen_port),
             self.protocol,
+            self.place,
+            self.source_identity,
+            self.expires_ns,
             self.state,
             self.owner,
-            self.expires_ns,
+            self.flags,
+            self.rule,
             self.created_ns,
             self.packets,
             self.bytes,
-            self.place,
-            self.flags,
-            self.source_identity,
-            self.rule,
             self.rules_generation,
             self.policy_epoch,
             self.service,
@@ -294,15 +294,15 @@ class Connection(_ConnectionFields):
     @classmethod
     def unpack(cls, octets: Octets) -> "Connection":
         """Return the value that `octets` hold."""
-        local, remote, seen, local_port, remote_port, seen_port, protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service = _CONNECTION.unpack(octets)
-        return cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service)
+        local, remote, seen, local_port, remote_port, seen_port, protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service = _CONNECTION.unpack(octets)
+        return cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service)
 
     @classmethod
     def unpack_many(cls, octets: Octets | memoryview) -> "list[Connection]":
         """Return the values that lie one after another in `octets`."""
         return [
-            cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service)
-            for local, remote, seen, local_port, remote_port, seen_port, protocol, state, owner, expires_ns, created_ns, packets, bytes, place, flags, source_identity, rule, rules_generation, policy_epoch, service in _CONNECTION.iter_unpack(octets)
+            cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service)
+            for local, remote, seen, local_port, remote_port, seen_port, protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service in _CONNECTION.iter_unpack(octets)
         ]
 
 

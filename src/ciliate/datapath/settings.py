@@ -34,6 +34,9 @@ class DatapathSettings:
     #: Whether SCTP is masqueraded, its ports left as they are; else it is dropped (enable-sctp).
     sctp: bool = False
 
+    #: Whether packets of connections are counted (bpf-conntrack-accounting).
+    accounting: bool = False
+
     #: How many connections are tracked, and how long each lives.
     connections_max: int = MAP_ENTRIES["connections"]
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
@@ -59,6 +62,7 @@ class DatapathSettings:
             "verify_source": _number(self.verify_source, size=1),
             "snat_port_min": _number(self.snat_port_min, size=2),
             "snat_port_max": _number(self.snat_port_max, size=2),
+            "accounting": _number(self.accounting, size=1),
             "sctp": _number(self.sctp, size=1),
             "connections_max": _number(self.connections_max, size=4),
             "lifetime_tcp": _number(self.lifetimes.tcp_s, size=4),

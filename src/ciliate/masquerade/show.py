@@ -147,9 +147,10 @@ class TrackedConnection(Struct, frozen=True, rename="pascal"):
         """Return the row; `time_diff` adds how long the entry has left."""
         remaining = f" (remaining: {self.remaining_sec} sec(s))" if time_diff else ""
         names = "".join(f"{name} " for name in self.flag_names)
+        counted = f"Packets={self.packets} Bytes={self.bytes} " if self.packets else ""
         return (
-            f"{self.key} expires={self.expires}{remaining} Packets={self.packets} "
-            f"Bytes={self.bytes} Flags=0x{self.flags:04x} [ {names}] RevNAT=0 "
+            f"{self.key} expires={self.expires}{remaining} {counted}"
+            f"Flags=0x{self.flags:04x} [ {names}] RevNAT=0 "
             f"SourceSecurityID={self.source_security_id} BackendID=0"
         )
 

@@ -115,6 +115,7 @@ def test_connection_of_a_pod_is_shown_as_the_pod_sees_it() -> None:
     row = TrackedConnection.read(connection(flags=closing), now_ns=0)
 
     assert str(row.key) == "TCP OUT 10.184.1.251:34490 -> 10.178.16.166:443"
+    assert "Packets" not in row.text(time_diff=False), "nobody counts them"
     assert row.flag_names == ("TxClosing",)
 
 
