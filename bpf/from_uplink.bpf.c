@@ -15,14 +15,17 @@
 /*
  * Which packets no other machine can have sent to a pod here: frames for a group (RFC 1122, 3.3.6),
  * and sources that are an address of this node or of a pod on it, or nobody's. The kernel's
- * forwarding refuses them too. 0 or a drop reason.
+ * forwarding refuses them too. 0 or a drop reason. Of a packet to the node the source need not be
+ * looked up: the remote of a connection is never one of these, and the stack judges what is of
+ * none.
  */
-static __always_inline int judge_origin(__u32 type, const struct packet *packet)
+static __always_inline int judge_origin(__u32 type, const struct packet *packet, bool to_node)
 {
 	if (type != PACKET_HOST)
 		return DROP_INVALID_DESTINATION_MAC;
-	if (address_is_no_source(&packet->tuple.source, packet->is_v6) ||
-	    bpf_map_lookup_elem(&endpoints, &packet->tuple.source))
+	if (address_is_no_source(&packet->tuple.source, packet->is_v6))
+		return DROP_INVALID_SOURCE_IP;
+	if (!to_node && bpf_map_lookup_elem(&endpoints, &packet->tuple.source))
 		return DROP_INVALID_SOURCE_IP;
 	return 0;
 }
@@ -44,7 +47,9 @@ static __always_inline int give_back(struct __sk_buff *skb, struct packet *packe
 		return nat_in(skb, packet, owner);
 	case L4_ECHO_REPLY:
 		return nat_in(skb, packet, owner);
-	case L4_ICMP_ERROR:
+	case L4_ICMP_ERROR: /* by whatever router, but by none of this node's addresses */
+		if (bpf_map_lookup_elem(&endpoints, &packet->tuple.source))
+			return NAT_MISS;
 		return nat_icmp_error(skb, packet, TUPLE_IN, owner);
 	}
 	return NAT_MISS;
@@ -139,7 +144,7 @@ int from_uplink(struct __sk_buff *skb)
 	if (!flow.receiver)
 		return pass(skb, &flow);
 
-	error = judge_origin(type, &packet); /* 4 */
+	error = judge_origin(type, &packet, flow.receiver->flags & ENDPOINT_HOST); /* 4 */
 	if (flow.receiver->flags & ENDPOINT_HOST) {
 		if (error) /* to the node itself: the stack's to judge */
 			return pass(skb, &flow);
