@@ -330,14 +330,22 @@ def test_nothing_stays_open_after_closing(agent: Agent) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize("coarse_clock", [True, False])
-@pytest.mark.parametrize("fib_flags", [0, 8])
+@pytest.mark.parametrize(
+    ("coarse_clock", "has_loop", "fib_flags"),
+    [(True, True, 8), (True, True, 0), (True, False, 0), (False, False, 0)],
+)
 def test_the_programs_load_with_the_helpers_of_older_kernels(
-    bpf_root: Path, state_dir: Path, objects: Path, *, coarse_clock: bool, fib_flags: int
+    bpf_root: Path,
+    state_dir: Path,
+    objects: Path,
+    *,
+    coarse_clock: bool,
+    has_loop: bool,
+    fib_flags: int,
 ) -> None:
-    """Without bpf_ktime_get_coarse_ns (before 5.11), and without SKIP_NEIGH (before 6.3)."""
+    """Without SKIP_NEIGH (before 6.3), bpf_loop (5.17), and a coarse clock (an old 5.10)."""
     constants = DatapathSettings(masquerade_v4=True, masquerade_v6=True).constants(
-        fib_flags=fib_flags, coarse_clock=coarse_clock
+        fib_flags=fib_flags, coarse_clock=coarse_clock, has_loop=has_loop
     )
     maps = MapSet(bpf_root, wanted_shapes({}))
     try:
