@@ -50,7 +50,7 @@ ENUMS: Final = (
 FLAGS: Final = frozenset(name for name in ENUMS if name.endswith("_flag"))
 
 #: Maps of a program's own, which nobody else reads and which go with it.
-PRIVATE: Final = frozenset({"port_searches", "rooms"})
+PRIVATE: Final = frozenset({"ended_tuples", "port_searches", "quotes", "rooms"})
 
 #: Structs that are in no map: what the agent gives a program that it runs.
 RECORDS: Final = ("sweep",)

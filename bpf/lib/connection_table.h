@@ -58,32 +58,42 @@ static __always_inline bool connection_is_over(const struct connection *connecti
 }
 
 /* Key of the entry for what the local end sends, as its own program sees it. */
-static __always_inline struct tuple tuple_out(const struct connection *connection)
+static __always_inline void tuple_fill_out(struct tuple *key, const struct connection *connection)
 {
-	struct tuple key = {
-		.source = connection->local,
-		.destination = connection->remote,
-		.source_port = connection->local_port,
-		.destination_port = connection->remote_port,
-		.protocol = connection->protocol,
-		.direction = TUPLE_OUT,
-	};
-
-	return key;
+	key->source = connection->local;
+	key->destination = connection->remote;
+	key->source_port = connection->local_port;
+	key->destination_port = connection->remote_port;
+	key->protocol = connection->protocol;
+	key->direction = TUPLE_OUT;
+	key->pad = 0;
 }
 
 /* Key of the entry for what the remote sends. */
+static __always_inline void tuple_fill_in(struct tuple *key, const struct connection *connection)
+{
+	key->source = connection->remote;
+	key->destination = connection->seen;
+	key->source_port = connection->remote_port;
+	key->destination_port = connection->seen_port;
+	key->protocol = connection->protocol;
+	key->direction = TUPLE_IN;
+	key->pad = 0;
+}
+
+static __always_inline struct tuple tuple_out(const struct connection *connection)
+{
+	struct tuple key;
+
+	tuple_fill_out(&key, connection);
+	return key;
+}
+
 static __always_inline struct tuple tuple_in(const struct connection *connection)
 {
-	struct tuple key = {
-		.source = connection->remote,
-		.destination = connection->seen,
-		.source_port = connection->remote_port,
-		.destination_port = connection->seen_port,
-		.protocol = connection->protocol,
-		.direction = TUPLE_IN,
-	};
+	struct tuple key;
 
+	tuple_fill_in(&key, connection);
 	return key;
 }
 
@@ -156,6 +166,17 @@ static __always_inline void owner_remove(__u32 number)
 }
 
 /*
+ * The key of the entry that connection_end takes out on this CPU. Whatever calls it may be deep in
+ * functions already, and all their stacks together are 512 octets.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tuple);
+} ended_tuples SEC(".maps");
+
+/*
  * End the connection that the element held in `state`, which says LIVE. False: another CPU was
  * first. The element is free when this returns. A function of its own, as those below that search:
  * so the verifier looks at each once, whatever calls it.
@@ -163,15 +184,16 @@ static __always_inline void owner_remove(__u32 number)
 __noinline int connection_end(__u32 index, __u32 state)
 {
 	struct connection *connection = connection_at(index);
-	struct tuple key;
+	__u32 first = 0;
+	struct tuple *key = bpf_map_lookup_elem(&ended_tuples, &first);
 
-	if (!connection || !connection_is_live(state) ||
+	if (!key || !connection || !connection_is_live(state) ||
 	    __sync_val_compare_and_swap(&connection->state, state, state + 1) != state)
 		return false;
-	key = tuple_out(connection);
-	conntrack_remove(&key, index, state);
-	key = tuple_in(connection);
-	conntrack_remove(&key, index, state);
+	tuple_fill_out(key, connection);
+	conntrack_remove(key, index, state);
+	tuple_fill_in(key, connection);
+	conntrack_remove(key, index, state);
 	/* Taken, not read: connection_hand_over may be giving it to another owner. */
 	owner_remove(__sync_lock_test_and_set(&connection->owner, OWNER_COUNT));
 	connection_set_state(connection, state + 2); /* FREE, the next life */

@@ -126,7 +126,7 @@ static __always_inline void connection_enter_out(const struct connection *connec
  * Make a connection live whose entry IN is there. The entry OUT decides between CPUs that opened it
  * at the same time: the loser's is ended, and the winner's is returned.
  */
-static __always_inline struct connection *connection_publish(struct connection *connection)
+static __noinline struct connection *connection_publish(struct connection *connection)
 {
 	struct connection_ref ref = ref_of(connection);
 	struct tuple key = tuple_out(connection);

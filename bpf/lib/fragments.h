@@ -24,7 +24,7 @@ static __always_inline struct fragment_key fragment_key_of(const struct packet *
 }
 
 /* Give a later piece the ports of the first (network order). 0, or 175 when none are known. */
-static __always_inline int load_fragment_ports(struct packet *packet)
+static __noinline int load_fragment_ports(struct packet *packet)
 {
 	struct fragment_key key = fragment_key_of(packet, &packet->tuple.source);
 	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
@@ -40,9 +40,8 @@ static __always_inline int load_fragment_ports(struct packet *packet)
 }
 
 /* Keep the ports of a first piece that leaves, or came, with this source and source port. */
-static __always_inline void store_fragment_ports_as(const struct packet *packet,
-						    const struct ip_address *source,
-						    __be16 source_port)
+static __noinline void store_fragment_ports_as(const struct packet *packet,
+					       const struct ip_address *source, __be16 source_port)
 {
 	struct fragment_key key = fragment_key_of(packet, source);
 	struct fragment_ports ports = {

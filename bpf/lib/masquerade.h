@@ -117,9 +117,8 @@ static __always_inline int open_masqueraded(struct __sk_buff *skb, const struct 
  * Remember that a flow of `pod` keeps the pod's address, so that it does for its life. Where there
  * is no room the rules are asked again for its next packet.
  */
-static __always_inline void open_kept(struct __sk_buff *skb, const struct packet *packet,
-				      const struct opener *pod,
-				      const struct masquerade_verdict *verdict)
+static __noinline void open_kept(struct __sk_buff *skb, const struct packet *packet,
+				 const struct opener *pod, const struct masquerade_verdict *verdict)
 {
 	struct connection *connection = connection_begin(skb, packet, pod, 0);
 	struct connection_ref ref;

@@ -14,7 +14,6 @@
 
 enum {
 	MASQUERADE_CLASS_ALL = 0, /* pods that no rule selects by more than "all" */
-	MASQUERADE_READS_MAX = 2, /* generations that one packet may see come into force */
 };
 
 struct masquerade_verdict {
@@ -147,17 +146,15 @@ __noinline __u64 masquerade_rules_ask(__u64 high, __u64 low, __u32 class, __u32 
 		.protocol = kind >> 16 & 0xff,
 		.is_v6 = kind >> 24 & 1,
 	};
-	__u64 answer = 0;
+	__u64 answer;
 
 	if (!now) /* an array has all its entries */
 		return 0;
 	__builtin_memcpy(&asked.destination.words[0], &high, sizeof(high));
 	__builtin_memcpy(&asked.destination.words[2], &low, sizeof(low));
-	for (int i = 0; i < MASQUERADE_READS_MAX; i++) {
+	answer = masquerade_answer(&asked, now->number);
+	if (now->number != answer >> ANSWER_GENERATION) /* no loop: see repeat.h */
 		answer = masquerade_answer(&asked, now->number);
-		if (now->number == answer >> ANSWER_GENERATION)
-			break;
-	}
 	return answer;
 }
 

@@ -56,6 +56,21 @@ static __always_inline int nat_in(struct __sk_buff *skb, struct packet *packet,
 	return rewrite(skb, packet, REWRITE_DESTINATION, owner, port);
 }
 
+/* What an error quotes, on this CPU: too big for a stack, and one packet is looked at at a time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct quoted);
+} quotes SEC(".maps");
+
+static __always_inline struct quoted *quoted_here(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&quotes, &first);
+}
+
 /*
  * An ICMP error about a packet of a translated connection. TUPLE_OUT: the local end's, about an
  * answer it got; it goes out as the connection does. TUPLE_IN: a router's or the remote's, about
@@ -69,14 +84,17 @@ static __noinline int nat_icmp_error(struct __sk_buff *skb, const struct packet 
 {
 	enum rewrite_end end = direction == TUPLE_OUT ? REWRITE_SOURCE : REWRITE_DESTINATION;
 	const struct connection *connection;
-	struct quoted quoted = {};
+	struct quoted *quoted = quoted_here();
 	struct tuple key;
 	__be16 port;
 
-	if (!parse_quoted(skb, packet, &quoted) ||
-	    !address_equal(&quoted.packet.tuple.source, &packet->tuple.destination))
+	if (!quoted)
 		return NAT_MISS;
-	key = tuple_reversed(&quoted.packet.tuple);
+	__builtin_memset(quoted, 0, sizeof(*quoted));
+	if (!parse_quoted(skb, packet, quoted) ||
+	    !address_equal(&quoted->packet.tuple.source, &packet->tuple.destination))
+		return NAT_MISS;
+	key = tuple_reversed(&quoted->packet.tuple);
 	key.direction = direction;
 	connection = connection_find(&key);
 	if (!connection || connection_is_over(connection))
@@ -87,7 +105,7 @@ static __noinline int nat_icmp_error(struct __sk_buff *skb, const struct packet 
 	port = direction == TUPLE_OUT ? connection->seen_port : connection->local_port;
 	if (nat_keeps(connection))
 		return 0;
-	return rewrite_icmp_error(skb, packet, &quoted, end, to, port);
+	return rewrite_icmp_error(skb, packet, quoted, end, to, port);
 }
 
 #endif

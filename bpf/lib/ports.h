@@ -218,7 +218,7 @@ static __always_inline bool port_seize(struct __sk_buff *skb, struct port_search
 static __always_inline void port_search_begin(struct port_search *search,
 					      const struct connection *connection)
 {
-	search->key = tuple_in(connection);
+	tuple_fill_in(&search->key, connection);
 	search->ref = ref_of(connection);
 	victim_clear(&search->own);
 	victim_clear(&search->largest);

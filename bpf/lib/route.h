@@ -121,37 +121,4 @@ static __always_inline bool exceeds_route_mtu(const struct packet *packet, __u16
 	return mtu && length > *mtu;
 }
 
-/*
- * Ask the kernel's table for the next hop. False: the stack must have the packet, because there is
- * none, or it is too long, or at the end of its TTL.
- */
-static __always_inline bool find_next_hop(struct __sk_buff *skb, const struct packet *packet,
-					  struct bpf_fib_lookup *fib)
-{
-	__u16 length = segment_length(skb, packet);
-	long found;
-
-	if (packet->has_options || packet->ttl <= 1 || exceeds_route_mtu(packet, length))
-		return false;
-	fib_fill(skb, packet, length, fib);
-	found = bpf_fib_lookup(skb, fib, sizeof(*fib), fib_flags);
-	return found == BPF_FIB_LKUP_RET_SUCCESS || found == BPF_FIB_LKUP_RET_NO_NEIGH;
-}
-
-/*
- * One hop less, and to the next hop that `fib` names, resolved and sent by the neighbour layer.
- * Returns the verdict.
- */
-static __always_inline int send_to_next_hop(struct __sk_buff *skb, const struct flow *flow,
-					    const struct bpf_fib_lookup *fib)
-{
-	struct bpf_redir_neigh next_hop = {};
-
-	if (!decrement_ttl(skb, flow->packet))
-		return drop(skb, flow, DROP_INVALID_PACKET);
-	next_hop.nh_family = fib->family; /* the gateway's, which may differ from the packet's */
-	__builtin_memcpy(next_hop.ipv6_nh, fib->ipv6_dst, sizeof(next_hop.ipv6_nh));
-	return forward(skb, flow, bpf_redirect_neigh(fib->ifindex, &next_hop, sizeof(next_hop), 0));
-}
-
 #endif
