@@ -87,7 +87,6 @@ static __always_inline void open_inbound(struct __sk_buff *skb, const struct pac
 
 	if (!connection)
 		return;
-	connection->source_identity = identity;
 	ref = ref_of(connection);
 	key = tuple_in(connection);
 	if (bpf_map_update_elem(&conntrack, &key, &ref, BPF_NOEXIST))

@@ -28,7 +28,6 @@ enum { CONNECTION_TRIES_MAX = 64, CONNECTION_TRIES_OLD = 12, CONNECTION_SAMPLE =
 
 /* Another CPU may be changing it: read it each time it is asked for. */
 #define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
-#define WRITE_ONCE(field, value) (*(volatile typeof(field) *)&(field) = (value))
 
 /* Nothing that was written before is seen by another CPU after `state` is. */
 static __always_inline void connection_set_state(struct connection *connection, __u32 state)

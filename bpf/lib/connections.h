@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opening a connection and going on with one: what masquerade.h does for those of
- * pods and the node, and from_uplink for those from outside.
+ * Opening a connection and going on with one: what masquerade.h does for those of pods and the
+ * node, and from_uplink for those from outside.
  */
 #ifndef CILIATE_CONNECTIONS_H
 #define CILIATE_CONNECTIONS_H
