@@ -9,7 +9,7 @@ import pytest
 from tests.netlink.conftest import until
 from tests.netlink.kernel import ip, run
 
-from ciliate.net.address import Mac
+from ciliate.net.address import IPAddress, Mac
 from ciliate.net.link import (
     LOOPBACK_INDEX,
     MAIN_TABLE,
@@ -294,11 +294,26 @@ async def test_addresses_are_put_and_taken(rtnl: Rtnetlink) -> None:
 
     await _send(rtnl, address_request(address))
     await _send(rtnl, address_request(address))
-    assert address in await rtnl.run(list_addresses)
+    assert (address.address, 24) in await _held(rtnl)
 
     await _send(rtnl, address_request(address, remove=True))
     await _send(rtnl, address_request(address, remove=True))
-    assert address not in await rtnl.run(list_addresses)
+    assert (address.address, 24) not in await _held(rtnl)
+
+
+async def _held(rtnl: Rtnetlink) -> set[tuple[IPAddress, int]]:
+    return {(each.address, each.prefix_length) for each in await rtnl.run(list_addresses)}
+
+
+async def test_addresses_say_what_became_of_them(rtnl: Rtnetlink, node: str) -> None:
+    """Deprecated, tentative and failed ones are not for new flows (RFC 4862, 5.5.4)."""
+    ip(node, "addr", "add", "2001:db8::5/64", "dev", "eth1", "nodad", "preferred_lft", "0")
+    ip(node, "addr", "add", "2001:db8::6/64", "dev", "eth1", "nodad")
+
+    flags = {str(each.address): each.flags for each in await rtnl.run(list_addresses)}
+
+    assert flags["2001:db8::5"] & 0x20
+    assert not flags["2001:db8::6"] & (0x20 | 0x40 | 0x08)
 
 
 async def test_neighbours_are_put(rtnl: Rtnetlink) -> None:

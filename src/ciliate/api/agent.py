@@ -16,7 +16,10 @@ JSON: absence is the honest answer, never a made-up value.
 | GET /v1/identity | list of IdentityModel, the reserved ones included |
 | GET /v1/cluster/nodes | ClusterNodes |
 | GET /v1/ipam | agent_ipam.IpamReport |
+| GET /v1/service | list of services.service_list.ServiceModel |
+| POST /v1/service/explain | services.explain.answer.Explanation, of a Question |
 | GET /v1/masquerade/rules | list of masquerade.report.RuleRow |
+| POST /v1/masquerade/explain | masquerade.explain.answer.Explanation, of a Question |
 | POST /v1/ipam/check, POST /v1/ipam/repair, GET /v1/ipam/repairs | see ipam_audit |
 
 Times are RFC 3339 in UTC. Nothing here does I/O.

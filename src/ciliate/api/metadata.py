@@ -71,6 +71,7 @@ class Condition(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True,
 
     type: str
     status: str = "Unknown"
+    observed_generation: int = 0
     reason: str = ""
     message: str = ""
     last_transition_time: str | None = None

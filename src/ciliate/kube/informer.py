@@ -74,7 +74,7 @@ class Informer(Generic[T]):
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
-        self._transform = transform
+        self._transform: Callable[[T], T] = transform or _as_it_is
         self._listeners: Listeners[[T | None, T | None]] = Listeners()
         if on_change is not None:
             self._listeners.add(on_change)
@@ -158,17 +158,17 @@ class Informer(Generic[T]):
             field_selector=self._field_selector,
         )
         self._note_success()
-        listed = {key_of(item): item for item in found.items}
+        listed = {key_of(item): self._transform(item) for item in found.items}
         self._replace(listed, found.unreadable, found.resource_version)
 
     def _replace(
         self, listed: Mapping[ObjectKey, T], unreadable: Container[ObjectKey], version: str
     ) -> None:
-        """Make the table what was listed; what is unreadable stays as it was."""
+        """Make the table what was listed, transformed; what is unreadable stays as it was."""
         for key in [k for k in self._objects if k not in listed and k not in unreadable]:
             self._remove(key)
         for key, item in listed.items():
-            self._put(key, item)
+            self._put(key, item, transformed=True)
         self._resource_version = version
         self._synced.set()
 
@@ -206,7 +206,7 @@ class Informer(Generic[T]):
         Raises:
             InvalidError: It has no end: the server does not know what was asked.
         """
-        initial: InitialEvents[T] = InitialEvents()
+        initial: InitialEvents[T] = InitialEvents(self._transform)
         try:
             async with asyncio.timeout(INITIAL_EVENTS_S):
                 async for batch in watch:
@@ -232,7 +232,7 @@ class Informer(Generic[T]):
             self._put(key, item)
         self._resource_version = item.metadata.resource_version or self._resource_version
 
-    def _put(self, key: ObjectKey, item: T) -> None:
+    def _put(self, key: ObjectKey, item: T, *, transformed: bool = False) -> None:
         old = self._objects.get(key)
         if old is not None and old.metadata.uid != item.metadata.uid:
             # Deleted and created anew while no watch ran: listeners must see both.
@@ -240,7 +240,7 @@ class Informer(Generic[T]):
             old = None
         if old is not None and old.metadata.resource_version == item.metadata.resource_version:
             return
-        new = self._transform(item) if self._transform else item
+        new = item if transformed else self._transform(item)
         self._objects[key] = new
         self._listeners(old, new)
 
@@ -265,3 +265,7 @@ class Informer(Generic[T]):
             _log.log(level, "watch of %s: %s; trying again", self.name, error)
         self.connected = False
         self.last_error = error
+
+
+def _as_it_is(item: T) -> T:
+    return item

@@ -5,6 +5,7 @@ that ends it. Between the objects come the first changes; a server that was star
 its cache and then what the cache lacked.
 """
 
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from ciliate.api.metadata import KubeObject
@@ -20,9 +21,14 @@ INITIAL_EVENTS_S: Final = 60.0
 
 
 class InitialEvents(Generic[T]):
-    """What has come of a list; `listed` and `unreadable` are the list once `take` returns True."""
+    """What has come of a list; `listed` and `unreadable` are the list once `take` returns True.
 
-    def __init__(self) -> None:
+    Each object is kept as `transform` has it, from the moment it comes: thousands of whole ones, held
+    until the last is there, would cost more memory than all that is known afterwards.
+    """
+
+    def __init__(self, transform: Callable[[T], T]) -> None:
+        self._transform = transform
         self.listed: dict[ObjectKey, T] = {}
         self.unreadable: set[ObjectKey] = set()
 
@@ -36,5 +42,6 @@ class InitialEvents(Generic[T]):
         if event.type is EventType.UNREADABLE:
             self.unreadable.add(key)
         elif event.type is not EventType.DELETED:
-            self.listed[key] = event.object
+            kept = self._transform(event.object)
+            self.listed[key_of(kept)] = kept
         return False

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ciliate.api.endpoint_slice import TRIGGER_TIME_ANNOTATION
 from ciliate.kube.client import ApiClient
 from ciliate.kube.lookup import Document
 from ciliate.kube.write import Write
@@ -38,6 +39,7 @@ _PASSING: Final = frozenset(
         "lastTransitionTime",
         "lastHeartbeatTime",
         "lastProbeTime",
+        TRIGGER_TIME_ANNOTATION,
     }
 )
 
@@ -90,9 +92,10 @@ def _stands(verb: str, body: Any, document: Document | None) -> bool:
 
 
 def _plain(document: Any) -> Any:
-    """Return a document without what differs each time."""
+    """Return a document without what differs each time, and what holds nothing else."""
     if isinstance(document, dict):
-        return {k: _plain(value) for k, value in document.items() if k not in _PASSING}
+        found = {k: _plain(value) for k, value in document.items() if k not in _PASSING}
+        return {k: value for k, value in found.items() if value or not document[k]}
     if isinstance(document, list):
         return [_plain(each) for each in document]
     return document

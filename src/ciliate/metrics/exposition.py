@@ -7,7 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -62,6 +66,9 @@ class _Families(Collector):
         """Yield each family in prometheus_client's form."""
         for family in self._families:
             metric: CounterMetricFamily | GaugeMetricFamily
+            if family.kind is FamilyKind.HISTOGRAM:
+                yield _histogram(family)
+                continue
             if family.kind is FamilyKind.COUNTER:
                 metric = CounterMetricFamily(family.name, family.meaning, labels=family.labels)
             else:
@@ -73,3 +80,10 @@ class _Families(Collector):
     def describe(self) -> Iterator[Metric]:
         """Yield nothing: names are not checked for doubles before the first collection."""
         return iter(())
+
+
+def _histogram(family: Family) -> HistogramMetricFamily:
+    metric = HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
+    for labels, found in family.distributions:
+        metric.add_metric(labels, buckets=found.buckets, sum_value=found.total)
+    return metric

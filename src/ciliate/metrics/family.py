@@ -8,26 +8,33 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ciliate.metrics.histogram import Distribution
+
 #: The values of one set of labels, in the order of the family's label names.
 Sample = tuple[tuple[str, ...], float]
 
 
 class FamilyKind(enum.Enum):
-    """How a metric moves: only up, or either way."""
+    """How a metric moves: only up, either way, or up in the buckets of a histogram."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """All series of one metric name; a counter's name ends in `_total`."""
+    """All series of one metric name; a counter's name ends in `_total`.
+
+    A histogram has `distributions` in place of samples.
+    """
 
     name: str
     meaning: str
     labels: tuple[str, ...]
     samples: Sequence[Sample]
     kind: FamilyKind = FamilyKind.GAUGE
+    distributions: Sequence[tuple[tuple[str, ...], Distribution]] = ()
 
 
 #: Reads the tables and returns what they say now.

@@ -26,10 +26,6 @@ from ciliate.netlink.numbers import (
 
 _IFADDRMSG: Final = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 
-#: Flags of an address that say what became of it, not how it was asked for: IFA_F_DADFAILED,
-#: IFA_F_DEPRECATED, IFA_F_TENTATIVE, IFA_F_PERMANENT.
-_STATE_FLAGS: Final = 0x08 | 0x20 | 0x40 | 0x80
-
 
 def family_of(address: IPAddress) -> int:
     """Return AF_INET or AF_INET6."""
@@ -59,7 +55,7 @@ def decode_address(message: Message) -> LinkAddress:
     packed = found.get(IFA_LOCAL) or found[IFA_ADDRESS]
     if IFA_FLAGS in found:
         flags = to_number(found[IFA_FLAGS])
-    return LinkAddress(index, ip_address(packed), prefix_length, scope, flags & ~_STATE_FLAGS)
+    return LinkAddress(index, ip_address(packed), prefix_length, scope, flags)
 
 
 def list_addresses(channel: Channel) -> tuple[LinkAddress, ...]:

@@ -1,4 +1,4 @@
-"""A conversation with rtnetlink over one socket, for one thread at a time.
+"""A conversation with rtnetlink, or another of the kernel's, over one socket, one thread at a time.
 
 Requests go out as batches in one sendmsg. The kernel handles the messages of a datagram in order
 and all before sendmsg returns; it answers a failed message always and a successful one only if
@@ -43,15 +43,15 @@ _SEQUENCE_MASK: Final = 0x7FFFFFFF
 
 
 class Channel:
-    """One rtnetlink socket in the namespace its opening thread was in."""
+    """One netlink socket in the namespace its opening thread was in."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
         try:
             self._socket = socket.socket(
-                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol
             )
         except OSError as error:
-            raise _failed("open", "rtnetlink socket", error) from error
+            raise _failed("open", "netlink socket", error) from error
         # A kernel too old for one of these only says less, or filters dumps less.
         for option in (NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK):
             try:
@@ -59,7 +59,7 @@ class Channel:
             except OSError as error:
                 if error.errno != errno.ENOPROTOOPT:
                     self._socket.close()
-                    raise _failed("set up", "rtnetlink socket", error) from error
+                    raise _failed("set up", "netlink socket", error) from error
         timeout = struct.pack("@ll", RECEIVE_TIMEOUT_S, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
         self._sequence = 0
@@ -142,22 +142,35 @@ class Channel:
                 break
         return entries
 
+    def stream(self, request: Request) -> Iterator[Message]:
+        """Yield the entries of a table that is too large to keep, and never stands still.
+
+        The channel asks for nothing else until the last one is read.
+        """
+        return (message for message in self._told(request) if message.kind != NLMSG_DONE)
+
     def _dump_once(self, request: Request) -> tuple[list[Message], bool]:
-        sequence = self._next_sequences(1)
-        self._send(frame(request, sequence=sequence, more_flags=NLM_F_DUMP), request)
         entries: list[Message] = []
         interrupted = False
-        for message in self._received(request, first=sequence, last=sequence):
+        for message in self._told(request):
             interrupted = interrupted or bool(message.flags & NLM_F_DUMP_INTR)
-            if message.kind == NLMSG_DONE:
-                break
+            if message.kind != NLMSG_DONE:
+                entries.append(message)
+        return entries, interrupted
+
+    def _told(self, request: Request) -> Iterator[Message]:
+        """Yield every entry, and what says that there are no more."""
+        sequence = self._next_sequences(1)
+        self._send(frame(request, sequence=sequence, more_flags=NLM_F_DUMP), request)
+        for message in self._received(request, first=sequence, last=sequence):
             if message.kind == NLMSG_ERROR:
                 failure = _failure(request, message)
                 if failure is not None:
                     raise failure
-                break
-            entries.append(message)
-        return entries, interrupted
+                return
+            yield message
+            if message.kind == NLMSG_DONE:
+                return
 
     def _next_sequences(self, count: int) -> int:
         if self._sequence + count >= _SEQUENCE_MASK:

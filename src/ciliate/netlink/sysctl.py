@@ -16,6 +16,12 @@ from ciliate.netlink.errors import NetlinkError, SysctlAbsentError
 #: Which mount of procfs can be written is a fact of the whole process, as its mounts are.
 _mounted: Final = {"procfs": "/proc"}
 
+#: What most settings take.
+_VALUE_BYTES_MAX: Final = 4096
+#: What a list of ports takes at most: every second one of 65,536. The kernel tells it to the first
+#: read alone, cut where that asks for less.
+LIST_BYTES_MAX: Final = 1 << 18
+
 #: Every kernel has it, and opening it for writing asks all that a write does.
 _PROBE: Final = "net.ipv4.conf.all.rp_filter"
 
@@ -34,7 +40,7 @@ def write_problem() -> str:
     return ""
 
 
-def read_sysctl(name: str) -> str:
+def read_sysctl(name: str, *, bytes_max: int = _VALUE_BYTES_MAX) -> str:
     """Return the value of `name` without its final newline.
 
     Raises:
@@ -44,7 +50,7 @@ def read_sysctl(name: str) -> str:
     try:
         descriptor = os.open(_path(name), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.read(descriptor, 4096).decode().strip()
+            return os.read(descriptor, bytes_max).decode().strip()
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -61,6 +67,22 @@ def write_sysctl(name: str, value: str) -> None:
             os.close(descriptor)
     except OSError as error:
         raise _failed("write sysctl", f"{name} = {value}", error) from error
+
+
+def add_to_sysctl(name: str, value: str) -> None:
+    """Add to a list of ranges, such as that of reserved ports; what it held before stays.
+
+    The kernel replaces the list by what is written at its beginning, and adds what is written
+    behind it (proc_do_large_bitmap): so nothing that others add meanwhile is lost.
+    """
+    try:
+        descriptor = os.open(_path(name), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, value.encode(), 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _failed("add to sysctl", f"{name} += {value}", error) from error
 
 
 def write_sysctls(settings: Mapping[str, str]) -> None:

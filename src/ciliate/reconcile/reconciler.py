@@ -19,8 +19,8 @@ from ciliate.reconcile.backoff import Backoff
 from ciliate.reconcile.failing_keys import FailingKeys
 from ciliate.reconcile.rewrites import LookingTarget, ObservedTarget, Rewrites, left_alone
 from ciliate.reconcile.status import RunStatus
-from ciliate.reconcile.target import Target
-from ciliate.reconcile.walk import Desired, walk
+from ciliate.reconcile.target import StreamedTarget, Target
+from ciliate.reconcile.walk import Desired, walk, walk_in_pieces
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -108,7 +108,8 @@ class Reconciler(Generic[K, V]):
         touched, self._touched = self._touched, set()  # The walk may miss what comes from now on.
         began_s = time.monotonic()
         try:
-            outcome = await walk(self._desired, self._walked, puts_first=self._puts_first)
+            walked = walk_in_pieces if isinstance(self._target, StreamedTarget) else walk
+            outcome = await walked(self._desired, self._walked, puts_first=self._puts_first)
         except CiliateError as error:
             self._is_walk_due = self._has_walk_failed = True
             self._touched |= touched

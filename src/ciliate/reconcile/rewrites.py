@@ -9,14 +9,14 @@ can be known, until the write is found in its place. Another value for the key i
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
 from ciliate.errors import CiliateError
 from ciliate.reconcile.backoff import Backoff
-from ciliate.reconcile.target import Failures, Target
+from ciliate.reconcile.target import Failures, StreamedTarget, Target
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -212,6 +212,19 @@ class ObservedTarget(Generic[K, V]):
         held = await self._target.observe()
         self._found = self._rewrites.suspects(held)
         return held
+
+    async def pieces(self) -> AsyncIterator[Mapping[K, V]]:
+        """Yield what a streamed target holds."""
+        assert isinstance(self._target, StreamedTarget), "asked of such a one only"
+        self._found = self._rewrites.suspects({})
+        async for piece in self._target.pieces():
+            self._found.update((key, piece[key]) for key in self._found.keys() & piece.keys())
+            yield piece
+
+    async def absent(self, keys: Collection[K]) -> Collection[K]:
+        """Return which keys a streamed target does not hold."""
+        assert isinstance(self._target, StreamedTarget), "asked of such a one only"
+        return await self._target.absent(keys)
 
     async def put(self, entries: Mapping[K, V]) -> Failures[K]:
         """Put what need not wait; what was undone fails until a walk finds it in its place."""

@@ -1,7 +1,7 @@
 """What a reconciler keeps right: a BPF map, a route table, objects of the API."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Protocol, TypeVar, runtime_checkable
 
 from ciliate.errors import CiliateError
 
@@ -33,6 +33,19 @@ class Target(Protocol[K, V]):
 
     async def remove(self, keys: Collection[K]) -> Failures[K]:
         """Remove these keys; an absent one is a success."""
+        ...
+
+
+@runtime_checkable
+class StreamedTarget(Target[K, V], Protocol):
+    """A target that holds so much that a walk never has all of it in memory."""
+
+    def pieces(self) -> AsyncIterator[Mapping[K, V]]:
+        """Yield what the target holds, as `observe` would return it, in pieces."""
+        ...
+
+    async def absent(self, keys: Collection[K]) -> Collection[K]:
+        """Return those of `keys` that the target does not hold."""
         ...
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from ciliate.errors import CiliateError
-from ciliate.reconcile.target import Target
+from ciliate.reconcile.target import StreamedTarget, Target
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -60,6 +60,76 @@ async def walk(
     return outcome
 
 
+async def walk_in_pieces(
+    desired: Desired[K, V], target: StreamedTarget[K, V], *, puts_first: bool = False
+) -> Outcome[K] | None:
+    """Do the same where both sides are too large to be laid side by side.
+
+    Raises:
+        CiliateError: The target could not be observed; nothing was changed.
+    """
+    differing: set[K] = set()
+    leftovers: dict[K, V] = {}
+    right = 0
+    async for piece in target.pieces():
+        wanted = desired()
+        if wanted is None:
+            return None
+        for key, value in piece.items():
+            found = wanted.get(key)
+            if found is None:
+                leftovers[key] = value
+            elif found == value:
+                right += 1
+            else:
+                differing.add(key)
+        await asyncio.sleep(0)
+    wanted = desired()
+    if wanted is None:
+        return None
+    outcome = Outcome[K]()
+    if not puts_first:
+        await _remove(leftovers, desired, target, outcome)
+    held = right + len(differing)
+    if differing or held != len(wanted):
+        await _put_lacking(list(wanted), differing, desired, target, outcome, held=held)
+    if puts_first:
+        await _remove(leftovers, desired, target, outcome)
+    return outcome
+
+
+async def _put_lacking(
+    keys: list[K],
+    differing: set[K],
+    desired: Desired[K, V],
+    target: StreamedTarget[K, V],
+    outcome: Outcome[K],
+    *,
+    held: int,
+) -> None:
+    """Put the keys that differ, and those that are absent unless all of them are `held`."""
+    is_short = held != len(keys)
+    for piece in _pieces(keys):
+        absent = piece if not held else await target.absent(piece) if is_short else ()
+        wanted = desired()
+        if wanted is None:
+            return
+        lacking = {key: wanted.get(key) for key in piece if key in differing}
+        lacking |= {key: wanted.get(key) for key in absent}
+        await _put_piece(
+            {key: value for key, value in lacking.items() if value is not None}, target, outcome
+        )
+
+
+async def _put_piece(lacking: Mapping[K, V], target: Target[K, V], outcome: Outcome[K]) -> None:
+    if lacking:
+        failures = await target.put(lacking)
+        outcome.put += len(lacking) - len(failures)
+        outcome.tried.update(lacking)
+        outcome.failures.update(failures)
+    await asyncio.sleep(0)
+
+
 async def _remove(
     observed: Mapping[K, V], desired: Desired[K, V], target: Target[K, V], outcome: Outcome[K]
 ) -> None:
@@ -92,12 +162,7 @@ async def _put(
             value = wanted.get(key)
             if value is not None and observed.get(key) != value:
                 lacking[key] = value
-        if lacking:
-            failures = await target.put(lacking)
-            outcome.put += len(lacking) - len(failures)
-            outcome.tried.update(lacking)
-            outcome.failures.update(failures)
-        await asyncio.sleep(0)
+        await _put_piece(lacking, target, outcome)
 
 
 def _pieces(keys: Iterable[K]) -> Iterator[list[K]]:

@@ -186,6 +186,25 @@ async def test_a_transform_decides_what_is_kept(api: FakeApi, client: ApiClient)
     task.cancel()
 
 
+async def test_objects_of_a_list_are_transformed_as_they_come_and_once(
+    api: FakeApi, client: ApiClient
+) -> None:
+    await api.put(W1, {})
+    await api.put(W2, {})
+    complete_at: list[bool] = []
+
+    def note(node: Node) -> Node:
+        complete_at.append(informer.has_synced or bool(informer.objects))
+        return node
+
+    informer = Informer(client, NODES, transform=note)
+    task = asyncio.ensure_future(informer.run())
+    await informer.synced()
+    task.cancel()
+
+    assert complete_at == [False, False]
+
+
 async def test_a_late_listener_is_called_with_what_is_known(
     api: FakeApi, watcher: Watcher
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from typing import Any
 
 from ciliate.errors import CiliateError
@@ -71,6 +72,28 @@ class MemoryTarget:
 
     def _failures(self, keys: Collection[int]) -> Failures[int]:
         return {key: CiliateError(f"key {key} is broken") for key in keys if key in self.broken}
+
+
+class StreamedMemoryTarget(MemoryTarget):
+    """The same, told in pieces of two; `asked` are the keys that were looked for."""
+
+    def __init__(
+        self, held: Mapping[int, int] | None = None, *, broken: Collection[int] = ()
+    ) -> None:
+        super().__init__(held, broken=broken)
+        self.asked: list[int] = []
+
+    async def observe(self) -> Mapping[int, int]:
+        raise AssertionError("a walk had all of it in memory")
+
+    async def pieces(self) -> AsyncIterator[Mapping[int, int]]:
+        rest = iter((await super().observe()).items())
+        while piece := dict(islice(rest, 2)):
+            yield piece
+
+    async def absent(self, keys: Collection[int]) -> Collection[int]:
+        self.asked += keys
+        return [key for key in keys if key not in self.held]
 
 
 @asynccontextmanager

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.reconcile.memory_target import MemoryTarget
+from tests.unit.reconcile.memory_target import MemoryTarget, StreamedMemoryTarget, reconciler_of
 
 from ciliate.errors import CiliateError
-from ciliate.reconcile.walk import walk
+from ciliate.reconcile.walk import walk, walk_in_pieces
 
 TABLES = st.dictionaries(st.integers(0, 20), st.integers(0, 3))
 PIECE = 1024
@@ -193,3 +193,66 @@ async def test_loop_is_given_back_between_pieces() -> None:
 
     assert [len(entries) for entries in target.puts] == [PIECE] * 5
     assert turns >= 4
+
+
+@given(desired=TABLES, observed=TABLES, puts_first=st.booleans())
+def test_walk_in_pieces_does_what_a_walk_does(
+    *, desired: dict[int, int], observed: dict[int, int], puts_first: bool
+) -> None:
+    plain, streamed = MemoryTarget(observed), StreamedMemoryTarget(observed)
+
+    first = asyncio.run(walk(lambda: desired, plain, puts_first=puts_first))
+    second = asyncio.run(walk_in_pieces(lambda: desired, streamed, puts_first=puts_first))
+
+    assert streamed.held == plain.held
+    assert streamed.calls == plain.calls
+    assert second == first
+
+
+@pytest.mark.parametrize(
+    ("held", "desired"),
+    [({}, {1: 1, 2: 2}), ({1: 1, 2: 2}, {1: 1, 2: 2}), ({1: 1, 2: 0, 9: 9}, {1: 1, 2: 2})],
+    ids=["nothing is held", "all is right", "all is held"],
+)
+async def test_walk_in_pieces_looks_for_no_key_where_counts_agree(
+    held: dict[int, int], desired: dict[int, int]
+) -> None:
+    target = StreamedMemoryTarget(held)
+
+    await walk_in_pieces(lambda: desired, target)
+
+    assert target.held == desired
+    assert target.asked == []
+
+
+async def test_walk_in_pieces_without_a_desired_state_changes_nothing() -> None:
+    target = StreamedMemoryTarget({1: 1})
+
+    assert await walk_in_pieces(lambda: None, target) is None
+    assert target.held == {1: 1}
+
+
+async def test_walk_in_pieces_removes_nothing_that_came_to_be_desired_meanwhile() -> None:
+    target, desired = StreamedMemoryTarget({1: 1}), {2: 2}
+    target.while_changing = lambda: desired.setdefault(1, 1)
+
+    await walk_in_pieces(lambda: desired, target, puts_first=True)
+
+    assert target.held == {1: 1, 2: 2}
+
+
+async def test_reconciler_walks_a_streamed_target_in_pieces() -> None:
+    target = StreamedMemoryTarget({1: 1, 3: 3})
+
+    assert await reconciler_of(target, {1: 1, 2: 2}).run_once()
+    assert target.held == {1: 1, 2: 2}
+
+
+async def test_failing_keys_of_a_walk_in_pieces_do_not_stop_the_others() -> None:
+    target = StreamedMemoryTarget({1: 1, 2: 2}, broken={3, 2})
+
+    outcome = await walk_in_pieces(lambda: {1: 9, 3: 3, 4: 4}, target)
+
+    assert target.held == {1: 9, 2: 2, 4: 4}
+    assert outcome is not None
+    assert set(outcome.failures) == {2, 3}
