@@ -15,7 +15,7 @@ readonly LAB_PACKAGES=(
 )
 # What only gates, tests and benchmarks use.
 readonly DEV_PACKAGES=(
-	clang-format containernetworking-plugins bpftool git
+	clang-format containernetworking-plugins bpftool git strace
 	qemu-system-x86 busybox-static # make kernels
 )
 # The oldest kubectl, 1.N, that needs none beside it.

@@ -1,4 +1,4 @@
-"""Kubernetes and cilium.io objects as msgspec Structs: pure values, one module a group or kind.
+"""Objects of Kubernetes, cilium.io and ours as msgspec Structs: pure values, one module a group or kind.
 
 Each module holds the Structs of its kinds and their `Resource` descriptors; only the fields
 Ciliate reads or writes are declared. Reading tolerates every other field, which therefore is

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions of cilium.io that Ciliate installs.
+"""The CustomResourceDefinitions that Ciliate installs: those of cilium.io, and its own.
 
 They are YAML files beside this module (`crds/`): `kubectl apply -f` takes them as they are, the
 operator installs them, the embedded API server validates with them. The label

@@ -130,7 +130,7 @@ def _addresses(store: Store, settings: ApiServerSettings) -> ServiceAllocator:
     networks: dict[str, Any] = {"IPv4": settings.service_cidr_v4}
     if settings.service_cidr_v6 is not None:
         networks["IPv6"] = settings.service_cidr_v6
-    addresses = ServiceAllocator(networks)
+    addresses = ServiceAllocator(networks, settings.service_node_ports)
     addresses.load(store)
     return addresses
 
@@ -173,9 +173,9 @@ def _own_service(writer: Writer, settings: ApiServerSettings) -> None:
         "ports": [{"name": "https", "port": _HTTPS, "protocol": "TCP", "targetPort": port}],
     }
     ensure(writer, "services", {"metadata": {**place, "labels": labels}, "spec": spec})
-    if not address.hostname:
-        return
     ip = address.hostname
+    if not ip or ip_address(ip).is_loopback:
+        return  # Nobody else reaches it there, and no endpoint may be so.
     _replace(
         writer,
         "endpoints",

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import click
 
-from ciliate.apiserver.settings import ApiServerSettings
+from ciliate.apiserver.settings import ApiServerSettings, port_range
 from ciliate.errors import SettingError
 from ciliate.system.descriptors import raise_limit
 
@@ -52,6 +52,7 @@ def _network(kind: type[_Network], key: str, text: str) -> _Network:
 @click.option("--advertise-url", default="", help="Where pods reach this server.")
 @click.option("--service-cidr-v4", default="10.96.0.0/16", show_default=True)
 @click.option("--service-cidr-v6", default="", help="Makes Services dual-stack.")
+@click.option("--service-node-port-range", default="30000-32767", show_default=True)
 @click.option("--crd-file", "crd_files", multiple=True, type=click.Path(path_type=Path))
 def command(
     *,
@@ -64,6 +65,7 @@ def command(
     advertise_url: str,
     service_cidr_v4: str,
     service_cidr_v6: str,
+    service_node_port_range: str,
     crd_files: tuple[Path, ...],
 ) -> None:
     """Serve the Kubernetes API of a lab out of a SQLite file."""
@@ -81,6 +83,7 @@ def command(
             if service_cidr_v6
             else None
         ),
+        service_node_ports=port_range("--service-node-port-range", service_node_port_range),
     )
     raise_limit()
     asyncio.run(_serve(settings, [_bound(listen) for listen in listens]))

@@ -9,10 +9,13 @@ from typing import Any, Final
 from ciliate.apiserver import warnings
 from ciliate.apiserver.resources import Default
 from ciliate.apiserver.schemas import zeros_of
+from ciliate.apiserver.service_types import is_externally_accessible
 from ciliate.apiserver.store import JsonObject
 
 #: File mode of projected files: 0644.
 _FILE_MODE: Final = 0o644
+#: How long a client that is idle keeps its endpoint: three hours.
+_AFFINITY_S: Final = 10800
 _ACCOUNT_SECRET: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type's name
 #: Why Secrets hold no service accounts' tokens.
 _NO_TOKENS: Final = (
@@ -62,18 +65,27 @@ def default_secret(obj: JsonObject) -> None:
 def default_service(obj: JsonObject) -> None:
     """Fill in a Service but for its addresses and node ports."""
     spec = obj.setdefault("spec", {})
-    spec.setdefault("sessionAffinity", "None")
+    if spec.setdefault("sessionAffinity", "None") == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif spec["sessionAffinity"] == "ClientIP":
+        config = spec.get("sessionAffinityConfig") or {}
+        client_ip = config.get("clientIP") or {}
+        client_ip.setdefault("timeoutSeconds", _AFFINITY_S)
+        spec["sessionAffinityConfig"] = {**config, "clientIP": client_ip}
     kind = spec.setdefault("type", "ClusterIP")
     for port in spec.get("ports") or ():
         port.setdefault("protocol", "TCP")
         port.setdefault("targetPort", port.get("port"))
-    if kind in {"NodePort", "LoadBalancer"}:
+    if is_externally_accessible(spec):
         spec.setdefault("externalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
         spec.setdefault("allocateLoadBalancerNodePorts", True)
     if kind != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")
-    obj.setdefault("status", {}).setdefault("loadBalancer", {})
+    given = obj.setdefault("status", {}).setdefault("loadBalancer", {})
+    for ingress in given.get("ingress") or ():
+        if kind == "LoadBalancer" and ingress.get("ip"):
+            ingress.setdefault("ipMode", "VIP")
 
 
 def default_endpoints(obj: JsonObject) -> None:

@@ -23,7 +23,7 @@ _ACTED_ON: Final = {
     "DaemonSet": "controllers of the lab",
     "Deployment": "controllers of the lab",
     "Endpoints": "controllers of the lab write them",
-    "EndpointSlice": "controllers of the lab write them",
+    "EndpointSlice": "controllers of the lab write them; agents send connections there",
     "Event": "parts of the lab write them; gone after an hour",
     "Lease": "kubelets and the operator's election",
     "Namespace": "API server: its objects go with it; agents: its labels",
@@ -33,7 +33,7 @@ _ACTED_ON: Final = {
     "Role": "API server: as ClusterRole",
     "RoleBinding": "API server: as ClusterRole",
     "Secret": "kubelets: environment and volumes of pods; no tokens are put into it",
-    "Service": "API server: addresses and ports; nothing carries packets to them",
+    "Service": "API server: addresses and ports; agents serve them; `coredns`: its names",
     "ServiceAccount": "each namespace has `default`; API server and kubelets: tokens of its pods",
     "ServiceCIDR": "API server: says its ranges; the operator keeps them from nodes",
 }

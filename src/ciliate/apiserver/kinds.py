@@ -7,6 +7,7 @@ from ciliate.apiserver import (
     columns,
     data_checks,
     defaults,
+    endpoint_checks,
     service_checks,
     stored_columns,
     validation,
@@ -138,7 +139,7 @@ def _core() -> list[ServedResource]:
                 "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
             ),
             default=defaults.default_endpoints,
-            validate=validation.check_endpoints,
+            validate=endpoint_checks.check_endpoints,
         ),
         _resource(
             *("Event", "events", columns.EVENT),
@@ -236,7 +237,7 @@ def _others() -> list[ServedResource]:
             group="discovery.k8s.io",
             has_generation=True,
             default=defaults.default_endpoint_slice,
-            validate=validation.check_endpoint_slice,
+            validate=endpoint_checks.check_endpoint_slice,
         ),
         _resource(
             *("NetworkPolicy", "networkpolicies", columns.NETWORK_POLICY),

@@ -10,6 +10,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ciliate.apiserver.resources import ServedResource
+from ciliate.apiserver.service_types import (
+    drop_what_the_type_needs_no_more,
+    needs_health_port,
+    needs_node_ports,
+)
 from ciliate.apiserver.store import JsonObject
 
 #: Kinds whose objects a PUT makes where there are none; of all others it is answered by 404.
@@ -46,7 +51,6 @@ _IN_A_VERSION_ONLY: Final = frozenset(
     }
 )
 _EXTERNAL: Final = "ExternalName"
-_WITH_NODE_PORTS: Final = frozenset({"NodePort", "LoadBalancer"})
 
 
 def makes_objects(resource: ServedResource) -> bool:
@@ -68,13 +72,14 @@ def keep_given(resource_id: str, new: JsonObject, old: JsonObject, subresource: 
 
 def _keep_service(new: JsonObject, old: JsonObject) -> None:
     spec, was = new.setdefault("spec", {}), old["spec"]
-    kinds = {spec.get("type") or "ClusterIP", was.get("type")}
+    kinds = {spec.setdefault("type", "ClusterIP"), was.get("type")}
     if _EXTERNAL not in kinds:
         _keep_addresses(spec, was)
-    if kinds <= _WITH_NODE_PORTS:
+    if needs_node_ports(spec) and needs_node_ports(was):
         _keep_node_ports(spec.get("ports") or [], was.get("ports") or [])
-        if _needs_health_port(spec) and _needs_health_port(was) and was.get("healthCheckNodePort"):
+        if needs_health_port(spec) and needs_health_port(was) and was.get("healthCheckNodePort"):
             spec.setdefault("healthCheckNodePort", was["healthCheckNodePort"])
+    drop_what_the_type_needs_no_more(new, old)
 
 
 def _keep_addresses(spec: JsonObject, was: JsonObject) -> None:
@@ -101,10 +106,6 @@ def _keep_node_ports(ports: list[Any], had: list[Any]) -> None:
         if not port.get("nodePort") and number and number not in used:
             port["nodePort"] = number
             used.add(number)
-
-
-def _needs_health_port(spec: JsonObject) -> bool:
-    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
 def _keep_namespace(new: JsonObject, old: JsonObject) -> None:

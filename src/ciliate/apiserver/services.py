@@ -13,16 +13,18 @@ from typing import Any, Final
 from ciliate.apiserver import errors
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import invalid_value
+from ciliate.apiserver.service_families import allocation_refused, choose_families
+from ciliate.apiserver.service_types import needs_cluster_ip, needs_health_port, needs_node_ports
 from ciliate.apiserver.store import JsonObject, Store, decode
 
 Network = Any  # IPv4Network | IPv6Network: both are read alike here.
 
-_NODE_PORTS: Final = range(30000, 32768)
-#: Addresses at the start of a range that are given out only when the rest is used (KEP-3070).
-_STATIC_MAX: Final = 256
+#: What lies at the start of a range is given out only when the rest is used, so that who asks for
+#: a fixed address or port has a choice (KEP-3070, KEP-3668): a 16th, or a 32nd, within bounds.
+_STATIC_ADDRESSES: Final = (16, 256)
+_STATIC_PORTS: Final = (16, 128)
 #: Random picks before the range is searched in order.
 _PICKS_MAX: Final = 32
-_FAMILIES: Final = {4: "IPv4", 6: "IPv6"}
 
 
 @dataclass(slots=True)
@@ -30,6 +32,8 @@ class ServiceAllocator:
     """Gives Services their addresses and node ports (an Admission of theirs)."""
 
     networks: dict[str, Network]
+    #: What node ports come out of (service-node-port-range).
+    node_ports: range = range(30000, 32768)
     #: Owner of each address and node port: the UID of a Service.
     _held: dict[str | int, str] = field(default_factory=dict)
     #: The same by owner: what a Service gives back when it changes or goes.
@@ -47,8 +51,8 @@ class ServiceAllocator:
 
     def updating(self, new: JsonObject, old: JsonObject, *, dry_run: bool) -> None:
         """Give a changed Service what its new type needs; it has kept the rest (`replacements`)."""
-        del old, dry_run
-        self._give(new)
+        del dry_run
+        self._give(new, old["spec"])
 
     def written(self, obj: JsonObject) -> None:
         """Note what a Service holds now."""
@@ -63,55 +67,21 @@ class ServiceAllocator:
         for held in self._of.pop(obj["metadata"]["uid"], ()):
             self._held.pop(held, None)
 
-    def _give(self, obj: JsonObject) -> None:
+    def _give(self, obj: JsonObject, was: JsonObject | None = None) -> None:
         spec = obj["spec"]
-        if spec.get("type") == "ExternalName":
-            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-                spec.pop(name, None)
+        if not needs_cluster_ip(spec):
             return
-        self._choose_families(obj)
+        causes = choose_families(spec, was, list(self.networks))
+        if causes:
+            raise _refused(obj, *causes)
         if spec.get("clusterIP") == "None" or spec.get("clusterIPs") == ["None"]:
             spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
         else:
             self._give_addresses(obj)
-        local = spec.get("externalTrafficPolicy") == "Local"
-        if spec.get("type") == "LoadBalancer" and local:
+        if needs_health_port(spec):
             self._give_health_port(obj)
-        else:
-            spec.pop("healthCheckNodePort", None)
-        if spec.get("type") in {"NodePort", "LoadBalancer"}:
+        if needs_node_ports(spec):
             self._give_node_ports(obj)
-        elif spec.get("type") == "ClusterIP":
-            for port in spec.get("ports") or ():
-                port.pop("nodePort", None)
-
-    def _choose_families(self, obj: JsonObject) -> None:
-        spec = obj["spec"]
-        policy = spec.setdefault("ipFamilyPolicy", "SingleStack")
-        families = spec.setdefault("ipFamilies", [])
-        asked = [spec["clusterIP"]] if spec.get("clusterIP") not in {None, "", "None"} else []
-        asked = spec.get("clusterIPs") or asked
-        for address in asked:
-            family = _FAMILIES[_parsed(obj, address).version] if address != "None" else ""
-            if family and family not in families:
-                families.append(family)
-        if not families:
-            families.append(next(iter(self.networks)))
-        if policy == "SingleStack" and len(families) > 1:
-            problem = (
-                'must be "PreferDualStack" or "RequireDualStack" when multiple `ipFamilies` or '
-                "`clusterIPs` are specified"
-            )
-            raise _invalid(obj, "spec.ipFamilyPolicy", policy, problem)
-        if policy == "RequireDualStack" and len(self.networks) < 2:
-            raise _invalid(
-                obj, "spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack"
-            )
-        if policy != "SingleStack":
-            families += [f for f in self.networks if f not in families]
-        for family in families:
-            if family not in self.networks:
-                raise _invalid(obj, "spec.ipFamilies[0]", family, "not configured on this cluster")
 
     def _give_addresses(self, obj: JsonObject) -> None:
         spec, uid = obj["spec"], obj["metadata"]["uid"]
@@ -121,39 +91,26 @@ class ServiceAllocator:
         for index, family in enumerate(spec["ipFamilies"]):
             network = self.networks[family]
             if index < len(asked):
-                address = _parsed(obj, asked[index])
-                self._check_address(obj, index, address, network, uid)
+                problem = self._problem(ip_address(asked[index]), network, uid)
+                if problem:
+                    raise _refused(obj, allocation_refused(spec, asked[index], problem))
             else:
                 asked.append(str(self._free(obj, network)))
         spec["clusterIPs"] = asked[: len(spec["ipFamilies"])]
         spec["clusterIP"] = spec["clusterIPs"][0]
 
-    def _check_address(
-        self,
-        obj: JsonObject,
-        index: int,
-        address: IPv4Address | IPv6Address,
-        network: Network,
-        uid: str,
-    ) -> None:
-        field_name = f"spec.clusterIPs[{index}]"
+    def _problem(self, address: IPv4Address | IPv6Address, network: Network, uid: str) -> str:
+        """Why an address that is asked for cannot be given, or nothing."""
         if address not in network:
-            problem = (
-                f"failed to allocate IP {address}: the provided network does not match the current "
-                f"range: {network}"
-            )
-            raise _invalid(obj, field_name, [str(address)], problem)
+            return f"the provided network does not match the current range: {network}"
         if address in {network.network_address, network.broadcast_address}:
-            problem = f"failed to allocate IP {address}: it is the range's own ({network})"
-            raise _invalid(obj, field_name, [str(address)], problem)
-        if self._held.get(str(address), uid) != uid:
-            problem = f"failed to allocate IP {address}: provided IP is already allocated"
-            raise _invalid(obj, field_name, [str(address)], problem)
+            return f"it is the range's own ({network})"
+        taken = self._held.get(str(address), uid) != uid
+        return "provided IP is already allocated" if taken else ""
 
     def _free(self, obj: JsonObject, network: Network) -> IPv4Address | IPv6Address:
         first, last = int(network.network_address), int(network.broadcast_address)
-        static = min(_STATIC_MAX, (last - first) // 2)
-        low = first + 1 + static
+        low = first + 1 + _static(last - first - 1, 16, _STATIC_ADDRESSES)
         make = type(network.network_address)
         for _ in range(_PICKS_MAX):
             picked = make(low + secrets.randbelow(max(last - low, 1)))
@@ -210,8 +167,8 @@ class ServiceAllocator:
             seen.add((port.get("protocol"), number))
 
     def _check_port(self, obj: JsonObject, at: str, number: int) -> None:
-        if number not in _NODE_PORTS:
-            valid = f"{_NODE_PORTS.start}-{_NODE_PORTS.stop - 1}"
+        if number not in self.node_ports:
+            valid = f"{self.node_ports.start}-{self.node_ports.stop - 1}"
             problem = (
                 f"provided port is not in the valid range. The range of valid ports is {valid}"
             )
@@ -221,14 +178,22 @@ class ServiceAllocator:
             raise _invalid(obj, at, number, "provided port is already allocated")
 
     def _free_port(self, obj: JsonObject, taken: Collection[int | None]) -> int:
-        start = secrets.randbelow(len(_NODE_PORTS))
-        for step in range(len(_NODE_PORTS)):
-            port = _NODE_PORTS[(start + step) % len(_NODE_PORTS)]
-            if port not in self._held and port not in taken:
-                return port
+        static = _static(len(self.node_ports), 32, _STATIC_PORTS)
+        for ports in (self.node_ports[static:], self.node_ports[:static]):
+            start = secrets.randbelow(max(len(ports), 1))
+            port: int
+            for port in (*ports[start:], *ports[:start]):
+                if port not in self._held and port not in taken:
+                    return port
         raise errors.internal(
             f"failed to allocate a nodePort for {obj['metadata']['name']}: all are in use"
         )
+
+
+def _static(size: int, part: int, bounds: tuple[int, int]) -> int:
+    """How many at the start of a range are given out last; in a small range none are."""
+    least, most = bounds
+    return min(max(size // part, least), most) if size >= least else 0
 
 
 def _addresses_and_ports(spec: JsonObject) -> list[str | int]:
@@ -240,17 +205,10 @@ def _addresses_and_ports(spec: JsonObject) -> list[str | int]:
     return [*addresses, *ports]
 
 
-def _parsed(obj: JsonObject, text: Any) -> IPv4Address | IPv6Address:
-    try:
-        return ip_address(text)
-    except ValueError as error:
-        problem = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-        raise _invalid(obj, "spec.clusterIPs[0]", text, problem) from error
-
-
 def _invalid(obj: JsonObject, field_name: str, value: Any, problem: str) -> errors.StatusError:
     return _refused(obj, invalid_value(field_name, value, problem))
 
 
-def _refused(obj: JsonObject, cause: Cause) -> errors.StatusError:
-    return errors.invalid(kind="Service", group="", name=obj["metadata"]["name"], causes=[cause])
+def _refused(obj: JsonObject, *causes: Cause) -> errors.StatusError:
+    name = obj["metadata"]["name"]
+    return errors.invalid(kind="Service", group="", name=name, causes=list(causes))

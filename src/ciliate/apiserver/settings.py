@@ -3,6 +3,11 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Final
+
+from ciliate.errors import SettingError
+
+_PORT_MAX: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,7 @@ class ApiServerSettings:
     #: Path of a node's kubelet socket, `{node}` stands for the node's name.
     kubelet_sockets: str
     #: Where clients in the cluster reach the server, "https://192.168.10.100:6443": becomes the
-    #: endpoints of Service default/kubernetes. Empty: that Service has no endpoints.
+    #: endpoints of Service default/kubernetes. Empty, or on loopback: that Service has none.
     advertise_url: str = ""
     #: YAML files of CustomResourceDefinitions to create (or bring up to date) before serving.
     crd_files: tuple[Path, ...] = ()
@@ -27,6 +32,8 @@ class ApiServerSettings:
     service_cidr_v4: IPv4Network = field(default_factory=lambda: IPv4Network("10.96.0.0/16"))
     #: None: single-stack. Kubernetes' own limit for IPv6 service ranges is a /108.
     service_cidr_v6: IPv6Network | None = None
+    #: Where node ports come from (kube-apiserver's --service-node-port-range).
+    service_node_ports: range = range(30000, 32768)
     #: What /version answers: the walk-through's Kubernetes.
     kubernetes_version: str = "v1.33.2"
     #: Events kept for watches of each resource; beyond it the oldest go (410 Gone).
@@ -35,3 +42,20 @@ class ApiServerSettings:
     history_bytes_max: int = 48 * 1024 * 1024
     #: Seconds between two bookmarks of an otherwise idle watch, as kube-apiserver.
     bookmark_interval_s: float = 60.0
+
+
+def port_range(key: str, text: str) -> range:
+    """Return the ports of FIRST-LAST.
+
+    Raises:
+        SettingError: It is none.
+    """
+    first, _, last = text.partition("-")
+    if first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) <= _PORT_MAX:
+        return range(int(first), int(last) + 1)
+    raise SettingError(
+        key=key,
+        value=text,
+        problem="is no range of ports",
+        remedy=f"give FIRST-LAST, within 1 and {_PORT_MAX}",
+    )

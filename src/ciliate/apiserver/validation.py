@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from ciliate.apiserver.compute_resources import resource_causes
+from ciliate.apiserver.dns_checks import dns_causes
 from ciliate.apiserver.errors import Cause
 from ciliate.apiserver.names import (
     invalid_value,
@@ -108,6 +109,7 @@ def pod_spec_causes(
     causes += one_of(f"{field}.restartPolicy", spec.get("restartPolicy"), policies)
     dns = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
     causes += one_of(f"{field}.dnsPolicy", spec.get("dnsPolicy"), dns)
+    causes += dns_causes(spec, field)
     if spec.get("nodeName"):
         name = spec["nodeName"]
         causes += [invalid_value(f"{field}.nodeName", name, p) for p in subdomain_problems(name)]
@@ -261,31 +263,6 @@ def check_node(new: JsonObject, old: JsonObject | None) -> list[Cause]:
     if was and spec.get("podCIDRs") != was:
         problem = 'Forbidden: node updates may not change podCIDR except from "" to valid'
         causes.append(Cause("spec.podCIDRs", "FieldValueForbidden", problem))
-    return causes
-
-
-def check_endpoints(new: JsonObject, _: JsonObject | None) -> list[Cause]:
-    """Check an Endpoints object."""
-    causes = []
-    for index, subset in enumerate(new.get("subsets") or ()):
-        for place, address in enumerate(subset.get("addresses") or ()):
-            causes += _ip(f"subsets[{index}].addresses[{place}].ip", address.get("ip"))
-        for place, port in enumerate(subset.get("ports") or ()):
-            causes += port_causes(f"subsets[{index}].ports[{place}].port", port.get("port"))
-    return causes
-
-
-def check_endpoint_slice(new: JsonObject, _: JsonObject | None) -> list[Cause]:
-    """Check an EndpointSlice."""
-    kinds = ("FQDN", "IPv4", "IPv6")
-    causes = one_of("addressType", new.get("addressType", ""), kinds)
-    for index, endpoint in enumerate(new.get("endpoints") or ()):
-        at = f"endpoints[{index}].addresses"
-        if not endpoint.get("addresses"):
-            causes.append(required_value(at, "must contain at least 1 address"))
-        for place, address in enumerate(endpoint.get("addresses") or ()):
-            if new.get("addressType") != "FQDN":
-                causes += _ip(f"{at}[{place}]", address)
     return causes
 
 

@@ -11,7 +11,7 @@ SECTIONS: Final[frozenset[str]] = frozenset(
     """
     MTU affinity agent agentNotReadyTaintKey aksbyocni alibabacloud annotateK8sNode annotations
     apiRateLimit authentication autoDirectNodeRoutes azure bandwidthManager bgp bgpControlPlane
-    bpf bpfClockProbe certgen ciliumEndpointSlice cleanBpfState cleanState cluster clustermesh cni
+    bpf bpfClockProbe certgen cgroup ciliumEndpointSlice cleanBpfState cleanState cluster clustermesh cni
     commonLabels conntrackGCInterval conntrackGCMaxInterval crdWaitTimeout customCalls daemon
     dashboards debug defaultLBServiceIPAM devices directRoutingSkipUnreachable disableEndpointCRD
     dnsPolicy dnsProxy egressGateway egressMasqueradeInterfaces enableCiliumEndpointSlice

@@ -6,26 +6,55 @@ They stand in bpf/config.h and bpf/maps.h.
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["MAP_ENTRIES", "SNAT_PORT_MAX", "SNAT_PORT_MIN"]
+__all__ = [
+    "MAGLEV_CELLS_DEFAULT",
+    "MAP_ENTRIES",
+    "NODE_PORT_MAX",
+    "NODE_PORT_MIN",
+    "SNAT_PORT_MAX",
+    "SNAT_PORT_MIN",
+]
 
 #: Ports of masqueraded flows, both inclusive.
 SNAT_PORT_MIN: Final = 32768
 SNAT_PORT_MAX: Final = 65535
 
+#: Node ports, both inclusive.
+NODE_PORT_MIN: Final = 30000
+NODE_PORT_MAX: Final = 32767
+
+#: Cells of a Maglev table.
+MAGLEV_CELLS_DEFAULT: Final = 16381
+
 #: How many entries each map has room for.
 MAP_ENTRIES: Final[Mapping[str, int]] = {
-    "connection_owners": 65539,
+    "affinity_slots": 65536,
+    "connection_owners": 65540,
     "connections": 65536,
     "conntrack": 131072,
+    "decisions": 1,
     "endpoints": 65536,
     "fragments": 8192,
+    "frontends": 65536,
     "interfaces": 65536,
     "ipcache": 512000,
+    "maglev_tables": 65536,
     "masquerade_addresses": 256,
     "masquerade_choices": 65536,
+    "masquerade_classes": 131072,
     "masquerade_generations": 1,
     "masquerade_looks": 1024,
     "masquerade_rules": 262144,
     "metrics": 1024,
+    "outside_affinities": 65536,
+    "port_failures": 1024,
+    "port_users": 32768,
     "route_mtus": 16384,
+    "service_affinities": 65536,
+    "service_ends": 65540,
+    "service_in_native": 1,
+    "service_programs": 3,
+    "service_slots": 65536,
+    "services": 65536,
+    "source_ranges": 65536,
 }

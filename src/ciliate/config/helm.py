@@ -38,7 +38,9 @@ _VALUES: Final[Mapping[str, str]] = {
 }
 
 #: Lists that the chart joins with blanks.
-_JOINED_BY_BLANKS: Final = frozenset({Kind.WORDS, Kind.DEVICES, Kind.IPV4_CIDRS, Kind.IPV6_CIDRS})
+_JOINED_BY_BLANKS: Final = frozenset(
+    {Kind.WORDS, Kind.DEVICES, Kind.IP_CIDRS, Kind.IPV4_CIDRS, Kind.IPV6_CIDRS}
+)
 
 #: Goes into a ConfigMap of its own, as JSON.
 _IP_MASQ_AGENT: Final = "ipMasqAgent.config."

@@ -28,6 +28,7 @@ class Kind(enum.Enum):
     IPV6 = "IPv6 address"
     IPV4_CIDR = "IPv4 prefix"
     IPV6_CIDR = "IPv6 prefix"
+    IP_CIDRS = "prefix list"
     IPV4_CIDRS = "IPv4 prefix list"
     IPV6_CIDRS = "IPv6 prefix list"
     LISTEN = "listen address"
@@ -56,12 +57,9 @@ _READERS: Final[Mapping[Kind, Callable[[str], object]]] = {
     Kind.IPV6: lambda text: values.read_address(text, version=6),
     Kind.IPV4_CIDR: lambda text: values.read_cidr(text, version=4),
     Kind.IPV6_CIDR: lambda text: values.read_cidr(text, version=6),
-    Kind.IPV4_CIDRS: lambda text: [
-        values.read_cidr(word, version=4) for word in values.read_words(text)
-    ],
-    Kind.IPV6_CIDRS: lambda text: [
-        values.read_cidr(word, version=6) for word in values.read_words(text)
-    ],
+    Kind.IP_CIDRS: values.read_cidrs,
+    Kind.IPV4_CIDRS: lambda text: values.read_cidrs(text, version=4),
+    Kind.IPV6_CIDRS: lambda text: values.read_cidrs(text, version=6),
 }
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from ciliate.config import values
 from ciliate.config.key import Key, Kind, Scope
-from ciliate.config.known import KNOWN, SATISFIED
+from ciliate.config.known import KNOWN, PART_OF, SATISFIED
 from ciliate.config.supported import GROUPS
 from ciliate.errors import SettingError
 
@@ -61,7 +61,7 @@ def review(config: Mapping[str, str]) -> Review:
         key = KEYS.get(name)
         if key is None:
             unknown[name] = nearest(name)
-        elif _asks_in_vain(key, text):
+        elif _asks_in_vain(key, text) and not _is_on(config.get(PART_OF.get(name, ""), "")):
             unsupported[name] = text
     return Review(unsupported=unsupported, unknown=unknown)
 
@@ -73,6 +73,11 @@ def _asks_in_vain(key: Key, text: str) -> bool:
     """
     if key.supported or key.kind is not Kind.BOOL or key.name in SATISFIED:
         return False
+    return _is_on(text)
+
+
+def _is_on(text: str) -> bool:
+    """Return whether a switch is on; one whose text cannot be read asks for something."""
     try:
         return values.read_bool(text)
     except values.ValueTextError:

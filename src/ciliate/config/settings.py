@@ -12,11 +12,13 @@ from typing import Final, cast
 
 from ciliate.config import values
 from ciliate.config.datapath_defaults import SNAT_PORT_MAX
-from ciliate.config.keys import KEYS
 from ciliate.config.label_filter import LabelFilter
 from ciliate.config.lifetimes import Lifetimes
+from ciliate.config.map_sizes import connections_by_memory, connections_max, read_share
+from ciliate.config.service_settings import ServiceSettings, read_service_settings
+from ciliate.config.texts import Texts
 from ciliate.errors import SettingError
-from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.net.address import IPAddress
 
 #: Names of devices that need no quoting in nftables' language; "+" stands for any rest.
 _INTERFACE: Final = re.compile(r"[\w.:@-]{1,15}\+?", re.ASCII)
@@ -133,6 +135,7 @@ class AgentSettings:
     masquerade: MasqueradeSettings
     kernel: KernelSettings
     cni: CniSettings
+    services: ServiceSettings
     label_filter: LabelFilter  # Which labels make an identity.
     health_port: int  # On loopback, for probes; 0: none.
     metrics_address: str  # HOST:PORT of plain HTTP; empty: the agent's socket alone.
@@ -144,44 +147,35 @@ class AgentSettings:
         """Whether pods' packets go through the host's stack: rules there must see them."""
         return self.cni.stack_routed or self.masquerade.by_stack
 
+    @property
+    def service_port_min(self) -> int:
+        """The first port that node-port traffic to other nodes' endpoints leaves with.
 
-class _Texts:
-    """The texts in force, with defaults, each checked when it is read."""
+        Where the host's stack masquerades, the upper quarter of the range is Services': neither
+        knows of the ports that the other gives.
+        """
+        first, last = self.masquerade.port_min, self.masquerade.port_max
+        if not (self.masquerade.by_stack and self.services.replaces_kube_proxy):
+            return first
+        return last - (last - first + 1) // 4 + 1
 
-    def __init__(self, config: Mapping[str, str]) -> None:
-        self.effective = {
-            key.name: config.get(key.name) or key.default or ""
-            for key in KEYS.values()
-            if key.supported
-        }
-        for name, text in config.items():
-            if name in KEYS:
-                KEYS[name].check(text)
-
-    def text(self, name: str) -> str:
-        return self.effective[name]
-
-    def flag(self, name: str) -> bool:
-        return values.read_bool(self.text(name))
-
-    def number(self, name: str) -> int:
-        return values.read_int(self.text(name) or "0")
-
-    def address(self, name: str) -> IPAddress | None:
-        return values.read_address(self.text(name)) if self.text(name) else None
-
-    def prefix(self, name: str) -> IPNetwork | None:
-        return values.read_cidr(self.text(name)) if self.text(name) else None
+    @property
+    def stack_ports(self) -> tuple[int, int]:
+        """The ports that the host's stack gives where it masquerades, both inclusive."""
+        first, last = self.masquerade.port_min, self.masquerade.port_max
+        return first, last if self.service_port_min == first else self.service_port_min - 1
 
 
-def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
+def parse_agent_settings(config: Mapping[str, str], *, memory_bytes: int = 0) -> AgentSettings:
     """Return the agent's settings out of the ConfigMap's data (flags already merged in).
+
+    `memory_bytes` is what the node has; 0: it is not known, and what it sizes is as small as can be.
 
     Raises:
         SettingError: A value cannot be read, is not supported, or two do not go together.
     """
-    texts = _Texts(config)
-    _check_bounds(texts)
+    texts = Texts(config)
+    texts.check_bounds(_BOUNDS)
     settings = AgentSettings(
         cluster=ClusterSettings(texts.text("cluster-name"), texts.number("cluster-id")),
         ipam=_ipam(texts),
@@ -191,7 +185,13 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             bpf_root=texts.text("bpf-root"),
             procfs=texts.text("procfs"),
             verify_source=texts.flag("enable-source-ip-verification"),
-            connections_max=_connections_max(texts),
+            connections_max=connections_max(
+                nat_entries=texts.number("bpf-nat-global-max"),
+                tracked=texts.number("bpf-ct-global-tcp-max"),
+                by_memory=connections_by_memory(
+                    read_share(texts.text("bpf-map-dynamic-size-ratio")), memory_bytes
+                ),
+            ),
             accounting=texts.flag("bpf-conntrack-accounting"),
             lifetimes=_lifetimes(texts),
         ),
@@ -204,6 +204,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
             chaining_mode=texts.text("cni-chaining-mode"),
             chaining_target=texts.text("cni-chaining-target"),
         ),
+        services=read_service_settings(texts),
         label_filter=_label_filter(texts),
         health_port=texts.number("agent-health-port"),
         metrics_address=texts.text("prometheus-serve-addr"),
@@ -214,7 +215,7 @@ def parse_agent_settings(config: Mapping[str, str]) -> AgentSettings:
     return settings
 
 
-def _ipam(texts: _Texts) -> IPAMSettings:
+def _ipam(texts: Texts) -> IPAMSettings:
     return IPAMSettings(
         mode=texts.text("ipam"),
         ipv4=texts.flag("enable-ipv4"),
@@ -228,7 +229,7 @@ def _ipam(texts: _Texts) -> IPAMSettings:
     )
 
 
-def _routing(texts: _Texts) -> RoutingSettings:
+def _routing(texts: Texts) -> RoutingSettings:
     return RoutingSettings(
         mode=texts.text("routing-mode"),
         auto_direct_node_routes=texts.flag("auto-direct-node-routes"),
@@ -241,7 +242,7 @@ def _routing(texts: _Texts) -> RoutingSettings:
     )
 
 
-def _masquerade(texts: _Texts) -> MasqueradeSettings:
+def _masquerade(texts: Texts) -> MasqueradeSettings:
     node_ports = values.read_port_range(texts.text("node-port-range"))
     ipv4 = texts.flag("enable-ipv4") and texts.flag("enable-ipv4-masquerade")
     ipv6 = texts.flag("enable-ipv6") and texts.flag("enable-ipv6-masquerade")
@@ -274,13 +275,7 @@ def _interfaces(text: str) -> tuple[str, ...]:
     return tuple(word.replace("+", "*") for word in values.read_words(text))
 
 
-def _connections_max(texts: _Texts) -> int:
-    """Return how many connections are tracked: one table does what Cilium's two maps do."""
-    nat_entries_max = texts.number("bpf-nat-global-max")
-    return max(nat_entries_max // 2, texts.number("bpf-ct-global-tcp-max"))
-
-
-def _lifetimes(texts: _Texts) -> Lifetimes:
+def _lifetimes(texts: Texts) -> Lifetimes:
     def seconds(name: str, default: int) -> int:
         text = texts.text(name)
         return int(values.read_duration_s(text)) if text else default
@@ -295,7 +290,7 @@ def _lifetimes(texts: _Texts) -> Lifetimes:
     )
 
 
-def _label_filter(texts: _Texts) -> LabelFilter:
+def _label_filter(texts: Texts) -> LabelFilter:
     text = texts.text("labels")
     try:
         return LabelFilter.parse(values.read_words(text))
@@ -317,18 +312,6 @@ _BOUNDS: Final = {
     "cluster-id": (1, 255),
     "agent-health-port": (1, 65535),
 }
-
-
-def _check_bounds(texts: _Texts) -> None:
-    for name, (least, most) in _BOUNDS.items():
-        number = texts.number(name)
-        if number and not least <= number <= most:
-            raise SettingError(
-                key=name,
-                value=texts.text(name),
-                problem="is out of range",
-                remedy=f"choose between {least} and {most}, or leave it out",
-            )
 
 
 def _check_together(settings: AgentSettings) -> None:

@@ -6,8 +6,9 @@ docs/CONFIGURATION.md to this table.
 
 from typing import Final
 
-from ciliate.config.datapath_defaults import MAP_ENTRIES
 from ciliate.config.key import Key, Kind, Scope
+from ciliate.config.map_sizes import CONNECTION_BYTES, CONNECTIONS_MIN
+from ciliate.config.service_keys import SERVICES
 
 _ADDRESSES: Final = (
     Key(
@@ -254,13 +255,6 @@ _MASQUERADE: Final = (
         meaning="That file; without it private and special ranges are excluded"
         " ([MASQUERADING.md](MASQUERADING.md)).",
     ),
-    Key(
-        name="node-port-range",
-        kind=Kind.PORT_RANGE,
-        default="30000,32767",
-        helm="nodePort.range",
-        meaning="Ports of NodePort services; masqueraded flows get the ports above.",
-    ),
 )
 
 _DATAPATH: Final = (
@@ -285,9 +279,17 @@ _DATAPATH: Final = (
         " written there.",
     ),
     Key(
+        name="bpf-map-dynamic-size-ratio",
+        kind=Kind.FLOAT,
+        default="0.0025",
+        helm="bpf.mapDynamicSizeRatio",
+        meaning=f"Share of the node's memory for connections, at {CONNECTION_BYTES} octets each,"
+        f" and {CONNECTIONS_MIN:,} at least; for each of the two settings below that is absent.",
+    ),
+    Key(
         name="bpf-nat-global-max",
         kind=Kind.INT,
-        default=str(MAP_ENTRIES["conntrack"]),
+        default="",
         helm="bpf.natMax",
         meaning="Room for masqueraded connections, two entries each. One table holds these and"
         " tracked ones: the larger of this half and `bpf-ct-global-tcp-max` is its size.",
@@ -295,7 +297,7 @@ _DATAPATH: Final = (
     Key(
         name="bpf-ct-global-tcp-max",
         kind=Kind.INT,
-        default=str(MAP_ENTRIES["connections"]),
+        default="",
         helm="bpf.ctTcpMax",
         meaning="Room for tracked connections, of all protocols.",
     ),
@@ -337,13 +339,6 @@ _DATAPATH: Final = (
         helm="sctp.enabled",
         meaning="Masquerade SCTP, its ports left as they are; a taken port is a drop. Off: a pod's"
         " SCTP toward the world is dropped.",
-    ),
-    Key(
-        name="kube-proxy-replacement",
-        kind=Kind.BOOL,
-        default="false",
-        helm="kubeProxyReplacement",
-        meaning="Accepted; services are not translated yet, and `dbg status` says so.",
     ),
 )
 
@@ -529,11 +524,34 @@ _OPERATOR: Final = (
     ),
 )
 
+_LOAD_BALANCERS: Final = (
+    Key(
+        name="enable-lb-ipam",
+        kind=Kind.BOOL,
+        default="true",
+        helm="enableLBIPAM",
+        scope=Scope.OPERATOR,
+        meaning="Give LoadBalancer Services addresses out of CiliumLoadBalancerIPPools.",
+    ),
+    Key(
+        name="default-lb-service-ipam",
+        kind=Kind.CHOICE,
+        default="lbipam",
+        helm="defaultLBServiceIPAM",
+        scope=Scope.OPERATOR,
+        choices=("lbipam", "none"),
+        choices_later=("nodeipam",),
+        meaning="Who gives addresses to LoadBalancer Services without a class.",
+    ),
+)
+
 #: All keys we act on, grouped as in docs/CONFIGURATION.md.
 GROUPS: Final = {
     "Addresses": _ADDRESSES,
     "Routing": _ROUTING,
     "Masquerading": _MASQUERADE,
+    "Services": SERVICES,
+    "Load balancers": _LOAD_BALANCERS,
     "Datapath": _DATAPATH,
     "Node and identities": _NODE,
     "Operator": _OPERATOR,

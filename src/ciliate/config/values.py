@@ -116,6 +116,11 @@ def read_cidr(text: str, *, version: int | None = None) -> IPNetwork:
     return network
 
 
+def read_cidrs(text: str, *, version: int | None = None) -> tuple[IPNetwork, ...]:
+    """Return the prefixes of a list; `version` as for one."""
+    return tuple(read_cidr(word, version=version) for word in read_words(text))
+
+
 def read_devices(text: str) -> tuple[str, ...]:
     """Return the device patterns: names, "eth+" for a beginning, "!eth0" for an exception."""
     patterns = read_words(text)

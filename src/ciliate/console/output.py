@@ -7,7 +7,7 @@ before it asks anybody. `-o text`, or none, is the form for people.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import click
@@ -15,6 +15,7 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from ciliate.api.jsonpath import JsonPathDeadEndError, JsonPathError, compile_path
+from ciliate.console.table import align
 from ciliate.errors import CiliateError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,6 +100,20 @@ def echo_list(text: str, *, count: int, what: str) -> None:
         click.echo(text, nl=not text.endswith("\n"))
     else:
         click.echo(f"No {what} found", err=True)
+
+
+def echo_pairs(
+    rows: Mapping[str, Sequence[str]], header: tuple[str, str], output: str | None
+) -> None:
+    """Print key and value columns under `header`, as Cilium prints its hash maps."""
+    if output is not None:
+        click.echo(render(rows, output, names=rows), nl=False)
+        return
+    lines = [f"{header[0]}\t{header[1]}\t"]
+    lines += [f"{key}\t{value}\t" for key, values in rows.items() for value in values]
+    text = align(lines, width_min=5, padding=3)
+    shown = "\n".join(line.rstrip() for line in text.splitlines())
+    echo_list(shown, count=len(rows), what="entries")
 
 
 def _select_text(plain: Any, path: str, *, wanted: str) -> str:

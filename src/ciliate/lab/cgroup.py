@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from ciliate.lab.errors import LabError
-from ciliate.lab.mounts import mount_table
 from ciliate.lab.paths import ROOT
+from ciliate.system.mount_table import mount_table
 
 PREFIX: Final = "ciliate-lab-"
 

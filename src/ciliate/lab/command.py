@@ -107,17 +107,34 @@ def command() -> None:
 @click.option("--nodes", type=click.IntRange(min=1), default=_NODES, show_default=True)
 @_values_options
 @click.option("--dual-stack", is_flag=True, help="IPv6 beside IPv4, for nodes and pods.")
+@click.option(
+    "--dns/--no-dns", default=True, help="With the cluster's name server, or for one of your own."
+)
 @output_option
 def up(
-    name: str | None, nodes: int, values: tuple[str, ...], output: str | None, *, dual_stack: bool
+    name: str | None,
+    nodes: int,
+    values: tuple[str, ...],
+    output: str | None,
+    *,
+    dual_stack: bool,
+    dns: bool,
 ) -> None:
-    """Start a lab, and wait until its nodes are ready. One that is up is left as it is."""
+    """Start a lab, and wait until its nodes are ready. One that is up is left as it is.
+
+    Interrupted (Ctrl-C, SIGTERM or SIGHUP) it clears away what it has made.
+    """
     from ciliate.lab.summary import render_summary, summary_facts  # noqa: PLC0415 - start-up.
     from ciliate.lab.up import ensure_up  # noqa: PLC0415 - likewise.
 
     paths = chosen_lab(name)
     state = ensure_up(
-        paths, nodes=nodes, values=values, dual_stack=dual_stack, quiet=output is not None
+        paths,
+        nodes=nodes,
+        values=values,
+        dual_stack=dual_stack,
+        dns=dns,
+        quiet=output is not None,
     )
     if output is not None:
         click.echo(render(summary_facts(paths, state), output), nl=False)

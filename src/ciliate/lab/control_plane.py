@@ -5,6 +5,7 @@ parts: whatever serves the API on the two sockets and runs the nodes' pods will 
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ciliate.apiserver.settings import ApiServerSettings
+from ciliate.apiserver.settings import ApiServerSettings, port_range
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import AlreadyExistsError
 from ciliate.lab import manifests, topology
 from ciliate.lab.control_plane_flags import values_of
+from ciliate.lab.dns.manifests import dns_objects
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState
 
@@ -28,6 +30,7 @@ _LISTEN_FDS_START: Final = 3
 def apiserver_settings(paths: LabPaths, flags: Sequence[str]) -> ApiServerSettings:
     """Settings of the lab's API server, which was given these flags."""
     service_v4, *service_v6 = values_of(flags, "service-cluster-ip-range")
+    (node_ports,) = values_of(flags, "service-node-port-range")
     return ApiServerSettings(
         data_dir=paths.apiserver,
         ca_file=paths.pki / "ca.crt",
@@ -37,6 +40,7 @@ def apiserver_settings(paths: LabPaths, flags: Sequence[str]) -> ApiServerSettin
         advertise_url=topology.api_url(),
         service_cidr_v4=IPv4Network(service_v4),
         service_cidr_v6=IPv6Network(service_v6[0]) if service_v6 else None,
+        service_node_ports=port_range("service-node-port-range", node_ports),
     )
 
 
@@ -62,7 +66,18 @@ async def create_objects(
     if ip_masq_agent:
         objects.append(manifests.ip_masq_agent(ip_masq_agent))
     for placed in objects:
-        try:
-            await client.request("POST", placed.path, body=msgspec.json.encode(placed.body))
-        except AlreadyExistsError:
-            continue
+        await _create(client, placed.path, placed.body)
+
+
+async def create_dns(client: ApiClient, state: LabState) -> None:
+    """Create the cluster's DNS, as `create_objects`; to be called when the nodes are ready.
+
+    Before, both of its pods would go to the node that is ready first.
+    """
+    for path, body in dns_objects(dual_stack=state.dual_stack):
+        await _create(client, path, body)
+
+
+async def _create(client: ApiClient, path: str, body: Mapping[str, Any]) -> None:
+    with contextlib.suppress(AlreadyExistsError):
+        await client.request("POST", path, body=msgspec.json.encode(body))

@@ -5,8 +5,12 @@ show the same words. Pure.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from ciliate.lab import topology
+
+#: Kubernetes' own default, and Cilium's.
+NODE_PORT_RANGE: Final = "30000-32767"
 
 
 def apiserver_flags(*, dual_stack: bool) -> list[str]:
@@ -16,6 +20,7 @@ def apiserver_flags(*, dual_stack: bool) -> list[str]:
         f"--advertise-address={host}",
         f"--secure-port={topology.API_PORT}",
         f"--service-cluster-ip-range={','.join(topology.service_cidrs(dual_stack=dual_stack))}",
+        f"--service-node-port-range={NODE_PORT_RANGE}",
     ]
 
 

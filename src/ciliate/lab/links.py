@@ -146,32 +146,14 @@ def _company_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: F
 
 
 def _service_routes(machine: Machine, dual_stack: bool) -> list[str]:  # noqa: FBT001 - private.
-    """Have what a node sends to a Service's address refused at once: nothing answers there yet.
+    """Have no packet to a Service's address leave, were it one that no Service has.
 
-    By the default route it would leave for the internet, and its sender wait in vain. What pods send
-    is refused by `service_ruleset`.
+    By the default route it would go to the internet, and its sender wait in vain.
     """
     if not machine.role.is_node:
         return []
     ranges = topology.service_cidrs(dual_stack=dual_stack)
     return [f"route add unreachable {each} proto static" for each in ranges]
-
-
-def service_ruleset(*, dual_stack: bool) -> str:
-    """A node's packet filter: what pods send to Services is refused, as kube-proxy does without endpoints.
-
-    The unreachable route would tell five senders and then one a second, in all of a machine's
-    network namespaces (net.ipv4.route.error_cost). A connection is reset: an ICMP error that comes
-    while connect() still has the socket counts for nothing until the next try, a second later.
-    """
-    ranges = [
-        f"{'ip6' if ':' in each else 'ip'} daddr {each}"
-        for each in topology.service_cidrs(dual_stack=dual_stack)
-    ]
-    rules = [f"{each} meta l4proto tcp reject with tcp reset" for each in ranges]
-    rules += [f"{each} reject with icmpx type port-unreachable" for each in ranges]
-    chain = ["type filter hook prerouting priority raw", *rules]
-    return "\n".join(["table inet services {", "chain refuse {", *chain, "}", "}", ""])
 
 
 def _uplink_routes(*, dual_stack: bool) -> list[str]:
@@ -198,6 +180,11 @@ def loop_words(number: int, kind: str, *, dual_stack: bool) -> list[str]:
 def switch_words(machine: Machine) -> list[str]:
     """What the switch runs when a machine has been plugged in."""
     return [f"link set {machine.name} master {BRIDGE} up"]
+
+
+def unplugging_words(machine: Machine) -> list[str]:
+    """What the switch and the internet machine run to lose their links to a machine."""
+    return [f"link delete {machine.name}"]
 
 
 def internet_words(machine: Machine, *, dual_stack: bool) -> list[str]:

@@ -5,7 +5,6 @@ switch and the internet machine come first, since every other one is plugged int
 made; when all exist, the far ends are set up in one go.
 """
 
-import contextlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,11 +86,6 @@ class MachineMaker:
         links.write_settings(links.settings(machine))
         words = links.machine_words(machine, dual_stack=self.dual_stack, pins=self.paths.folder)
         links.run_ip(machine.name, words)
-        if machine.role.is_node:
-            # A kernel without it has the unreachable route.
-            with contextlib.suppress(links.LinkError):
-                ruleset = links.service_ruleset(dual_stack=self.dual_stack)
-                links.run_nft(machine.name, ruleset)
         if machine.role is Role.ROUTER:
             links.make_loops(machine.name, dual_stack=self.dual_stack)
         if machine.role is Role.INTERNET:

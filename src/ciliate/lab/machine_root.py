@@ -2,7 +2,8 @@
 
 The root is an overlay of a layer common to the lab and the host's root, with a memory file system
 for what the machine writes; its own are /run, /sys (of its network namespace), /sys/fs/bpf,
-/etc/hostname and /etc/hosts. Nothing a machine writes reaches the host's files, and the host's CNI
+/etc/hostname, /etc/hosts and /etc/resolv.conf. As control groups it sees its own one and what is
+below, as a node sees the hierarchy's root. Nothing a machine writes reaches the host's files, and the host's CNI
 configuration, if it has one, stays out of sight.
 """
 
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from ciliate.lab.bound_root import bind_root
+from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.errors import KernelCallError, LabError
-from ciliate.lab.mounts import MountFlag, bind, mount, mount_table, pivot_root
+from ciliate.lab.mounts import MountFlag, bind, mount, pivot_root
 from ciliate.lab.paths import LabPaths
+from ciliate.system.mount_table import mount_table
 
 #: File systems below /sys that show through where the host has them mounted.
 _SYS_MOUNTS: Final = ("/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/security")
@@ -77,8 +80,8 @@ def build_root(
         # Before all else: on most systems mounts propagate to where they were copied from.
         mount("none", "/", flags=MountFlag.RECURSIVE | MountFlag.PRIVATE)
         root = _first_root(kinds or (overlay_root, bind_root), paths, machine)
-        _identify(root, machine)
-        _system_trees(root)
+        _identify(root, machine, paths.resolv_conf.read_text(encoding="ascii"))
+        _system_trees(root, LabCgroup.of(paths.name).make(machine))
         _run_tree(paths, root)
         for folder in (visible.checkout, visible.environment):
             _show(folder, root)
@@ -114,23 +117,21 @@ def overlay_root(paths: LabPaths, machine: str) -> Path:
     return root
 
 
-def _identify(root: Path, machine: str) -> None:
+def _identify(root: Path, machine: str, resolv_conf: str) -> None:
     etc = root / "etc"
     (etc / "hostname").write_text(f"{machine}\n", encoding="ascii")
-    # Without a name server look-ups fail at once, instead of asking the host's.
-    for name, text in (("hosts", ""), ("resolv.conf", "# A machine of a lab.\n")):
+    for name, text in (("hosts", ""), ("resolv.conf", resolv_conf)):
         # Often a link into /run, which is another one here.
         (etc / name).unlink(missing_ok=True)
         (etc / name).write_text(text, encoding="ascii")
 
 
-def _system_trees(root: Path) -> None:
+def _system_trees(root: Path, cgroup: Path) -> None:
     bind("/proc", root / "proc", recursive=True)
     bind("/dev", root / "dev", recursive=True)
     mount("sysfs", root / "sys", "sysfs")
     mounted = {entry.target for entry in mount_table()}
-    if Path("/sys/fs/cgroup").is_dir():
-        bind("/sys/fs/cgroup", root / "sys/fs/cgroup", recursive=True)
+    bind(cgroup, root / "sys/fs/cgroup")
     for path in _SYS_MOUNTS:
         if path in mounted:
             bind(path, root / path[1:])

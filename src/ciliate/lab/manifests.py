@@ -13,6 +13,7 @@ from typing import Any, Final
 from ciliate import __version__
 from ciliate.config.installation import Installation
 from ciliate.lab import topology
+from ciliate.lab.dns.manifests import service_addresses
 from ciliate.lab.topology import CLUSTER_CIDR_V6
 
 _NAMES: Final = Installation()
@@ -92,6 +93,7 @@ def kubeadm_objects(*, dual_stack: bool) -> list[Placed]:
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": "cgroupfs",
+        "clusterDNS": list(service_addresses(dual_stack=False)),
         "clusterDomain": topology.CLUSTER_DOMAIN,
     }
     return [

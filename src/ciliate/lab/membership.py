@@ -18,7 +18,7 @@ from ciliate.lab.restart import UnknownNodeError
 from ciliate.lab.start import machine_maker, route_pods_on_router, write_hosts
 from ciliate.lab.state import LabState, MachineState, machine_state, write_state
 from ciliate.lab.tear_down import remove_folder
-from ciliate.lab.topology import INTERNET, Role, node
+from ciliate.lab.topology import INTERNET, SWITCH, Machine, Role, node
 
 
 class ControlPlaneStaysError(LabError):
@@ -39,7 +39,7 @@ def add_node(paths: LabPaths, state: LabState) -> str:
     taken = {machine.index for machine in state.nodes}
     added = node(next(number for number in range(len(taken) + 1) if number not in taken))
     # What a former attempt may have left.
-    remove_folder(paths.machine(added.name))
+    _remove_machine(paths, added)
     machine_maker(paths, state).add(added)
     entry = machine_state(paths, added, dual_stack=state.dual_stack)
     state = msgspec.structs.replace(state, machines=[*state.machines, entry])
@@ -87,8 +87,22 @@ def remove_node(paths: LabPaths, state: LabState, name: str) -> None:
     asyncio.run(_delete_node(paths, name))
 
 
+def _remove_machine(paths: LabPaths, machine: Machine) -> None:
+    """Remove a machine's namespaces, and the far ends of its links; absent is a success.
+
+    The links are not left to go with the namespace: the kubelets' process watches it until it has
+    read the list of machines, and the kernel frees it some time later. Until then others would see
+    a link that leads nowhere, and a machine of that name could not be plugged in.
+    """
+    words = links.unplugging_words(machine)
+    for other in (INTERNET, SWITCH):
+        unplug = partial(links.run_ip_leniently, other, words)
+        in_namespaces(paths.pins(other), unplug, ("net",))
+    remove_folder(paths.machine(machine.name))
+
+
 def _unplug(paths: LabPaths, state: LabState, gone: MachineState) -> None:
-    remove_folder(paths.machine(gone.name))
+    _remove_machine(paths, gone.machine)
     rules = links.internet_rules(gone.machine, add=False)
 
     def on_internet() -> None:

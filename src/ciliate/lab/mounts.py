@@ -1,4 +1,4 @@
-"""mount(2), umount2(2), pivot_root(2), and the table of mounts.
+"""mount(2), umount2(2), pivot_root(2).
 
 The lab mounts from threads that sit in a namespace of their own; a `mount` process per step would
 cost more than all of a machine's set-up.
@@ -7,7 +7,6 @@ cost more than all of a machine's set-up.
 import ctypes
 import enum
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -108,31 +107,3 @@ def pivot_root(new_root: str | Path) -> None:
         )
     unmount(".", MountFlag.DETACH)
     os.chdir("/")
-
-
-@dataclass(frozen=True, slots=True)
-class MountEntry:
-    """A line of the mount table, proc_pid_mountinfo(5)."""
-
-    target: str
-    kind: str
-    options: str
-
-
-def mount_table(path: str = "/proc/self/mountinfo") -> list[MountEntry]:
-    """The mounts of the calling process, in the order they were made."""
-    entries = []
-    for line in Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        fields = before.split(" ")
-        kind, _, rest = after.partition(" ")
-        options = rest.partition(" ")[2]
-        entries.append(MountEntry(target=_unescape(fields[4]), kind=kind, options=options))
-    return entries
-
-
-def _unescape(text: str) -> str:
-    r"""Space, tab, newline and backslash are written as `\040` and so on in the mount table."""
-    for code in ("040", "011", "012", "134"):
-        text = text.replace(f"\\{code}", chr(int(code, 8)))
-    return text

@@ -1,7 +1,7 @@
 """The process `ciliate lab kube`: the kubelets of all nodes, and the small controllers.
 
 One process and one event loop for all: a lab of 50 nodes would else spend its time and memory on
-50 interpreters. One watch of pods serves every kubelet. Nodes come and go while it runs: it reads
+50 interpreters. One watch of pods, and one of Services, serves every kubelet. Nodes come and go while it runs: it reads
 `lab.json` again whenever that changes. Pods go on when it is killed; the next one adopts them.
 """
 
@@ -16,15 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from ciliate.api.service import SERVICES, Service
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
-from ciliate.lab import topology
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.control_plane_flags import values_of
 from ciliate.lab.control_plane_pods import ControlPlanePods
 from ciliate.lab.controllers.host import ControllerHost
+from ciliate.lab.dns.manifests import service_addresses
 from ciliate.lab.errors import LabError
 from ciliate.lab.kubelet.configuration import Reference, Source
 from ciliate.lab.kubelet.kubelet import Kubelet, Surroundings
@@ -108,6 +109,7 @@ class _Host:
         self._paths = paths
         self._client = client
         self._pods: Informer[Pod] = Informer(client, PODS, on_change=self._pod_changed)
+        self._services: Informer[Service] = Informer(client, SERVICES)
         self._config_maps = Informer(
             client,
             CONFIG_MAP_NAMES,
@@ -120,6 +122,8 @@ class _Host:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._links: dict[str, asyncio.Task[None]] = {}
+        #: What tells a machine from its successor of the same name: its namespace's inode.
+        self._namespaces: dict[str, int] = {}
         self._events = EventRecorder(client, component="kubelet")
         self._around = Surroundings(
             client=client,
@@ -127,7 +131,8 @@ class _Host:
             lab=LabCgroup.of(paths.name),
             zygote=ZygoteClient(paths.zygote),
             threads=threads,
-            names=ClusterNames(api_url=topology.api_url()),
+            names=ClusterNames(dns_servers=service_addresses(dual_stack=False)),
+            services=self._services.objects,
             paths=paths,
         )
 
@@ -135,17 +140,19 @@ class _Host:
         state = read_state(self._paths)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pods.run(), name="pods")
+            tasks.create_task(self._services.run(), name="services")
             tasks.create_task(self._config_maps.run(), name="configmaps")
             tasks.create_task(self._secrets.run(), name="secrets")
             tasks.create_task(self._events.run(), name="events")
             controllers = ControllerHost(
-                self._manager, self._pods, cluster_cidrs=self._cluster_cidrs
+                self._manager, self._pods, self._services, cluster_cidrs=self._cluster_cidrs
             )
             mirrors = ControlPlanePods(self._client, self._pods, state)
             tasks.create_task(mirrors.run(), name="control plane's pods")
             tasks.create_task(controllers.run(), name="controllers")
             # What a kubelet finds on disk and not in the API server it removes: so not before.
             await self._pods.synced()
+            await self._services.synced()  # Containers are told of those that are there.
             await self._follow_state(tasks)
 
     async def _follow_state(self, tasks: asyncio.TaskGroup) -> None:
@@ -165,12 +172,16 @@ class _Host:
     def _set_nodes(self, state: LabState, tasks: asyncio.TaskGroup) -> bool:
         """Start and stop kubelets; False: some could not start yet, so come again."""
         wanted = {machine.name: machine for machine in state.nodes}
-        for name in [name for name in self._running if name not in wanted]:
+        # Also one that was removed and added again between two looks at the list.
+        found = {machine.name: _namespace(machine) for machine in state.machines}
+        kept = {name for name, inode in found.items() if self._namespaces.get(name) == inode}
+        self._namespaces = found
+        for name in [name for name in self._running if name not in kept]:
             _log.info("node %s has left", name)
             self._leaving[name] = self._running.pop(name)
             self._leaving[name].cancel()
             self._kubelets.pop(name, None)
-        self._keep_links(state, tasks)
+        self._keep_links(state, kept, tasks)
         complete = True
         for name, machine in wanted.items():
             if name in self._running:
@@ -183,10 +194,10 @@ class _Host:
             self._running[name] = task
         return complete
 
-    def _keep_links(self, state: LabState, tasks: asyncio.TaskGroup) -> None:
+    def _keep_links(self, state: LabState, kept: set[str], tasks: asyncio.TaskGroup) -> None:
         """Watch the links of each machine that has wires of its own."""
         plugged = {m.name: m for m in state.machines if m.role.is_node or m.role is Role.ROUTER}
-        for name in [name for name in self._links if name not in plugged]:
+        for name in [name for name in self._links if name not in kept]:
             self._links.pop(name).cancel()
         for name, each in plugged.items():
             if name not in self._links and Path(each.pins).is_dir():
@@ -247,6 +258,14 @@ class _Host:
         meta = changed.metadata
         for kubelet in self._kubelets.values():
             kubelet.configuration_changed(meta.namespace, Reference(source, meta.name))
+
+
+def _namespace(machine: MachineState) -> int:
+    """The inode of a machine's network namespace; 0: it is not made."""
+    try:
+        return Path(machine.pins, "net").stat().st_ino
+    except FileNotFoundError:
+        return 0
 
 
 def _pods_max() -> int:

@@ -126,10 +126,12 @@ class PodSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="cam
     termination_grace_period_seconds: int = 30
     scheduler_name: str = "default-scheduler"
     dns_policy: str = "ClusterFirst"
+    enable_service_links: bool = True
     host_aliases: tuple[Json, ...] = ()
     affinity: Json = {}
     tolerations: tuple[Json, ...] = ()
     topology_spread_constraints: tuple[Json, ...] = ()
+    readiness_gates: tuple[Json, ...] = ()
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
     volumes: tuple[Json, ...] = ()
@@ -264,44 +266,6 @@ class ControllerRevision(Struct, frozen=True, omit_defaults=True):
     data: Json = {}
 
 
-class ServicePort(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A port of a Service, and the pods' port behind it: a number or a name."""
-
-    port: int
-    name: str = ""
-    protocol: str = "TCP"
-    target_port: int | str = 0
-    app_protocol: str = ""
-
-
-class ServiceSpec(Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """Which pods stand behind a Service."""
-
-    selector: dict[str, str] = {}
-    ports: tuple[ServicePort, ...] = ()
-    type: str = "ClusterIP"
-    cluster_ip: str = field(default="", name="clusterIP")
-    cluster_ips: tuple[str, ...] = field(default=(), name="clusterIPs")
-    ip_families: tuple[str, ...] = ()
-    publish_not_ready_addresses: bool = False
-
-
-class Service(Struct, frozen=True, omit_defaults=True):
-    """A Service."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    spec: ServiceSpec = ServiceSpec()
-
-
-class EndpointSlice(Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """A Service's endpoints of one address family (discovery.k8s.io/v1)."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    address_type: str = ""
-    endpoints: tuple[Json, ...] | None = ()
-    ports: tuple[Json, ...] | None = ()
-
-
 class Endpoints(Struct, frozen=True, omit_defaults=True):
     """The older form of the same, which `kubectl get ep` shows."""
 
@@ -334,13 +298,4 @@ CONTROLLER_REVISIONS: Final = Resource(
     namespaced=True,
     struct=ControllerRevision,
 )
-SERVICES: Final = Resource("", "v1", "services", "Service", namespaced=True, struct=Service)
 ENDPOINTS: Final = Resource("", "v1", "endpoints", "Endpoints", namespaced=True, struct=Endpoints)
-ENDPOINT_SLICES: Final = Resource(
-    "discovery.k8s.io",
-    "v1",
-    "endpointslices",
-    "EndpointSlice",
-    namespaced=True,
-    struct=EndpointSlice,
-)

@@ -125,6 +125,11 @@ class LabPaths:
         """Every machine's /etc/hosts."""
         return self.folder / "hosts"
 
+    @property
+    def resolv_conf(self) -> Path:
+        """Every machine's /etc/resolv.conf to begin with."""
+        return self.folder / "resolv.conf"
+
     def machine(self, name: str) -> Path:
         """A machine's folder."""
         return self.folder / name

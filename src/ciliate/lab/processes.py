@@ -25,7 +25,7 @@ from ciliate.lab.namespaces import in_namespaces
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.spawn import ENVIRONMENT, Entry, SpawnRequest
 from ciliate.lab.state import LabState
-from ciliate.lab.topology import API_PORT, INTERNET, ROUTER
+from ciliate.lab.topology import API_PORT, INTERNET, ROUTER, internet_addresses
 from ciliate.lab.zygote import BACKLOG
 from ciliate.lab.zygote_client import Child, ZygoteClient
 from ciliate.system.unix_socket import listen_unix
@@ -168,11 +168,14 @@ class Processes:
             env={"KUBECONFIG": str(self.paths.kubeconfig)},
         )
 
-    async def start_web(self, name: str) -> Child:
-        """Start the web server of the router, or of the internet machine."""
+    async def start_web(self, name: str, state: LabState) -> Child:
+        """Start the web server of the router, or of the internet machine, which knows names too."""
         machine = name.partition("/")[0]
-        # Only on the internet machine do all clients have one address.
-        words = ["--per-link"] if machine == INTERNET else []
+        words = []
+        if machine == INTERNET:
+            own = internet_addresses(dual_stack=state.dual_stack)
+            # Only on the internet machine do all clients have one address.
+            words = ["--per-link", *(f"--names-for={each.ip}" for each in own)]
         return await self._call(
             name,
             ["ciliate.lab.web_server:main", machine, *words],

@@ -36,7 +36,7 @@ from ciliate.lab.paths import LabPaths
 from ciliate.lab.processes import Processes, log_tail
 from ciliate.lab.progress import StepProgress
 from ciliate.lab.state import Checkout, LabState, Phase, machine_state, write_state
-from ciliate.lab.topology import ROUTER, counted, default_machines
+from ciliate.lab.topology import ROUTER, counted, default_machines, gateway_addresses
 
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
@@ -78,6 +78,7 @@ class LabRequest:
 
     nodes: int
     dual_stack: bool
+    dns: bool
     settings: Mapping[str, str]
     values: tuple[str, ...]
     ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
@@ -175,6 +176,7 @@ class LabStart:
             phase=Phase.STARTING,
             started_at=time.time(),
             dual_stack=self.request.dual_stack,
+            dns=self.request.dns,
             api_port=self._api.getsockname()[1],
             settings=dict(self.request.settings),
             values=list(self.request.values),
@@ -184,6 +186,7 @@ class LabStart:
         )
         write_state(paths, state)
         write_hosts(paths, state)
+        write_resolv_conf(paths, state)
         commands = commands_of(os.environ.get("PATH", ""))
         link_commands(paths, commands)
         prepare_layer(paths, plugin=plugin, commands=commands)
@@ -204,8 +207,8 @@ class LabStart:
         started = await asyncio.gather(
             running.start_apiserver(state, self._api),
             running.start_kube(state),
-            running.start_web(processes.WEB_ROUTER),
-            running.start_web(processes.WEB_INTERNET),
+            running.start_web(processes.WEB_ROUTER, state),
+            running.start_web(processes.WEB_INTERNET, state),
         )
         for name, child in zip(processes.FORKED, started, strict=True):
             ends.watch(name, child.wait())
@@ -223,12 +226,17 @@ class LabStart:
     async def _populate(self, state: LabState) -> None:
         """Create the first objects and wait until the cluster is ready."""
         from ciliate.kube.client import ApiClient  # noqa: PLC0415 - a slow import.
-        from ciliate.lab.control_plane import create_objects  # noqa: PLC0415 - likewise.
+        from ciliate.lab.control_plane import (  # noqa: PLC0415 - likewise.
+            create_dns,
+            create_objects,
+        )
 
         async with ApiClient.from_kubeconfig(self.paths.kubeconfig) as client:
             await create_objects(client, self.paths, state, self.request.ip_masq_agent)
             self.progress.done(f"control plane: https://127.0.0.1:{state.api_port}")
             await wait_ready(client, self.paths, state, self.progress)
+            if state.dns:
+                await create_dns(client, state)
             if state.dual_stack:
                 await route_pods_on_router(client, self.paths, state)
 
@@ -255,6 +263,16 @@ def write_hosts(paths: LabPaths, state: LabState) -> None:
     for machine in state.machines:
         lines += [f"{address} {machine.name}" for address in machine.node_ips]
     paths.hosts.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def write_resolv_conf(paths: LabPaths, state: LabState) -> None:
+    """Write what every machine's /etc/resolv.conf begins with: names are asked of the gateway.
+
+    That is the machine `internet` (`lab/dns`), and nobody else: no question leaves the lab.
+    """
+    gateways = gateway_addresses(dual_stack=state.dual_stack)
+    lines = [f"nameserver {each.ip}\n" for each in gateways]
+    paths.resolv_conf.write_text("".join(lines), encoding="ascii")
 
 
 async def wait_ready(

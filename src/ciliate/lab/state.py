@@ -106,6 +106,8 @@ class LabState(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float = 0.0
     """Unix time."""
     dual_stack: bool
+    dns: bool = True
+    """Whether it was started with the cluster's name server."""
     api_port: int
     """The API server's port on the host's loopback address."""
     settings: dict[str, str]

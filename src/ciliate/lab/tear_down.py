@@ -14,9 +14,10 @@ from typing import Final
 
 from ciliate.lab.cgroup import LabCgroup, lab_groups
 from ciliate.lab.errors import KernelCallError, LabError
-from ciliate.lab.mounts import MountFlag, mount_table, unmount
+from ciliate.lab.mounts import MountFlag, unmount
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import lab_names
+from ciliate.system.mount_table import mount_table
 
 #: How long the folder of what has just been killed may go on changing, in seconds.
 _REMOVE_DEADLINE_S: Final = 10.0

@@ -1,10 +1,10 @@
 """`lab up`: decides whether there is anything to do, and does it, under the lab's lock."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from ciliate.config.helm import HelmChanges, read_changes
 from ciliate.lab.errors import LabError
+from ciliate.lab.interruption import signals_noted
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.preflight import check_machine
 from ciliate.lab.processes import alive
@@ -40,12 +40,20 @@ class ResourceError(LabError):
 
 
 def ensure_up(
-    paths: LabPaths, *, nodes: int, values: tuple[str, ...], dual_stack: bool, quiet: bool = False
+    paths: LabPaths,
+    *,
+    nodes: int,
+    values: tuple[str, ...],
+    dual_stack: bool,
+    dns: bool = True,
+    quiet: bool = False,
 ) -> LabState:
     """Return the lab when it is up, having started it unless it was.
 
     Raises:
         LabError: It cannot be started, or is up and different.
+        KeyboardInterrupt: SIGINT came meanwhile; nothing of the lab is left.
+        SystemExit: The same of SIGTERM or SIGHUP.
         SettingError: A word of `values` is not understood.
         RefusedSettingsError: Agents or operator would not start with it.
     """
@@ -54,12 +62,13 @@ def ensure_up(
     request = LabRequest(
         nodes=nodes,
         dual_stack=dual_stack,
+        dns=dns,
         settings=changes.config,
         values=values,
         ip_masq_agent=changes.ip_masq_agent,
     )
     check_machine()
-    with StepProgress(quiet=quiet) as progress, locked(paths):
+    with signals_noted() as noted, StepProgress(quiet=quiet) as progress, locked(paths):
         present = _present(paths)
         if present is not None:
             _compare(paths, present, request)
@@ -70,11 +79,11 @@ def ensure_up(
         for warning in changes.warnings():
             progress.done(f"warning: {warning}")
         try:
-            return asyncio.run(LabStart(paths, request, progress).run())
+            return noted.run(LabStart(paths, request, progress).run)
         except OSError as error:
             # No space, no memory, a limit: of files, threads or descriptors.
             raise ResourceError(name=paths.name, error=error) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             progress.doing("clearing away")
             tear_down(paths)
             progress.done("interrupted: what was made is cleared away")
@@ -115,6 +124,8 @@ def _compare(paths: LabPaths, present: LabState, request: LabRequest) -> None:
         remedy += ", or `ciliate lab add-node`"
     if present.dual_stack != request.dual_stack:
         differences.append("IPv6" if present.dual_stack else "IPv4 alone")
+    if present.dns != request.dns:
+        differences.append("a name server" if present.dns else "no name server")
     unmet = [key for key, value in request.settings.items() if present.settings.get(key) != value]
     if unmet:
         differences.append(f"other values of {', '.join(unmet)}")

@@ -9,7 +9,8 @@
 
 On the internet machine every client has the same address, 10.0.2.15. There the server listens once
 per link, with a socket bound to it (SO_BINDTODEVICE): what the socket sends leaves by that link,
-and two machines' connections with the same ports do not meet. New links are noticed.
+and two machines' connections with the same ports do not meet. New links are noticed. There it is
+the name server of all machines, too (`lab/dns`).
 """
 
 import argparse
@@ -20,10 +21,16 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Final
 
 from aiohttp import web
 
+from ciliate.lab.dns.counts import Counts
+from ciliate.lab.dns.internet_zone import InternetZone
+from ciliate.lab.dns.name_server import NameServer
+from ciliate.lab.dns.responder import Responder
+from ciliate.lab.link_sockets import bound, families
 from ciliate.netlink.monitor import ChangeKind, Monitor
 from ciliate.system.admission import Bounds
 from ciliate.system.descriptors import share
@@ -113,7 +120,10 @@ class WebServer:
 
     machine: str
     per_link: bool
+    #: Answers questions for names on port 53, where it is the name server.
+    responder: Responder | None = None
     datagrams: Counter[str] = field(default_factory=Counter)
+    _names: NameServer | None = None
     _links: dict[str, contextlib.ExitStack] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -121,9 +131,12 @@ class WebServer:
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_STOP_S)
         bounds = Bounds.of_one_peer(share(_CONNECTIONS_MAX, listeners=1))
         server = HttpServer("web", runner, bounds)
-        async with contextlib.AsyncExitStack() as stack:
+        async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(server.stop)
             await server.start()
+            if self.responder is not None:
+                self._names = NameServer(self.responder, tasks)
+                stack.callback(self._names.end)
             if not self.per_link:
                 stack.enter_context(self._listening(server, None))
                 await asyncio.get_running_loop().create_future()
@@ -148,15 +161,17 @@ class WebServer:
     @contextlib.contextmanager
     def _listening(self, server: HttpServer, link: str | None) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
-            for family in _families():
-                stream = _bound(family, socket.SOCK_STREAM, _HTTP_PORT, link)
+            for family in families():
+                stream = bound(family, socket.SOCK_STREAM, _HTTP_PORT, link)
                 stack.callback(server.close, stream)
                 stream.listen(_BACKLOG)
                 server.listen(stream)
-                datagram = _bound(family, socket.SOCK_DGRAM, _ECHO_PORT, link)
+                datagram = bound(family, socket.SOCK_DGRAM, _ECHO_PORT, link)
                 echo = Echo(datagram, self.datagrams)
                 echo.open()
                 stack.callback(echo.close)
+                if self._names is not None:
+                    stack.enter_context(self._names.on(family, link=link))
             yield
 
     def _application(self) -> web.Application:
@@ -233,35 +248,12 @@ def _address_text(address: tuple[Any, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _families() -> tuple[socket.AddressFamily, ...]:
-    """Both, unless the kernel was built without IPv6."""
-    try:
-        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).close()
-    except OSError:
-        return (socket.AF_INET,)
-    return (socket.AF_INET, socket.AF_INET6)
-
-
-def _bound(family: int, kind: int, port: int, link: str | None) -> socket.socket:
-    opened = socket.socket(family, kind)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if link is not None:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, link.encode())
-        opened.bind(("", port))
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
 def main(argv: list[str]) -> int:
     """Serve in the machine this process is in, until SIGTERM: `MACHINE [--per-link]`."""
     parser = argparse.ArgumentParser("web-server")
     parser.add_argument("machine")
     parser.add_argument("--per-link", action="store_true")
+    parser.add_argument("--names-for", type=ip_address, action="append", default=[])
     words = parser.parse_args(argv)
 
     async def serve() -> None:
@@ -270,8 +262,10 @@ def main(argv: list[str]) -> int:
         assert task is not None
         stop: Callable[[], bool] = task.cancel
         loop.add_signal_handler(signal.SIGTERM, stop)
+        zone = InternetZone(words.names_for) if words.names_for else None
+        responder = Responder(zone, Counts()) if zone else None
         with contextlib.suppress(asyncio.CancelledError):
-            await WebServer(words.machine, per_link=words.per_link).run()
+            await WebServer(words.machine, words.per_link, responder).run()
 
     asyncio.run(serve())
     return 0

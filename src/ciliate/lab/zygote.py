@@ -203,10 +203,22 @@ WARM_MODULES: Final = (
     "ciliate.apiserver.server",
     "ciliate.lab.container.pause",
     "ciliate.lab.control_plane",
+    "ciliate.lab.dns.program",
     "ciliate.lab.node_services",
     "ciliate.lab.kubelet.whoami",
     "ciliate.lab.web_server",
 )
+
+
+def heed_signals() -> None:
+    """Ignore none of the signals that the shell which starts the lab ignores.
+
+    Every process of the lab would inherit that (execve(2)). What Python ignores stays ignored, and is
+    `Launch`'s to reset.
+    """
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def run_zygote(listener: socket.socket, cgroup: LabCgroup, modules: Sequence[str]) -> int:
@@ -219,6 +231,7 @@ def run_zygote(listener: socket.socket, cgroup: LabCgroup, modules: Sequence[str
     # watches of fifty nodes.
     raise_limit()
     cgroup.join("zygote")
+    heed_signals()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     warm_up(modules)

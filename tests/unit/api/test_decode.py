@@ -9,7 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from ciliate.api import apps, cilium_identity, cilium_node, coordination, core, definitions
+from ciliate.api import (
+    apps,
+    cilium_identity,
+    cilium_node,
+    coordination,
+    core,
+    definitions,
+    endpoint_slice,
+    service,
+)
 from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS
 from ciliate.api.decode import decode_document, without_nulls
 from ciliate.api.pod_ip_pool import CILIUM_POD_IP_POOLS
@@ -21,7 +30,7 @@ RESOURCES = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
     for module in (
         *(apps, cilium_identity, cilium_node, coordination, core, definitions, views),
-        objects,
+        *(endpoint_slice, service, objects),
     )
     for name, value in vars(module).items()
     if isinstance(value, Resource)

@@ -29,12 +29,19 @@ from ciliate.api.cilium_node import (
     RequestedPool,
 )
 from ciliate.api.definitions import Definition, custom_resource_definitions, schema_version
-from ciliate.api.metadata import ObjectMeta
+from ciliate.api.load_balancer_ip_pool import (
+    CiliumLoadBalancerIPPool,
+    LoadBalancerIPPoolSpec,
+    LoadBalancerIPPoolStatus,
+    PoolBlock,
+)
+from ciliate.api.masquerade_policy import MasqueradePolicy, MasqueradePolicyStatus
+from ciliate.api.metadata import Condition, LabelExpression, LabelSelector, ObjectMeta
 from ciliate.api.pod_ip_pool import CiliumPodIPPool, PodIPPoolSpec, PoolCIDRs
 
 DEFINITIONS = {definition.name: definition for definition in custom_resource_definitions()}
 
-CN, CEP, CID, CPIP, CNC = (
+CN, CEP, CID, CPIP, CNC, LBPOOL = (
     f"{plural}.cilium.io"
     for plural in (
         "ciliumnodes",
@@ -42,12 +49,16 @@ CN, CEP, CID, CPIP, CNC = (
         "ciliumidentities",
         "ciliumpodippools",
         "ciliumnodeconfigs",
+        "ciliumloadbalancerippools",
     )
 )
+MASQPOL = "masqueradepolicies.ciliate.io"
 
 
 def version_of(name: str) -> dict[str, Any]:
-    (version,) = DEFINITIONS[name].document["spec"]["versions"]
+    """The version in which objects are stored."""
+    versions = DEFINITIONS[name].document["spec"]["versions"]
+    (version,) = (each for each in versions if each["storage"])
     assert isinstance(version, dict)
     return version
 
@@ -65,6 +76,14 @@ def schema_of(name: str) -> dict[str, Any]:
         (CEP, "CiliumEndpoint", "v2", ["cep", "ciliumep"], "Namespaced", False),
         (CID, "CiliumIdentity", "v2", ["ciliumid"], "Cluster", True),
         (CNC, "CiliumNodeConfig", "v2", [], "Namespaced", False),
+        (
+            LBPOOL,
+            "CiliumLoadBalancerIPPool",
+            "v2",
+            ["ippools", "ippool", "lbippool", "lbippools"],
+            "Cluster",
+            True,
+        ),
     ],
 )
 def test_names_and_subresources_are_those_of_cilium(
@@ -109,6 +128,23 @@ def test_names_and_subresources_are_those_of_cilium(
                 ("Age", ".metadata.creationTimestamp", 0),
             ],
         ),
+        (
+            LBPOOL,
+            [
+                ("Disabled", ".spec.disabled", 0),
+                (
+                    "Conflicting",
+                    '.status.conditions[?(@.type=="cilium.io/PoolConflict")].status',
+                    0,
+                ),
+                (
+                    "IPs Available",
+                    '.status.conditions[?(@.type=="cilium.io/IPsAvailable")].message',
+                    0,
+                ),
+                ("Age", ".metadata.creationTimestamp", 0),
+            ],
+        ),
         (CPIP, []),
         (CNC, []),
     ],
@@ -117,6 +153,35 @@ def test_columns_are_those_of_cilium(name: str, columns: list[tuple[str, str, in
     declared = version_of(name).get("additionalPrinterColumns", [])
 
     assert [(c["name"], c["jsonPath"], c.get("priority", 0)) for c in declared] == columns
+
+
+def test_pools_of_load_balancers_have_the_version_of_cilium_1_17_too() -> None:
+    """With the same schema and columns, so that nothing needs converting."""
+    stored, former = DEFINITIONS[LBPOOL].document["spec"]["versions"]
+
+    assert (stored["name"], former["name"]) == ("v2", "v2alpha1")
+    assert former["served"]
+    assert former["deprecated"]
+    for part in ("schema", "additionalPrinterColumns", "subresources"):
+        assert former[part] == stored[part]
+
+
+def test_our_own_kind_is_of_our_own_group() -> None:
+    spec = DEFINITIONS[MASQPOL].document["spec"]
+
+    assert (spec["group"], spec["scope"]) == ("ciliate.io", "Cluster")
+    assert spec["names"]["shortNames"] == ["masqpol"]
+    assert version_of(MASQPOL)["name"] == "v1alpha1"
+    assert [
+        (each["name"], each["jsonPath"], each.get("priority", 0))
+        for each in version_of(MASQPOL)["additionalPrinterColumns"]
+    ] == [
+        ("Priority", ".spec.priority", 0),
+        ("Rules", ".status.rules", 0),
+        ("Accepted", '.status.conditions[?(@.type=="Accepted")].status', 0),
+        ("Message", '.status.conditions[?(@.type=="Accepted")].message', 1),
+        ("Age", ".metadata.creationTimestamp", 0),
+    ]
 
 
 def _nodes(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,6 +240,72 @@ def test_schemas_are_structural_and_every_property_is_explained(name: str) -> No
             CiliumIdentity(metadata=ObjectMeta(name="8066"), security_labels={"k8s:app": "web"}),
         ),
         (CPIP, CiliumPodIPPool(spec=PodIPPoolSpec(ipv6=PoolCIDRs(("fd00::/104",), 120)))),
+        (
+            LBPOOL,
+            CiliumLoadBalancerIPPool(
+                spec=LoadBalancerIPPoolSpec(
+                    blocks=(
+                        PoolBlock(cidr="192.0.2.0/24"),
+                        PoolBlock(start="2001:db8::1", stop="2001:db8::9"),
+                    ),
+                    service_selector=LabelSelector(
+                        {"io.kubernetes.service.namespace": "shop"},
+                        (LabelExpression("color", "In", ("red",)),),
+                    ),
+                    allow_first_last_ips="No",
+                    disabled=True,
+                ),
+                status=LoadBalancerIPPoolStatus(
+                    (
+                        Condition(
+                            type="cilium.io/PoolConflict",
+                            status="True",
+                            observed_generation=1,
+                            reason="cidr_overlap",
+                            message="block 192.0.2.0/24 overlaps",
+                            last_transition_time="2026-11-29T16:00:00Z",
+                        ),
+                    )
+                ),
+            ),
+        ),
+        (
+            MASQPOL,
+            MasqueradePolicy(
+                spec={
+                    "priority": 0,
+                    "rules": [
+                        {
+                            "name": "to-bank",
+                            "namespaceSelector": {"matchLabels": {"team": "pay"}},
+                            "podSelector": {
+                                "matchExpressions": [
+                                    {"key": "app", "operator": "In", "values": ["web"]}
+                                ]
+                            },
+                            "pool": "green",
+                            "destinations": [{"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}],
+                            "ports": [{"protocol": "TCP", "port": 1, "endPort": 65535}],
+                            "source": "Address",
+                            "addresses": ["192.0.2.9", "2001:db8::9"],
+                        }
+                    ],
+                },
+                status=MasqueradePolicyStatus(
+                    rules=1,
+                    conditions=(
+                        Condition(
+                            type="Accepted",
+                            status="True",
+                            observed_generation=3,
+                            reason="Accepted",
+                            message="nodes use this version",
+                            last_transition_time="2026-11-29T16:00:00Z",
+                        ),
+                    ),
+                ),
+            ),
+        ),
     ],
 )
 def test_our_objects_fit_the_schema_and_no_field_would_be_pruned(name: str, item: Any) -> None:

@@ -45,6 +45,7 @@ def test_walkthrough_values_are_accepted(name: str, text: str) -> None:
     [
         ("ipam", "eni", "is not supported by this version"),
         ("ipam", "kubernets", "is not known"),
+        ("default-lb-service-ipam", "nodeipam", "is not supported by this version"),
         ("ipv4-native-routing-cidr", "10.244.0.1/16", "zero host bits"),
         ("ipv4-native-routing-cidr", "fd00::/64", "is an IPv6 prefix"),
         ("ipv4-native-routing-cidr", "10.244.0.0", "has no prefix length"),
@@ -56,6 +57,13 @@ def test_walkthrough_values_are_accepted(name: str, text: str) -> None:
         ("local-router-ipv4", "fd00::1", "is an IPv6 address"),
         ("bpf-map-dynamic-size-ratio", "a bit", "is no number"),
         ("cluster-pool-ipv4-cidr", "10.0.0.0/8 10.1.0.1/8", "is no prefix"),
+        ("nodeport-addresses", "primary", "is no prefix"),
+        ("kube-proxy-replacement", "strict", "is no boolean"),
+        ("kube-proxy-replacement-healthz-bind-address", "10256", "is no address with a port"),
+        ("bpf-lb-mode", "dsr", "is not supported by this version"),
+        ("bpf-lb-mode", "hybrid", "is not supported by this version"),
+        ("bpf-lb-acceleration", "native", "is not supported by this version"),
+        ("bpf-lb-maglev-table-size", "65536", "is not known"),
     ],
 )
 def test_bad_value_is_refused_naming_key_value_and_remedy(
@@ -110,6 +118,14 @@ def test_review_finds_unknown_keys_and_switches_without_effect() -> None:
         "ipamm is not a known key: did you mean ipam?",
         "zzzzzzzz is not a known key: remove it or correct its name",
     )
+
+
+@pytest.mark.parametrize("name", ["enable-node-port", "enable-host-port", "enable-external-ips"])
+def test_deprecated_switch_asks_for_nothing_where_kube_proxy_is_replaced(name: str) -> None:
+    """Cilium 1.18 deprecates them: the one switch turns all of it on, whatever they say."""
+    assert not keys.review({name: "true", "kube-proxy-replacement": "true"}).unsupported
+    assert name in keys.review({name: "true", "kube-proxy-replacement": "false"}).unsupported
+    assert name in keys.review({name: "true"}).unsupported
 
 
 def test_switch_that_is_off_asks_for_nothing() -> None:

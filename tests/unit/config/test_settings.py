@@ -46,6 +46,9 @@ def test_walk_through_settings_are_understood() -> None:
         ("enable-endpoint-routes", "false", "route of its own"),
         ("mtu", "576", "between 1280 and 65520"),
         ("bpf-nat-global-max", "-5", "out of range"),
+        ("bpf-map-dynamic-size-ratio", "2.5", "is no share"),
+        ("bpf-map-dynamic-size-ratio", "-0.1", "is no share"),
+        ("bpf-map-dynamic-size-ratio", "nan", "is no share"),
     ],
 )
 def test_wrong_value_names_key_value_and_remedy(key: str, value: str, problem: str) -> None:
@@ -163,6 +166,18 @@ def test_one_table_is_as_large_as_the_larger_of_cilium_s_two() -> None:
 
     assert parse_agent_settings({**WALK_THROUGH, **nat, **tracked}).kernel.connections_max == 4096
     assert parse_agent_settings({**WALK_THROUGH, **tracked}).kernel.connections_max == 65536
+
+
+def test_memory_sizes_the_table_unless_a_setting_does() -> None:
+    ratio = {**WALK_THROUGH, "bpf-map-dynamic-size-ratio": "0.005"}
+    named = {"bpf-nat-global-max": "1048576", "bpf-ct-global-tcp-max": "1024"}
+    memory_bytes = 32 << 30
+
+    assert parse_agent_settings(WALK_THROUGH).kernel.connections_max == 65536
+    by_memory = parse_agent_settings(ratio, memory_bytes=memory_bytes)
+    assert by_memory.kernel.connections_max == (32 << 30) * 5 // 1000 // 384
+    by_name = parse_agent_settings({**ratio, **named}, memory_bytes=memory_bytes)
+    assert by_name.kernel.connections_max == 1048576 // 2
 
 
 def test_lifetimes_are_cilium_s_but_udp_lives_as_long_as_rfc_4787_asks() -> None:

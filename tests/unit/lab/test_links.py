@@ -63,14 +63,3 @@ def test_ipv6_addresses_are_usable_at_once() -> None:
     assert "addr add fd00:192:168:10::100/64 dev eth1 nodad" in words
     assert "route add fd00:10:10::/48 via fd00:192:168:10::200 dev eth1 proto static" in words
     assert "route add unreachable fd00:10:96::/112 proto static" in words
-
-
-def test_what_pods_send_to_services_is_refused_in_both_families() -> None:
-    assert links.service_ruleset(dual_stack=True).splitlines()[2:7] == [
-        "type filter hook prerouting priority raw",
-        "ip daddr 10.96.0.0/16 meta l4proto tcp reject with tcp reset",
-        "ip6 daddr fd00:10:96::/112 meta l4proto tcp reject with tcp reset",
-        "ip daddr 10.96.0.0/16 reject with icmpx type port-unreachable",
-        "ip6 daddr fd00:10:96::/112 reject with icmpx type port-unreachable",
-    ]
-    assert "ip6" not in links.service_ruleset(dual_stack=False)

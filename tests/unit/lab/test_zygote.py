@@ -32,7 +32,9 @@ async def zygote(tmp_path: Path) -> AsyncIterator[ZygoteClient]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(path))
         listener.listen(BACKLOG)
-        words = [sys.executable, "-c", _ZYGOTE, str(listener.fileno()), str(tmp_path / "cgroup")]
+        # As a background job of a shell has it, and what is started under nohup(1).
+        words = ["env", "--ignore-signal=INT,QUIT,HUP"]
+        words += [sys.executable, "-c", _ZYGOTE, str(listener.fileno()), str(tmp_path / "cgroup")]
         process = subprocess.Popen(words, pass_fds=[listener.fileno()])  # noqa: ASYNC220 - short.
     yield ZygoteClient(path)
     process.kill()
@@ -64,6 +66,22 @@ async def test_executed_command_gets_exactly_the_given_environment(zygote: Zygot
     request = SpawnRequest(argv=["env"], entry=Entry.EXEC, env={"PATH": "/usr/bin:/bin", "A": "1"})
 
     assert await output_of(zygote, request) == (0, "PATH=/usr/bin:/bin\nA=1\n")
+
+
+#: 32 and 33, which glibc keeps for its threads and lets nobody set (signal(7)).
+_GLIBC_S = 3 << 31
+
+
+async def test_executed_command_ignores_no_signal(zygote: ZygoteClient) -> None:
+    request = SpawnRequest(
+        argv=["grep", "SigIgn", "/proc/self/status"],
+        entry=Entry.EXEC,
+        env={"PATH": "/usr/bin:/bin"},
+    )
+
+    code, text = await output_of(zygote, request)
+    assert code == 0
+    assert not int(text.removeprefix("SigIgn:"), 16) & ~_GLIBC_S
 
 
 async def test_exit_code_of_a_command_is_reported(zygote: ZygoteClient) -> None:

@@ -80,7 +80,9 @@ def enter_new_root(spec: ContainerSpec, *, privileged: bool) -> None:
         KernelCallError: The kernel refuses a step.
         OSError: A volume's source is not there.
     """
+    # Before the copy of the mounts, in which the node's namespace has no pin.
     volumes = _volumes(spec)
+    cgroups = _node_cgroups(spec) if privileged else None
     for kind, pin in spec.namespaces.items():
         if kind != "pid":  # The process was forked into it.
             enter_pin(kind, pin)
@@ -93,6 +95,7 @@ def enter_new_root(spec: ContainerSpec, *, privileged: bool) -> None:
     devices = _devices(Path(spec.stage), privileged=privileged)
     pivot_root(root)
     _mount_system(devices, privileged=privileged)
+    _mount_cgroups(cgroups)
     for volume, tree in volumes:
         _attach_volume(volume, tree, privileged=privileged)
     if not privileged:
@@ -189,12 +192,26 @@ def _mount_system(devices: Sequence[tuple[str, int]], *, privileged: bool) -> No
         options=options,
     )
     mount("mqueue", "/dev/mqueue", "mqueue", flags=_SAFE)
-    if Path("/sys/fs/cgroup").is_dir():
-        mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags=_SAFE)
-        if not privileged:
-            _set_read_only("/sys/fs/cgroup", _SAFE)
     if not privileged:
         _set_read_only("/sys", _SAFE)
+
+
+def _node_cgroups(spec: ContainerSpec) -> int:
+    """Take the node's control groups, which are all that it and its containers see of them."""
+    place = Path("/sys/fs/cgroup")
+    tree = in_namespaces(spec.node_pins, lambda: mount_trees.open_tree(place), ["mnt"])
+    mount_trees.change(tree, propagation=MountFlag.PRIVATE)
+    return tree
+
+
+def _mount_cgroups(node: int | None) -> None:
+    """Show the node's control groups, or the container's own alone, which it may not change."""
+    if node is not None:
+        mount_trees.attach(node, "/sys/fs/cgroup")
+        os.close(node)
+    elif Path("/sys/fs/cgroup").is_dir():
+        mount("cgroup2", "/sys/fs/cgroup", "cgroup2", flags=_SAFE)
+        _set_read_only("/sys/fs/cgroup", _SAFE)
 
 
 def _mask() -> None:

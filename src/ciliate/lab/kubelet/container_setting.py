@@ -11,12 +11,13 @@ from ciliate.lab.kubelet.container import ContainerSetting
 from ciliate.lab.kubelet.container_streams import StreamsWanted
 from ciliate.lab.kubelet.containment import container_spec, privileges_of
 from ciliate.lab.kubelet.downward import PodFacts
-from ciliate.lab.kubelet.environment import api_server_variables, expand, variables_of
+from ciliate.lab.kubelet.environment import expand, variables_of
 from ciliate.lab.kubelet.images import ContainerProgram, container_program
 from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.node_status import capacity_of
 from ciliate.lab.kubelet.pod_files import volume_mounts
 from ciliate.lab.kubelet.pod_state import PodRecord
+from ciliate.lab.kubelet.service_links import service_variables
 from ciliate.lab.kubelet.termination_message import make_message_file
 from ciliate.lab.objects import Container, Pod
 
@@ -24,7 +25,7 @@ from ciliate.lab.objects import Container, Pod
 async def read_variables(
     node: KubeletNode, pod: Pod, container: Container, ips: tuple[str, ...]
 ) -> dict[str, str]:
-    """Return what the container's `env` and `envFrom` say now.
+    """Return what the container's `env` and `envFrom` say now, and where Services are.
 
     Raises:
         ContainerConfigError: One comes from something that is not there.
@@ -34,8 +35,8 @@ async def read_variables(
         node.client, pod.metadata.namespace, references_of(pod, container)
     )
     facts = PodFacts(pod=pod, node_ips=node.ips(), ips=ips, allocatable=capacity_of(node.identity))
-    services = api_server_variables(node.names.api_url)
-    return variables_of(facts, container, configuration, services)
+    links = service_variables(node.services, pod)
+    return variables_of(facts, container, configuration, links)
 
 
 def program_of_container(container: Container, variables: Mapping[str, str]) -> ContainerProgram:

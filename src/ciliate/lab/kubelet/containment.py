@@ -20,7 +20,13 @@ from ciliate.lab.container.spec import (
     ProcessNumbers,
 )
 from ciliate.lab.kubelet.errors import ContainerConfigError
-from ciliate.lab.kubelet.sandbox import ETC_FILES, OwnNamespaces, SandboxPaths, VolumeMount
+from ciliate.lab.kubelet.sandbox import (
+    ETC_FILES,
+    RESOLV_CONF,
+    OwnNamespaces,
+    SandboxPaths,
+    VolumeMount,
+)
 from ciliate.lab.objects import Container, Pod
 from ciliate.lab.paths import LabPaths
 
@@ -139,10 +145,11 @@ def _mounts(
     """Return all mounts, outer ones first; a volume comes in place of a file of ours."""
     found = {}
     for name in ETC_FILES:
-        # On its node's network a pod has its node's names.
-        source = Path("/etc", name) if not own.network else paths.etc / name
+        # On its node's network a pod has its node's names, and asks whom its dnsPolicy says.
+        in_node = not own.network and name != RESOLV_CONF
+        source = Path("/etc", name) if in_node else paths.etc / name
         target = f"/etc/{name}"
-        found[target] = ContainerMount(source=str(source), target=target, in_node=not own.network)
+        found[target] = ContainerMount(source=str(source), target=target, in_node=in_node)
     found["/dev/shm"] = ContainerMount(source=str(paths.shm), target="/dev/shm")  # noqa: S108
     for volume in volumes:
         found[volume.mount_path] = ContainerMount(

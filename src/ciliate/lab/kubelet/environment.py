@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ciliate.lab.kubelet.configuration import FROM_FIELDS, KEY_FIELDS, Configuration, Reference
 from ciliate.lab.kubelet.downward import PodFacts, field_value, resource_value
@@ -18,30 +17,6 @@ from ciliate.lab.objects import Container, EnvVar
 _REFERENCE: Final = re.compile(r"\$(\$|\(([^)]*)\))")
 #: What a variable may be called: any printable ASCII but the sign that ends its name.
 _NAME: Final = re.compile(r"[ -<>-~]+")
-
-
-def api_server_variables(url: str) -> dict[str, str]:
-    """Return what tells a pod's clients where the API server is.
-
-    Names are those of Service `kubernetes`, the address is the server's own: nothing carries packets
-    to a Service.
-    """
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return {}
-    host, port = parts.hostname, str(parts.port or 443)
-    shown = f"[{host}]" if ":" in host else host
-    name = f"KUBERNETES_PORT_{port}_TCP"
-    return {
-        "KUBERNETES_SERVICE_HOST": host,
-        "KUBERNETES_SERVICE_PORT": port,
-        "KUBERNETES_SERVICE_PORT_HTTPS": port,
-        "KUBERNETES_PORT": f"tcp://{shown}:{port}",
-        name: f"tcp://{shown}:{port}",
-        f"{name}_PROTO": "tcp",
-        f"{name}_PORT": port,
-        f"{name}_ADDR": host,
-    }
 
 
 def variables_of(

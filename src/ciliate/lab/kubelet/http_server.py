@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +25,8 @@ FIRST_REQUEST_S: Final = 10.0
 #: are being answered, it waits in the backlog.
 CONNECTIONS_MAX: Final = 512
 BACKLOG: Final = 1024
+#: How long answers under way have when the server ends.
+LAST_ANSWERS_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class _Conversation(BaseHTTPRequestHandler):
         self._send(self.server.answer(request))
 
     def _send(self, response: HttpResponse) -> None:
+        self.close_connection |= self.server.is_ending
         self.send_response_only(response.status)
         if response.server:
             self.send_header("Server", response.server)
@@ -111,13 +115,15 @@ class _Conversation(BaseHTTPRequestHandler):
 
 
 class AnswerServer(ThreadingHTTPServer):
-    """Answers on a listening socket until `shutdown`, or until an exception of the main thread."""
+    """Answers on a listening socket until `shutdown` or `end`."""
 
     def __init__(self, listener: socket.socket, answer: Answer) -> None:
         super().__init__(("", 0), _Conversation, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.answer = answer
+        #: Whether clients are told to come back by another connection: it is for somebody else.
+        self.is_ending = False
         self._free = threading.BoundedSemaphore(CONNECTIONS_MAX)
         #: Connections that ask for nothing now, the longest waiting first; of several threads.
         self._waiting: dict[socket.socket, None] = {}
@@ -148,6 +154,20 @@ class AnswerServer(ThreadingHTTPServer):
         """Note that a connection asks for nothing now."""
         with self._lock:
             self._waiting[connection] = None
+
+    def end(self) -> None:
+        """Accept no more, and wait for what is being answered; another thread is in `serve_forever`."""
+        threading.Thread(target=self.shutdown, daemon=True).start()
+        self.socket.shutdown(
+            socket.SHUT_RDWR
+        )  # Wakes the other thread, which finds that it is over.
+        deadline = time.monotonic() + LAST_ANSWERS_S
+        for connection in list(self._waiting):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)  # Its thread reads the end, and ends.
+        for _ in range(CONNECTIONS_MAX):
+            if not self._free.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+                return
 
     def _displace(self) -> None:
         with self._lock:
@@ -188,20 +208,23 @@ def listen(port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=BACKLOG)
 
 
-def serve(port: int, answer: Answer) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def serve(port: int, answer: Answer, *, linger_s: float = 0.0) -> None:
+    """Serve until SIGTERM or SIGINT, and `linger_s` longer: a second signal ends that.
+
+    Called by the main thread, before it starts others.
+
+    Raises:
+        OSError: The port is taken, or not ours to take.
+    """
     server = AnswerServer(listen(port), answer)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
-    try:
-        server.serve_forever()
-    except _EndError:
-        return
-
-
-class _EndError(Exception):
-    """A signal asked the server to end."""
-
-
-def _end(_number: int, _frame: object) -> None:
-    raise _EndError
+    # Blocked, since the kernel drops what the first process of a PID namespace has no handler for;
+    # and a handler that raises would break into whatever is being accepted.
+    wanted = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    serving.start()
+    signal.sigwait(wanted)
+    server.is_ending = True
+    signal.sigtimedwait(wanted, linger_s)
+    server.end()
+    serving.join()

@@ -37,7 +37,9 @@ class Image:
 _FUNCTIONS: Final[Mapping[str, str]] = {
     "whoami": "ciliate.lab.kubelet.whoami:run",
     "nginx": "ciliate.lab.kubelet.welcome_page:run",
+    "agnhost": "ciliate.lab.kubelet.agnhost:run",
     "pause": "ciliate.lab.container.pause:run",
+    "coredns": "ciliate.lab.dns.program:run",
 }
 
 #: Names under which our own command is known, and the words that stand for the name. It runs in
@@ -58,12 +60,14 @@ _SHELL: Final = Image(arguments=("sh",))
 IMAGES: Final[Mapping[str, Image]] = {
     "traefik/whoami": Image(entrypoint=("whoami",)),
     "nginx": Image(entrypoint=("nginx",)),
+    "e2e-test-images/agnhost": Image(entrypoint=("/agnhost",), arguments=("pause",)),
     "nicolaka/netshoot": Image(arguments=("sleep", "infinity")),
     "curlimages/curl": Image(entrypoint=("curl",)),
     "busybox": _SHELL,
     "alpine": _SHELL,
     "debian": _SHELL,
     "pause": Image(entrypoint=("/pause",)),
+    "ciliate/coredns": Image(entrypoint=("coredns",)),
     "ciliate": Image(entrypoint=("ciliate",)),
     "cilium/cilium": Image(entrypoint=("cilium-agent",)),
     "cilium/operator": Image(entrypoint=("cilium-operator",)),

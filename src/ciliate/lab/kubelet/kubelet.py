@@ -7,6 +7,7 @@ waits until its predecessor is gone from the node.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from ciliate.api.core import MIRROR_ANNOTATION
 from ciliate.api.metadata import format_time
 from ciliate.api.resource import ObjectKey
+from ciliate.api.service import Service
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.lab.cgroup import LabCgroup
@@ -51,6 +53,7 @@ class Surroundings:
     zygote: ZygoteClient
     threads: Executor
     names: ClusterNames
+    services: Mapping[ObjectKey, Service]  # All of the cluster, live.
     paths: LabPaths
 
 
@@ -151,6 +154,7 @@ class Kubelet:
                 threads=around.threads,
                 tasks=tasks,
                 names=around.names,
+                services=around.services,
                 lab_paths=around.paths,
                 ips=lambda: self._status.ips,
             )

@@ -3,12 +3,14 @@
 import asyncio
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from ciliate.api.resource import ObjectKey
+from ciliate.api.service import Service
 from ciliate.kube.client import ApiClient
 from ciliate.kube.events import EventRecorder
 from ciliate.lab.cgroup import LabCgroup
@@ -51,6 +53,7 @@ class KubeletNode:
     threads: Executor
     tasks: asyncio.TaskGroup
     names: ClusterNames
+    services: Mapping[ObjectKey, Service]  # All of the cluster, live.
     lab_paths: LabPaths
     ips: Callable[[], tuple[str, ...]]  # The node's addresses as last reported.
     probe_slots: asyncio.Semaphore = field(

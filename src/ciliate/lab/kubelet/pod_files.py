@@ -9,6 +9,7 @@ from typing import Final
 
 from ciliate.lab.container.spec import Propagation
 from ciliate.lab.kubelet.environment import expand_all
+from ciliate.lab.kubelet.resolver import ResolverSettings
 from ciliate.lab.kubelet.sandbox import PodFiles, VolumeMount
 from ciliate.lab.kubelet.volumes import is_made
 from ciliate.lab.objects import Container, Pod
@@ -18,12 +19,10 @@ HOSTNAME_LENGTH_MAX: Final = 63
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterNames:
-    """How pods find others: the cluster's domain, its DNS servers, its API server."""
+    """How pods find others: the cluster's domain, its DNS servers."""
 
     domain: str = "cluster.local"
     dns_servers: tuple[str, ...] = ("10.96.0.10",)
-    #: Where pods reach the API server, "https://192.168.10.100:6443".
-    api_url: str = ""
 
 
 def hostname_of(pod: Pod, node_hostname: str) -> str:
@@ -33,12 +32,14 @@ def hostname_of(pod: Pod, node_hostname: str) -> str:
     return (pod.spec.hostname or pod.metadata.name)[:HOSTNAME_LENGTH_MAX].rstrip("-.")
 
 
-def etc_files(pod: Pod, ips: tuple[str, ...], names: ClusterNames) -> PodFiles:
+def etc_files(
+    pod: Pod, ips: tuple[str, ...], names: ClusterNames, resolver: ResolverSettings
+) -> PodFiles:
     """Return the pod's /etc/hosts, /etc/resolv.conf and /etc/hostname."""
     hostname = hostname_of(pod, "")
     return PodFiles(
         hosts=_hosts(pod, hostname, ips, names),
-        resolv_conf=_resolv_conf(pod, names),
+        resolv_conf=resolver.rendered(),
         hostname=hostname,
     )
 
@@ -63,30 +64,6 @@ def _hosts(pod: Pod, hostname: str, ips: tuple[str, ...], names: ClusterNames) -
         for alias in pod.spec.host_aliases:
             lines.append("\t".join([alias.get("ip", ""), *alias.get("hostnames", [])]))
     return "\n".join(lines) + "\n"
-
-
-def _resolv_conf(pod: Pod, names: ClusterNames) -> str:
-    """Return the pod's resolver settings: the cluster's, then those of its dnsConfig."""
-    servers: list[str] = []
-    searches: list[str] = []
-    options: dict[str, str | None] = {}
-    if pod.spec.dns_policy != "None":
-        services = f"svc.{names.domain}"
-        servers += names.dns_servers
-        searches += [f"{pod.metadata.namespace}.{services}", services, names.domain]
-        options["ndots"] = "5"
-    own = pod.spec.dns_config
-    servers += own.get("nameservers") or []
-    searches += own.get("searches") or []
-    options |= {str(each["name"]): each.get("value") for each in own.get("options") or []}
-    words = [name if value is None else f"{name}:{value}" for name, value in options.items()]
-    return "".join(
-        [
-            f"search {' '.join(dict.fromkeys(searches))}\n" if searches else "",
-            *(f"nameserver {server}\n" for server in dict.fromkeys(servers)),
-            f"options {' '.join(words)}\n" if words else "",
-        ]
-    )
 
 
 def volume_mounts(

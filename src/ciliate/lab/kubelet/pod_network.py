@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ciliate.lab.container.spec import ContainerSpec, Privileges
 from ciliate.lab.errors import KernelCallError, SpawnError, ZygoteGoneError
@@ -28,11 +28,20 @@ from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.node_status import capacity_of
 from ciliate.lab.kubelet.pod_files import etc_files, hostname_of
 from ciliate.lab.kubelet.pod_state import PodRecord, SandboxRecord
+from ciliate.lab.kubelet.resolver import (
+    ResolverSettings,
+    fitted,
+    read_resolv_conf,
+    resolver_settings,
+)
 from ciliate.lab.kubelet.volume_files import write_volume
 from ciliate.lab.kubelet.volumes import Volumes, is_made, volume_references, volumes_of
-from ciliate.lab.namespaces import pin_process
+from ciliate.lab.namespaces import in_namespaces, pin_process
 from ciliate.lab.objects import Pod
 from ciliate.lab.spawn import Entry, SpawnRequest
+
+#: On the node, whose search domains and servers pods take over.
+_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 
 _log = logging.getLogger(__name__)
 
@@ -82,8 +91,22 @@ class SandboxNetwork:
 
         await self._node.blocking(work)
 
-    async def attach(self, pod: Pod, record: PodRecord) -> None:
+    def _resolver(self, pod: Pod) -> tuple[ResolverSettings, list[str]]:
+        """Return how the pod looks names up, and what of it was left out; blocking."""
+        node = self._node
+        of_node = in_namespaces(node.identity.pins, _resolv_conf, ["mnt"])
+        wanted = resolver_settings(
+            pod,
+            read_resolv_conf(of_node),
+            domain=node.names.domain,
+            cluster_servers=node.names.dns_servers,
+        )
+        return fitted(wanted)
+
+    async def attach(self, pod: Pod, record: PodRecord) -> list[str]:
         """Make a fresh sandbox and have the plugins connect it; the record holds the result.
+
+        Returned is what was left out of its resolver's settings.
 
         A pod on its node's network is connected by nobody.
 
@@ -104,6 +127,8 @@ class SandboxNetwork:
         node.store.save(record)
         paths = self._paths(record, made)
 
+        problems: list[str] = []
+
         def work() -> None:
             sandbox.make_sandbox(
                 paths,
@@ -116,7 +141,9 @@ class SandboxNetwork:
             if network is not None:
                 result = self._plugins.add(network, _attachment(record, made, paths))
             ips = cni.addresses(result)
-            sandbox.write_files(paths, etc_files(pod, ips, node.names))
+            resolver, left_out = self._resolver(pod)
+            problems.extend(left_out)
+            sandbox.write_files(paths, etc_files(pod, ips, node.names, resolver))
             made.result = result
             made.ips = list(ips)
 
@@ -130,6 +157,7 @@ class SandboxNetwork:
                 raise _call_error("make the sandbox", paths, error) from error
             raise
         node.store.save(record)
+        return problems
 
     async def _start_pause(self, record: PodRecord, spec: ContainerSpec) -> None:
         """Start the first process of the pod's PID namespace, and pin that."""
@@ -213,6 +241,14 @@ class SandboxNetwork:
 
     def _paths(self, record: PodRecord, made: SandboxRecord) -> sandbox.SandboxPaths:
         return self._node.sandbox_paths(record, made.netns_name)
+
+
+def _resolv_conf() -> str:
+    """Return the node's file; where there is none, nothing is taken over."""
+    try:
+        return _RESOLV_CONF.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _new_sandbox(network: cni.NetworkList | None, capabilities: dict[str, Any]) -> SandboxRecord:

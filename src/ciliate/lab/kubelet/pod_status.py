@@ -207,6 +207,12 @@ def _conditions(pod: Pod, observation: Observation, *, has_network: bool) -> lis
     elif unready:
         reason = "ContainersNotReady"
         not_ready = f"containers with unready status: [{' '.join(unready)}]"
+    gate = "" if reason else _closed_gates(pod)
+    ready = (
+        not reason and not gate,
+        "ReadinessGatesNotReady" if gate else reason,
+        gate or not_ready,
+    )
     values = {
         "PodReadyToStartContainers": (has_network, "", ""),
         "Initialized": (
@@ -216,7 +222,7 @@ def _conditions(pod: Pod, observation: Observation, *, has_network: bool) -> lis
             if uninitialized
             else "",
         ),
-        "Ready": (not reason, reason, not_ready),
+        "Ready": ready,
         "ContainersReady": (not reason, reason, not_ready),
         "PodScheduled": (True, "", ""),
     }
@@ -225,6 +231,36 @@ def _conditions(pod: Pod, observation: Observation, *, has_network: bool) -> lis
         _condition(name, *values[name], before=before.get(name), now=observation.now)
         for name in _CONDITIONS
     ]
+
+
+def _closed_gates(pod: Pod) -> str:
+    """Say which of the pod's readiness gates are closed: conditions that others are to set."""
+    status = {condition.type: condition.status for condition in pod.status.conditions}
+    problems = []
+    for gate in pod.spec.readiness_gates:
+        kind = str(gate.get("conditionType", ""))
+        if kind not in status:
+            problems.append(
+                f'corresponding condition of pod readiness gate "{kind}" does not exist.'
+            )
+        elif status[kind] != "True":
+            problems.append(
+                f'the status of pod readiness gate "{kind}" is not "True", but {status[kind]}'
+            )
+    return ", ".join(problems)
+
+
+def patch_of(status: Json) -> Json:
+    """Return a strategic merge patch that makes a status this one.
+
+    Conditions of other types are others' and stay; addresses that are not in it go.
+    """
+    replaced = {"$patch": "replace"}
+    patch = dict(status)
+    for name in ("hostIPs", "podIPs"):
+        if name in status:
+            patch[name] = [replaced, *status[name]]
+    return patch
 
 
 def _condition(

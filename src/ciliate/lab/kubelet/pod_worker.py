@@ -10,6 +10,7 @@ kubelet killed anywhere goes on from the record.
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -18,6 +19,7 @@ from ciliate.api.core import ObjectReference
 from ciliate.api.metadata import format_time
 from ciliate.kube.errors import ConflictError, InvalidError, KubeError, NotFoundError
 from ciliate.kube.events import Severity
+from ciliate.kube.options import PatchKind
 from ciliate.lab.cgroup import CgroupBusyError
 from ciliate.lab.errors import KernelCallError
 from ciliate.lab.kubelet.configuration import Reference, references_of
@@ -26,7 +28,13 @@ from ciliate.lab.kubelet.node import KubeletNode
 from ciliate.lab.kubelet.pod_containers import PodContainers
 from ciliate.lab.kubelet.pod_network import SandboxNetwork
 from ciliate.lab.kubelet.pod_state import PodRecord
-from ciliate.lab.kubelet.pod_status import Observation, compute_status, phase_of, pod_ips
+from ciliate.lab.kubelet.pod_status import (
+    Observation,
+    compute_status,
+    patch_of,
+    phase_of,
+    pod_ips,
+)
 from ciliate.lab.kubelet.volumes import volume_references
 from ciliate.lab.objects import PODS, Json, Pod
 from ciliate.reconcile.backoff import Backoff
@@ -38,6 +46,8 @@ _SLOW_S: Final = 0.5
 _TRY_AGAIN_S: Final = 0.5
 #: Without a CNI configuration: its appearance wakes the worker, this is for what was missed.
 _NO_NETWORK_S: Final = 5.0
+#: How long the last report of a pod that ends may take, in seconds.
+_LAST_REPORT_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +184,9 @@ class PodWorker:
             if not done:
                 await self._report(pod)
         finally:
-            await attaching
+            problems = await attaching
+        for problem in problems:
+            self._record_event(warning=True, reason="DNSConfigForming", message=problem)
 
     async def _detach_final(self) -> float | None:
         """A pod that has finished keeps its object, but no address."""
@@ -205,8 +217,9 @@ class PodWorker:
             await self._node.client.patch(
                 PODS,
                 meta.name,
-                {"metadata": {"uid": meta.uid}, "status": status},
+                {"metadata": {"uid": meta.uid}, "status": patch_of(status)},
                 namespace=meta.namespace,
+                kind=PatchKind.STRATEGIC,
                 subresource="status",
             )
         except (NotFoundError, ConflictError):
@@ -226,6 +239,7 @@ class PodWorker:
         await self.containers.stop(
             self._pod, self.ips, grace_s=self._grace_s, changed=self._changed
         )
+        await self._report_last()
         backoff = Backoff(first_s=1.0, limit_s=30.0)
         while True:
             try:
@@ -244,6 +258,14 @@ class PodWorker:
         await self._node.blocking(partial(self._node.remove_files_of, self.record))
         await self._delete_object()
         self._node.store.remove(self.record)
+
+    async def _report_last(self) -> None:
+        """Say that nothing serves any more: who uses terminating pods goes on to others."""
+        if self._pod is None:
+            return
+        with suppress(TimeoutError):  # Its end does not wait for an API server that is away.
+            async with asyncio.timeout(_LAST_REPORT_S):
+                await self._report(self._pod)
 
     def _grace_s(self) -> float:
         if self._pod is None:

@@ -28,8 +28,9 @@ from ciliate.lab.namespaces import in_namespaces, make_namespaces, remove_pins, 
 #: Where CNI plugins see a pod's network namespace; /var/run is the same directory.
 NETNS_DIRECTORY: Final = Path("/run/netns")
 
-#: The files in /etc that are a pod's own.
-ETC_FILES: Final = ("hosts", "resolv.conf", "hostname")
+#: The files in /etc that are a pod's own; of one on its node's network only how it asks for names.
+RESOLV_CONF: Final = "resolv.conf"
+ETC_FILES: Final = ("hosts", RESOLV_CONF, "hostname")
 
 #: As containerd has it from 2.0 on: users other than 0 may serve on every port. It opens ping's
 #: datagram sockets to them too; here `ping` stays on its raw one, by NET_RAW, as with 1.7.

@@ -19,6 +19,9 @@ from typing import Final
 from ciliate.lab.kubelet.http_server import HttpRequest, HttpResponse, serve
 
 _SIOCGIFADDR: Final = 0x8915
+#: How long it goes on after SIGTERM: until then every node has heard that it terminates, and no
+#: client of a Service is sent here. Others use a preStop hook for that.
+LINGER_S: Final = 2.0
 
 
 def addresses() -> list[str]:
@@ -123,7 +126,7 @@ def run(argv: list[str]) -> int:
     try:
         port, name = settings(argv, os.environ)
         print(f"Starting up on port {port}", file=sys.stderr, flush=True)
-        serve(port, lambda request: answer(request, name=name))
+        serve(port, lambda request: answer(request, name=name), linger_s=LINGER_S)
     except (ValueError, OSError) as error:
         print(f"whoami: {error}", file=sys.stderr, flush=True)
         return 1

@@ -10,7 +10,15 @@ import msgspec
 import pytest
 from tests.unit.kube.embedded_server import EmbeddedServer, embedded_server
 
+from ciliate.api.endpoint_slice import (
+    ENDPOINT_SLICES,
+    TRIGGER_TIME_ANNOTATION,
+    EndpointPort,
+    EndpointSlice,
+    Hint,
+)
 from ciliate.api.resource import Resource
+from ciliate.api.service import SERVICES
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError
 from ciliate.kube.informer import Informer
@@ -18,7 +26,7 @@ from ciliate.lab.controllers.host import ControllerHost
 from ciliate.lab.objects import (
     DAEMON_SETS,
     DEPLOYMENTS,
-    ENDPOINT_SLICES,
+    ENDPOINTS,
     NODES,
     PODS,
     REPLICA_SETS,
@@ -50,9 +58,11 @@ async def controllers(
                 placed.put_nowait(new)
 
         pods.add_listener(note)
-        host = ControllerHost(client, pods, cluster_cidrs=("10.244.0.0/16",))
+        services = Informer(client, SERVICES)
+        host = ControllerHost(client, pods, services, cluster_cidrs=("10.244.0.0/16",))
         tasks = [
-            asyncio.ensure_future(run) for run in (pods.run(), host.run(), pretend(client, placed))
+            asyncio.ensure_future(run)
+            for run in (pods.run(), services.run(), host.run(), pretend(client, placed))
         ]
         try:
             yield client
@@ -74,10 +84,11 @@ async def pretend(client: ApiClient, placed: "asyncio.Queue[Pod]") -> None:
                 )
             elif pod.status.phase != "Running":
                 number += 1
+                address = f"10.244.{number // 256}.{number % 256}"
                 status = {
                     "phase": "Running",
-                    "podIP": f"10.244.0.{number}",
-                    "podIPs": [{"ip": f"10.244.0.{number}"}],
+                    "podIP": address,
+                    "podIPs": [{"ip": address}],
                     "conditions": [{"type": "Ready", "status": "True"}],
                 }
                 await client.patch(
@@ -207,14 +218,180 @@ async def test_service_has_the_ready_pods_as_endpoints(server: EmbeddedServer) -
                 ENDPOINT_SLICES, namespace="default", label_selector="app=web"
             )
             ready = [
-                endpoint["addresses"][0]
+                endpoint.addresses[0]
                 for each in found.items
-                for endpoint in each.endpoints or ()
-                if endpoint["conditions"]["ready"]
+                for endpoint in each.endpoints
+                if endpoint.is_ready
             ]
             return len(set(ready)) == 2
 
         await eventually(done)
+
+
+def web_service(**spec: Any) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}], **spec},
+    }
+
+
+def web_pod(number: int) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"web-{number}", "labels": {"app": "web"}},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "traefik/whoami"}]},
+    }
+
+
+async def slices_of_web(client: ApiClient) -> list[EndpointSlice]:
+    selector = "kubernetes.io/service-name=web"
+    found = await client.list(ENDPOINT_SLICES, namespace="default", label_selector=selector)
+    return list(found.items)
+
+
+async def test_a_change_of_one_pod_writes_one_slice_of_several(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        await post(client, "/api/v1/namespaces/default/services", web_service())
+        for number in range(120):
+            await post(client, "/api/v1/namespaces/default/pods", web_pod(number))
+
+        async def ready(count: int) -> bool:
+            found = await slices_of_web(client)
+            return sum(e.is_ready for each in found for e in each.endpoints) == count
+
+        await eventually(lambda: ready(120))
+        before = {each.metadata.name: each for each in await slices_of_web(client)}
+        assert sorted(len(each.endpoints) for each in before.values()) == [20, 100]
+        body = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+        await client.patch(PODS, "web-7", body, namespace="default", subresource="status")
+        await eventually(lambda: ready(119))
+
+        changed = [
+            each
+            for each in await slices_of_web(client)
+            if before[each.metadata.name].metadata.resource_version
+            != each.metadata.resource_version
+        ]
+        assert len(changed) == 1
+        assert changed[0].metadata.generate_name == "web-"
+
+
+async def test_endpoints_say_since_when_their_latest_news_are_so(server: EmbeddedServer) -> None:
+    """A pod's since its condition turned; news without a time leave no older one standing."""
+
+    async def turn(client: ApiClient, since: str, *, ready: bool) -> None:
+        condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": since}
+        status = {"podIP": "10.244.0.9", "podIPs": [{"ip": "10.244.0.9"}], "phase": "Running"}
+        body = {"status": {**status, "conditions": [condition]}}
+        await client.patch(PODS, "web-9", body, namespace="default", subresource="status")
+
+    async with controllers(server, kubelets=False) as client:
+        await add_node(client, "n1")
+        await post(client, "/api/v1/namespaces/default/services", web_service())
+
+        async def told(expected: str | None) -> bool:
+            objects = (await client.list(ENDPOINTS, namespace="default")).items
+            metas = [each.metadata for each in objects if each.metadata.name == "web"]
+            metas += [each.metadata for each in await slices_of_web(client)]
+            stamps = [meta.annotations.get(TRIGGER_TIME_ANNOTATION) for meta in metas]
+            return stamps == [expected] * 2
+
+        service = await client.get(SERVICES, "web", namespace="default")
+        await eventually(lambda: told(service.metadata.creation_timestamp))
+        await post(client, "/api/v1/namespaces/default/pods", web_pod(9))
+        await turn(client, "2025-07-01T12:00:00Z", ready=True)
+        await eventually(lambda: told("2025-07-01T12:00:00Z"))
+        await turn(client, "2025-07-01T12:00:07Z", ready=False)
+        await eventually(lambda: told("2025-07-01T12:00:07Z"))
+        await client.delete(PODS, "web-9", namespace="default", grace_period_s=0)
+        await eventually(lambda: told(None))
+
+
+async def test_a_slice_that_somebody_changes_is_put_right(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        service = web_service(trafficDistribution="PreferSameNode")
+        await post(client, "/api/v1/namespaces/default/services", service)
+        await post(client, "/api/v1/namespaces/default/pods", web_pod(1))
+
+        async def right() -> bool:
+            found = await slices_of_web(client)
+            (only,) = found or [EndpointSlice()]
+            hints = [each.hints.for_nodes for each in only.endpoints if each.hints is not None]
+            return hints == [(Hint("n1"),)] and "mine" not in only.metadata.labels
+
+        await eventually(right)
+        (found,) = await slices_of_web(client)
+        change = {"endpoints": [], "metadata": {"labels": {"mine": "yes"}}}
+        await client.patch(ENDPOINT_SLICES, found.metadata.name, change, namespace="default")
+        await eventually(right)
+
+
+async def test_slices_follow_their_service_to_its_end(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        await add_node(client, "n1")
+        await post(client, "/api/v1/namespaces/default/services", web_service())
+
+        async def labelled(**labels: str) -> bool:
+            found = await slices_of_web(client)
+            return len(found) == 1 and labels.items() <= found[0].metadata.labels.items()
+
+        managed_by = "endpointslice.kubernetes.io/managed-by"
+        await eventually(lambda: labelled(**{managed_by: "endpointslice-controller.k8s.io"}))
+        change = {"metadata": {"labels": {"tier": "front"}}}
+        await client.patch(SERVICES, "web", change, namespace="default")
+        await eventually(lambda: labelled(tier="front"))
+        await client.delete(SERVICES, "web", namespace="default")
+
+        async def gone() -> bool:
+            return not await slices_of_web(client)
+
+        await eventually(gone)
+
+
+async def test_hand_made_endpoints_are_mirrored_into_slices(server: EmbeddedServer) -> None:
+    async with controllers(server) as client:
+        service = web_service(selector=None)
+        await post(client, "/api/v1/namespaces/default/services", service)
+        subsets = [
+            {
+                "addresses": [{"ip": "192.0.2.1"}, {"ip": "2001:db8::1"}],
+                "notReadyAddresses": [{"ip": "192.0.2.2"}],
+                "ports": [{"name": "web", "port": 8080}],
+            }
+        ]
+        by_hand: Json = {"metadata": {"name": "web", "labels": {"by": "hand"}}, "subsets": subsets}
+        await post(client, "/api/v1/namespaces/default/endpoints", by_hand)
+
+        async def listed() -> dict[str, list[tuple[str, bool]]]:
+            return {
+                found.address_type: [(e.addresses[0], e.is_ready) for e in found.endpoints]
+                for found in await slices_of_web(client)
+                if found.metadata.labels.get("by") == "hand"
+            }
+
+        both = {
+            "IPv4": [("192.0.2.1", True), ("192.0.2.2", False)],
+            "IPv6": [("2001:db8::1", True)],
+        }
+
+        async def is_mirrored() -> bool:
+            return await listed() == both
+
+        await eventually(is_mirrored)
+        (found, *_) = await slices_of_web(client)
+        assert found.ports == (EndpointPort("web", "TCP", 8080),)
+        skip = {"metadata": {"labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}}}
+        await client.patch(ENDPOINTS, "web", skip, namespace="default")
+
+        async def gone() -> bool:
+            return not await slices_of_web(client)
+
+        await eventually(gone)
 
 
 async def test_daemon_set_follows_nodes_as_they_come_and_go(server: EmbeddedServer) -> None:

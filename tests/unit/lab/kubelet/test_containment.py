@@ -107,6 +107,8 @@ def test_pod_shares_with_its_containers_what_it_does_not_share_with_its_node() -
     assert node.processes is ProcessNumbers.MACHINE
     hosts = {mount.target: mount for mount in node.mounts}["/etc/hosts"]
     assert (hosts.source, hosts.in_node) == ("/etc/hosts", True)
+    resolver = {mount.target: mount for mount in node.mounts}["/etc/resolv.conf"]
+    assert not resolver.in_node, "dnsPolicy is ClusterFirstWithHostNet, perhaps"
     assert not own_namespaces(pod_of(host_network=True)).network
 
 

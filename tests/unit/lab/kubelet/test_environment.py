@@ -4,7 +4,7 @@ import pytest
 from tests.unit.lab.kubelet.pod_samples import container_of, facts_of, pod_of
 
 from ciliate.lab.kubelet.configuration import Configuration, Reference, Source, references_of
-from ciliate.lab.kubelet.environment import api_server_variables, expand, variables_of
+from ciliate.lab.kubelet.environment import expand, variables_of
 from ciliate.lab.kubelet.errors import ContainerConfigError
 
 HELD = Configuration(
@@ -176,32 +176,3 @@ def test_objects_that_any_container_names_are_the_pods() -> None:
         Reference(Source.SECRET, "keys"),
         Reference(Source.CONFIG_MAP, "conf"),
     }
-
-
-@pytest.mark.parametrize(
-    ("url", "host", "tcp"),
-    [
-        ("https://192.168.10.100:6443", "192.168.10.100", "tcp://192.168.10.100:6443"),
-        ("https://[fd01::100]:6443", "fd01::100", "tcp://[fd01::100]:6443"),
-    ],
-)
-def test_clients_are_told_where_the_api_server_is(url: str, host: str, tcp: str) -> None:
-    assert api_server_variables(url) == {
-        "KUBERNETES_SERVICE_HOST": host,
-        "KUBERNETES_SERVICE_PORT": "6443",
-        "KUBERNETES_SERVICE_PORT_HTTPS": "6443",
-        "KUBERNETES_PORT": tcp,
-        "KUBERNETES_PORT_6443_TCP": tcp,
-        "KUBERNETES_PORT_6443_TCP_PROTO": "tcp",
-        "KUBERNETES_PORT_6443_TCP_PORT": "6443",
-        "KUBERNETES_PORT_6443_TCP_ADDR": host,
-    }
-
-
-def test_variables_of_services_can_be_named_and_replaced() -> None:
-    container = container_of(env=[{"name": "URL", "value": "http://$(HOST)"}, {"name": "PORT"}])
-    services = {"HOST": "h", "PORT": "1"}
-
-    found = variables_of(facts_of(pod_of(container)), container, HELD, services)
-
-    assert found == {"HOST": "h", "URL": "http://h", "PORT": ""}

@@ -7,6 +7,7 @@ from ciliate.lab.kubelet.pod_files import (
     hostname_of,
     volume_mounts,
 )
+from ciliate.lab.kubelet.resolver import ResolverSettings
 from ciliate.lab.objects import Container, Mount, Pod, PodMeta, PodSpec
 
 
@@ -16,19 +17,9 @@ def pod_of(**spec: object) -> Pod:
 
 
 def test_hosts_file_ends_with_the_pods_own_addresses() -> None:
-    files = etc_files(pod_of(), ("10.0.0.2", "fd00::2"), ClusterNames())
+    files = etc_files(pod_of(), ("10.0.0.2", "fd00::2"), ClusterNames(), ResolverSettings())
 
     assert files.hosts.endswith("10.0.0.2\tweb-1\nfd00::2\tweb-1\n")
-
-
-def test_resolver_searches_the_pods_namespace_first() -> None:
-    files = etc_files(pod_of(), (), ClusterNames(dns_servers=("10.96.0.10",)))
-
-    assert files.resolv_conf == (
-        "search shop.svc.cluster.local svc.cluster.local cluster.local\n"
-        "nameserver 10.96.0.10\n"
-        "options ndots:5\n"
-    )
 
 
 def test_hostname_is_cut_to_what_the_kernel_takes() -> None:
@@ -73,20 +64,3 @@ def test_part_of_a_volume_is_named_by_variables() -> None:
     assert volume_mounts(pod, container, {"POD": "web-1"})[0].sub_path == "web-1/logs"
     with pytest.raises(ContainerConfigError, match='missing value for "POD"'):
         volume_mounts(pod, container, {})
-
-
-def test_resolver_has_what_the_pod_adds_to_the_clusters_settings() -> None:
-    own = {
-        "nameservers": ["9.9.9.9"],
-        "searches": ["example.org"],
-        "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}],
-    }
-
-    added = etc_files(pod_of(dns_config=own), (), ClusterNames())
-    alone = etc_files(pod_of(dns_config=own, dns_policy="None"), (), ClusterNames())
-
-    assert added.resolv_conf == (
-        "search shop.svc.cluster.local svc.cluster.local cluster.local example.org\n"
-        "nameserver 10.96.0.10\nnameserver 9.9.9.9\noptions ndots:2 edns0\n"
-    )
-    assert alone.resolv_conf == ("search example.org\nnameserver 9.9.9.9\noptions ndots:2 edns0\n")

@@ -2,15 +2,17 @@ from typing import Any
 
 from msgspec import structs
 
+from ciliate.api.metadata import Condition
 from ciliate.lab.kubelet.pod_state import ContainerRecord, ExitRecord, PodRecord, SandboxRecord
 from ciliate.lab.kubelet.pod_status import (
     Observation,
     Waiting,
     compute_status,
     is_over,
+    patch_of,
     phase_of,
 )
-from ciliate.lab.objects import Container, Json, Pod, PodMeta, PodSpec
+from ciliate.lab.objects import Container, Json, Pod, PodMeta, PodSpec, PodStatus
 
 NOW = "2025-07-01T12:00:00Z"
 
@@ -232,3 +234,33 @@ def test_pod_goes_on_while_a_probe_has_a_container_start_again() -> None:
     state.restart_wanted = True
 
     assert phase_of(pod_of("a", policy="OnFailure"), record_of(state)) == "Running"
+
+
+def test_a_readiness_gate_holds_the_pod_back_until_somebody_opens_it() -> None:
+    """Containers are ready before; only the pod is not."""
+    gate = {"conditionType": "example.org/served"}
+    base = pod_of("a")
+    pod = structs.replace(base, spec=structs.replace(base.spec, readiness_gates=(gate,)))
+
+    def ready(*conditions: Condition) -> tuple[str, str, str]:
+        seen = structs.replace(pod, status=PodStatus(conditions=conditions))
+        found = {c["type"]: c for c in status_of(seen, record_of(running("a")))["conditions"]}
+        assert found["ContainersReady"]["status"] == "True"
+        return tuple(found["Ready"].get(key, "") for key in ("status", "reason", "message"))
+
+    missing = 'corresponding condition of pod readiness gate "example.org/served" does not exist.'
+    closed = 'the status of pod readiness gate "example.org/served" is not "True", but False'
+    assert ready() == ("False", "ReadinessGatesNotReady", missing)
+    told = Condition(type="example.org/served", status="False")
+    assert ready(told) == ("False", "ReadinessGatesNotReady", closed)
+    assert ready(structs.replace(told, status="True")) == ("True", "", "")
+
+
+def test_a_patch_replaces_addresses_and_leaves_the_conditions_of_others() -> None:
+    status = status_of(pod_of("a"), record_of(running("a")))
+
+    patch = patch_of(status)
+
+    assert patch["podIPs"] == [{"$patch": "replace"}, {"ip": "10.0.0.2"}]
+    assert patch["hostIPs"][0] == {"$patch": "replace"}
+    assert patch["conditions"] == status["conditions"]
