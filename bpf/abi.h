@@ -40,6 +40,7 @@ enum drop_reason {
 	DROP_INVALID_SOURCE_IP = 132,
 	DROP_INVALID_PACKET = 134,
 	DROP_UNSUPPORTED_L3_PROTOCOL = 139,
+	DROP_MISSED_TAIL_CALL = 140,
 	DROP_WRITE_ERROR = 141,
 	DROP_UNKNOWN_L3_TARGET = 150,
 	DROP_STALE_OR_UNROUTABLE_IP = 151,
@@ -47,12 +48,15 @@ enum drop_reason {
 	DROP_L4_CHECKSUM = 154,
 	DROP_CONNECTION_NOT_MADE = 155,
 	DROP_INVALID_IPV6_EXTENSION = 156,
+	DROP_NO_BACKEND = 158,
 	DROP_UNKNOWN_ENDPOINT = 165,
 	DROP_UNSUPPORTED_L2_PROTOCOL = 166,
 	DROP_NAT_NO_MAPPING = 167,
 	DROP_NAT_UNSUPPORTED_PROTOCOL = 168,
+	DROP_CLUSTER_IP_FROM_OUTSIDE = 174,
 	DROP_FRAGMENT_NOT_FOUND = 175,
 	DROP_FORBIDDEN_ICMPV6 = 176,
+	DROP_NOT_IN_SOURCE_RANGE = 177,
 	DROP_VLAN_NOT_ALLOWED = 182,
 	DROP_REASON_COUNT = 256,
 };
@@ -136,7 +140,7 @@ enum masquerade_action {
 };
 
 enum masquerade_bound {
-	MASQUERADE_CHOICES_MAX = 16, /* of one prefix; so no packet looks at more */
+	MASQUERADE_CHOICES_MAX = 64, /* of one prefix; so no packet looks at more */
 	MASQUERADE_LENGTH_MAX = 128, /* of a prefix */
 	MASQUERADE_LOOKS_MAX = 8, /* of one search: halves of 129 lengths */
 	MASQUERADE_LOOKS_BITS = 8, /* looks of a family and generation, by their number */
@@ -248,26 +252,32 @@ enum connection_phase {
 
 enum connection_flag {
 	CONNECTION_SEEN_NON_SYN = 1,
-	CONNECTION_CLOSING_ORIGINAL = 2, /* FIN or RST from the side that opened it */
+	CONNECTION_CLOSING_ORIGINAL = 2, /* FIN from the side that opened it */
 	CONNECTION_CLOSING_REPLY = 4,
 	CONNECTION_SEEN_REPLY = 8, /* the other side answered, and not with a RST */
 	CONNECTION_ASSURED = 16, /* who opened it went on after the answer */
-	CONNECTION_RESET = 32, /* a RST was seen */
+	CONNECTION_RESET_ORIGINAL = 32, /* RST from the side that opened it, and nothing since */
 	CONNECTION_INBOUND = 64, /* opened from outside, toward the pod's own address */
+	CONNECTION_RESET_REPLY = 256,
+	CONNECTION_RULE_ADDRESS = 128, /* `seen` is a rule's, not that of the device it leaves by */
+	CONNECTION_SERVICE = 512, /* a Service's: all four of its ends are what was decided */
+	CONNECTION_CLIENTS = 1024, /* opened by a client outside, to a Service */
 };
 
 /* Who answers for a connection's place in the table. Below: an endpoint's number. */
 enum connection_owner_number {
 	OWNER_NODE = 65536,
 	OWNER_OUTSIDE = 65537, /* what outsiders opened and did not yet prove to be theirs */
-	OWNER_ALL = 65538, /* the sum of all */
-	OWNER_COUNT = 65539,
+	OWNER_SERVICES = 65538, /* what clients outside have at Services of the node */
+	OWNER_ALL = 65539, /* the sum of all */
+	OWNER_COUNT = 65540,
 };
 
 /*
- * Element of `connections`. OUT: local -> remote becomes seen -> remote. IN: remote -> seen becomes
- * remote -> local. Where nothing is translated, `seen` is `local`. Ports of an echo are its
- * identifier at the side that asked and 0 at the other.
+ * Element of `connections`. OUT: local -> asked becomes seen -> remote. IN: remote -> seen becomes
+ * asked -> local. Where nothing is translated, `seen` is `local`; `asked` is `remote` but for
+ * CONNECTION_SERVICE, where it is the Service's address, as the local end knows it. Ports of an
+ * echo are its identifier at the side that asked and 0 at the other.
  */
 struct connection {
 	/* Who it is between: a cache line that packets read and nobody writes. */
@@ -292,10 +302,17 @@ struct connection {
 	__u64 bytes;
 	__u32 rules_generation; /* for flows that are decided anew when the rules change */
 	__u32 policy_epoch; /* policy's, once it comes */
-	__u16 service; /* services', once they come */
-	__u8 pad_end[6];
+	__u32 frontend; /* the id of the Service's address */
+	__u32 answered; /* TCP from outside: what the opener has to acknowledge; 0: nothing */
+	/* What only connections of Services have. */
+	struct ip_address asked;
+	__be16 asked_port;
+	__u16 pad_asked;
+	__u32 slot; /* of the backend, when it was chosen */
+	__u32 service; /* whose */
+	__u8 pad_end[36];
 };
-_Static_assert(sizeof(struct connection) == 128, "layout of a pinned map");
+_Static_assert(sizeof(struct connection) == 192, "layout of a pinned map");
 
 /* Element of `connection_owners`: what one owner has of `connections`. */
 struct connection_owner {
@@ -306,11 +323,55 @@ struct connection_owner {
 };
 _Static_assert(sizeof(struct connection_owner) == 24, "layout of a pinned map");
 
+/* What the agent asks of the program `adopt`, and is answered. */
+struct adoption {
+	struct ip_address seen; /* of the node, as the remote sees it */
+	struct ip_address remote;
+	__be16 seen_port; /* of an echo its identifier */
+	__be16 remote_port; /* of an echo 0 */
+	__u8 protocol; /* IPPROTO_* */
+	__u8 adopted; /* 1: it was entered now */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct adoption) == 40, "what the agent packs");
+
+/* Where it was decided what happens to a packet of a pod, and with which source it leaves. */
+enum decision_step {
+	DECISION_NONE = 0, /* nowhere: it was dropped before */
+	DECISION_POD = 1, /* it is for a pod of this node */
+	DECISION_NODE = 2, /* it is for the node itself */
+	DECISION_STACK = 3, /* the host's stack routes it */
+	DECISION_OFF = 4, /* pods get no address behind the device */
+	DECISION_NATIVE = 5, /* inside the native routing CIDR */
+	DECISION_CLUSTER = 6, /* a node or pod of the cluster */
+	DECISION_CONNECTION = 7, /* its connection is known */
+	DECISION_RULE = 8, /* the tables of rules */
+	DECISION_ECHO_REPLY = 9, /* an answer to nobody that is known keeps its source */
+};
+
+/* Value of `decisions`. */
+struct decision {
+	struct ip_address seen; /* the source it leaves with; of RULE and CONNECTION */
+	__be32 next_hop[4]; /* of that family: ipv4 in the first word */
+	__u32 next_hop_family; /* AF_INET, AF_INET6; 0: the kernel's table was not asked */
+	__u32 ifindex; /* the device it leaves by */
+	__u32 step; /* enum decision_step */
+	__u32 reason; /* enum drop_reason */
+	__u32 rule; /* of RULE and CONNECTION */
+	__u32 generation; /* whose list that is */
+	__u32 action; /* enum masquerade_action; of RULE */
+	__u32 connection_flags; /* enum connection_flag; of CONNECTION */
+	__be16 seen_port; /* of CONNECTION */
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct decision) == 72, "layout of a pinned map");
+
 /* Which connections a sweep ends. */
 enum sweep_flag {
 	SWEEP_OVER = 1, /* those whose time has passed */
 	SWEEP_ORPHANS = 2, /* those whose local end is no address of this node any more */
 	SWEEP_MATCHING = 4, /* those between `local` and `remote` */
+	SWEEP_BACKEND = 8, /* datagrams' to Services whose backend is `remote` and its port */
 };
 
 /* What the agent asks of the program `sweep`, and is answered. */
@@ -320,9 +381,44 @@ struct sweep {
 	__u32 next; /* element of `connections` to go on with */
 	__u32 what; /* enum sweep_flag */
 	__u32 ended; /* connections so far */
-	__u32 pad;
+	__be16 remote_port; /* of SWEEP_BACKEND */
+	__u16 pad;
 };
 _Static_assert(sizeof(struct sweep) == 48, "what the agent packs");
+
+/*
+ * Key of `port_users`: a remote, as connections through one address of the node reach it, and who
+ * holds ports for them. OWNER_ALL: all together.
+ */
+struct port_user {
+	struct ip_address address; /* of the node, as the remote sees it */
+	struct ip_address remote;
+	__be16 remote_port;
+	__u8 protocol; /* IPPROTO_* */
+	__u8 pad;
+	__u32 owner; /* enum connection_owner_number */
+};
+_Static_assert(sizeof(struct port_user) == 40, "layout of a pinned map");
+
+/* Value of `port_failures`: searches for a port toward one remote that found none. */
+struct port_failure {
+	__u64 failed;
+	__u64 last_ns; /* CLOCK_MONOTONIC */
+	__be16 freed_port; /* of a connection that ended since; 0: none, or it was given */
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct port_failure) == 24, "layout of a pinned map");
+
+/* What the agent asks of the program `tally`, and is answered. */
+struct tally {
+	__u32 next; /* element of `connections` to go on with */
+	__u32 round; /* a random number: of which round counts in the sieve are */
+	__u32 least; /* 0: fill the sieve; 1: enter all; else those of buckets with as many */
+	__u32 ports; /* in use, as far as it has come */
+	__u32 entered; /* of these, how many `port_users` has */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct tally) == 24, "what the agent packs");
 
 /* Key of `fragments`: a datagram in pieces (RFC 791: source, destination, protocol, id). */
 struct fragment_key {
@@ -340,6 +436,161 @@ struct fragment_ports {
 	__be16 destination_port;
 };
 _Static_assert(sizeof(struct fragment_ports) == 4, "layout of a pinned map");
+
+/* How a Service is reached. */
+enum frontend_type {
+	FRONTEND_CLUSTER_IP = 1,
+	FRONTEND_NODE_PORT = 2,
+	FRONTEND_EXTERNAL_IP = 3,
+	FRONTEND_LOAD_BALANCER = 4,
+	FRONTEND_HOST_PORT = 5,
+};
+
+enum frontend_flag {
+	FRONTEND_INSIDE_ONLY = 1, /* no packet from outside is translated */
+	FRONTEND_TWO_SCOPES = 2, /* callers inside the cluster have an entry of their own */
+	FRONTEND_SOURCE_RANGES = 4, /* from outside: only who is in `source_ranges` */
+	FRONTEND_DENY_RANGES = 8, /* only who is not */
+	FRONTEND_DROP_IF_EMPTY =
+		16, /* from outside, without a backend: dropped, so they try again */
+	FRONTEND_LOOPBACK_ONLY = 32, /* a hostPort of 127.0.0.1 or ::1 */
+	FRONTEND_UNKNOWN_PORT = 64, /* what no port of this address is for: refused */
+};
+
+/* Index of `service_programs`. */
+enum service_program {
+	SERVE_POD = 0,
+	SERVE_OUTSIDE = 1,
+	SERVE_OUTSIDE_BARE = 2, /* at devices without Ethernet headers */
+	SERVICE_PROGRAM_COUNT = 3,
+};
+
+/* Who asks: the two may have other backends (externalTrafficPolicy, internalTrafficPolicy). */
+enum frontend_scope {
+	SCOPE_OUTSIDE = 0,
+	SCOPE_INSIDE = 1,
+};
+
+/*
+ * Key of `frontends`: a Service's port as its client addresses it. A node port on any address of
+ * the node is 0.0.0.0 or ::, which a socket looks up; packets meet an entry of each address. Port 0
+ * of protocol 0 is what no port of that address is for.
+ */
+struct frontend_key {
+	struct ip_address address;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	__u8 scope; /* enum frontend_scope */
+};
+_Static_assert(sizeof(struct frontend_key) == 20, "layout of a pinned map");
+
+/* Value of `frontends`. */
+struct frontend {
+	__u32 id; /* its own, which commands show */
+	__u32 service; /* whose backends it has */
+	__u16 type; /* enum frontend_type */
+	__u16 flags; /* enum frontend_flag */
+};
+_Static_assert(sizeof(struct frontend) == 12, "layout of a pinned map");
+
+enum service_flag {
+	SERVICE_MAGLEV = 1, /* `maglev_tables` has a table of it */
+};
+
+/*
+ * Value of `services`: one set of backends, which all frontends of a Service's port share that may
+ * choose among the same. So a backend that comes or goes is written once.
+ */
+struct service {
+	__u32 backends; /* slots 1 to this are filled */
+	__u32 affinity_s; /* sessionAffinity: how long after its last use; 0: none */
+	__u32 flags; /* enum service_flag */
+};
+_Static_assert(sizeof(struct service) == 12, "layout of a pinned map");
+
+/* Key of `service_slots`. */
+struct service_slot_key {
+	__u32 service;
+	__u32 slot; /* from 1 */
+};
+_Static_assert(sizeof(struct service_slot_key) == 8, "layout of a pinned map");
+
+/* Value of `service_slots`: where a client is sent. */
+struct backend {
+	struct ip_address address;
+	__be16 port;
+	__u16 pad;
+	__u32 id; /* its own, the same in all services; which commands show */
+};
+_Static_assert(sizeof(struct backend) == 24, "layout of a pinned map");
+
+/* Key of `affinity_slots`: where a backend of a service with sessionAffinity is, while it is one.
+ */
+struct affinity_slot_key {
+	__u32 service;
+	__u32 backend; /* its id */
+};
+_Static_assert(sizeof(struct affinity_slot_key) == 8, "layout of a pinned map");
+
+/* Key of `service_affinities`: a client by its address, or by its network namespace's cookie. */
+struct affinity_key {
+	struct ip_address client; /* a cookie: its halves in the first two words, then zero */
+	__u32 service;
+};
+_Static_assert(sizeof(struct affinity_key) == 20, "layout of a pinned map");
+
+/* Value of `service_affinities`. */
+struct affinity {
+	__u64 last_ns; /* CLOCK_MONOTONIC */
+	__u32 backend; /* its id */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct affinity) == 16, "layout of a pinned map");
+
+/* Key of `source_ranges`: prefix_length counts the service's 32 bits and all 128 of an address. */
+struct source_range_key {
+	__u32 prefix_length;
+	__u32 service;
+	struct ip_address address;
+};
+_Static_assert(sizeof(struct source_range_key) == 24, "layout of a pinned map");
+
+enum maglev_bound {
+	MAGLEV_CHUNK_BITS = 8, /* slots of a table that one entry of `maglev_tables` holds */
+	MAGLEV_CHUNK_SLOTS = 256,
+};
+
+/* Key of `maglev_tables`. */
+struct maglev_key {
+	__u32 service;
+	__u32 chunk; /* index in the table >> MAGLEV_CHUNK_BITS */
+};
+_Static_assert(sizeof(struct maglev_key) == 8, "layout of a pinned map");
+
+/* Value of `maglev_tables`: slots of the service, for a part of its table. */
+struct maglev_chunk {
+	__u16 slots[MAGLEV_CHUNK_SLOTS];
+};
+_Static_assert(sizeof(struct maglev_chunk) == 512, "layout of a pinned map");
+
+enum socket_peer_bound {
+	SOCKET_PEERS_MAX = 8, /* Services that one socket may talk to in turn, as a resolver does */
+};
+
+/*
+ * Value of `socket_peers`: whom a socket asked for, and whom it talks to. The newest replaces the
+ * oldest.
+ */
+struct socket_peers {
+	struct ip_address frontend[SOCKET_PEERS_MAX];
+	struct ip_address backend[SOCKET_PEERS_MAX];
+	__be16 frontend_port[SOCKET_PEERS_MAX];
+	__be16 backend_port[SOCKET_PEERS_MAX];
+	__u32 slot[SOCKET_PEERS_MAX]; /* of the backend, when it was chosen */
+	__u32 next; /* the place that is written next */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct socket_peers) == 328, "layout of a pinned map");
 
 /* Value of `metrics`, per CPU, keyed by reason * ATTACH_POINT_COUNT + attach point. */
 struct metric {

@@ -30,6 +30,12 @@ enum snat_port {
 const volatile __u16 snat_port_min = SNAT_PORT_MIN;
 const volatile __u16 snat_port_max = SNAT_PORT_MAX;
 
+/*
+ * The first port for what goes on to a backend elsewhere: where the host's stack masquerades,
+ * behind those that it gives.
+ */
+const volatile __u16 service_port_min = SNAT_PORT_MIN;
+
 /* Elements of `connections`; its size is a setting. */
 enum { CONNECTIONS_DEFAULT = 65536 };
 const volatile __u32 connections_max = CONNECTIONS_DEFAULT;
@@ -58,6 +64,44 @@ const volatile __u8 sctp;
  */
 enum { ETHERNET_HEADER_BYTES = 14 };
 const volatile __u32 l2_header_bytes = ETHERNET_HEADER_BYTES;
+
+/* Is the program one that only tells what it would do (lib/decision.h)? */
+const volatile __u8 dry_run;
+
+/* Are packets translated for Services (kube-proxy-replacement)? Sockets have programs of their own.
+ */
+const volatile __u8 services_by_packet;
+
+/* Is who finds no backend told so, by an ICMP error (service-no-backend-response)? */
+const volatile __u8 refuses_without_backend = 1;
+
+/* Who a pod is to itself, when it is the backend of a Service that it asks; no other has these. */
+const volatile struct ip_address service_loopback_v4;
+const volatile struct ip_address service_loopback_v6;
+
+/* Node ports, host byte order, both inclusive. */
+enum node_port { NODE_PORT_MIN = 30000, NODE_PORT_MAX = 32767 };
+const volatile __u16 node_port_min = NODE_PORT_MIN;
+const volatile __u16 node_port_max = NODE_PORT_MAX;
+
+/* Cookie of the node's own network namespace, by which its processes are told from pods'. */
+const volatile __u64 node_netns_cookie;
+
+/* Are pods' sockets left alone, and their packets translated (bpf-lb-sock-hostns-only)? */
+const volatile __u8 sockets_of_node_only;
+
+/* Are node ports of other nodes asked for there, as from outside (remote-node-port-scope)? */
+const volatile __u8 remote_node_ports_outside;
+
+/* Do pods get external IPs of Services that are no address of the node (CVE-2020-8554)? */
+const volatile __u8 external_ips_for_all;
+
+/* Cells of a Maglev table: a prime, the same on all nodes. */
+enum maglev_default { MAGLEV_CELLS_DEFAULT = 16381 };
+const volatile __u32 maglev_cells = MAGLEV_CELLS_DEFAULT;
+
+/* Has the kernel the helper bpf_set_retval for socket programs (5.18)? Else a refusal is EPERM. */
+const volatile __u8 has_set_retval = 1;
 
 /* Flags of bpf_fib_lookup; SKIP_NEIGH (8) where the kernel knows it (6.3). */
 const volatile __u32 fib_flags;

@@ -9,6 +9,7 @@
 #include "lib/interface.h"
 #include "lib/leave.h"
 #include "lib/parse.h"
+#include "lib/service_gate.h"
 #include "lib/verdict.h"
 
 SEC("tc")
@@ -43,12 +44,21 @@ int from_pod(struct __sk_buff *skb)
 	if (address_is_multicast(&packet.tuple.destination, packet.is_v6)) /* 5 */
 		return drop(skb, &flow, DROP_UNKNOWN_L3_TARGET);
 
-	if (flow.interface->flags & INTERFACE_STACK_ROUTED) /* the stack sends what it sends */
-		return pass(skb, &flow);
+	seek_connection(skb, &flow); /* 6, 7 */
+	if (!flow.connection) /* else it goes outside, and if not the kernel's table says so */
+		flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination);
+	if (pod_asks_service(skb, &flow)) { /* 8, 9 */
+		bpf_tail_call(skb, &service_programs, SERVE_POD);
+		return drop(skb, &flow, DROP_MISSED_TAIL_CALL);
+	}
 
-	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 10 */
-	if (!flow.receiver)
+	if (flow.interface->flags & INTERFACE_STACK_ROUTED) { /* the stack sends what it sends */
+		note_step(DECISION_STACK);
+		return pass(skb, &flow);
+	}
+	if (!flow.receiver) /* 10 */
 		return leave(skb, &flow); /* 11, 12, 13 */
+	note_step(flow.receiver->flags & ENDPOINT_HOST ? DECISION_NODE : DECISION_POD);
 	if (flow.receiver->flags & ENDPOINT_HOST)
 		return pass(skb, &flow);
 	return admit(skb, &flow); /* 13 */

@@ -75,6 +75,15 @@ struct {
 	__type(value, struct masquerade_rule);
 } masquerade_rules SEC(".maps");
 
+/* Endpoint * 2 + the lowest bit of the generation -> the class of a pod that policies select. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, __u32);
+	__type(value, __u32);
+} masquerade_classes SEC(".maps");
+
 /* Family (IPv6: 512) + lowest bit of the generation * 256 + number -> a look of the search. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -113,9 +122,14 @@ struct {
 	__type(value, struct connection_ref);
 } conntrack SEC(".maps");
 
-/* Connections that are masqueraded or opened from outside. Elements are handed out by owner. */
+/*
+ * Connections that are masqueraded or opened from outside. Elements are handed out by owner. Mapped
+ * into no process: what may be begins at a page's beginning, so each element fills three cache
+ * lines and no part of more.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, CONNECTIONS_DEFAULT);
 	__type(key, __u32);
 	__type(value, struct connection);
@@ -129,6 +143,26 @@ struct {
 	__type(value, struct connection_owner);
 } connection_owners SEC(".maps");
 
+/*
+ * Who holds how many ports toward which remote, as the last run of `tally` found. Filled by it and
+ * emptied by the agent; packets know nothing of it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 32768);
+	__type(key, struct port_user);
+	__type(value, __u32);
+} port_users SEC(".maps");
+
+/* Direction IN without the node's port -> searches for one that failed. Written on failure only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct tuple);
+	__type(value, struct port_failure);
+} port_failures SEC(".maps");
+
 /* Ports of datagrams that travel in pieces. Written by the program that sees the first piece. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -136,6 +170,128 @@ struct {
 	__type(key, struct fragment_key);
 	__type(value, struct fragment_ports);
 } fragments SEC(".maps");
+
+/*
+ * Services. Backends are entered before what leads to them, and removed after it. Written by the
+ * agent, read where a process connects (socket) and by packets that no socket program saw.
+ */
+enum { SERVICES_DEFAULT = 65536 };
+
+/* A Service's address and port -> its backends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct frontend_key);
+	__type(value, struct frontend);
+} frontends SEC(".maps");
+
+/* Number of a set of backends -> how many there are, and how one is chosen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, __u32);
+	__type(value, struct service);
+} services SEC(".maps");
+
+/* A place in a set -> the backend there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct service_slot_key);
+	__type(value, struct backend);
+} service_slots SEC(".maps");
+
+/* A backend of a set with sessionAffinity -> its place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct affinity_slot_key);
+	__type(value, __u32);
+} affinity_slots SEC(".maps");
+
+/* A client inside the cluster and a set -> the backend it had last. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct affinity_key);
+	__type(value, struct affinity);
+} service_affinities SEC(".maps");
+
+/* The same for clients outside: forged sources push out only each other. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct affinity_key);
+	__type(value, struct affinity);
+} outside_affinities SEC(".maps");
+
+/* Sources that a set's LoadBalancer addresses answer, or do not. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct source_range_key);
+	__type(value, __u8);
+} source_ranges SEC(".maps");
+
+/* A part of a set's Maglev table -> the slots there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SERVICES_DEFAULT);
+	__type(key, struct maglev_key);
+	__type(value, struct maglev_chunk);
+} maglev_tables SEC(".maps");
+
+/*
+ * Endpoint, or OWNER_NODE -> 1 where packets of it were translated for a Service: only then are its
+ * others looked up for it. Written by the programs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OWNER_COUNT);
+	__type(key, __u32);
+	__type(value, __u32);
+} service_ends SEC(".maps");
+
+/* Programs that go on with packets of Services, by enum service_program. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, SERVICE_PROGRAM_COUNT);
+	__type(key, __u32);
+	__type(value, __u32);
+} service_programs SEC(".maps");
+
+/* 0 -> 1 where an address of a Service lies inside a native routing CIDR. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} service_in_native SEC(".maps");
+
+/*
+ * Whom a socket asked for and whom it got: told to the process that asks for its peer. In the
+ * socket itself, so it goes with it, and no process can push out what another's needs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct socket_peers);
+} socket_peers SEC(".maps");
+
+/* 0 -> what a program that was loaded with `dry_run` said of the last packet. Read by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct decision);
+} decisions SEC(".maps");
 
 /* Packets and bytes by reason and attach point. */
 struct {

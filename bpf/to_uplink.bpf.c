@@ -4,9 +4,32 @@
  * the node's own packets, and what the stack routed. docs/DATAPATH.md, section "to_uplink"; the
  * numbers are the rows of its table.
  */
+#define REWRITES_IN_PLACE 0 /* all that leaves comes by here, and hardly any of it is changed */
+
 #include "lib/masquerade.h"
 #include "lib/parse.h"
+#include "lib/service_flow.h"
 #include "lib/verdict.h"
+
+/*
+ * Is it what a process of the node answers, as the backend of a Service, to a client outside? Found
+ * before the rest, since such a client may be anywhere.
+ */
+static __always_inline bool answers_client(struct __sk_buff *skb, struct flow *flow)
+{
+	struct packet *packet = flow->packet;
+	struct connection *connection;
+
+	if (parse_l4(skb, packet) || !has_service_port(packet))
+		return false;
+	connection = connection_of_sender(packet);
+	if (!connection || !is_of_service(connection) || connection_is_over(connection))
+		return false;
+	connection_touch(skb, connection, packet, true);
+	connection_stands_for(connection, OWNER_SERVICES);
+	flow->connection = connection;
+	return true;
+}
 
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
@@ -20,22 +43,29 @@ int to_uplink(struct __sk_buff *skb)
 	if (source_is_decided(skb) || has_vlan_tag(skb) || parse_l3(skb, &packet)) /* 1 */
 		return pass(skb, &flow);
 
-	if (!masquerade_address(ifindex, packet.is_v6)) /* 2 */
-		return pass(skb, &flow);
-	if (in_native_prefix(&packet.tuple.destination, packet.is_v6)) /* 3 */
-		return pass(skb, &flow);
+	if (is_service_end(OWNER_NODE) && answers_client(skb, &flow)) { /* 2 */
+		error = nat_out(skb, &packet, flow.connection);
+		return error ? drop(skb, &flow, error) : pass(skb, &flow);
+	}
+	if (!is_service_end(OWNER_SERVICES)) { /* else the node's ports are taken toward pods too */
+		if (in_native_prefix(&packet.tuple.destination, packet.is_v6)) /* 3 */
+			return pass(skb, &flow);
+		if (!masquerade_address(ifindex, packet.is_v6)) /* 4 */
+			return pass(skb, &flow);
+	}
 
-	sender = bpf_map_lookup_elem(&endpoints, &packet.tuple.source); /* 4 */
+	sender = bpf_map_lookup_elem(&endpoints, &packet.tuple.source); /* 5 */
 	if (!sender)
 		return pass(skb, &flow);
 	if (sender->flags & ENDPOINT_HOST) {
-		if (parse_l4(skb, &packet)) /* 5 */
+		if (parse_l4(skb, &packet)) /* 6 */
 			return pass(skb, &flow);
-		error = masquerade_node(skb, &packet); /* 6 */
-	} else { /* 7 */
-		struct opener pod = {sender->endpoint_id, sender->identity};
+		error = masquerade_node(skb, &packet); /* 7 */
+	} else { /* 8 */
+		struct opener pod = {.owner = sender->endpoint_id, .identity = sender->identity};
 
-		error = masquerade_pod(skb, &packet, &pod, ifindex);
+		seek_connection(skb, &flow);
+		error = masquerade_pod(skb, &flow, &pod, ifindex);
 	}
 	return error ? drop(skb, &flow, error) : pass(skb, &flow);
 }

@@ -46,14 +46,33 @@ ENUMS: Final = (
     "masquerade_generation_flag",
     "connection_owner_number",
     "sweep_flag",
+    "decision_step",
+    "service_program",
+    "frontend_type",
+    "frontend_flag",
+    "frontend_scope",
+    "service_flag",
+    "maglev_bound",
+    "socket_peer_bound",
 )
 FLAGS: Final = frozenset(name for name in ENUMS if name.endswith("_flag"))
 
 #: Maps of a program's own, which nobody else reads and which go with it.
-PRIVATE: Final = frozenset({"ended_tuples", "port_searches", "quotes", "rooms"})
+PRIVATE: Final = frozenset(
+    {
+        "answers",
+        "asks",
+        "ended_tuples",
+        "port_searches",
+        "port_sieve",
+        "quotes",
+        "rooms",
+        "servings",
+    }
+)
 
 #: Structs that are in no map: what the agent gives a program that it runs.
-RECORDS: Final = ("sweep",)
+RECORDS: Final = ("sweep", "adoption", "tally")
 
 #: What Cilium's commands and metrics call each reason.
 DROP_TEXT: Final = {
@@ -62,6 +81,7 @@ DROP_TEXT: Final = {
     "DROP_INVALID_SOURCE_IP": "Invalid source ip",
     "DROP_INVALID_PACKET": "Invalid packet",
     "DROP_UNSUPPORTED_L3_PROTOCOL": "Unsupported L3 protocol",
+    "DROP_MISSED_TAIL_CALL": "Missed tail call",
     "DROP_WRITE_ERROR": "Error writing to packet",
     "DROP_UNKNOWN_L3_TARGET": "Unknown L3 target address",
     "DROP_STALE_OR_UNROUTABLE_IP": "Stale or unroutable IP",
@@ -69,12 +89,15 @@ DROP_TEXT: Final = {
     "DROP_L4_CHECKSUM": "Error while correcting L4 checksum",
     "DROP_CONNECTION_NOT_MADE": "CT: Map insertion failed",
     "DROP_INVALID_IPV6_EXTENSION": "Invalid IPv6 extension header",
+    "DROP_NO_BACKEND": "Service backend not found",
     "DROP_UNKNOWN_ENDPOINT": "No configuration available to perform policy decision",
     "DROP_UNSUPPORTED_L2_PROTOCOL": "Unsupported L2 protocol",
     "DROP_NAT_NO_MAPPING": "No mapping for NAT masquerade",
     "DROP_NAT_UNSUPPORTED_PROTOCOL": "Unsupported protocol for NAT masquerade",
+    "DROP_CLUSTER_IP_FROM_OUTSIDE": "Is a ClusterIP",
     "DROP_FRAGMENT_NOT_FOUND": "First logical datagram fragment not found",
     "DROP_FORBIDDEN_ICMPV6": "Forbidden ICMPv6 message",
+    "DROP_NOT_IN_SOURCE_RANGE": "Denied by LB src range check",
     "DROP_VLAN_NOT_ALLOWED": "VLAN traffic disallowed by VLAN filter",
 }
 
@@ -108,7 +131,14 @@ They stand in bpf/config.h and bpf/maps.h.
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["MAP_ENTRIES", "SNAT_PORT_MAX", "SNAT_PORT_MIN"]
+__all__ = [
+    "MAGLEV_CELLS_DEFAULT",
+    "MAP_ENTRIES",
+    "NODE_PORT_MAX",
+    "NODE_PORT_MIN",
+    "SNAT_PORT_MAX",
+    "SNAT_PORT_MIN",
+]
 
 '''
 
@@ -314,7 +344,7 @@ def render_shape(name: str, btf: Btf, variable: Member) -> str:
     kind = MapKind(numbers["type"])
     return (
         f'    "{name}": MapShape(MapKind.{kind.name}, {sizes["key"]}, {sizes["value"]}, '
-        f"{numbers['max_entries']}, {numbers['map_flags']:#x}),"
+        f"{numbers.get('max_entries', 0)}, {numbers['map_flags']:#x}),"
     )
 
 
@@ -371,13 +401,19 @@ def render_defaults(objects: list[Path]) -> str:
     types = Types(objects)
     lines = [DEFAULTS_HEADER + "#: Ports of masqueraded flows, both inclusive."]
     lines += [f"{name}: Final = {value}" for name, value in types.enum("snat_port").values]
+    lines += ["", "#: Node ports, both inclusive."]
+    lines += [f"{name}: Final = {value}" for name, value in types.enum("node_port").values]
+    lines += ["", "#: Cells of a Maglev table."]
+    lines += [f"{name}: Final = {value}" for name, value in types.enum("maglev_default").values]
     lines += [
         "",
         "#: How many entries each map has room for.",
         "MAP_ENTRIES: Final[Mapping[str, int]] = {",
     ]
     for name, (btf, variable) in types.maps().items():
-        lines.append(f'    "{name}": {read_declaration(btf, variable)[0]["max_entries"]},')
+        entries = read_declaration(btf, variable)[0].get("max_entries")
+        if entries is not None:  # What lies in sockets has no number.
+            lines.append(f'    "{name}": {entries},')
     return "\n".join([*lines, "}", ""])
 
 

@@ -88,6 +88,16 @@ static __always_inline bool in_prefix(const struct ip_address *address,
 	       (address->words[0] & mask->words[0]) == prefix->words[0];
 }
 
+/* Whom a pod sees that is the backend of a Service which it asked itself. */
+static __always_inline bool address_is_service_loopback(const struct ip_address *address,
+							bool is_v6)
+{
+	const volatile struct ip_address *own = is_v6 ? &service_loopback_v6 : &service_loopback_v4;
+
+	return address->words[3] == own->words[3] && address->words[2] == own->words[2] &&
+	       address->words[1] == own->words[1] && address->words[0] == own->words[0];
+}
+
 /* Is `address` where the network carries pod addresses as they are? */
 static __always_inline bool in_native_prefix(const struct ip_address *address, bool is_v6)
 {

@@ -8,6 +8,7 @@
 #define CILIATE_ADMIT_H
 
 #include "route.h"
+#include "service_flow.h"
 #include "verdict.h"
 
 /*
@@ -17,8 +18,17 @@
  */
 static __always_inline int admit(struct __sk_buff *skb, const struct flow *flow)
 {
+	__u32 number =
+		flow->point == TO_POD ? flow->interface->endpoint_id : flow->receiver->endpoint_id;
+	int error;
+
 	if (flow->point != TO_POD && flow->receiver->flags & ENDPOINT_STACK_ROUTED)
 		return pass(skb, flow);
+	if (is_service_end(number)) {
+		error = restore_asked(skb, flow->packet);
+		if (error)
+			return drop(skb, flow, error);
+	}
 	/* Policy stands here, once it comes: every packet is seen here exactly once. */
 	if (flow->point == TO_POD)
 		return pass(skb, flow);

@@ -18,6 +18,7 @@
 #include "../maps.h"
 #include "address.h"
 #include "flow_state.h"
+#include "compiler.h"
 #include "repeat.h"
 
 /*
@@ -25,9 +26,6 @@
  * where one could go.
  */
 enum { CONNECTION_TRIES_MAX = 64, CONNECTION_TRIES_OLD = 12, CONNECTION_SAMPLE = 6 };
-
-/* Another CPU may be changing it: read it each time it is asked for. */
-#define READ_ONCE(field) (*(const volatile typeof(field) *)&(field))
 
 /* Nothing that was written before is seen by another CPU after `state` is. */
 static __always_inline void connection_set_state(struct connection *connection, __u32 state)
@@ -56,13 +54,25 @@ static __always_inline bool connection_is_over(const struct connection *connecti
 	return READ_ONCE(connection->expires_ns) < now_ns();
 }
 
+/* The other end, as the local one knows it. */
+static __always_inline const struct ip_address *asked_address(const struct connection *connection)
+{
+	return connection->flags & CONNECTION_SERVICE ? &connection->asked : &connection->remote;
+}
+
+static __always_inline __be16 asked_port(const struct connection *connection)
+{
+	return connection->flags & CONNECTION_SERVICE ? connection->asked_port
+						      : connection->remote_port;
+}
+
 /* Key of the entry for what the local end sends, as its own program sees it. */
 static __always_inline void tuple_fill_out(struct tuple *key, const struct connection *connection)
 {
 	key->source = connection->local;
-	key->destination = connection->remote;
+	key->destination = *asked_address(connection);
 	key->source_port = connection->local_port;
-	key->destination_port = connection->remote_port;
+	key->destination_port = asked_port(connection);
 	key->protocol = connection->protocol;
 	key->direction = TUPLE_OUT;
 	key->pad = 0;
@@ -107,9 +117,9 @@ static __always_inline bool connection_has(const struct connection *connection,
 		return false;
 	if (key->direction == TUPLE_OUT)
 		return connection->local_port == key->source_port &&
-		       connection->remote_port == key->destination_port &&
+		       asked_port(connection) == key->destination_port &&
 		       address_equal(&connection->local, &key->source) &&
-		       address_equal(&connection->remote, &key->destination);
+		       address_equal(asked_address(connection), &key->destination);
 	return connection->remote_port == key->source_port &&
 	       connection->seen_port == key->destination_port &&
 	       address_equal(&connection->remote, &key->source) &&
@@ -177,16 +187,15 @@ struct {
 
 /*
  * End the connection that the element held in `state`, which says LIVE. False: another CPU was
- * first. The element is free when this returns. A function of its own, as those below that search:
- * so the verifier looks at each once, whatever calls it.
+ * first. The element is free when this returns.
  */
-__noinline int connection_end(__u32 index, __u32 state)
+__verified_once int connection_end(__u32 index, __u32 state)
 {
 	struct connection *connection = connection_at(index);
 	__u32 first = 0;
 	struct tuple *key = bpf_map_lookup_elem(&ended_tuples, &first);
 
-	if (!key || !connection || !connection_is_live(state) ||
+	if (dry_run || !key || !connection || !connection_is_live(state) ||
 	    __sync_val_compare_and_swap(&connection->state, state, state + 1) != state)
 		return false;
 	tuple_fill_out(key, connection);
@@ -358,6 +367,7 @@ struct room {
 	__u32 spare; /* a free element that is for those who do not have their share */
 	__u32 spare_state;
 	__s32 found; /* index of the claimed element, or -1 */
+	__u32 next; /* the element behind the one that was claimed last */
 };
 
 /*
@@ -406,11 +416,28 @@ static long room_look(__u64 try, void *context)
 }
 
 /*
- * An element for a new connection of `owner`, in phase MAKING: its index, or -1 where there is no
- * room that it may take. Elements are looked at by chance, so that no owner's pattern of opening
- * blocks another.
+ * Claims the element behind the last one of this CPU, if that is free. Connections that are opened
+ * one after the other lie side by side then, and their packets touch the same few pages; spread
+ * over the table, each costs a miss of the TLB besides those of the cache.
  */
-__noinline int connection_take(__u32 owner)
+static __always_inline bool room_claim_next(struct room *room)
+{
+	__u32 index = room->next;
+	const struct connection *connection = connection_at(index);
+
+	if (!connection || room->allowance.above ||
+	    !connection_claim(index, READ_ONCE(connection->state), room->allowance.owner))
+		return false;
+	room->found = index;
+	return true;
+}
+
+/*
+ * An element for a new connection of `owner`, in phase MAKING: its index, or -1 where there is no
+ * room that it may take. It is the one behind the last if that is free, else elements are looked at
+ * by chance, so that no owner's pattern of opening blocks another.
+ */
+__verified_once int connection_take(__u32 owner)
 {
 	struct room *room = room_here();
 
@@ -420,9 +447,12 @@ __noinline int connection_take(__u32 owner)
 	room->spare_state = CONNECTION_PHASES; /* none */
 	room->found = -1;
 	victim_clear(&room->victim);
-	REPEAT(CONNECTION_TRIES_MAX, CONNECTION_TRIES_OLD, room_look, NULL);
-	if (room->found >= 0)
+	if (!room_claim_next(room))
+		REPEAT(CONNECTION_TRIES_MAX, CONNECTION_TRIES_OLD, room_look, NULL);
+	if (room->found >= 0) {
+		room->next = room->found + 1;
 		return room->found;
+	}
 	if (!victim_exists(&room->victim)) /* above its share, but none of its own was met */
 		return connection_claim(room->spare, room->spare_state, owner) ? (int)room->spare
 									       : -1;

@@ -18,6 +18,8 @@ struct flow {
 	enum attach_point point;
 	const struct interface *interface; /* from_pod, to_pod: the pod this device belongs to */
 	const struct endpoint *receiver; /* who on this node has the destination */
+	struct connection *connection; /* the one that what a pod sends is of */
+	int l4_error; /* a drop reason where its ports could not be read */
 };
 
 #endif

@@ -18,6 +18,12 @@
 static const __u64 REFRESH_NS = SECOND_NS;
 
 static const __u32 CONNECTION_CLOSED = CONNECTION_CLOSING_ORIGINAL | CONNECTION_CLOSING_REPLY;
+/* What a connection is, whatever its packets say. */
+static const __u32 CONNECTION_LASTING =
+	CONNECTION_INBOUND | CONNECTION_RULE_ADDRESS | CONNECTION_SERVICE | CONNECTION_CLIENTS;
+/* Opened from outside: by an address that may be forged. */
+static const __u32 CONNECTION_OUTSIDERS = CONNECTION_INBOUND | CONNECTION_CLIENTS;
+static const __u32 CONNECTION_RESET = CONNECTION_RESET_ORIGINAL | CONNECTION_RESET_REPLY;
 
 /* CLOCK_MONOTONIC; lifetimes are of seconds, so a tick more or less does not matter. */
 static __always_inline __u64 now_ns(void)
@@ -32,12 +38,29 @@ static __always_inline __u64 now_ns(void)
  */
 static __always_inline bool flow_stands(__u32 flags)
 {
-	return flags & (flags & CONNECTION_INBOUND ? CONNECTION_ASSURED : CONNECTION_SEEN_REPLY);
+	return flags & (flags & CONNECTION_OUTSIDERS ? CONNECTION_ASSURED : CONNECTION_SEEN_REPLY);
 }
 
 static __always_inline bool flow_is_closed(__u32 flags)
 {
 	return flags & CONNECTION_RESET || (flags & CONNECTION_CLOSED) == CONNECTION_CLOSED;
+}
+
+/*
+ * Does a SYN on the ports of a connection begin a new one? Where that is closed; but who knows the
+ * ports of an opener outside can forge its RST.
+ */
+static __always_inline bool syn_begins_anew(__u32 flags)
+{
+	return flow_is_closed(flags & CONNECTION_OUTSIDERS ? flags & ~CONNECTION_RESET_ORIGINAL
+							   : flags);
+}
+
+/* Has each side closed it, or reset it? */
+static __always_inline bool both_sides_are_done(__u32 flags)
+{
+	return flags & (CONNECTION_CLOSING_ORIGINAL | CONNECTION_RESET_ORIGINAL) &&
+	       flags & (CONNECTION_CLOSING_REPLY | CONNECTION_RESET_REPLY);
 }
 
 static __always_inline __u64 lifetime_ns(__u8 protocol, __u32 flags)
@@ -48,7 +71,7 @@ static __always_inline __u64 lifetime_ns(__u8 protocol, __u32 flags)
 		seconds = lifetime_udp;
 	else if (protocol != IPPROTO_TCP)
 		seconds = lifetime_any;
-	else if ((flags & CONNECTION_CLOSED) == CONNECTION_CLOSED)
+	else if (both_sides_are_done(flags))
 		seconds = lifetime_tcp_closed;
 	else if (!flow_stands(flags))
 		seconds = lifetime_tcp_syn;
@@ -65,12 +88,13 @@ static __always_inline bool is_syn(const struct packet *packet)
 }
 
 /*
- * The flags of a connection after a packet. A FIN or RST closes its own direction; a RST before the
- * connection stood closes both, because neither side sends more, and is no answer.
+ * The flags of a connection after a packet. A FIN closes its own direction. A RST before the
+ * connection stood closes both, because neither side sends more, and is no answer. Whose side goes
+ * on after a RST has not sent that: anybody can who knows the ports (RFC 5961).
  */
 static __always_inline __u32 flags_after(__u32 flags, const struct packet *packet, bool reply)
 {
-	__u32 own = reply ? CONNECTION_CLOSING_REPLY : CONNECTION_CLOSING_ORIGINAL;
+	__u32 reset = reply ? CONNECTION_RESET_REPLY : CONNECTION_RESET_ORIGINAL;
 	__u8 tcp = packet->tcp_flags;
 
 	if (packet->tuple.protocol != IPPROTO_TCP || packet->fragment_offset) {
@@ -78,14 +102,15 @@ static __always_inline __u32 flags_after(__u32 flags, const struct packet *packe
 			return flags | CONNECTION_SEEN_REPLY;
 		return flags & CONNECTION_SEEN_REPLY ? flags | CONNECTION_ASSURED : flags;
 	}
-	if (is_syn(packet)) /* on the ports of a closed connection it begins a new life */
-		return flow_is_closed(flags) ? flags & CONNECTION_INBOUND : flags;
+	if (is_syn(packet))
+		return syn_begins_anew(flags) ? flags & CONNECTION_LASTING : flags;
 	if (tcp & TCP_FLAG_RST_BIT) {
-		flags |= flow_stands(flags) ? CONNECTION_RESET : CONNECTION_CLOSED;
-		return flags | own | CONNECTION_SEEN_NON_SYN;
+		flags |= flow_stands(flags) ? reset : CONNECTION_CLOSED;
+		return flags | CONNECTION_SEEN_NON_SYN;
 	}
+	flags &= ~reset;
 	if (tcp & TCP_FLAG_FIN_BIT)
-		flags |= own;
+		flags |= reply ? CONNECTION_CLOSING_REPLY : CONNECTION_CLOSING_ORIGINAL;
 	if (reply)
 		flags |= CONNECTION_SEEN_REPLY;
 	else if (flags & CONNECTION_SEEN_REPLY)

@@ -6,29 +6,31 @@
 #ifndef CILIATE_FRAGMENTS_H
 #define CILIATE_FRAGMENTS_H
 
+#include "../config.h"
 #include "../maps.h"
+#include "compiler.h"
 #include "packet.h"
 
 /* `source` is that of the packet, or what it will be when the packet leaves. */
-static __always_inline struct fragment_key fragment_key_of(const struct packet *packet,
-							   const struct ip_address *source)
+static __always_inline void fragment_key_fill(struct fragment_key *key, const struct packet *packet,
+					      const struct ip_address *source)
 {
-	struct fragment_key key = {
-		.source = *source,
-		.destination = packet->tuple.destination,
-		.id = packet->fragment_id,
-		.protocol = packet->tuple.protocol,
-	};
-
-	return key;
+	key->source = *source;
+	key->destination = packet->tuple.destination;
+	key->id = packet->fragment_id;
+	key->protocol = packet->tuple.protocol;
 }
 
 /* Give a later piece the ports of the first (network order). 0, or 175 when none are known. */
-static __noinline int load_fragment_ports(struct packet *packet)
+__verified_once int load_fragment_ports(struct packet *packet)
 {
-	struct fragment_key key = fragment_key_of(packet, &packet->tuple.source);
-	struct fragment_ports *ports = bpf_map_lookup_elem(&fragments, &key);
+	struct fragment_ports *ports;
+	struct fragment_key key = {};
 
+	if (!packet)
+		return DROP_FRAGMENT_NOT_FOUND;
+	fragment_key_fill(&key, packet, &packet->tuple.source);
+	ports = bpf_map_lookup_elem(&fragments, &key);
 	if (!ports)
 		return DROP_FRAGMENT_NOT_FOUND;
 	packet->tuple.source_port = ports->source_port;
@@ -39,17 +41,21 @@ static __noinline int load_fragment_ports(struct packet *packet)
 	return 0;
 }
 
-/* Keep the ports of a first piece that leaves, or came, with this source and source port. */
-static __noinline void store_fragment_ports_as(const struct packet *packet,
-					       const struct ip_address *source, __be16 source_port)
+/*
+ * Keep the ports of a first piece that leaves, or came, with this source and source port. Whether
+ * they are kept.
+ */
+__verified_once bool store_fragment_ports_as(const struct packet *packet,
+					     const struct ip_address *source, __be16 source_port)
 {
-	struct fragment_key key = fragment_key_of(packet, source);
-	struct fragment_ports ports = {
-		.source_port = source_port,
-		.destination_port = packet->tuple.destination_port,
-	};
+	struct fragment_ports ports = {.source_port = source_port};
+	struct fragment_key key = {};
 
-	bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+	if (!packet || !source || dry_run)
+		return false;
+	fragment_key_fill(&key, packet, source);
+	ports.destination_port = packet->tuple.destination_port;
+	return !bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
 }
 
 /* Keep the ports of a first piece; needs its transport header parsed. */

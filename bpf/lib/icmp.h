@@ -155,44 +155,58 @@ static __always_inline bool parse_quoted(struct __sk_buff *skb, const struct pac
 }
 
 /*
+ * One end of the header that an ICMP error quotes. The quoted transport checksum is left alone: it
+ * may be cut off, and no receiver verifies it; for ICMPv4 the quoted header's own checksum makes up
+ * for its address. 0, 141, 153 or 154; packet pointers taken before are invalid afterwards.
+ */
+static __always_inline int rewrite_quoted(struct __sk_buff *skb, const struct packet *outer,
+					  const struct quoted *quoted, enum rewrite_end end,
+					  const struct ip_address *to_address, __be16 to_port)
+{
+	bool is_source = end == REWRITE_SOURCE;
+	const struct tuple *tuple = &quoted->packet.tuple;
+	const struct ip_address *from = is_source ? &tuple->source : &tuple->destination;
+	__be16 from_port = is_source ? tuple->source_port : tuple->destination_port;
+	__u32 checksum = outer->l4_offset + offsetof(struct icmp_header, checksum);
+
+	if (!quoted->packet.fragment_offset &&
+	    (bpf_skb_store_bytes(skb, quoted->port_offset[is_source ? 0 : 1], &to_port,
+				 sizeof(to_port), 0) ||
+	     bpf_l4_csum_replace(skb, checksum, from_port, to_port, sizeof(to_port))))
+		return DROP_L4_CHECKSUM;
+	if (outer->is_v6 &&
+	    bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, to_address, true), 0))
+		return DROP_L4_CHECKSUM;
+	return rewrite_ip_at(skb, quoted->ip_offset, outer->is_v6, end, from, to_address);
+}
+
+/* One end of the error itself; ICMPv6 covers it by its pseudo header. The same results. */
+static __always_inline int rewrite_outer(struct __sk_buff *skb, const struct packet *outer,
+					 enum rewrite_end end, const struct ip_address *to_address)
+{
+	const struct ip_address *from =
+		end == REWRITE_SOURCE ? &outer->tuple.source : &outer->tuple.destination;
+	__u32 difference = address_difference(from, to_address, outer->is_v6);
+	__u32 checksum = outer->l4_offset + offsetof(struct icmp_header, checksum);
+
+	if (outer->is_v6 && !correct_for_address(skb, checksum, true, difference, 0))
+		return DROP_L4_CHECKSUM;
+	return rewrite_ip(skb, outer->is_v6, end, from, to_address, difference);
+}
+
+/*
  * Rewrite an ICMP error together with the header it quotes. `end` is the outer end: an error that
  * comes in gets the pod as destination and quotes the pod as source; one that goes out, the
- * reverse. The quoted transport checksum is left alone: it may be cut off, and no receiver
- * verifies it. 0, 141, 153 or 154; packet pointers taken before are invalid afterwards.
+ * reverse.
  */
 static __always_inline int rewrite_icmp_error(struct __sk_buff *skb, const struct packet *outer,
 					      const struct quoted *quoted, enum rewrite_end end,
 					      const struct ip_address *to_address, __be16 to_port)
 {
-	bool quoted_source = end == REWRITE_DESTINATION;
-	enum rewrite_end quoted_end = quoted_source ? REWRITE_SOURCE : REWRITE_DESTINATION;
-	const struct ip_address *from =
-		quoted_source ? &quoted->packet.tuple.source : &quoted->packet.tuple.destination;
-	const struct ip_address *outer_from =
-		end == REWRITE_SOURCE ? &outer->tuple.source : &outer->tuple.destination;
-	__be16 from_port = quoted_source ? quoted->packet.tuple.source_port
-					 : quoted->packet.tuple.destination_port;
-	__u32 checksum = outer->l4_offset + offsetof(struct icmp_header, checksum);
-	int error;
+	enum rewrite_end other = end == REWRITE_DESTINATION ? REWRITE_SOURCE : REWRITE_DESTINATION;
+	int error = rewrite_quoted(skb, outer, quoted, other, to_address, to_port);
 
-	if (!quoted->packet.fragment_offset &&
-	    (bpf_skb_store_bytes(skb, quoted->port_offset[quoted_source ? 0 : 1], &to_port,
-				 sizeof(to_port), 0) ||
-	     bpf_l4_csum_replace(skb, checksum, from_port, to_port, sizeof(to_port))))
-		return DROP_L4_CHECKSUM;
-	/*
-	 * ICMPv6 covers the outer addresses (pseudo header) and the quoted ones; for ICMPv4 the
-	 * quoted header's own checksum makes up for its address.
-	 */
-	if (outer->is_v6 &&
-	    (bpf_l4_csum_replace(skb, checksum, 0, address_difference(from, to_address), 0) ||
-	     !correct_for_address(skb, checksum, true, address_difference(outer_from, to_address),
-				  0)))
-		return DROP_L4_CHECKSUM;
-	error = rewrite_ip(skb, quoted->ip_offset, outer->is_v6, quoted_end, from, to_address);
-	if (error)
-		return error;
-	return rewrite_ip(skb, l2_header_bytes, outer->is_v6, end, outer_from, to_address);
+	return error ? error : rewrite_outer(skb, outer, end, to_address);
 }
 
 #endif

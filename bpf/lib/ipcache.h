@@ -19,11 +19,23 @@ static __always_inline struct ipcache_entry *ipcache_lookup(const struct ip_addr
 	return bpf_map_lookup_elem(&ipcache, &key);
 }
 
+static __always_inline bool is_of_a_node(const struct ipcache_entry *entry)
+{
+	return entry->identity == IDENTITY_HOST || entry->identity == IDENTITY_REMOTE_NODE ||
+	       entry->identity == IDENTITY_KUBE_APISERVER;
+}
+
+static __always_inline bool is_address_of_a_node(const struct ip_address *address)
+{
+	const struct ipcache_entry *entry = ipcache_lookup(address);
+
+	return entry && is_of_a_node(entry);
+}
+
 /* Nodes know the way to every pod, and pods know each other: both see the pod's own address. */
 static __always_inline bool is_never_masqueraded(const struct ipcache_entry *entry)
 {
-	return entry->identity == IDENTITY_HOST || entry->identity == IDENTITY_REMOTE_NODE ||
-	       entry->identity == IDENTITY_KUBE_APISERVER || entry->flags & IPCACHE_CLUSTER;
+	return is_of_a_node(entry) || entry->flags & IPCACHE_CLUSTER;
 }
 
 #endif

@@ -11,28 +11,15 @@
 #include "../maps.h"
 #include "address.h"
 #include "connections.h"
+#include "decision.h"
 #include "flow.h"
 #include "ipcache.h"
+#include "mark.h"
 #include "masquerade_rules.h"
 #include "nat.h"
 #include "parse.h"
 #include "ports.h"
-
-/*
- * The mark of a packet whose source is decided: Cilium's "SNAT done" (0x300 under 0xf00).
- * kube-proxy's bits, 0x4000 and 0x8000, are left alone.
- */
-enum { MARK_SOURCE_DECIDED = 0x300, MARK_MASK = 0xf00 };
-
-static __always_inline bool source_is_decided(struct __sk_buff *skb)
-{
-	return (skb->mark & MARK_MASK) == MARK_SOURCE_DECIDED;
-}
-
-static __always_inline void mark_source_decided(struct __sk_buff *skb)
-{
-	skb->mark = (skb->mark & ~MARK_MASK) | MARK_SOURCE_DECIDED;
-}
+#include "service_end.h"
 
 /* The address pods get behind a device; NULL when masquerading of the family is off there. */
 static __always_inline const struct ip_address *masquerade_address(__u32 ifindex, bool is_v6)
@@ -58,10 +45,10 @@ static __always_inline bool is_cluster(const struct ip_address *destination)
 }
 
 /* Does a pod's packet of no known connection keep the pod's address, by what the rules say? */
-static __always_inline bool rules_keep(const struct packet *packet,
+static __always_inline bool rules_keep(const struct packet *packet, const struct opener *pod,
 				       struct masquerade_verdict *verdict)
 {
-	masquerade_rules_say(MASQUERADE_CLASS_ALL, packet, verdict);
+	masquerade_rules_say(pod->owner, packet, verdict);
 	return verdict->action == MASQUERADE_KEEP;
 }
 
@@ -75,20 +62,59 @@ static __always_inline bool rules_have_changed(const struct connection *connecti
 	return now && READ_ONCE(now->number) != connection->rules_generation;
 }
 
-/* Has the device `ifindex` still got the address that a connection is seen with? */
-static __always_inline bool has_address(__u32 ifindex, const struct ip_address *address)
+/*
+ * May the decision for a connection be another one now? TCP keeps it while it stands; whatever else
+ * survives a change of its address.
+ */
+static __always_inline bool is_decided_anew(const struct connection *connection,
+					    const struct packet *packet)
+{
+	if (connection->protocol != IPPROTO_TCP)
+		return true;
+	return is_syn(packet) &&
+	       (!flow_stands(connection->flags) || flow_is_closed(connection->flags));
+}
+
+/* Has the node the address; if `ifindex` is not 0, at that device? */
+static __always_inline bool node_has(const struct ip_address *address, __u32 ifindex)
 {
 	const struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, address);
 
-	return endpoint && endpoint->flags & ENDPOINT_HOST && endpoint->ifindex == ifindex;
+	return endpoint && endpoint->flags & ENDPOINT_HOST &&
+	       (!ifindex || endpoint->ifindex == ifindex);
+}
+
+/* Has the node, or the device that a rule left it to, lost the address of a connection? */
+static __always_inline bool has_lost_address(const struct connection *connection, __u32 ifindex,
+					     const struct ip_address *of_device)
+{
+	bool by_rule = connection->flags & CONNECTION_RULE_ADDRESS;
+
+	if (address_equal(&connection->seen, &connection->local) ||
+	    (!by_rule && address_equal(&connection->seen, of_device)))
+		return false;
+	return !node_has(&connection->seen, by_rule ? 0 : ifindex);
 }
 
 /*
- * Open a connection of `opener` that the remote sees with `address`. Returns 0 with `*opened`, or a
- * drop reason.
+ * The address that pods get where a rule names it, and the node has it; else that of the device.
+ */
+static __always_inline const struct ip_address *
+address_by_rule(const struct masquerade_verdict *verdict, const struct ip_address *of_device)
+{
+	if (verdict->action == MASQUERADE_ADDRESS && verdict->address &&
+	    node_has(verdict->address, 0))
+		return verdict->address;
+	return of_device;
+}
+
+/*
+ * Open a connection of `opener` that the remote sees with `address`, as `verdict` says. Returns 0
+ * with `*opened`, or a drop reason.
  */
 static __always_inline int open_masqueraded(struct __sk_buff *skb, const struct packet *packet,
 					    const struct ip_address *address,
+					    const struct masquerade_verdict *verdict,
 					    const struct opener *opener, struct connection **opened)
 {
 	struct connection *connection = connection_begin(skb, packet, opener, 0);
@@ -97,6 +123,10 @@ static __always_inline int open_masqueraded(struct __sk_buff *skb, const struct 
 	if (!connection)
 		return DROP_CONNECTION_NOT_MADE;
 	connection->seen = *address;
+	connection->rule = verdict->rule;
+	connection->rules_generation = verdict->generation;
+	if (address == verdict->address)
+		connection->flags |= CONNECTION_RULE_ADDRESS;
 	index = port_take(skb, connection->place);
 	if (index == (int)connection->place) {
 		*opened = connection_publish(connection);
@@ -139,8 +169,7 @@ static __noinline void open_kept(struct __sk_buff *skb, const struct packet *pac
 /*
  * The connection that goes on with this packet; NULL: none, or one that this packet ends. A pod's
  * SYN answers nothing, so whatever an outsider sent before, it opens a connection. One whose time
- * has passed, or whose address the device has lost, is over. What is not TCP survives a change of
- * its address, so it is decided anew when the rules have changed.
+ * has passed, or whose address is lost, is over.
  */
 static __always_inline struct connection *going_on(struct connection *connection,
 						   const struct packet *packet, __u32 ifindex,
@@ -150,11 +179,9 @@ static __always_inline struct connection *going_on(struct connection *connection
 		return NULL;
 	if (connection_is_over(connection) ||
 	    (connection->flags & CONNECTION_INBOUND && is_syn(packet)) ||
-	    (!(connection->flags & CONNECTION_INBOUND) && connection->protocol != IPPROTO_TCP &&
+	    (!(connection->flags & CONNECTION_INBOUND) && is_decided_anew(connection, packet) &&
 	     rules_have_changed(connection)) ||
-	    (!address_equal(&connection->seen, &connection->local) &&
-	     !address_equal(&connection->seen, address) &&
-	     !has_address(ifindex, &connection->seen))) {
+	    has_lost_address(connection, ifindex, address)) {
 		connection_finish(connection);
 		return NULL;
 	}
@@ -177,6 +204,8 @@ static __noinline bool connection_is_whole(struct connection *connection)
 	own.state = READ_ONCE(connection->state);
 	key = tuple_in(connection);
 	ref = bpf_map_lookup_elem(&conntrack, &key);
+	if (dry_run && !ref)
+		return true; /* it would be put back */
 	if (ref ? ref->place == own.place && ref->state == own.state
 		: !bpf_map_update_elem(&conntrack, &key, &own, BPF_NOEXIST))
 		return true;
@@ -194,57 +223,104 @@ static __always_inline int masquerade_new(struct __sk_buff *skb, const struct pa
 	struct connection *opened = NULL;
 	int error;
 
-	if (is_cluster(&packet->tuple.destination)) /* 7 */
+	if (is_cluster(&packet->tuple.destination)) { /* 7 */
+		note_step(DECISION_CLUSTER);
 		return 0;
-	if (rules_keep(packet, &verdict)) { /* 8 */
-		if (has_flow)
+	}
+	if (rules_keep(packet, pod, &verdict)) { /* 8 */
+		note_rule(DECISION_RULE, verdict.rule, verdict.generation, verdict.action,
+			  &packet->tuple.source);
+		if (has_flow && !dry_run)
 			open_kept(skb, packet, pod, &verdict);
 		return 0;
 	}
-	if (packet->l4_kind == L4_ECHO_REPLY) /* 9 */
+	if (packet->l4_kind == L4_ECHO_REPLY) { /* 9 */
+		note_step(DECISION_ECHO_REPLY);
 		return 0;
+	}
+	address = address_by_rule(&verdict, address);
+	note_rule(DECISION_RULE, verdict.rule, verdict.generation, verdict.action, address);
 	if (!has_flow)
 		return DROP_NAT_UNSUPPORTED_PROTOCOL;
-	error = open_masqueraded(skb, packet, address, pod, &opened);
+	if (dry_run)
+		return 0;
+	error = open_masqueraded(skb, packet, address, &verdict, pod, &opened);
 	if (error || !opened)
 		return error ? error : DROP_NAT_NO_MAPPING;
-	opened->rule = verdict.rule;
-	opened->rules_generation = verdict.generation;
 	return nat_out(skb, packet, opened);
 }
 
 /*
- * What `pod` sends by the device `ifindex`: 0 when its source is as it must be,
- * or a drop reason. Ports are read here, where they are needed first.
+ * Read the ports of what a pod sends, and find its connection, where it may be of one: a known flow
+ * is looked up once, here, and what is decided later takes it from `flow`.
  */
-static __always_inline int masquerade_pod(struct __sk_buff *skb, struct packet *packet,
+static __always_inline void seek_connection(struct __sk_buff *skb, struct flow *flow)
+{
+	struct packet *packet = flow->packet;
+
+	if ((!(packet->is_v6 ? masquerade_v6 : masquerade_v4) ||
+	     in_native_prefix(&packet->tuple.destination, packet->is_v6)) &&
+	    !(flow->interface && is_service_end(flow->interface->endpoint_id)))
+		return;
+	flow->l4_error = parse_l4(skb, packet);
+	if (!flow->l4_error && packet->l4_kind != L4_ICMP_ERROR)
+		flow->connection = connection_of_sender(packet);
+}
+
+/*
+ * What `pod` sends by the device `ifindex`, after seek_connection: 0 when its source is as it must
+ * be, or a drop reason.
+ */
+static __always_inline int masquerade_pod(struct __sk_buff *skb, const struct flow *flow,
 					  const struct opener *pod, __u32 ifindex)
 {
-	const struct ip_address *address = masquerade_address(ifindex, packet->is_v6); /* 1 */
+	struct packet *packet = flow->packet;
+	bool is_native = in_native_prefix(&packet->tuple.destination, packet->is_v6);
 	struct masquerade_verdict verdict = {};
+	const struct ip_address *address;
 	struct connection *connection;
 	struct ip_address seen;
 	int error;
 
-	if (!address || in_native_prefix(&packet->tuple.destination, packet->is_v6)) /* 2 */
+	connection = flow->connection;
+	if (connection && connection->flags & CONNECTION_SERVICE) { /* a backend's, to a client */
+		connection_touch(skb, connection, packet, true);
+		goto translate;
+	}
+	if (is_native && !dry_run) /* 1 leaves it as is too, after a look-up; who asks is told 1 */
 		return 0;
-	error = parse_l4(skb, packet); /* 3 */
-	if (error)
-		return error;
+	address = masquerade_address(ifindex, packet->is_v6); /* 1 */
+	if (!address) {
+		note_step(DECISION_OFF);
+		return 0;
+	}
+	if (is_native) { /* 2 */
+		note_step(DECISION_NATIVE);
+		return 0;
+	}
+	if (flow->l4_error) /* 3 */
+		return flow->l4_error;
 	if (packet->l4_kind == L4_ICMP_ERROR) { /* 4 */
 		error = nat_icmp_error(skb, packet, TUPLE_OUT, &seen);
 		if (error != NAT_MISS)
 			return error;
-		return is_cluster(&packet->tuple.destination) || rules_keep(packet, &verdict)
+		return is_cluster(&packet->tuple.destination) || rules_keep(packet, pod, &verdict)
 			       ? 0
 			       : DROP_NAT_UNSUPPORTED_PROTOCOL;
 	}
-	connection = going_on(connection_of_sender(packet), packet, ifindex, address); /* 5, 6 */
+	connection = going_on(flow->connection, packet, ifindex, address); /* 5, 6 */
 	if (!connection)
 		return masquerade_new(skb, packet, pod, address);
+	if (dry_run) {
+		if (!connection_is_whole(connection))
+			return masquerade_new(skb, packet, pod, address);
+		note_known_connection(connection);
+		return 0;
+	}
 	if (connection_touch(skb, connection, packet, connection->flags & CONNECTION_INBOUND) &&
 	    !connection_is_whole(connection))
 		return masquerade_new(skb, packet, pod, address);
+translate:
 	if (connection->flags & CONNECTION_INBOUND)
 		connection_stands_for(connection, pod->owner);
 	return nat_out(skb, packet, connection);
@@ -258,12 +334,13 @@ static __always_inline int masquerade_pod(struct __sk_buff *skb, struct packet *
 static __always_inline int masquerade_node(struct __sk_buff *skb, struct packet *packet)
 {
 	const struct opener node = {.owner = OWNER_NODE, .identity = IDENTITY_HOST};
+	const struct masquerade_verdict by_no_rule = {};
 	struct connection *connection, *opened = NULL;
 	struct tuple key = tuple_reversed(&packet->tuple);
 	bool is_echo = packet->l4_kind == L4_ECHO_REQUEST;
 	struct connection_ref holder = {};
 
-	if ((packet->l4_kind != L4_PORTS && !is_echo) ||
+	if (dry_run || (packet->l4_kind != L4_PORTS && !is_echo) ||
 	    !nat_may_have_port(packet->tuple.protocol, packet->tuple.source_port))
 		return 0;
 	connection = connection_of_sender(packet);
@@ -279,7 +356,8 @@ static __always_inline int masquerade_node(struct __sk_buff *skb, struct packet 
 	}
 	if (!holder.state && !is_echo)
 		return 0;
-	if (!open_masqueraded(skb, packet, &packet->tuple.source, &node, &opened) && opened)
+	if (!open_masqueraded(skb, packet, &packet->tuple.source, &by_no_rule, &node, &opened) &&
+	    opened)
 		return nat_out(skb, packet, opened);
 	connection_end(holder.place, holder.state);
 	return 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the masquerade rules say of a flow: the entry of the longest prefix holds the result of
- * every rule that covers it. docs/MASQUERADING.md, "The table".
+ * every rule that covers it. Pods that policies select have a table of their class, which is asked
+ * first. docs/MASQUERADING.md, "The table".
  */
 #ifndef CILIATE_MASQUERADE_RULES_H
 #define CILIATE_MASQUERADE_RULES_H
@@ -9,15 +10,16 @@
 #include <bpf/bpf_endian.h>
 
 #include "../maps.h"
+#include "compiler.h"
 #include "packet.h"
 #include "repeat.h"
 
 enum {
-	MASQUERADE_CLASS_ALL = 0, /* pods that no rule selects by more than "all" */
+	MASQUERADE_CLASS_ALL = 0, /* what is for all pods */
 };
 
 struct masquerade_verdict {
-	struct ip_address address; /* of MASQUERADE_ADDRESS */
+	const struct ip_address *address; /* of MASQUERADE_ADDRESS, in the map */
 	__u32 rule; /* its place in the ordered list */
 	__u32 generation; /* whose list that is */
 	enum masquerade_action action;
@@ -37,16 +39,15 @@ static __always_inline struct ip_address address_masked(const struct ip_address 
 }
 
 /*
- * What stands at the longest prefix of `destination` in a class's table; no rule where there is
- * none. A marker stands for the prefix around it. The looks are in a map, not computed: so the
- * verifier meets the same unknown number after a hit and after a miss, and goes one way.
+ * What stands at the longest prefix of `destination` in a table; no rule where there is none. A
+ * marker stands for the prefix around it. The looks are in a map, not computed: so the verifier
+ * meets the same unknown number after a hit and after a miss, and goes one way.
  */
 static __always_inline struct masquerade_rule
-masquerade_rule_lookup(__u32 class, __u32 generation, const struct ip_address *destination,
-		       bool is_v6)
+masquerade_rule_lookup(__u32 table, const struct ip_address *destination, bool is_v6)
 {
-	__u32 looks = ((is_v6 ? 2 : 0) | (generation & 1)) << MASQUERADE_LOOKS_BITS;
-	struct masquerade_rule_key key = {.table = class << 1 | (generation & 1)};
+	__u32 looks = ((is_v6 ? 2 : 0) | (table & 1)) << MASQUERADE_LOOKS_BITS;
+	struct masquerade_rule_key key = {.table = table};
 	struct masquerade_rule longest = {};
 	__u32 next = 0;
 
@@ -80,7 +81,6 @@ static __always_inline bool masquerade_choice_fits(const struct masquerade_choic
 /* A packet to decide about, and what the choices of its prefix say of it. */
 struct masquerade_question {
 	struct ip_address destination;
-	__u32 class;
 	__u32 first; /* the key of the first choice */
 	__u32 chosen; /* of the one that fits; 0: none */
 	__u16 action;
@@ -106,63 +106,87 @@ static long masquerade_choose(__u32 at, void *context)
 }
 
 /*
- * The answer as one number: the generation's above; below it the action's 4 bits, whether it is a
+ * An answer as one number: the generation's above; below it the action's 4 bits, whether it is a
  * choice's, and 27 bits of the rule's place, or of the key of the choice.
  */
 enum { ANSWER_GENERATION = 32, ANSWER_ACTION = 28, ANSWER_IS_CHOICE = 27 };
 
-/* The answer of the tables of one generation. */
-static __always_inline __u64 masquerade_answer(struct masquerade_question *asked, __u32 generation)
+static __always_inline enum masquerade_action answer_action(__u64 answer)
 {
-	struct masquerade_rule found =
-		masquerade_rule_lookup(asked->class, generation, &asked->destination, asked->is_v6);
-	__u64 answer = (__u64)generation << ANSWER_GENERATION;
-
-	if (!(found.flags & MASQUERADE_BY_CHOICE))
-		return answer | (found.action & 15ULL) << ANSWER_ACTION |
-		       (found.rule & ((1U << ANSWER_IS_CHOICE) - 1));
-	asked->first = found.rule;
-	asked->chosen = 0;
-	REPEAT(MASQUERADE_CHOICES_MAX, MASQUERADE_CHOICES_MAX, masquerade_choose, asked);
-	if (!asked->chosen)
-		return answer;
-	return answer | (asked->action & 15ULL) << ANSWER_ACTION | 1ULL << ANSWER_IS_CHOICE |
-	       (asked->chosen & ((1U << ANSWER_IS_CHOICE) - 1));
+	return answer >> ANSWER_ACTION & 15;
 }
 
 /*
- * A global function: the verifier looks at it once, whoever calls it. So it takes numbers: the
- * destination's halves, the class, and protocol, family and port. While a generation comes into
- * force the former one's tables are emptied; what was read meanwhile is read again.
+ * The answer of one table: class * 2 + the lowest bit of a generation. This and the next are global
+ * functions: the verifier looks at each once, whoever calls it. So they take numbers: the
+ * destination's halves, and protocol, family and port.
  */
-__noinline __u64 masquerade_rules_ask(__u64 high, __u64 low, __u32 class, __u32 kind)
+__verified_once __u64 masquerade_table_ask(__u64 high, __u64 low, __u32 table, __u32 kind)
 {
-	__u32 zero = 0;
-	const volatile struct masquerade_generation *now =
-		bpf_map_lookup_elem(&masquerade_generations, &zero);
 	struct masquerade_question asked = {
-		.class = class,
 		.port = kind & 0xffff,
 		.protocol = kind >> 16 & 0xff,
 		.is_v6 = kind >> 24 & 1,
 	};
+	struct masquerade_rule found;
+
+	__builtin_memcpy(&asked.destination.words[0], &high, sizeof(high));
+	__builtin_memcpy(&asked.destination.words[2], &low, sizeof(low));
+	found = masquerade_rule_lookup(table, &asked.destination, asked.is_v6);
+	if (!(found.flags & MASQUERADE_BY_CHOICE))
+		return (found.action & 15ULL) << ANSWER_ACTION |
+		       (found.rule & ((1U << ANSWER_IS_CHOICE) - 1));
+	asked.first = found.rule;
+	REPEAT(MASQUERADE_CHOICES_MAX, MASQUERADE_CHOICES_MAX, masquerade_choose, &asked);
+	if (!asked.chosen)
+		return 0;
+	return (asked.action & 15ULL) << ANSWER_ACTION | 1ULL << ANSWER_IS_CHOICE |
+	       (asked.chosen & ((1U << ANSWER_IS_CHOICE) - 1));
+}
+
+/*
+ * The answer of one generation. The table of a pod's class has the policies that are for it, in
+ * their order; where none of them matches, what is behind policies stands in the table of all.
+ */
+static __always_inline __u64 masquerade_answer(__u64 high, __u64 low, __u32 endpoint, __u32 kind,
+					       __u32 generation)
+{
+	__u32 key = endpoint << 1 | (generation & 1);
+	const __u32 *class = bpf_map_lookup_elem(&masquerade_classes, &key);
+	__u64 answer = 0;
+
+	if (class)
+		answer = masquerade_table_ask(high, low, *class << 1 | (generation & 1), kind);
+	if (!answer_action(answer))
+		answer = masquerade_table_ask(high, low,
+					      MASQUERADE_CLASS_ALL << 1 | (generation & 1), kind);
+	return (__u64)generation << ANSWER_GENERATION | answer;
+}
+
+/*
+ * Ask for a packet of `endpoint`. While a generation comes into force the former one's tables are
+ * emptied; what was read meanwhile is read again.
+ */
+__verified_once __u64 masquerade_rules_ask(__u64 high, __u64 low, __u32 endpoint, __u32 kind)
+{
+	__u32 zero = 0;
+	const volatile struct masquerade_generation *now =
+		bpf_map_lookup_elem(&masquerade_generations, &zero);
 	__u64 answer;
 
 	if (!now) /* an array has all its entries */
 		return 0;
-	__builtin_memcpy(&asked.destination.words[0], &high, sizeof(high));
-	__builtin_memcpy(&asked.destination.words[2], &low, sizeof(low));
-	answer = masquerade_answer(&asked, now->number);
+	answer = masquerade_answer(high, low, endpoint, kind, now->number);
 	if (now->number != answer >> ANSWER_GENERATION) /* no loop: see repeat.h */
-		answer = masquerade_answer(&asked, now->number);
+		answer = masquerade_answer(high, low, endpoint, kind, now->number);
 	return answer;
 }
 
 /*
- * Ask the rules about a packet whose ports are known (parse_l4). MASQUERADE_NO_RULE: the address of
- * the device.
+ * Ask the rules about a packet of `endpoint` whose ports are known (parse_l4). MASQUERADE_NO_RULE:
+ * the address of the device.
  */
-static __always_inline void masquerade_rules_say(__u32 class, const struct packet *packet,
+static __always_inline void masquerade_rules_say(__u32 endpoint, const struct packet *packet,
 						 struct masquerade_verdict *verdict)
 {
 	const struct masquerade_choice *choice;
@@ -173,10 +197,11 @@ static __always_inline void masquerade_rules_say(__u32 class, const struct packe
 
 	__builtin_memcpy(&high, &packet->tuple.destination.words[0], sizeof(high));
 	__builtin_memcpy(&low, &packet->tuple.destination.words[2], sizeof(low));
-	answer = masquerade_rules_ask(
-		high, low, class, (__u32)packet->is_v6 << 24 | packet->tuple.protocol << 16 | port);
+	answer = masquerade_rules_ask(high, low, endpoint,
+				      (__u32)packet->is_v6 << 24 | packet->tuple.protocol << 16 |
+					      port);
 	verdict->generation = answer >> ANSWER_GENERATION;
-	verdict->action = answer >> ANSWER_ACTION & 15;
+	verdict->action = answer_action(answer);
 	number = answer & ((1U << ANSWER_IS_CHOICE) - 1);
 	verdict->rule = number;
 	if (!(answer >> ANSWER_IS_CHOICE & 1))
@@ -185,7 +210,7 @@ static __always_inline void masquerade_rules_say(__u32 class, const struct packe
 	if (!choice)
 		return;
 	verdict->rule = choice->rule;
-	verdict->address = choice->address;
+	verdict->address = &choice->address;
 }
 
 #endif

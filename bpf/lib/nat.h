@@ -6,6 +6,7 @@
 #ifndef CILIATE_NAT_H
 #define CILIATE_NAT_H
 
+#include "compiler.h"
 #include "connections.h"
 #include "fragments.h"
 #include "icmp.h"
@@ -13,7 +14,11 @@
 #include "rewrite.h"
 
 /* Result of the look-up of an answer's or an error's connection: it is of none of ours. */
-enum { NAT_MISS = -1 };
+enum {
+	NAT_MISS = -1,
+	NAT_SERVED = -3, /* it is of a Service's connection: service_error.h */
+	NAT_ONWARD = -2, /* it is a client's outside, whom this node sent to a backend elsewhere */
+};
 
 /* Does the remote see the local end as it is? */
 static __always_inline bool nat_keeps(const struct connection *connection)
@@ -37,19 +42,67 @@ static __always_inline int nat_out(struct __sk_buff *skb, const struct packet *p
 }
 
 /*
+ * What a packet of the remote of a Service's connection becomes: from what the local end asked for,
+ * to that. `packet` follows. 0 or a drop reason.
+ */
+__verified_once int translate_in(struct __sk_buff *skb, struct packet *packet,
+				 const struct connection *connection)
+{
+	struct tuple *tuple;
+	int error;
+
+	if (!packet || !connection)
+		return DROP_INVALID_PACKET;
+	tuple = &packet->tuple;
+	if (!nat_keeps(connection)) {
+		error = rewrite(skb, packet, REWRITE_DESTINATION, &connection->local,
+				connection->local_port);
+		if (error)
+			return error;
+		tuple->destination = connection->local;
+		tuple->destination_port = connection->local_port;
+	}
+	if (address_equal(&tuple->source, &connection->asked) &&
+	    tuple->source_port == connection->asked_port)
+		return 0;
+	error = rewrite(skb, packet, REWRITE_SOURCE, &connection->asked, connection->asked_port);
+	tuple->source = connection->asked;
+	tuple->source_port = connection->asked_port;
+	return error;
+}
+
+/* Does the connection's local end know the remote by a Service's address? */
+static __always_inline bool asks_service(const struct connection *connection)
+{
+	return connection->flags & CONNECTION_SERVICE && !(connection->flags & CONNECTION_INBOUND);
+}
+
+/* NAT_ONWARD: the local end of a Service's connection is a client outside; else 0. */
+static __always_inline int is_clients(const struct connection *connection)
+{
+	return asks_service(connection) && READ_ONCE(connection->owner) >= OWNER_OUTSIDE
+		       ? NAT_ONWARD
+		       : 0;
+}
+
+/*
  * Give an answer back to the local end. Returns 0 with `owner` filled, NAT_MISS when nothing
- * changes, or a drop reason.
+ * changes, NAT_ONWARD with `*served`, and the packet as it was, or a drop reason.
  */
 static __always_inline int nat_in(struct __sk_buff *skb, struct packet *packet,
-				  struct ip_address *owner)
+				  struct ip_address *owner, struct connection **served)
 {
 	struct connection *connection = connection_of_receiver(packet);
 	__be16 port;
 
 	if (!connection || connection_is_over(connection))
 		return NAT_MISS;
-	connection_touch(skb, connection, packet, true);
+	connection_touch(skb, connection, packet, !(connection->flags & CONNECTION_INBOUND));
 	*owner = connection->local;
+	if (connection->flags & CONNECTION_SERVICE) {
+		*served = connection;
+		return is_clients(connection) ?: translate_in(skb, packet, connection);
+	}
 	port = connection->local_port;
 	if (nat_keeps(connection))
 		return NAT_MISS;
@@ -79,8 +132,8 @@ static __always_inline struct quoted *quoted_here(void)
  * reason. Its variables are seldom needed: a function of its own keeps them off the callers'
  * stacks.
  */
-static __noinline int nat_icmp_error(struct __sk_buff *skb, const struct packet *packet,
-				     enum tuple_direction direction, struct ip_address *to)
+static __noinline __unused int nat_icmp_error(struct __sk_buff *skb, const struct packet *packet,
+					      enum tuple_direction direction, struct ip_address *to)
 {
 	enum rewrite_end end = direction == TUPLE_OUT ? REWRITE_SOURCE : REWRITE_DESTINATION;
 	const struct connection *connection;
@@ -101,6 +154,8 @@ static __noinline int nat_icmp_error(struct __sk_buff *skb, const struct packet 
 		return NAT_MISS;
 	if (direction == TUPLE_OUT && !address_equal(&packet->tuple.source, &connection->local))
 		return NAT_MISS;
+	if (asks_service(connection))
+		return NAT_SERVED;
 	*to = direction == TUPLE_OUT ? connection->seen : connection->local;
 	port = direction == TUPLE_OUT ? connection->seen_port : connection->local_port;
 	if (nat_keeps(connection))

@@ -11,6 +11,7 @@
 #ifndef CILIATE_PORTS_H
 #define CILIATE_PORTS_H
 
+#include "compiler.h"
 #include "connections.h"
 #include "port_range.h"
 
@@ -67,9 +68,13 @@ struct port_search {
 	struct connection_ref ref; /* of the connection, as it will be */
 	struct victim own; /* of the searching owner */
 	struct victim largest; /* of the one that holds most, by majority vote */
+	struct port_failure failure; /* the first one of a remote */
 	struct ip_address local; /* the connection's */
+	struct ip_address asked;
 	__be16 local_port;
+	__be16 asked_port;
 	__u16 fixed; /* no other port will do */
+	__u16 port_min; /* of those to choose from, host order */
 	__u32 owner; /* who searches */
 	__u32 candidate; /* owner that leads the vote */
 	__u32 lead;
@@ -117,6 +122,14 @@ static __always_inline void port_search_note(struct port_search *search,
 	victim_consider(&search->largest, holder, state);
 }
 
+/* Does the searching owner hold more than its share, where ports are short? */
+static __always_inline bool port_search_is_greedy(const struct port_search *search)
+{
+	__u32 own = search->taken_by_own, others = search->taken - own;
+
+	return search->taken >= PORT_SAMPLE * 3 / 4 && own > others && others;
+}
+
 /*
  * Is it time to take a port from someone, by what the sample says? Hardly any is free and the
  * largest holder has unanswered ones; or the searching owner holds more than its share: three
@@ -124,11 +137,9 @@ static __always_inline void port_search_note(struct port_search *search,
  */
 static __always_inline bool port_search_is_over(const struct port_search *search)
 {
-	__u32 own = search->taken_by_own, others = search->taken - own;
-
 	if (search->taken >= PORT_SAMPLE - 1 && victim_worth(&search->largest) == WORTH_UNANSWERED)
 		return true;
-	return search->taken >= PORT_SAMPLE * 3 / 4 && own > others && others;
+	return port_search_is_greedy(search);
 }
 
 /*
@@ -160,11 +171,11 @@ static __always_inline bool port_enter(struct __sk_buff *skb, struct port_search
 	return false;
 }
 
-static __always_inline __be16 port_by_chance(void)
+static __always_inline __be16 port_by_chance(const struct port_search *search)
 {
-	__u32 range = (__u32)snat_port_max - snat_port_min + 1;
+	__u32 range = (__u32)snat_port_max - search->port_min + 1;
 
-	return bpf_htons(snat_port_min + ((bpf_get_prandom_u32() >> 16) * range >> 16));
+	return bpf_htons(search->port_min + ((bpf_get_prandom_u32() >> 16) * range >> 16));
 }
 
 /*
@@ -187,7 +198,9 @@ static long port_try(__u64 try, struct __sk_buff **skb)
 			if (port_enter(*skb, search))
 				return 1;
 		} else if (holder->local_port == search->local_port &&
-			   address_equal(&holder->local, &search->local)) {
+			   asked_port(holder) == search->asked_port &&
+			   address_equal(&holder->local, &search->local) &&
+			   address_equal(asked_address(holder), &search->asked)) {
 			search->known = holder->place;
 			search->result = PORT_KNOWN;
 			return 1;
@@ -195,7 +208,7 @@ static long port_try(__u64 try, struct __sk_buff **skb)
 			port_search_note(search, holder, state);
 		}
 	}
-	search->key.destination_port = port_by_chance();
+	search->key.destination_port = port_by_chance(search);
 	return search->fixed || (try == PORT_SAMPLE && port_search_is_over(search));
 }
 
@@ -214,6 +227,33 @@ static __always_inline bool port_seize(struct __sk_buff *skb, struct port_search
 	return victim_end(victim) && port_enter(skb, search);
 }
 
+/*
+ * The last resort of a search that found nothing by chance: a port toward its remote that was freed
+ * since one failed (sweep.bpf.c). Where there is none either, the search counts as failed.
+ */
+static __always_inline bool port_last_resort(struct __sk_buff *skb, struct port_search *search)
+{
+	struct port_failure *known;
+
+	search->key.destination_port = 0;
+	known = bpf_map_lookup_elem(&port_failures, &search->key);
+	if (!known) {
+		search->failure.failed = 1;
+		search->failure.last_ns = now_ns();
+		bpf_map_update_elem(&port_failures, &search->key, &search->failure, BPF_NOEXIST);
+		return false;
+	}
+	if (known->freed_port && !search->fixed && !port_search_is_greedy(search)) {
+		search->key.destination_port = known->freed_port;
+		known->freed_port = 0;
+		if (port_enter(skb, search))
+			return true;
+	}
+	__sync_fetch_and_add(&known->failed, 1);
+	known->last_ns = now_ns();
+	return false;
+}
+
 /* Set up a search for `connection`; its own port is the first to be tried. */
 static __always_inline void port_search_begin(struct port_search *search,
 					      const struct connection *connection)
@@ -224,15 +264,19 @@ static __always_inline void port_search_begin(struct port_search *search,
 	victim_clear(&search->largest);
 	search->local = connection->local;
 	search->local_port = connection->local_port;
+	search->asked = *asked_address(connection);
+	search->asked_port = asked_port(connection);
 	search->fixed = connection->protocol == IPPROTO_SCTP; /* its CRC32c covers the ports */
 	search->owner = connection->owner;
 	search->lead = 0;
 	search->taken = 0;
 	search->taken_by_own = 0;
 	search->result = PORT_NONE;
+	search->port_min = connection->owner == OWNER_OUTSIDE ? service_port_min : snat_port_min;
 	search->key.destination_port = connection->local_port;
-	if (!search->fixed && !nat_port_in_range(connection->local_port))
-		search->key.destination_port = port_by_chance();
+	if (!search->fixed && (!nat_port_in_range(connection->local_port) ||
+			       bpf_ntohs(connection->local_port) < search->port_min))
+		search->key.destination_port = port_by_chance(search);
 }
 
 /*
@@ -241,7 +285,7 @@ static __always_inline void port_search_begin(struct port_search *search,
  * fair sample. Returns the index, or that under which this very connection is in the book already,
  * or -1 where no port is to be had.
  */
-__noinline int port_take(struct __sk_buff *skb, __u32 index)
+__verified_once int port_take(struct __sk_buff *skb, __u32 index)
 {
 	struct connection *connection = connection_at(index);
 	struct port_search *search = port_search_here();
@@ -252,7 +296,8 @@ __noinline int port_take(struct __sk_buff *skb, __u32 index)
 	REPEAT(PORT_TRIES_MAX, PORT_TRIES_OLD, port_try, &skb);
 	if (search->result == PORT_KNOWN)
 		return search->known;
-	if (search->result == PORT_NONE && !port_seize(skb, search))
+	if (search->result == PORT_NONE && !port_seize(skb, search) &&
+	    !port_last_resort(skb, search))
 		return -1;
 	connection->seen_port = search->key.destination_port;
 	return index;

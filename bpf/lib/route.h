@@ -103,11 +103,11 @@ static __always_inline void fib_fill(struct __sk_buff *skb, const struct packet 
 }
 
 /*
- * Is `length` more than the MTU of a route to the destination? bpf_fib_lookup passes over it unless
- * it is locked; forwarding by the stack does not (ip_dst_mtu_maybe_forward). A longer prefix
- * without an MTU may be the better match: the stack knows, and forwards such a packet.
+ * The MTU of a route to the destination, where `length` is more; else 0. bpf_fib_lookup passes over
+ * it unless it is locked; forwarding by the stack does not (ip_dst_mtu_maybe_forward). A longer
+ * prefix without an MTU may be the better match: the stack knows, and forwards such a packet.
  */
-static __always_inline bool exceeds_route_mtu(const struct packet *packet, __u16 length)
+static __always_inline __u32 exceeded_route_mtu(const struct packet *packet, __u16 length)
 {
 	struct prefix_key key = {
 		.prefix_length = 128,
@@ -116,9 +116,9 @@ static __always_inline bool exceeds_route_mtu(const struct packet *packet, __u16
 	__u32 *mtu;
 
 	if (length <= ROUTE_MTU_MIN)
-		return false;
+		return 0;
 	mtu = bpf_map_lookup_elem(&route_mtus, &key);
-	return mtu && length > *mtu;
+	return mtu && length > *mtu ? *mtu : 0;
 }
 
 #endif

@@ -9,14 +9,20 @@
 #include <linux/pkt_cls.h>
 
 #include "../maps.h"
+#include "decision.h"
 #include "flow.h"
 
 static __always_inline void count(struct __sk_buff *skb, const struct flow *flow,
 				  enum drop_reason reason)
 {
 	__u32 key = reason * ATTACH_POINT_COUNT + flow->point;
-	struct metric *metric = bpf_map_lookup_elem(&metrics, &key);
+	struct metric *metric;
 
+	if (dry_run) {
+		note_reason(reason);
+		return;
+	}
+	metric = bpf_map_lookup_elem(&metrics, &key);
 	if (metric) {
 		metric->packets++; /* per CPU: no other writer */
 		metric->bytes += skb->len;
@@ -42,6 +48,14 @@ static __always_inline int pass(struct __sk_buff *skb, const struct flow *flow)
 static __always_inline int forward(struct __sk_buff *skb, const struct flow *flow, int action)
 {
 	count(skb, flow, FORWARDED);
+	return action;
+}
+
+/* The packet ends here; what is left of it tells its sender why, and goes where `action` says. */
+static __always_inline int answer(struct __sk_buff *skb, const struct flow *flow,
+				  enum drop_reason reason, int action)
+{
+	count(skb, flow, reason);
 	return action;
 }
 

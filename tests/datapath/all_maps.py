@@ -3,21 +3,39 @@
 from typing import Any, Final
 
 from ciliate.datapath.bpf_map import BpfMap
+from ciliate.datapath.datapath import SERVICE_PROGRAMS
 from ciliate.datapath.metrics import METRICS
 from ciliate.identity.maps import IPCACHE
 from ciliate.masquerade.maps import (
     CONNECTION_OWNERS,
     CONNECTIONS,
     CONNTRACK,
+    DECISIONS,
     FRAGMENTS,
     MASQUERADE_ADDRESSES,
     MASQUERADE_CHOICES,
+    MASQUERADE_CLASSES,
     MASQUERADE_GENERATIONS,
     MASQUERADE_LOOKS,
     MASQUERADE_RULES,
+    PORT_FAILURES,
+    PORT_USERS,
 )
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.routing.maps import ROUTE_MTUS
+from ciliate.services.maps import (
+    AFFINITY_SLOTS,
+    FRONTENDS,
+    MAGLEV_TABLES,
+    OUTSIDE_AFFINITIES,
+    SERVICE_AFFINITIES,
+    SERVICE_ENDS,
+    SERVICE_IN_NATIVE,
+    SERVICE_SLOTS,
+    SERVICES,
+    SOCKET_PEERS,
+    SOURCE_RANGES,
+)
 
 ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     INTERFACES,
@@ -27,11 +45,27 @@ ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     MASQUERADE_ADDRESSES,
     MASQUERADE_RULES,
     MASQUERADE_CHOICES,
+    MASQUERADE_CLASSES,
     MASQUERADE_LOOKS,
     MASQUERADE_GENERATIONS,
     CONNTRACK,
     CONNECTIONS,
     CONNECTION_OWNERS,
+    DECISIONS,
     FRAGMENTS,
+    PORT_FAILURES,
+    PORT_USERS,
     METRICS,
+    FRONTENDS,
+    SERVICES,
+    SERVICE_SLOTS,
+    AFFINITY_SLOTS,
+    SERVICE_AFFINITIES,
+    OUTSIDE_AFFINITIES,
+    SOURCE_RANGES,
+    MAGLEV_TABLES,
+    SOCKET_PEERS,
+    SERVICE_ENDS,
+    SERVICE_IN_NATIVE,
+    SERVICE_PROGRAMS,
 )

@@ -16,7 +16,7 @@ enum connection_flag *keep_connection_flag;
 enum drop_reason *keep_reason;
 enum attach_point *keep_point;
 
-static __always_inline int tally(struct __sk_buff *skb)
+static __always_inline int count_and_answer(struct __sk_buff *skb)
 {
 	__u32 key = FORWARDED * ATTACH_POINT_COUNT + FROM_POD;
 	struct metric *metric = bpf_map_lookup_elem(&metrics, &key);
@@ -36,7 +36,7 @@ static __always_inline int tally(struct __sk_buff *skb)
 SEC("tc")
 int PROGRAM(struct __sk_buff *skb)
 {
-	return tally(skb);
+	return count_and_answer(skb);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

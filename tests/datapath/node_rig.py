@@ -36,12 +36,21 @@ from ciliate.datapath.layout import (
 )
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
+from ciliate.datapath.sweep import Sweeper
 from ciliate.datapath.test_run import Run
 from ciliate.datapath.uplink import AttachMode
 from ciliate.identity.maps import IPCACHE
-from ciliate.masquerade.connections import live
-from ciliate.masquerade.maps import CONNECTIONS, FRAGMENTS, MASQUERADE_ADDRESSES
-from ciliate.masquerade.sweep import Sweeper
+from ciliate.masquerade.connections import LIVE
+from ciliate.masquerade.maps import (
+    CONNECTION_OWNERS,
+    CONNECTIONS,
+    FRAGMENTS,
+    MASQUERADE_ADDRESSES,
+    PORT_FAILURES,
+    PORT_USERS,
+)
+from ciliate.masquerade.ports.book import Counts
+from ciliate.masquerade.ports.tally import PortTally
 from ciliate.net.address import Mac, host_network, ip_network, mac_octets, prefix_bits, to_octets
 from ciliate.net.identity import ReservedIdentity
 from ciliate.node.maps import ENDPOINTS, INTERFACES
@@ -141,10 +150,21 @@ class Node:
         with self.datapath.opened(CONNECTIONS) as connections:
             return Sweeper(self.datapath.programs.sweep_fd, connections.capacity)
 
+    def ports(self) -> Counts:
+        """Return who holds how many ports, as the program `tally` counts them."""
+        with (
+            self.datapath.opened(CONNECTIONS) as connections,
+            self.datapath.opened(PORT_USERS) as users,
+            self.datapath.opened(CONNECTION_OWNERS) as owners,
+        ):
+            program_fd = self.datapath.programs.tally_fd
+            tally = PortTally(program_fd, connections.capacity, users=users, owners=owners)
+            return tally.count()
+
     def connections(self) -> list[Connection]:
         """Return the connections that are tracked."""
         with self.datapath.opened(CONNECTIONS) as opened:
-            return list(live(opened.items()))
+            return [element for _, element in opened.items(LIVE)]
 
     def change(self, connection: Connection, **fields: Any) -> None:
         """Let a connection be another than packets made it."""
@@ -159,8 +179,12 @@ class Node:
     def forget_flows(self) -> None:
         """Empty what packets left behind, and the ports' queues."""
         self.sweeper().matching()
-        with self.datapath.opened(FRAGMENTS) as fragments:
+        with (
+            self.datapath.opened(FRAGMENTS) as fragments,
+            self.datapath.opened(PORT_FAILURES) as failures,
+        ):
             fragments.clear()
+            failures.clear()
         for port in (self.wire, self.pod1.port, self.pod2.port):
             port.drain()
 

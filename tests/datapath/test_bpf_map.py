@@ -10,7 +10,7 @@ import pytest
 
 from ciliate.datapath import pins
 from ciliate.datapath.bpf_map import BpfMap, open_pinned
-from ciliate.datapath.codec import U32
+from ciliate.datapath.codec import U32, OctetTest
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import (
     AccessDeniedError,
@@ -19,6 +19,7 @@ from ciliate.datapath.errors import (
     MapMissingError,
 )
 from ciliate.datapath.layout import (
+    Connection,
     ConnectionRef,
     Endpoint,
     IpcacheEntry,
@@ -31,7 +32,7 @@ from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.target import MapTarget
 from ciliate.identity.maps import IPCACHE
-from ciliate.masquerade.maps import CONNTRACK, MASQUERADE_ADDRESSES
+from ciliate.masquerade.maps import CONNECTIONS, CONNTRACK, MASQUERADE_ADDRESSES
 from ciliate.net.address import IPv4Address, prefix_bits, to_octets
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 
@@ -118,6 +119,17 @@ def test_removing_many_goes_on_behind_absent_keys(datapath: Datapath) -> None:
 
         assert endpoints.remove_many(address(n) for n in range(3000)) == 1000
         assert endpoints.count() == 0
+
+
+def test_entries_that_an_octet_tells_are_read_without_the_others(datapath: Datapath) -> None:
+    wanted = {n: Connection.unpack(bytes(Connection.SIZE))._replace(state=n) for n in range(5000)}
+    threes = OctetTest.of_lowest(Connection, "state", lambda octet: octet & 0x0F == 3)
+    with datapath.opened(CONNECTIONS) as connections:
+        connections.put_many(wanted)
+
+        read = dict(connections.items(threes))
+
+    assert read == {n: each for n, each in wanted.items() if n % 16 == 3}
 
 
 def test_clear_empties_a_map(datapath: Datapath) -> None:

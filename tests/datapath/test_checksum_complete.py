@@ -1,16 +1,19 @@
 """Packets whose sum a device has made (CHECKSUM_COMPLETE): it stays true whatever programs change."""
 
 import errno
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6
 from scapy.packet import Raw
+from scapy.utils import checksum
 from tests.datapath.node_rig import IN, NODE_4, NODE_6, OUT, ROUTER_6, WORLD_4, WORLD_6, Node
 
 from ciliate.datapath import test_run
 from ciliate.datapath.errors import DatapathError
+from ciliate.net.address import to_octets
 
 POD1_4, POD1_6 = "10.244.0.1", "fd00:244::1"
 BODY = Raw(b"hello123")
@@ -59,3 +62,17 @@ def test_translating_a_v6_error_keeps_the_sum(node: Node) -> None:
     error = IPv6(src=ROUTER_6, dst=NODE_6) / ICMPv6PacketTooBig() / Raw(bytes(seen[IPv6]))
 
     assert IPv6(run(node, "from_uplink", IN / error).packet[14:]).dst == POD1_6
+
+
+def test_every_checksum_of_a_header_is_corrected_to_one_that_holds(node: Node) -> None:
+    """Each identification gives another: sums that carry, and those that come to all ones."""
+    frame = bytearray(bytes(OUT / V4 / UDP(sport=50000, dport=77)))
+    for identification in range(0, 0x10000, 13):
+        frame[18:20] = identification.to_bytes(2)
+        frame[24:26] = bytes(2)
+        frame[24:26] = checksum(bytes(frame[14:34])).to_bytes(2)
+
+        left = node.to_uplink(frame).packet
+
+        assert left[26:30] == to_octets(ip_address(NODE_4))[12:]
+        assert not checksum(left[14:34]), hex(identification)

@@ -1,10 +1,14 @@
 """bpf/lib/connection_table.h: whose connections go when there is no room, and what ends them."""
 
+import mmap
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,14 +31,15 @@ from tests.datapath.node_rig import (
 
 from ciliate.cli.dbg_bpf import command
 from ciliate.datapath import test_run
-from ciliate.datapath.layout import ConnectionOwnerNumber
-from ciliate.masquerade.maps import CONNECTION_OWNERS, CONNTRACK
+from ciliate.datapath.layout import Connection, ConnectionOwnerNumber
+from ciliate.masquerade.maps import CONNECTION_OWNERS, CONNECTIONS, CONNTRACK
 from ciliate.node.maps import ENDPOINTS
 
 POD1_4, POD2_4 = "10.244.0.1", "10.244.0.2"
 POD1, POD2 = 1, 2
 ROOM = 1024
 IDLE = 20
+CACHE_LINE_BYTES = 64
 OUTSIDE, NOBODY = ConnectionOwnerNumber.OWNER_OUTSIDE, ConnectionOwnerNumber.OWNER_COUNT
 
 
@@ -69,7 +74,7 @@ def inbound(node: Node, pod: str, count: int = IDLE) -> None:
         ports = {"sport": 4000 + number, "dport": 80}
         back = {"sport": 80, "dport": 4000 + number}
         for flags in ("S", "A"):
-            packet = IP(src=WORLD_4, dst=pod) / TCP(**ports, flags=flags)
+            packet = IP(src=WORLD_4, dst=pod) / TCP(**ports, flags=flags, ack=flags == "A")
             assert node.from_uplink(IN / packet).verdict == REDIRECT
             reply = IP(src=pod, dst=WORLD_4) / TCP(**back, flags="SA" if flags == "S" else "A")
             assert node.sent_out(reply)[IP].src == pod
@@ -270,3 +275,40 @@ def test_two_processors_that_see_a_flow_first_agree_on_its_port(node: Node) -> N
     assert len(set(seen[0])) == flows
     assert seen[0] == seen[1]
     assert_counts_agree(node)
+
+
+def test_a_connection_fills_cache_lines_and_touches_no_other(node: Node) -> None:
+    """The table begins where a page does, which is what can be mapped."""
+    answered(node, POD1_4, 1)
+    (known,) = node.connections()
+    size = Connection.SIZE
+
+    with (
+        node.datapath.opened(CONNECTIONS) as table,
+        mmap.mmap(table.fd, ROOM * size, mmap.MAP_SHARED, mmap.PROT_READ) as octets_of_table,
+    ):
+        start = known.place * size
+        assert Connection.unpack(octets_of_table[start : start + size]) == known
+    assert size % CACHE_LINE_BYTES == 0
+
+
+@contextmanager
+def one_processor() -> Iterator[None]:
+    """Keep this thread, and the programs it runs, on one processor."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_connections_opened_one_after_the_other_lie_side_by_side(node: Node) -> None:
+    """Their packets touch few pages; but for a place that is taken, or the table's end."""
+    with one_processor():
+        answered(node, POD1_4)
+
+    places = [each.place for each in sorted(node.connections(), key=lambda each: each.local_port)]
+
+    steps = [behind - before for before, behind in pairwise(places)]
+    assert steps.count(1) >= IDLE - 2

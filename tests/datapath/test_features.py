@@ -13,7 +13,7 @@ REFUSAL = LoadError(
     function="bpf_object__load", path=Path("from_pod.bpf.o"), code=errno.EINVAL, log="the log"
 )
 #: Helpers that have a substitute, chosen by a probe; and the last one of Linux 4.15.
-OPTIONAL = {160, 181}
+OPTIONAL = {160, 181, 187}
 OLD = 60
 
 

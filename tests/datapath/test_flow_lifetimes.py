@@ -1,6 +1,7 @@
 """bpf/lib/flow_state.h and connections.h: how long flows live, and what ends or disturbs them."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -85,12 +86,32 @@ def test_end_of_one_side_does_not_shorten_the_flow(node: Node, ending: str) -> N
 def test_after_a_reset_packets_pass_and_silence_ends_the_flow(node: Node, side: str) -> None:
     """RFC 7857, 2.2: it may be forged, or meant for a former connection."""
     connection = Connection(node).established()
+    resets: Callable[[str], object] = connection.says
+    answers: Callable[[str], object] = connection.hears
+    if side == "world":
+        resets, answers = answers, resets
 
-    connection.says("R") if side == "pod" else connection.hears("R")
+    resets("R")
 
     assert connection.lives_s() == about(RESET_S)
-    connection.hears("A")
-    connection.says("A")
+    answers("A")  # What was on its way, or knows nothing of it.
+    assert connection.lives_s() == about(RESET_S)
+
+
+@pytest.mark.parametrize("side", ["pod", "world"])
+def test_reset_of_a_side_that_goes_on_was_forged(node: Node, side: str) -> None:
+    """Who is idle for longer than a reset flow lives is not lost by it (RFC 5961)."""
+    connection = Connection(node).established()
+    resets: Callable[[str], object] = connection.says if side == "pod" else connection.hears
+    flags = connection.flags()
+
+    resets("R")
+    resets("A")
+
+    assert connection.flags() == flags
+    assert connection.lives_s() == about(LONG_S)
+    resets("FA")
+    resets("R")
     assert connection.lives_s() == about(RESET_S)
 
 
@@ -196,7 +217,8 @@ def inbound_flags(node: Node, *segments: tuple[str, str]) -> tuple[int, float]:
     """Send segments of a connection from outside; return its flags and remaining seconds."""
     for side, flags in segments:
         if side == "world":
-            packet = IP(src=WORLD_4, dst=POD2_4) / TCP(sport=4000, dport=80, flags=flags)
+            tcp = TCP(sport=4000, dport=80, flags=flags, ack="A" in flags)
+            packet = IP(src=WORLD_4, dst=POD2_4) / tcp
             assert node.from_uplink(IN / packet).verdict == REDIRECT
         else:
             packet = IP(src=POD2_4, dst=WORLD_4) / TCP(sport=80, dport=4000, flags=flags)
@@ -218,7 +240,7 @@ def test_inbound_connection_lives_short_until_its_opener_goes_on(node: Node) -> 
 def test_inbound_connection_survives_a_reset_of_one_side(node: Node) -> None:
     flags, lives_s = inbound_flags(node, *HANDSHAKE, ("world", "R"))
 
-    assert flags & BOTH_CLOSED == ConnectionFlag.CONNECTION_CLOSING_ORIGINAL
+    assert flags & ConnectionFlag.CONNECTION_RESET_ORIGINAL
     assert lives_s == about(RESET_S)
     assert inbound_flags(node, ("pod", "R"))[1] == about(CLOSED_S)
 

@@ -1,5 +1,8 @@
 """Datagrams in pieces through the masquerade: bpf/lib/parse.h, fragments."""
 
+from typing import Any
+
+import pytest
 from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, fragment6
 from scapy.layers.l2 import Ether
@@ -8,6 +11,7 @@ from tests.datapath.node_rig import (
     IN,
     NODE_4,
     NODE_6,
+    OK,
     OUT,
     REDIRECT,
     SHOT,
@@ -90,3 +94,66 @@ def test_a_piece_whose_first_never_came_is_a_counted_drop(node: Node) -> None:
 
     assert run.verdict == SHOT
     assert counted == {(DropReason.DROP_FRAGMENT_NOT_FOUND, AttachPoint.TO_UPLINK): 1}
+
+
+def _pieces(source: str, destination: str, transport: Any, *, number: int) -> list[Any]:
+    """Return the pieces of a datagram of either family."""
+    if ":" in source:
+        header = IPv6(src=source, dst=destination) / IPv6ExtHdrFragment(id=number)
+        return list(fragment6(header / transport, 1280))
+    whole = IP(src=source, dst=destination, id=number) / transport
+    return list(fragment(IP(bytes(whole)), fragsize=1200))
+
+
+def _source(packet: Any) -> str:
+    return str(packet[IPv6 if IPv6 in packet else IP].src)
+
+
+def _destination(packet: Any) -> str:
+    return str(packet[IPv6 if IPv6 in packet else IP].dst)
+
+
+@pytest.mark.parametrize(
+    ("pod", "world", "node_address"),
+    [(POD1_4, WORLD_4, NODE_4), (POD1_6, WORLD_6, NODE_6)],
+    ids=["v4", "v6"],
+)
+def test_piece_that_overtakes_the_first_never_leaves_with_the_pods_address(
+    node: Node, pod: str, world: str, node_address: str
+) -> None:
+    """It is dropped, since nothing says whose flow it is of; those behind the first go on."""
+    datagram = UDP(sport=1000, dport=53) / Raw(b"y" * 3000)
+    first, second, *rest = _pieces(pod, world, datagram, number=82)
+
+    with node.counted() as counted:
+        early = node.to_uplink(OUT / second)
+        left = [node.sent_out(piece) for piece in (first, *rest)]
+
+    assert early.verdict == SHOT
+    assert counted[DropReason.DROP_FRAGMENT_NOT_FOUND, AttachPoint.TO_UPLINK] == 1
+    assert {_source(each) for each in left} == {node_address}
+    again = node.sent_out(second)  # As the same piece does that comes once more.
+    assert _source(again) == node_address
+
+
+@pytest.mark.parametrize(
+    ("pod", "world", "node_address"),
+    [(POD1_4, WORLD_4, NODE_4), (POD1_6, WORLD_6, NODE_6)],
+    ids=["v4", "v6"],
+)
+def test_piece_of_an_answer_that_overtakes_the_first_is_left_to_the_stack(
+    node: Node, pod: str, world: str, node_address: str
+) -> None:
+    """It may be the node's own, and no pod gets it; those behind the first find the pod."""
+    question = _pieces(pod, world, UDP(sport=1000, dport=53) / BODY, number=83)[0]
+    port = node.sent_out(question)[UDP].sport
+    answer = UDP(sport=53, dport=port) / Raw(b"z" * 3000)
+    first, second, *rest = _pieces(world, node_address, answer, number=84)
+
+    early = node.from_uplink(IN / second)
+    runs = [node.from_uplink(IN / piece) for piece in (first, *rest)]
+
+    assert early.verdict == OK
+    assert _destination(ethernet(early.packet)) == node_address
+    assert {run.verdict for run in runs} == {REDIRECT}
+    assert {_destination(ethernet(run.packet)) for run in runs} == {pod}

@@ -1,5 +1,7 @@
 """bpf/from_pod.bpf.c: what a pod sends; and what arrives at the far end of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
@@ -276,3 +278,51 @@ def test_a_pod_cannot_claim_its_own_address_twice(node: Node) -> None:
         op=1, hwsrc=POD1_MAC, psrc="0.0.0.0", pdst=POD1_4
     )
     assert node.from_pod(probe).verdict == SHOT
+
+
+FLOWS = {
+    4: ETHER / IP(src=POD1_4, dst=WORLD_4) / UDP(sport=50000, dport=53),
+    6: ETHER / IPv6(src=POD1_6, dst=WORLD_6) / UDP(sport=50000, dport=53),
+}
+
+
+@contextmanager
+def known_flow(node: Node, family: int, added: str) -> Iterator[Any]:
+    """Let a flow to the world be known, then add what makes its remote be on this node."""
+    packet = FLOWS[family]
+    left = Ether(node.from_pod(packet).packet)
+    assert left[IP if family == 4 else IPv6].src == (NODE_4 if family == 4 else NODE_6)
+    node.namespace.ip(added.replace("*", "add", 1))
+    try:
+        yield packet
+    finally:
+        node.namespace.ip(added.replace("*", "del", 1))
+
+
+@pytest.mark.parametrize(
+    ("family", "route"),
+    [(4, f"route * {WORLD_4}/32 dev lxc2"), (6, f"route * {WORLD_6}/128 dev lxc2")],
+)
+def test_a_known_flow_whose_remote_became_a_pod_here_reaches_it_with_its_own_address(
+    node: Node, family: int, route: str
+) -> None:
+    """The remote of a known flow is not looked up in `endpoints`; the kernel's table says it."""
+    with known_flow(node, family, route) as packet:
+        run = node.from_pod(packet)
+
+    source = Ether(run.packet)[IP if family == 4 else IPv6].src
+    assert (run.verdict, source) == (REDIRECT, POD1_4 if family == 4 else POD1_6)
+
+
+@pytest.mark.parametrize(
+    ("family", "route"),
+    [(4, f"route * local {WORLD_4}/32 dev eth1"), (6, f"route * local {WORLD_6}/128 dev eth1")],
+)
+def test_a_known_flow_whose_remote_became_this_node_goes_to_the_stack_as_it_is(
+    node: Node, family: int, route: str
+) -> None:
+    """What an address of the node's comes with; that of IPv6 the kernel adds a moment later."""
+    with known_flow(node, family, route) as packet:
+        run = node.from_pod(packet)
+
+    assert (run.verdict, run.packet) == (OK, bytes(packet))

@@ -2,27 +2,33 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 import pytest
 from scapy.layers.inet import GRE, ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
-from tests.datapath.node_rig import NODE_4, OUT, WORLD_4, Node
+from scapy.layers.l2 import Ether
+from tests.datapath.node_rig import IN, NODE_4, NODE_6, OUT, WORLD_4, Node, octets
 
-from ciliate.datapath.layout import MasqueradeGeneration
+from ciliate.datapath.layout import Endpoint, EndpointFlag, MasqueradeGeneration
 from ciliate.masquerade.compile import RuleTables, compile_rules
 from ciliate.masquerade.maps import MASQUERADE_GENERATIONS, MASQUERADE_RULES
-from ciliate.masquerade.rule_table import RuleTable
+from ciliate.masquerade.rule_table import RULES, RuleTable
 from ciliate.masquerade.rules import (
     Action,
     Destination,
     Origin,
+    PodSelector,
     PortRange,
     Rule,
+    Selection,
     decision_order,
 )
 from ciliate.masquerade.table_entries import table_entries
+from ciliate.node.maps import ENDPOINTS
 
 POD_4, POD_6 = "10.244.0.1", "fd00:244::1"
 NONE = RuleTables({}, has_agent=False)
@@ -230,12 +236,158 @@ def test_tcp_keeps_for_its_life_what_was_decided_and_others_follow_the_rules(
     table.replace(before)
     for each in flows:
         assert (node.sent_out(each).payload.src == each.src) is excluded_first
+    answer = IP(src=WORLD_4, dst=POD_4 if excluded_first else NODE_4)
+    node.from_uplink(IN / answer / TCP(sport=80, dport=50000, flags="SA"))
 
     table.replace(after)
 
     kept = [node.sent_out(each).payload.src == each.src for each in (*flows, new)]
     follows = not excluded_first
     assert kept == [excluded_first, follows, follows, follows, follows]
+
+
+@pytest.mark.parametrize("end", ["never answered", "closed"])
+def test_tcp_that_does_not_stand_is_decided_anew_by_its_next_syn(
+    node: Node, table: RuleTable, end: str
+) -> None:
+    """A client with a port of its own comes back, by the rules of now."""
+    syn = _v4(WORLD_4) / TCP(sport=50000, dport=80)
+    assert node.sent_out(syn).payload.src == NODE_4
+    if end == "closed":
+        answer = IP(src=WORLD_4, dst=NODE_4)
+        node.from_uplink(IN / answer / TCP(sport=80, dport=50000, flags="SA"))
+        node.from_uplink(IN / answer / TCP(sport=80, dport=50000, flags="RA"))
+
+    table.replace(_rules(EXCLUDED))
+
+    assert node.sent_out(syn).payload.src == POD_4
+
+
+BLUE, GREEN = 1, 2
+CLASSES = (
+    Rule(
+        name="blue keeps",
+        origin=Origin.POLICY,
+        action=Action.KEEP,
+        pods=PodSelector(pool="blue"),
+        destinations=(Destination(ip_network("203.0.113.0/24")),),
+        ports=(PortRange(6, 443, 443),),
+    ),
+    Rule(
+        name="green by an address",
+        origin=Origin.POLICY,
+        action=Action.ADDRESS,
+        pods=PodSelector(pool="green"),
+        addresses=(ip_address("192.168.10.77"), ip_address("2001:db8:10::77")),
+    ),
+    Rule(
+        name="all",
+        origin=Origin.POLICY,
+        action=Action.KEEP,
+        destinations=(Destination(ip_network("198.51.100.0/24")),),
+    ),
+)
+
+
+def _classes(pods: dict[int, int]) -> RuleTables:
+    """Return tables in which the pods of these endpoints are blue or green."""
+    rules = decision_order(native=[], policies=CLASSES, excluded=EXCLUDED)
+    places = {each.name: at for at, each in enumerate(rules)}
+    classes = [
+        Selection(frozenset({places[name]}), frozenset({places[name]}))
+        for name in ("blue keeps", "green by an address")
+    ]
+    return replace(compile_rules(rules, classes=classes), pods=pods)
+
+
+@pytest.fixture
+def node_address(node: Node) -> Iterator[str]:
+    """An address that the node has, at no device of its programs."""
+    entry = Endpoint(0, 1, 0, EndpointFlag.ENDPOINT_HOST, bytes(6), bytes(6))
+    with node.datapath.opened(ENDPOINTS) as endpoints:
+        endpoints.put(octets("192.168.10.77"), entry)
+        yield "192.168.10.77"
+        endpoints.remove_many([octets("192.168.10.77")])
+
+
+class Seen(NamedTuple):
+    """A destination, its port, and with which address pods of each class reach it."""
+
+    destination: str
+    port: int
+    blue: str
+    green: str
+    others: str
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Seen(WORLD_4, 443, POD_4, "192.168.10.77", POD_4),  # ip-masq-agent's, for those others.
+        Seen("192.0.2.1", 443, NODE_4, "192.168.10.77", NODE_4),
+        Seen("198.51.100.1", 443, POD_4, "192.168.10.77", POD_4),
+        Seen("203.0.114.1", 443, NODE_4, "192.168.10.77", NODE_4),
+    ],
+)
+@pytest.mark.usefixtures("node_address")
+def test_pods_of_each_class_get_the_address_of_the_rules_that_are_for_them(
+    node: Node, table: RuleTable, seen: Seen
+) -> None:
+    sources = []
+    for sport, pods in enumerate(({1: BLUE}, {1: GREEN}, {2: BLUE}), start=1024):
+        table.replace(_classes(pods))
+        packet = _v4(seen.destination) / TCP(sport=sport, dport=seen.port)
+        sources.append(node.sent_out(packet).payload.src)
+
+    assert sources == [seen.blue, seen.green, seen.others]
+
+
+def test_connection_keeps_a_rules_address_while_the_node_has_it(
+    node: Node, table: RuleTable, node_address: str
+) -> None:
+    """Answers come to it; without the address the packet gets the device's."""
+    table.replace(_classes({1: GREEN}))
+    first = _v4(WORLD_4) / TCP(sport=1024, dport=443)
+    sent = node.sent_out(first)
+    assert sent.payload.src == node_address
+    back = IP(src=WORLD_4, dst=node_address) / TCP(sport=443, dport=sent.payload.sport, flags="SA")
+    assert Ether(node.from_uplink(IN / back).packet).payload.dst == POD_4
+    ack = _v4(WORLD_4) / TCP(sport=1024, dport=443, flags="A")
+
+    table.replace(NONE)
+
+    assert node.sent_out(ack).payload.src == node_address
+    with node.datapath.opened(ENDPOINTS) as endpoints:
+        endpoints.remove(octets(node_address))
+    assert node.sent_out(ack).payload.src == NODE_4
+
+
+def test_rule_with_an_address_that_the_node_lost_means_the_devices(
+    node: Node, table: RuleTable
+) -> None:
+    table.replace(_classes({1: GREEN}))
+
+    assert node.sent_out(_v4(WORLD_4) / TCP(sport=1024)).payload.src == NODE_4
+    assert node.sent_out(_v6("2001:db9::1") / TCP(sport=1024)).payload.src == NODE_6
+
+
+def _has_placed(pods: dict[int, int], tables: RuleTables) -> bool:
+    return tables.pods == pods
+
+
+async def test_pods_that_change_their_class_leave_the_rules_as_they_are(
+    node: Node, table: RuleTable
+) -> None:
+    """A new generation would have every UDP flow decided anew."""
+    await table.put({RULES: _classes({2: BLUE})})
+    with node.datapath.opened(MASQUERADE_GENERATIONS) as generations:
+        before = generations.get(0)
+        for pods in ({1: BLUE, 2: BLUE}, {1: GREEN}, {}):
+            await table.put({RULES: _classes(pods)})
+            await table.reached(partial(_has_placed, pods))
+
+            assert table.read() == _classes(pods)
+            assert generations.get(0) == before
 
 
 def test_connection_says_which_rule_of_which_list_decided(node: Node, table: RuleTable) -> None:

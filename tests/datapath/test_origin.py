@@ -52,11 +52,15 @@ CASES = [
             *("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.9.9.9"),
             *("224.0.0.1", "239.1.1.1", "255.255.255.255"),
             *(NODE_4, POD1_4, POD2_4),
+            "169.254.42.1",  # By which a pod knows itself as a Service's backend.
         )
     ),
     *(
         Case(f"from {source}", IN / IPv6(src=source, dst=POD1_6) / PING6, BAD_SOURCE)
-        for source in ("::", "::1", "ff02::1", "ff0e::5", "fe80::1", "febf::1", NODE_6, POD2_6)
+        for source in (
+            *("::", "::1", "ff02::1", "ff0e::5", "fe80::1", "febf::1", NODE_6, POD2_6),
+            "64:ff9b:1::a9fe:2a01",
+        )
     ),
     *(
         Case(f"frame to {mac}", frame_to(mac) / IP(src=WORLD_4, dst=POD1_4) / PING, BAD_MAC)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import stat
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -261,7 +262,7 @@ def element(place: int, *, state: int) -> Connection:
 
 
 def test_a_capacity_for_a_map_that_does_not_exist_is_refused(agent: Agent) -> None:
-    with pytest.raises(UnknownMapError, match=r"map snat: .*maps: connection_owners"):
+    with pytest.raises(UnknownMapError, match=r"map snat: .*maps: affinity_slots"):
         agent.open(snat=5)
 
 
@@ -275,9 +276,7 @@ def test_a_refused_program_leaves_the_old_ones_and_shows_why(agent: Agent, tmp_p
         "{ return *(int *)(long)skb->data; }\n"
     )
     bad = tmp_path / "bad"
-    bad.mkdir()
-    for name in NAMES:
-        (bad / f"{name}.bpf.o").write_bytes((agent.objects / f"{name}.bpf.o").read_bytes())
+    shutil.copytree(agent.objects, bad)
     Compiler(ROOT).compile(source, bad / "to_uplink.bpf.o", "PROGRAM=unused")
     before = record(agent)
 
@@ -299,8 +298,8 @@ def test_missing_and_damaged_objects_are_said_by_path(agent: Agent, tmp_path: Pa
     with pytest.raises(LoadError, match=r"from_pod.bpf.o: read: .*make bpf"):
         empty.open()
 
-    for name in NAMES:
-        (tmp_path / f"{name}.bpf.o").write_bytes(b"\x7fELF and then nothing")
+    for path in agent.objects.iterdir():
+        (tmp_path / path.name).write_bytes(b"\x7fELF and then nothing")
     with pytest.raises(LoadError, match=r"from_pod.bpf.o: bpf_object__open_file"):
         empty.open()
 

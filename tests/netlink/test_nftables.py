@@ -1,5 +1,6 @@
 """Our table in the kernel: written whole, healed, and nothing of others touched."""
 
+import asyncio
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -14,11 +15,12 @@ from ciliate.masquerade.nftables.plan import (
     hook_alone,
     table_parts,
 )
-from ciliate.masquerade.nftables.target import NftablesTarget
+from ciliate.masquerade.nftables.target import NftablesTarget, Wanted
 from ciliate.masquerade.rules import (
     Action,
     Destination,
     Origin,
+    PodSelector,
     PortRange,
     Rule,
     decision_order,
@@ -49,13 +51,20 @@ def full() -> dict[str, Part]:
             name="one-address",
             origin=Origin.POLICY,
             action=Action.ADDRESS,
-            address=ip_address("192.168.10.77"),
+            addresses=(ip_address("192.168.10.77"),),
         ),
         Rule(
             name="one-address-6",
             origin=Origin.POLICY,
             action=Action.ADDRESS,
-            address=ip_address("fd00::77"),
+            addresses=(ip_address("fd00::77"),),
+        ),
+        Rule(
+            name="of-some-pods",
+            origin=Origin.POLICY,
+            action=Action.KEEP,
+            pods=PodSelector(pool="blue"),
+            ports=(PortRange(132),),
         ),
     ]
     excluded = tuple(map(ip_network, ("10.10.1.0/24", "10.10.2.0/24", "fe80::/10")))
@@ -67,7 +76,8 @@ def full() -> dict[str, Part]:
         sources=(RouteSource("eth1", ip_network("::/0"), ip_address("fd00:10::100")),),
     )
     rows = decision_order(native=(ip_network("0.0.0.0/0"),), policies=policies, excluded=excluded)
-    return table_parts(rows, settings, ADDRESSES)
+    selected = set(map(ip_network, ("10.9.0.5/32", "fd00:9::5/128")))
+    return table_parts(rows, settings, replace(ADDRESSES, selected={5: selected}))
 
 
 def nft(netns: str, *words: str) -> str:
@@ -84,15 +94,47 @@ TAKING = table_parts(decision_order(native=NATIVE), replace(BOTH, taking_over=Tr
     ids=["plain", "full", "taking over", "handed over"],
 )
 async def test_what_is_written_is_what_is_read(node: str, wanted: dict[str, Part]) -> None:
-    target = NftablesTarget(Nftables(node), lambda: wanted)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, wanted))
 
     assert await target.put(wanted) == {}
 
-    assert await NftablesTarget(Nftables(node), lambda: wanted).observe() == wanted
+    assert await NftablesTarget(Nftables(node), lambda: Wanted(1, wanted)).observe() == wanted
+
+
+async def test_who_waits_for_parts_is_told_when_they_stand(node: str) -> None:
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, PLAIN))
+    waiting = asyncio.ensure_future(target.reached(1))
+    await target.observe()
+    assert not waiting.done()
+
+    await target.put(PLAIN)
+
+    async with asyncio.timeout(5):
+        await waiting
+    assert "chain decide" in nft(node, "list", "table", "inet", "ciliate")
+
+
+async def test_who_waits_is_told_though_something_else_is_wanted_by_then(node: str) -> None:
+    more = Addresses(pods=ADDRESSES.pods, cluster=NODES | {ip_network("192.168.10.1/32")})
+    grown = table_parts(decision_order(native=NATIVE), BOTH, more)
+    wanted = [Wanted(1, PLAIN)]
+    target = NftablesTarget(Nftables(node), lambda: wanted[-1])
+    waiting = asyncio.ensure_future(target.reached(1))
+    later = asyncio.ensure_future(target.reached(2))
+
+    putting = asyncio.ensure_future(target.put(PLAIN))
+    await asyncio.sleep(0)
+    wanted.append(Wanted(2, grown))  # While it is written.
+    await putting
+
+    async with asyncio.timeout(5):
+        await waiting
+    assert not later.done()
+    later.cancel()
 
 
 async def test_second_put_of_the_same_writes_nothing(node: str) -> None:
-    target = NftablesTarget(Nftables(node), lambda: PLAIN)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, PLAIN))
     await target.put(PLAIN)
     before = nft(node, "-a", "list", "ruleset")
 
@@ -118,7 +160,7 @@ async def test_second_put_of_the_same_writes_nothing(node: str) -> None:
 async def test_what_somebody_does_to_the_table_is_seen_and_healed(
     node: str, words: tuple[str, ...]
 ) -> None:
-    target = NftablesTarget(Nftables(node), lambda: PLAIN)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, PLAIN))
     await target.put(PLAIN)
     nft(node, *words)
 
@@ -133,7 +175,7 @@ async def test_what_somebody_does_to_the_table_is_seen_and_healed(
 async def test_table_that_went_since_it_was_read_comes_back_whole(node: str) -> None:
     more = Addresses(pods=ADDRESSES.pods, cluster=NODES | {ip_network("192.168.10.1/32")})
     grown = table_parts(decision_order(native=NATIVE), BOTH, more)
-    target = NftablesTarget(Nftables(node), lambda: grown)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, grown))
     await target.put(PLAIN)
     nft(node, "flush", "ruleset")
 
@@ -144,7 +186,7 @@ async def test_table_that_went_since_it_was_read_comes_back_whole(node: str) -> 
 
 async def test_parts_that_are_named_no_more_go(node: str) -> None:
     wanted = full()
-    target = NftablesTarget(Nftables(node), lambda: wanted)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, wanted))
     await target.put(wanted)
     wanted = PLAIN
 
@@ -157,7 +199,7 @@ async def test_parts_that_are_named_no_more_go(node: str) -> None:
 async def test_table_goes_with_its_last_part_and_others_stay(node: str) -> None:
     nft(node, "add table inet others { chain c { type nat hook postrouting priority 100; }; }")
     others = nft(node, "list", "ruleset")
-    target = NftablesTarget(Nftables(node), dict)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, {}))
     await target.put(PLAIN)
     await target.observe()
 
@@ -167,7 +209,7 @@ async def test_table_goes_with_its_last_part_and_others_stay(node: str) -> None:
 
 
 async def test_refused_transaction_leaves_what_stood(node: str) -> None:
-    target = NftablesTarget(Nftables(node), lambda: PLAIN)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, PLAIN))
     await target.put(PLAIN)
     before = nft(node, "list", "ruleset")
 
@@ -180,7 +222,7 @@ async def test_refused_transaction_leaves_what_stood(node: str) -> None:
 async def test_missing_program_fails_every_key_with_the_remedy(
     node: str,
 ) -> None:
-    target = NftablesTarget(Nftables(node, path="/nowhere"), lambda: PLAIN)
+    target = NftablesTarget(Nftables(node, path="/nowhere"), lambda: Wanted(1, PLAIN))
 
     failures = await target.put(PLAIN)
 
@@ -195,7 +237,7 @@ async def test_ten_thousand_ranges_are_replaced_by_others_in_little_time(node: s
         return table_parts(decision_order(native=NATIVE, excluded=excluded), BOTH, ADDRESSES)
 
     wanted = parts(0)
-    target = NftablesTarget(Nftables(node), lambda: wanted)
+    target = NftablesTarget(Nftables(node), lambda: Wanted(1, wanted))
     assert await target.put(wanted) == {}
     wanted = parts(256)
 

@@ -5,6 +5,7 @@ Settings are read and checked, and the Node is read, before the kernel is touche
 
 import asyncio
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -81,11 +82,12 @@ class Agent:
             config = await load_config(
                 self._client, self._options.installation, self._options.overrides, self._progress
             )
-            settings = parse_agent_settings(config)
+            settings = parse_agent_settings(config, memory_bytes=_memory_bytes())
             use_procfs(str(host_path(settings.kernel.procfs)))
             require_privileges(settings.kernel.bpf_root)
             # Raises before anything is touched.
             devices = DeviceWatch(rtnl, settings, await observe_devices(rtnl, settings))
+            _log.info("room for %d connections", settings.kernel.connections_max)
             root = Path(settings.kernel.bpf_root)
             make_folder(root)
             await claims.enter_async_context(claim(root, self._options.node_name, "a bpf-root"))
@@ -165,3 +167,8 @@ class Agent:
             spent = datetime.now(UTC) - self._started_at
             _log.info("ready after %.0f ms", spent.total_seconds() * 1000)
             await asyncio.Event().wait()  # Until cancelled; the tasks work.
+
+
+def _memory_bytes() -> int:
+    """Return what the machine has: maps are in the kernel's memory, whatever this process may use."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -9,6 +9,7 @@ from ciliate.node.context import Context
 from ciliate.node.feature import Feature
 from ciliate.readiness.agent.feature import ReadinessFeature
 from ciliate.routing.feature import RoutingFeature
+from ciliate.services.feature import ServicesFeature
 from ciliate.sysctl.feature import SysctlFeature
 from ciliate.uplink.feature import UplinkFeature
 
@@ -20,8 +21,10 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
     what leads packets to the programs that read them.
     """
     ipam = IpamFeature(context)
+    uplink = UplinkFeature(context)
     identity = IdentityFeature(context)
-    masquerade = MasqueradeFeature(context)
+    masquerade = MasqueradeFeature(context, pool_of=ipam.pool_of)
+    ipam.listen(masquerade.pools_changed)
     endpoint = EndpointFeature(
         context,
         Neighbours(
@@ -29,6 +32,7 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
             identity=identity.resolver.known,
             gateways=lambda: ipam.gateways,
             forget_leavers=masquerade.forget_leavers,
+            admit=masquerade.admit,
         ),
         runtime_config,
     )
@@ -37,7 +41,8 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         endpoint,
         identity,
         masquerade,
-        UplinkFeature(context),
+        ServicesFeature(context, devices_status=lambda: uplink.sync_status),
+        uplink,
         SysctlFeature(context),
         RoutingFeature(context),
         ReadinessFeature(context),

@@ -5,6 +5,7 @@ is cached here.
 """
 
 import platform
+from collections.abc import Awaitable
 from datetime import datetime
 
 from ciliate import CILIUM_API_VERSION, __version__
@@ -49,7 +50,8 @@ class Report:
         for feature in self._node.features:
             found = feature.answers().get(path)
             if found is not None:
-                return found()
+                answer = found()
+                return await answer if isinstance(answer, Awaitable) else answer
         return None
 
     async def act(self, path: str, body: bytes) -> object | None:

@@ -6,23 +6,28 @@ the CNI configuration, by which the runtime sees the node ready, is written last
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ciliate.agent.features import compose
 from ciliate.agent.health import health_endpoint
+from ciliate.config.service_settings import NoBackendResponse, ServiceSettings
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.metrics.family import Family
 from ciliate.metrics.listeners import listener_families
 from ciliate.metrics.server import Metrics, metrics_endpoint
+from ciliate.netlink.namespace import namespace_cookie
 from ciliate.node.context import Context
 from ciliate.node.feature import Feature
 from ciliate.node.progress import Progress
 from ciliate.reconcile.status import RunStatus
+from ciliate.services.capacity import map_entries
+from ciliate.system.memory import give_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +49,11 @@ class RunningNode:
         features = compose(context, runtime_config)
         for feature in features:
             await feature.load()
-        for feature in features:
-            await feature.start(progress)
-        datapath = await asyncio.to_thread(open_datapath, context)
+        async with asyncio.TaskGroup() as loading:  # While features wait for the API server.
+            opened = loading.create_task(asyncio.to_thread(open_datapath, context))
+            for feature in features:
+                await feature.start(progress)
+        datapath = opened.result()
         await context.links.require_traffic_control(datapath.programs.from_pod_fd)
         await context.devices.refresh()
         reconcilers = [each for feature in features for each in feature.reconcilers(datapath)]
@@ -56,6 +63,7 @@ class RunningNode:
             for feature in features:
                 await feature.programs_changed(datapath)
         await asyncio.to_thread(datapath.settle)
+        await asyncio.to_thread(give_back)
         tasks = [task for feature in features for task in feature.tasks()]
         for run in (*(reconciler.run for reconciler in reconcilers), *tasks):
             context.tasks.create_task(run())
@@ -124,9 +132,30 @@ def open_datapath(context: Context) -> Datapath:
             verify_source=kernel.verify_source,
             snat_port_min=masquerade.port_min,
             snat_port_max=masquerade.port_max,
+            service_port_min=settings.service_port_min,
             accounting=kernel.accounting,
             sctp=masquerade.sctp,
             connections_max=kernel.connections_max,
             lifetimes=kernel.lifetimes,
+            **of_services(settings.services),
         ),
     )
+
+
+def of_services(settings: ServiceSettings) -> Mapping[str, Any]:
+    """Return what of the datapath's settings is of Services."""
+    access = settings.access
+    return {
+        "services_by_packet": settings.replaces_kube_proxy,
+        "refuses_without_backend": access.no_backend is NoBackendResponse.REJECT,
+        "service_loopback_v4": access.loopback_v4,
+        "service_loopback_v6": access.loopback_v6,
+        "node_port_min": settings.node_ports.first,
+        "node_port_max": settings.node_ports.last,
+        "node_netns_cookie": namespace_cookie(),
+        "sockets_of_node_only": settings.sockets.host_only,
+        "remote_node_ports_outside": settings.node_ports.remote_is_outside,
+        "external_ips_for_all": access.external_ips_for_pods,
+        "maglev_cells": settings.selection.maglev_table_size,
+        "service_entries": map_entries(settings),
+    }

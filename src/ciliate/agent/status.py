@@ -26,7 +26,7 @@ from ciliate.identity.status import IdentityRange
 from ciliate.ipam.status import IpamStatus
 from ciliate.masquerade.status import Masquerading
 from ciliate.routing.status import Routing
-from ciliate.uplink.status import KubeProxyReplacement
+from ciliate.services.status import KubeProxyReplacement
 
 
 class StatusResponse(AgentModel, frozen=True, kw_only=True):
@@ -59,5 +59,7 @@ class StatusResponse(AgentModel, frozen=True, kw_only=True):
     api_version: str = ""
     started_at: datetime | None = None
     endpoints: EndpointCount | None = None
+    #: What Services ask for and do not get; the first of many, then how many more.
+    service_problems: tuple[str, ...] = ()
     #: Read-only settings that are set but not acted on, or not known.
     warnings: tuple[str, ...] = ()

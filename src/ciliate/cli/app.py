@@ -26,6 +26,14 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "ciliate.cli.ipam.group:command",
         "Plan, see and repair the addresses of the cluster.",
     ),
+    "explain": (
+        "ciliate.cli.explain:command",
+        "Say what would happen to a packet of a pod, and why.",
+    ),
+    "masquerade": (
+        "ciliate.cli.masquerade:command",
+        "The ports that masqueraded connections hold.",
+    ),
     "dbg": ("ciliate.cli.dbg:command", "What the agent on this node knows and does."),
     "agent": ("ciliate.agent.command:command", "Run the agent of a node."),
     "operator": ("ciliate.operator.command:command", "Run the cluster's operator."),

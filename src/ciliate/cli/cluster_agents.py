@@ -20,7 +20,6 @@ from ciliate.console.installation import installation
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ForbiddenError, NotFoundError
-from ciliate.kube.execution import Executed
 
 T = TypeVar("T")
 
@@ -38,6 +37,15 @@ class UnansweredError(CiliateError):
         self.who = who
         self.problem = problem
         super().__init__(f"{who} does not answer: {problem}")
+
+
+class RefusedError(CiliateError):
+    """An agent, or the operator, says why it has no answer."""
+
+    def __init__(self, pod: str, said: str) -> None:
+        self.pod = pod
+        self.said = said
+        super().__init__(f"pod {pod}: {said}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +182,7 @@ async def _ask(
     try:  # A command that finds something exits with 1, and has an answer all the same.
         return msgspec.json.decode(done.stdout, type=answer)
     except msgspec.MsgspecError as error:
-        raise UnansweredError(who=f"pod {name}", problem=_said(done, error)) from error
-
-
-def _said(done: Executed, error: msgspec.MsgspecError) -> str:
-    text = done.stderr.decode(errors="replace").strip()
-    return text.splitlines()[-1] if text else f"exit code {done.exit_code}: {error}"
+        if said := done.stderr.decode(errors="replace").strip():
+            raise RefusedError(name, said.splitlines()[-1]) from error
+        problem = f"exit code {done.exit_code}: {error}"
+        raise UnansweredError(who=f"pod {name}", problem=problem) from error

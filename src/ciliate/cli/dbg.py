@@ -62,10 +62,12 @@ class EndpointMissingError(CiliateError):
     lazy={
         "bpf": "ciliate.cli.dbg_bpf:command",
         "completion": "ciliate.cli.app:completion",
+        "explain": "ciliate.cli.dbg_explain:command",
         "ipam": "ciliate.cli.dbg_ipam:command",
         "masquerade": "ciliate.cli.dbg_masquerade:command",
         "metrics": "ciliate.cli.dbg_metrics:command",
         "operator": "ciliate.cli.dbg_operator:command",
+        "service": "ciliate.cli.dbg_service:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
     params=[version_option()],

@@ -5,21 +5,24 @@ row looks like is decided by the map's feature, in its `show` module.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from ciliate.cli.dbg_bpf_lb import command as lb
 from ciliate.cli.packet_counts import metric_rows
-from ciliate.console.output import echo_list, output_forms, output_option, render
+from ciliate.console.output import echo_list, echo_pairs, output_forms, output_option, render
 from ciliate.console.table import align
 from ciliate.datapath.bpf_map import BpfMap, open_pinned
+from ciliate.datapath.layout import Connection
 from ciliate.datapath.metrics import METRICS, counters
+from ciliate.datapath.sweep import pinned_sweeper
 from ciliate.endpoint.show import endpoint_rows, interface_rows
 from ciliate.identity.maps import IPCACHE
 from ciliate.identity.show import ipcache_rows
-from ciliate.masquerade.connections import live
+from ciliate.masquerade.connections import LIVE
 from ciliate.masquerade.maps import CONNECTIONS, FRAGMENTS, MASQUERADE_ADDRESSES
 from ciliate.masquerade.rule_list import pinned_tables
 from ciliate.masquerade.show import (
@@ -30,7 +33,6 @@ from ciliate.masquerade.show import (
     masquerade_rows,
     translations,
 )
-from ciliate.masquerade.sweep import pinned_sweeper
 from ciliate.net.address import IPAddress, ip_address
 from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.routing.maps import ROUTE_MTUS
@@ -55,6 +57,15 @@ def command(context: click.Context, bpf_root: Path) -> None:
     context.obj = bpf_root
 
 
+command.add_command(lb)
+
+
+def _connections(bpf_root: Path) -> list[Connection]:
+    """Return the connections that are tracked."""
+    with open_pinned(bpf_root, CONNECTIONS) as opened:
+        return [element for _, element in opened.items(LIVE)]
+
+
 def _entries(bpf_root: Path, which: BpfMap[K, V]) -> list[tuple[K, V]]:
     """Return all entries of a pinned map."""
     with open_pinned(bpf_root, which) as opened:
@@ -66,20 +77,6 @@ def _echo_lines(rows: Sequence[object], lines: Iterable[str], output: str | None
         click.echo(render(rows, output), nl=False)
         return
     echo_list("\n".join(lines), count=len(rows), what="entries")
-
-
-def _echo_pairs(
-    rows: Mapping[str, Sequence[str]], header: tuple[str, str], output: str | None
-) -> None:
-    """Print key and value columns under `header`, as Cilium prints its hash maps."""
-    if output is not None:
-        click.echo(render(rows, output, names=rows), nl=False)
-        return
-    lines = [f"{header[0]}\t{header[1]}\t"]
-    lines += [f"{key}\t{value}\t" for key, values in rows.items() for value in values]
-    text = align(lines, width_min=5, padding=3)
-    shown = "\n".join(line.rstrip() for line in text.splitlines())
-    echo_list(shown, count=len(rows), what="entries")
 
 
 def _address(
@@ -108,7 +105,7 @@ def nat() -> None:
 def nat_list(bpf_root: Path, output: str | None) -> None:
     """List translations: two for each masqueraded connection."""
     now_ns = time.monotonic_ns()
-    rows = translations(live(_entries(bpf_root, CONNECTIONS)), now_ns=now_ns)
+    rows = translations(_connections(bpf_root), now_ns=now_ns)
     _echo_lines(rows, map(str, rows), output)
 
 
@@ -149,8 +146,7 @@ def ct_list(bpf_root: Path, which: str, output: str | None, *, time_diff: bool) 
     del which  # "global" is the only table; Cilium's command line names it.
     now_ns = time.monotonic_ns()
     rows = [
-        TrackedConnection.read(connection, now_ns=now_ns)
-        for connection in live(_entries(bpf_root, CONNECTIONS))
+        TrackedConnection.read(connection, now_ns=now_ns) for connection in _connections(bpf_root)
     ]
     _echo_lines(rows, (row.text(time_diff=time_diff) for row in rows), output)
 
@@ -166,7 +162,7 @@ def endpoint() -> None:
 def endpoint_list(bpf_root: Path, output: str | None) -> None:
     """List the addresses of local endpoints and of the host."""
     rows = endpoint_rows(_entries(bpf_root, ENDPOINTS))
-    _echo_pairs(rows, ("IP ADDRESS", "LOCAL ENDPOINT INFO"), output)
+    echo_pairs(rows, ("IP ADDRESS", "LOCAL ENDPOINT INFO"), output)
 
 
 @command.group("ipcache")
@@ -180,7 +176,7 @@ def ipcache() -> None:
 def ipcache_list(bpf_root: Path, output: str | None) -> None:
     """List prefixes with the identity and the node they belong to."""
     rows = ipcache_rows(_entries(bpf_root, IPCACHE))
-    _echo_pairs(rows, ("IP PREFIX/ADDRESS", "IDENTITY"), output)
+    echo_pairs(rows, ("IP PREFIX/ADDRESS", "IDENTITY"), output)
 
 
 @command.group("interface")
@@ -194,7 +190,7 @@ def interface() -> None:
 def interface_list(bpf_root: Path, output: str | None) -> None:
     """List the endpoint behind each pod interface."""
     rows = interface_rows(_entries(bpf_root, INTERFACES))
-    _echo_pairs(rows, ("IFINDEX", "ENDPOINT"), output)
+    echo_pairs(rows, ("IFINDEX", "ENDPOINT"), output)
 
 
 @command.group("masquerade")
@@ -208,7 +204,7 @@ def masquerade() -> None:
 def masquerade_list(bpf_root: Path, output: str | None) -> None:
     """List the masquerade addresses of each node device."""
     rows = masquerade_rows(_entries(bpf_root, MASQUERADE_ADDRESSES))
-    _echo_pairs(rows, ("IFINDEX", "ADDRESSES"), output)
+    echo_pairs(rows, ("IFINDEX", "ADDRESSES"), output)
 
 
 @command.group("ipmasq")
@@ -228,7 +224,7 @@ def ipmasq_list(bpf_root: Path, output: str | None) -> None:
     if not rows and output is None:
         click.echo("No entries found.", err=True)
         return
-    _echo_pairs(rows, ("IP PREFIX/ADDRESS", ""), output)
+    echo_pairs(rows, ("IP PREFIX/ADDRESS", ""), output)
 
 
 @command.group("route-mtu")
@@ -242,7 +238,7 @@ def route_mtu() -> None:
 def route_mtu_list(bpf_root: Path, output: str | None) -> None:
     """List the destinations that longer packets reach by the stack, which judges them."""
     rows = route_mtu_rows(_entries(bpf_root, ROUTE_MTUS))
-    _echo_pairs(rows, ("DESTINATION", "MTU"), output)
+    echo_pairs(rows, ("DESTINATION", "MTU"), output)
 
 
 @command.group("frag")
@@ -255,7 +251,7 @@ def frag() -> None:
 @click.pass_obj
 def frag_list(bpf_root: Path, output: str | None) -> None:
     """List the ports of datagrams whose first piece has been seen."""
-    _echo_pairs(fragment_rows(_entries(bpf_root, FRAGMENTS)), ("FRAGMENT", "PORTS"), output)
+    echo_pairs(fragment_rows(_entries(bpf_root, FRAGMENTS)), ("FRAGMENT", "PORTS"), output)
 
 
 @command.group("metrics")

@@ -41,6 +41,27 @@ def complete_namespaces(
     return _complete(context, _namespaces, incomplete)
 
 
+def complete_pods(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the pods whose names begin so, as NAMESPACE/NAME."""
+    return _complete(context, _pods, incomplete)
+
+
+def complete_services(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the Services whose names begin so, as NAMESPACE/NAME."""
+    return _complete(context, _services, incomplete)
+
+
+def complete_clients(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the pods and nodes whose names begin so."""
+    return _complete(context, _clients, incomplete)
+
+
 def complete_endpoints(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
@@ -83,7 +104,8 @@ def _complete(
     kubeconfig = str(context.params.get("kubeconfig") or "")
 
     async def ask() -> Iterable[str]:
-        async with asyncio.timeout(_PATIENCE_S), cluster_client(kubeconfig) as client:
+        # The cluster's time, not that of what is imported to ask it.
+        async with cluster_client(kubeconfig) as client, asyncio.timeout(_PATIENCE_S):
             return await read(client)
 
     try:
@@ -104,6 +126,25 @@ async def _namespaces(client: "ApiClient") -> set[str]:
     from ciliate.api.core import NAMESPACES  # noqa: PLC0415
 
     return {each.metadata.name for each in (await client.list(NAMESPACES)).items}
+
+
+async def _pods(client: "ApiClient") -> set[str]:
+    from ciliate.api.cilium_endpoint import CILIUM_ENDPOINTS  # noqa: PLC0415
+    from ciliate.cli.cluster_addresses import list_if_defined  # noqa: PLC0415
+
+    found = await list_if_defined(client, CILIUM_ENDPOINTS)
+    return {f"{each.metadata.namespace}/{each.metadata.name}" for each in found}
+
+
+async def _services(client: "ApiClient") -> set[str]:
+    from ciliate.api.service import SERVICES  # noqa: PLC0415
+
+    found = (await client.list(SERVICES)).items
+    return {f"{each.metadata.namespace}/{each.metadata.name}" for each in found}
+
+
+async def _clients(client: "ApiClient") -> set[str]:
+    return await _pods(client) | await _nodes(client)
 
 
 async def _pools(client: "ApiClient") -> set[str]:

@@ -19,7 +19,7 @@ from ciliate.identity.status import lines as identity_lines
 from ciliate.ipam.status import lines as ipam_lines
 from ciliate.masquerade.status import lines as masquerade_lines
 from ciliate.routing.status import lines as routing_lines
-from ciliate.uplink import status as uplink_status
+from ciliate.services import status as services_status
 
 _UNHEALTHY = frozenset({"Warning", "Failure"})
 
@@ -85,7 +85,7 @@ def _cluster_lines(status: StatusResponse) -> Iterator[str]:
 
 def _node_lines(status: StatusResponse) -> Iterator[str]:
     if status.kube_proxy_replacement:
-        yield from uplink_status.lines(status.kube_proxy_replacement)
+        yield from services_status.lines(status.kube_proxy_replacement)
     if firewall := status.host_firewall:
         devices = f"\t[{', '.join(firewall.devices)}]" if firewall.mode != "Disabled" else ""
         yield f"Host firewall:\t{firewall.mode}{devices}"
@@ -166,7 +166,7 @@ def _observer_lines(status: StatusResponse) -> Iterator[str]:
 
 def _device_lines(status: StatusResponse, details: Details) -> Iterator[str]:
     if details.devices and status.kube_proxy_replacement is not None:
-        yield from uplink_status.detail_lines(status.kube_proxy_replacement)
+        yield from services_status.detail_lines(status.kube_proxy_replacement)
 
 
 def _closing_lines(status: StatusResponse) -> Iterator[str]:
@@ -181,6 +181,7 @@ def _own_lines(status: StatusResponse, *, now: datetime) -> Iterator[str]:
         yield f"Endpoints:\t{status.endpoints.ready}/{status.endpoints.total} ready"
     if status.started_at:
         yield f"Started:\t{since(status.started_at, now=now)}"
-    if status.warnings:
+    warnings = (*status.warnings, *status.service_problems)
+    if warnings:
         yield "Warnings:"
-        yield from (f"  {warning}" for warning in status.warnings)
+        yield from (f"  {warning}" for warning in warnings)

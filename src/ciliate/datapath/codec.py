@@ -4,6 +4,8 @@ The classes of `layout.py` are codecs themselves (the class object is); here are
 """
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +26,21 @@ class Codec(Protocol[T]):
 
     def unpack_many(self, octets: bytes | memoryview, /) -> list[T]:
         """Return the values that lie one after another in `octets`."""
+
+
+class _U8:
+    """A number of one octet: a flag."""
+
+    SIZE = 1
+
+    def pack(self, value: int, /) -> bytes:
+        return bytes((value,))
+
+    def unpack(self, octets: bytes, /) -> int:
+        return octets[0]
+
+    def unpack_many(self, octets: bytes | memoryview, /) -> list[int]:
+        return list(octets)
 
 
 class _U32:
@@ -63,6 +80,35 @@ class Octets:
         return [whole[at : at + self.SIZE] for at in range(0, len(whole), self.SIZE)]
 
 
+class Record(Protocol):
+    """A generated class: its fields in the order of their octets, as numpy names their types."""
+
+    @property
+    def DTYPE(self) -> list[tuple[str, str]]:  # noqa: N802 - a constant of the generated classes.
+        """Names, and types such as "=u4" and "V16", which end with their size."""
+
+
+@dataclass(frozen=True, slots=True)
+class OctetTest:
+    """Which values are meant, by one octet of each: so that others need not be decoded."""
+
+    at: int
+    passes: bytes  # 256 octets: 1 for those that are meant.
+
+    @classmethod
+    def of_lowest(cls, record: Record, field: str, passes: Callable[[int], bool]) -> "OctetTest":
+        """Return the test of the lowest octet of a number in a record."""
+        at = 0
+        for name, kind in record.DTYPE:
+            size = int(kind.lstrip("<>=uV"))
+            if name == field:
+                at += 0 if sys.byteorder == "little" else size - 1
+                return cls(at, bytes(passes(octet) for octet in range(256)))
+            at += size
+        raise AssertionError(f"no field {field}")
+
+
+U8: Codec[int] = _U8()
 U32: Codec[int] = _U32()
 #: The 16 octets of `struct ip_address` as they are: see ciliate.net.address.
 IP_ADDRESS: Codec[bytes] = Octets(16)

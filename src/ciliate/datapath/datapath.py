@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from ciliate.datapath import probes, programs
 from ciliate.datapath.bpf_map import BpfMap, OpenMap
 from ciliate.datapath.clsact import ClsactAttacher
+from ciliate.datapath.codec import U32
 from ciliate.datapath.errors import LoadError
 from ciliate.datapath.features import explained
+from ciliate.datapath.layout import ServiceProgram
 from ciliate.datapath.map_set import MapSet, wanted_shapes
 from ciliate.datapath.probes import Support
 from ciliate.datapath.programs import Loaded, Programs, Recipe, UplinkPrograms
@@ -27,6 +29,9 @@ from ciliate.datapath.uplink import AttachMode, TcxAttacher, UplinkAttacher, Upl
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+#: Number of a program -> its descriptor; read, it is the kernel's number of the program.
+SERVICE_PROGRAMS: Final = BpfMap("service_programs", key=U32, value=U32)
 
 #: Where `make bpf` puts the programs.
 OBJECTS: Final = Path(__file__).parent / "objects"
@@ -46,7 +51,12 @@ class Datapath:
         self._source = source
         self._attacher = attacher
         self._bare: UplinkPrograms | None = None
+        self._seldom: dict[str, Mapping[str, int]] = {}  # By the suffix of their pins.
+        self._own = tuple(loaded.fds.values())
         self.programs: Final = Programs.of(loaded.fds)
+        # What hands packets over may run already: it must find whom it hands them to.
+        self._hand_over(ServiceProgram.SERVE_POD, self.programs.serve_pod_fd)
+        self._hand_over(ServiceProgram.SERVE_OUTSIDE, self.programs.serve_outside_fd)
         self.changed: Final = not loaded.settled
         self.attach_mode: Final = (
             AttachMode.TCX if isinstance(attacher, TcxAttacher) else AttachMode.CLSACT
@@ -99,6 +109,10 @@ class Datapath:
         """Return map `which`, with a descriptor of its own that the caller closes."""
         return OpenMap(which, os.dup(self._maps.fds[which.name]))
 
+    def map_fd(self, which: BpfMap[Any, Any]) -> int:
+        """Return the descriptor of map `which`, the datapath's own."""
+        return self._maps.fds[which.name]
+
     def attach_uplink(self, *, ifindex: int, device: str, ethernet: bool = True) -> None:
         """Make a device of the node run the programs; one that runs older ones is switched.
 
@@ -116,8 +130,42 @@ class Datapath:
         if self._bare is None:
             source = replace(self._source, recipe=self._source.recipe.bare())
             fds = source.programs(self._maps).fds
+            self._hand_over(ServiceProgram.SERVE_OUTSIDE_BARE, fds["serve_outside"])
+            os.close(fds["serve_outside"])
             self._bare = UplinkPrograms(fds["from_uplink"], fds["to_uplink"], ethernet=False)
         return self._bare
+
+    def _hand_over(self, number: ServiceProgram, program_fd: int) -> None:
+        """Have packets of Services handed over to a program."""
+        with self.opened(SERVICE_PROGRAMS) as numbers:
+            numbers.put(number, program_fd)
+
+    def dry_run_fd(self, name: str) -> int:
+        """Return program `name` in the form that only notes what it would do, in `decisions`.
+
+        Loaded when it is first asked for, from then on the datapath's.
+
+        Raises:
+            LoadError: The verifier refused it.
+        """
+        return self._loaded(self._source.recipe.dry())[name]
+
+    def adopt_fd(self) -> int:
+        """Return the program that enters connections which the host's stack translates.
+
+        Loaded when it is first asked for, from then on the datapath's.
+
+        Raises:
+            LoadError: The verifier refused it.
+        """
+        return self._loaded(self._source.recipe.adopting())["adopt"]
+
+    def _loaded(self, recipe: Recipe) -> Mapping[str, int]:
+        """Return programs that are seldom needed."""
+        if recipe.suffix not in self._seldom:
+            source = replace(self._source, recipe=recipe)
+            self._seldom[recipe.suffix] = source.programs(self._maps).fds
+        return self._seldom[recipe.suffix]
 
     def detach_uplink(self, device: str) -> None:
         """Make a device run no program; an absent one is a success."""
@@ -130,11 +178,14 @@ class Datapath:
 
     def close(self) -> None:
         """Close the descriptors; pins and links stay, and with them all traffic."""
-        for name in programs.NAMES:
-            os.close(getattr(self.programs, f"{name}_fd"))
+        for fd in self._own:
+            os.close(fd)
         if self._bare is not None:
             os.close(self._bare.from_uplink_fd)
             os.close(self._bare.to_uplink_fd)
+        for fds in self._seldom.values():
+            for fd in fds.values():
+                os.close(fd)
         self._maps.close()
 
     def __enter__(self) -> Self:
@@ -173,6 +224,7 @@ def _constants(settings: DatapathSettings) -> Mapping[str, bytes]:
         fib_flags=probes.FIB_SKIP_NEIGH if skip_neigh else 0,
         coarse_clock=probes.coarse_clock() is Support.SUPPORTED,
         has_loop=probes.loop() is Support.SUPPORTED,
+        has_set_retval=probes.set_retval() is Support.SUPPORTED,
     )
 
 

@@ -34,6 +34,18 @@ class AccessDeniedError(DatapathError):
         )
 
 
+class SocketStorageUnsupportedError(DatapathError):
+    """The kernel does not tell what programs keep with sockets."""
+
+    def __init__(self, refusal: DatapathError) -> None:
+        super().__init__(
+            function=refusal.function,
+            subject=refusal.subject,
+            code=refusal.code,
+            hint="needs Linux 5.12 with CONFIG_DEBUG_INFO_BTF",
+        )
+
+
 class MapMissingError(DatapathError):
     """No map is pinned at `path`."""
 

@@ -13,7 +13,9 @@ from ciliate.datapath import libbpf, probes
 from ciliate.datapath.errors import LoadError
 from ciliate.datapath.probes import Support
 
+#: enum bpf_prog_type: of packets, and of what sockets do.
 _SCHED_CLS: Final = 3
+_CGROUP_SOCK_ADDR: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,10 @@ class Needed:
 
 @dataclass(frozen=True, slots=True)
 class NeededHelper(Needed):
-    """A function of the kernel that programs call, with its number."""
+    """A function of the kernel that programs of a kind call, with its number."""
 
     number: int
+    kind: int = _SCHED_CLS
 
 
 ATOMICS: Final = Needed("atomic instructions that return a value", "5.12")
@@ -40,6 +43,8 @@ HELPERS: Final = (
     NeededHelper("bpf_fib_lookup", "4.18", 69),
     NeededHelper("bpf_redirect_neigh", "5.10", 152),
     NeededHelper("bpf_redirect_peer", "5.10", 155),
+    NeededHelper("bpf_sk_storage_get at sockets", "5.8", 107, _CGROUP_SOCK_ADDR),
+    NeededHelper("bpf_get_netns_cookie", "5.7", 122, _CGROUP_SOCK_ADDR),
 )
 
 
@@ -61,7 +66,7 @@ def explained(refusal: LoadError, needed: tuple[NeededHelper, ...] = HELPERS) ->
     """Return what to tell of a refused program: what the kernel lacks, else the refusal itself."""
     probe = libbpf.library().libbpf_probe_bpf_helper
     # 1: there, 0: not there, negative: not to be found out.
-    lacking: list[Needed] = [each for each in needed if probe(_SCHED_CLS, each.number, None) == 0]
+    lacking: list[Needed] = [each for each in needed if probe(each.kind, each.number, None) == 0]
     if probes.atomics() is Support.UNSUPPORTED:
         lacking.append(ATOMICS)
     return KernelFeatureError(lacking, refusal) if lacking else refusal

@@ -12,7 +12,12 @@ from typing import ClassVar, Final, NamedTuple
 from ciliate.datapath.shape import MapKind, MapShape
 
 __all__ = [
+    "Adoption",
+    "Affinity",
+    "AffinityKey",
+    "AffinitySlotKey",
     "AttachPoint",
+    "Backend",
     "Connection",
     "ConnectionFlag",
     "ConnectionOwner",
@@ -20,16 +25,26 @@ __all__ = [
     "ConnectionPhase",
     "ConnectionRef",
     "DROP_TEXT",
+    "Decision",
+    "DecisionStep",
     "DropReason",
     "Endpoint",
     "EndpointFlag",
     "FragmentKey",
     "FragmentPorts",
+    "Frontend",
+    "FrontendFlag",
+    "FrontendKey",
+    "FrontendScope",
+    "FrontendType",
     "Interface",
     "InterfaceFlag",
     "IpcacheEntry",
     "IpcacheFlag",
     "MAP_SHAPES",
+    "MaglevBound",
+    "MaglevChunk",
+    "MaglevKey",
     "MasqueradeAction",
     "MasqueradeAddress",
     "MasqueradeBound",
@@ -41,9 +56,19 @@ __all__ = [
     "MasqueradeRuleFlag",
     "MasqueradeRuleKey",
     "Metric",
+    "PortFailure",
+    "PortUser",
     "PrefixKey",
+    "Service",
+    "ServiceFlag",
+    "ServiceProgram",
+    "ServiceSlotKey",
+    "SocketPeerBound",
+    "SocketPeers",
+    "SourceRangeKey",
     "Sweep",
     "SweepFlag",
+    "Tally",
     "Tuple",
     "TupleDirection",
 ]
@@ -59,6 +84,7 @@ class DropReason(IntEnum):
     DROP_INVALID_SOURCE_IP = 132
     DROP_INVALID_PACKET = 134
     DROP_UNSUPPORTED_L3_PROTOCOL = 139
+    DROP_MISSED_TAIL_CALL = 140
     DROP_WRITE_ERROR = 141
     DROP_UNKNOWN_L3_TARGET = 150
     DROP_STALE_OR_UNROUTABLE_IP = 151
@@ -66,12 +92,15 @@ class DropReason(IntEnum):
     DROP_L4_CHECKSUM = 154
     DROP_CONNECTION_NOT_MADE = 155
     DROP_INVALID_IPV6_EXTENSION = 156
+    DROP_NO_BACKEND = 158
     DROP_UNKNOWN_ENDPOINT = 165
     DROP_UNSUPPORTED_L2_PROTOCOL = 166
     DROP_NAT_NO_MAPPING = 167
     DROP_NAT_UNSUPPORTED_PROTOCOL = 168
+    DROP_CLUSTER_IP_FROM_OUTSIDE = 174
     DROP_FRAGMENT_NOT_FOUND = 175
     DROP_FORBIDDEN_ICMPV6 = 176
+    DROP_NOT_IN_SOURCE_RANGE = 177
     DROP_VLAN_NOT_ALLOWED = 182
     DROP_REASON_COUNT = 256
 
@@ -131,8 +160,12 @@ class ConnectionFlag(IntFlag):
     CONNECTION_CLOSING_REPLY = 4
     CONNECTION_SEEN_REPLY = 8
     CONNECTION_ASSURED = 16
-    CONNECTION_RESET = 32
+    CONNECTION_RESET_ORIGINAL = 32
     CONNECTION_INBOUND = 64
+    CONNECTION_RESET_REPLY = 256
+    CONNECTION_RULE_ADDRESS = 128
+    CONNECTION_SERVICE = 512
+    CONNECTION_CLIENTS = 1024
 
 
 class MasqueradeAction(IntEnum):
@@ -147,7 +180,7 @@ class MasqueradeAction(IntEnum):
 class MasqueradeBound(IntEnum):
     """enum masquerade_bound."""
 
-    MASQUERADE_CHOICES_MAX = 16
+    MASQUERADE_CHOICES_MAX = 64
     MASQUERADE_LENGTH_MAX = 128
     MASQUERADE_LOOKS_MAX = 8
     MASQUERADE_LOOKS_BITS = 8
@@ -173,8 +206,9 @@ class ConnectionOwnerNumber(IntEnum):
 
     OWNER_NODE = 65536
     OWNER_OUTSIDE = 65537
-    OWNER_ALL = 65538
-    OWNER_COUNT = 65539
+    OWNER_SERVICES = 65538
+    OWNER_ALL = 65539
+    OWNER_COUNT = 65540
 
 
 class SweepFlag(IntFlag):
@@ -183,6 +217,79 @@ class SweepFlag(IntFlag):
     SWEEP_OVER = 1
     SWEEP_ORPHANS = 2
     SWEEP_MATCHING = 4
+    SWEEP_BACKEND = 8
+
+
+class DecisionStep(IntEnum):
+    """enum decision_step."""
+
+    DECISION_NONE = 0
+    DECISION_POD = 1
+    DECISION_NODE = 2
+    DECISION_STACK = 3
+    DECISION_OFF = 4
+    DECISION_NATIVE = 5
+    DECISION_CLUSTER = 6
+    DECISION_CONNECTION = 7
+    DECISION_RULE = 8
+    DECISION_ECHO_REPLY = 9
+
+
+class ServiceProgram(IntEnum):
+    """enum service_program."""
+
+    SERVE_POD = 0
+    SERVE_OUTSIDE = 1
+    SERVE_OUTSIDE_BARE = 2
+    SERVICE_PROGRAM_COUNT = 3
+
+
+class FrontendType(IntEnum):
+    """enum frontend_type."""
+
+    FRONTEND_CLUSTER_IP = 1
+    FRONTEND_NODE_PORT = 2
+    FRONTEND_EXTERNAL_IP = 3
+    FRONTEND_LOAD_BALANCER = 4
+    FRONTEND_HOST_PORT = 5
+
+
+class FrontendFlag(IntFlag):
+    """enum frontend_flag."""
+
+    FRONTEND_INSIDE_ONLY = 1
+    FRONTEND_TWO_SCOPES = 2
+    FRONTEND_SOURCE_RANGES = 4
+    FRONTEND_DENY_RANGES = 8
+    FRONTEND_DROP_IF_EMPTY = 16
+    FRONTEND_LOOPBACK_ONLY = 32
+    FRONTEND_UNKNOWN_PORT = 64
+
+
+class FrontendScope(IntEnum):
+    """enum frontend_scope."""
+
+    SCOPE_OUTSIDE = 0
+    SCOPE_INSIDE = 1
+
+
+class ServiceFlag(IntFlag):
+    """enum service_flag."""
+
+    SERVICE_MAGLEV = 1
+
+
+class MaglevBound(IntEnum):
+    """enum maglev_bound."""
+
+    MAGLEV_CHUNK_BITS = 8
+    MAGLEV_CHUNK_SLOTS = 256
+
+
+class SocketPeerBound(IntEnum):
+    """enum socket_peer_bound."""
+
+    SOCKET_PEERS_MAX = 8
 
 
 #: What Cilium's commands and metrics call each reason.
@@ -192,6 +299,7 @@ DROP_TEXT: Final[dict[int, str]] = {
     132: "Invalid source ip",
     134: "Invalid packet",
     139: "Unsupported L3 protocol",
+    140: "Missed tail call",
     141: "Error writing to packet",
     150: "Unknown L3 target address",
     151: "Stale or unroutable IP",
@@ -199,17 +307,222 @@ DROP_TEXT: Final[dict[int, str]] = {
     154: "Error while correcting L4 checksum",
     155: "CT: Map insertion failed",
     156: "Invalid IPv6 extension header",
+    158: "Service backend not found",
     165: "No configuration available to perform policy decision",
     166: "Unsupported L2 protocol",
     167: "No mapping for NAT masquerade",
     168: "Unsupported protocol for NAT masquerade",
+    174: "Is a ClusterIP",
     175: "First logical datagram fragment not found",
     176: "Forbidden ICMPv6 message",
+    177: "Denied by LB src range check",
     182: "VLAN traffic disallowed by VLAN filter",
 }
 
 
-_CONNECTION: Final = struct.Struct("=16s16s16sHHHB1xIIQIIIIQQQIIH6x")
+_ADOPTION: Final = struct.Struct("=16s16sHHBB2x")
+
+
+class _AdoptionFields(NamedTuple):
+    seen: Octets
+    remote: Octets
+    seen_port: int
+    remote_port: int
+    protocol: int
+    adopted: int
+
+
+class Adoption(_AdoptionFields):
+    """struct adoption, 40 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sHHBB2x"
+    SIZE: ClassVar[int] = 40
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("seen", "V16"),
+        ("remote", "V16"),
+        ("seen_port", ">u2"),
+        ("remote_port", ">u2"),
+        ("protocol", "=u1"),
+        ("adopted", "=u1"),
+        ("pad", "V2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _ADOPTION.pack(
+            self.seen,
+            self.remote,
+            htons(self.seen_port),
+            htons(self.remote_port),
+            self.protocol,
+            self.adopted,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Adoption":
+        """Return the value that `octets` hold."""
+        seen, remote, seen_port, remote_port, protocol, adopted = _ADOPTION.unpack(octets)
+        return cls(seen, remote, ntohs(seen_port), ntohs(remote_port), protocol, adopted)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Adoption]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(seen, remote, ntohs(seen_port), ntohs(remote_port), protocol, adopted)
+            for seen, remote, seen_port, remote_port, protocol, adopted in _ADOPTION.iter_unpack(octets)
+        ]
+
+
+_AFFINITY: Final = struct.Struct("=QI4x")
+
+
+class _AffinityFields(NamedTuple):
+    last_ns: int
+    backend: int
+
+
+class Affinity(_AffinityFields):
+    """struct affinity, 16 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=QI4x"
+    SIZE: ClassVar[int] = 16
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("last_ns", "=u8"),
+        ("backend", "=u4"),
+        ("pad", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _AFFINITY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Affinity":
+        """Return the value that `octets` hold."""
+        return cls._make(_AFFINITY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Affinity]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _AFFINITY.iter_unpack(octets)))
+
+
+_AFFINITY_KEY: Final = struct.Struct("=16sI")
+
+
+class _AffinityKeyFields(NamedTuple):
+    client: Octets
+    service: int
+
+
+class AffinityKey(_AffinityKeyFields):
+    """struct affinity_key, 20 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sI"
+    SIZE: ClassVar[int] = 20
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("client", "V16"),
+        ("service", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _AFFINITY_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "AffinityKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_AFFINITY_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[AffinityKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _AFFINITY_KEY.iter_unpack(octets)))
+
+
+_AFFINITY_SLOT_KEY: Final = struct.Struct("=II")
+
+
+class _AffinitySlotKeyFields(NamedTuple):
+    service: int
+    backend: int
+
+
+class AffinitySlotKey(_AffinitySlotKeyFields):
+    """struct affinity_slot_key, 8 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II"
+    SIZE: ClassVar[int] = 8
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("service", "=u4"),
+        ("backend", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _AFFINITY_SLOT_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "AffinitySlotKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_AFFINITY_SLOT_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[AffinitySlotKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _AFFINITY_SLOT_KEY.iter_unpack(octets)))
+
+
+_BACKEND: Final = struct.Struct("=16sH2xI")
+
+
+class _BackendFields(NamedTuple):
+    address: Octets
+    port: int
+    id: int
+
+
+class Backend(_BackendFields):
+    """struct backend, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sH2xI"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("address", "V16"),
+        ("port", ">u2"),
+        ("pad", "=u2"),
+        ("id", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _BACKEND.pack(
+            self.address,
+            htons(self.port),
+            self.id,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Backend":
+        """Return the value that `octets` hold."""
+        address, port, id = _BACKEND.unpack(octets)
+        return cls(address, ntohs(port), id)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Backend]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(address, ntohs(port), id)
+            for address, port, id in _BACKEND.iter_unpack(octets)
+        ]
+
+
+_CONNECTION: Final = struct.Struct("=16s16s16sHHHB1xIIQIIIIQQQIIII16sH2xII36x")
 
 
 class _ConnectionFields(NamedTuple):
@@ -232,15 +545,20 @@ class _ConnectionFields(NamedTuple):
     bytes: int
     rules_generation: int
     policy_epoch: int
+    frontend: int
+    answered: int
+    asked: Octets
+    asked_port: int
+    slot: int
     service: int
 
 
 class Connection(_ConnectionFields):
-    """struct connection, 128 bytes."""
+    """struct connection, 192 bytes."""
 
     __slots__ = ()
-    FORMAT: ClassVar[str] = "=16s16s16sHHHB1xIIQIIIIQQQIIH6x"
-    SIZE: ClassVar[int] = 128
+    FORMAT: ClassVar[str] = "=16s16s16sHHHB1xIIQIIIIQQQIIII16sH2xII36x"
+    SIZE: ClassVar[int] = 192
     DTYPE: ClassVar[list[tuple[str, str]]] = [
         ("local", "V16"),
         ("remote", "V16"),
@@ -262,8 +580,14 @@ class Connection(_ConnectionFields):
         ("bytes", "=u8"),
         ("rules_generation", "=u4"),
         ("policy_epoch", "=u4"),
-        ("service", "=u2"),
-        ("pad_end", "V6"),
+        ("frontend", "=u4"),
+        ("answered", "=u4"),
+        ("asked", "V16"),
+        ("asked_port", ">u2"),
+        ("pad_asked", "=u2"),
+        ("slot", "=u4"),
+        ("service", "=u4"),
+        ("pad_end", "V36"),
     ]
 
     def pack(self) -> Octets:
@@ -288,21 +612,26 @@ class Connection(_ConnectionFields):
             self.bytes,
             self.rules_generation,
             self.policy_epoch,
+            self.frontend,
+            self.answered,
+            self.asked,
+            htons(self.asked_port),
+            self.slot,
             self.service,
         )
 
     @classmethod
     def unpack(cls, octets: Octets) -> "Connection":
         """Return the value that `octets` hold."""
-        local, remote, seen, local_port, remote_port, seen_port, protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service = _CONNECTION.unpack(octets)
-        return cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service)
+        local, remote, seen, local_port, remote_port, seen_port, protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, frontend, answered, asked, asked_port, slot, service = _CONNECTION.unpack(octets)
+        return cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, frontend, answered, asked, ntohs(asked_port), slot, service)
 
     @classmethod
     def unpack_many(cls, octets: Octets | memoryview) -> "list[Connection]":
         """Return the values that lie one after another in `octets`."""
         return [
-            cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service)
-            for local, remote, seen, local_port, remote_port, seen_port, protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, service in _CONNECTION.iter_unpack(octets)
+            cls(local, remote, seen, ntohs(local_port), ntohs(remote_port), ntohs(seen_port), protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, frontend, answered, asked, ntohs(asked_port), slot, service)
+            for local, remote, seen, local_port, remote_port, seen_port, protocol, place, source_identity, expires_ns, state, owner, flags, rule, created_ns, packets, bytes, rules_generation, policy_epoch, frontend, answered, asked, asked_port, slot, service in _CONNECTION.iter_unpack(octets)
         ]
 
 
@@ -376,6 +705,75 @@ class ConnectionRef(_ConnectionRefFields):
     def unpack_many(cls, octets: Octets | memoryview) -> "list[ConnectionRef]":
         """Return the values that lie one after another in `octets`."""
         return list(map(cls._make, _CONNECTION_REF.iter_unpack(octets)))
+
+
+_DECISION: Final = struct.Struct("=16s16sIIIIIIIIH6x")
+
+
+class _DecisionFields(NamedTuple):
+    seen: Octets
+    next_hop: Octets
+    next_hop_family: int
+    ifindex: int
+    step: int
+    reason: int
+    rule: int
+    generation: int
+    action: int
+    connection_flags: int
+    seen_port: int
+
+
+class Decision(_DecisionFields):
+    """struct decision, 72 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sIIIIIIIIH6x"
+    SIZE: ClassVar[int] = 72
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("seen", "V16"),
+        ("next_hop", "V16"),
+        ("next_hop_family", "=u4"),
+        ("ifindex", "=u4"),
+        ("step", "=u4"),
+        ("reason", "=u4"),
+        ("rule", "=u4"),
+        ("generation", "=u4"),
+        ("action", "=u4"),
+        ("connection_flags", "=u4"),
+        ("seen_port", ">u2"),
+        ("pad", "V6"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _DECISION.pack(
+            self.seen,
+            self.next_hop,
+            self.next_hop_family,
+            self.ifindex,
+            self.step,
+            self.reason,
+            self.rule,
+            self.generation,
+            self.action,
+            self.connection_flags,
+            htons(self.seen_port),
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Decision":
+        """Return the value that `octets` hold."""
+        seen, next_hop, next_hop_family, ifindex, step, reason, rule, generation, action, connection_flags, seen_port = _DECISION.unpack(octets)
+        return cls(seen, next_hop, next_hop_family, ifindex, step, reason, rule, generation, action, connection_flags, ntohs(seen_port))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Decision]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(seen, next_hop, next_hop_family, ifindex, step, reason, rule, generation, action, connection_flags, ntohs(seen_port))
+            for seen, next_hop, next_hop_family, ifindex, step, reason, rule, generation, action, connection_flags, seen_port in _DECISION.iter_unpack(octets)
+        ]
 
 
 _ENDPOINT: Final = struct.Struct("=IIHH6s6s")
@@ -509,6 +907,91 @@ class FragmentPorts(_FragmentPortsFields):
         ]
 
 
+_FRONTEND: Final = struct.Struct("=IIHH")
+
+
+class _FrontendFields(NamedTuple):
+    id: int
+    service: int
+    type: int
+    flags: int
+
+
+class Frontend(_FrontendFields):
+    """struct frontend, 12 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=IIHH"
+    SIZE: ClassVar[int] = 12
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("id", "=u4"),
+        ("service", "=u4"),
+        ("type", "=u2"),
+        ("flags", "=u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _FRONTEND.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Frontend":
+        """Return the value that `octets` hold."""
+        return cls._make(_FRONTEND.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Frontend]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _FRONTEND.iter_unpack(octets)))
+
+
+_FRONTEND_KEY: Final = struct.Struct("=16sHBB")
+
+
+class _FrontendKeyFields(NamedTuple):
+    address: Octets
+    port: int
+    protocol: int
+    scope: int
+
+
+class FrontendKey(_FrontendKeyFields):
+    """struct frontend_key, 20 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sHBB"
+    SIZE: ClassVar[int] = 20
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("address", "V16"),
+        ("port", ">u2"),
+        ("protocol", "=u1"),
+        ("scope", "=u1"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _FRONTEND_KEY.pack(
+            self.address,
+            htons(self.port),
+            self.protocol,
+            self.scope,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "FrontendKey":
+        """Return the value that `octets` hold."""
+        address, port, protocol, scope = _FRONTEND_KEY.unpack(octets)
+        return cls(address, ntohs(port), protocol, scope)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[FrontendKey]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(address, ntohs(port), protocol, scope)
+            for address, port, protocol, scope in _FRONTEND_KEY.iter_unpack(octets)
+        ]
+
+
 _INTERFACE: Final = struct.Struct("=16s16sIH6sI")
 
 
@@ -585,6 +1068,72 @@ class IpcacheEntry(_IpcacheEntryFields):
     def unpack_many(cls, octets: Octets | memoryview) -> "list[IpcacheEntry]":
         """Return the values that lie one after another in `octets`."""
         return list(map(cls._make, _IPCACHE_ENTRY.iter_unpack(octets)))
+
+
+_MAGLEV_CHUNK: Final = struct.Struct("=512s")
+
+
+class _MaglevChunkFields(NamedTuple):
+    slots: Octets
+
+
+class MaglevChunk(_MaglevChunkFields):
+    """struct maglev_chunk, 512 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=512s"
+    SIZE: ClassVar[int] = 512
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("slots", "V512"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MAGLEV_CHUNK.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MaglevChunk":
+        """Return the value that `octets` hold."""
+        return cls._make(_MAGLEV_CHUNK.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MaglevChunk]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MAGLEV_CHUNK.iter_unpack(octets)))
+
+
+_MAGLEV_KEY: Final = struct.Struct("=II")
+
+
+class _MaglevKeyFields(NamedTuple):
+    service: int
+    chunk: int
+
+
+class MaglevKey(_MaglevKeyFields):
+    """struct maglev_key, 8 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II"
+    SIZE: ClassVar[int] = 8
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("service", "=u4"),
+        ("chunk", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _MAGLEV_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "MaglevKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_MAGLEV_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[MaglevKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _MAGLEV_KEY.iter_unpack(octets)))
 
 
 _MASQUERADE_ADDRESS: Final = struct.Struct("=16s16s")
@@ -844,6 +1393,102 @@ class Metric(_MetricFields):
         return list(map(cls._make, _METRIC.iter_unpack(octets)))
 
 
+_PORT_FAILURE: Final = struct.Struct("=QQH6x")
+
+
+class _PortFailureFields(NamedTuple):
+    failed: int
+    last_ns: int
+    freed_port: int
+
+
+class PortFailure(_PortFailureFields):
+    """struct port_failure, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=QQH6x"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("failed", "=u8"),
+        ("last_ns", "=u8"),
+        ("freed_port", ">u2"),
+        ("pad", "V6"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _PORT_FAILURE.pack(
+            self.failed,
+            self.last_ns,
+            htons(self.freed_port),
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "PortFailure":
+        """Return the value that `octets` hold."""
+        failed, last_ns, freed_port = _PORT_FAILURE.unpack(octets)
+        return cls(failed, last_ns, ntohs(freed_port))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[PortFailure]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(failed, last_ns, ntohs(freed_port))
+            for failed, last_ns, freed_port in _PORT_FAILURE.iter_unpack(octets)
+        ]
+
+
+_PORT_USER: Final = struct.Struct("=16s16sHB1xI")
+
+
+class _PortUserFields(NamedTuple):
+    address: Octets
+    remote: Octets
+    remote_port: int
+    protocol: int
+    owner: int
+
+
+class PortUser(_PortUserFields):
+    """struct port_user, 40 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sHB1xI"
+    SIZE: ClassVar[int] = 40
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("address", "V16"),
+        ("remote", "V16"),
+        ("remote_port", ">u2"),
+        ("protocol", "=u1"),
+        ("pad", "=u1"),
+        ("owner", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _PORT_USER.pack(
+            self.address,
+            self.remote,
+            htons(self.remote_port),
+            self.protocol,
+            self.owner,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "PortUser":
+        """Return the value that `octets` hold."""
+        address, remote, remote_port, protocol, owner = _PORT_USER.unpack(octets)
+        return cls(address, remote, ntohs(remote_port), protocol, owner)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[PortUser]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(address, remote, ntohs(remote_port), protocol, owner)
+            for address, remote, remote_port, protocol, owner in _PORT_USER.iter_unpack(octets)
+        ]
+
+
 _PREFIX_KEY: Final = struct.Struct("=I16s")
 
 
@@ -878,7 +1523,156 @@ class PrefixKey(_PrefixKeyFields):
         return list(map(cls._make, _PREFIX_KEY.iter_unpack(octets)))
 
 
-_SWEEP: Final = struct.Struct("=16s16sIII4x")
+_SERVICE: Final = struct.Struct("=III")
+
+
+class _ServiceFields(NamedTuple):
+    backends: int
+    affinity_s: int
+    flags: int
+
+
+class Service(_ServiceFields):
+    """struct service, 12 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=III"
+    SIZE: ClassVar[int] = 12
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("backends", "=u4"),
+        ("affinity_s", "=u4"),
+        ("flags", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _SERVICE.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Service":
+        """Return the value that `octets` hold."""
+        return cls._make(_SERVICE.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Service]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _SERVICE.iter_unpack(octets)))
+
+
+_SERVICE_SLOT_KEY: Final = struct.Struct("=II")
+
+
+class _ServiceSlotKeyFields(NamedTuple):
+    service: int
+    slot: int
+
+
+class ServiceSlotKey(_ServiceSlotKeyFields):
+    """struct service_slot_key, 8 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II"
+    SIZE: ClassVar[int] = 8
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("service", "=u4"),
+        ("slot", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _SERVICE_SLOT_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "ServiceSlotKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_SERVICE_SLOT_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[ServiceSlotKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _SERVICE_SLOT_KEY.iter_unpack(octets)))
+
+
+_SOCKET_PEERS: Final = struct.Struct("=128s128s16s16s32sI4x")
+
+
+class _SocketPeersFields(NamedTuple):
+    frontend: Octets
+    backend: Octets
+    frontend_port: Octets
+    backend_port: Octets
+    slot: Octets
+    next: int
+
+
+class SocketPeers(_SocketPeersFields):
+    """struct socket_peers, 328 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=128s128s16s16s32sI4x"
+    SIZE: ClassVar[int] = 328
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("frontend", "V128"),
+        ("backend", "V128"),
+        ("frontend_port", "V16"),
+        ("backend_port", "V16"),
+        ("slot", "V32"),
+        ("next", "=u4"),
+        ("pad", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _SOCKET_PEERS.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "SocketPeers":
+        """Return the value that `octets` hold."""
+        return cls._make(_SOCKET_PEERS.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[SocketPeers]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _SOCKET_PEERS.iter_unpack(octets)))
+
+
+_SOURCE_RANGE_KEY: Final = struct.Struct("=II16s")
+
+
+class _SourceRangeKeyFields(NamedTuple):
+    prefix_length: int
+    service: int
+    address: Octets
+
+
+class SourceRangeKey(_SourceRangeKeyFields):
+    """struct source_range_key, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=II16s"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("prefix_length", "=u4"),
+        ("service", "=u4"),
+        ("address", "V16"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _SOURCE_RANGE_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "SourceRangeKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_SOURCE_RANGE_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[SourceRangeKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _SOURCE_RANGE_KEY.iter_unpack(octets)))
+
+
+_SWEEP: Final = struct.Struct("=16s16sIIIH2x")
 
 
 class _SweepFields(NamedTuple):
@@ -887,13 +1681,14 @@ class _SweepFields(NamedTuple):
     next: int
     what: int
     ended: int
+    remote_port: int
 
 
 class Sweep(_SweepFields):
     """struct sweep, 48 bytes."""
 
     __slots__ = ()
-    FORMAT: ClassVar[str] = "=16s16sIII4x"
+    FORMAT: ClassVar[str] = "=16s16sIIIH2x"
     SIZE: ClassVar[int] = 48
     DTYPE: ClassVar[list[tuple[str, str]]] = [
         ("local", "V16"),
@@ -901,22 +1696,75 @@ class Sweep(_SweepFields):
         ("next", "=u4"),
         ("what", "=u4"),
         ("ended", "=u4"),
+        ("remote_port", ">u2"),
+        ("pad", "=u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _SWEEP.pack(
+            self.local,
+            self.remote,
+            self.next,
+            self.what,
+            self.ended,
+            htons(self.remote_port),
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Sweep":
+        """Return the value that `octets` hold."""
+        local, remote, next, what, ended, remote_port = _SWEEP.unpack(octets)
+        return cls(local, remote, next, what, ended, ntohs(remote_port))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Sweep]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(local, remote, next, what, ended, ntohs(remote_port))
+            for local, remote, next, what, ended, remote_port in _SWEEP.iter_unpack(octets)
+        ]
+
+
+_TALLY: Final = struct.Struct("=IIIII4x")
+
+
+class _TallyFields(NamedTuple):
+    next: int
+    round: int
+    least: int
+    ports: int
+    entered: int
+
+
+class Tally(_TallyFields):
+    """struct tally, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=IIIII4x"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("next", "=u4"),
+        ("round", "=u4"),
+        ("least", "=u4"),
+        ("ports", "=u4"),
+        ("entered", "=u4"),
         ("pad", "=u4"),
     ]
 
     def pack(self) -> Octets:
         """Return the octets the kernel holds."""
-        return _SWEEP.pack(*self)
+        return _TALLY.pack(*self)
 
     @classmethod
-    def unpack(cls, octets: Octets) -> "Sweep":
+    def unpack(cls, octets: Octets) -> "Tally":
         """Return the value that `octets` hold."""
-        return cls._make(_SWEEP.unpack(octets))
+        return cls._make(_TALLY.unpack(octets))
 
     @classmethod
-    def unpack_many(cls, octets: Octets | memoryview) -> "list[Sweep]":
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Tally]":
         """Return the values that lie one after another in `octets`."""
-        return list(map(cls._make, _SWEEP.iter_unpack(octets)))
+        return list(map(cls._make, _TALLY.iter_unpack(octets)))
 
 
 _TUPLE: Final = struct.Struct("=16s16sHHBB2x")
@@ -975,18 +1823,34 @@ class Tuple(_TupleFields):
 
 #: bpf/maps.h as the kernel must show it.
 MAP_SHAPES: Final = {
-    "connection_owners": MapShape(MapKind.ARRAY, 4, 24, 65539, 0x0),
-    "connections": MapShape(MapKind.ARRAY, 4, 128, 65536, 0x0),
+    "affinity_slots": MapShape(MapKind.HASH, 8, 4, 65536, 0x1),
+    "connection_owners": MapShape(MapKind.ARRAY, 4, 24, 65540, 0x0),
+    "connections": MapShape(MapKind.ARRAY, 4, 192, 65536, 0x400),
     "conntrack": MapShape(MapKind.HASH, 40, 8, 131072, 0x0),
+    "decisions": MapShape(MapKind.ARRAY, 4, 72, 1, 0x0),
     "endpoints": MapShape(MapKind.HASH, 16, 24, 65536, 0x1),
     "fragments": MapShape(MapKind.LRU_HASH, 40, 4, 8192, 0x0),
+    "frontends": MapShape(MapKind.HASH, 20, 12, 65536, 0x1),
     "interfaces": MapShape(MapKind.HASH, 4, 48, 65536, 0x1),
     "ipcache": MapShape(MapKind.LPM_TRIE, 20, 24, 512000, 0x1),
+    "maglev_tables": MapShape(MapKind.HASH, 8, 512, 65536, 0x1),
     "masquerade_addresses": MapShape(MapKind.HASH, 4, 32, 256, 0x1),
     "masquerade_choices": MapShape(MapKind.HASH, 4, 28, 65536, 0x1),
+    "masquerade_classes": MapShape(MapKind.HASH, 4, 4, 131072, 0x1),
     "masquerade_generations": MapShape(MapKind.ARRAY, 4, 8, 1, 0x0),
     "masquerade_looks": MapShape(MapKind.ARRAY, 4, 20, 1024, 0x0),
     "masquerade_rules": MapShape(MapKind.HASH, 24, 8, 262144, 0x1),
     "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1024, 0x0),
+    "outside_affinities": MapShape(MapKind.LRU_HASH, 20, 16, 65536, 0x0),
+    "port_failures": MapShape(MapKind.LRU_HASH, 40, 24, 1024, 0x0),
+    "port_users": MapShape(MapKind.HASH, 40, 4, 32768, 0x1),
     "route_mtus": MapShape(MapKind.LPM_TRIE, 20, 4, 16384, 0x1),
+    "service_affinities": MapShape(MapKind.LRU_HASH, 20, 16, 65536, 0x0),
+    "service_ends": MapShape(MapKind.ARRAY, 4, 4, 65540, 0x0),
+    "service_in_native": MapShape(MapKind.ARRAY, 4, 4, 1, 0x0),
+    "service_programs": MapShape(MapKind.PROG_ARRAY, 4, 4, 3, 0x0),
+    "service_slots": MapShape(MapKind.HASH, 8, 24, 65536, 0x1),
+    "services": MapShape(MapKind.HASH, 4, 12, 65536, 0x1),
+    "socket_peers": MapShape(MapKind.SK_STORAGE, 4, 328, 0, 0x1),
+    "source_ranges": MapShape(MapKind.LPM_TRIE, 24, 1, 65536, 0x1),
 }

@@ -26,6 +26,8 @@ _MAP_INFO: Final = struct.Struct("=6I")
 _PROGRAM_INFO: Final = struct.Struct("=II8s")
 #: struct bpf_link_info: type, id, program id, hole; then ifindex and attach type for TCX.
 _LINK_INFO: Final = struct.Struct("=IIIIII")
+#: The same of a link to a control group: its number takes eight octets.
+_CGROUP_LINK_INFO: Final = struct.Struct("=IIIIQI")
 _INFO_BYTES: Final = 256  # Longer than each of them; the kernel fills what it knows.
 
 #: Prototypes: result, then arguments. Objects of libbpf are opaque pointers.
@@ -58,6 +60,8 @@ _PROTOTYPES: Final[dict[str, tuple[Any, ...]]] = {
     "bpf_map__initial_value": (c_void_p, c_void_p, POINTER(c_size_t)),
     "bpf_program__fd": (c_int, c_void_p),
     "bpf_link_create": (c_int, c_int, c_int, c_int, c_void_p),
+    "bpf_iter_create": (c_int, c_int),
+    "libbpf_find_vmlinux_btf_id": (c_int, c_char_p, c_int),
     "bpf_link_update": (c_int, c_int, c_int, c_void_p),
     "bpf_link_detach": (c_int, c_int),
     "bpf_tc_hook_create": (c_int, c_void_p),
@@ -164,6 +168,23 @@ def link_info(fd: int) -> LinkInfo:
         raise DatapathError(function="bpf_link_get_info", subject=f"descriptor {fd}", code=code)
     kind, link, program, _hole, ifindex, attach_type = _LINK_INFO.unpack_from(octets)
     return LinkInfo(kind, link, program, ifindex, attach_type)
+
+
+class CgroupLinkInfo(NamedTuple):
+    """The head of struct bpf_link_info with the part for control groups."""
+
+    program_id: int
+    cgroup_id: int
+    attach_type: int
+
+
+def cgroup_link_info(fd: int) -> CgroupLinkInfo:
+    """Return what the kernel says about link `fd` to a control group; number 0: it is gone."""
+    code, octets = _info(fd)
+    if code:
+        raise DatapathError(function="bpf_link_get_info", subject=f"descriptor {fd}", code=code)
+    _kind, _link, program, _hole, cgroup, attach_type = _CGROUP_LINK_INFO.unpack_from(octets)
+    return CgroupLinkInfo(program, cgroup, attach_type)
 
 
 def obj_get(path: str, *, flags: int = 0) -> int:

@@ -7,6 +7,8 @@ new one.
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ciliate.datapath import libbpf
@@ -46,6 +48,11 @@ def link_path(bpf_root: Path, device: str, program: str) -> Path:
     return devices_path(bpf_root) / device_folder(device) / "links" / program
 
 
+def socket_links_path(bpf_root: Path) -> Path:
+    """Return the folder of the links of socket programs: Cilium's place."""
+    return bpf_root / "cilium/socketlb/links/cgroup"
+
+
 def open_pin(path: Path, *, read_only: bool = False) -> int | None:
     """Return a descriptor of the object pinned at `path`, None when there is none.
 
@@ -58,6 +65,21 @@ def open_pin(path: Path, *, read_only: bool = False) -> int | None:
     if -fd in {errno.ENOENT, errno.ENOTDIR}:
         return None
     raise refused(function="bpf_obj_get", subject=str(path), code=-fd)
+
+
+@contextmanager
+def opened_pin(path: Path) -> Iterator[int | None]:
+    """Open the object pinned at `path` while the block runs; None when there is none.
+
+    Raises:
+        DatapathError: Something is there and cannot be opened.
+    """
+    fd = open_pin(path)
+    try:
+        yield fd
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def replace_pin(fd: int, path: Path) -> None:

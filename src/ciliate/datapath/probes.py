@@ -14,9 +14,11 @@ from ciliate.datapath.errors import DatapathError
 _LOOPBACK_IFINDEX: Final = 1  # In every network namespace.
 _TCX_INGRESS: Final = 46
 _SCHED_CLS: Final = 3
+_CGROUP_SOCK_ADDR: Final = 18
 _FIB_LOOKUP: Final = 69
 _KTIME_GET_COARSE_NS: Final = 160
 _LOOP: Final = 181
+_SET_RETVAL: Final = 187
 _NO_PREALLOC: Final = 1
 
 #: Flag of bpf_fib_lookup: find the next hop without asking for its link-layer address (6.3).
@@ -97,6 +99,15 @@ def loop() -> Support:
     """Whether programs can call bpf_loop (5.17)."""
     probe = libbpf.library().libbpf_probe_bpf_helper
     answer = probe(_SCHED_CLS, _LOOP, None)
+    if answer < 0:
+        return Support.INCONCLUSIVE
+    return Support.SUPPORTED if answer else Support.UNSUPPORTED
+
+
+def set_retval() -> Support:
+    """Whether programs of sockets can call bpf_set_retval (5.18)."""
+    probe = libbpf.library().libbpf_probe_bpf_helper
+    answer = probe(_CGROUP_SOCK_ADDR, _SET_RETVAL, None)
     if answer < 0:
         return Support.INCONCLUSIVE
     return Support.SUPPORTED if answer else Support.UNSUPPORTED

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,25 +21,45 @@ from ciliate.datapath.map_set import MapSet
 
 PACKET_PROGRAMS: Final = ("from_pod", "to_pod", "from_uplink", "to_uplink")
 
-#: Those that packets pass, and one that the agent runs.
-NAMES: Final = (*PACKET_PROGRAMS, "sweep")
+#: Those of sockets: what a process does with one asks the program of that name.
+SOCKET_PROGRAMS: Final = (
+    *("connect4", "connect6", "sendmsg4", "sendmsg6", "recvmsg4", "recvmsg6"),
+    *("getpeername4", "getpeername6", "post_bind4", "post_bind6"),
+)
+
+#: Those that the others hand packets of Services to.
+SERVE_PROGRAMS: Final = ("serve_pod", "serve_outside")
+
+#: Those that packets and sockets pass, and two that the agent runs.
+NAMES: Final = (*PACKET_PROGRAMS, *SERVE_PROGRAMS, "sweep", "tally", *SOCKET_PROGRAMS)
+#: Those that can be asked what they would do.
+DRY_NAMES: Final = ("from_pod", "to_uplink")
+ADOPT_NAMES: Final = ("adopt",)
 UPLINK_NAMES: Final = ("from_uplink", "to_uplink")
+BARE_NAMES: Final = (*UPLINK_NAMES, "serve_outside")
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Descriptors of the programs; `Datapath` owns them."""
+    """Descriptors of the programs; `Datapath` owns them. `socket_fds`: by name."""
 
     from_pod_fd: int
     to_pod_fd: int
     from_uplink_fd: int
     to_uplink_fd: int
+    serve_pod_fd: int
+    serve_outside_fd: int
     sweep_fd: int
+    tally_fd: int
+    socket_fds: Mapping[str, int]
 
     @classmethod
     def of(cls, fds: Mapping[str, int]) -> "Programs":
         """Return the programs of a mapping by name."""
-        return cls(**{f"{name}_fd": fds[name] for name in NAMES})
+        return cls(
+            **{f"{name}_fd": fds[name] for name in NAMES if name not in SOCKET_PROGRAMS},
+            socket_fds={name: fds[name] for name in SOCKET_PROGRAMS},
+        )
 
     @property
     def uplink(self) -> "UplinkPrograms":
@@ -68,7 +88,16 @@ class Recipe:
     def bare(self) -> "Recipe":
         """Return what makes the pair for devices whose packets begin with the IP header."""
         constants = {**self.constants, "l2_header_bytes": bytes(4)}
-        return Recipe(self.objects, constants, UPLINK_NAMES, "_bare")
+        return Recipe(self.objects, constants, BARE_NAMES, "_bare")
+
+    def dry(self) -> "Recipe":
+        """Return what makes the programs that only tell what they would do (lib/decision.h)."""
+        constants = {**self.constants, "dry_run": bytes([1])}
+        return Recipe(self.objects, constants, DRY_NAMES, "_dry")
+
+    def adopting(self) -> "Recipe":
+        """Return what makes the program that a change of back ends needs."""
+        return Recipe(self.objects, self.constants, ADOPT_NAMES, "_adopt")
 
     def pin_path(self, bpf_root: Path, name: str) -> Path:
         """Return where program `name` is pinned."""
@@ -78,9 +107,14 @@ class Recipe:
         """Return the file that says what was loaded."""
         return state_dir / f"datapath{self.suffix}.json"
 
-    def object_path(self, name: str) -> Path:
-        """Return the object file of program `name`."""
-        return self.objects / f"{name}.bpf.o"
+    @property
+    def object_files(self) -> Mapping[Path, list[str]]:
+        """The object files, each with the names of its programs."""
+        found: dict[Path, list[str]] = {}
+        for name in self.names:
+            of = "socket" if name in SOCKET_PROGRAMS else name
+            found.setdefault(self.objects / f"{of}.bpf.o", []).append(name)
+        return found
 
     def digest(self) -> str:
         """Return a digest of the files' contents and the constants.
@@ -89,8 +123,7 @@ class Recipe:
             LoadError: A file is missing.
         """
         state = hashlib.sha256()
-        for name in self.names:
-            path = self.object_path(name)
+        for path in self.object_files:
             try:
                 state.update(hashlib.sha256(path.read_bytes()).digest())
             except OSError as error:
@@ -136,8 +169,8 @@ def load(*, bpf_root: Path, state_dir: Path, recipe: Recipe, maps: MapSet) -> Lo
     """
     fds: dict[str, int] = {}
     try:
-        for name in recipe.names:
-            fds[name] = _load_one(name, recipe, maps)
+        for path, names in recipe.object_files.items():
+            fds.update(_load_file(path, names, recipe, maps))
         maps.pin()
         for name, fd in fds.items():
             pins.replace_pin(fd, recipe.pin_path(bpf_root, name))
@@ -158,10 +191,12 @@ def settle(state_dir: Path, recipe: Recipe) -> None:
         _write_record(path, {**record, "settled": True})
 
 
-def _load_one(name: str, recipe: Recipe, maps: MapSet) -> int:
+def _load_file(
+    path: Path, names: Sequence[str], recipe: Recipe, maps: MapSet
+) -> Mapping[str, int]:
     from ciliate.datapath.loader import open_object  # noqa: PLC0415 - unused when taken over.
 
-    with open_object(recipe.object_path(name)) as opened:
+    with open_object(path) as opened:
         opened.set_constants(recipe.constants)
         missing = []
         for map_name, wanted in maps.wanted.items():
@@ -175,7 +210,7 @@ def _load_one(name: str, recipe: Recipe, maps: MapSet) -> int:
         opened.load()
         for map_name in missing:
             maps.add_made(map_name, opened.map_fd(map_name))
-        return opened.program_fd(name)
+        return {name: opened.program_fd(name) for name in names}
 
 
 def _ids(fds: Mapping[str, int]) -> dict[str, int]:

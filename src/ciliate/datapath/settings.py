@@ -5,11 +5,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ciliate.config.datapath_defaults import MAP_ENTRIES, SNAT_PORT_MAX, SNAT_PORT_MIN
+from ciliate.config.datapath_defaults import (
+    MAGLEV_CELLS_DEFAULT,
+    MAP_ENTRIES,
+    NODE_PORT_MAX,
+    NODE_PORT_MIN,
+    SNAT_PORT_MAX,
+    SNAT_PORT_MIN,
+)
 from ciliate.config.lifetimes import Lifetimes
-from ciliate.net.address import IPNetwork, IPv4Network, IPv6Network, prefix_bits, to_octets
+from ciliate.net.address import (
+    IPAddress,
+    IPNetwork,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    prefix_bits,
+    to_octets,
+)
 
 _ADDRESS_BITS: Final = 128
+
+_LOOPBACK_V4: Final = IPv4Address("169.254.42.1")
+_LOOPBACK_V6: Final = IPv6Address("64:ff9b:1::a9fe:2a01")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +60,57 @@ class DatapathSettings:
     connections_max: int = MAP_ENTRIES["connections"]
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
 
+    #: Whether packets are translated for Services (kube-proxy-replacement).
+    services_by_packet: bool = False
+
+    #: Whether who finds no backend is told so (service-no-backend-response).
+    refuses_without_backend: bool = True
+
+    #: Who a pod is to itself behind a Service (ipv4-service-loopback-address and IPv6's).
+    service_loopback_v4: IPAddress = _LOOPBACK_V4
+    service_loopback_v6: IPAddress = _LOOPBACK_V6
+
+    #: The first port for what goes on to a backend elsewhere, behind those of the host's stack.
+    service_port_min: int = SNAT_PORT_MIN
+
+    #: Node ports, both inclusive (node-port-range).
+    node_port_min: int = NODE_PORT_MIN
+    node_port_max: int = NODE_PORT_MAX
+
+    #: Number of the node's own network namespace, by which its processes are told from pods'.
+    node_netns_cookie: int = 0
+
+    #: Whether pods' sockets are left alone (bpf-lb-sock-hostns-only).
+    sockets_of_node_only: bool = False
+
+    #: Whether other nodes' node ports are asked for there (remote-node-port-scope).
+    remote_node_ports_outside: bool = False
+
+    #: Whether pods get any external IP of a Service (disable-external-ip-mitigation).
+    external_ips_for_all: bool = False
+
+    #: Cells of a Maglev table (bpf-lb-maglev-table-size).
+    maglev_cells: int = MAGLEV_CELLS_DEFAULT
+
+    #: Entries of each map of services (bpf-lb-map-max and its kin), by its name.
+    service_entries: Mapping[str, int] = field(default_factory=dict)
+
     @property
     def capacities(self) -> Mapping[str, int]:
         """Entries of the maps whose size is a setting."""
-        return {"connections": self.connections_max, "conntrack": 2 * self.connections_max}
+        return {
+            "connections": self.connections_max,
+            "conntrack": 2 * self.connections_max,
+            **self.service_entries,
+        }
 
     def constants(
-        self, *, fib_flags: int, coarse_clock: bool = True, has_loop: bool = True
+        self,
+        *,
+        fib_flags: int,
+        coarse_clock: bool = True,
+        has_loop: bool = True,
+        has_set_retval: bool = True,
     ) -> Mapping[str, bytes]:
         """Return the octets of each variable of bpf/config.h; the arguments are the kernel's part."""
         v4_address, v4_mask = _prefix(self.native_routing_v4)
@@ -72,7 +135,20 @@ class DatapathSettings:
             "lifetime_any": _number(self.lifetimes.any_s, size=4),
             "fib_flags": _number(fib_flags, size=4),
             "coarse_clock": _number(coarse_clock, size=1),
+            "services_by_packet": _number(self.services_by_packet, size=1),
+            "refuses_without_backend": _number(self.refuses_without_backend, size=1),
+            "service_loopback_v4": to_octets(self.service_loopback_v4),
+            "service_loopback_v6": to_octets(self.service_loopback_v6),
+            "service_port_min": _number(self.service_port_min, size=2),
+            "node_port_min": _number(self.node_port_min, size=2),
+            "node_port_max": _number(self.node_port_max, size=2),
+            "node_netns_cookie": _number(self.node_netns_cookie, size=8),
+            "sockets_of_node_only": _number(self.sockets_of_node_only, size=1),
+            "remote_node_ports_outside": _number(self.remote_node_ports_outside, size=1),
+            "external_ips_for_all": _number(self.external_ips_for_all, size=1),
+            "maglev_cells": _number(self.maglev_cells, size=4),
             "has_loop": _number(has_loop, size=1),
+            "has_set_retval": _number(has_set_retval, size=1),
         }
 
 

@@ -6,8 +6,7 @@ the link, in one step; no packet passes without a program. Nothing is ever detac
 
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -95,7 +94,7 @@ class TcxAttacher:
         """See `UplinkAttacher`."""
         for program in (TO_UPLINK, FROM_UPLINK):
             path = pins.link_path(self._bpf_root, device, program)
-            with _open(path) as fd:
+            with pins.opened_pin(path) as fd:
                 # The link would go with its pin, but some time later.
                 if fd is not None and libbpf.link_info(fd).ifindex:
                     code = -libbpf.library().bpf_link_detach(fd)
@@ -120,14 +119,14 @@ class TcxAttacher:
         return found
 
     def _link(self, device: str, program: str) -> libbpf.LinkInfo | None:
-        with _open(pins.link_path(self._bpf_root, device, program)) as fd:
+        with pins.opened_pin(pins.link_path(self._bpf_root, device, program)) as fd:
             return None if fd is None else libbpf.link_info(fd)
 
     def _attach_one(
         self, program: str, attach_type: int, program_fd: int, ifindex: int, device: str
     ) -> None:
         path = pins.link_path(self._bpf_root, device, program)
-        with _open(path) as fd:
+        with pins.opened_pin(path) as fd:
             if fd is not None and libbpf.link_info(fd).ifindex == ifindex:
                 code = -libbpf.library().bpf_link_update(fd, program_fd, None)
                 if code:
@@ -157,16 +156,6 @@ def remove_device(bpf_root: Path, device: str) -> None:
     for folder in (links, links.parent):
         if folder.is_dir():
             folder.rmdir()
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[int | None]:
-    fd = pins.open_pin(path)
-    try:
-        yield fd
-    finally:
-        if fd is not None:
-            os.close(fd)
 
 
 def _refused(function: str, program: str, device: str, code: int) -> AttachError:

@@ -52,8 +52,8 @@ class PodNetwork:
 KnownIdentity = Callable[[str, str, str], tuple[int, tuple[str, ...]] | None]
 
 
-async def _nothing_to_forget() -> None:
-    """Do nothing, where there is no table of connections."""
+async def _nothing(*_of: object) -> None:
+    """Do nothing, where there are no connections to end and no rules that select pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ class Wiring:
     missing: Callable[[], tuple[str, ...]] = tuple
     removal_wait_s: float = REMOVAL_WAIT_S
     #: Ends the connections of those who have left the datapath.
-    forget_leavers: Callable[[], Awaitable[None]] = _nothing_to_forget
+    forget_leavers: Callable[[], Awaitable[None]] = _nothing
+    #: Returns once packets of a new endpoint are decided as those of any other.
+    admit: Callable[[Endpoint], Awaitable[None]] = _nothing
 
 
 class PodAttachments:
@@ -291,6 +293,7 @@ class PodAttachments:
             state = await asyncio.shield(creation)
             endpoint = replace(endpoint, ifindex=state.host_ifindex)
             self._wiring.records.enter(endpoint)
+            await self._wiring.admit(endpoint)
         except BaseException:  # Also when the request is cancelled.
             await self._removals.abandon(endpoint, request.call, creation)
             raise
@@ -309,6 +312,7 @@ class PodAttachments:
         try:
             await self._chained.attach(endpoint)
             self._wiring.records.enter(endpoint)
+            await self._wiring.admit(endpoint)
         except BaseException:  # Also when the request is cancelled.
             await self._removals.abandon(endpoint, None)
             raise

@@ -64,6 +64,8 @@ class Neighbours:
     gateways: Callable[[], tuple[IPAddress, ...]]
     #: Ends the connections of pods that have left the datapath, before others get their addresses.
     forget_leavers: Callable[[], Awaitable[None]]
+    #: Returns once packets of a new pod are decided as those of any other.
+    admit: Callable[[Endpoint], Awaitable[None]]
 
 
 class EndpointFeature(Feature):
@@ -183,6 +185,7 @@ class EndpointFeature(Feature):
             identity=neighbours.identity,
             versions=context.settings.ipam.versions,
             forget_leavers=neighbours.forget_leavers,
+            admit=neighbours.admit,
             missing=lambda: read_privileges(context.settings.kernel.bpf_root).missing(),
         )
         return PodAttachments(wiring, self._pod_network, context.tasks)

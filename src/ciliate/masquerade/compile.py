@@ -6,17 +6,28 @@ next longer one. So the cost of a look-up does not grow with the rules.
 
 A rule for certain ports leaves room for those behind it: such a prefix has a short list of choices
 instead of one rule.
+
+Pods that the same policies select are a class, and have a table of the policies that are for them.
+Where none of these matches, the table of all says what is behind policies.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Final, NamedTuple
 
 from ciliate.config.datapath_defaults import MAP_ENTRIES
 from ciliate.datapath.layout import MasqueradeBound
 from ciliate.errors import CiliateError
-from ciliate.masquerade.rules import PORT_MAX, Action, Destination, Origin, Rule, is_tabled
+from ciliate.masquerade.rules import (
+    PORT_MAX,
+    Action,
+    Destination,
+    Origin,
+    Rule,
+    Selection,
+    is_tabled,
+)
 from ciliate.net.address import IPAddress, IPNetwork, network_of
 
 #: Most choices of one prefix.
@@ -25,7 +36,7 @@ CHOICES_MAX: Final = int(MasqueradeBound.MASQUERADE_CHOICES_MAX)
 #: Most prefixes of one generation, the search's markers included; the map holds two.
 PREFIXES_MAX: Final = MAP_ENTRIES["masquerade_rules"] // 2
 
-#: Pods that no rule selects by more than "all pods".
+#: The table of what is for all pods.
 CLASS_ALL: Final = 0
 
 #: ::ffff:0:0/96, as which IPv4 stands among the 128 bits.
@@ -71,10 +82,14 @@ class Prefix(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleTables:
-    """Everything the datapath asks: one generation of it."""
+    """Everything the datapath asks: one generation of it.
+
+    `pods` are the classes of endpoints, by number, that policies select.
+    """
 
     outcomes: Mapping[Prefix, Outcome]
     has_agent: bool  # ip-masq-agent has a row.
+    pods: Mapping[int, int] = field(default_factory=dict)
 
     def agent_prefixes(self) -> Iterator[IPNetwork]:
         """Yield ip-masq-agent's list."""
@@ -90,7 +105,7 @@ class TooManyPrefixesError(CiliateError):
         self.count = count
         super().__init__(
             f"masquerade rules: {count} prefixes, and the table holds {PREFIXES_MAX}: "
-            "write wider prefixes into ip-masq-agent's nonMasqueradeCIDRs"
+            "write wider prefixes into ip-masq-agent's nonMasqueradeCIDRs, or into policies"
         )
 
 
@@ -133,25 +148,56 @@ _Active = frozenset[_Token]
 _Edges = dict[tuple[int, int], _Edge]
 
 
-def compile_rules(rules: Sequence[Rule]) -> RuleTables:
-    """Return the tables of those of `rules`, the whole ordered list, that are for all pods.
+def compile_rules(
+    rules: Sequence[Rule],
+    *,
+    classes: Sequence[Selection] = (),
+    held: Collection[IPAddress] | None = None,
+) -> RuleTables:
+    """Return the tables of `rules`, the whole ordered list.
+
+    Args:
+        rules: The list.
+        classes: What selects the pods of each class; the first has number 1.
+        held: The node's addresses: a rule that names none of them means the device's. None: it has
+            all.
 
     Raises:
         TooManyPrefixesError: They name more than PREFIXES_MAX.
         TooManyChoicesError: More than CHOICES_MAX port ranges are for one prefix.
     """
-    edges = _edges(rules)
-    if (count := sum(map(len, edges.values()))) > PREFIXES_MAX:
+    listed = _Listed(rules, held)
+    tables = {CLASS_ALL: _edges(rules, None)}
+    for number, each in enumerate(classes, start=1):
+        tables[number] = {version: _edges(rules, each.of(version))[version] for version in (4, 6)}
+    families = [(pods, *each) for pods, edges in tables.items() for each in edges.items()]
+    if (count := sum(len(edges) for _, _, edges in families)) > PREFIXES_MAX:
         raise TooManyPrefixesError(count)
     outcomes = {
         prefix: outcome
-        for version, of_family in edges.items()
-        for prefix, outcome in _swept(rules, version, of_family)
+        for pods, version, edges in families
+        for prefix, outcome in _swept(listed, pods, version, edges)
     }
     return RuleTables(outcomes, any(rule.origin is Origin.IP_MASQ_AGENT for rule in rules))
 
 
-def _swept(rules: Sequence[Rule], version: int, edges: _Edges) -> Iterator[tuple[Prefix, Outcome]]:
+def check_choices(
+    rules: Sequence[Rule], selection: Selection, held: Collection[IPAddress] | None
+) -> None:
+    """Check that the table of a class can be made.
+
+    Raises:
+        TooManyChoicesError: It cannot.
+    """
+    listed = _Listed(rules, held)
+    for version in (4, 6):
+        for _ in _swept(listed, 1, version, _edges(rules, selection.of(version))[version]):
+            pass
+
+
+def _swept(
+    listed: "_Listed", pods: int, version: int, edges: _Edges
+) -> Iterator[tuple[Prefix, Outcome]]:
     """Yield what stands at each prefix of a family, from the first address on."""
     around: list[tuple[int, _Active]] = [(1 << 128, frozenset())]  # Ends of what we are inside of.
     known: dict[tuple[_Active, _Edge], tuple[_Active, Outcome]] = {}
@@ -162,20 +208,27 @@ def _swept(rules: Sequence[Rule], version: int, edges: _Edges) -> Iterator[tuple
         result = known.get((before, edge))
         if result is None:
             active = (before | edge.begins) - edge.ends
-            choices = _choices(rules, active, version)
+            choices = listed.choices(active, version)
             if len(choices) > CHOICES_MAX:
-                names = dict.fromkeys(rules[choice.place].name for choice in choices)
-                raise TooManyChoicesError(Prefix(CLASS_ALL, begin, bits).network, tuple(names))
+                names = dict.fromkeys(listed.rules[choice.place].name for choice in choices)
+                raise TooManyChoicesError(Prefix(pods, begin, bits).network, tuple(names))
             result = known[before, edge] = active, Outcome(choices, edge.is_agent_prefix)
         around.append((begin + (1 << 128 - bits), result[0]))
-        yield Prefix(CLASS_ALL, begin, bits), result[1]
+        yield Prefix(pods, begin, bits), result[1]
 
 
-def _edges(rules: Sequence[Rule]) -> Mapping[int, _Edges]:
-    """Return, by family, every prefix at which something changes."""
+def _is_of(place: int, rule: Rule, selection: Collection[int] | None) -> bool:
+    """Whether a rule is one of the table of a class; None: of the table of all."""
+    if selection is None:
+        return is_tabled(rule) and rule.pods is None
+    return rule.origin is Origin.POLICY and (rule.pods is None or place in selection)
+
+
+def _edges(rules: Sequence[Rule], selection: Collection[int] | None) -> Mapping[int, _Edges]:
+    """Return, by family, every prefix at which something changes in a table."""
     edges: dict[int, _Edges] = {4: {}, 6: {}}
     for place, rule in enumerate(rules):
-        if not is_tabled(rule) or rule.pods is not None:
+        if not _is_of(place, rule, selection):
             continue
         is_agent = rule.origin is Origin.IP_MASQ_AGENT
         plain = _Edge(frozenset({(place, 0)}), is_agent_prefix=is_agent)
@@ -204,18 +257,26 @@ def _blocks(rule: Rule) -> Iterator[Destination]:
             yield block
 
 
-def _choices(rules: Sequence[Rule], active: _Active, version: int) -> tuple[Choice, ...]:
-    """Return the choices of the rules in force, up to the first that takes every packet."""
-    found: list[Choice] = []
-    for place in sorted({place for place, _ in active}):
-        rule = rules[place]
-        if rule.address is not None and rule.address.version != version:
-            continue
-        if rule.ports is None:
-            found.append(Choice(place, rule.action, rule.address))
-            break
-        found += [
-            Choice(place, rule.action, rule.address, each.protocol, each.first, each.last)
-            for each in rule.ports
-        ]
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The list on a node that holds these addresses; None: all."""
+
+    rules: Sequence[Rule]
+    held: Collection[IPAddress] | None
+
+    def choices(self, active: _Active, version: int) -> tuple[Choice, ...]:
+        """Return the choices of the rules in force, up to the first that takes every packet."""
+        found: list[Choice] = []
+        for place in sorted({place for place, _ in active}):
+            rule = self.rules[place]
+            if not rule.is_for(version):
+                continue
+            action, address = rule.on_node(version, self.held)
+            if rule.ports is None:
+                found.append(Choice(place, action, address))
+                break
+            found += [
+                Choice(place, action, address, each.protocol, each.first, each.last)
+                for each in rule.ports
+            ]
+        return tuple(found)

@@ -1,20 +1,23 @@
 """What the elements of the table of connections say. Pure."""
 
-from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ciliate.datapath.layout import Connection, ConnectionPhase, Tuple, TupleDirection
+from ciliate.datapath.codec import OctetTest
+from ciliate.datapath.layout import (
+    Connection,
+    ConnectionFlag,
+    ConnectionPhase,
+    Tuple,
+    TupleDirection,
+)
 
 _PHASES: Final = ConnectionPhase.CONNECTION_PHASES
 
-
-def live(elements: Iterable[tuple[int, Connection]]) -> Iterator[Connection]:
-    """Yield the elements of `connections` that hold one."""
-    return (
-        element
-        for _, element in elements
-        if element.state & _PHASES == ConnectionPhase.CONNECTION_LIVE
-    )
+#: The elements of `connections` that hold one, for reading no others: most of a table are free, and a
+#: large one has millions.
+LIVE: Final = OctetTest.of_lowest(
+    Connection, "state", lambda octet: octet & _PHASES == ConnectionPhase.CONNECTION_LIVE
+)
 
 
 def is_translated(connection: Connection) -> bool:
@@ -23,12 +26,13 @@ def is_translated(connection: Connection) -> bool:
 
 
 def tuple_out(connection: Connection) -> Tuple:
-    """Return the key in `conntrack` of what the local end sends."""
+    """Return the key in `conntrack` of what the local end sends, to whom it asked for."""
+    serves = bool(connection.flags & ConnectionFlag.CONNECTION_SERVICE)
     return Tuple(
         connection.local,
-        connection.remote,
+        connection.asked if serves else connection.remote,
         connection.local_port,
-        connection.remote_port,
+        connection.asked_port if serves else connection.remote_port,
         connection.protocol,
         TupleDirection.TUPLE_OUT,
     )

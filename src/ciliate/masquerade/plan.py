@@ -28,8 +28,8 @@ def _choose(
 ) -> IPAddress | None:
     """Return the address of a device that its pods get; None when it has none.
 
-    The node's own if it is on this device, else what the kernel would choose: the first that is no
-    alias, of the widest scope. So an address that keepalived or kube-vip puts there is not chosen.
+    The node's own if it is on this device, else one that is no alias, of the widest scope, and of
+    several the one that is there longest. So none is chosen that keepalived or kube-vip puts there.
     """
     usable = [
         held
@@ -42,6 +42,8 @@ def _choose(
     own = next((address for address in primary if address in there), None)
     if own is not None:
         return own
+    if version == 6:
+        usable.reverse()  # The kernel lists what came last first.
     ranked = sorted(
         usable, key=lambda held: (bool(held.flags & (_SECONDARY | _DEPRECATED)), held.scope)
     )

@@ -14,8 +14,7 @@ from ciliate.masquerade.rules import (
     PortRange,
     Rule,
 )
-
-_PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
+from ciliate.net.protocol import protocol_name
 
 #: Ranges that a line shows; the answer has all.
 _SHOWN_MAX: Final = 6
@@ -30,7 +29,7 @@ class RuleRow(AgentModel, frozen=True, kw_only=True):
     name: str
     origin: str
     action: str
-    address: str | None = None
+    addresses: tuple[str, ...] = ()
     pods: str | None = None
     destinations: tuple[str, ...] | None = None
     ports: tuple[str, ...] | None = None
@@ -48,7 +47,7 @@ def _row(number: int, rule: Rule) -> RuleRow:
         name=rule.name,
         origin=rule.origin.value,
         action=rule.action.value,
-        address=None if rule.address is None else str(rule.address),
+        addresses=tuple(map(str, rule.addresses)),
         pods=None if rule.pods is None else _pods(rule.pods),
         destinations=None if destinations is None else tuple(map(_destination, destinations)),
         ports=None if rule.ports is None else tuple(map(_ports, rule.ports)),
@@ -61,9 +60,9 @@ def _destination(destination: Destination) -> str:
 
 
 def _ports(ports: PortRange) -> str:
-    name = _PROTOCOLS.get(ports.protocol, f"protocol {ports.protocol}")
+    name = protocol_name(ports.protocol)
     if (ports.first, ports.last) == (0, PORT_MAX):
-        return name
+        return f"protocol {name}" if name.isdigit() else name
     if ports.first == ports.last:
         return f"{ports.first}/{name}"
     return f"{ports.first}-{ports.last}/{name}"
@@ -112,5 +111,5 @@ def _shown(row: RuleRow) -> str:
 
 def _source(row: RuleRow) -> str:
     return {Action.KEEP.value: "the pod's", Action.DEVICE.value: "the device's"}.get(
-        row.action, row.address or ""
+        row.action, ", ".join(row.addresses)
     )

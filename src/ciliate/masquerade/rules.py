@@ -8,10 +8,10 @@ It is asked for the first packet of a flow. A packet of a flow that is translate
 answer to a connection that came from outside, are decided before it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ciliate.api.metadata import LabelSelector
 from ciliate.net.address import IPAddress, IPNetwork
@@ -24,7 +24,7 @@ class Action(Enum):
 
     KEEP = "keep"  # The pod's own.
     DEVICE = "device"  # That of the device it leaves by.
-    ADDRESS = "address"  # The rule's, which is one of the node's.
+    ADDRESS = "address"  # One of the rule's, which the node has.
 
 
 class Origin(Enum):
@@ -74,12 +74,32 @@ class PodSelector:
     pool: str = ""
 
 
+class Selection(NamedTuple):
+    """The places, in the list, of the rules that select a pod by more than "all pods".
+
+    They may differ by the family of a packet, since a pod's addresses may be of two pools. Of a
+    family of which the pod has no address they are those of the other one.
+    """
+
+    ipv4: frozenset[int]
+    ipv6: frozenset[int]
+
+    def of(self, version: int) -> frozenset[int]:
+        """Return the places for packets of IP `version`."""
+        return self.ipv4 if version == 4 else self.ipv6
+
+
+#: Of a pod that no rule selects, or whose labels are not known.
+UNSELECTED: Final = Selection(frozenset(), frozenset())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One row of the list.
 
-    `pods`, `destinations` and `ports` that are None match everything; empty ones match nothing. An
-    `address` is that of `Action.ADDRESS`; packets of the other family are not matched then.
+    `pods`, `destinations` and `ports` that are None match everything; empty ones match nothing.
+    `addresses` are those of `Action.ADDRESS`, the preferred ones first; packets of a family of which
+    there is none are not matched then.
 
     The row of origin CLUSTER names no destinations: nodes, pods and pod CIDRs of this cluster are
     in the ipcache, where each back end asks for them.
@@ -91,20 +111,69 @@ class Rule:
     pods: PodSelector | None = None
     destinations: tuple[Destination, ...] | None = None
     ports: tuple[PortRange, ...] | None = None
-    address: IPAddress | None = None
+    addresses: tuple[IPAddress, ...] = ()
+
+    def is_for(self, version: int) -> bool:
+        """Whether packets of IP `version` are matched, if nothing else speaks against it."""
+        return self.action is not Action.ADDRESS or self.address(version) is not None
+
+    def address(self, version: int, held: Collection[IPAddress] | None = None) -> IPAddress | None:
+        """Return the first address of IP `version` that a node holds (None: holds all), or None."""
+        usable = (each for each in self.addresses if held is None or each in held)
+        return next((each for each in usable if each.version == version), None)
+
+    def on_node(
+        self, version: int, held: Collection[IPAddress] | None
+    ) -> tuple[Action, IPAddress | None]:
+        """Return what the rule does with a packet of a pod on a node that holds these addresses.
+
+        Where the node holds none that is named, its packets get that of the device.
+        """
+        address = self.address(version, held)
+        if self.action is Action.ADDRESS and address is None:
+            return Action.DEVICE, None
+        return self.action, address
 
     def matches(self, destination: IPAddress, protocol: int, port: int) -> bool:
         """Whether the rule is for a packet to `destination`, if it is for the pod.
 
         Not to be asked of the CLUSTER row.
         """
-        if self.address is not None and self.address.version != destination.version:
+        if not self.is_for(destination.version):
             return False
         if self.ports is not None and not any(each.covers(protocol, port) for each in self.ports):
             return False
         return self.destinations is None or any(
             each.covers(destination) for each in self.destinations
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPacket:
+    """The packet that opens a flow of a pod which the rules at `selected` places select.
+
+    `port` is the destination's, 0 where the protocol has none; `in_cluster`: it goes to a node or
+    pod of the cluster.
+    """
+
+    destination: IPAddress
+    protocol: int
+    port: int
+    selected: Collection[int] = ()
+    in_cluster: bool = False
+
+    def is_matched(self, place: int, rule: Rule) -> bool:
+        """Whether the rule at `place` of the list is for the packet."""
+        if rule.origin is Origin.CLUSTER:
+            return self.in_cluster
+        return (rule.pods is None or place in self.selected) and rule.matches(
+            self.destination, self.protocol, self.port
+        )
+
+
+def deciding_place(rules: Sequence[Rule], packet: FirstPacket) -> int:
+    """Return the place of the rule that decides; a whole list has one for everything."""
+    return next(place for place, rule in enumerate(rules) if packet.is_matched(place, rule))
 
 
 #: Nodes know the way to every pod, and pods know each other.

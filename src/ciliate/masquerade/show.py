@@ -7,7 +7,7 @@ is left out, never made up. Pure: entries and the time are arguments.
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ciliate.datapath.layout import (
     Connection,
@@ -23,18 +23,24 @@ from ciliate.errors import CiliateError
 from ciliate.masquerade.compile import RuleTables
 from ciliate.masquerade.connections import is_translated, tuple_in, tuple_out
 from ciliate.net.address import address_text, socket_text
+from ciliate.net.protocol import protocol_name
 
-_PROTOCOLS: Final = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"}
+_ORIGINAL_IS_DONE: Final = (
+    ConnectionFlag.CONNECTION_CLOSING_ORIGINAL | ConnectionFlag.CONNECTION_RESET_ORIGINAL
+)
+_REPLY_IS_DONE: Final = (
+    ConnectionFlag.CONNECTION_CLOSING_REPLY | ConnectionFlag.CONNECTION_RESET_REPLY
+)
 
 #: Our flags of a connection as Cilium numbers and names them; "Rx" is toward the pod.
 _FLAGS: Final = (
-    (ConnectionFlag.CONNECTION_CLOSING_ORIGINAL, 0x01, "RxClosing"),
-    (ConnectionFlag.CONNECTION_CLOSING_REPLY, 0x02, "TxClosing"),
+    (_ORIGINAL_IS_DONE, 0x01, "RxClosing"),
+    (_REPLY_IS_DONE, 0x02, "TxClosing"),
     (ConnectionFlag.CONNECTION_SEEN_NON_SYN, 0x10, "SeenNonSyn"),
 )
 _FLAGS_OUT: Final = (
-    (ConnectionFlag.CONNECTION_CLOSING_REPLY, 0x01, "RxClosing"),
-    (ConnectionFlag.CONNECTION_CLOSING_ORIGINAL, 0x02, "TxClosing"),
+    (_REPLY_IS_DONE, 0x01, "RxClosing"),
+    (_ORIGINAL_IS_DONE, 0x02, "TxClosing"),
     (ConnectionFlag.CONNECTION_SEEN_NON_SYN, 0x10, "SeenNonSyn"),
 )
 
@@ -53,7 +59,7 @@ class Flow(Struct, frozen=True, rename="pascal"):
     def read(cls, key: Tuple) -> "Flow":
         """Return the flow of a tuple."""
         return cls(
-            protocol=_PROTOCOLS.get(key.protocol, str(key.protocol)),
+            protocol=protocol_name(key.protocol),
             direction="OUT" if key.direction == TupleDirection.TUPLE_OUT else "IN",
             source_addr=address_text(key.source),
             source_port=key.source_port,
@@ -125,6 +131,7 @@ class TrackedConnection(Struct, frozen=True, rename="pascal"):
     flags: int
     flag_names: tuple[str, ...]
     source_security_id: int
+    rev_nat: int = field(default=0, name="RevNAT")  # The id of a Service's frontend.
 
     @classmethod
     def read(cls, connection: Connection, *, now_ns: int) -> "TrackedConnection":
@@ -141,6 +148,7 @@ class TrackedConnection(Struct, frozen=True, rename="pascal"):
             flags=sum(bit for bit, _ in shown),
             flag_names=tuple(name for _, name in shown),
             source_security_id=connection.source_identity,
+            rev_nat=connection.frontend,
         )
 
     def text(self, *, time_diff: bool) -> str:
@@ -150,7 +158,7 @@ class TrackedConnection(Struct, frozen=True, rename="pascal"):
         counted = f"Packets={self.packets} Bytes={self.bytes} " if self.packets else ""
         return (
             f"{self.key} expires={self.expires}{remaining} {counted}"
-            f"Flags=0x{self.flags:04x} [ {names}] RevNAT=0 "
+            f"Flags=0x{self.flags:04x} [ {names}] RevNAT={self.rev_nat} "
             f"SourceSecurityID={self.source_security_id} BackendID=0"
         )
 

@@ -49,6 +49,7 @@ _NO_LOOK: Final = MasqueradeLook(bytes(16), _NONE, _NONE, _NONE)
 Rules = Mapping[MasqueradeRuleKey, MasqueradeRule]
 Choices = Mapping[int, MasqueradeChoice]
 Looks = Mapping[int, MasqueradeLook]
+Classes = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class TableEntries:
     rules: Rules
     choices: Choices
     looks: Looks
+    classes: Classes
 
 
 def is_of(generation: int, key: MasqueradeRuleKey | int) -> bool:
@@ -90,7 +92,14 @@ def table_entries(tables: RuleTables, generation: int) -> TableEntries:
         for (pods, begin, bits), outcome in stand.items():
             key = MasqueradeRuleKey(bits, pods << 1 | lowest, begin.to_bytes(16, "big"))
             rules[key] = values[id(outcome)]
-    return TableEntries(rules, choices, _looks(tables, lowest))
+    return TableEntries(
+        rules, choices, _looks(tables, lowest), class_entries(tables.pods, generation)
+    )
+
+
+def class_entries(pods: Mapping[int, int], generation: int) -> Classes:
+    """Return what the map of classes holds for these endpoints in a generation."""
+    return {endpoint << 1 | generation & 1: number for endpoint, number in pods.items()}
 
 
 def check_room(outcomes: Sized, marks: Sized) -> None:
@@ -161,9 +170,7 @@ def _choice(choice: Choice, *, is_last: bool) -> MasqueradeChoice:
 
 
 def read_tables(
-    generation: MasqueradeGeneration,
-    rules: Rules,
-    choices: Choices,
+    generation: MasqueradeGeneration, rules: Rules, choices: Choices, classes: Classes
 ) -> RuleTables:
     """Return the tables of the generation in force, out of the maps' entries."""
     known: dict[MasqueradeRule, Outcome] = {}
@@ -177,7 +184,8 @@ def read_tables(
         begin = int.from_bytes(key.address, "big")
         outcomes[Prefix(key.table >> 1, begin, key.prefix_length)] = outcome
     has_agent = bool(generation.flags & MasqueradeGenerationFlag.MASQUERADE_AGENT_ON)
-    return RuleTables(outcomes, has_agent)
+    pods = {key >> 1: number for key, number in classes.items() if is_of(generation.number, key)}
+    return RuleTables(outcomes, has_agent, pods)
 
 
 def _outcome(rule: MasqueradeRule, choices: Choices) -> Outcome:

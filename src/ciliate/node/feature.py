@@ -37,7 +37,8 @@ AnyReconciler = Reconciler[Any, Any]
 #: Started once; runs until cancelled.
 Task = Callable[[], Coroutine[Any, Any, None]]
 
-#: Answers GET on a path below /v1 with an object to encode.
+#: Answers GET on a path below /v1 with an object to encode, or with what is awaited for one: a long
+#: answer is put together piece by piece, so that nothing else waits for it.
 Answer = Callable[[], object]
 
 #: Does what POST to a path below /v1 asks for, and answers with an object to encode.

@@ -7,10 +7,19 @@ from ciliate.cluster.feature import Feature
 from ciliate.endpoint.operator.feature import EndpointGC
 from ciliate.identity.operator.feature import IdentityGC
 from ciliate.ipam.operator.feature import IPAM
+from ciliate.load_balancer_ipam.operator.feature import LoadBalancerIPAM
+from ciliate.masquerade.operator.feature import MasqueradePolicies
 from ciliate.operator.settings import OperatorSettings
 from ciliate.readiness.feature import ReadinessFeature
 
-FEATURES: Final[tuple[type[Feature], ...]] = (EndpointGC, IdentityGC, IPAM, ReadinessFeature)
+FEATURES: Final[tuple[type[Feature], ...]] = (
+    EndpointGC,
+    IdentityGC,
+    IPAM,
+    LoadBalancerIPAM,
+    MasqueradePolicies,
+    ReadinessFeature,
+)
 
 
 def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]:
@@ -19,5 +28,7 @@ def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]
         EndpointGC(context, settings.endpoint_gc),
         IdentityGC(context, settings.identity_gc),
         IPAM(context, settings.ipam, settings.node_gc),
+        LoadBalancerIPAM(context, settings.load_balancer_ipam),
+        MasqueradePolicies(context),
         ReadinessFeature(context, settings.readiness),
     )

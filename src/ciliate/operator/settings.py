@@ -14,6 +14,10 @@ from ciliate.ipam.operator.settings import (
     parse_ipam_settings,
     parse_node_gc_settings,
 )
+from ciliate.load_balancer_ipam.settings import (
+    LoadBalancerIPAMSettings,
+    parse_load_balancer_ipam_settings,
+)
 from ciliate.readiness.settings import ReadinessSettings, parse_readiness_settings
 
 
@@ -25,6 +29,7 @@ class OperatorSettings:
     identity_gc: IdentityGCSettings
     ipam: OperatorIPAMSettings
     node_gc: NodeGCSettings
+    load_balancer_ipam: LoadBalancerIPAMSettings
     readiness: ReadinessSettings
     debug: bool
     effective: Mapping[str, str]  # The operator's keys with the texts in force, for people.
@@ -57,6 +62,7 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
         identity_gc=parse_identity_gc_settings(effective),
         ipam=ipam,
         node_gc=parse_node_gc_settings(effective),
+        load_balancer_ipam=parse_load_balancer_ipam_settings(effective, ipam.versions),
         readiness=parse_readiness_settings(effective),
         debug=values.read_bool(config.get("debug", "")),
         effective=effective,

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ciliate.datapath.datapath import Datapath
-from ciliate.datapath.uplink import AttachMode
+from ciliate.datapath.uplink import AttachMode, UplinkDevice
 from ciliate.datapath.uplink_target import UplinkTarget
 from ciliate.node.context import Context
 from ciliate.node.devices import NodeDevices
 from ciliate.node.feature import AnyReconciler, Feature, Task
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
-from ciliate.uplink.status import DeviceModel, KubeProxyReplacement
 
 
 class UplinkFeature(Feature):
@@ -22,18 +21,27 @@ class UplinkFeature(Feature):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._attach_mode = AttachMode.TCX
+        self._sync: Reconciler[str, UplinkDevice | None] | None = None
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the devices' programs."""
         devices = self._context.devices
         self._attach_mode = datapath.attach_mode
-        sync = Reconciler(UplinkTarget(datapath), lambda: devices.current.by_name)
+        sync: Reconciler[str, UplinkDevice | None] = Reconciler(
+            UplinkTarget(datapath), lambda: devices.current.by_name
+        )
+        self._sync = sync
 
         def changed(old: NodeDevices, new: NodeDevices) -> None:
             sync.touch({*old.by_name, *new.by_name})
 
         devices.listen(changed)
         return (sync,)
+
+    @property
+    def sync_status(self) -> RunStatus | None:
+        """How the devices' programs are; None: the datapath is not open."""
+        return self._sync.status if self._sync is not None else None
 
     def tasks(self) -> Sequence[Task]:
         """Return what watches the devices."""
@@ -44,21 +52,5 @@ class UplinkFeature(Feature):
         return (self._context.devices.status,)
 
     def status(self) -> Mapping[str, object]:
-        """Return the devices, and how programs are attached to them."""
-        devices, own = self._context.devices.current, self._context.own
-        wanted = self._context.settings.routing.direct_routing_device
-        return {
-            "attach_mode": "tcx" if self._attach_mode is AttachMode.TCX else "tc",
-            "kube_proxy_replacement": KubeProxyReplacement(
-                mode="False",
-                devices=tuple(link.name for link in devices.selected),
-                device_list=tuple(
-                    DeviceModel(
-                        name=link.name, ip=tuple(str(known.address) for known in link.addresses)
-                    )
-                    for link in devices.selected
-                ),
-                unsupported_devices=devices.unsupported,
-                direct_routing_device=wanted or devices.device_with(own.node_ip),
-            ),
-        }
+        """Return how programs are attached to the devices."""
+        return {"attach_mode": "tcx" if self._attach_mode is AttachMode.TCX else "tc"}

@@ -45,10 +45,13 @@ class Example(Feature):
         self.said = b""
 
     def answers(self) -> Mapping[str, Answer]:
-        return {"example": lambda: {"examples": 3}}
+        return {"example": lambda: {"examples": 3}, "example/long": self._long}
 
     def actions(self) -> Mapping[str, Action]:
         return {"example/change": self._change}
+
+    async def _long(self) -> object:
+        return {"examples": 3000}
 
     async def _change(self, body: bytes) -> object:
         if not body:
@@ -83,6 +86,7 @@ async def test_a_features_paths_are_answered_and_no_others() -> None:
     made = report(Required(), example)
 
     assert await made.answer("example") == {"examples": 3}
+    assert await made.answer("example/long") == {"examples": 3000}
     assert await made.act("example/change", b"more") == {"changed": True}
     assert example.said == b"more"
     assert await made.answer("example/change") is None

@@ -27,11 +27,19 @@ from ciliate.api.agent import (
 from ciliate.api.agent_status import ComponentStatus, KubernetesStatus
 from ciliate.cli.agent_client import AgentAnswerError, AgentUnreachableError
 from ciliate.cli.dbg import EndpointMissingError, command
+from ciliate.cli.dbg_service import FrontendMissingError
 from ciliate.console.output import OutputFormatError
 from ciliate.datapath.errors import DatapathError
 from ciliate.ipam.status import IpamStatus
 from ciliate.masquerade.status import Masquerading
 from ciliate.routing.status import Routing
+from ciliate.services.service_list import (
+    FrontendAddress,
+    ServiceFlags,
+    ServiceModel,
+    ServiceSpec,
+    ServiceStatus,
+)
 
 POD = EndpointModel(
     id=77,
@@ -145,6 +153,42 @@ def test_unhealthy_agents_json_is_an_answer_that_cilium_s_cli_reads(
 
     assert result.exit_code == 0
     assert msgspec.json.decode(result.output)["kubernetes"]["msg"] == "refused"
+
+
+def test_services_are_listed_and_got_by_number(answers: dict[str, object]) -> None:
+    answers["/v1/service"] = [web(5, 80), web(2, 443)]
+
+    lines = [line.split() for line in run("service", "list").output.splitlines()]
+    assert [line[:3] for line in lines[1:]] == [
+        ["2", "10.96.0.7:443/TCP", "ClusterIP"],
+        ["5", "10.96.0.7:80/TCP", "ClusterIP"],
+    ]
+    assert run("service", "ls").output == run("service", "list").output
+    assert run("service", "list", "-o", "name").output == "5\n2\n"
+    assert "10.96.0.7:80/TCP" in run("service", "get", "5").output
+    assert run("service", "get", "5", "-o", "jsonpath={[*].spec.id}").output == "5"
+    missing = run("service", "get", "7").exception
+    assert isinstance(missing, FrontendMissingError)
+    assert "no frontend 7 among the 2" in str(missing)
+
+
+def web(number: int, port: int) -> ServiceModel:
+    """Return a frontend without backends."""
+    spec = ServiceSpec(
+        id=number,
+        frontend_address=FrontendAddress(
+            ip="10.96.0.7", port=port, protocol="TCP", scope="external"
+        ),
+        flags=ServiceFlags(
+            type="ClusterIP",
+            traffic_policy="Cluster",
+            ext_traffic_policy="Cluster",
+            int_traffic_policy="Cluster",
+            name="web",
+            namespace="default",
+        ),
+    )
+    return ServiceModel(spec=spec, status=ServiceStatus(realized=spec))
 
 
 @pytest.mark.usefixtures("answers")

@@ -24,7 +24,7 @@ from ciliate.identity.status import IdentityRange
 from ciliate.ipam.status import IpamStatus, PoolUsage, describe_pools
 from ciliate.masquerade.status import MasqueradedFamilies, Masquerading
 from ciliate.routing.status import Routing
-from ciliate.uplink.status import DeviceModel, KubeProxyReplacement
+from ciliate.services.status import DeviceModel, KubeProxyReplacement
 
 NOW = datetime(2025, 7, 18, 12, 0, 0, tzinfo=UTC)
 DEVICES = KubeProxyReplacement(

@@ -44,7 +44,7 @@ def test_packets_leave_the_programs_by_verdict_h_alone() -> None:
     assert {name for name, text in sources.items() if "TC_ACT_" in text} == {"verdict.h"}
     redirects = "".join(sources.values())
     assert len(re.findall(r"\bbpf_redirect\w*\(", redirects)) == len(
-        re.findall(r"forward\(skb, flow,\s+bpf_redirect\w*\(", redirects)
+        re.findall(r"(?:forward|answer)\(skb, flow,(?: reason,)?\s+bpf_redirect\w*\(", redirects)
     )
 
 

@@ -9,6 +9,7 @@ from typing import cast
 from tests.unit.endpoint.pod_links import MemoryLinks, MemoryMap, until
 from tests.unit.node.cluster_tables import new_cluster
 
+from ciliate.cni.errors import CniCode, CniError
 from ciliate.cni.request import Add, Attachment, Check, Del, Gc, PodReference
 from ciliate.cni.version import CniVersion
 from ciliate.datapath import layout
@@ -63,11 +64,16 @@ class Node:
                 stack_routed=lambda _endpoint: False,
             ),
             links=self.links.as_pod_links,
-            programs=Programs(3, 4, 5, 6, 7),
+            programs=Programs(3, 4, 5, 6, 7, 8, 9, 10, {}),
             identity=self.identities.known,
             versions=(4,),
             forget_leavers=self._forget_leavers,
+            admit=self._admit,
         )
+        #: Set while new pods are admitted; cleared, their ADDs wait. `unfit` refuses them.
+        self.admits = asyncio.Event()
+        self.admits.set()
+        self.unfit = ""
         #: Who had addresses, and which were in the maps, each time connections were ended.
         self.forgotten: list[tuple[dict[str, str], list[bytes]]] = []
         self.attachments = PodAttachments(
@@ -78,6 +84,12 @@ class Node:
 
     async def _forget_leavers(self) -> None:
         self.forgotten.append((self.owners(), list(self.endpoints.held)))
+
+    async def _admit(self, endpoint: Endpoint) -> None:
+        assert self.table.get(endpoint.id) == endpoint
+        await self.admits.wait()
+        if self.unfit:
+            raise CniError(CniCode.TRY_AGAIN_LATER, self.unfit)
 
     def _source(self) -> OwnAddresses:
         """Host scope: no pools, and the one CIDR stays the one, so nothing waits."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.endpoint.attachment_node import VERSION, Node, add, check, delete, link_of
+from tests.unit.endpoint.pod_links import until
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.cni.errors import CniCode, CniError
@@ -168,6 +169,40 @@ async def test_file_that_cannot_be_written_leaves_nothing_of_the_add(
         with pytest.raises(Exception, match="make room"):
             await node.add(add("a"))
 
+    node.assert_empty()
+
+
+async def test_add_is_answered_when_the_pods_packets_are_decided(node: Node) -> None:
+    node.admits.clear()
+    adding = asyncio.ensure_future(node.add(add("a")))
+    await until(lambda: len(node.endpoints.held) == 1)
+    assert not adding.done()
+
+    node.admits.set()
+
+    assert (await adding).addresses == node.endpoint("a").addresses
+
+
+async def test_pod_that_is_not_admitted_leaves_nothing(node: Node) -> None:
+    node.unfit = "masquerade policies select pods by labels, and this one's are not known"
+
+    with pytest.raises(CniError, match="select pods by labels") as refused:
+        await node.add(add("a"))
+
+    assert refused.value.code is CniCode.TRY_AGAIN_LATER
+    await node.removals_end()
+    node.assert_empty()
+
+
+async def test_add_that_is_given_up_while_it_waits_leaves_nothing(node: Node) -> None:
+    node.admits.clear()
+    adding = asyncio.ensure_future(node.add(add("a")))
+    await until(lambda: len(node.endpoints.held) == 1)
+
+    adding.cancel()
+    await asyncio.wait([adding])
+
+    await node.removals_end()
     node.assert_empty()
 
 

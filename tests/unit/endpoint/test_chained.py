@@ -280,3 +280,15 @@ async def test_pod_that_was_ours_is_taken_over_when_it_comes_chained(node: Node)
 
 def _key(name: str) -> tuple[str, str]:
     return attachment(name).container_id, attachment(name).ifname
+
+
+async def test_pod_of_another_plugin_that_is_not_admitted_stays_that_plugins(node: Node) -> None:
+    node.links.chain("/run/netns/a", "veth-a", 40)
+    node.unfit = "masquerade policies select pods by labels, and this one's are not known"
+
+    with pytest.raises(CniError, match="select pods by labels"):
+        await node.attachments.add(chained_add("a"))
+
+    await node.removals_end()
+    assert (node.interfaces.held, list(node.table)) == ({}, [])
+    assert node.links.standing

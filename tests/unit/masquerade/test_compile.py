@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ciliate.masquerade.compile import (
     CHOICES_MAX,
+    CLASS_ALL,
     PREFIXES_MAX,
     Choice,
     RuleTables,
@@ -16,11 +17,14 @@ from ciliate.masquerade.compile import (
     compile_rules,
 )
 from ciliate.masquerade.rules import (
+    UNSELECTED,
     Action,
     Destination,
     Origin,
+    PodSelector,
     PortRange,
     Rule,
+    Selection,
     decision_order,
     is_tabled,
     keep_rule,
@@ -34,15 +38,18 @@ def _policy(name: str = "p", action: Action = Action.DEVICE, **fields: object) -
     return Rule(name=name, origin=Origin.POLICY, action=action, **fields)  # type: ignore[arg-type] # of Rule's own.
 
 
-def _looked_up(
-    tables: RuleTables, destination: IPAddress, protocol: int, port: int
-) -> Choice | None:
+Packet = tuple[IPAddress, int, int]
+
+
+def _looked_up(tables: RuleTables, packet: Packet, pods: int = CLASS_ALL) -> Choice | None:
     """Do what the program does: the longest prefix, then its first choice that fits."""
+    destination, protocol, port = packet
     number = int.from_bytes(to_octets(destination), "big")
     covering = [
         prefix
         for prefix in tables.outcomes
-        if prefix.version == destination.version
+        if prefix.pods == pods
+        and prefix.version == destination.version
         and number >> 128 - prefix.bits == prefix.begin >> 128 - prefix.bits
     ]
     if not covering:
@@ -57,13 +64,15 @@ def _looked_up(
 
 
 def _first_match(
-    rules: tuple[Rule, ...], destination: IPAddress, protocol: int, port: int
+    rules: tuple[Rule, ...], packet: Packet, selection: Selection = UNSELECTED
 ) -> int | None:
     return next(
         (
             place
             for place, rule in enumerate(rules)
-            if is_tabled(rule) and rule.pods is None and rule.matches(destination, protocol, port)
+            if is_tabled(rule)
+            and (rule.pods is None or place in selection.of(packet[0].version))
+            and rule.matches(*packet)
         ),
         None,
     )
@@ -96,12 +105,16 @@ _rules = st.builds(
     _policy,
     name=st.just("p"),
     action=st.sampled_from((Action.KEEP, Action.DEVICE)),
+    pods=st.sampled_from((None, PodSelector(pool="blue"))),
     destinations=st.none() | st.lists(_destinations, max_size=4).map(tuple),
     ports=st.none() | st.lists(_ranges, max_size=2).map(tuple),
 ) | st.builds(
     _policy,
     action=st.just(Action.ADDRESS),
-    address=st.sampled_from((ip_address("192.0.2.9"), ip_address("2001:db8::9"))),
+    addresses=st.lists(
+        st.sampled_from(tuple(map(ip_address, ("192.0.2.9", "192.0.2.8", "2001:db8::9")))),
+        max_size=3,
+    ).map(tuple),
     destinations=st.none() | st.lists(_destinations, max_size=2).map(tuple),
 )
 _packets = st.tuples(
@@ -121,18 +134,64 @@ _packets = st.tuples(
 def test_one_look_up_finds_the_first_rule_that_matches(
     policies: list[Rule],
     excluded: list[IPNetwork] | None,
-    packets: list[tuple[IPAddress, int, int]],
+    packets: list[Packet],
 ) -> None:
     rules = decision_order(native=[ip_network("10.0.0.0/8")], policies=policies, excluded=excluded)
 
     tables = compile_rules(rules)
 
     for packet in packets:
-        choice, place = _looked_up(tables, *packet), _first_match(rules, *packet)
+        choice, place = _looked_up(tables, packet), _first_match(rules, packet)
         assert (choice.place if choice is not None else None) == place
         if choice is not None:
             assert choice.action is rules[choice.place].action
-            assert choice.address == rules[choice.place].address
+            assert choice.address == rules[choice.place].address(packet[0].version)
+
+
+@given(
+    st.lists(_rules, max_size=6),
+    st.none() | st.lists(_networks, max_size=6),
+    st.lists(st.tuples(*[st.sets(st.integers(1, 7))] * 2), max_size=3),
+    st.lists(_packets, min_size=1, max_size=20),
+)
+def test_table_of_a_class_and_then_that_of_all_find_the_first_rule_for_its_pods(
+    policies: list[Rule],
+    excluded: list[IPNetwork] | None,
+    selected: list[tuple[set[int], set[int]]],
+    packets: list[Packet],
+) -> None:
+    rules = decision_order(native=[ip_network("10.0.0.0/8")], policies=policies, excluded=excluded)
+    classes = [
+        Selection(
+            *(
+                frozenset(p for p in each if p < len(rules) and rules[p].pods is not None)
+                for each in both
+            )
+        )
+        for both in selected
+    ]
+
+    tables = compile_rules(rules, classes=classes)
+
+    for packet in packets:
+        for number, selection in enumerate(classes, start=1):
+            choice = _looked_up(tables, packet, number) or _looked_up(tables, packet)
+            place = _first_match(rules, packet, selection)
+            assert (choice.place if choice is not None else None) == place
+
+
+def test_rule_means_the_first_of_its_addresses_that_the_node_has_else_the_devices() -> None:
+    named = tuple(map(ip_address, ("192.0.2.1", "192.0.2.2", "2001:db8::1")))
+    rules = (_policy(action=Action.ADDRESS, addresses=named),)
+
+    tables = compile_rules(rules, held=[ip_address("192.0.2.2")])
+
+    v4 = _looked_up(tables, (ip_address("203.0.113.10"), TCP, 80))
+    v6 = _looked_up(tables, (ip_address("2001:db8::10"), TCP, 80))
+    assert v4 is not None
+    assert v6 is not None
+    assert (v4.action, v4.address) == (Action.ADDRESS, ip_address("192.0.2.2"))
+    assert (v6.action, v6.address) == (Action.DEVICE, None)
 
 
 @given(st.lists(_networks, max_size=12))

@@ -42,6 +42,13 @@ def test_without_it_the_first_is_chosen_as_the_kernel_does() -> None:
     assert chosen(held("10.0.2.15"), held("8.8.8.8")).ipv4 == ip_address("10.0.2.15")
 
 
+def test_ipv6_address_that_came_later_is_not_chosen() -> None:
+    """The kernel lists it first, so a virtual one of a device would be taken, and left again."""
+    both = chosen(held("fd00::77"), held("fd00::15"))
+
+    assert both.ipv6 == ip_address("fd00::15")
+
+
 @pytest.mark.parametrize(
     ("flags", "name"),
     [(0x01, "temporary"), (0x20, "deprecated"), (0x40, "tentative"), (0x08, "dadfailed")],

@@ -20,7 +20,7 @@ def test_every_row_says_for_whom_it_decides_and_what() -> None:
         name="web",
         origin=Origin.POLICY,
         action=Action.ADDRESS,
-        address=ip_address("192.0.2.9"),
+        addresses=(ip_address("192.0.2.9"),),
         pods=PodSelector(
             namespaces=LabelSelector(),
             pods=LabelSelector(

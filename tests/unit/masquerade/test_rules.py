@@ -89,8 +89,12 @@ def test_ports_are_of_their_protocol(protocol: int, port: int, *, is_matched: bo
 
 def test_rule_with_an_address_is_for_packets_of_its_family() -> None:
     rule = Rule(
-        name="p", origin=Origin.POLICY, action=Action.ADDRESS, address=ip_address("192.0.2.9")
+        name="p",
+        origin=Origin.POLICY,
+        action=Action.ADDRESS,
+        addresses=(ip_address("192.0.2.9"), ip_address("192.0.2.8")),
     )
 
     assert rule.matches(ip_address("198.51.100.1"), TCP, 80)
+    assert rule.address(4) == ip_address("192.0.2.9")
     assert not rule.matches(ip_address("2001:db8::1"), TCP, 80)

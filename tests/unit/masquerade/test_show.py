@@ -1,6 +1,7 @@
 """`masquerade/show.py`: rows of its maps, as Cilium prints them."""
 
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 from ciliate.datapath.layout import (
     Connection,
@@ -32,7 +33,7 @@ def connection(
     local: str = "10.184.1.251:34490",
     remote: str = "10.178.16.166:443",
     seen: str = "10.178.69.14:62218",
-    **fields: int,
+    **fields: Any,
 ) -> Connection:
     (local, local_port), (remote, remote_port), (seen, seen_port) = (
         each.rsplit(":", 1) for each in (local, remote, seen)
@@ -108,6 +109,22 @@ def test_connection_from_outside_shows_cilium_s_flag_numbers_and_what_is_left() 
         "Packets=5 Bytes=452 Flags=0x0012 [ TxClosing SeenNonSyn ] RevNAT=0 "
         "SourceSecurityID=2 BackendID=0"
     )
+
+
+def test_connection_to_a_service_is_shown_by_the_service_and_its_id() -> None:
+    asked = connection(
+        "10.4.34.6:4143",
+        "10.4.166.193:8080",
+        "10.4.34.6:4143",
+        flags=ConnectionFlag.CONNECTION_SERVICE,
+        asked=octets("10.96.0.20"),
+        asked_port=80,
+        frontend=5,
+    )
+    row = TrackedConnection.read(asked, now_ns=0)
+
+    assert str(row.key) == "TCP OUT 10.4.34.6:4143 -> 10.96.0.20:80"
+    assert "RevNAT=5 " in row.text(time_diff=False)
 
 
 def test_connection_of_a_pod_is_shown_as_the_pod_sees_it() -> None:

@@ -13,15 +13,24 @@ def test_defaults_are_those_of_the_walk_through() -> None:
     assert settings.identity_gc.timeout_s == 1800
     assert settings.readiness.taint_key == "node.cilium.io/agent-not-ready"
     assert settings.readiness.remove_taint
+    balancers = settings.load_balancer_ipam
+    assert (balancers.enabled, balancers.takes_classless, balancers.versions) == (True, True, (4,))
 
 
 def test_texts_of_the_config_map_are_read() -> None:
     settings = parse_operator_settings(
-        {"identity-gc-interval": "1m30s", "set-cilium-is-up-condition": "false"}
+        {
+            "identity-gc-interval": "1m30s",
+            "set-cilium-is-up-condition": "false",
+            "enable-lb-ipam": "false",
+            "default-lb-service-ipam": "none",
+        }
     )
 
     assert settings.identity_gc.interval_s == 90
     assert not settings.readiness.set_condition
+    assert not settings.load_balancer_ipam.enabled
+    assert not settings.load_balancer_ipam.takes_classless
 
 
 def test_a_wrong_duration_names_key_value_and_remedy() -> None:

@@ -124,6 +124,8 @@ def test_flags_are_sets_and_other_enums_are_not(tmp_path: Path) -> None:
 def test_defaults_are_those_of_the_enum_and_of_the_maps(tmp_path: Path) -> None:
     abi = Abi()
     abi.enum("snat_port", SNAT_PORT_MIN=40000, SNAT_PORT_MAX=50000)
+    abi.enum("node_port", NODE_PORT_MIN=30000, NODE_PORT_MAX=32767)
+    abi.enum("maglev_default", MAGLEV_CELLS_DEFAULT=251)
     abi.map("flows", abi.u32, abi.u32)
     path = tmp_path / "abi.o"
     path.write_bytes(abi.elf())

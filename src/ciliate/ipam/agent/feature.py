@@ -1,6 +1,6 @@
 """Address management on a running node: CIDRs, pods' addresses, publication, check and repair."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -53,6 +53,15 @@ class IpamFeature(Feature):
     def gateways(self) -> tuple[IPAddress, ...]:
         """The router's addresses: the gateways of pods that come now."""
         return self._ipam.router.current
+
+    def pool_of(self, address: IPAddress) -> str:
+        """Return the pool out of which an address is; empty: of none of this node's blocks."""
+        held = self._ipam.addresses.find(address)
+        return held.pool if held is not None else ""
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever addresses may be of other pools than before."""
+        self._ipam.addresses.listen(listener)
 
     async def load(self) -> None:
         """Hold the CIDRs that pods of a previous agent may have addresses of."""

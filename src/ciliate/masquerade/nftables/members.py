@@ -4,10 +4,11 @@ The same as the programs keep from masquerading: nodes by all their addresses, p
 draining, and pods that are in none of them, as delegated plugins give addresses.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from ciliate.api.resource import ObjectKey
 from ciliate.masquerade.nftables.plan import Addresses
+from ciliate.masquerade.rules import Selection
 from ciliate.net.address import IPNetwork, from_octets, host_network
 from ciliate.node.cluster import Cluster
 from ciliate.node.endpoint import Endpoint
@@ -40,13 +41,27 @@ class Members:
         cluster.known_pods.add_listener(self._pod_changed)
         endpoints.listen(self._endpoint_changed)
 
-    def addresses(self) -> Addresses:
-        """Return them all."""
+    def addresses(self, selections: Mapping[int, Selection]) -> Addresses:
+        """Return them all; `selections` are the rows that select each endpoint."""
         nodes = tuple(self._cluster.known_nodes)
         cluster = {prefix for node in nodes for prefix in _prefixes(node)}
         cluster.update(*self._outside.values())
         pods = {host_network(each) for endpoint in self._endpoints for each in endpoint.addresses}
-        return Addresses(pods=self._own_cidrs | pods, cluster=frozenset(cluster))
+        return Addresses(
+            pods=self._own_cidrs | pods,
+            cluster=frozenset(cluster),
+            selected=self._selected(selections),
+        )
+
+    def _selected(self, selections: Mapping[int, Selection]) -> Mapping[int, set[IPNetwork]]:
+        """Return the addresses of the pods that each row selects."""
+        found: dict[int, set[IPNetwork]] = {}
+        for number, selection in selections.items():
+            endpoint = self._endpoints.get(number)
+            for address in endpoint.addresses if endpoint is not None else ():
+                for row in selection.of(address.version):
+                    found.setdefault(row, set()).add(host_network(address))
+        return found
 
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         if new is not None and new.is_local:

@@ -9,12 +9,13 @@ Packets that conntrack cannot place (INVALID), or was told to leave alone, get n
 `stray` drops them where they would leave with a pod's address that must not be seen out there.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import collapse_addresses
 from typing import Final
 
 from ciliate.masquerade.nftables.model import AddressSet, Chain, Part, Rule
+from ciliate.masquerade.plan import DeviceAddresses
 from ciliate.masquerade.rules import PORT_MAX, Action, Destination, Origin, PortRange
 from ciliate.masquerade.rules import Rule as Row
 from ciliate.net.address import IPAddress, IPNetwork
@@ -71,17 +72,25 @@ class Translation:
     random_fully: bool = False
     interfaces: tuple[str, ...] = ()
     verify_source: bool = True
-    own_ips: tuple[DeviceSource, ...] = ()  # The node's InternalIPs, each on its device.
+    devices: tuple[DeviceSource, ...] = ()  # Of each family the address of each device.
     sources: tuple[RouteSource, ...] = ()  # Used before the device's address.
+    held: Collection[IPAddress] | None = (
+        None  # What the node has, of addresses in rules; None: all.
+    )
+    sctp: bool = False  # Else it is dropped.
     taking_over: bool = False  # From the programs, which know flows from before.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Prefixes of this node's pods, and of the cluster's nodes and pods; they may overlap."""
+    """Prefixes of this node's pods, and of the cluster's nodes and pods; they may overlap.
+
+    `selected` are the addresses of pods that a row's selector is for, by the row's number.
+    """
 
     pods: frozenset[IPNetwork]
     cluster: frozenset[IPNetwork]
+    selected: Mapping[int, Collection[IPNetwork]] = field(default_factory=dict)
 
 
 #: The destinations of each row, by its number and the IP version; None: it names none.
@@ -113,6 +122,9 @@ def table_parts(
     for (number, version), named in prefixes.items():
         if named is not None and len(named) > 1:
             found[_set_name(number, version)] = AddressSet(version, named)
+        if rows[number].pods is not None:
+            pods = disjoint(addresses.selected.get(number, ()), version)
+            found[_pods_name(number, version)] = AddressSet(version, pods)
     translate, forbid = _Translator(translation), _Forbidder(translation)
     first = (BEGUN_BEFORE,) if translation.taking_over else ()
     found["decide"] = Chain.of(*first, *_rules(rows, prefixes, translate))
@@ -127,12 +139,50 @@ def table_parts(
     return found
 
 
+def source_at(
+    translation: Translation,
+    row: Row,
+    device: str,
+    destination: IPAddress,
+    *,
+    by_kernel: DeviceAddresses,
+) -> IPAddress | None:
+    """Return the source that packets of `row` get by a device; None: the pod's stays.
+
+    `by_kernel` is what it chooses where no rule of ours does.
+    """
+    version = destination.version
+    action, address = row.on_node(version, translation.held)
+    if action is not Action.DEVICE:
+        return address
+    is_left_out = row.origin is Origin.DEFAULT and translation.interfaces
+    if is_left_out and not any(_is_meant(device, each) for each in translation.interfaces):
+        return None
+    routes = _by_length(translation.sources, version)
+    of_route = (e.source for e in routes if e.device == device and destination in e.destination)
+    own = (e.source for e in translation.devices if e.device == device)
+    kernels = by_kernel.ipv4 if version == 4 else by_kernel.ipv6
+    return next((each for each in (*of_route, *own) if each.version == version), kernels)
+
+
+def _is_meant(device: str, name: str) -> bool:
+    """Whether `name`, which may end in "*", stands for a device."""
+    return device.startswith(name[:-1]) if name.endswith("*") else device == name
+
+
+def _by_length(sources: Iterable[RouteSource], version: int) -> Sequence[RouteSource]:
+    """Return those of one family, the longest prefix first, so the default route last."""
+    of_family = (each for each in sources if each.destination.version == version)
+    return sorted(of_family, key=lambda each: (-each.destination.prefixlen, str(each)))
+
+
 def part_names(rows: int) -> Iterator[str]:
     """Yield every name that a part may have in a table of so many rows."""
     yield from ("decide", "postrouting", "untranslated", "stray")
     for version in (4, 6):
         yield from (f"pods{version}", f"cluster{version}")
-        yield from (_set_name(number, version) for number in range(rows))
+        for number in range(rows):
+            yield from (_set_name(number, version), _pods_name(number, version))
 
 
 def hook_alone() -> dict[str, Part]:
@@ -180,6 +230,10 @@ def _set_name(number: int, version: int) -> str:
     return f"row{number}_{version}"
 
 
+def _pods_name(number: int, version: int) -> str:
+    return f"row{number}_pods{version}"
+
+
 def _from_pods(chain: str, translation: Translation, condition: str = "") -> Iterator[Rule]:
     """Lead to `chain` what a pod sends.
 
@@ -212,11 +266,10 @@ def _conditions(
     row: Row, number: int, version: int, prefixes: frozenset[IPNetwork] | None
 ) -> Iterator[str]:
     """Yield what a packet must be to match, one condition for each range of ports."""
-    assert row.pods is None, "selectors of pods are not known here"
     family = _FAMILIES[version]
     if row.origin is Origin.CLUSTER:
         where = f"{family} daddr @cluster{version} "
-    elif row.address is not None and row.address.version != version:
+    elif not row.is_for(version):
         return
     elif prefixes is None:
         where = f"meta nfproto ipv{version} "
@@ -226,6 +279,8 @@ def _conditions(
         where = f"{family} daddr {min(prefixes)} "
     else:
         where = f"{family} daddr @{_set_name(number, version)} "
+    if row.pods is not None:
+        where += f"{family} saddr @{_pods_name(number, version)} "
     for ports in (None,) if row.ports is None else row.ports:
         yield where + _port_condition(ports)
 
@@ -241,50 +296,54 @@ def _port_condition(ports: PortRange | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Translator:
-    """What happens to a packet that does not keep its address."""
+    """What happens to a packet that does not keep its address.
+
+    Answers of a protocol without ports could be any pod's, and conntrack would let the first one
+    that sends to a remote stop the others, the node too: those are dropped.
+    """
 
     settings: Translation
 
     def __call__(self, row: Row, condition: str, version: int) -> Iterator[Rule]:
-        if row.address is not None:
-            yield from self._snat(condition, row.address, row.name)
+        _, address = row.on_node(version, self.settings.held)
+        if address is not None:
+            yield from self._snat(condition, address, row.name)
+            yield Rule(f"{condition}counter drop", f"{row.name}, has no ports")
             return
         for place in _places(row, self.settings):
             yield from self._by_routes(row, place, condition, version)
-            yield from self._by_own_ips(row, place, condition, version)
-            low, high = self.settings.ports
-            yield Rule(
-                f"{place}{condition}meta l4proto {{ {_WITH_PORTS[version]} }}"
-                f" masquerade to :{low}-{high}{self._flags}",
-                row.name,
-            )
-            yield Rule(f"{place}{condition}masquerade{self._flags}", row.name)
+            yield from self._by_devices(row, place, condition, version)
+            yield from self._translated(f"{place}{condition}", version, "masquerade", row.name)
+            yield Rule(f"{place}{condition}counter drop", f"{row.name}, has no ports")
 
     def _by_routes(self, row: Row, place: str, condition: str, version: int) -> Iterator[Rule]:
-        """Give the source of the route: the longest prefix first, so the default route last."""
-        sources = (each for each in self.settings.sources if each.destination.version == version)
-        for each in sorted(sources, key=lambda s: (-s.destination.prefixlen, str(s))):
+        """Give the source of the route."""
+        for each in _by_length(self.settings.sources, version):
             route = f'oifname "{each.device}" {_FAMILIES[version]} daddr {each.destination} '
             yield from self._snat(
                 f"{place}{condition}{route}", each.source, f"{row.name}, by route"
             )
 
-    def _by_own_ips(self, row: Row, place: str, condition: str, version: int) -> Iterator[Rule]:
-        for each in self.settings.own_ips:
+    def _by_devices(self, row: Row, place: str, condition: str, version: int) -> Iterator[Rule]:
+        for each in self.settings.devices:
             if each.source.version == version:
                 where = f'{place}{condition}oifname "{each.device}" '
                 yield from self._snat(where, each.source, row.name)
 
     def _snat(self, condition: str, address: IPAddress, why: str) -> Iterator[Rule]:
-        low, high = self.settings.ports
         version = address.version
-        with_port = f"[{address}]" if version == 6 else str(address)
-        yield Rule(
-            f"{condition}meta l4proto {{ {_WITH_PORTS[version]} }}"
-            f" snat {_FAMILIES[version]} to {with_port}:{low}-{high}{self._flags}",
-            why,
-        )
-        yield Rule(f"{condition}snat {_FAMILIES[version]} to {address}{self._flags}", why)
+        target = f"snat {_FAMILIES[version]} to [{address}]"
+        if version == 4:
+            target = f"snat ip to {address}"
+        yield from self._translated(condition, version, target, why)
+
+    def _translated(self, condition: str, version: int, target: str, why: str) -> Iterator[Rule]:
+        low, high = self.settings.ports
+        to = f"{target} to :{low}-{high}" if target == "masquerade" else f"{target}:{low}-{high}"
+        protocols = f"meta l4proto {{ {_WITH_PORTS[version]} }}"
+        yield Rule(f"{condition}{protocols} {to}{self._flags}", why)
+        if self.settings.sctp:  # Its ports stay, unless another has them.
+            yield Rule(f"{condition}meta l4proto sctp {target}", why)
 
     @property
     def _flags(self) -> str:

@@ -6,7 +6,8 @@ conntrack meets in the middle is left to them.
 
 Handover, from the stack to the programs: at first pods stay routed by the stack. When the programs
 are at all devices, the table translates nothing new, and only pods with connections that conntrack
-still translates stay; with the last of these the table goes. What such a pod opens meanwhile passes
+still translates stay; with the last of these the table goes. Its ports are given to nobody meanwhile
+(adoption.py). What such a pod opens meanwhile passes
 the stack unchanged, and is translated at the device.
 """
 
@@ -14,13 +15,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 from ciliate.datapath.bpf_map import OpenMap
+from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.layout import Connection, ConnectionOwnerNumber
 from ciliate.errors import CiliateError
-from ciliate.masquerade.connections import is_translated, live
+from ciliate.masquerade.connections import LIVE, is_translated
 from ciliate.masquerade.nftables import script
+from ciliate.masquerade.nftables.adoption import adopt_translated
 from ciliate.masquerade.nftables.model import Parts
 from ciliate.masquerade.nftables.plan import hook_alone
 from ciliate.netlink.conntrack import translated_sources
@@ -31,10 +34,34 @@ from ciliate.reconcile.status import RunStatus
 
 _log = logging.getLogger(__name__)
 
-#: How often it is asked whether the former back end still has flows, and which part of the time
+#: How often it is asked whether the former back end still has flows, and which part of a processor
 #: asking may take: a table of 262,144 connections takes 2 s.
 _CHECK_S: Final = 2.0
 _ASKING_SHARE: Final = 0.01
+
+T = TypeVar("T")
+
+
+class _Asking:
+    """Asks the kernel in a thread, and knows how long to wait before it is asked again."""
+
+    def __init__(self) -> None:
+        self._spent_s = 0.0
+
+    async def ask(self, question: Callable[[], T]) -> T:
+        """Return the answer."""
+        return await asyncio.to_thread(self._measured, question)
+
+    async def pause(self) -> None:
+        """Wait by the processor's time that the last answer took: a busy machine makes it no longer."""
+        await asyncio.sleep(max(_CHECK_S, self._spent_s / _ASKING_SHARE))
+
+    def _measured(self, question: Callable[[], T]) -> T:
+        began_s = time.thread_time()
+        try:
+            return question()
+        finally:
+            self._spent_s = time.thread_time() - began_s
 
 
 class Takeover:
@@ -52,24 +79,27 @@ class Takeover:
 
     async def run(self) -> None:
         """Wait until the programs have no flow of a pod any more."""
-        assert self._connections is not None, "watched since the datapath is open"
-        known = True
-        while known:
-            began_s = time.monotonic()
+        connections = self._connections
+        assert connections is not None, "watched since the datapath is open"
+        asking = _Asking()
+        while True:
             try:
-                known = await asyncio.to_thread(self._knows_flows, self._connections)
+                known = await asking.ask(lambda: self._knows_flows(connections))
             except CiliateError as error:
                 self.status.failed(str(error))
             else:
                 self.status.succeeded()
-            await asyncio.sleep(_pause_s(began_s))
+                if not known:
+                    break
+            await asking.pause()
         _log.info("the host's stack masquerades every connection of pods now")
         self.is_due = False
         self._ended()
 
     @staticmethod
     def _knows_flows(connections: OpenMap[int, Connection]) -> bool:
-        return knows_flows(live(connections.items()), now_ns=time.monotonic_ns())
+        elements = (element for _, element in connections.items(LIVE))
+        return knows_flows(elements, now_ns=time.monotonic_ns())
 
 
 def knows_flows(connections: Iterable[Connection], *, now_ns: int) -> bool:
@@ -94,6 +124,8 @@ class Handover:
     ) -> None:
         self.is_due = False
         self.status = RunStatus("hand-over-masquerading")
+        self._datapath: Datapath | None = None
+        self._asking = _Asking()
         #: What the table should be; None: as it is.
         self.table: Parts | None = None
         self._nftables = nftables
@@ -106,13 +138,16 @@ class Handover:
         self.is_due = True
         self._stack.hold()
 
+    def use(self, datapath: Datapath) -> None:
+        """Have the programs of this datapath take over."""
+        self._datapath = datapath
+
     async def run(self) -> None:
         """Take pods out of the stack as conntrack has no flow of theirs; then remove the table."""
         while True:
-            began_s = time.monotonic()
             if await self._translates_nothing_new() and await self._released():
                 break
-            await asyncio.sleep(_pause_s(began_s))
+            await self._asking.pause()
         _log.info("the programs masquerade every connection of pods now")
         self.table = {}
         self._changed()
@@ -122,17 +157,24 @@ class Handover:
         if self.table is not None:
             return True
         try:
+            await asyncio.to_thread(self._adopt)  # Before most others could get a port.
             await self._nftables.transact(script.replacement(hook_alone()))
+            await asyncio.to_thread(self._adopt)  # What the stack has begun meanwhile.
         except CiliateError as error:
             self.status.failed(str(error))
             return False
         self.table = hook_alone()
         return True
 
+    def _adopt(self) -> None:
+        assert self._datapath is not None, "used since it is open"
+        adopted = adopt_translated(self._datapath.adopt_fd())
+        _log.debug("%d connections of the stack's are in the book of ports", adopted)
+
     async def _released(self) -> bool:
         """Whether conntrack translates for nobody; the pods for which it does stay routed by it."""
         try:
-            translated = await asyncio.to_thread(translated_sources)
+            translated = await self._asking.ask(translated_sources)
         except CiliateError as error:
             self.status.failed(str(error))
             return False
@@ -140,8 +182,3 @@ class Handover:
         pods = {octets for each in self._endpoints for octets in each.octets}
         self._stack.release(but=translated & pods)
         return translated.isdisjoint(pods)
-
-
-def _pause_s(began_s: float) -> float:
-    """Return how long to wait for the next look, by what this one took."""
-    return max(_CHECK_S, (time.monotonic() - began_s) / _ASKING_SHARE)

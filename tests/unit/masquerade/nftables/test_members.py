@@ -28,11 +28,11 @@ class Rig:
 
     @property
     def pods(self) -> set[str]:
-        return set(map(str, self.members.addresses().pods))
+        return set(map(str, self.members.addresses({}).pods))
 
     @property
     def others(self) -> set[str]:
-        return set(map(str, self.members.addresses().cluster))
+        return set(map(str, self.members.addresses({}).cluster))
 
 
 def test_nodes_are_known_by_all_their_addresses_and_cidrs() -> None:

@@ -14,12 +14,14 @@ from ciliate.masquerade.nftables.plan import (
     Translation,
     hook_alone,
     is_translating,
+    part_names,
     table_parts,
 )
 from ciliate.masquerade.rules import (
     Action,
     Destination,
     Origin,
+    PodSelector,
     PortRange,
     Rule,
     decision_order,
@@ -54,11 +56,11 @@ def test_rows_of_a_plain_cluster_decide_in_their_order_for_each_family() -> None
         "ip daddr 10.244.0.0/16 accept",
         "ip daddr @cluster4 accept",
         "meta nfproto ipv4 meta l4proto { tcp, udp, icmp } masquerade to :32768-65535",
-        "meta nfproto ipv4 masquerade",
+        "meta nfproto ipv4 counter drop",
         "ip6 daddr fd00:244::/56 accept",
         "ip6 daddr @cluster6 accept",
         "meta nfproto ipv6 meta l4proto { tcp, udp, ipv6-icmp } masquerade to :32768-65535",
-        "meta nfproto ipv6 masquerade",
+        "meta nfproto ipv6 counter drop",
     ]
 
 
@@ -160,7 +162,7 @@ def test_rule_with_an_address_translates_its_family_alone() -> None:
         name="p",
         origin=Origin.POLICY,
         action=Action.ADDRESS,
-        address=ip_address("fd00::77"),
+        addresses=(ip_address("fd00::77"), ip_address("fd00::78")),
         destinations=(Destination(ip_network("2001:db8::/32")),),
     )
 
@@ -171,9 +173,47 @@ def test_rule_with_an_address_translates_its_family_alone() -> None:
             "ip6 daddr 2001:db8::/32 meta l4proto { tcp, udp, ipv6-icmp }"
             " snat ip6 to [fd00::77]:32768-65535"
         ),
-        "ip6 daddr 2001:db8::/32 snat ip6 to fd00::77",
     ]
+    assert "ip6 daddr 2001:db8::/32 counter drop" in texts(parts, "decide")
     assert "ip6 daddr 2001:db8::/32 counter drop" in texts(parts, "untranslated")
+
+
+def test_rule_whose_addresses_the_node_lacks_masquerades_by_the_device() -> None:
+    policy = Rule(
+        name="p",
+        origin=Origin.POLICY,
+        action=Action.ADDRESS,
+        addresses=(ip_address("192.168.10.77"), ip_address("192.168.10.78")),
+    )
+    rules = decision_order(native=(), policies=[policy])
+
+    has_one = table_parts(rules, replace(V4, held={ip_address("192.168.10.78")}), NOBODY)
+    has_none = table_parts(rules, replace(V4, held=()), NOBODY)
+
+    assert "snat ip to 192.168.10.78:" in texts(has_one, "decide")[3]
+    assert texts(has_none, "decide")[3].startswith("meta nfproto ipv4 meta l4proto { tcp")
+    assert "masquerade to :32768-65535" in texts(has_none, "decide")[3]
+
+
+def test_rule_with_a_selector_asks_for_the_addresses_of_the_pods_it_selects() -> None:
+    policy = Rule(
+        name="p",
+        origin=Origin.POLICY,
+        action=Action.KEEP,
+        pods=PodSelector(pool="blue"),
+        destinations=(Destination(ip_network("10.0.0.0/8")),),
+    )
+    pods = set(map(ip_network, ("10.244.0.8/32", "10.244.0.9/32", "fd00:244::8/128")))
+    addresses = replace(NOBODY, selected={1: pods})
+
+    parts = table_parts(decision_order(native=(), policies=[policy]), BOTH, addresses)
+
+    assert prefixes(parts, "row1_pods4") == {"10.244.0.8/31"}
+    assert prefixes(parts, "row1_pods6") == {"fd00:244::8/128"}
+    condition = "ip daddr 10.0.0.0/8 ip saddr @row1_pods4 accept"
+    assert condition in texts(parts, "decide")
+    assert condition in texts(parts, "untranslated")
+    assert set(parts) <= set(part_names(3))
 
 
 @pytest.mark.parametrize(
@@ -185,17 +225,31 @@ def test_last_row_masquerades_on_the_named_devices_alone(
 ) -> None:
     parts = table_parts(decision_order(native=()), replace(V4, interfaces=interfaces), NOBODY)
 
-    expected = [f"{place}meta nfproto ipv4 masquerade" for place in places]
-    assert [t for t in texts(parts, "decide") if t.endswith("masquerade")] == expected
+    ports = "meta l4proto { tcp, udp, icmp } masquerade to :32768-65535"
+    expected = [f"{place}meta nfproto ipv4 {ports}" for place in places]
+    assert [t for t in texts(parts, "decide") if "masquerade" in t] == expected
     dropped = [f"{place}meta nfproto ipv4 counter drop" for place in places]
     assert [t for t in texts(parts, "untranslated") if t.endswith("drop")] == dropped
+
+
+def test_protocols_without_ports_are_dropped_and_sctp_keeps_its_port_where_it_is_on() -> None:
+    rules = decision_order(native=(), excluded=[ip_network("10.10.1.0/24")])
+
+    without, with_sctp = (
+        texts(table_parts(rules, replace(V4, sctp=on), NOBODY), "decide") for on in (False, True)
+    )
+
+    assert without[-1] == with_sctp[-1] == "meta nfproto ipv4 counter drop"
+    added = [text for text in with_sctp if text not in without]
+    assert added == ["meta nfproto ipv4 meta l4proto sctp masquerade"]
+    assert with_sctp.index("ip daddr 10.10.1.0/24 accept") < with_sctp.index(added[0])
 
 
 def test_random_ports_are_asked_of_every_translation() -> None:
     parts = table_parts(decision_order(native=()), replace(BOTH, random_fully=True), NOBODY)
 
     translations = [text for text in texts(parts, "decide") if "masquerade" in text]
-    assert len(translations) == 4
+    assert len(translations) == 2
     assert all(text.endswith(" fully-random") for text in translations)
 
 
@@ -213,14 +267,12 @@ def test_source_of_the_longest_route_is_taken_before_the_devices_address() -> No
             'meta nfproto ipv4 oifname "eth1" ip daddr 10.10.0.0/16'
             " meta l4proto { tcp, udp, icmp } snat ip to 192.168.10.100:32768-65535"
         ),
-        'meta nfproto ipv4 oifname "eth1" ip daddr 10.10.0.0/16 snat ip to 192.168.10.100',
         (
             'meta nfproto ipv4 oifname "eth0" ip daddr 0.0.0.0/0'
             " meta l4proto { tcp, udp, icmp } snat ip to 10.0.2.15:32768-65535"
         ),
-        'meta nfproto ipv4 oifname "eth0" ip daddr 0.0.0.0/0 snat ip to 10.0.2.15',
         "meta nfproto ipv4 meta l4proto { tcp, udp, icmp } masquerade to :32768-65535",
-        "meta nfproto ipv4 masquerade",
+        "meta nfproto ipv4 counter drop",
     ]
 
 
@@ -230,14 +282,13 @@ def test_nodes_own_address_is_taken_on_its_device_and_the_kernels_choice_elsewhe
         DeviceSource("eth1", ip_address("fd00:10::100")),
     )
 
-    parts = table_parts(decision_order(native=()), replace(V4, own_ips=own), NOBODY)
+    parts = table_parts(decision_order(native=()), replace(V4, devices=own), NOBODY)
 
     with_port = "meta l4proto { tcp, udp, icmp } "
     assert texts(parts, "decide")[3:] == [
         f'meta nfproto ipv4 oifname "eth1" {with_port}snat ip to 192.168.10.100:32768-65535',
-        'meta nfproto ipv4 oifname "eth1" snat ip to 192.168.10.100',
         f"meta nfproto ipv4 {with_port}masquerade to :32768-65535",
-        "meta nfproto ipv4 masquerade",
+        "meta nfproto ipv4 counter drop",
     ]
 
 

@@ -47,8 +47,23 @@ class Sweeper:
         """
         return self._run(SweepFlag.SWEEP_MATCHING, _octets(local), _octets(remote))
 
-    def _run(self, what: SweepFlag, local: bytes = _ANY, remote: bytes = _ANY) -> int:
-        request = Sweep(local=local, remote=remote, next=0, what=what, ended=0)
+    def of_backend(self, backend: IPAddress, port: int) -> int:
+        """End the flows of datagrams to Services that go to a backend; return how many.
+
+        Raises:
+            DatapathError: The kernel refused to run the program.
+        """
+        return self._run(SweepFlag.SWEEP_BACKEND, remote=to_octets(backend), remote_port=port)
+
+    def _run(
+        self,
+        what: SweepFlag,
+        local: bytes = _ANY,
+        remote: bytes = _ANY,
+        *,
+        remote_port: int = 0,
+    ) -> int:
+        request = Sweep(local, remote, next=0, what=what, ended=0, remote_port=remote_port)
         while request.next < self._connections_max:
             run = test_run.run(self._program_fd, _ETHERNET_HEADER + request.pack())
             answer = Sweep.unpack(run.packet[len(_ETHERNET_HEADER) :])

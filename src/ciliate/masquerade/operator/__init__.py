@@ -1,0 +1,1 @@
+"""What the operator does for masquerading: it says of each MasqueradePolicy whether it is accepted."""
