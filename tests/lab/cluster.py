@@ -86,6 +86,11 @@ def eventually(
         time.sleep(0.02)
 
 
+def joining(group: Path) -> list[str]:
+    """Words before a command that put it into a control group, a path where it is started."""
+    return ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(group)]
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """A lab that is up."""

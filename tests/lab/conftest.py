@@ -41,13 +41,16 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def new_cluster(request: pytest.FixtureRequest) -> Iterator[Callable[..., Cluster]]:
-    """Starts a lab for one test: `new_cluster("--nodes", "3")`; several have names of their own."""
+    """Starts a lab for one test: `new_cluster("--nodes", "3")`; several have names of their own.
+
+    Without the cluster's DNS: every pod and address in it is the test's.
+    """
     started: list[Cluster] = []
 
     def start(*words: str) -> Cluster:
         lab = Cluster(f"{PREFIX}-{len(started)}")
         started.append(lab)
-        ciliate("lab", "up", "--name", lab.name, *words)
+        ciliate("lab", "up", "--name", lab.name, "--no-dns", *words)
         return lab
 
     yield start

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tests.lab.cluster import Cluster, Done, ciliate, eventually, run
+import pytest
+from tests.lab.cluster import Cluster, Done, ciliate, eventually, joining, run
 
 from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.namespaces import in_namespaces
@@ -28,14 +29,22 @@ _LABS: Final = Path("/run/ciliate/labs")
 #: What the long variants of the tests ask for: minutes instead of seconds.
 LONG: Final = bool(os.environ.get("CILIATE_LONG_TESTS"))
 
+#: Beside what another form of the same test shows in CI.
+only_long: Final = pytest.mark.skipif(not LONG, reason="takes minutes: set CILIATE_LONG_TESTS=1")
+
 
 @contextlib.contextmanager
-def fault_lab(theme: str, *words: str) -> Iterator[Cluster]:
-    """A lab for one file of tests; what killed runs left behind goes first."""
+def fault_lab(theme: str, *words: str, dns: bool = False) -> Iterator[Cluster]:
+    """A lab for one file of tests; what killed runs left behind goes first.
+
+    With `dns` it has the cluster's name servers, which take a moment more.
+    """
     _remove_leftovers()
     lab = Cluster(f"{_PREFIX}-{os.getpid()}-{theme}")
     try:
-        ciliate("lab", "up", "--name", lab.name, *words)
+        # What a fault leaves is counted: every pod and address is a test's own.
+        names = () if dns else ("--no-dns",)
+        ciliate("lab", "up", "--name", lab.name, *names, *words)
         yield lab
     finally:
         if "CILIATE_KEEP_LABS" not in os.environ:  # To inspect what a failed test left.
@@ -116,8 +125,10 @@ class FaultyNode:
         return in_namespaces(self.pins, action)
 
     def run(self, *words: str, check: bool = True, text: str | None = None) -> Done:
-        """Run a command in the machine's namespaces."""
-        return self.inside(lambda: run(words, check=check, text=text))
+        """Run a command on the machine: in its namespaces and its control group."""
+        LabCgroup.of(self.lab.name).make(f"{self.name}/exec")
+        started = [*joining(Path("/sys/fs/cgroup/exec")), *words]
+        return self.inside(lambda: run(started, check=check, text=text))
 
     def json(self, *words: str) -> Any:
         """What a command prints as JSON."""

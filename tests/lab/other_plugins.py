@@ -118,7 +118,7 @@ def await_ping(lab: Cluster, pod: str, address: str) -> None:
 
 def seen_by_internet(lab: Cluster, pod: str) -> str:
     """The client address that the web server behind every eth0 saw."""
-    text = lab.exec(pod, "curl", "-s", "-m", "5", "http://203.0.113.10/")
+    text = lab.exec(pod, "curl", "-s", "-m", "20", "http://203.0.113.10/")
     return text.partition("client=")[2].split(":")[0]
 
 

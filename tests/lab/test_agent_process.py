@@ -36,7 +36,7 @@ def lab() -> Iterator[Cluster]:
         started.kubectl("-n", "kube-system", "delete", "daemonset", "cilium")
         for name in NODES:
             eventually(lambda name=name: not FaultyNode(started, name).agent_pids, what="no agent")  # type: ignore[misc]
-            started.kubectl("taint", "node", name, f"{TAINT}=:NoSchedule")
+            started.kubectl("taint", "--overwrite", "node", name, f"{TAINT}=:NoSchedule")
             agents.enter_context(agent_process(started, name))
         yield started
 

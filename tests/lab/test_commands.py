@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.deadlines import stretch
 from tests.lab.cluster import BIN, Cluster, ciliate, eventually, run
 
 LABS = Path("/run/ciliate/labs")
@@ -20,6 +22,34 @@ def leftovers(name: str) -> list[str]:
     found += [line for line in mounts if f"/labs/{name}/" in line or line.endswith(f"/{name}")]
     found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{name}.*")]
     return found
+
+
+def cgroup_of(lab: Cluster) -> Path:
+    """The control group of a lab."""
+    return next(Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{lab.name}.*"))
+
+
+@contextmanager
+def frozen(lab: Cluster, process: str) -> Iterator[None]:
+    """Let one of the lab's own processes stand still, as on a machine that has no time for it."""
+    switch = cgroup_of(lab) / process / "cgroup.freeze"
+    switch.write_text("1")
+    try:
+        yield
+    finally:
+        switch.write_text("0")
+
+
+def adding_node(lab: Cluster) -> subprocess.Popen[str]:
+    """`lab add-node`, which goes on."""
+    command = [str(BIN / "ciliate"), "lab", "add-node", "--name", lab.name]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def links_of(lab: Cluster, machine: str) -> str:
+    """The links of a machine, also of the switch, where no command runs."""
+    namespace = f"--net={lab.folder / machine / 'ns/net'}"
+    return run(["nsenter", namespace, "ip", "-br", "link"]).stdout
 
 
 def test_status_shows_machines_and_processes(cluster: Cluster) -> None:
@@ -48,6 +78,7 @@ def test_second_up_says_that_the_lab_is_up_and_changes_nothing(cluster: Cluster)
     [
         (("--nodes", "3"), "2 nodes"),
         (("--dual-stack",), "IPv4 alone"),
+        (("--no-dns",), "a name server"),
         (("--set", "debug=false"), "lab upgrade"),
     ],
 )
@@ -137,9 +168,19 @@ def test_places_and_nodes_are_named_by_kind_too_and_completed(cluster: Cluster) 
     assert offered("ciliate", "ciliate lab exec ds/") == ["ds/cilium"]
     assert offered("ciliate", "ciliate lab exec k8s-w1 -- ") == []
     assert offered("ciliate", "ciliate lab remove-node k8s-w") == ["k8s-w1"]
-    assert offered("ciliate", "ciliate ipam check --node node/k8s-c") == ["node/k8s-ctr"]
-    assert "kube-system" in offered("cilium", "cilium status -n ")
+    # The cluster is asked, and has two seconds: on a machine without time the tab key is hit again.
+    asking = "ciliate ipam check --node node/k8s-c"
+    eventually(lambda: offered("ciliate", asking) == ["node/k8s-ctr"], what="the node's name")
+    eventually(
+        lambda: "kube-system" in offered("cilium", "cilium status -n "), what="the namespace"
+    )
+    asking_for_service = "ciliate explain service default/k"
+    eventually(
+        lambda: offered("ciliate", asking_for_service) == ["default/kubernetes"],
+        what="the Service's name",
+    )
     assert "65535" in offered("cilium-dbg", "cilium-dbg endpoint get ")
+    assert "1" in offered("cilium-dbg", "cilium-dbg service get ")
 
 
 def test_shell_says_where_one_is(cluster: Cluster) -> None:
@@ -202,18 +243,22 @@ def test_lab_of_another_checkout_is_not_taken_down(cluster: Cluster, tmp_path: P
     assert cluster.status()["healthy"] is True
 
 
-def test_interrupted_up_clears_away_what_it_made() -> None:
+@pytest.mark.parametrize(
+    ("number", "stage", "code"),
+    [(signal.SIGINT, "lab.json", 130), (signal.SIGTERM, "logs/apiserver.log", 143)],
+)
+def test_interrupted_up_clears_away_what_it_made(number: int, stage: str, code: int) -> None:
     name = f"tst-{os.getpid()}-intr"
-    with subprocess.Popen(
-        [str(BIN / "ciliate"), "lab", "up", "--name", name], stderr=subprocess.PIPE, text=True
-    ) as starting:
-        eventually((LABS / name / "lab.json").exists, what="the lab's folder")
-        starting.send_signal(signal.SIGINT)
+    # A shell's background job, as tests may be, ignores SIGINT, and so would all that it starts.
+    command = ["env", "--default-signal", str(BIN / "ciliate"), "lab", "up", "--name", name]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as starting:
+        eventually((LABS / name / stage).exists, what=stage)
+        starting.send_signal(number)
         _, err = starting.communicate(timeout=30)
 
     left = leftovers(name)
     ciliate("lab", "down", "--name", name)
-    assert starting.returncode == 130
+    assert starting.returncode == code
     assert "cleared away" in err
     assert left == []
 
@@ -342,12 +387,24 @@ def test_node_can_be_added_and_removed(new_cluster: Callable[..., Cluster]) -> N
         "k8s-w2", "curl", "-s", "-m", "5", "http://203.0.113.10/"
     )
     assert lab.object("node", "k8s-w2")["spec"]["podCIDR"].startswith("10.244.")
-    lab.lab("remove-node", "k8s-w1")
-    names = [node["metadata"]["name"] for node in lab.object("nodes")["items"]]
-    assert names == ["k8s-ctr", "k8s-w2"]
-    assert "k8s-w1" not in lab.exec("internet", "ip", "-br", "link")
-    assert lab.lab("add-node").stdout == "k8s-w1 added\n", "the lowest free number"
+    with frozen(lab, "kube"):  # Which holds the machine's namespace until it looks at the list.
+        lab.lab("remove-node", "k8s-w1")
+        names = [node["metadata"]["name"] for node in lab.object("nodes")["items"]]
+        assert names == ["k8s-ctr", "k8s-w2"]
+        for other in ("internet", "switch"):
+            assert "k8s-w1" not in links_of(lab, other)
+        adding = adding_node(lab)
+        # With the lowest free number, before its predecessor's end was seen.
+        eventually(lambda: '"k8s-w1"' in (lab.folder / "lab.json").read_text(), what="k8s-w1")
+    assert adding.communicate(timeout=60 * stretch()) == ("k8s-w1 added\n", "")
     assert lab.status()["healthy"]
+    before = lab.exec("k8s-w1", "ip", "route", "show", "10.10.0.0/16")
+    lab.exec("k8s-w1", "ip", "link", "set", "eth1", "down")
+    lab.exec("k8s-w1", "ip", "link", "set", "eth1", "up")
+    eventually(
+        lambda: lab.exec("k8s-w1", "ip", "route", "show", "10.10.0.0/16") == before,
+        what="the new machine's route",
+    )
 
 
 def test_down_leaves_nothing(new_cluster: Callable[..., Cluster]) -> None:
@@ -363,7 +420,7 @@ def test_down_clears_a_lab_whose_processes_were_killed(
     new_cluster: Callable[..., Cluster],
 ) -> None:
     lab = new_cluster("--nodes", "1")
-    group = next(Path("/sys/fs/cgroup").rglob(f"ciliate-lab-{lab.name}.*"))
+    group = cgroup_of(lab)
     for pid in (group / "zygote/cgroup.procs").read_text().split():
         os.kill(int(pid), signal.SIGKILL)
 

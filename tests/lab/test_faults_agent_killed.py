@@ -106,7 +106,7 @@ def test_programs_and_maps_replaced_under_traffic_cost_no_packet(
     """Other settings need other programs and larger maps; also when the first try is cut short."""
     nodes = [FaultyNode(lab, "k8s-ctr"), FaultyNode(lab, "k8s-w1")]
     before = [program_ids(node) for node in nodes]
-    larger = 2 * map_capacity(nodes[0], "conntrack")
+    larger = map_capacity(nodes[0], "conntrack") + 65_536
     settings = {
         "bpf-nat-global-max": str(larger),
         "node-port-range": f"30000,{32767 + larger % 1000}",

@@ -1,6 +1,7 @@
 """The IPAM mode of a running cluster is changed, and nothing that talks notices.
 
-One lab per family set, and in each a chain of six migrations: every ordered pair of the modes.
+A lab of both families, and in it a chain of six migrations: every ordered pair of the modes. With
+CILIATE_LONG_TESTS=1 another of IPv4 alone.
 The steps are a user's: upgrade, restart the operator, restart the agents, and where CIDRs of the
 former mode stand in the CiliumNode, delete it as the walk-through does. What runs all along is in
 `Migrating`; whatever it lost, and whatever is left of a former range, fails the test.
@@ -10,7 +11,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.lab.faulty_node import fault_lab
+from tests.lab.faulty_node import fault_lab, only_long
 from tests.lab.migration_rig import (
     CONTROL_PLANE,
     NODES,
@@ -30,7 +31,10 @@ SAME_POOL = Mode("cluster-pool", KUBERNETES.ranges, ipv6_mask_size=64)
 OPERATOR = ("-n", "kube-system", "deploy/cilium-operator")
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["v4", "dual"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(True, id="dual"), pytest.param(False, id="v4", marks=only_long)],
+)
 def rig(request: pytest.FixtureRequest) -> Iterator[Migrating]:
     words = ("--dual-stack",) if request.param else ()
     theme = "migrate-dual" if request.param else "migrate-v4"

@@ -28,6 +28,7 @@ def paths() -> Iterator[LabPaths]:
     mount("tmpfs", paths.folder, "tmpfs", options="mode=700")
     mount("none", paths.folder, flags=MountFlag.PRIVATE)
     paths.hosts.write_text("192.168.10.100 k8s-ctr\n")
+    paths.resolv_conf.write_text("nameserver 10.0.2.2\n")
     paths.machines.mkdir()
     paths.machine_kubeconfig.write_text("its way to the API server")
     commands = {"cilium-dbg": Path(sys.prefix) / "bin/cilium-dbg"}
@@ -62,7 +63,7 @@ def test_machine_has_files_of_its_own(inside: Inside) -> None:
     assert inside("cat", "/etc/hosts").stdout == "192.168.10.100 k8s-ctr\n"
     assert inside("cat", "/etc/hostname").stdout == "m\n"
     assert inside("ls", "/etc/cni/net.d").stdout == ""
-    assert "nameserver" not in inside("cat", "/etc/resolv.conf").stdout
+    assert inside("cat", "/etc/resolv.conf").stdout == "nameserver 10.0.2.2\n"
     assert inside("readlink", "/host").stdout == "/\n"
 
 

@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
@@ -113,6 +113,30 @@ while True:
         break
 print(json.dumps({"seen": {a: sorted(x) for a, x in seen.items()}, "rounds": rounds,
                   "fresh": {a: sorted(x) for a, x in fresh.items()}, "failures": failures[:5]}))
+"""
+
+
+#: Asks each address over one UDP socket again and again, until a line comes on its input, or for a
+#: minute; prints a line for each answer that shows another source than the one before.
+ASK_ON: Final = """
+import select, socket, sys, time
+known, end_s = {}, time.monotonic() + 60
+sockets = {}
+for address in sys.argv[1:]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sockets[address] = s = socket.socket(family, socket.SOCK_DGRAM)
+    s.settimeout(1)
+    s.connect((address, 9100))
+while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0.05)[0]:
+    for address, s in sockets.items():
+        try:
+            s.send(b"x")
+            seen = s.recv(100).decode().split()[0]
+        except OSError:
+            continue
+        if known.get(address) != seen:
+            known[address] = seen
+            print(address, seen, flush=True)
 """
 
 
@@ -279,7 +303,7 @@ def test_node_without_nft_says_so_and_goes_on_as_before(lab: Cluster) -> None:
         return json.dumps(states)
 
     world = dict(WORLD)
-    eventually(lambda: not table(lab), within_s=60, what="the end of what was before")
+    eventually(lambda: not table(lab), within_s=150, what="the end of what was before")
     with no_pod_seen(lab), held(lab, "one", *world) as report:
         lab.lab("upgrade", "--set", "bpf.masquerade=false")
         with without_nft(lab):
@@ -403,6 +427,71 @@ def test_address_that_comes_and_goes_is_none_to_masquerade_with(by_stack: Cluste
         node.run("ip", "address", "del", virtual, "dev", "eth1", check=False)
 
     assert_went_on(report, {"fd00:192:168:10::200": "fd00:192:168:10::101"})
+
+
+def test_policy_decides_for_a_running_pod_whose_datagrams_follow_and_tcp_stays(
+    by_stack: Cluster,
+) -> None:
+    """The same as by the programs; what is explained is what the router sees."""
+    extra = {"192.168.10.200": "192.168.10.78", "fd00:192:168:10::200": "fd00:192:168:10::78"}
+    usual, node = dict(WORLD), FaultyNode(by_stack, "k8s-w1")
+    rule = {
+        "podSelector": {"matchLabels": {"app": "one"}},
+        "destinations": [{"cidr": "192.168.10.0/24"}, {"cidr": "fd00:192:168:10::/64"}],
+        "source": "Address",
+        "addresses": list(extra.values()),
+    }
+    policy = {
+        "apiVersion": "ciliate.io/v1alpha1",
+        "kind": "MasqueradePolicy",
+        "metadata": {"name": "follow"},
+        "spec": {"priority": 1, "rules": [rule]},
+    }
+    for address in extra.values():
+        node.run(
+            "ip", "address", "add", f"{address}/{64 if ':' in address else 24}", "dev", "eth1"
+        )
+    try:
+        with (
+            held(by_stack, "one", *extra) as report,
+            by_stack.background("one", *PYTHON, ASK_ON, *extra) as asking,
+        ):
+            assert asking.stdout is not None
+            _await_sources(asking.stdout, {each: usual[each] for each in extra})
+            by_stack.kubectl("apply", "-f", "-", text=json.dumps(policy))
+            _await_sources(asking.stdout, extra)
+            assert seen_by_world(by_stack, "two")["tcp"]["192.168.10.200"][0] == "192.168.10.101"
+            for target, source in extra.items():
+                asked = f"[{target}]:9100/udp" if ":" in target else f"{target}:9100/udp"
+                words = ("cilium-dbg", "explain", "masquerade", "one", asked, "-o", "json")
+                found = json.loads(by_stack.exec("k8s-w1", *words))
+                assert (found["source"], found["decided-by"]) == (
+                    source,
+                    "rule 2, policy/follow/0",
+                )
+            by_stack.kubectl("delete", "masqpol", "follow")
+            _await_sources(asking.stdout, {each: usual[each] for each in extra})
+            asking.communicate("end\n", timeout=10)
+    finally:
+        by_stack.kubectl("delete", "masqpol", "--all")
+        for address in extra.values():
+            node.run(
+                "ip", "address", "del", f"{address}/{64 if ':' in address else 24}", "dev", "eth1"
+            )
+    assert report["failures"] == []
+    assert all(len(seen) == 1 for seen in report["seen"].values())
+
+
+def _await_sources(lines: IO[str], wanted: dict[str, str]) -> None:
+    """Read until each address has shown the pod's source that is wanted, in whatever order."""
+    left = dict(wanted)
+    for line in lines:
+        address, seen = line.split()
+        if left.get(address) == seen:
+            del left[address]
+        if not left:
+            return
+    raise AssertionError(f"never seen: {left}")
 
 
 def test_settings_of_this_back_end_hold(by_stack: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -96,3 +97,56 @@ def serving(cluster: Cluster, node: str) -> dict[str, Any]:
     assert len(found) == 1
     state: dict[str, Any] = found[0]["status"]
     return state
+
+
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: measured}
+spec: {ports: [{port: 80}]}
+"""
+
+SLICE = """
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: measured-1
+  labels: {kubernetes.io/service-name: measured}
+  annotations: {endpoints.kubernetes.io/last-change-trigger-time: "%s"}
+addressType: IPv4
+ports: [{name: "", port: 8080, protocol: TCP}]
+endpoints:
+- addresses: [198.51.100.7]
+  conditions: {ready: false, serving: true, terminating: %s}
+"""
+
+LATENCY = "ciliate_network_programming_duration_seconds_count", ()
+TERMINATING = "cilium_k8s_terminating_endpoints_events_total", ()
+
+
+def service_delays(series: Series, action: str) -> float:
+    return series["cilium_service_implementation_delay_count", (("action", action),)]
+
+
+def test_way_of_a_service_to_the_maps_is_measured(cluster: Cluster) -> None:
+    before = scrape(cluster, "k8s-w1")
+    cluster.kubectl("apply", "-f", "-", text=SERVICE)
+    for ends in ("false", "true"):
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        cluster.kubectl("apply", "-f", "-", text=SLICE % (now, ends))
+
+    def grew() -> bool:
+        after = scrape(cluster, "k8s-w1")
+        return (
+            service_delays(after, "add") > service_delays(before, "add")
+            and after[LATENCY] >= before[LATENCY] + 1
+            and after[TERMINATING] >= before[TERMINATING] + 1
+        )
+
+    try:
+        eventually(grew, what="the Service and its endpoint are in the maps, and measured")
+    finally:
+        gone = ("service/measured", "endpointslice/measured-1")
+        cluster.kubectl("delete", *gone, "--ignore-not-found")
+    pressure = scrape(cluster, "k8s-w1")["cilium_bpf_map_pressure", (("map_name", "frontends"),)]
+    assert 0 < pressure < 1

@@ -4,12 +4,14 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.lab.cluster import OWN_FOLDERS, Cluster, eventually, run
 
 from ciliate.lab.cgroup import LabCgroup
+from ciliate.lab.paths import LabPaths
 
 PODS = Path(__file__).with_name("containment.yaml")
 RUNNING = ("plain", "two", "nobody", "netadmin", "node-view", "privileged", "restarting")
@@ -299,3 +301,52 @@ def test_everything_is_in_the_control_group_of_its_container(pods: Cluster, by: 
         )
         running.kill()
     eventually(lambda: len((group / "cgroup.procs").read_text().split()) == count, what="left")
+
+
+def _outsiders(folder: Path, group: Path) -> list[str]:
+    """The processes in a network namespace of a machine or its pods, and not in its group."""
+    pins = [folder / "ns/net", *folder.glob("pods/*/ns/net")]
+    namespaces = {pin.stat().st_ino for pin in pins}
+    members = set(LabCgroup(group).pids())
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        # It has ended; or it is one outside of the container that the tests run in.
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if (process / "ns/net").stat().st_ino in namespaces and int(
+                process.name
+            ) not in members:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def test_every_process_of_a_machine_is_in_the_machines_group(pods: Cluster) -> None:
+    node = pods.object("pod", "plain")["spec"]["nodeName"]
+    group = LabCgroup.of(pods.name).path / node
+    ssh = subprocess.Popen(
+        [str(LabPaths(pods.name).commands / "ssh"), node, "cat"],
+        env={**os.environ, "CILIATE_LAB": pods.name},
+        stdin=subprocess.PIPE,
+    )
+
+    with ssh, pods.background(node, "cat") as on_node, pods.background("plain", "cat") as in_pod:
+        try:
+            eventually(
+                lambda: len((group / "exec/cgroup.procs").read_text().split()) == 2, what="joined"
+            )
+            # The kubelets are one process for all nodes, and so run CNI plugins from outside.
+            eventually(lambda: not _outsiders(pods.folder / node, group), what="none outside")
+        finally:
+            for running in (ssh, on_node, in_pod):
+                running.kill()
+
+
+def test_machine_and_privileged_pods_see_the_machines_group_as_the_root(pods: Cluster) -> None:
+    """Programs for all of a node's sockets are attached there, and see no other node's."""
+    for machine in ("k8s-ctr", "k8s-w1"):
+        group = (LabCgroup.of(pods.name).path / machine).stat().st_ino
+        on_node = ["stat", "-c", "%i", "/sys/fs/cgroup"]
+        assert int(pods.exec(machine, *on_node)) == group
+    node = pods.object("pod", "privileged")["spec"]["nodeName"]
+    group = (LabCgroup.of(pods.name).path / node).stat().st_ino
+    assert int(script(pods, "privileged", "stat -c %i /sys/fs/cgroup")) == group
+    assert script(pods, "privileged", "test -w /sys/fs/cgroup/cgroup.procs && echo yes") == "yes"

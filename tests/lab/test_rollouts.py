@@ -104,13 +104,15 @@ def test_example_is_spread_and_restarts(cluster: Cluster) -> None:
     cluster.kubectl("create", "namespace", "example")
     try:
         cluster.kubectl("-n", "example", "apply", "-f", "-", text=example)
+        restart = ("-n", "example", "rollout", "restart", "deployment/webpod")
         for _ in range(2):
             status = ("rollout", "status", "deployment/webpod", "--timeout=20s")
             cluster.kubectl("-n", "example", *status)
             pods = cluster.object("-n", "example", "pods", "-l", "app=webpod")["items"]
             staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
             assert {pod["spec"]["nodeName"] for pod in staying} == {"k8s-ctr", "k8s-w1"}
-            cluster.kubectl("-n", "example", "rollout", "restart", "deployment/webpod")
+            # kubectl restarts once a second, and a rollout may take less.
+            eventually(lambda: "restarted" in cluster.kubectl(*restart, check=False))
         cluster.kubectl("-n", "example", *status)
     finally:
         cluster.kubectl("delete", "namespace", "example", "--wait=false", check=False)

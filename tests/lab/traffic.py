@@ -15,7 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
-from tests.lab.cluster import Cluster, eventually
+from tests.lab.cluster import Cluster, eventually, joining
+
+from ciliate.lab.cgroup import LabCgroup
 
 RATE_HZ: Final = 100
 PORT: Final = 9000
@@ -162,6 +164,8 @@ def listen(address):
 def command(words):
     if words['do'] == 'end':
         return end(words['names'])
+    if words['do'] == 'errors':
+        return {name: len(stream.errors) for name, stream in streams.items()}
     if words['do'] == 'listen':
         listen(words['at'])
     else:
@@ -217,9 +221,20 @@ class Speaker:
         self.addresses = {6 if ":" in address else 4: address for address in addresses}
         pins = lab.folder / folder / "ns"
         entering = [f"--{kind}={pins / kind}" for kind in _NAMESPACES]
+        # The machine's group: a pod's own one, and all in it, ends with the pod.
+        group = LabCgroup.of(lab.name).make(f"{folder.partition('/')[0]}/exec")
         numbers = (str(PORT), str(RATE_HZ), str(_TCP_EVERY))
         self._program = subprocess.Popen(
-            [*_UNTIL_THE_TEST_ENDS, "nsenter", *entering, "--", *_PYTHON, _SPEAKER, *numbers],
+            [
+                *joining(group),
+                *_UNTIL_THE_TEST_ENDS,
+                "nsenter",
+                *entering,
+                "--",
+                *_PYTHON,
+                _SPEAKER,
+                *numbers,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

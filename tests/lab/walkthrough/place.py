@@ -105,6 +105,22 @@ class Place:
         return {pod["metadata"]["name"]: pod for pod in items}
 
     @cached_property
+    def connected(self) -> dict[str, Any]:
+        """All pods of the pod network by name, those of the cluster's DNS among them."""
+        items = self.lab.object("pods", "-A")["items"]
+        return {
+            pod["metadata"]["name"]: pod for pod in items if not pod["spec"].get("hostNetwork")
+        }
+
+    def connected_to(self, node: str) -> dict[str, str]:
+        """Namespace and name, and the address, of a node's pods of the pod network."""
+        return {
+            f"{pod['metadata']['namespace']}/{name}": pod["status"]["podIP"]
+            for name, pod in self.connected.items()
+            if pod["spec"]["nodeName"] == node
+        }
+
+    @cached_property
     def curl_ip(self) -> str:
         """The address of curl-pod, which is on the control plane."""
         return str(self.pods["curl-pod"]["status"]["podIP"])
@@ -206,10 +222,11 @@ def _apply(found: Place) -> None:
         found.lab.kubectl("apply", "-f", "-", text=text)
     found.typed("kubectl rollout status deployment/webpod --timeout=20s")
     found.typed("kubectl wait pod --all --for=condition=Ready --timeout=20s")
+    found.typed("kubectl -n kube-system rollout status deployment/coredns --timeout=20s")
     # Endpoints' objects follow the pods; tests read them without waiting.
     eventually(
-        lambda: len(found.lab.object("ciliumendpoints")["items"]) == 3,
-        what="three CiliumEndpoints",
+        lambda: len(found.lab.object("ciliumendpoints", "-A")["items"]) == len(found.connected),
+        what="a CiliumEndpoint for each pod",
     )
 
 

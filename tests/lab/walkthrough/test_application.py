@@ -41,21 +41,69 @@ def test_deployment_service_and_endpoints_show_as_typed(walk: Place) -> None:
 
 
 @pytest.mark.parametrize("asks", ["curl-pod", "k8s-w1"])
-def test_services_address_is_refused_and_keeps_nobody_waiting(walk: Place, asks: str) -> None:
-    """Curl ends with 7, could not connect; it would end with 28 after its time."""
+def test_services_address_answers_pods_and_nodes(walk: Place, asks: str) -> None:
     address = walk.lab.object("service", "webpod")["spec"]["clusterIP"]
 
-    script = f"curl -sS -m 5 http://{address}; echo $?"
-    refused = walk.lab.exec(asks, "sh", "-c", f"{script} 2>&1")
+    answer = walk.lab.exec(asks, "curl", "-sS", "-m", "5", f"http://{address}")
 
-    assert refused.endswith("7\n")
+    assert re.match(r"Hostname: webpod-", answer)
 
 
-def test_name_of_a_service_is_refused_as_often_as_it_is_asked_for(walk: Place) -> None:
-    """Curl ends with 6, could not resolve; a look-up that nobody refuses takes 10 s."""
-    script = "for n in 1 2 3 4; do curl -sS -m 5 http://webpod 2>/dev/null; echo $?; done"
+def test_curl_by_name_answers_from_both_replicas(walk: Place) -> None:
+    seen = set()
+
+    def both_answered() -> bool:
+        answer = walk.typed("kubectl exec -it curl-pod -- curl -s -m 5 webpod 2>/dev/null")
+        seen.update(re.findall(r"^Hostname: (\S+)", answer, re.MULTILINE))
+        return seen == {walk.webpod(node) for node in NODE_IPS}
+
+    eventually(both_answered, within_s=20, what="both replicas")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["webpod", "webpod.default", "webpod.default.svc", "webpod.default.svc.cluster.local."],
+)
+def test_service_is_found_by_each_of_its_names(walk: Place, name: str) -> None:
+    address = walk.lab.object("service", "webpod")["spec"]["clusterIP"]
+
+    assert walk.in_pod(f"getent hosts {name}").split()[0] == address
+
+
+def test_name_that_nobody_has_is_denied_at_once(walk: Place) -> None:
+    """Curl ends with 6, could not resolve; without an answer it would be 10 s later."""
+    script = "for n in 1 2 3 4; do curl -sS -m 5 http://nobody 2>/dev/null; echo $?; done"
 
     assert walk.lab.exec("curl-pod", "sh", "-c", script).split() == ["6"] * 4
+
+
+def test_containers_are_told_of_services_and_the_api_server_answers_at_its_own(
+    walk: Place,
+) -> None:
+    printed = walk.in_pod("env")
+    script = (
+        "curl -sS -m 5 --cacert /run/secrets/kubernetes.io/serviceaccount/ca.crt"
+        ' -o /dev/null -w "%{http_code}"'
+        " https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version"
+    )
+
+    address = walk.lab.object("service", "webpod")["spec"]["clusterIP"]
+    assert set(printed.splitlines()) >= {
+        "KUBERNETES_SERVICE_HOST=10.96.0.1",
+        "KUBERNETES_SERVICE_PORT=443",
+        f"WEBPOD_SERVICE_HOST={address}",
+        f"WEBPOD_PORT=tcp://{address}:80",
+    }
+    status = walk.lab.kubectl("exec", "curl-pod", "--", "sh", "-c", script)
+    assert status in {"200", "401"}  # Without a token it is the server's to say who may ask.
+
+
+def test_agents_and_operator_do_not_ask_by_a_service(walk: Place) -> None:
+    """They run before anything serves one."""
+    for owner in ("ds/cilium", "deploy/cilium-operator"):
+        words = ("exec", "-n", "kube-system", owner, "--", "sh", "-c", "cat $KUBECONFIG")
+        (cluster,) = json.loads(walk.lab.kubectl(*words))["clusters"]
+        assert cluster["cluster"]["server"] == "https://192.168.10.100:6443"
 
 
 def test_endpointslice_has_both_replicas_at_port_80(walk: Place) -> None:
@@ -113,11 +161,7 @@ def test_endpoint_list_has_one_row_per_local_endpoint(walk: Place, node: str) ->
     endpoints = json.loads(walk.on(node, "cilium-dbg endpoint list -o json"))
 
     names = {e["status"].get("external-identifiers", {}).get("pod-name") for e in endpoints}
-    local = {
-        f"default/{name}"
-        for name, pod in walk.pods.items()
-        if pod["spec"]["nodeName"] == node and not pod["spec"].get("hostNetwork")
-    }
+    local = walk.connected_to(node).keys()
     assert {name for name in names if name} == local
     assert len(endpoints) == len(local) + 1
 
@@ -161,7 +205,8 @@ def test_exec_gives_a_terminal_where_there_is_one(walk: Place) -> None:
 
     printed = walk.typed(f'script -qec "{line}" /dev/null </dev/null')
 
-    assert re.search(r"/dev/pts/\d+\s+curl-pod", printed)
+    # The end of what `script` is given may be echoed, as ^@.
+    assert re.search(r"/dev/pts/\d+\s+(\^@)?curl-pod", printed)
 
 
 def test_deleted_pod_leaves_nothing_and_its_identity_stays_with_its_kind(walk: Place) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
+from tests.lab import name_client as names
 from tests.lab.cluster import eventually
 from tests.lab.walkthrough.capture import Capture
 from tests.lab.walkthrough.exchange import ECHO_PORT, PYTHON, ask, echo
@@ -93,6 +94,33 @@ def test_ciliumendpoints_show_both_addresses(dual: Place) -> None:
         for name, pod in dual.pods.items()
         if not pod["spec"].get("hostNetwork")
     }
+
+
+def test_cluster_dns_is_asked_and_answers_in_both_families(dual: Place) -> None:
+    service = dual.lab.object("service", "-n", "kube-system", "kube-dns")["spec"]
+    pods = dual.lab.object("pods", "-n", "kube-system", "-l", "k8s-app=kube-dns")["items"]
+    name = "kube-dns.kube-system.svc.cluster.local"
+
+    assert service["clusterIPs"] == ["10.96.0.10", "fd00:10:96::a"]
+    for pod in pods:
+        for server in (each["ip"] for each in pod["status"]["podIPs"]):
+            asked = names.ask(
+                *(dual.lab, "curl-pod", server),
+                *(f"{name}/A", f"{name}/AAAA", "www.example.com/AAAA"),
+            )
+            assert [each.records for each in asked] == [
+                ["A 10.96.0.10"],
+                ["AAAA fd00:10:96::a"],
+                ["AAAA 2001:db8:113::10"],
+            ]
+
+
+def test_machines_ask_the_gateway_in_both_families(dual: Place) -> None:
+    assert dual.on("k8s-w1", "cat /etc/resolv.conf") == (
+        "nameserver 10.0.2.2\nnameserver fd00:10:0:2::2\n"
+    )
+    (told,) = names.ask(dual.lab, "k8s-w1", "fd00:10:0:2::2", "www.example.com/A")
+    assert told.records == ["A 203.0.113.10"]
 
 
 def test_endpoint_list_shows_both_addresses(dual: Place) -> None:
@@ -220,7 +248,7 @@ def test_spoofed_ipv6_source_is_dropped_and_counted(dual: Place, source: str) ->
         dual.inside("curl-pod", "ping", "-c", "1", "-W", "3", ROUTER_IP6)
         lines = seen.until("echo reply")
 
-    assert not [line for line in lines if "9999" in line]
+    assert not [line for line in lines if ".9999:" in line]
     eventually(lambda: spoofed_drops(dual) == before + 1, what="a drop counted")
 
 
@@ -228,7 +256,7 @@ def test_own_ipv6_source_through_the_same_raw_socket_leaves(dual: Place) -> None
     """The test above would pass if raw sockets sent nothing."""
     with Capture.on(dual, "router", "eth1", "udp port 9999") as seen:
         dual.inside("curl-pod", *PYTHON, SPOOF, ip6(dual, "curl-pod"), ROUTER_IP6)
-        (line,) = seen.until("9999")
+        (line,) = seen.until(".9999:")
 
     assert line.startswith(f"IP6 {NODE_IP6S['k8s-ctr']}.")
 

@@ -1,13 +1,17 @@
 """Section 3 of the walk-through: what each IPAM mode can do, and the user's migration, typed.
 
-The migration's loop asks the replicas by their addresses: this version has no services yet, so the
-name `webpod` does not lead to them. All else is typed as it stands.
+The migration's loop is the user's, and says more: what curl complains of is printed too, a call may
+take 3 s, so that no lost question to the DNS hides (resolvers ask again after 5 s), and the pause is a
+tenth of a second.
 """
 
 import json
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import pytest
 from tests.lab.cluster import eventually
@@ -62,46 +66,66 @@ def traffic(moving: Place) -> Iterator[Traffic]:
         talk.close()
 
 
+#: `while true; do curl -s webpod | grep Hostname; sleep 1; done`
+LOOP: Final = (
+    'while true; do curl -sS -m 3 webpod 2>&1 | grep -E "^(Hostname|curl):" || echo nothing;'
+    " sleep 0.1; done"
+)
+
+
 class Loop:
     """The user's loop in curl-pod, and what it has printed."""
 
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
+    def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def goes_on(self, rounds: int = 2) -> None:
-        """Read on until both replicas have answered so many times more; neither was silent."""
-        heard: dict[str, int] = {}
-        while len(heard) < len(NODE_IPS) or min(heard.values()) < rounds:
-            line = next(self._lines).strip()
-            self.seen.append(line)
-            assert line.startswith("Hostname: "), self.seen
-            heard[line] = heard.get(line, 0) + 1
+    def read(self, lines: Iterable[str]) -> None:
+        """Keep what the loop prints, until it ends."""
+        self.seen += (line.strip() for line in lines)
+
+    def goes_on(self, *replicas: str, rounds: int = 2) -> None:
+        """Wait until each replica has answered so many times more; no call was in vain so far."""
+        start = len(self.seen)
+        expected = {f"Hostname: {name}" for name in replicas}
+
+        def all_answered() -> bool:
+            heard = Counter(self.seen[start:])
+            return all(heard[line] >= rounds for line in expected)
+
+        try:
+            eventually(all_answered, within_s=20, what=f"answers of {replicas}")
+        finally:
+            in_vain = [line for line in self.seen if not line.startswith("Hostname: ")]
+            assert not in_vain, f"of {len(self.seen)} calls: {in_vain}"
 
 
 @contextmanager
-def user_loop(moving: Place, addresses: list[str]) -> Iterator[Loop]:
-    """`while true; do curl -s webpod | grep Hostname; sleep 1; done`, asking one after the other."""
-    asked = " ".join(addresses)
-    line = (
-        f"while true; do for webpod in {asked}; do"
-        " curl -s -m 3 $webpod | grep Hostname || echo $webpod is silent; done; sleep 1; done"
-    )
-    words = ["ciliate", "lab", "exec", "curl-pod", "--", "sh", "-c", line]
+def user_loop(moving: Place) -> Iterator[Loop]:
+    """The loop, typed in curl-pod for as long as the block lasts."""
+    line = f"exec kubectl exec curl-pod -- sh -c '{LOOP}'"
+    loop = Loop()
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, text=True, env=moving.environment, bufsize=1
+        ["bash", "-c", line], stdout=subprocess.PIPE, text=True, env=moving.environment, bufsize=1
     ) as typed:
         assert typed.stdout is not None
+        reader = threading.Thread(target=loop.read, args=(typed.stdout,))
+        reader.start()
         try:
-            yield Loop(iter(typed.stdout))
+            yield loop
         finally:
             typed.terminate()
+            reader.join()
 
 
 @pytest.fixture(scope="module")
 def loop(moving: Place) -> Iterator[Loop]:
-    with user_loop(moving, [moving.webpod_ip(node) for node in NODE_IPS]) as running:
+    with user_loop(moving) as running:
         yield running
+
+
+def replicas(lab: Place) -> list[str]:
+    """The names of the two that answer."""
+    return [lab.webpod(node) for node in NODE_IPS]
 
 
 def node_cidrs(lab: Place) -> dict[str, list[str]]:
@@ -123,7 +147,7 @@ def addresses(lab: Place) -> dict[str, str]:
 def test_before_it_the_mode_is_kubernetes(moving: Place, loop: Loop) -> None:
     assert moving.typed("cilium config view | grep '^ipam '").split() == ["ipam", "kubernetes"]
     assert node_cidrs(moving) == {"k8s-ctr": ["10.244.0.0/24"], "k8s-w1": ["10.244.1.0/24"]}
-    loop.goes_on()
+    loop.goes_on(*replicas(moving))
 
 
 def test_step_1_mode_changes_and_nothing_else_does(
@@ -139,7 +163,7 @@ def test_step_1_mode_changes_and_nothing_else_does(
     assert moving.typed("cilium config view | grep '^ipam '").split() == ["ipam", "cluster-pool"]
     assert node_cidrs(moving) == {"k8s-ctr": ["10.244.0.0/24"], "k8s-w1": ["10.244.1.0/24"]}
     assert addresses(moving) == before
-    loop.goes_on()
+    loop.goes_on(*replicas(moving))
 
 
 def test_step_2_deleted_cilium_node_comes_back_with_a_cidr_of_the_pool(
@@ -151,7 +175,7 @@ def test_step_2_deleted_cilium_node_comes_back_with_a_cidr_of_the_pool(
         moving.typed(f"kubectl delete ciliumnode {node}")
         moving.typed(RESTART_AGENTS)
         eventually(lambda n=node, c=cidr: node_cidrs(moving).get(n) == [c], what=f"{node}: {cidr}")  # type: ignore[misc]
-        loop.goes_on()
+        loop.goes_on(*replicas(moving))
 
 
 def test_step_2_each_node_routes_to_the_others_new_and_former_cidr(moving: Place) -> None:
@@ -178,33 +202,39 @@ def test_step_3_no_pod_lost_a_packet_or_a_connection(
     moving: Place, loop: Loop, traffic: Traffic
 ) -> None:
     """Better than upstream, where running pods lose their network."""
-    loop.goes_on()
+    loop.goes_on(*replicas(moving))
 
     problems = traffic.end(*traffic.speakers)
 
     assert not problems, "\n".join(problems)
-    assert set(addresses(moving).values()) == {
-        s.addresses[4] for n, s in traffic.speakers.items() if n not in NODE_IPS
+    assert addresses(moving) == {
+        name: pod["status"]["podIP"] for name, pod in moving.connected.items()
     }
     traffic.close()
 
 
-def test_step_4_restarted_pods_have_new_addresses_and_the_loop_goes_on(moving: Place) -> None:
-    manifest = "kubectl get pod curl-pod -o json | kubectl replace --force -f -"
-    moving.typed("kubectl delete pod -l app=webpod")
-    moving.typed(manifest)
+def test_step_4_restarted_pods_have_new_addresses_and_the_loop_goes_on(
+    moving: Place, loop: Loop
+) -> None:
+    """It ends with its own pod; until then neither names nor answers are missed."""
+    moving.typed("kubectl rollout restart deployment/webpod")
+    moving.typed("kubectl -n kube-system rollout restart deployment/coredns")
     moving.typed("kubectl rollout status deployment/webpod --timeout=30s")
-    moving.typed("kubectl wait pod --all --for=condition=Ready --timeout=30s")
+    moving.typed("kubectl -n kube-system rollout status deployment/coredns --timeout=30s")
+    eventually(lambda: len(addresses(moving)) == len(NODE_IPS) + 3, what="five endpoints")
     moved = Place(moving.lab)  # It has forgotten the former pods.
+    loop.goes_on(*replicas(moved))
 
-    eventually(lambda: len(addresses(moved)) == len(NODE_IPS) + 1, what="three endpoints")
+    moving.typed("kubectl get pod curl-pod -o json | kubectl replace --force -f -")
+    moving.typed("kubectl wait pod --all --for=condition=Ready --timeout=30s")
+    eventually(lambda: len(addresses(moved)) == len(NODE_IPS) + 3, what="five endpoints")
     found = addresses(moved)
 
     assert found["curl-pod"].startswith("172.20.1.")
     assert found[moved.webpod(WORKER)].startswith("172.20.0.")
     assert found[moved.webpod(CONTROL_PLANE)].startswith("172.20.1.")
-    with user_loop(moved, [moved.webpod_ip(node) for node in NODE_IPS]) as again:
-        again.goes_on()
+    with user_loop(moved) as again:
+        again.goes_on(*replicas(moved))
 
 
 def test_afterwards_nothing_of_the_former_range_is_left(moving: Place) -> None:

@@ -3,8 +3,10 @@
 import json
 import re
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 import pytest
+from tests.lab.cluster import eventually
 from tests.lab.walkthrough.place import AGENT, NODE_IPS, Place, rows
 
 from ciliate import __version__
@@ -121,15 +123,13 @@ def test_ciliumendpoints_are_ready_and_replicas_share_an_identity(walk: Place) -
     ]
     assert {endpoint[3] for endpoint in endpoints} == {"ready"}
     addresses = {endpoint[1]: endpoint[4] for endpoint in endpoints}
-    assert addresses == {
-        name: pod["status"]["podIP"]
-        for name, pod in walk.pods.items()
-        if not pod["spec"].get("hostNetwork")
-    }
+    assert addresses == {name: pod["status"]["podIP"] for name, pod in walk.connected.items()}
     identities = {endpoint[1]: endpoint[2] for endpoint in endpoints}
     replicas = {identities[walk.webpod(node)] for node in NODE_IPS}
     assert len(replicas) == 1
-    assert identities["curl-pod"] not in replicas
+    names = [identity for name, identity in identities.items() if name.startswith("coredns-")]
+    assert (len(names), len(set(names))) == (2, 1)
+    assert len({identities["curl-pod"], *replicas, *names}) == 3
 
 
 def test_identities_are_objects_with_the_labels_of_their_pods(walk: Place) -> None:
@@ -202,7 +202,7 @@ def test_cilium_status_counts_components_and_pods(walk: Place) -> None:
         "Deployment cilium-operator Desired: 1, Ready: 1/1, Available: 1/1",
         "Containers: cilium Running: 2",
         "cilium-operator Running: 1",
-        "Cluster Pods: 3/3 managed by Cilium",
+        "Cluster Pods: 5/5 managed by Cilium",
         f"Image versions cilium ciliate:v{__version__}: 2",
         f"cilium-operator ciliate:v{__version__}: 1",
     ):
@@ -235,7 +235,7 @@ def test_cilium_dbg_status_on_a_node_shows_its_pool_and_routing(walk: Place, nod
 def test_routes_of_the_control_plane_are_the_walk_throughs_and_no_others(walk: Place) -> None:
     printed = walk.on("k8s-ctr", "ip -c route")
     routes = [" ".join(line.split()) for line in printed.splitlines()]
-    pods = sorted((walk.curl_ip, walk.webpod_ip("k8s-ctr")), key=IPv4Address)
+    pods = sorted(walk.connected_to("k8s-ctr").values(), key=IPv4Address)
 
     # One line is ours alone: the rest of this node's CIDR leads nowhere.
     expected = [
@@ -259,12 +259,7 @@ def test_each_node_has_exactly_one_route_per_pod_and_per_other_node(walk: Place)
             route.split()[:3] for route in routes if route.startswith("10.244.") and "/" in route
         ]
 
-        local = [
-            pod["status"]["podIP"]
-            for pod in walk.pods.values()
-            if pod["spec"]["nodeName"] == node and not pod["spec"].get("hostNetwork")
-        ]
-        assert sorted(pods) == sorted(local)
+        assert sorted(pods) == sorted(walk.connected_to(node).values())
         assert nodes == [[POD_CIDRS[other], "via", NODE_IPS[other]]]
 
 
@@ -299,3 +294,99 @@ def test_describe_shows_a_pods_address_and_events(walk: Place) -> None:
 
     assert re.search(rf"IP:\s+{re.escape(walk.curl_ip)}\n", printed)
     assert re.search(r"Normal\s+Started\s+\S+\s+kubelet\s+Started container curl", printed)
+
+
+def test_status_says_that_kube_proxy_is_replaced_and_at_which_devices(walk: Place) -> None:
+    printed = walk.on("k8s-ctr", "cilium-dbg status --verbose")
+
+    line = next(line for line in printed.splitlines() if line.startswith("KubeProxyReplacement:"))
+    assert re.fullmatch(
+        r"KubeProxyReplacement: +True +\[eth0 +10\.0\.2\.15.*,"
+        r" eth1 +192\.168\.10\.100.* \(Direct Routing\)\]",
+        line,
+    )
+    details = printed.partition("KubeProxyReplacement Details:\n")[2]
+    assert details.startswith("  Status:               True\n  Socket LB:            Enabled\n")
+    assert "  - NodePort:       Enabled (Range: 30000-32767) \n" in details
+
+
+def test_service_is_listed_with_the_backends_that_the_maps_have(walk: Place) -> None:
+    address = walk.lab.object("service", "webpod")["spec"]["clusterIP"]
+    frontend = f"{address}:80/TCP"
+    expected = {f"{walk.webpod_ip(node)}:80/TCP" for node in NODE_IPS}
+
+    listed = json.loads(walk.on("k8s-ctr", "cilium-dbg service list -o json"))
+    (spec,) = (
+        each["spec"] for each in listed if each["spec"]["frontend-address"]["ip"] == address
+    )
+    lb = json.loads(walk.on("k8s-ctr", "cilium-dbg bpf lb list -o json"))
+
+    backends = spec["backend-addresses"]
+    assert {f"{each['ip']}:{each['port']}/{each['protocol']}" for each in backends} == expected
+    assert {each["state"] for each in backends} == {"active"}
+    number = spec["id"]
+    assert lb[f"{frontend} (0)"] == [f"0.0.0.0:0 ({number}) (0) [ClusterIP, non-routable] "]
+    slots = [lb[f"{frontend} ({slot})"][0] for slot in (1, 2)]
+    assert {each.partition(" ")[0] for each in slots} == expected
+    got = walk.on("k8s-ctr", f"cilium-dbg service get {number}")
+    assert [frontend, "ClusterIP"] in [row[1:3] for row in rows(got)]
+
+
+def test_service_is_explained_for_a_pod_and_for_who_is_outside(walk: Place) -> None:
+    typed = "ciliate explain service default/webpod:80"
+
+    (inside,) = json.loads(walk.typed(f"{typed} --from curl-pod -o json"))
+    outside = walk.typed(f"{typed} --from 203.0.113.10")
+    unknown = walk.typed("ciliate explain service default/nobody 2>&1", check=False)
+
+    assert (inside["node"], inside["client"]) == ("k8s-ctr", "pod default/curl-pod")
+    (port,) = inside["ports"]
+    told = {each["endpoint"]: each for each in port["endpoints"]}
+    assert told.keys() == {f"{walk.webpod_ip(node)}:80" for node in NODE_IPS}
+    assert sorted((each["chosen"], each["slot"]) for each in told.values()) == [
+        (True, 1),
+        (True, 2),
+    ]
+    assert "no address of it is for clients outside the cluster" in outside
+    assert "Service default/nobody does not exist" in unknown
+
+
+CLAIMS = """
+apiVersion: v1
+kind: Service
+metadata: {name: claim-%s}
+spec: {ports: [{port: 8080}], externalIPs: [192.0.2.77]}
+"""
+
+
+def test_service_that_does_not_get_its_address_says_so_in_status_metric_and_event(
+    walk: Place,
+) -> None:
+    names = ("claim-elder", "claim-younger")
+    selector = "reason=ServiceNotServed,involvedObject.kind=Service"
+
+    def events() -> list[dict[str, Any]]:
+        found = walk.lab.object("events", "--field-selector", selector)["items"]
+        return [each for each in found if each["involvedObject"]["name"] in names]
+
+    try:
+        for name in ("elder", "younger"):
+            walk.lab.kubectl("apply", "-f", "-", text=CLAIMS % name)
+        eventually(events, what="an Event tells which of the two is not served")
+        status = walk.on("k8s-w1", "cilium-dbg status --verbose", check=False)
+        metrics = walk.on("k8s-w1", "cilium-dbg metrics list -p services_with_problems")
+        explained = walk.typed("ciliate explain service claim-elder --from k8s-w1")
+        waiting = walk.typed("ciliate explain service claim-younger --from k8s-w1")
+        told = events()
+    finally:
+        walk.lab.kubectl("delete", "service", *names, "--ignore-not-found")
+
+    (event,) = told
+    assert event["type"] == "Warning"
+    assert event["involvedObject"]["uid"]
+    assert "192.0.2.77:8080/TCP is served for" in event["message"]
+    assert event["message"] in status.partition("Warnings:\n")[2]
+    assert float(metrics.split()[-1]) == 1
+    assert "  192.0.2.77:8080/TCP: left alone inside the cluster" in explained
+    assert "192.0.2.77:8080/TCP" not in waiting.partition("Problem:")[0]
+    assert f"  Problem: {event['message']}\n" in waiting

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from tests.lab.cluster import eventually
 from tests.lab.walkthrough.capture import Capture
 from tests.lab.walkthrough.exchange import ECHO_PORT, PYTHON, ask, echo
 from tests.lab.walkthrough.place import (
@@ -44,6 +45,16 @@ for s in held:
     while b"address=" not in data:
         data += s.recv(4096) or sys.exit("closed")
     print(data.split(b"client=")[1].split(b"\\n")[0].decode())
+"""
+
+
+#: Takes a port toward an address for each of many datagrams.
+TAKE = """
+import socket, sys
+for port in range(int(sys.argv[2]), int(sys.argv[3])):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("", port))
+        s.sendto(b"x", (sys.argv[1], 7))
 """
 
 
@@ -194,6 +205,56 @@ def test_nat_list_shows_both_directions_of_a_flow(walk: Place) -> None:
         rf"^TCP IN {server} -> 192\.168\.10\.100:{out[1]} XLATE_DST {pod} Created=",
         printed,
         re.MULTILINE,
+    )
+
+
+def test_the_port_book_names_destination_and_pod(walk: Place) -> None:
+    walk.in_pod(f"curl -s -m 3 --local-port 46470 {BEHIND_ROUTER[1]}")
+
+    answer = json.loads(walk.typed("ciliate masquerade ports --node k8s-ctr --all -o json"))
+    shown = walk.on("k8s-ctr", "cilium-dbg masquerade ports --all")
+    metrics = walk.on("k8s-ctr", "cilium-dbg metrics list -p ^ciliate_masquerade_pod_connections$")
+
+    (row,) = [
+        each
+        for each in answer["k8s-ctr"]["destinations"]
+        if each["destination"] == f"{BEHIND_ROUTER[1]}:80/TCP"
+    ]
+    held = {each["name"]: each["ports"] for each in row["holders"] if each["namespace"]}
+    assert (row["source-address"], row["ports"], row["failed"]) == ("192.168.10.100", 32768, 0)
+    assert 1 <= held["curl-pod"] <= row["used"]
+    line = rf"^192\.168\.10\.100 +{re.escape(BEHIND_ROUTER[1])}:80/TCP .*default/curl-pod \d+"
+    assert re.search(line, shown, re.MULTILINE)
+    assert 'namespace="default" pod="curl-pod"' in metrics
+
+
+def test_an_event_of_pod_and_node_tells_that_a_destinations_ports_run_out(walk: Place) -> None:
+    try:
+        walk.inside("curl-pod", *PYTHON, TAKE, INTERNET_IP, "32768", str(32768 + 26400))
+        shown = walk.typed("ciliate masquerade ports --node k8s-ctr")
+        again = walk.typed("ciliate masquerade ports --node k8s-ctr")
+    finally:
+        walk.on("k8s-ctr", f"cilium-dbg bpf nat flush --destination {INTERNET_IP}")
+
+    # Some more than it took: other tests of this lab ask there as well.
+    used = r"264\d\d +32768 +80\.\d%"
+    row = rf"^k8s-ctr +{UPLINK_IP} +{INTERNET_IP}:7/UDP +{used} .* default/curl-pod"
+    assert re.search(row, shown, re.MULTILINE), shown
+    assert re.search(row, again, re.MULTILINE), again
+    eventually(
+        lambda: alarmed(walk) == [("Node", "k8s-ctr", 1), ("Pod", "curl-pod", 1)],
+        what="one Event of each",
+    )
+
+
+def alarmed(walk: Place) -> list[tuple[str, str, int]]:
+    """What the Events about ports toward the internet's echo service are about, and their counts."""
+    items = walk.lab.object("events", "--field-selector", "reason=MasqueradePortsLow")["items"]
+    return sorted(
+        (each["involvedObject"]["kind"], each["involvedObject"]["name"], each["count"])
+        for each in items
+        if f" {INTERNET_IP}:7/UDP " in each["message"]
+        and re.search(r"264\d\d of them", each["message"])
     )
 
 

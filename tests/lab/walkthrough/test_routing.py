@@ -169,7 +169,7 @@ def test_spoofed_source_is_dropped_and_counted(walk: Place, source: str) -> None
         walk.inside("curl-pod", "ping", "-c", "1", "-W", "3", ROUTER_IP)
         lines = seen.until("echo reply")
 
-    assert not [line for line in lines if "9999" in line]
+    assert not [line for line in lines if ".9999:" in line]
     eventually(lambda: spoofed_drops(walk, "k8s-ctr") == before + 1, what="a drop counted")
 
 
@@ -177,7 +177,7 @@ def test_own_source_through_the_same_raw_socket_leaves(walk: Place) -> None:
     """The test above would pass if raw sockets sent nothing."""
     with Capture.on(walk, "router", "eth1", "udp port 9999") as seen:
         walk.inside("curl-pod", *PYTHON, SPOOF, walk.curl_ip, ROUTER_IP)
-        (line,) = seen.until("9999")
+        (line,) = seen.until(".9999:")
 
     assert line.startswith("IP 192.168.10.100.")
 
@@ -191,5 +191,5 @@ def test_spoofed_source_does_not_reach_a_pod_of_the_same_node(walk: Place) -> No
         walk.inside("curl-pod", "ping", "-c", "1", "-W", "3", target)
         lines = seen.until("echo reply")
 
-    assert not [line for line in lines if "9999" in line]
+    assert not [line for line in lines if ".9999:" in line]
     eventually(lambda: spoofed_drops(walk, "k8s-ctr") == before + 1, what="a drop counted")
