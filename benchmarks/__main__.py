@@ -18,6 +18,7 @@ import click
 from benchmarks.options import Options
 from benchmarks.programs import check_programs
 from benchmarks.report import Answer, document, observe_setting, render
+from benchmarks.service_objects import SERVICES_MAX
 from benchmarks.simulated_pods import PODS_MAX
 
 from ciliate.errors import CiliateError
@@ -27,6 +28,7 @@ QUESTIONS: Final = (
     "lab_start",
     "agent_cost",
     "cni_latency",
+    "cluster_dns",
     "masquerade_rules",
     "silent_connections",
     "cluster_changes",
@@ -34,6 +36,11 @@ QUESTIONS: Final = (
     "ipam_operator",
     "pod_to_pod",
     "pod_to_world",
+    "services",
+    "node_port",
+    "rolling_update",
+    "service_agent",
+    "service_count",
 )
 
 _RESULTS: Final = Path(__file__).parents[1] / "build" / "bench"
@@ -61,6 +68,13 @@ def _answer(name: str, options: Options) -> Answer:
     type=click.IntRange(1000, PODS_MAX),
     help="Pods of other nodes, for cluster_changes.",
 )
+@click.option(
+    "--services",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(10, SERVICES_MAX),
+    help="Services of 10 endpoints, for service_agent and service_count.",
+)
 @click.option("--without-ciliate", is_flag=True, help="Measure baseline and reference alone.")
 @click.option(
     "--output",
@@ -71,17 +85,19 @@ def _answer(name: str, options: Options) -> Answer:
 )
 def main(
     questions: tuple[str, ...],
+    *,
     rounds: int,
     seconds: int,
     pods: int,
+    services: int,
     output: Path,
-    *,
     without_ciliate: bool,
 ) -> None:
     """Measure every QUESTION (all of them by default), print tables and write JSON.
 
     Questions: lab_start, agent_cost, cni_latency, silent_connections, cluster_changes,
-    ipam_agent, ipam_operator, pod_to_pod, pod_to_world.
+    ipam_agent, ipam_operator, pod_to_pod, pod_to_world, services, node_port, rolling_update,
+    service_agent, service_count.
     """
     if os.geteuid():
         raise click.ClickException("needs root: it makes network namespaces")
@@ -93,7 +109,13 @@ def main(
     except CiliateError as error:
         raise click.ClickException(str(error)) from error
     signal.signal(signal.SIGTERM, _stop)
-    options = Options(rounds=rounds, seconds=seconds, pods=pods, ciliate=not without_ciliate)
+    options = Options(
+        rounds=rounds,
+        seconds=seconds,
+        pods=pods,
+        services=services,
+        ciliate=not without_ciliate,
+    )
     output.mkdir(parents=True, exist_ok=True)
     for name in asked:
         setting = observe_setting()

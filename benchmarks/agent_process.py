@@ -20,7 +20,7 @@ from ciliate.errors import CiliateError
 ProcessId = NewType("ProcessId", int)
 
 #: The budget is 1 s; one that takes so much longer is not measured but broken.
-_READY_TIMEOUT_S: Final = 30.0
+_READY_TIMEOUT_S: Final = 120.0
 
 #: Between two polls, in seconds: the error of a measured start, at most.
 _POLL_EVERY_S: Final = 0.004

@@ -12,13 +12,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.invocation import Order
 from benchmarks.machine import CommandError, Machine, run
 from benchmarks.topology import ROUTER_ADDRESS, Route
+
+from ciliate.lab.cgroup import LabCgroup
 
 #: Where labs live: ARCHITECTURE.md, "Machines of the lab".
 _LABS: Final = Path("/run/ciliate/labs")
@@ -44,7 +46,12 @@ class Node:
     @property
     def machine(self) -> Machine:
         """The node's network, for traffic of its own."""
-        return Machine(netns=str(self.directory / "ns" / "net"))
+        return Machine(str(self.directory / "ns" / "net"), self._group)
+
+    @property
+    def _group(self) -> str:
+        """The control group of what is run on the node from outside; its pods' own end with them."""
+        return str(LabCgroup.of(self.directory.parent.name).make(f"{self.name}/exec"))
 
     def inside(self) -> list[str]:
         """Return the command that enters the node whole: its network, files and host name."""
@@ -56,7 +63,8 @@ class Node:
 
     def pod(self, name: str) -> Machine:
         """Return the network of the pod `name` of the namespace default."""
-        return Machine(netns=str(self.directory / "pods" / f"default_{name}" / "ns" / "net"))
+        pins = self.directory / "pods" / f"default_{name}" / "ns"
+        return Machine(str(pins / "net"), self._group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +79,23 @@ class Cluster:
         """The lab's folder."""
         return _LABS / self.name
 
-    def kubectl(self, *words: str, stdin: str | None = None) -> str:
+    @property
+    def router(self) -> Machine:
+        """The machine on the nodes' network that is no node."""
+        return Machine(netns=str(self.directory / "router" / "ns" / "net"))
+
+    def kubectl(
+        self, *words: str, stdin: str | None = None, timeout_s: float = _POD_TIMEOUT_S
+    ) -> str:
         """Run kubectl against the lab's API server."""
         kubeconfig = f"--kubeconfig={self.directory / 'kubeconfig'}"
-        return run(["kubectl", kubeconfig, *words], stdin=stdin, timeout_s=_POD_TIMEOUT_S)
+        return run(["kubectl", kubeconfig, *words], stdin=stdin, timeout_s=timeout_s)
+
+    def execute(self, pod: str, words: Sequence[str], *, timeout_s: float) -> str:
+        """Run a command in a pod, as one of its processes; return what it printed."""
+        return run(
+            [_CILIATE, "lab", "exec", "--name", self.name, pod, "--", *words], timeout_s=timeout_s
+        )
 
     def create(self, objects: Sequence[dict[str, Any]]) -> None:
         """Create Kubernetes objects, all in one call."""
@@ -159,6 +180,7 @@ class Cluster:
             container_prefix=container_prefix,
             pods=pods,
             parallel=parallel,
+            names="/var/run/netns",
         )
 
 
@@ -179,8 +201,15 @@ class PodPair:
     @property
     def to_world(self) -> Route:
         """From the first node's pod to the lab's router, which knows no way to pods."""
-        router = Machine(netns=str(self.lab.directory / "router" / "ns" / "net"))
-        return Route(client=self.client, server=router, address=ROUTER_ADDRESS)
+        return Route(client=self.client, server=self.lab.router, address=ROUTER_ADDRESS)
+
+    def asking(self, address: str, port: int, *, by_socket: bool = True) -> Route:
+        """From the first node's pod to what is served at `address`, which leads to the second's.
+
+        Without `by_socket` no program sees the client's socket: its packets are translated.
+        """
+        client = self.client if by_socket else replace(self.client, cgroup="")
+        return Route(client, self.server, self.server_address, asked=(address, port))
 
 
 def _pod(name: str, node: str, *, host_network: bool) -> dict[str, Any]:
@@ -204,10 +233,13 @@ def fresh_name() -> str:
     return f"bench-{os.getpid()}-{next(_NAMES)}"
 
 
-def up(name: str, *, nodes: int, settings: Sequence[str] = ()) -> Cluster:
-    """Bring up a lab with `settings`, each NAME=VALUE, and return it."""
+def up(name: str, *, nodes: int, settings: Sequence[str] = (), dns: bool = False) -> Cluster:
+    """Bring up a lab with `settings`, each NAME=VALUE, and return it.
+
+    Without the cluster's DNS, unless it is asked for: what else runs takes from what is measured.
+    """
     words = [word for setting in settings for word in ("--set", setting)]
-    lab(["up", "--name", name, "--nodes", str(nodes), *words])
+    lab(["up", "--name", name, "--nodes", str(nodes), "--dns" if dns else "--no-dns", *words])
     pods = ["kubectl", f"--kubeconfig={_LABS / name / 'kubeconfig'}", "get", "nodes"]
     names = run([*pods, "--output=jsonpath={.items[*].metadata.name}"]).split()
     return Cluster(
@@ -226,12 +258,12 @@ def lab(words: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def cluster(*, nodes: int, settings: Sequence[str] = ()) -> Iterator[Cluster]:
+def cluster(*, nodes: int, settings: Sequence[str] = (), dns: bool = False) -> Iterator[Cluster]:
     """Bring up a lab of `nodes` nodes with `settings`; it goes at the end."""
     take_down_left_overs()
     name = fresh_name()
     try:
-        yield up(name, nodes=nodes, settings=settings)
+        yield up(name, nodes=nodes, settings=settings, dns=dns)
     finally:
         down(name)
 

@@ -3,8 +3,8 @@
  * One byte there, one byte back, over TCP: what netperf calls TCP_RR and TCP_CRR, with several
  * connections in one thread, which netperf does not do. Both ends are this program:
  *
- *   exchange serve ADDRESS PORT
- *       answers until it is killed; prints "listening" when clients may come
+ *   exchange serve ADDRESS PORT [PORTS]
+ *       answers until it is killed, at PORTS ports from PORT on; prints "listening" when it does
  *   exchange request ADDRESS PORT CONNECTIONS MILLISECONDS
  *       opens the connections once, then one request at a time in each
  *   exchange connect ADDRESS PORT CONNECTIONS MILLISECONDS
@@ -37,10 +37,14 @@ enum {
 	CONNECTIONS_MAX = 1024,
 	EVENTS_MAX = 256,
 	BACKLOG = 1024,
+	PORTS_MAX = 64,
 	SILENCE_MAX_MS = 3000, /* three SYNs lost in a row: the path is broken, not slow */
 	KEEP = 'k', /* the request of `request`: the connection stays */
 	CLOSE = 'c', /* the request of `connect`: the server closes after its answer */
 };
+
+/* Beside the descriptor of what is watched: it accepts. */
+static const uint64_t LISTENER = 1ull << 32;
 
 static const char congestion_control[] = "cubic";
 
@@ -158,22 +162,39 @@ static void accept_all(int epoll, int listener)
 	}
 }
 
-static void serve(struct addrinfo *address)
+static void listen_at(int epoll, const struct addrinfo *address)
 {
-	struct epoll_event events[EVENTS_MAX];
 	int one = 1;
 	int listener = open_socket(address); /* What it accepts inherits the options. */
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-	if (epoll < 0)
-		fail("epoll_create1");
 	if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)))
 		fail("SO_REUSEADDR");
 	if (bind(listener, address->ai_addr, address->ai_addrlen))
 		fail("bind");
 	if (listen(listener, BACKLOG))
 		fail("listen");
-	watch(epoll, listener, (uint64_t)listener);
+	watch(epoll, listener, LISTENER | (uint64_t)listener);
+}
+
+/* Both families have the port at the same place. */
+static void next_port(struct addrinfo *address)
+{
+	struct sockaddr_in *at = (struct sockaddr_in *)address->ai_addr;
+
+	at->sin_port = htons((uint16_t)(ntohs(at->sin_port) + 1));
+}
+
+static void serve(struct addrinfo *address, uint32_t ports)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0)
+		fail("epoll_create1");
+	for (uint32_t i = 0; i < ports; i++) {
+		listen_at(epoll, address);
+		next_port(address);
+	}
 	puts("listening");
 	fflush(stdout);
 	for (;;) {
@@ -182,8 +203,8 @@ static void serve(struct addrinfo *address)
 		for (int i = 0; i < count; i++) {
 			int fd = (int)events[i].data.u64;
 
-			if (fd == listener)
-				accept_all(epoll, listener);
+			if (events[i].data.u64 & LISTENER)
+				accept_all(epoll, fd);
 			else if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 				answer(fd);
 		}
@@ -301,8 +322,8 @@ int main(int argc, char **argv)
 {
 	static struct client client;
 
-	if (argc == 4 && !strcmp(argv[1], "serve")) {
-		serve(resolve(argv[2], argv[3]));
+	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "serve")) {
+		serve(resolve(argv[2], argv[3]), argc == 5 ? parse_count(argv[4], PORTS_MAX) : 1);
 	} else if (argc == 6 && (!strcmp(argv[1], "request") || !strcmp(argv[1], "connect"))) {
 		client.server = resolve(argv[2], argv[3]);
 		client.connects = !strcmp(argv[1], "connect");
@@ -310,7 +331,7 @@ int main(int argc, char **argv)
 			   parse_count(argv[5], 600000));
 		return 0;
 	}
-	fputs("usage: exchange serve ADDRESS PORT\n"
+	fputs("usage: exchange serve ADDRESS PORT [PORTS]\n"
 	      "       exchange request|connect ADDRESS PORT CONNECTIONS MILLISECONDS\n",
 	      stderr);
 	return 2;

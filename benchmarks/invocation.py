@@ -2,18 +2,21 @@
 
 Runs on the node's machine as a process of its own (`python -m benchmarks.invocation`), since a
 runtime does: what is timed is posix_spawn and the wait, without any entering of namespaces. The
-pods' namespaces are made before and have no names; plugins get them as /proc/PID/fd/N, and they
-go with this process, and with them all that a plugin put into them.
+pods' namespaces are made before. Plugins get them as /proc/PID/fd/N, and they go with this process,
+and with them all that a plugin put into them; where an agent in a container opens them, which has
+another /proc, they have names in a folder that it sees, as containerd's have.
 
 Standard input is an `Order`, standard output a `Times`, both as JSON. `perform` is the other end.
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import selectors
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +25,7 @@ from typing import Final
 from benchmarks.machine import run
 
 from ciliate.errors import CiliateError
+from ciliate.lab.mounts import MountFlag, bind, unmount
 
 _CHECKOUT: Final = Path(__file__).parents[1]
 
@@ -49,7 +53,8 @@ class CallError(CiliateError):
 class Order:
     """What to call: `pods` pods are added, then deleted, `parallel` of them at a time.
 
-    In values of `environment`, `{pod}` stands for the number of the pod.
+    In values of `environment`, `{pod}` stands for the number of the pod. `names`: the folder where
+    namespaces get names; empty: nowhere.
     """
 
     program: str
@@ -58,6 +63,7 @@ class Order:
     container_prefix: str
     pods: int
     parallel: int
+    names: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,32 @@ def _fresh_namespaces(count: int) -> list[int]:
     return made
 
 
+@contextlib.contextmanager
+def _shown(namespaces: list[int], folder: str) -> Iterator[list[str]]:
+    """Yield the paths that plugins are given; names in `folder` go at the end."""
+    own = Path(f"/proc/{os.getpid()}/fd")
+    paths = [own / str(each) for each in namespaces]
+    with contextlib.ExitStack() as ended:
+        if folder:
+            Path(folder).mkdir(exist_ok=True)
+            paths = [
+                ended.enter_context(_named(path, Path(folder, f"bench-{number}")))
+                for number, path in enumerate(paths)
+            ]
+        yield list(map(str, paths))
+
+
+@contextlib.contextmanager
+def _named(namespace: Path, name: Path) -> Iterator[Path]:
+    name.touch()
+    try:
+        bind(namespace, name)
+        yield name
+    finally:
+        unmount(name, MountFlag.DETACH)
+        name.unlink()
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     """A call under way; `begin` in seconds of the performance counter, `output` a descriptor."""
@@ -116,7 +148,7 @@ class _Call:
 class Caller:
     """Makes the calls of one verb, so many at a time."""
 
-    def __init__(self, order: Order, verb: str, namespaces: list[int]) -> None:
+    def __init__(self, order: Order, verb: str, namespaces: list[str]) -> None:
         self._order = order
         self._verb = verb
         self._namespaces = namespaces
@@ -153,7 +185,7 @@ class Caller:
         variables |= {
             "CNI_COMMAND": self._verb,
             "CNI_CONTAINERID": f"{self._order.container_prefix}{pod}",
-            "CNI_NETNS": f"/proc/{os.getpid()}/fd/{self._namespaces[pod]}",
+            "CNI_NETNS": self._namespaces[pod],
         }
         output = os.memfd_create("output")
         # Opened anew: each call reads from the beginning.
@@ -188,12 +220,12 @@ class Caller:
 
 def _time(order: Order) -> Times:
     """Add and delete the pods of `order` in namespaces made for them."""
-    namespaces = _fresh_namespaces(order.pods)
-    begin = time.perf_counter()
-    add_s = Caller(order, "ADD", namespaces).run()
-    middle = time.perf_counter()
-    delete_s = Caller(order, "DEL", namespaces).run()
-    end = time.perf_counter()
+    with _shown(_fresh_namespaces(order.pods), order.names) as namespaces:
+        begin = time.perf_counter()
+        add_s = Caller(order, "ADD", namespaces).run()
+        middle = time.perf_counter()
+        delete_s = Caller(order, "DEL", namespaces).run()
+        end = time.perf_counter()
     return Times(tuple(add_s), tuple(delete_s), middle - begin, end - middle)
 
 

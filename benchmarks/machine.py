@@ -102,11 +102,19 @@ def _await_text(stream: IO[bytes], text: str, command: Sequence[str]) -> None:
             seen += piece
 
 
+#: Puts the shell, and what it becomes, into the control group that is its first word.
+_JOIN: Final = 'echo 0 > "$0/cgroup.procs" && exec "$@"'
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a process can be put: a network namespace by its path, on one processor or any."""
+    """Where a process can be put: a network namespace by its path, on one processor or any.
+
+    With `cgroup`, a folder, it is in that control group as well: programs for sockets see it.
+    """
 
     netns: str
+    cgroup: str = ""
 
     def command(self, command: Sequence[str], *, cpu: int | None = None) -> list[str]:
         """Return `command` as it runs on this machine, held to processor `cpu` if given.
@@ -114,7 +122,8 @@ class Machine:
         Not `ip netns exec`: it remounts /sys and hides the bpf and cgroup file systems.
         """
         pinned = [] if cpu is None else ["taskset", "--cpu-list", str(cpu)]
-        return ["nsenter", f"--net={self.netns}", *pinned, *command]
+        joined = ["sh", "-c", _JOIN, self.cgroup] if self.cgroup else []
+        return [*joined, "nsenter", f"--net={self.netns}", *pinned, *command]
 
     def run(self, *command: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Run `command` here to its end; errors as `run`."""

@@ -9,7 +9,8 @@ class Options:
     """Settings of a run.
 
     `rounds` is how many samples each candidate gives, `seconds` how long a sample of traffic lasts,
-    `pods` how many pods of other nodes a cluster has where that is the question.
+    `pods` how many pods of other nodes a cluster has where that is the question, `services` how many
+    Services.
     Without `ciliate` only baseline and reference are measured: the harness's own test, and of use
     on a machine where the lab cannot run.
     """
@@ -17,6 +18,7 @@ class Options:
     rounds: int
     seconds: int
     pods: int
+    services: int
     ciliate: bool
 
     def show(self, step: str) -> None:

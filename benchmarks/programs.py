@@ -23,6 +23,7 @@ _PACKAGES: Final = {
     "ping": "iputils-ping",
     "iperf3": "iperf3",
     "iptables": "iptables",
+    "strace": "strace",
     "cc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
     f"{PLUGIN_DIRECTORY}/ptp": "containernetworking-plugins",
@@ -44,6 +45,10 @@ _WITHOUT_LAB: Final = {
     "cni_latency": _REFERENCE,
     "pod_to_pod": (*_REFERENCE, *_TRAFFIC),
     "pod_to_world": (*_REFERENCE, *_TRAFFIC),
+    "services": _TRAFFIC,
+    "service_agent": ("strace",),
+    "node_port": (*_REFERENCE, *_TRAFFIC, "nft"),
+    "service_count": (*_REFERENCE, *_TRAFFIC, "nft"),
 }
 #: The one question that makes no lab.
 _NO_LAB: Final = frozenset({"ipam_operator"})

@@ -22,6 +22,9 @@ from benchmarks.topology import NODE_ADDRESSES, ROUTER_ADDRESS, Ground, Route, f
 #: Where Debian's containernetworking-plugins puts its programs.
 PLUGIN_DIRECTORY: Final = "/usr/lib/cni"
 
+#: All pods of both nodes.
+POD_CIDR: Final = "10.201.0.0/16"
+
 #: The pods of the first and of the second node.
 POD_PREFIXES: Final = ("10.201.0", "10.201.1")
 
@@ -40,7 +43,7 @@ def configuration(node: int, *, ip_masq: bool, state_directory: str) -> str:
             "ranges": [
                 [
                     {
-                        "subnet": "10.201.0.0/16",
+                        "subnet": POD_CIDR,
                         "rangeStart": f"{prefix}.2",
                         "rangeEnd": f"{prefix}.254",
                         "gateway": f"{prefix}.1",

@@ -19,11 +19,15 @@ ROUTER_ADDRESS: Final = "192.168.10.200"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way that traffic takes: from a client's machine to a server's, at `address`."""
+    """A way that traffic takes: from a client's machine to a server's, which listens at `address`.
+
+    `asked` is the address and port that the client asks, where that is a Service's.
+    """
 
     client: Machine
     server: Machine
     address: str
+    asked: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.machine import CommandError, run, running
+from benchmarks.machine import CommandError, Machine, run, running
 from benchmarks.options import Options
 from benchmarks.pairing import Better, Budget, Candidate, Measurement, Metric, interleave
 from benchmarks.topology import Route
@@ -25,6 +25,9 @@ _PROGRAM: Final = Path(__file__).parents[1] / "build" / "exchange"
 #: The server's ports on every machine; the namespaces are ours, no other process listens there.
 _IPERF_PORT: Final = 5201
 _EXCHANGE_PORT: Final = 5202
+
+#: As many ports from there on are served alike: the endpoints of a Service in one pod.
+EXCHANGE_PORTS: Final = range(_EXCHANGE_PORT, _EXCHANGE_PORT + 10)
 
 #: A client gets this long beyond its traffic's duration, in seconds: start, connection, report.
 _GRACE_S: Final = 10.0
@@ -69,9 +72,10 @@ class Traffic:
         """
         if load.verb == "stream":
             return self._stream(seconds)
+        address, port = self.route.asked or (self.route.address, _EXCHANGE_PORT)
         command = self.route.client.command(
             [
-                *(str(_PROGRAM), load.verb, self.route.address, str(_EXCHANGE_PORT)),
+                *(str(_PROGRAM), load.verb, address, str(port)),
                 *(str(load.connections), str(seconds * 1000)),
             ],
             cpu=self.client_cpu,
@@ -116,17 +120,25 @@ def processors() -> tuple[int | None, int | None]:
 
 
 @contextlib.contextmanager
-def listening(route: Route) -> Iterator[Traffic]:
-    """Start the servers of `route` and check that it carries packets at all."""
-    client_cpu, server_cpu = processors()
+def listening(server: Machine, address: str) -> Iterator[None]:
+    """Start the servers of a machine, at an address of its."""
+    _client_cpu, cpu = processors()
     iperf = ["iperf3", "--server", "--port", str(_IPERF_PORT), "--forceflush"]
-    exchange = [str(_PROGRAM), "serve", route.address, str(_EXCHANGE_PORT)]
+    ports = (str(_EXCHANGE_PORT), str(len(EXCHANGE_PORTS)))
+    exchange = [str(_PROGRAM), "serve", address, *ports]
     with (
-        running(route.server.command(iperf, cpu=server_cpu), ready="Server listening"),
-        running(route.server.command(exchange, cpu=server_cpu), ready="listening"),
+        running(server.command(iperf, cpu=cpu), ready="Server listening"),
+        running(server.command(exchange, cpu=cpu), ready="listening"),
     ):
+        yield
+
+
+def _checked(route: Route) -> Traffic:
+    """Return the traffic of a route that carries packets; a Service's address answers no ping."""
+    if route.asked is None:
         route.client.run("ping", "-c", "1", "-W", "2", route.address)
-        yield Traffic(route=route, client_cpu=client_cpu)
+    client_cpu, _server_cpu = processors()
+    return Traffic(route=route, client_cpu=client_cpu)
 
 
 def compare(
@@ -136,13 +148,16 @@ def compare(
     *,
     baselines: tuple[str, ...],
     budgets: Callable[[Load], tuple[Budget, ...]],
+    loads: tuple[Load, ...] = LOADS,
 ) -> tuple[Measurement, ...]:
     """Send every load over every route, one load after the other, the routes taking turns."""
     build()
     measurements = []
     with contextlib.ExitStack() as stack:
-        ways = {way: stack.enter_context(listening(route)) for way, route in routes.items()}
-        for load in LOADS:
+        for server, address in {(route.server, route.address) for route in routes.values()}:
+            stack.enter_context(listening(server, address))
+        ways = {way: _checked(route) for way, route in routes.items()}
+        for load in loads:
             options.show(f"{name}: {load.metric.name}")
             samples = interleave(
                 [_candidate(way, traffic, load, options) for way, traffic in ways.items()],
