@@ -7,7 +7,7 @@ MUSL_GCC := $(shell command -v musl-gcc)
 CC_STATIC := $(if $(MUSL_GCC),$(MUSL_GCC),gcc) -static
 
 OBJECTS := src/ciliate/datapath/objects
-PROGRAMS := from_pod to_pod from_uplink to_uplink sweep
+PROGRAMS := from_pod to_pod from_uplink to_uplink serve_pod serve_outside sweep tally adopt socket
 BPF_OBJECTS := $(PROGRAMS:%=$(OBJECTS)/%.bpf.o)
 # Debian keeps asm/types.h by architecture; the target bpf knows no such folder.
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror \
@@ -15,9 +15,9 @@ BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror \
 PLUGIN_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -Werror
 PYTEST := $(PYTHON) -m pytest -q --numprocesses=auto --maxprocesses=4
 PYTHON_SOURCES := src tests tools $(wildcard benchmarks)
-C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c benchmarks/*.c)
+C_SOURCES := $(wildcard bpf/*.[ch] bpf/lib/*.h plugin/*.[ch] tools/*.c tests/datapath/*.c tests/soak/*.c benchmarks/*.c)
 
-.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test clients kernels lab bench clean
+.PHONY: all bpf plugin generate generate-check names documents check format unit mutants test soak clients kernels lab bench clean
 
 all: bpf plugin
 
@@ -89,6 +89,11 @@ mutants:
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
 	$(PYTEST) --numprocesses=4 --dist=loadfile --no-loadscope-reorder tests
+
+# What holds under attack and at full size, with the figures (docs/TESTING.md). Needs root, and the
+# machine for itself: `make test` runs a short form.
+soak: bpf plugin
+	CILIATE_SOAK=1 $(PYTHON) -m pytest -q -s --timeout=1800 tests/soak
 
 # Those of tests/apiserver that use kubectl, with other ones: make clients KUBECTLS="/a/kubectl /b/kubectl".
 clients:

@@ -45,10 +45,18 @@ def skip_reason(where_and_why: object) -> str:
 #: The files that take longest, the longest first. Begun last, one of them would run on alone while
 #: the other processes have nothing left to do (test.sh: a file is one process's).
 _LONG: Final = (
+    "test_masquerade_by_stack.py",
     "test_ipam_migration.py",
+    "test_upheavals.py",
+    "test_ipam_faults_cluster_pool.py",
+    "test_ipam_migrate.py",
+    "test_faults_settings.py",
+    "test_faults_agent_killed.py",
+    "test_faults_pool_full.py",
     "test_cni_chained.py",
     "test_ipam_check.py",
     "test_node_address.py",
+    "test_masquerade_faults.py",
     "test_cni_delegated.py",
     "test_commands.py",
     "test_writers.py",
