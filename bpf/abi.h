@@ -262,6 +262,7 @@ enum connection_flag {
 	CONNECTION_RULE_ADDRESS = 128, /* `seen` is a rule's, not that of the device it leaves by */
 	CONNECTION_SERVICE = 512, /* a Service's: all four of its ends are what was decided */
 	CONNECTION_CLIENTS = 1024, /* opened by a client outside, to a Service */
+	CONNECTION_OTHER_PORT = 2048, /* its client's port is another one for the backend here */
 };
 
 /* Who answers for a connection's place in the table. Below: an endpoint's number. */

@@ -44,7 +44,7 @@ int to_uplink(struct __sk_buff *skb)
 		return pass(skb, &flow);
 
 	if (is_service_end(OWNER_NODE) && answers_client(skb, &flow)) { /* 2 */
-		error = nat_out(skb, &packet, flow.connection);
+		error = translate_out(skb, &packet, flow.connection);
 		return error ? drop(skb, &flow, error) : pass(skb, &flow);
 	}
 	if (!is_service_end(OWNER_SERVICES)) { /* else the node's ports are taken toward pods too */

@@ -71,6 +71,38 @@ __verified_once int translate_in(struct __sk_buff *skb, struct packet *packet,
 	return error;
 }
 
+/*
+ * What a packet of the connection's local end becomes: from `seen` to `remote`. `packet` follows,
+ * since it is routed by what it says then. 0 or a drop reason.
+ */
+__verified_once int translate_out(struct __sk_buff *skb, struct packet *packet,
+				  const struct connection *connection)
+{
+	struct tuple *tuple;
+	int error;
+
+	if (!packet || !connection)
+		return DROP_INVALID_PACKET;
+	tuple = &packet->tuple;
+	if (packet->more_fragments && !packet->fragment_offset && !nat_keeps(connection))
+		store_fragment_ports_as(packet, &connection->seen, connection->seen_port);
+	if (!address_equal(&tuple->destination, &connection->remote) ||
+	    tuple->destination_port != connection->remote_port) {
+		error = rewrite(skb, packet, REWRITE_DESTINATION, &connection->remote,
+				connection->remote_port);
+		if (error)
+			return error;
+		tuple->destination = connection->remote;
+		tuple->destination_port = connection->remote_port;
+	}
+	if (nat_keeps(connection))
+		return 0;
+	error = rewrite(skb, packet, REWRITE_SOURCE, &connection->seen, connection->seen_port);
+	tuple->source = connection->seen;
+	tuple->source_port = connection->seen_port;
+	return error;
+}
+
 /* Does the connection's local end know the remote by a Service's address? */
 static __always_inline bool asks_service(const struct connection *connection)
 {

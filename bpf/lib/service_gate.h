@@ -79,13 +79,23 @@ static __noinline void end_crossed(const struct packet *packet)
 		connection_finish(connection);
 }
 
+/*
+ * Does a pod answer a client that it knows by another port? What the stack sends is translated when
+ * it leaves by a device: before, it would come from an address of the node.
+ */
+static __always_inline bool answers_other_port(const struct flow *flow)
+{
+	return flow->connection->flags & CONNECTION_OTHER_PORT &&
+	       !(flow->interface->flags & INTERFACE_STACK_ROUTED);
+}
+
 /* Must serve_pod see what a pod sends, after its connection and receiver were looked up? */
 static __always_inline bool pod_asks_service(struct __sk_buff *skb, struct flow *flow)
 {
 	if (!services_by_packet || dry_run)
 		return false;
 	if (flow->connection)
-		return asks_service(flow->connection);
+		return asks_service(flow->connection) || answers_other_port(flow);
 	if (has_service_port(flow->packet) &&
 	    (flow->packet->tuple.protocol == IPPROTO_UDP || is_syn(flow->packet)) &&
 	    is_service_end(flow->interface->endpoint_id))

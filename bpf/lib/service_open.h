@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Opening a flow to a Service, and translating what its opener sends: see service_flow.h. */
+/* Opening a flow to a Service: see service_flow.h. */
 #ifndef CILIATE_SERVICE_OPEN_H
 #define CILIATE_SERVICE_OPEN_H
 
@@ -8,38 +8,6 @@
 #include "refuse.h"
 #include "service.h"
 #include "service_flow.h"
-
-/*
- * What a packet of the connection's local end becomes: from `seen` to `remote`. `packet` follows,
- * since it is routed by what it says then. 0 or a drop reason.
- */
-__verified_once int translate_out(struct __sk_buff *skb, struct packet *packet,
-				  const struct connection *connection)
-{
-	struct tuple *tuple;
-	int error;
-
-	if (!packet || !connection)
-		return DROP_INVALID_PACKET;
-	tuple = &packet->tuple;
-	if (packet->more_fragments && !packet->fragment_offset && !nat_keeps(connection))
-		store_fragment_ports_as(packet, &connection->seen, connection->seen_port);
-	if (!address_equal(&tuple->destination, &connection->remote) ||
-	    tuple->destination_port != connection->remote_port) {
-		error = rewrite(skb, packet, REWRITE_DESTINATION, &connection->remote,
-				connection->remote_port);
-		if (error)
-			return error;
-		tuple->destination = connection->remote;
-		tuple->destination_port = connection->remote_port;
-	}
-	if (nat_keeps(connection))
-		return 0;
-	error = rewrite(skb, packet, REWRITE_SOURCE, &connection->seen, connection->seen_port);
-	tuple->source = connection->seen;
-	tuple->source_port = connection->seen_port;
-	return error;
-}
 
 /* The slot that a new flow of a packet gets; the service has backends. */
 static __always_inline __u32 choose_slot(const struct packet *packet, const struct service *service,
@@ -120,6 +88,29 @@ static __noinline __unused bool backend_has_another(const struct connection *con
 	       !address_equal(&first->seen, &connection->seen);
 }
 
+/* Ports that are tried for a client whose own its backend knows already: most are free. */
+enum { CLIENT_PORT_TRIES = 8 };
+
+/*
+ * Let the backend know the client by another port than its own, which the client never sees. False:
+ * none was found.
+ */
+static __noinline __unused bool give_other_port(struct connection *connection)
+{
+	struct tuple key = tuple_out(connection);
+
+#pragma clang loop unroll(disable)
+	for (int try = 0; try < CLIENT_PORT_TRIES; try++) {
+		key.destination_port = bpf_htons(0x8000 | bpf_get_prandom_u32());
+		if (bpf_map_lookup_elem(&conntrack, &key))
+			continue;
+		connection->asked_port = key.destination_port;
+		connection->flags |= CONNECTION_OTHER_PORT;
+		return true;
+	}
+	return false;
+}
+
 /*
  * Open the connection of a client outside, whose packet has the backend, an endpoint of this node,
  * as its destination by now. NULL: there is no room, or no tuple.
@@ -133,7 +124,7 @@ open_inbound(struct __sk_buff *skb, const struct packet *packet, const struct op
 
 	if (!connection)
 		return NULL;
-	if (backend_has_another(connection, packet)) {
+	if (backend_has_another(connection, packet) && !give_other_port(connection)) {
 		connection_discard(connection);
 		return NULL;
 	}

@@ -41,11 +41,12 @@ from ciliate.datapath.layout import (
     FrontendKey,
     FrontendScope,
     FrontendType,
+    InterfaceFlag,
     Service,
     ServiceSlotKey,
     SourceRangeKey,
 )
-from ciliate.node.maps import ENDPOINTS
+from ciliate.node.maps import ENDPOINTS, INTERFACES
 from ciliate.services.maps import FRONTENDS, SERVICE_SLOTS, SERVICES, SOURCE_RANGES
 
 WEB_4, WEB_6 = "10.96.0.20", "fd00:96::20"
@@ -377,36 +378,51 @@ def test_connection_whose_client_seems_to_reset_it_keeps_its_backend(served: Ser
     assert {asks(flags) for _ in range(16) for flags in ("R", "S")} == {first}
 
 
-def test_client_s_port_that_a_backend_knows_by_another_address_is_refused_while_that_stands(
-    served: Served,
+@pytest.mark.parametrize(
+    "way",
+    [
+        (IP, WORLD_4, (NODE_4, BALANCER, "192.0.2.81"), "10.244.0.1"),
+        (IPv6, WORLD_6, (NODE_6, "2001:db8:200::1", "2001:db8:200::2"), "fd00:244::1"),
+    ],
+)
+@pytest.mark.parametrize(("l4", "asking", "answering"), [(TCP, "S", "SA"), (UDP, None, None)])
+def test_client_s_port_that_a_backend_knows_by_another_address_is_another_port_to_it(
+    served: Served, way: Any, l4: Any, asking: str | None, answering: str | None
 ) -> None:
-    """Both would be one connection to the backend, whose answers can have one source only."""
-    for address in (NODE_4, BALANCER):
+    """By one port both flows would be one to the backend, whose answers can have one source only."""
+    ip, client, addresses, backend = way
+    for address in addresses:
         kind = FrontendType.FRONTEND_LOAD_BALANCER
-        served.serve(address, 80, ("10.244.0.1", 8080), kind=kind)
+        served.serve(address, 80, (backend, 8080), protocol=6 if l4 is TCP else 17, kind=kind)
 
-    def asks(address: str, flags: str = "S") -> None:
-        tcp = TCP(sport=2000, dport=80, flags=flags, ack="A" in flags)
-        served.node.wire.send(IN / IP(src=WORLD_4, dst=address) / tcp)
+    def layer(flags: str | None, **ports: int) -> Any:
+        return l4(**ports) if flags is None else l4(flags=flags, ack="A" in flags, **ports)
 
-    def answers(flags: str) -> str:
-        tcp = TCP(sport=8080, dport=2000, flags=flags)
-        served.node.pod1.port.send(POD / IP(src="10.244.0.1", dst=WORLD_4) / tcp)
-        return ends(served.on_wire(TCP))[0]
+    def asks(address: str, flags: str | None = asking) -> int:
+        """Return the port that the backend sees."""
+        asked = ip(src=client, dst=address) / layer(flags, sport=2000, dport=80)
+        served.node.wire.send(IN / asked)
+        seen = ends(served.at_pod(l4))
+        assert (seen[0], seen[2:]) == (client, (backend, 8080))
+        return seen[1]
 
-    asks(NODE_4)
-    served.at_pod(TCP)
-    with served.node.counted() as counted:
-        asks(BALANCER)
-        assert answers("SA") == NODE_4
-    asks(NODE_4, "FA")
-    served.at_pod(TCP)
-    answers("FA")
-    asks(BALANCER)
+    def answers(port: int, flags: str | None = answering) -> tuple[str, int, str, int]:
+        answer = ip(src=backend, dst=client) / layer(flags, sport=8080, dport=port)
+        served.node.pod1.port.send(POD / answer)
+        return ends(served.on_wire(l4))
 
-    assert counted[DropReason.DROP_CONNECTION_NOT_MADE, AttachPoint.FROM_UPLINK] == 1
-    served.at_pod(TCP)
-    assert answers("SA") == BALANCER
+    first, second = asks(addresses[0]), asks(addresses[1])
+
+    assert first == 2000
+    assert second != 2000
+    for _ in range(2):
+        assert answers(second) == (addresses[1], 80, client, 2000)
+        assert answers(first) == (addresses[0], 80, client, 2000)
+    assert (asks(addresses[0]), asks(addresses[1])) == (first, second)
+    if l4 is TCP:  # One that is closed makes way.
+        asks(addresses[0], "FA")
+        answers(first, "FA")
+        assert asks(addresses[2]) == 2000
 
 
 @pytest.mark.parametrize(
@@ -445,17 +461,34 @@ def test_backend_whose_packets_the_stack_sends_answers_as_the_service(
     """Whether its client is outside the cluster, or a pod of another node."""
     ip, client, node, backend = way
     protocol = 6 if l4 is TCP else 17
-    with served.node.datapath.opened(ENDPOINTS) as endpoints:
-        known = endpoints.get(octets(backend))
+    pod = served.node.pod1.host_ifindex
+    with (
+        served.node.datapath.opened(ENDPOINTS) as endpoints,
+        served.node.datapath.opened(INTERFACES) as interfaces,
+    ):
+        known, interface = endpoints.get(octets(backend)), interfaces.get(pod)
         assert known is not None
+        assert interface is not None
         endpoints.put(octets(backend), known._replace(flags=EndpointFlag.ENDPOINT_STACK_ROUTED))
+        interfaces.put(pod, interface._replace(flags=InterfaceFlag.INTERFACE_STACK_ROUTED))
     kind = FrontendType.FRONTEND_NODE_PORT
     served.serve(node, NODE_PORT, (backend, 8080), protocol=protocol, kind=kind)
 
+    balancer = BALANCER if ip is IP else "2001:db8:200::1"
+    served.serve(balancer, 80, (backend, 8080), protocol=protocol, kind=kind)
+
     served.node.from_uplink(IN / ip(src=client, dst=node) / l4(sport=2000, dport=NODE_PORT))
     answered = served.node.sent_out(ip(src=backend, dst=client) / l4(sport=8080, dport=2000))
+    asked = served.node.from_uplink(IN / ip(src=client, dst=balancer) / l4(sport=2000, dport=80))
+    second = ends(Ether(asked.packet))[1]
+    answer = ip(src=backend, dst=client) / l4(sport=8080, dport=second)
+    from_pod = served.node.from_pod(POD / answer)
+    other = served.node.sent_out(answer)
 
     assert ends(answered) == (node, NODE_PORT, client, 2000)
+    assert second != 2000
+    assert ends(Ether(from_pod.packet)) == (backend, 8080, client, second)
+    assert ends(other) == (balancer, 80, client, 2000)
 
 
 @pytest.fixture

@@ -166,6 +166,7 @@ class ConnectionFlag(IntFlag):
     CONNECTION_RULE_ADDRESS = 128
     CONNECTION_SERVICE = 512
     CONNECTION_CLIENTS = 1024
+    CONNECTION_OTHER_PORT = 2048
 
 
 class MasqueradeAction(IntEnum):
