@@ -3,10 +3,11 @@
 The classes of `layout.py` are codecs themselves (the class object is); here are the scalars.
 """
 
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -78,6 +79,29 @@ class Octets:
         """Return the values that lie one after another in `octets`."""
         whole = bytes(octets)
         return [whole[at : at + self.SIZE] for at in range(0, len(whole), self.SIZE)]
+
+
+class Fields:
+    """Records as `struct` reads them, a plain tuple each: for walks of large maps, read only once.
+
+    The classes of `layout.py` take three times as long.
+    """
+
+    def __init__(self, form: str) -> None:
+        self._struct = struct.Struct(form)
+        self.SIZE: Final = self._struct.size
+
+    def pack(self, value: tuple[Any, ...], /) -> bytes:
+        """Return the octets of `value`."""
+        return self._struct.pack(*value)
+
+    def unpack(self, octets: bytes, /) -> tuple[Any, ...]:
+        """Return the value that `octets` hold."""
+        return self._struct.unpack(octets)
+
+    def unpack_many(self, octets: bytes | memoryview, /) -> list[tuple[Any, ...]]:
+        """Return the values that lie one after another in `octets`."""
+        return list(self._struct.iter_unpack(octets))
 
 
 class Record(Protocol):

@@ -2,20 +2,16 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ciliate.datapath import layout
-from ciliate.services.map_keys import (
-    MapKey,
-    ServiceMap,
-    map_of,
-    read_backend,
-    read_frontend_key,
-    read_numbers,
-    read_service,
-)
+from ciliate.services.map_keys import MapKey, read_frontend_key
 from ciliate.services.slots import Ids
+
+#: An entry of the map of slots: the set and the slot; a backend's address and port as on the wire,
+#: and its id.
+HeldSlot = tuple[tuple[int, int], tuple[bytes, int]]
 
 
 @dataclass(slots=True)
@@ -30,29 +26,27 @@ class Held:
     slots: dict[int, Ids] = field(default_factory=dict)
 
 
-def read_held(entries: Mapping[MapKey, bytes]) -> Held:
+def read_held(
+    frontends: Iterable[tuple[MapKey, bytes]], sets: Iterable[int], slots: Iterable[HeldSlot]
+) -> Held:
     """Return what the entries of the maps say; what makes no sense counts for nothing."""
     held = Held()
-    slots: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    by_set: defaultdict[int, dict[int, int]] = defaultdict(dict)
     # A backend's protocol is that of the frontends which lead to it.
     protocols: dict[int, bytes] = {}
-    for key, value in entries.items():
-        if map_of(key) is ServiceMap.FRONTENDS:
-            frontend = held.frontends[key] = layout.Frontend.unpack(value)
-            protocols[frontend.service] = bytes((read_frontend_key(key).protocol,))
-            slots[frontend.service]  # An unknown port leads to set 0, which nobody has.
-        elif map_of(key) is ServiceMap.SERVICES:
-            slots[read_service(key)]
-    for key, value in entries.items():
-        if map_of(key) is ServiceMap.SLOTS:
-            service, slot = read_numbers(key)
-            place, number = read_backend(value)
-            slots[service][slot] = number
-            if service in protocols:
-                held.backends.setdefault(place + protocols[service], number)
-    for service, by_slot in slots.items():
-        ordered = held.slots[service] = array("I", (0,)) * len(by_slot)
-        for slot, number in by_slot.items():
+    for key, value in frontends:
+        frontend = held.frontends[key] = layout.Frontend.unpack(value)
+        protocols[frontend.service] = bytes((read_frontend_key(key).protocol,))
+        by_set[frontend.service]  # An unknown port leads to set 0, which nobody has.
+    for number in sets:
+        by_set[number]
+    for (number, slot), (place, backend) in slots:
+        by_set[number][slot] = backend
+        if number in protocols:
+            held.backends.setdefault(place + protocols[number], backend)
+    for number, by_slot in by_set.items():
+        ordered = held.slots[number] = array("I", (0,)) * len(by_slot)
+        for slot, backend in by_slot.items():
             if 0 < slot <= len(ordered):
-                ordered[slot - 1] = number
+                ordered[slot - 1] = backend
     return held

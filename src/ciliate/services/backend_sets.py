@@ -243,6 +243,16 @@ class BackendSets:
         self.backends.unname(port.named)
         port.named = _NONE
 
+    def __len__(self) -> int:
+        """Return how many keys there are, without making them: a walk asks, and there are many."""
+        return sum(
+            1
+            + len(one.slots) * (2 if one.affinity_s else 1)
+            + len(set(one.ranges))
+            + (self._maglev.chunks if one.has_table else 0)
+            for one in self._sets.values()
+        )
+
     def __iter__(self) -> Iterator[MapKey]:
         """Yield every key that the maps should hold of sets."""
         for number, one in self._sets.items():

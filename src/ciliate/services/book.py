@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ciliate.config.datapath_defaults import MAP_ENTRIES
-from ciliate.services.adoption import read_held
+from ciliate.services.adoption import Held
 from ciliate.services.host_ports import (
     VERSIONS,
     host_port_key,
@@ -99,16 +99,15 @@ class ServiceBook(Mapping[MapKey, bytes]):
         return chain(self._serving.sets, self._serving.frontends)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return len(self._serving.sets) + sum(1 for _ in self._serving.frontends)
 
     # Start.
 
-    def adopt(self, held: Mapping[MapKey, bytes]) -> None:
+    def adopt(self, held: Held) -> None:
         """Take over ids and the order of slots from what the maps hold; first of all calls."""
-        found = read_held(held)
-        self._serving.frontends.adopt(found.frontends)
-        self._serving.sets.backends.adopt(found.backends)
-        self._serving.sets.adopt(found.slots)
+        self._serving.frontends.adopt(held.frontends)
+        self._serving.sets.backends.adopt(held.backends)
+        self._serving.sets.adopt(held.slots)
 
     def settle(self) -> set[MapKey]:
         """All Services and slices have been told; return the keys touched.

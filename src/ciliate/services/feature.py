@@ -42,7 +42,7 @@ from ciliate.services.proxy_health import proxy_health_endpoint
 from ciliate.services.replacement import replacement
 from ciliate.services.service_list import ServiceModel, service_model
 from ciliate.services.socket_ending import SocketEnding
-from ciliate.services.targets import ServiceMapsTarget, held_maps, opened_maps
+from ciliate.services.targets import ServiceMapsTarget, held, opened_maps
 from ciliate.services.watch import ServiceWatch
 
 _ZONE_LABEL: Final = "topology.kubernetes.io/zone"
@@ -101,7 +101,7 @@ class ServicesFeature(Feature):
     async def load(self) -> None:
         """Take over ids and the order of backends: what lives keeps its place."""
         bpf_root = Path(self._context.settings.kernel.bpf_root)
-        self._book.adopt(await asyncio.to_thread(held_maps, bpf_root))
+        self._book.adopt(await asyncio.to_thread(held, bpf_root))
 
     async def start(self, progress: Progress) -> None:
         """Wait until Services and their endpoints are known: half of them would shrink the maps."""

@@ -32,7 +32,8 @@ _RANGE: Final = struct.Struct("=BII16s")
 _FRONTEND: Final = struct.Struct(">B16sHBB")
 
 #: layout.Backend, whose address and port are as on the wire.
-_BACKEND: Final = struct.Struct("=18s2xI")
+BACKEND_FORM: Final = "=18s2xI"
+_BACKEND: Final = struct.Struct(BACKEND_FORM)
 
 #: An enum's own look-up takes three times as long, and is made for every entry.
 _MAPS: Final = {int(one): one for one in ServiceMap}
@@ -131,9 +132,3 @@ def read_source_range(key: MapKey) -> tuple[int, int, bytes]:
 def backend_value(place: bytes, number: int) -> bytes:
     """Return the value of a slot: a backend's address and port, as on the wire, and its id."""
     return _BACKEND.pack(place, number)
-
-
-def read_backend(value: bytes) -> tuple[bytes, int]:
-    """Return what a slot's value says; the inverse."""
-    place, number = _BACKEND.unpack(value)
-    return place, number

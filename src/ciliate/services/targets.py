@@ -10,17 +10,21 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ciliate.datapath import pins
+from ciliate.datapath import layout, pins
 from ciliate.datapath.bpf_map import BpfMap, OpenMap
-from ciliate.datapath.codec import Octets
+from ciliate.datapath.codec import Fields, Octets
 from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.errors import DatapathError, MapMismatchError
 from ciliate.errors import CiliateError
 from ciliate.reconcile.target import Failures
 from ciliate.services import maps
-from ciliate.services.map_keys import MapKey, ServiceMap, key_of, map_of, octets_of
+from ciliate.services.adoption import Held, read_held
+from ciliate.services.map_keys import BACKEND_FORM, MapKey, ServiceMap, key_of, map_of, octets_of
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _MAPS: Final[Mapping[ServiceMap, BpfMap[Any, Any]]] = {
     ServiceMap.SLOTS: maps.SERVICE_SLOTS,
@@ -30,6 +34,11 @@ _MAPS: Final[Mapping[ServiceMap, BpfMap[Any, Any]]] = {
     ServiceMap.SERVICES: maps.SERVICES,
     ServiceMap.FRONTENDS: maps.FRONTENDS,
 }
+
+#: The slots of all sets, for who reads them once and all.
+_HELD_SLOTS: Final = BpfMap(
+    maps.SERVICE_SLOTS.name, key=Fields(layout.ServiceSlotKey.FORMAT), value=Fields(BACKEND_FORM)
+)
 
 Opened = OpenMap[bytes, bytes]
 
@@ -48,14 +57,29 @@ def _octets(which: BpfMap[Any, Any]) -> BpfMap[bytes, bytes]:
 
 def held_maps(bpf_root: Path) -> dict[MapKey, bytes]:
     """Return what the maps of a former agent hold, as far as they are of this layout; blocking."""
-    held: dict[MapKey, bytes] = {}
-    for one, which in _MAPS.items():
-        fd = pins.open_pin(pins.map_path(bpf_root, which.name), read_only=True)
-        if fd is None:
-            continue
-        with contextlib.suppress(MapMismatchError), OpenMap(_octets(which), fd) as opened:
-            held.update((key_of(one, key), value) for key, value in opened.items())
-    return held
+    return {
+        key_of(one, key): value
+        for one, which in _MAPS.items()
+        for key, value in _held(bpf_root, _octets(which))
+    }
+
+
+def held(bpf_root: Path) -> Held:
+    """Return the ids and slots in the maps of a former agent; blocking."""
+    frontends = _held(bpf_root, _octets(maps.FRONTENDS))
+    return read_held(
+        ((key_of(ServiceMap.FRONTENDS, key), value) for key, value in frontends),
+        (number for number, _ in _held(bpf_root, maps.SERVICES)),
+        _held(bpf_root, _HELD_SLOTS),
+    )
+
+
+def _held(bpf_root: Path, which: BpfMap[K, V]) -> Iterator[tuple[K, V]]:
+    """Yield the entries of a pinned map; none, if it is absent or of another layout."""
+    fd = pins.open_pin(pins.map_path(bpf_root, which.name), read_only=True)
+    if fd is not None:
+        with contextlib.suppress(MapMismatchError), OpenMap(which, fd) as opened:
+            yield from opened.items()
 
 
 class ServiceMapsTarget:

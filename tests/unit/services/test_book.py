@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from tests.unit.services.held_entries import adopted
 from tests.unit.services.service_objects import (
     ENDING,
     GONE,
@@ -530,7 +531,7 @@ def test_problems_of_a_service_and_its_slices_are_told_while_they_last() -> None
 
 def restarted(book: ServiceBook) -> ServiceBook:
     again = new_book()
-    again.adopt(held(book))
+    again.adopt(adopted(held(book)))
     return again
 
 
@@ -594,7 +595,7 @@ def test_a_damaged_map_is_put_right() -> None:
     damaged[slot_key(1, 3)] = damaged[slot_key(1, 1)]
     damaged[slot_key(1, 4_000_000_000)] = damaged[slot_key(1, 1)]
     again = new_book()
-    again.adopt(damaged)
+    again.adopt(adopted(damaged))
     put(again, "10.0.1.5", "10.0.1.6", "10.0.1.7")
     again.settle()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.services.held_entries import adopted
 from tests.unit.services.service_objects import (
     ENDING,
     NODE,
@@ -239,7 +240,7 @@ def test_who_starts_with_what_the_maps_hold_changes_nothing(data: st.DataObject)
     for _ in range(data.draw(st.integers(1, 12))):
         world.change(data, book)
     again = ServiceBook(world.node, SETTINGS)
-    again.adopt(held(book))
+    again.adopt(adopted(held(book)))
 
     world.told_at_once(again)
     assert meaning(held(again)) == meaning(held(book))
