@@ -10,7 +10,7 @@ can be known, until the write is found in its place. Another value for the key i
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -77,9 +77,7 @@ class _Written(Generic[V]):
     lacked: int = 0  # Of these, how often it was seen that the target lacks it.
     due_s: float = 0.0
     error: UndoneError | None = None
-    pauses: Backoff = field(
-        default_factory=lambda: Backoff(first_s=_PAUSE_FIRST_S, limit_s=_PAUSE_LIMIT_S)
-    )
+    pauses: Backoff | None = None  # Of suspects alone: most keys are written once.
 
 
 class Rewrites(Generic[K, V]):
@@ -111,6 +109,8 @@ class Rewrites(Generic[K, V]):
             known.times += 1
             known.lacked += lacked
             if known.times >= FREE_WRITES:
+                if known.pauses is None:
+                    known.pauses = Backoff(first_s=_PAUSE_FIRST_S, limit_s=_PAUSE_LIMIT_S)
                 known.due_s = now_s + known.pauses.next()
                 self._suspects[key] = known
             self._written[key] = known

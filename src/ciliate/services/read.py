@@ -42,6 +42,10 @@ T = TypeVar("T")
 
 _PROTOCOLS: Final = {"TCP": TCP, "UDP": UDP}
 _VERSIONS: Final = {"IPv4": 4, "IPv6": 6}
+#: The orders of versions that Services have, one object each.
+_ORDERS: Final[Mapping[tuple[int, ...], tuple[int, ...]]] = {
+    each: each for each in ((4,), (6,), (4, 6), (6, 4))
+}
 _EXTERNAL_TYPES: Final = ("NodePort", "LoadBalancer")
 _NEAR: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
 
@@ -86,7 +90,7 @@ def read_service(service: Service, settings: ServingSettings) -> KnownService | 
     return KnownService(
         created=service.metadata.creation_timestamp or "",
         versions=versions,
-        ports=tuple(_ports(service, settings, problems)),
+        ports=_shared_ports(tuple(_ports(service, settings, problems))),
         cluster_ips=cluster_ips,
         load_balancer_ips=addresses("status.loadBalancer.ingress", balancers),
         external_ips=addresses("spec.externalIPs", spec.external_ips),
@@ -207,7 +211,8 @@ def _cluster_ips(service: Service) -> tuple[str, ...]:
 
 def _versions(service: Service, cluster_ips: tuple[bytes, ...]) -> tuple[int, ...]:
     named = tuple(_VERSIONS[each] for each in service.spec.ip_families if each in _VERSIONS)
-    return named or tuple(dict.fromkeys(map(version_of, cluster_ips))) or (4,)
+    found = named or tuple(dict.fromkeys(map(version_of, cluster_ips))) or (4,)
+    return _ORDERS.get(found, found)
 
 
 def _ports(
@@ -234,6 +239,12 @@ def _ports(
                 "have node-port-range say what the API server's --service-node-port-range says",
             )
         yield ServicePort(port.name, protocol, port.port, node_port)
+
+
+@lru_cache(maxsize=4096)
+def _shared_ports(ports: tuple[ServicePort, ...]) -> tuple[ServicePort, ...]:
+    """Return the same object for equal ports: without node ports, many Services have the same."""
+    return ports
 
 
 def _variant(policy: str) -> Variant:
