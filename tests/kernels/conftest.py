@@ -74,7 +74,7 @@ class SmokeLab:
 def lab() -> Iterator[SmokeLab]:
     cluster = Cluster(f"kernels-{os.getpid()}")
     try:
-        ciliate("lab", "up", "--name", cluster.name, "--no-dns", "--dual-stack", timeout_s=240)
+        ciliate("lab", "up", "--name", cluster.name, "--no-dns", "--dual-stack", timeout_s=480)
         lab = SmokeLab(cluster)
         for node in NODES:
             lab.add_pod(f"tools-{node}", node)
