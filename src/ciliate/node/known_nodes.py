@@ -8,7 +8,7 @@ is routed there.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from ciliate.api.cilium_node import CiliumNode
@@ -16,7 +16,7 @@ from ciliate.api.core import NODES
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import KubeError, NotFoundError
 from ciliate.kube.informer import Informer
-from ciliate.net.address import IPAddress, to_octets
+from ciliate.net.address import IPAddress, from_octets, to_octets
 from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.known_node import KnownNode, Seniority, known_node
 from ciliate.reconcile.listeners import Listeners
@@ -109,6 +109,11 @@ class KnownNodes:
         """
         name = self._by_former_ip.get(internal_ip)
         return self.at(internal_ip) or (self._nodes.get(name) if name is not None else None)
+
+    def former_ips(self, names: Collection[str]) -> set[IPAddress]:
+        """Return the former InternalIPs by which CiliumEndpoints may still name these nodes."""
+        found = self._by_former_ip.items()
+        return {from_octets(octets) for octets, name in found if name in names}
 
     def add_listener(self, listener: Listener) -> None:
         """Call `listener` on every change, and now for every node already known."""

@@ -149,6 +149,7 @@ class RoutingFeature(Feature):
         known = (self._context.cluster.known_nodes.get(name) for name in change.nodes)
         concerned = [node for node in (old, new, *known) if node is not None]
         ips = {ip for node in concerned for ip in node.internal_ips}
+        ips |= self._context.cluster.known_nodes.former_ips({node.name for node in concerned})
         self._watch_answers(new)
         self._touch_displaced(self._displaced.inspect_nodes(ips))
         published = (node.all_cidrs for node in (old, new) if node is not None)

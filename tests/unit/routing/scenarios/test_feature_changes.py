@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.identity.identity_api import publish, withdraw
 from tests.unit.node.cluster_tables import (
@@ -62,6 +62,15 @@ ENDPOINTS = st.builds(
         | st.tuples(st.just("settle"), st.none()),
         max_size=12,
     )
+)
+@example(  # A pod that a node's former address names, in a CIDR that comes to another node.
+    changes=[
+        ("node", worker(1, "10.244.0.0/24", ip="192.168.10.101")),
+        ("node", worker(1, "10.244.0.0/24", ip="192.168.10.151")),
+        ("pod", cilium_endpoint("a", "10.244.0.7", node="192.168.10.101")),
+        ("settle", None),
+        ("node", cilium_node(NODE, str(NODE_IP), "10.244.0.0/24")),
+    ]
 )
 def test_applying_what_changed_leaves_nothing_for_a_walk_and_nothing_for_the_next_agent(
     changes: list[tuple[str, object]],
