@@ -9,9 +9,11 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
-# An example that takes long is no fault: machines are busy, and speed is judged by benchmarks.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# An example that takes long is no fault: machines are busy, and speed is judged by benchmarks. The
+# gate takes the same examples each time; `--hypothesis-profile=search` looks for others.
+settings.register_profile("gate", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile("gate")
 
 # Behind the machine's own programs: where it has no kubectl, the one that set-up brought.
 os.environ["PATH"] += f":{sys.prefix}/bin"
