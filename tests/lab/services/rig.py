@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.lab.cluster import Cluster
+from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import apply_pod, fault_lab
 from tests.lab.services.sites import apply
 from tests.lab.services.speaker import ANSWER_S, Answer, Call, Speaker
@@ -69,8 +69,14 @@ class Rig:
         return tuple(sorted((str(each["ip"]) for each in listed), key=lambda ip: ":" in ip))
 
     def apply(self, *documents: dict[str, Any]) -> None:
-        """Have objects be so, and the nodes' maps with them."""
+        """Have objects be so, their EndpointSlices, and the nodes' maps with them."""
         apply(self.lab, documents)
+        chosen = {
+            each["metadata"]["name"]: each["spec"]["selector"]
+            for each in documents
+            if each["kind"] == "Service" and each["spec"].get("selector")
+        }
+        eventually(lambda: _are_sliced(self.lab, chosen), what="slices of what is selected")
         wait_written(self.lab)
 
     def delete(self, *names: str) -> None:
@@ -127,6 +133,36 @@ class Streams:
             assert report["sent"] > 0, f"{name}: {report}"
             assert not report["lost"], f"{name}: {report}"
             assert not report["errors"], f"{name}: {report}"
+
+
+def _are_sliced(lab: Cluster, chosen: dict[str, dict[str, str]]) -> bool:
+    """Whether slices name the ready pods that Services choose: before, maps and API are both bare."""
+    pods = lab.object("pods")["items"]
+    slices = lab.object("endpointslices")["items"]
+    for name, selector in chosen.items():
+        families = lab.object("service", name)["spec"].get("ipFamilies", ())
+        wanted = {
+            address["ip"]
+            for pod in pods
+            if selector.items() <= pod["metadata"].get("labels", {}).items() and _is_ready(pod)
+            for address in pod["status"]["podIPs"]
+            if ("IPv6" if ":" in address["ip"] else "IPv4") in families
+        }
+        named = {
+            endpoint["addresses"][0]
+            for each in slices
+            if each["metadata"]["labels"].get("kubernetes.io/service-name") == name
+            for endpoint in each.get("endpoints") or ()
+            if endpoint["conditions"]["ready"]
+        }
+        if not wanted <= named:
+            return False
+    return True
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def call(address: str, port: int, protocol: str = "tcp", within_s: float = ANSWER_S) -> Call:
