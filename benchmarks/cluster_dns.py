@@ -85,7 +85,7 @@ def measure(options: Options) -> Answer:
         if not _asked(lab, _SERVICE, 1, names[:1]).lost:
             places["Service"] = _SERVICE
         candidates = [
-            Candidate(name, lambda at=at: _asked(lab, at, seconds, names))  # type: ignore[misc]
+            Candidate(name, lambda at=at: _asked(lab, at, seconds, names))  # type: ignore[misc] # its own.
             for name, at in places.items()
         ]
         taken = interleave(candidates, rounds=options.rounds)

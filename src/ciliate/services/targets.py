@@ -55,15 +55,6 @@ def _octets(which: BpfMap[Any, Any]) -> BpfMap[bytes, bytes]:
     return BpfMap(which.name, key=Octets(which.key.SIZE), value=Octets(which.value.SIZE))
 
 
-def held_maps(bpf_root: Path) -> dict[MapKey, bytes]:
-    """Return what the maps of a former agent hold, as far as they are of this layout; blocking."""
-    return {
-        key_of(one, key): value
-        for one, which in _MAPS.items()
-        for key, value in _held(bpf_root, _octets(which))
-    }
-
-
 def held(bpf_root: Path) -> Held:
     """Return the ids and slots in the maps of a former agent; blocking."""
     frontends = _held(bpf_root, _octets(maps.FRONTENDS))

@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import FaultyNode
 
-from ciliate.datapath.layout import Backend, Frontend, FrontendFlag, FrontendScope, FrontendType
-from ciliate.net.address import from_octets
-from ciliate.services.map_keys import (
-    MapKey,
-    ServiceMap,
-    inside_key,
-    map_of,
-    read_frontend_key,
-    read_numbers,
+from ciliate.datapath.bpf_map import open_pinned
+from ciliate.datapath.layout import (
+    Backend,
+    Frontend,
+    FrontendFlag,
+    FrontendKey,
+    FrontendScope,
+    FrontendType,
+    ServiceSlotKey,
 )
-from ciliate.services.targets import held_maps
+from ciliate.net.address import from_octets
+from ciliate.services.maps import FRONTENDS, SERVICE_SLOTS
 
 _PROTOCOLS = {6: "TCP", 17: "UDP"}
 _SHOWN = (FrontendType.FRONTEND_CLUSTER_IP, FrontendType.FRONTEND_NODE_PORT)
@@ -41,34 +42,36 @@ Served = dict[At, tuple[tuple[str, int], ...]]
 
 def held_by(node: FaultyNode) -> Served:
     """Return the frontends in a node's maps with the backends that lie behind."""
-    entries = node.inside(lambda: held_maps(Path("/sys/fs/bpf")))
+    frontends, slots = node.inside(_entries)
     backends: dict[int, list[tuple[str, int]]] = {}
-    for key, value in entries.items():
-        if map_of(key) is ServiceMap.SLOTS:
-            backend = Backend.unpack(value)
-            at = (str(from_octets(backend.address)), backend.port)
-            backends.setdefault(read_numbers(key)[0], []).append(at)
+    for slot, backend in slots.items():
+        at = (str(from_octets(backend.address)), backend.port)
+        backends.setdefault(slot.service, []).append(at)
     found: Served = {}
-    for key, value in entries.items():
-        if map_of(key) is ServiceMap.FRONTENDS:
-            found.update(_shown(key, value, entries, backends))
+    for key, frontend in frontends.items():
+        found.update(_shown(key, frontend, frontends, backends))
     return found
 
 
+def _entries() -> tuple[dict[FrontendKey, Frontend], dict[ServiceSlotKey, Backend]]:
+    root = Path("/sys/fs/bpf")
+    with open_pinned(root, FRONTENDS) as frontends, open_pinned(root, SERVICE_SLOTS) as slots:
+        return dict(frontends.items()), dict(slots.items())
+
+
 def _shown(
-    key: MapKey,
-    value: bytes,
-    entries: dict[MapKey, bytes],
+    at: FrontendKey,
+    frontend: Frontend,
+    frontends: dict[FrontendKey, Frontend],
     backends: dict[int, list[tuple[str, int]]],
 ) -> Iterator[tuple[At, tuple[tuple[str, int], ...]]]:
-    at, frontend = read_frontend_key(key), Frontend.unpack(value)
     address = from_octets(at.address)
     is_shown = frontend.type in _SHOWN and at.scope == FrontendScope.SCOPE_OUTSIDE
     is_node_address = frontend.type == FrontendType.FRONTEND_NODE_PORT and int(address)
     if not is_shown or is_node_address or frontend.flags & FrontendFlag.FRONTEND_UNKNOWN_PORT:
         return
     if frontend.flags & FrontendFlag.FRONTEND_TWO_SCOPES:
-        frontend = Frontend.unpack(entries[inside_key(key)])
+        frontend = frontends[at._replace(scope=FrontendScope.SCOPE_INSIDE)]
     name = At(str(address), at.port, _PROTOCOLS[at.protocol])
     yield name, tuple(sorted(backends.get(frontend.service, ())))
 
