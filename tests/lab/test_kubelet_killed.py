@@ -96,7 +96,8 @@ def test_running_containers_are_adopted_with_their_streams_and_exit_code(lab: Cl
     assert [c["restartCount"] for c in after["containerStatuses"]] == [0, 0, 0]
     assert attached(lab, "reader", "word\n") == "got word\n"
     assert "x2" in attached(lab, "shell", "echo x$((1+1)); exit\n")
-    lab.kubectl("exec", "talker", "-c", "c", "--", "touch", "/tmp/stop")
+    # The container may end, and with it what was run in it, before that has ended: 137.
+    lab.kubectl("exec", "talker", "-c", "c", "--", "touch", "/tmp/stop", check=False)
     try:
         eventually(
             lambda: lab.object("pod", "talker")["status"]["phase"] == "Failed",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, Final
 
 import pytest
+from tests.deadlines import stretch
 from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
 
@@ -81,31 +82,41 @@ print(json.dumps(seen))
 """
 
 #: Holds one connection to each address and opens a new one to each all the while, until a line comes
-#: on its input; prints what each connection was seen as, and what failed.
+#: on its input; prints what each connection was seen as, and what failed, and from which port. Its
+#: first word is how long an answer may take.
 HOLD: Final = """
 import json, select, socket, sys, time
+patience_s, addresses = float(sys.argv[1]), sys.argv[2:]
 def opened(address):
-    s = socket.create_connection((address, 9100), 5)
-    s.settimeout(5)
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    s.settimeout(patience_s)
+    s.connect((address, 9100))
     return s
 def asked(s):
     s.send(b"x\\n")
     return s.recv(100).decode().strip() or "closed"
-held = {a: opened(a) for a in sys.argv[1:]}
+def failed(step, address, error):
+    failures.append(f"{step} {address}: {error}, {time.monotonic() - began_s:.1f} s after the start")
+held = {a: opened(a) for a in addresses}
 seen = {a: set() for a in held}
 fresh = {a: set() for a in held}
-failures, rounds = [], 0
+failures, rounds, began_s = [], 0, time.monotonic()
 while True:
     for address, s in held.items():
         try:
             seen[address].add(asked(s))
         except OSError as error:
-            failures.append(f"held {address}: {error}")
+            failed("held", address, error)
         try:
-            with opened(address) as once:
+            once = opened(address)
+        except OSError as error:
+            failed("new", address, error)
+            continue
+        try:
+            with once:
                 fresh[address].add(asked(once).split()[0])
         except OSError as error:
-            failures.append(f"new {address}: {error}")
+            failed(f"new, connected from {once.getsockname()},", address, error)
     rounds += 1
     if rounds == 1:
         print("holding", flush=True)
@@ -114,7 +125,6 @@ while True:
 print(json.dumps({"seen": {a: sorted(x) for a, x in seen.items()}, "rounds": rounds,
                   "fresh": {a: sorted(x) for a, x in fresh.items()}, "failures": failures[:5]}))
 """
-
 
 #: Asks each address over one UDP socket again and again, until a line comes on its input, or for a
 #: minute; prints a line for each answer that shows another source than the one before.
@@ -159,16 +169,21 @@ def lab() -> Iterator[Cluster]:
         yield started
 
 
+def patience_s() -> float:
+    """How long an answer may take: what TCP repeats in that time, an idle machine takes as lost."""
+    return 5.0 * stretch()
+
+
 @contextlib.contextmanager
 def held(lab: Cluster, pod: str, *addresses: str) -> Iterator[dict[str, Any]]:
     """Connections that go on inside the block; filled at its end with what became of them."""
     report: dict[str, Any] = {}
-    with lab.background(pod, *PYTHON, HOLD, *addresses) as holder:
+    with lab.background(pod, *PYTHON, HOLD, str(patience_s()), *addresses) as holder:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == "holding\n"
             yield report
-            out, err = holder.communicate("end\n", timeout=30)
+            out, err = holder.communicate("end\n", timeout=6 * patience_s())
             report.update(json.loads(out) if out else {"failures": [err]})
         finally:
             holder.kill()
