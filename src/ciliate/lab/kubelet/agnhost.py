@@ -16,7 +16,13 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from ciliate.lab.container import pause
-from ciliate.lab.kubelet.http_server import HttpRequest, HttpResponse, remote_text, serve
+from ciliate.lab.kubelet.http_server import (
+    HttpRequest,
+    HttpResponse,
+    hold_ending_signals,
+    remote_text,
+    serve,
+)
 
 _DATAGRAM_BYTES_MAX: Final = 65535
 
@@ -108,6 +114,7 @@ def run(argv: list[str]) -> int:
         return 1
     try:
         ports = settings(argv[1:])
+        hold_ending_signals()
         if ports.udp >= 0:
             opened = _listen_udp(ports.udp)
             threading.Thread(target=_answer_datagrams, args=(opened,), daemon=True).start()

@@ -208,23 +208,32 @@ def listen(port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=BACKLOG)
 
 
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def hold_ending_signals() -> None:
+    """Keep them for `serve`: to be called before a thread is started, which would die of them.
+
+    Blocked, since the kernel drops what the first process of a PID namespace has no handler for;
+    and a handler that raises would break into whatever is being accepted.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
 def serve(port: int, answer: Answer, *, linger_s: float = 0.0) -> None:
     """Serve until SIGTERM or SIGINT, and `linger_s` longer: a second signal ends that.
 
-    Called by the main thread, before it starts others.
+    Called by the main thread; one that has started others has held the signals before.
 
     Raises:
         OSError: The port is taken, or not ours to take.
     """
     server = AnswerServer(listen(port), answer)
-    # Blocked, since the kernel drops what the first process of a PID namespace has no handler for;
-    # and a handler that raises would break into whatever is being accepted.
-    wanted = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+    hold_ending_signals()
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
-    signal.sigwait(wanted)
+    signal.sigwait(_ENDING)
     server.is_ending = True
-    signal.sigtimedwait(wanted, linger_s)
+    signal.sigtimedwait(_ENDING, linger_s)
     server.end()
     serving.join()

@@ -106,3 +106,11 @@ def test_both_protocols_are_answered_until_the_delay_after_sigterm_is_over() -> 
             assert client.recv(100) == b"x"
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_signal_that_comes_before_all_threads_run_is_not_lost_and_kills_none() -> None:
+    for _ in range(5):
+        http, udp = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_DGRAM)
+        with running("netexec", f"--http-port={http}", f"--udp-port={udp}") as process:
+            process.terminate()
+            assert process.wait(10) == 0
