@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from tests.deadlines import stretch
 from tests.lab.cluster import Cluster, Done, ciliate, eventually
 from tests.lab.faulty_node import LONG, FaultyNode, apply_pod, fault_lab, frozen, pod_ip, process
 from tests.lab.streams import assert_unbroken, udp_stream
@@ -51,7 +52,7 @@ def node(lab: Cluster) -> FaultyNode:
 def run_agent(node: FaultyNode, *flags: str, within_s: int = 20) -> Done:
     """An agent in the node with flags of its own, to its end; one that goes on is ended."""
     return node.run(
-        *("timeout", "--signal=TERM", str(within_s), "env"),
+        *("timeout", "--signal=TERM", f"{within_s * stretch():.0f}", "env"),
         f"KUBECONFIG={node.lab.folder}/machines/kubeconfig",
         f"K8S_NODE_NAME={node.name}",
         *("ciliate", "agent", *flags),
