@@ -600,4 +600,149 @@ struct metric {
 };
 _Static_assert(sizeof(struct metric) == 16, "layout of a pinned map");
 
+/* What an event is about: Cilium's numbers of messages. */
+enum event_kind {
+	EVENT_DROP = 1,
+	EVENT_LOST = 2, /* no packet's: how many events found no room; made by the agent */
+	EVENT_TRACE = 4,
+	EVENT_POLICY_VERDICT = 5, /* policy's, once it comes */
+	EVENT_SOCKET = 7,
+};
+
+/* Where a packet was seen: what EVENT_TRACE is about, by Cilium's numbers. */
+enum trace_point {
+	TRACE_TO_ENDPOINT = 0,
+	TRACE_TO_STACK = 3,
+	TRACE_FROM_ENDPOINT = 5,
+	TRACE_FROM_NETWORK = 10,
+	TRACE_TO_NETWORK = 11,
+};
+
+/* When a socket's call was seen: what EVENT_SOCKET is about, by Cilium's numbers. */
+enum socket_point {
+	SOCKET_PRE_FORWARD = 1, /* it asks for a Service */
+	SOCKET_POST_FORWARD = 2, /* and gets a backend */
+	SOCKET_PRE_REVERSE = 3, /* it is told whom it talks to: the backend */
+	SOCKET_POST_REVERSE = 4, /* which becomes the Service */
+};
+
+/* What a packet is to its flow, by Cilium's numbers. */
+enum trace_reason {
+	TRACE_NEW = 0,
+	TRACE_ESTABLISHED = 1,
+	TRACE_REPLY = 2,
+	TRACE_RELATED = 3, /* an ICMP error about it */
+	TRACE_UNKNOWN = 5,
+};
+
+enum event_flag {
+	EVENT_IS_IP = 1, /* else the addresses say nothing */
+	EVENT_HAS_ETHERNET = 2,
+};
+
+/* Files that packets are dropped in: their names in capitals, "." and "/" as "_". */
+enum source_file {
+	SOURCE_UNKNOWN = 0,
+	SOURCE_FROM_POD_BPF_C = 1,
+	SOURCE_TO_POD_BPF_C = 2,
+	SOURCE_FROM_UPLINK_BPF_C = 3,
+	SOURCE_TO_UPLINK_BPF_C = 4,
+	SOURCE_SERVE_POD_BPF_C = 5,
+	SOURCE_SERVE_OUTSIDE_BPF_C = 6,
+	SOURCE_ADMIT_H = 7,
+	SOURCE_ARP_H = 8,
+	SOURCE_LEAVE_H = 9,
+	SOURCE_NEXT_HOP_H = 10,
+	SOURCE_REFUSE_H = 11,
+	SOURCE_ROUTE_H = 12,
+	SOURCE_SERVE_H = 13,
+	SOURCE_SERVICE_OPEN_H = 14,
+};
+
+/*
+ * Record of the ring `events`: a packet at one place of its way, or a socket's call. All have this
+ * one size, so a reader takes them as the columns of a table.
+ */
+struct event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	struct ip_address source;
+	struct ip_address destination;
+	struct ip_address
+		seen; /* the source that it leaves with, where that is another; else zero */
+	__be16 source_port; /* 0: it has none, or it is not known */
+	__be16 destination_port; /* of ICMP: type * 256 + code */
+	__u32 source_identity; /* enum reserved_identity, or a pod's */
+	__u32 destination_identity;
+	__u32 ifindex; /* of the device whose program saw it */
+	__u32 bytes; /* of the frame; of EVENT_LOST the number of events */
+	__u16 source_endpoint; /* of this node; 0: none */
+	__u16 destination_endpoint;
+	__u8 kind; /* enum event_kind */
+	__u8 about; /* enum trace_point, drop_reason or socket_point */
+	__u8 reason; /* enum trace_reason */
+	__u8 flags; /* enum event_flag */
+	__u8 protocol; /* IPPROTO_* */
+	__u8 tcp_flags;
+	__be16 seen_port; /* of `seen` */
+	__u16 line; /* of a drop: where the program dropped it */
+	__u8 file; /* enum source_file */
+	__u8 cpu; /* its lowest 8 bits */
+	__u8 destination_mac[6];
+	__u8 source_mac[6];
+	__u64 cookie; /* of the socket */
+	__u64 cgroup; /* of the process that calls */
+};
+_Static_assert(sizeof(struct event) == 120, "what the agent reads");
+
+/* What is told: events cost something, so only what somebody listens to. */
+enum event_wanted_flag {
+	EVENT_WANTED_DROP = 1,
+	EVENT_WANTED_TRACE = 2,
+	EVENT_WANTED_SOCKET = 4,
+};
+
+/* How much is left out: Cilium's levels. */
+enum aggregation_level {
+	AGGREGATION_NONE = 0, /* nothing */
+	AGGREGATION_LOWEST = 1, /* packets where they come from */
+	AGGREGATION_MEDIUM = 3, /* and those that are no news of their flow */
+};
+
+/* Value of `event_settings`. Written by the agent, for all programs at once. */
+struct event_settings {
+	__u32 wanted; /* enum event_wanted_flag; 0: nobody listens */
+	__u32 aggregation; /* enum aggregation_level */
+	__u32 interval_ms; /* a flow that goes on is told of so often */
+	__u32 tcp_flags; /* each is told of when a flow's direction shows it first */
+	__u64 seed; /* nobody knows which flows share a place of `flow_traces` */
+};
+_Static_assert(sizeof(struct event_settings) == 24, "layout of a pinned map");
+
+/* Value of `event_counts`, per CPU. */
+struct event_counts {
+	__u64 told; /* records in the ring */
+	__u64 lost; /* those that found no room in it */
+};
+_Static_assert(sizeof(struct event_counts) == 16, "layout of a pinned map");
+
+enum flow_trace_bound {
+	FLOW_TRACES_MAX = 16384, /* flows of which it is known what was told */
+	FLOW_TRACE_POINTS = 4, /* of enum trace_point, in one direction */
+};
+
+/*
+ * Element of `flow_traces`: what was told of a flow, by direction and point. A flow has one place,
+ * which it takes from another: that one is then told of once more.
+ */
+struct flow_trace {
+	__u64 name; /* of the flow; 0: nobody's */
+	__u32 told_ms[2 * FLOW_TRACE_POINTS];
+	__u8 tcp_flags[2 * FLOW_TRACE_POINTS];
+	__u8 seen[2 * FLOW_TRACE_POINTS]; /* 1: anything was told */
+	__u8 opener; /* the direction that began it, plus 1; 0: it was under way */
+	__u8 ended; /* 1: a side has closed or reset it */
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct flow_trace) == 64, "layout of a pinned map");
+
 #endif

@@ -301,4 +301,37 @@ struct {
 	__type(value, struct metric);
 } metrics SEC(".maps");
 
+/*
+ * What happened to packets and sockets, for whoever listens: records of struct event. Filled by the
+ * programs without a wake-up, emptied by the agent by the clock; one that finds no room is counted.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 21);
+} events SEC(".maps");
+
+/* 0 -> what is told. Written by the agent, read by all programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_settings);
+} event_settings SEC(".maps");
+
+/* 0 -> how many events there were, and how many of them found no room. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_counts);
+} event_counts SEC(".maps");
+
+/* A flow by its name -> what was told of it. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FLOW_TRACES_MAX);
+	__type(key, __u32);
+	__type(value, struct flow_trace);
+} flow_traces SEC(".maps");
+
 #endif

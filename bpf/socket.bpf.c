@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "lib/ipcache.h"
+#include "lib/socket_event.h"
 #include "lib/service.h"
 
 /* What a program answers the kernel: go on, or fail the call. */
@@ -235,6 +236,7 @@ static __always_inline int translate(struct bpf_sock_addr *call, const struct pe
 	frontend = frontend_of(call, peer); /* 2 */
 	if (!frontend)
 		return CALL_PROCEEDS;
+	tell_socket(call, SOCKET_PRE_FORWARD, &peer->address, peer->port);
 	service = service_of(frontend); /* 3 */
 	if (!service || !service->backends)
 		return refuse(ERROR_REFUSED);
@@ -252,6 +254,7 @@ static __always_inline int translate(struct bpf_sock_addr *call, const struct pe
 		note_affinity(&service_affinities, &client, *backend);
 	if (!note_peer(call, peer, *backend, slot)) /* 5 */
 		return refuse(ERROR_NO_MEMORY);
+	tell_socket(call, SOCKET_POST_FORWARD, &(*backend)->address, (*backend)->port);
 	return CALL_PROCEEDS;
 }
 
@@ -323,11 +326,15 @@ static __always_inline int restore_v4(struct bpf_sock_addr *call)
 	struct peer peer = peer_v4(call);
 	__u32 place;
 
+	tell_socket(call, SOCKET_PRE_REVERSE, &peer.address, peer.port);
 	if (!peers)
 		return CALL_PROCEEDS;
 	place = place_of_backend(peers, &peer);
-	if (place < SOCKET_PEERS_MAX)
-		name_v4(call, &peers->frontend[place], peers->frontend_port[place]);
+	if (place >= SOCKET_PEERS_MAX)
+		return CALL_PROCEEDS;
+	name_v4(call, &peers->frontend[place], peers->frontend_port[place]);
+	tell_socket(call, SOCKET_POST_REVERSE, &peers->frontend[place],
+		    peers->frontend_port[place]);
 	return CALL_PROCEEDS;
 }
 
@@ -338,11 +345,15 @@ static __always_inline int restore_v6(struct bpf_sock_addr *call)
 	struct peer peer = peer_v6(call);
 	__u32 place;
 
+	tell_socket(call, SOCKET_PRE_REVERSE, &peer.address, peer.port);
 	if (!peers)
 		return CALL_PROCEEDS;
 	place = place_of_backend(peers, &peer);
-	if (place < SOCKET_PEERS_MAX)
-		name_v6(call, &peers->frontend[place], peers->frontend_port[place]);
+	if (place >= SOCKET_PEERS_MAX)
+		return CALL_PROCEEDS;
+	name_v6(call, &peers->frontend[place], peers->frontend_port[place]);
+	tell_socket(call, SOCKET_POST_REVERSE, &peers->frontend[place],
+		    peers->frontend_port[place]);
 	return CALL_PROCEEDS;
 }
 

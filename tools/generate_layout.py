@@ -54,6 +54,14 @@ ENUMS: Final = (
     "service_flag",
     "maglev_bound",
     "socket_peer_bound",
+    "event_kind",
+    "trace_point",
+    "socket_point",
+    "trace_reason",
+    "event_flag",
+    "source_file",
+    "event_wanted_flag",
+    "aggregation_level",
 )
 FLAGS: Final = frozenset(name for name in ENUMS if name.endswith("_flag"))
 
@@ -62,6 +70,7 @@ PRIVATE: Final = frozenset(
     {
         "answers",
         "asks",
+        "drafts",
         "ended_tuples",
         "port_searches",
         "port_sieve",
@@ -71,8 +80,8 @@ PRIVATE: Final = frozenset(
     }
 )
 
-#: Structs that are in no map: what the agent gives a program that it runs.
-RECORDS: Final = ("sweep", "adoption", "tally")
+#: Structs that are no map's value: what the agent gives a program that it runs, and records of a ring.
+RECORDS: Final = ("sweep", "adoption", "tally", "event")
 
 #: What Cilium's commands and metrics call each reason.
 DROP_TEXT: Final = {
@@ -343,7 +352,7 @@ def render_shape(name: str, btf: Btf, variable: Member) -> str:
     numbers, sizes = read_declaration(btf, variable)
     kind = MapKind(numbers["type"])
     return (
-        f'    "{name}": MapShape(MapKind.{kind.name}, {sizes["key"]}, {sizes["value"]}, '
+        f'    "{name}": MapShape(MapKind.{kind.name}, {sizes.get("key", 0)}, {sizes.get("value", 0)}, '
         f"{numbers.get('max_entries', 0)}, {numbers['map_flags']:#x}),"
     )
 

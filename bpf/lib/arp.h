@@ -52,7 +52,7 @@ static __always_inline int answer_arp(struct __sk_buff *skb, const struct flow *
 	arp->target_ip = arp->sender_ip;
 	__builtin_memcpy(arp->sender_mac, interface->node_mac, ETH_ALEN);
 	arp->sender_ip = asked;
-	return forward(skb, flow, bpf_redirect(skb->ifindex, 0));
+	return give_back_frame(skb, flow, bpf_redirect(skb->ifindex, 0));
 }
 
 #endif

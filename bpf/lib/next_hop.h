@@ -54,7 +54,7 @@ static __always_inline int send_to_next_hop(struct __sk_buff *skb, const struct 
 {
 	if (!decrement_ttl(skb, flow->packet))
 		return drop(skb, flow, DROP_INVALID_PACKET);
-	return forward(skb, flow,
+	return forward(skb, flow, TRACE_TO_NETWORK,
 		       bpf_redirect_neigh(next_hop->ifindex, &next_hop->neighbour,
 					  sizeof(next_hop->neighbour), 0));
 }

@@ -78,7 +78,7 @@ static __always_inline int send_to_peer(struct __sk_buff *skb, const struct flow
 		return pass(skb, flow);
 	if (!write_ethernet(skb, flow->receiver))
 		return drop(skb, flow, DROP_INVALID_PACKET);
-	return forward(skb, flow, bpf_redirect_peer(flow->receiver->ifindex, 0));
+	return forward(skb, flow, TRACE_TO_ENDPOINT, bpf_redirect_peer(flow->receiver->ifindex, 0));
 }
 
 /*

@@ -10,7 +10,9 @@
 
 #include "../maps.h"
 #include "decision.h"
+#include "event.h"
 #include "flow.h"
+#include "source_file.h"
 
 static __always_inline void count(struct __sk_buff *skb, const struct flow *flow,
 				  enum drop_reason reason)
@@ -29,11 +31,70 @@ static __always_inline void count(struct __sk_buff *skb, const struct flow *flow
 	}
 }
 
+/* Where the packet came from, for tell_packet: a trace point + 1, or 0. */
+static __always_inline __u32 origin_of(const struct flow *flow)
+{
+	if (flow->point == FROM_POD)
+		return TRACE_FROM_ENDPOINT + 1;
+	if (flow->point == FROM_UPLINK)
+		return TRACE_FROM_NETWORK + 1;
+	return 0;
+}
+
+/* Were its headers read? */
+static __always_inline bool is_understood(const struct flow *flow)
+{
+	return flow->packet && flow->packet->l4_offset;
+}
+
+/* Tell that the packet was seen at `point`. */
+static __always_inline void tell_trace(struct __sk_buff *skb, const struct flow *flow,
+				       enum trace_point point, enum tell_flag flags)
+{
+	if (listeners(EVENT_WANTED_TRACE) && is_understood(flow))
+		tell_packet(skb, flow->packet, telling(EVENT_TRACE, point, origin_of(flow), flags),
+			    0);
+}
+
+/* Tell that the packet was dropped: any, whether it was understood or not. */
+static __always_inline void tell_drop(struct __sk_buff *skb, const struct flow *flow,
+				      enum drop_reason reason, enum tell_flag flags, __u32 place)
+{
+	if (listeners(EVENT_WANTED_DROP))
+		tell_packet(skb, flow->packet, telling(EVENT_DROP, reason, origin_of(flow), flags),
+			    place);
+}
+
+/* Tell of a packet that is left to the kernel's stack where it goes on. */
+static __always_inline void tell_pass(struct __sk_buff *skb, const struct flow *flow)
+{
+	switch (flow->point) {
+	case FROM_POD:
+		tell_trace(skb, flow, TRACE_TO_STACK, 0);
+		break;
+	case TO_POD:
+		tell_trace(skb, flow, TRACE_TO_ENDPOINT, TELL_TO_POD);
+		break;
+	case TO_UPLINK:
+		tell_trace(skb, flow, TRACE_TO_NETWORK, 0);
+		break;
+	case FROM_UPLINK: /* the node's own, or to_pod sees it: told alone where all is */
+		if (listeners(EVENT_WANTED_TRACE) && is_understood(flow))
+			tell_packet(skb, flow->packet, telling(0, 0, origin_of(flow), 0), 0);
+		break;
+	default:
+		break;
+	}
+}
+
 /* The packet ends here. */
-static __always_inline int drop(struct __sk_buff *skb, const struct flow *flow,
-				enum drop_reason reason)
+#define drop(skb, flow, reason) drop_at(skb, flow, reason, SOURCE_PLACE)
+
+static __always_inline int drop_at(struct __sk_buff *skb, const struct flow *flow,
+				   enum drop_reason reason, __u32 place)
 {
 	count(skb, flow, reason);
+	tell_drop(skb, flow, reason, 0, place);
 	return TC_ACT_SHOT;
 }
 
@@ -41,21 +102,35 @@ static __always_inline int drop(struct __sk_buff *skb, const struct flow *flow,
 static __always_inline int pass(struct __sk_buff *skb, const struct flow *flow)
 {
 	count(skb, flow, FORWARDED);
+	tell_pass(skb, flow);
 	return TC_ACT_OK;
 }
 
 /* The packet goes where a redirecting helper said; `action` is what that helper returned. */
-static __always_inline int forward(struct __sk_buff *skb, const struct flow *flow, int action)
+static __always_inline int forward(struct __sk_buff *skb, const struct flow *flow,
+				   enum trace_point point, int action)
+{
+	count(skb, flow, FORWARDED);
+	tell_trace(skb, flow, point, point == TRACE_TO_ENDPOINT ? TELL_TO_POD : 0);
+	return action;
+}
+
+/* The answer to a pod's question for a neighbour: no packet that anything is told of. */
+static __always_inline int give_back_frame(struct __sk_buff *skb, const struct flow *flow,
+					   int action)
 {
 	count(skb, flow, FORWARDED);
 	return action;
 }
 
 /* The packet ends here; what is left of it tells its sender why, and goes where `action` says. */
-static __always_inline int answer(struct __sk_buff *skb, const struct flow *flow,
-				  enum drop_reason reason, int action)
+#define answer(skb, flow, reason, action) answer_at(skb, flow, reason, action, SOURCE_PLACE)
+
+static __always_inline int answer_at(struct __sk_buff *skb, const struct flow *flow,
+				     enum drop_reason reason, int action, __u32 place)
 {
 	count(skb, flow, reason);
+	tell_drop(skb, flow, reason, TELL_IS_CHANGED, place);
 	return action;
 }
 

@@ -5,6 +5,8 @@ from typing import Any, Final
 from ciliate.datapath.bpf_map import BpfMap
 from ciliate.datapath.datapath import SERVICE_PROGRAMS
 from ciliate.datapath.metrics import METRICS
+from ciliate.datapath.ring import EVENTS
+from ciliate.flows.maps import EVENT_COUNTS, EVENT_SETTINGS, FLOW_TRACES
 from ciliate.identity.maps import IPCACHE
 from ciliate.masquerade.maps import (
     CONNECTION_OWNERS,
@@ -68,4 +70,8 @@ ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     SERVICE_ENDS,
     SERVICE_IN_NATIVE,
     SERVICE_PROGRAMS,
+    EVENTS,
+    EVENT_SETTINGS,
+    EVENT_COUNTS,
+    FLOW_TRACES,
 )

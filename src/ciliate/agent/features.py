@@ -2,6 +2,7 @@
 
 from ciliate.endpoint.feature import EndpointFeature, Neighbours
 from ciliate.endpoint.runtime_config import RuntimeConfig
+from ciliate.flows.feature import FlowsFeature
 from ciliate.identity.feature import IdentityFeature
 from ciliate.ipam.agent.feature import IpamFeature
 from ciliate.masquerade.feature import MasqueradeFeature
@@ -45,5 +46,6 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         uplink,
         SysctlFeature(context),
         RoutingFeature(context),
+        FlowsFeature(context),
         ReadinessFeature(context),
     )

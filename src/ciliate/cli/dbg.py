@@ -66,6 +66,7 @@ class EndpointMissingError(CiliateError):
         "ipam": "ciliate.cli.dbg_ipam:command",
         "masquerade": "ciliate.cli.dbg_masquerade:command",
         "metrics": "ciliate.cli.dbg_metrics:command",
+        "monitor": "ciliate.cli.dbg_monitor:command",
         "operator": "ciliate.cli.dbg_operator:command",
         "service": "ciliate.cli.dbg_service:command",
     },

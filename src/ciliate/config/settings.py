@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from ciliate.config import values
 from ciliate.config.datapath_defaults import SNAT_PORT_MAX
+from ciliate.config.flow_settings import FlowSettings, read_flow_settings
 from ciliate.config.label_filter import LabelFilter
 from ciliate.config.lifetimes import Lifetimes
 from ciliate.config.map_sizes import connections_by_memory, connections_max, read_share
@@ -136,6 +137,7 @@ class AgentSettings:
     kernel: KernelSettings
     cni: CniSettings
     services: ServiceSettings
+    flows: FlowSettings
     label_filter: LabelFilter  # Which labels make an identity.
     health_port: int  # On loopback, for probes; 0: none.
     metrics_address: str  # HOST:PORT of plain HTTP; empty: the agent's socket alone.
@@ -205,6 +207,7 @@ def parse_agent_settings(config: Mapping[str, str], *, memory_bytes: int = 0) ->
             chaining_target=texts.text("cni-chaining-target"),
         ),
         services=read_service_settings(texts),
+        flows=read_flow_settings(texts),
         label_filter=_label_filter(texts),
         health_port=texts.number("agent-health-port"),
         metrics_address=texts.text("prometheus-serve-addr"),

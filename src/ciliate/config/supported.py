@@ -6,6 +6,7 @@ docs/CONFIGURATION.md to this table.
 
 from typing import Final
 
+from ciliate.config.flow_keys import FLOWS
 from ciliate.config.key import Key, Kind, Scope
 from ciliate.config.map_sizes import CONNECTION_BYTES, CONNECTIONS_MIN
 from ciliate.config.service_keys import SERVICES
@@ -551,6 +552,7 @@ GROUPS: Final = {
     "Routing": _ROUTING,
     "Masquerading": _MASQUERADE,
     "Services": SERVICES,
+    "Flows": FLOWS,
     "Load balancers": _LOAD_BALANCERS,
     "Datapath": _DATAPATH,
     "Node and identities": _NODE,

@@ -16,6 +16,7 @@ __all__ = [
     "Affinity",
     "AffinityKey",
     "AffinitySlotKey",
+    "AggregationLevel",
     "AttachPoint",
     "Backend",
     "Connection",
@@ -30,6 +31,13 @@ __all__ = [
     "DropReason",
     "Endpoint",
     "EndpointFlag",
+    "Event",
+    "EventCounts",
+    "EventFlag",
+    "EventKind",
+    "EventSettings",
+    "EventWantedFlag",
+    "FlowTrace",
     "FragmentKey",
     "FragmentPorts",
     "Frontend",
@@ -65,10 +73,14 @@ __all__ = [
     "ServiceSlotKey",
     "SocketPeerBound",
     "SocketPeers",
+    "SocketPoint",
+    "SourceFile",
     "SourceRangeKey",
     "Sweep",
     "SweepFlag",
     "Tally",
+    "TracePoint",
+    "TraceReason",
     "Tuple",
     "TupleDirection",
 ]
@@ -291,6 +303,88 @@ class SocketPeerBound(IntEnum):
     """enum socket_peer_bound."""
 
     SOCKET_PEERS_MAX = 8
+
+
+class EventKind(IntEnum):
+    """enum event_kind."""
+
+    EVENT_DROP = 1
+    EVENT_LOST = 2
+    EVENT_TRACE = 4
+    EVENT_POLICY_VERDICT = 5
+    EVENT_SOCKET = 7
+
+
+class TracePoint(IntEnum):
+    """enum trace_point."""
+
+    TRACE_TO_ENDPOINT = 0
+    TRACE_TO_STACK = 3
+    TRACE_FROM_ENDPOINT = 5
+    TRACE_FROM_NETWORK = 10
+    TRACE_TO_NETWORK = 11
+
+
+class SocketPoint(IntEnum):
+    """enum socket_point."""
+
+    SOCKET_PRE_FORWARD = 1
+    SOCKET_POST_FORWARD = 2
+    SOCKET_PRE_REVERSE = 3
+    SOCKET_POST_REVERSE = 4
+
+
+class TraceReason(IntEnum):
+    """enum trace_reason."""
+
+    TRACE_NEW = 0
+    TRACE_ESTABLISHED = 1
+    TRACE_REPLY = 2
+    TRACE_RELATED = 3
+    TRACE_UNKNOWN = 5
+
+
+class EventFlag(IntFlag):
+    """enum event_flag."""
+
+    EVENT_IS_IP = 1
+    EVENT_HAS_ETHERNET = 2
+
+
+class SourceFile(IntEnum):
+    """enum source_file."""
+
+    SOURCE_UNKNOWN = 0
+    SOURCE_FROM_POD_BPF_C = 1
+    SOURCE_TO_POD_BPF_C = 2
+    SOURCE_FROM_UPLINK_BPF_C = 3
+    SOURCE_TO_UPLINK_BPF_C = 4
+    SOURCE_SERVE_POD_BPF_C = 5
+    SOURCE_SERVE_OUTSIDE_BPF_C = 6
+    SOURCE_ADMIT_H = 7
+    SOURCE_ARP_H = 8
+    SOURCE_LEAVE_H = 9
+    SOURCE_NEXT_HOP_H = 10
+    SOURCE_REFUSE_H = 11
+    SOURCE_ROUTE_H = 12
+    SOURCE_SERVE_H = 13
+    SOURCE_SERVICE_OPEN_H = 14
+
+
+class EventWantedFlag(IntFlag):
+    """enum event_wanted_flag."""
+
+    EVENT_WANTED_DROP = 1
+    EVENT_WANTED_TRACE = 2
+    EVENT_WANTED_SOCKET = 4
+
+
+class AggregationLevel(IntEnum):
+    """enum aggregation_level."""
+
+    AGGREGATION_NONE = 0
+    AGGREGATION_LOWEST = 1
+    AGGREGATION_MEDIUM = 3
 
 
 #: What Cilium's commands and metrics call each reason.
@@ -817,6 +911,236 @@ class Endpoint(_EndpointFields):
     def unpack_many(cls, octets: Octets | memoryview) -> "list[Endpoint]":
         """Return the values that lie one after another in `octets`."""
         return list(map(cls._make, _ENDPOINT.iter_unpack(octets)))
+
+
+_EVENT: Final = struct.Struct("=Q16s16s16sHHIIIIHHBBBBBBHHBB6s6sQQ")
+
+
+class _EventFields(NamedTuple):
+    time_ns: int
+    source: Octets
+    destination: Octets
+    seen: Octets
+    source_port: int
+    destination_port: int
+    source_identity: int
+    destination_identity: int
+    ifindex: int
+    bytes: int
+    source_endpoint: int
+    destination_endpoint: int
+    kind: int
+    about: int
+    reason: int
+    flags: int
+    protocol: int
+    tcp_flags: int
+    seen_port: int
+    line: int
+    file: int
+    cpu: int
+    destination_mac: Octets
+    source_mac: Octets
+    cookie: int
+    cgroup: int
+
+
+class Event(_EventFields):
+    """struct event, 120 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=Q16s16s16sHHIIIIHHBBBBBBHHBB6s6sQQ"
+    SIZE: ClassVar[int] = 120
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("time_ns", "=u8"),
+        ("source", "V16"),
+        ("destination", "V16"),
+        ("seen", "V16"),
+        ("source_port", ">u2"),
+        ("destination_port", ">u2"),
+        ("source_identity", "=u4"),
+        ("destination_identity", "=u4"),
+        ("ifindex", "=u4"),
+        ("bytes", "=u4"),
+        ("source_endpoint", "=u2"),
+        ("destination_endpoint", "=u2"),
+        ("kind", "=u1"),
+        ("about", "=u1"),
+        ("reason", "=u1"),
+        ("flags", "=u1"),
+        ("protocol", "=u1"),
+        ("tcp_flags", "=u1"),
+        ("seen_port", ">u2"),
+        ("line", "=u2"),
+        ("file", "=u1"),
+        ("cpu", "=u1"),
+        ("destination_mac", "V6"),
+        ("source_mac", "V6"),
+        ("cookie", "=u8"),
+        ("cgroup", "=u8"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _EVENT.pack(
+            self.time_ns,
+            self.source,
+            self.destination,
+            self.seen,
+            htons(self.source_port),
+            htons(self.destination_port),
+            self.source_identity,
+            self.destination_identity,
+            self.ifindex,
+            self.bytes,
+            self.source_endpoint,
+            self.destination_endpoint,
+            self.kind,
+            self.about,
+            self.reason,
+            self.flags,
+            self.protocol,
+            self.tcp_flags,
+            htons(self.seen_port),
+            self.line,
+            self.file,
+            self.cpu,
+            self.destination_mac,
+            self.source_mac,
+            self.cookie,
+            self.cgroup,
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "Event":
+        """Return the value that `octets` hold."""
+        time_ns, source, destination, seen, source_port, destination_port, source_identity, destination_identity, ifindex, bytes, source_endpoint, destination_endpoint, kind, about, reason, flags, protocol, tcp_flags, seen_port, line, file, cpu, destination_mac, source_mac, cookie, cgroup = _EVENT.unpack(octets)
+        return cls(time_ns, source, destination, seen, ntohs(source_port), ntohs(destination_port), source_identity, destination_identity, ifindex, bytes, source_endpoint, destination_endpoint, kind, about, reason, flags, protocol, tcp_flags, ntohs(seen_port), line, file, cpu, destination_mac, source_mac, cookie, cgroup)
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[Event]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(time_ns, source, destination, seen, ntohs(source_port), ntohs(destination_port), source_identity, destination_identity, ifindex, bytes, source_endpoint, destination_endpoint, kind, about, reason, flags, protocol, tcp_flags, ntohs(seen_port), line, file, cpu, destination_mac, source_mac, cookie, cgroup)
+            for time_ns, source, destination, seen, source_port, destination_port, source_identity, destination_identity, ifindex, bytes, source_endpoint, destination_endpoint, kind, about, reason, flags, protocol, tcp_flags, seen_port, line, file, cpu, destination_mac, source_mac, cookie, cgroup in _EVENT.iter_unpack(octets)
+        ]
+
+
+_EVENT_COUNTS: Final = struct.Struct("=QQ")
+
+
+class _EventCountsFields(NamedTuple):
+    told: int
+    lost: int
+
+
+class EventCounts(_EventCountsFields):
+    """struct event_counts, 16 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=QQ"
+    SIZE: ClassVar[int] = 16
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("told", "=u8"),
+        ("lost", "=u8"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _EVENT_COUNTS.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "EventCounts":
+        """Return the value that `octets` hold."""
+        return cls._make(_EVENT_COUNTS.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[EventCounts]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _EVENT_COUNTS.iter_unpack(octets)))
+
+
+_EVENT_SETTINGS: Final = struct.Struct("=IIIIQ")
+
+
+class _EventSettingsFields(NamedTuple):
+    wanted: int
+    aggregation: int
+    interval_ms: int
+    tcp_flags: int
+    seed: int
+
+
+class EventSettings(_EventSettingsFields):
+    """struct event_settings, 24 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=IIIIQ"
+    SIZE: ClassVar[int] = 24
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("wanted", "=u4"),
+        ("aggregation", "=u4"),
+        ("interval_ms", "=u4"),
+        ("tcp_flags", "=u4"),
+        ("seed", "=u8"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _EVENT_SETTINGS.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "EventSettings":
+        """Return the value that `octets` hold."""
+        return cls._make(_EVENT_SETTINGS.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[EventSettings]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _EVENT_SETTINGS.iter_unpack(octets)))
+
+
+_FLOW_TRACE: Final = struct.Struct("=Q32s8s8sBB6x")
+
+
+class _FlowTraceFields(NamedTuple):
+    name: int
+    told_ms: Octets
+    tcp_flags: Octets
+    seen: Octets
+    opener: int
+    ended: int
+
+
+class FlowTrace(_FlowTraceFields):
+    """struct flow_trace, 64 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=Q32s8s8sBB6x"
+    SIZE: ClassVar[int] = 64
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("name", "=u8"),
+        ("told_ms", "V32"),
+        ("tcp_flags", "V8"),
+        ("seen", "V8"),
+        ("opener", "=u1"),
+        ("ended", "=u1"),
+        ("pad", "V6"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _FLOW_TRACE.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "FlowTrace":
+        """Return the value that `octets` hold."""
+        return cls._make(_FLOW_TRACE.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[FlowTrace]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _FLOW_TRACE.iter_unpack(octets)))
 
 
 _FRAGMENT_KEY: Final = struct.Struct("=16s16sIB3x")
@@ -1830,6 +2154,10 @@ MAP_SHAPES: Final = {
     "conntrack": MapShape(MapKind.HASH, 40, 8, 131072, 0x0),
     "decisions": MapShape(MapKind.ARRAY, 4, 72, 1, 0x0),
     "endpoints": MapShape(MapKind.HASH, 16, 24, 65536, 0x1),
+    "event_counts": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1, 0x0),
+    "event_settings": MapShape(MapKind.ARRAY, 4, 24, 1, 0x0),
+    "events": MapShape(MapKind.RINGBUF, 0, 0, 2097152, 0x0),
+    "flow_traces": MapShape(MapKind.ARRAY, 4, 64, 16384, 0x0),
     "fragments": MapShape(MapKind.LRU_HASH, 40, 4, 8192, 0x0),
     "frontends": MapShape(MapKind.HASH, 20, 12, 65536, 0x1),
     "interfaces": MapShape(MapKind.HASH, 4, 48, 65536, 0x1),

@@ -20,6 +20,7 @@ class MapKind(IntEnum):
     LRU_PERCPU_HASH = 10
     LPM_TRIE = 11
     SK_STORAGE = 24
+    RINGBUF = 27
 
 
 PER_CPU = frozenset({MapKind.PERCPU_HASH, MapKind.PERCPU_ARRAY, MapKind.LRU_PERCPU_HASH})

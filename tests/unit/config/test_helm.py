@@ -104,7 +104,7 @@ def test_every_helm_name_leads_to_a_known_key() -> None:
         *("k8sServiceHost", "hubble.relay.enabled", "operator.replicas", "image.tag"),
         # Near settings of ours, and values of their own.
         *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.listenAddress", "hubble.socketPath"),
-        *("bpf.events.drop.enabled", "debug.verbose"),
+        *("bpf.events.policyVerdict.enabled", "debug.verbose"),
     ],
 )
 def test_value_of_the_chart_that_is_nothing_here_is_known_and_told(name: str) -> None:

@@ -39,12 +39,16 @@ def test_a_program_takes_the_documented_steps_in_their_order(program: str) -> No
 
 
 def test_packets_leave_the_programs_by_verdict_h_alone() -> None:
-    """So that each is counted, with its reason, and will be seen by a watcher of flows."""
+    """So that each is counted, with its reason, and told to whoever listens."""
     sources = {path.name: path.read_text() for path in (ROOT / "bpf").rglob("*.[ch]")}
     assert {name for name, text in sources.items() if "TC_ACT_" in text} == {"verdict.h"}
     redirects = "".join(sources.values())
     assert len(re.findall(r"\bbpf_redirect\w*\(", redirects)) == len(
-        re.findall(r"(?:forward|answer)\(skb, flow,(?: reason,)?\s+bpf_redirect\w*\(", redirects)
+        re.findall(
+            r"(?:forward|answer|give_back_frame)\(skb, flow,(?: reason,| TRACE_\w+,)?"
+            r"\s+bpf_redirect\w*\(",
+            redirects,
+        )
     )
 
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ring of events. Where nobody listens, an event costs one look at `event_settings`. What finds
+ * no room is counted: nothing is lost in silence.
+ */
+#ifndef CILIATE_RING_H
+#define CILIATE_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../config.h"
+#include "../maps.h"
+#include "compiler.h"
+
+/* The settings where what is `wanted` is told, else NULL. */
+static __always_inline const struct event_settings *listeners(enum event_wanted_flag wanted)
+{
+	__u32 first = 0;
+	const struct event_settings *settings = bpf_map_lookup_elem(&event_settings, &first);
+
+	return !dry_run && settings && settings->wanted & wanted ? settings : NULL;
+}
+
+/* The counts of this CPU, where a packet's program may interrupt a socket's. */
+static __always_inline struct event_counts *event_counts_here(void)
+{
+	__u32 first = 0;
+
+	return bpf_map_lookup_elem(&event_counts, &first);
+}
+
+/*
+ * A record in the ring for the caller to fill; NULL: there is no room, and that is counted. What is
+ * told is counted elsewhere, in submit_event: the compiler would make one of both counts, and ask
+ * behind it a second time what the verifier of Linux 6.1 has forgotten.
+ */
+static __always_inline struct event *reserve_event(void)
+{
+	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct event_counts *counts;
+
+	if (!event) {
+		counts = event_counts_here();
+		if (counts)
+			__sync_fetch_and_add(&counts->lost, 1);
+	}
+	return event;
+}
+
+/* Nobody is woken: the reader comes by the clock. */
+static __always_inline void submit_event(struct event *event)
+{
+	struct event_counts *counts;
+
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	counts = event_counts_here();
+	if (counts)
+		__sync_fetch_and_add(&counts->told, 1);
+}
+
+#endif

@@ -1,0 +1,46 @@
+"""The keys of events out of the datapath that we act on."""
+
+from typing import Final
+
+from ciliate.config.key import Key, Kind
+
+FLOWS: Final = (
+    Key(
+        name="bpf-events-drop-enabled",
+        kind=Kind.BOOL,
+        default="true",
+        helm="bpf.events.drop.enabled",
+        meaning="Tell of dropped packets, where anybody listens.",
+    ),
+    Key(
+        name="bpf-events-trace-enabled",
+        kind=Kind.BOOL,
+        default="true",
+        helm="bpf.events.trace.enabled",
+        meaning="Tell of forwarded packets, where anybody listens.",
+    ),
+    Key(
+        name="monitor-aggregation",
+        kind=Kind.CHOICE,
+        default="medium",
+        helm="bpf.monitorAggregation",
+        choices=("none", "lowest", "low", "medium", "maximum"),
+        meaning="What is left out of events: nothing; where packets come from (lowest, low); and"
+        " those that are no news of their connection (medium, maximum).",
+    ),
+    Key(
+        name="monitor-aggregation-interval",
+        kind=Kind.DURATION,
+        default="5s",
+        helm="bpf.monitorInterval",
+        meaning="How often a connection that goes on is told of (medium, maximum).",
+    ),
+    Key(
+        name="monitor-aggregation-flags",
+        kind=Kind.WORDS,
+        default="all",
+        helm="bpf.monitorFlags",
+        meaning="TCP flags that are told of when a connection's direction shows them first, or"
+        " `all` (medium, maximum).",
+    ),
+)
