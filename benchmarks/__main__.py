@@ -37,6 +37,7 @@ QUESTIONS: Final = (
     "pod_to_pod",
     "pod_to_world",
     "services",
+    "flow_events",
     "node_port",
     "rolling_update",
     "service_agent",

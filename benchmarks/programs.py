@@ -46,6 +46,7 @@ _WITHOUT_LAB: Final = {
     "pod_to_pod": (*_REFERENCE, *_TRAFFIC),
     "pod_to_world": (*_REFERENCE, *_TRAFFIC),
     "services": _TRAFFIC,
+    "flow_events": _TRAFFIC,
     "service_agent": ("strace",),
     "node_port": (*_REFERENCE, *_TRAFFIC, "nft"),
     "service_count": (*_REFERENCE, *_TRAFFIC, "nft"),
