@@ -99,7 +99,7 @@ class Udp:
     def report(self):
         lost = [n for n in range(self.sent) if n not in self.got]
         return {'sent': self.sent, 'lost': len(lost), 'first_lost': lost[:5], 'twice': self.twice,
-                'sources': self.sources, 'errors': self.errors[:3]}
+                'sources': self.sources, 'errors': list(dict.fromkeys(self.errors))[:3]}
 
 class Tcp:
     def __init__(self, address, port, get):
