@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,12 @@ def joining(group: Path) -> list[str]:
     return ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(group)]
 
 
+def _stretched(word: str) -> str:
+    """A word of kubectl's; `--timeout=20s` is what an idle machine needs."""
+    seconds = re.fullmatch(r"--timeout=(\d+)s", word)
+    return f"--timeout={int(seconds[1]) * stretch():.0f}s" if seconds else word
+
+
 @dataclass(frozen=True, slots=True)
 class Cluster:
     """A lab that is up."""
@@ -122,9 +129,10 @@ class Cluster:
         )
 
     def kubectl(self, *words: str, check: bool = True, text: str | None = None) -> str:
-        """What the real kubectl prints."""
+        """What the real kubectl prints; what it is to wait for has time by the machine's load."""
         environment = {**os.environ, "KUBECONFIG": str(self.folder / "kubeconfig")}
-        return run(["kubectl", *words], check=check, env=environment, text=text).stdout
+        command = ["kubectl", *map(_stretched, words)]
+        return run(command, check=check, env=environment, text=text).stdout
 
     def object(self, *words: str) -> Any:
         """An object, or a list, as `kubectl get WORDS... -o json` gives it."""

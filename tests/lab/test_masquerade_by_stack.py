@@ -203,7 +203,7 @@ def no_pod_seen(lab: Cluster) -> Iterator[None]:
             yield
         finally:
             watching.terminate()
-        out, _ = watching.communicate(timeout=10)
+        out, _ = watching.communicate(timeout=2 * patience_s())
     assert out.strip() == ""
 
 
@@ -486,7 +486,7 @@ def test_policy_decides_for_a_running_pod_whose_datagrams_follow_and_tcp_stays(
                 )
             by_stack.kubectl("delete", "masqpol", "follow")
             _await_sources(asking.stdout, {each: usual[each] for each in extra})
-            asking.communicate("end\n", timeout=10)
+            asking.communicate("end\n", timeout=2 * patience_s())
     finally:
         by_stack.kubectl("delete", "masqpol", "--all")
         for address in extra.values():
@@ -526,7 +526,10 @@ def test_settings_of_this_back_end_hold(by_stack: Cluster) -> None:
         with by_stack.background("internet", *pods) as watching:
             _await_listening(watching)
             by_stack.exec("one", "ping", "-c", "1", "-W", "1", "203.0.113.10", check=False)
-            assert "> 203.0.113.10: ICMP echo request" in watching.communicate(timeout=10)[0]
+            assert (
+                "> 203.0.113.10: ICMP echo request"
+                in watching.communicate(timeout=2 * patience_s())[0]
+            )
     finally:
         node.run("ip", "route", "replace", *route)
         node.run("ip", "address", "del", "192.168.10.77/24", "dev", "eth1")
@@ -557,7 +560,7 @@ def test_ranges_of_ip_masq_agent_see_the_pods_address_here_too(by_stack: Cluster
         with by_stack.background("router", *words) as watching:
             _await_listening(watching)
             by_stack.exec("one", "ping", "-c", "1", "-W", "1", address, check=False)
-            line = watching.communicate(timeout=10)[0]
+            line = watching.communicate(timeout=2 * patience_s())[0]
         found = re.search(rf"(\S+) > \S+: {kind} request", line)
         assert found, line
         return found[1]
