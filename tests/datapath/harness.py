@@ -57,6 +57,13 @@ def mounted_bpffs(folder: Path) -> Iterator[Path]:
         _checked(_LIBC.umount2(path, _MNT_DETACH), f"umount {folder}")
 
 
+def _has_frame(fd: int, within_s: float) -> bool:
+    """Whether there is something to read, or will be; select() knows no descriptor beyond 1,023."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))
+
+
 class Namespace:
     """A network namespace without a name, held by a descriptor."""
 
@@ -189,7 +196,7 @@ class Tun:
     def receive(self, wanted: Callable[[Any], bool], *, deadline_s: float = DEADLINE_S) -> Any:
         """Return the first IP packet sent out that is `wanted`, None when none comes in time."""
         end = time.monotonic() + deadline_s
-        while (left := end - time.monotonic()) > 0 and select.select([self._fd], [], [], left)[0]:
+        while (left := end - time.monotonic()) > 0 and _has_frame(self._fd, left):
             octets = os.read(self._fd, 65536)
             packet = IP(octets) if octets[0] >> 4 == IP_VERSION else IPv6(octets)
             if wanted(packet):

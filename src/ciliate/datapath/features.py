@@ -45,6 +45,9 @@ HELPERS: Final = (
     NeededHelper("bpf_redirect_peer", "5.10", 155),
     NeededHelper("bpf_sk_storage_get at sockets", "5.8", 107, _CGROUP_SOCK_ADDR),
     NeededHelper("bpf_get_netns_cookie", "5.7", 122, _CGROUP_SOCK_ADDR),
+    NeededHelper("bpf_get_current_cgroup_id at sockets", "5.7", 80, _CGROUP_SOCK_ADDR),
+    NeededHelper("bpf_ringbuf_reserve", "5.8", 131),
+    NeededHelper("bpf_ringbuf_submit", "5.8", 132),
 )
 
 

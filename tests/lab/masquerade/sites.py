@@ -36,7 +36,7 @@ class Site:
         return address
 
 
-#: Everything but pods, whose addresses the cluster gives.
+#: Everything but pods, whose addresses the cluster gives, and what no pod has.
 SITES: Final = {
     "node eth0": Site(_NODE, "10.0.2.15", "fd00:10:0:2::15"),
     "node eth1": Site(_NODE, "192.168.10.100", "fd00:192:168:10::100"),
@@ -44,8 +44,6 @@ SITES: Final = {
     "other node": Site(_OTHER, "192.168.10.101", "fd00:192:168:10::101"),
     "other node external": Site(_OTHER, "192.168.10.111", "fd00:192:168:10::111"),
     "other node secondary": Site(_OTHER, "192.168.10.177", "fd00:192:168:10::177"),
-    "no pod here": Site(_NODE, "10.244.0.250", "fd00:10:244::ffff:1"),
-    "no pod there": Site(_OTHER, "10.244.1.250", "fd00:10:244:1::ffff:1"),
     "no node's CIDR": Site("internet", "10.244.77.7", "fd00:10:244:77::7"),
     "router": Site("router", "192.168.10.200", "fd00:192:168:10::200"),
     "loop1": Site("router", "10.10.1.200", "fd00:10:10:1::200"),
@@ -348,7 +346,7 @@ def truth_lab() -> Iterator[Sites]:
     with fault_lab("truth", "--dual-stack") as lab, contextlib.ExitStack() as ended:
         for name, node in PODS.items():
             apply_pod(lab, _pod(name), node)
-        found = Sites(lab, {**SITES, **_sites_of_pods(lab)}, {})
+        found = Sites(lab, {**SITES, **_sites_of_pods(lab), **_sites_of_nobody(lab)}, {})
         _add_addresses(lab)
         _add_ways_back(lab)
         views = dict.fromkeys(map(_pod, PODS), "wire")
@@ -364,6 +362,22 @@ def _pod(name: str) -> str:
     return name.replace(" ", "-")
 
 
+def _sites_of_nobody(lab: Cluster) -> dict[str, Site]:
+    """Addresses of nodes' pod CIDRs that nobody has; nodes choose theirs by chance."""
+    listed = lab.object("ciliumnodes")["items"]
+    taken = {str(a["ip"]) for node in listed for a in node["spec"]["addresses"]}
+    for pod in lab.object("pods", "-A")["items"]:
+        taken |= {str(each["ip"]) for each in pod["status"].get("podIPs", ())}
+
+    def free(cidr: str) -> str:
+        return next(ip for last in range(250, 0, -1) if (ip := f"{cidr}.{last}") not in taken)
+
+    return {
+        "no pod here": Site(_NODE, free("10.244.0"), "fd00:10:244::ffff:1"),
+        "no pod there": Site(_OTHER, free("10.244.1"), "fd00:10:244:1::ffff:1"),
+    }
+
+
 def _sites_of_pods(lab: Cluster) -> dict[str, Site]:
     found = {}
     for name in PODS:
@@ -374,7 +388,8 @@ def _sites_of_pods(lab: Cluster) -> dict[str, Site]:
     found["cilium_host"] = Site(
         _NODE, *(a["ip"] for a in listed if a["type"] == "CiliumInternalIP")
     )
-    found["pod as another"] = Site(own.place, "10.244.0.251", "fd00:10:244::ffff:2")
+    other = "10.244.0.251" if own.ipv4 != "10.244.0.251" else "10.244.0.252"
+    found["pod as another"] = Site(own.place, other, "fd00:10:244::ffff:2")
     found["pod as its node"] = Site(own.place, node.ipv4, node.ipv6)
     return found
 
