@@ -5,7 +5,15 @@ records of `record_bytes` octets each, as bpf/abi.h has them (struct event). A r
 EVENT_LOST says how many there are fewer.
 """
 
+from typing import Final
+
 import msgspec
+
+#: The socket, a file beside that of the agent's API.
+SOCKET_NAME: Final = "monitor.sock"
+
+#: Types of events, by Cilium's words.
+EVENT_TYPES: Final = ("drop", "trace", "trace-sock")
 
 
 class MonitorQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,4 +32,3 @@ class MonitorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     epoch_offset_ns: int = 0
     #: What of the question the node's settings leave out.
     turned_off: tuple[str, ...] = ()
-    aggregation: str = ""

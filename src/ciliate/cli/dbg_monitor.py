@@ -12,13 +12,12 @@ from typing import Final
 import click
 import msgspec
 
-from ciliate.api.monitor import MonitorAnswer, MonitorQuestion
+from ciliate.api.monitor import EVENT_TYPES, SOCKET_NAME, MonitorAnswer, MonitorQuestion
 from ciliate.cli.agent_client import AgentUnreachableError
 from ciliate.cli.event_text import event_details, event_line, event_object
 from ciliate.config.installation import AGENT_SOCKET
 from ciliate.datapath.layout import Event, EventKind
 from ciliate.errors import CiliateError
-from ciliate.flows.monitor import EVENT_TYPES, SOCKET_NAME
 
 _ANSWER_TIMEOUT_S: Final = 10.0
 _READ_BYTES: Final = 1 << 18
@@ -65,7 +64,7 @@ def _numbers(_: click.Context, option: click.Parameter, texts: tuple[str, ...]) 
     "-t",
     "--type",
     "types",
-    type=click.Choice(tuple(EVENT_TYPES)),
+    type=click.Choice(EVENT_TYPES),
     multiple=True,
     help="Only events of this type; may be given several times.",
 )

@@ -1,9 +1,9 @@
-"""Flows: what happens to packets and sockets, told by the programs and shown to whoever asks.
+"""Flows: what happens to packets and sockets, told by the programs and given to whoever listens.
 
-    ring       datapath/ring.py: records out of the kernel's ring, as columns
-    watch      reads it by the clock while somebody listens, and tells the programs what is wanted
+    maps       settings and counts of events
+    watch      reads the ring by the clock while somebody listens, and has the programs tell what is
     monitor    the socket on which listeners ask, and get the records as they are
-    text       a record as people read it
 
-docs/FLOWS.md tells what an event is, and what is left out.
+What is asked and answered there is api/monitor.py's, the ring datapath/ring.py's, and how an event is
+shown cli/event_text.py's. docs/FLOWS.md tells what an event is, and what is left out.
 """

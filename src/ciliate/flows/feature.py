@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+from ciliate.api.monitor import SOCKET_NAME
 from ciliate.datapath.datapath import Datapath
-from ciliate.flows.monitor import SOCKET_NAME, MonitorServer
+from ciliate.flows.monitor import MonitorServer
 from ciliate.flows.watch import EventWatch
 from ciliate.metrics.family import Family, FamilyKind
 from ciliate.node.context import Context

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ciliate.api.monitor import MonitorAnswer, MonitorQuestion
+from ciliate.api.monitor import EVENT_TYPES, MonitorAnswer, MonitorQuestion
 from ciliate.config.flow_settings import FlowSettings
 from ciliate.datapath.layout import Event, EventKind, EventWantedFlag
 from ciliate.errors import CiliateError
@@ -24,17 +24,14 @@ from ciliate.system.unix_socket import listen_unix
 
 _log = logging.getLogger(__name__)
 
-#: The file below the agent's folder.
-SOCKET_NAME: Final = "monitor.sock"
-
 #: Who listens are people and their scripts.
 LISTENERS_MAX: Final = 16
 _QUESTION_BYTES_MAX: Final = 4096
 #: What a listener may leave untaken before it loses events.
 UNTAKEN_BYTES_MAX: Final = 2 * 1024 * 1024
 
-#: The words of `monitor --type`, which are Cilium's.
-EVENT_TYPES: Final[Mapping[str, EventWantedFlag]] = {
+#: By the words of EVENT_TYPES.
+_WANTED: Final[Mapping[str, EventWantedFlag]] = {
     "drop": EventWantedFlag.EVENT_WANTED_DROP,
     "trace": EventWantedFlag.EVENT_WANTED_TRACE,
     "trace-sock": EventWantedFlag.EVENT_WANTED_SOCKET,
@@ -70,9 +67,9 @@ class MonitorServer:
 
     def answer(self, question: MonitorQuestion) -> tuple[MonitorAnswer, EventWantedFlag]:
         """Return what a listener is told, and what it gets; nothing where it asks for nonsense."""
-        names = question.types or tuple(EVENT_TYPES)
+        names = question.types or EVENT_TYPES
         for name in names:
-            if name not in EVENT_TYPES:
+            if name not in _WANTED:
                 known = ", ".join(EVENT_TYPES)
                 error = f"there are no events of type {name!r}: choose of {known}"
                 return MonitorAnswer(error=error), EventWantedFlag(0)
@@ -82,11 +79,10 @@ class MonitorServer:
             record_bytes=Event.SIZE,
             epoch_offset_ns=time.time_ns() - time.monotonic_ns(),
             turned_off=tuple(name for name, is_on in off if name in names and not is_on),
-            aggregation=self._settings.aggregation,
         )
         wanted = EventWantedFlag(0)
         for name in names:
-            wanted |= EVENT_TYPES[name]
+            wanted |= _WANTED[name]
         return answer, wanted
 
 

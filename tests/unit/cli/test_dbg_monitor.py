@@ -13,11 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.unit.cli.test_event_text import event
 
-from ciliate.api.monitor import MonitorAnswer
+from ciliate.api.monitor import SOCKET_NAME, MonitorAnswer
 from ciliate.cli.agent_client import AgentUnreachableError
 from ciliate.cli.dbg_monitor import EndpointNumberError, MonitorRefusedError, command
 from ciliate.datapath.layout import Event, EventKind
-from ciliate.flows.monitor import SOCKET_NAME
 
 ANSWER = MonitorAnswer(node="k8s-w1", record_bytes=Event.SIZE, epoch_offset_ns=0)
 LOST = event(kind=EventKind.EVENT_LOST, bytes=5)
