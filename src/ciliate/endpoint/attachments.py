@@ -147,12 +147,12 @@ class PodAttachments:
         """Verify that a pod's interface is as it was made (CNI CHECK).
 
         Raises:
-            CniError: There is no such attachment.
+            CniError: There is no such attachment, or none any more: its removal has begun.
             CiliateError: Something about the interface differs; the message names it.
         """
         attachment = request.attachment
         known = self._find(attachment)
-        if known is None:
+        if known is None or not known.is_connected:
             raise CniError(
                 CniCode.UNKNOWN_CONTAINER,
                 f"container {attachment.container_id} has no interface {attachment.ifname} of ours",
@@ -220,7 +220,7 @@ class PodAttachments:
         chained = {endpoint.ifindex for endpoint in known if endpoint.chained}
         links = await self._wiring.links.observe(chained=chained)
         standing = {link.name: link.ifindex for link in links}
-        failed = [each for each in known if each.state is EndpointState.DISCONNECTING]
+        failed = [each for each in known if not each.is_connected]
         vanished = [
             each for each in known if each not in failed and not _is_standing(each, standing)
         ]
@@ -266,7 +266,7 @@ class PodAttachments:
             self._table.put(noted)
 
     async def _stands(self, endpoint: Endpoint) -> bool:
-        if endpoint.state is EndpointState.DISCONNECTING:
+        if not endpoint.is_connected:
             return False
         try:
             await self._verify(endpoint)

@@ -83,6 +83,21 @@ async def test_delete_leaves_nothing(node: Node) -> None:
     node.assert_empty()
 
 
+async def test_check_fails_from_the_answered_delete_on(node: Node) -> None:
+    """The interface may stand meanwhile; another plugin's stands until that plugin's DEL."""
+    await node.add(add("a"))
+    node.links.removals.close()
+
+    await node.attachments.delete(delete("a"))
+
+    with pytest.raises(CniError) as gone:
+        await node.attachments.check(check("a"))
+    assert gone.value.code == CniCode.UNKNOWN_CONTAINER
+    node.links.removals.open()
+    await node.removals_end()
+    node.assert_empty()
+
+
 async def test_connections_end_after_the_pod_left_the_maps_and_before_its_address_is_free(
     node: Node,
 ) -> None:
