@@ -88,7 +88,7 @@ mutants:
 
 # Needs root: loads programs, builds network namespaces.
 test: bpf plugin
-	$(PYTEST) --numprocesses=4 --dist=loadfile --no-loadscope-reorder tests
+	$(PYTEST) --numprocesses=3 --dist=loadfile --no-loadscope-reorder tests
 
 # What holds under attack and at full size, with the figures (docs/TESTING.md). Needs root, and the
 # machine for itself: `make test` runs a short form.

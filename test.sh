@@ -10,10 +10,17 @@ set_up dev
 
 # Not in /tmp, where root may be kept from writing to files of others (fs.protected_regular).
 CILIATE_TEST_SKIPS=$(mktemp "$PWD/build/skips.XXXXXX")
-export CILIATE_TEST_SKIPS
-trap show_skips EXIT
+CILIATE_TEST_FAILURES=$(mktemp "$PWD/build/failures.XXXXXX")
+export CILIATE_TEST_SKIPS CILIATE_TEST_FAILURES
+trap last_words EXIT
 
-# What was not tested here, and why: the last words, however many runs there were.
+# However many runs there were.
+last_words() {
+	show_skips
+	show_failures
+}
+
+# What was not tested here, and why.
 show_skips() {
 	if [ -s "$CILIATE_TEST_SKIPS" ]; then
 		printf '\nskipped tests, by reason:\n'
@@ -23,14 +30,23 @@ show_skips() {
 	rm -f "$CILIATE_TEST_SKIPS"
 }
 
+# What failed beside others and passed alone (tools/rerun.py).
+show_failures() {
+	if [ -s "$CILIATE_TEST_FAILURES" ]; then
+		printf '\nfailed beside others and passed alone, a defect to find:\n'
+		sed 's/^/  /' "$CILIATE_TEST_FAILURES"
+	fi
+	rm -f "$CILIATE_TEST_FAILURES"
+}
+
 # Formatting, types, imports between layers, generated code, unit tests.
 make --no-print-directory check
 
-# What runs programs, links and whole clusters, in namespaces of its own. Labs wait more than they
-# work, and know nothing of each other: four files run side by side, on two processors too, those that
-# take longest first (tests/conftest.py).
-as_root .venv/bin/python -m pytest tests --ignore=tests/unit --ignore=tests/kernels \
-    --numprocesses=4 --dist=loadfile --no-loadscope-reorder "$@"
+# What runs programs, links and whole clusters, in namespaces of its own. Labs wait for one another's
+# processes and know nothing of each other: three files run side by side, on two processors too, those that
+# take longest first (tests/conftest.py). What fails in few files runs once more alone (tools/rerun.py).
+as_root .venv/bin/python -m tools.rerun tests --ignore=tests/unit --ignore=tests/kernels \
+    --numprocesses=3 --dist=loadfile --no-loadscope-reorder "$@"
 
 # The same product on the kernels that people have: booted side by side under emulation.
 if [ $# -eq 0 ]; then

@@ -60,7 +60,7 @@ as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null; then
-		sudo --preserve-env=CILIATE_LAB,CILIATE_TEST_SKIPS "$@"
+		sudo --preserve-env=CILIATE_LAB,CILIATE_TEST_SKIPS,CILIATE_TEST_FAILURES "$@"
 	else
 		fail "this needs root, and there is no sudo: run it as root"
 	fi

@@ -1,7 +1,8 @@
 """The IPAM mode of a running cluster is changed, and nothing that talks notices.
 
-A lab of both families, and in it a chain of six migrations: every ordered pair of the modes. With
-CILIATE_LONG_TESTS=1 another of IPv4 alone.
+A lab of both families, and in it a chain of three migrations: each mode is left once and entered once.
+With CILIATE_LONG_TESTS=1 the other three follow, so every ordered pair of the modes, and then all six in
+a lab of IPv4 alone.
 The steps are a user's: upgrade, restart the operator, restart the agents, and where CIDRs of the
 former mode stand in the CiliumNode, delete it as the walk-through does. What runs all along is in
 `Migrating`; whatever it lost, and whatever is left of a former range, fails the test.
@@ -87,6 +88,7 @@ def test_multi_pool_to_kubernetes(rig: Migrating) -> None:
         finish(rig, KUBERNETES)
 
 
+@only_long
 def test_kubernetes_to_multi_pool(rig: Migrating) -> None:
     with never_double(rig.lab):
         rig.upgrade(MULTI_POOL)
@@ -96,6 +98,7 @@ def test_kubernetes_to_multi_pool(rig: Migrating) -> None:
         finish(rig, MULTI_POOL)
 
 
+@only_long
 def test_multi_pool_to_cluster_pool(rig: Migrating) -> None:
     """Here the worker is given by hand the CIDR that Kubernetes has for the control plane."""
     with never_double(rig.lab):
@@ -110,6 +113,7 @@ def test_multi_pool_to_cluster_pool(rig: Migrating) -> None:
         assert rig.view().cidrs(WORKER) == set(theirs)
 
 
+@only_long
 def test_cluster_pool_to_kubernetes_over_the_same_range(rig: Migrating) -> None:
     """Each node is given the CIDR in which the other's old pods live."""
     with never_double(rig.lab):

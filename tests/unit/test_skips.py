@@ -58,21 +58,36 @@ def test_each_reason_is_a_line_with_its_number(noted: Path) -> None:
 def test_test_sh_ends_with_the_reasons_of_all_runs(noted: Path, tmp_path: Path) -> None:
     own = tmp_path / "noted"
     own.write_bytes(noted.read_bytes())
-    text = (ROOT / "test.sh").read_text()
-    function = re.search(r"^show_skips\(\) \{.*?^\}", text, re.MULTILINE | re.DOTALL)
-    assert function is not None
 
-    done = subprocess.run(
-        ["bash", "-euc", f"{function[0]}\nshow_skips"],
-        env={"PATH": os.environ["PATH"], "CILIATE_TEST_SKIPS": str(own)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert done.stdout == (
+    assert said_by_test_sh("show_skips", CILIATE_TEST_SKIPS=own) == (
         "\nskipped tests, by reason:\n"
         "     6  no zebra on this machine\n"
         "     2  needs a newer kernel: 6.18\n"
     )
     assert not own.exists()
+
+
+def test_test_sh_ends_with_what_failed_once(tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    noted.write_text("tests/lab/test_a.py::test_it[x y]\n")
+
+    assert said_by_test_sh("show_failures", CILIATE_TEST_FAILURES=noted) == (
+        "\nfailed beside others and passed alone, a defect to find:\n"
+        "  tests/lab/test_a.py::test_it[x y]\n"
+    )
+    assert not noted.exists()
+
+
+def said_by_test_sh(name: str, **files: Path) -> str:
+    """What a function of test.sh prints."""
+    text = (ROOT / "test.sh").read_text()
+    function = re.search(rf"^{name}\(\) \{{.*?^\}}", text, re.MULTILINE | re.DOTALL)
+    assert function is not None
+    done = subprocess.run(
+        ["bash", "-euc", f"{function[0]}\n{name}"],
+        env={"PATH": os.environ["PATH"], **{key: str(file) for key, file in files.items()}},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
