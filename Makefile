@@ -38,9 +38,11 @@ build/layout.bpf.o: tools/layout.bpf.c
 
 generate: build/layout.bpf.o $(BPF_OBJECTS)
 	$(PYTHON) -m tools.generate_layout build/layout.bpf.o $(BPF_OBJECTS)
+	$(PYTHON) -m tools.generate_flow_api
 
 generate-check: build/layout.bpf.o $(BPF_OBJECTS)
 	$(PYTHON) -m tools.generate_layout --check build/layout.bpf.o $(BPF_OBJECTS)
+	$(PYTHON) -m tools.generate_flow_api --check
 
 plugin: build/ciliate-cni
 
