@@ -20,7 +20,6 @@ from tests.datapath.node_rig import (
     Node,
 )
 
-from ciliate.cli.event_text import file_name
 from ciliate.datapath.layout import (
     AggregationLevel,
     DropReason,
@@ -35,6 +34,7 @@ from ciliate.datapath.layout import (
 )
 from ciliate.datapath.ring import EVENTS, EventRing
 from ciliate.flows.maps import EVENT_COUNTS, EVENT_SETTINGS
+from ciliate.flows.source_file import file_name
 from ciliate.net.address import from_octets
 from ciliate.net.identity import ReservedIdentity
 

@@ -4,6 +4,7 @@ The name is the number. `security_labels` decides (keys carry their source, "k8s
 metadata's labels only serve selection and the Namespace column.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, field
@@ -27,3 +28,8 @@ CILIUM_IDENTITIES: Final = Resource(
     namespaced=False,
     struct=CiliumIdentity,
 )
+
+
+def label_texts(labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return "source:key=value" for each, sorted; the "=" is left out when the value is empty."""
+    return tuple(sorted(f"{key}={value}" if value else key for key, value in labels.items()))

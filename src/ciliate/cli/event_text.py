@@ -12,11 +12,12 @@ from ciliate.datapath.layout import (
     EventFlag,
     EventKind,
     SocketPoint,
-    SourceFile,
     TracePoint,
     TraceReason,
 )
+from ciliate.flows.source_file import file_name
 from ciliate.net.address import from_octets
+from ciliate.net.icmp import message_name
 from ciliate.net.identity import ReservedIdentity
 from ciliate.net.protocol import ICMP, ICMPV6, TCP, protocol_name
 
@@ -47,23 +48,6 @@ _REVERSE: Final = frozenset({SocketPoint.SOCKET_PRE_REVERSE, SocketPoint.SOCKET_
 
 #: In the order in which Cilium names them.
 _FLAG_ORDER: Final = ("syn", "ack", "rst", "fin", "psh", "urg", "ece", "cwr")
-
-_ICMP_NAMES: Final = {
-    (ICMP, 0): "EchoReply",
-    (ICMP, 3): "DestinationUnreachable",
-    (ICMP, 5): "Redirect",
-    (ICMP, 8): "EchoRequest",
-    (ICMP, 11): "TimeExceeded",
-    (ICMPV6, 1): "DestinationUnreachable",
-    (ICMPV6, 2): "PacketTooBig",
-    (ICMPV6, 3): "TimeExceeded",
-    (ICMPV6, 128): "EchoRequest",
-    (ICMPV6, 129): "EchoReply",
-    (ICMPV6, 133): "RouterSolicitation",
-    (ICMPV6, 134): "RouterAdvertisement",
-    (ICMPV6, 135): "NeighborSolicitation",
-    (ICMPV6, 136): "NeighborAdvertisement",
-}
 
 
 def event_line(event: Event, device: DeviceName) -> str:
@@ -188,19 +172,6 @@ def _end_object(octets: bytes, port: int, identity: int, endpoint: int) -> dict[
     return found
 
 
-def file_name(number: int) -> str:
-    """Return the name of a file of the programs' source: `from_pod.bpf.c`."""
-    try:
-        name = SourceFile(number).name.removeprefix("SOURCE_").lower()
-    except ValueError:
-        return "unknown"
-    for ending in (".bpf.c", ".h"):
-        end = ending.replace(".", "_")
-        if name.endswith(end):
-            return name.removesuffix(end) + ending
-    return name
-
-
 def _drop_text(event: Event) -> str:
     return DROP_TEXT.get(event.about, f"{event.about}, 0")
 
@@ -265,10 +236,7 @@ def _summary(event: Event) -> str:
         flags = (name.upper() for name in _FLAG_ORDER if event.tcp_flags & TCP_FLAGS[name])
         return f"tcp {', '.join(flags)}".rstrip()
     if _is_icmp(event):
-        kind = event.destination_port >> 8
-        return _ICMP_NAMES.get(
-            (event.protocol, kind), f"{protocol_name(event.protocol).lower()} {kind}"
-        )
+        return message_name(event.protocol, *divmod(event.destination_port, 256))
     return protocol_name(event.protocol).lower()
 
 

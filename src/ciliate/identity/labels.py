@@ -26,8 +26,3 @@ def security_labels(pod: PodLabels, label_filter: LabelFilter) -> dict[str, str]
     labels["io.cilium.k8s.policy.serviceaccount"] = pod.service_account or "default"
     labels["io.kubernetes.pod.namespace"] = pod.namespace
     return {f"k8s:{key}": labels[key] for key in sorted(labels) if label_filter.passes(key)}
-
-
-def label_texts(labels: Mapping[str, str]) -> tuple[str, ...]:
-    """Return "source:key=value" for each, sorted; the "=" is left out when the value is empty."""
-    return tuple(sorted(f"{key}={value}" if value else key for key, value in labels.items()))

@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity
+from ciliate.api.cilium_identity import CILIUM_IDENTITIES, CiliumIdentity, label_texts
 from ciliate.api.metadata import ObjectMeta
 from ciliate.identity.errors import IdentityExhaustedError
-from ciliate.identity.labels import label_texts
 from ciliate.identity.numbers import (
     CANDIDATES_MAX,
     IDENTITY_MAX,

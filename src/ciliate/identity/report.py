@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from ciliate.api import agent
-from ciliate.api.cilium_identity import CiliumIdentity
+from ciliate.api.cilium_identity import CiliumIdentity, label_texts
 from ciliate.datapath import layout
-from ciliate.identity.labels import label_texts
 from ciliate.identity.plan import Entries
 from ciliate.net.address import from_octets, network_of
 from ciliate.net.identity import ReservedIdentity

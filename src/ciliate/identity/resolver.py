@@ -15,10 +15,11 @@ from functools import partial
 from typing import Any
 
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.api.cilium_identity import label_texts
 from ciliate.api.core import Pod
 from ciliate.config.label_filter import LabelFilter
 from ciliate.errors import CiliateError
-from ciliate.identity.labels import PodLabels, label_texts, security_labels
+from ciliate.identity.labels import PodLabels, security_labels
 from ciliate.identity.registry import IdentityRegistry
 from ciliate.kube.informer import Informer
 from ciliate.node.cluster import Cluster

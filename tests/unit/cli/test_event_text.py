@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ciliate.cli.event_text import event_details, event_line, event_object, file_name
+from ciliate.cli.event_text import event_details, event_line, event_object
 from ciliate.datapath.layout import (
     DropReason,
     Event,
@@ -17,6 +17,7 @@ from ciliate.datapath.layout import (
     TracePoint,
     TraceReason,
 )
+from ciliate.flows.source_file import file_name
 from ciliate.net.address import ip_address, to_octets
 
 BPF = Path(__file__).parents[3] / "bpf"

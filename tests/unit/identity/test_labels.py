@@ -1,7 +1,8 @@
 """`identity/labels.py`: which labels of a pod make its identity, and how they are written."""
 
+from ciliate.api.cilium_identity import label_texts
 from ciliate.config.label_filter import LabelFilter
-from ciliate.identity.labels import PodLabels, label_texts, security_labels
+from ciliate.identity.labels import PodLabels, security_labels
 
 DEFAULT = LabelFilter.parse(())
 
