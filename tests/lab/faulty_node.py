@@ -73,6 +73,11 @@ def frozen(*pids: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
+def _is_agent(pid: str) -> bool:
+    """Whether a process of an agent's container is the agent, and not its flow server."""
+    return b"ciliate.flows.server" not in Path("/proc", pid, "cmdline").read_bytes()
+
+
 def process(lab: Cluster, name: str) -> int:
     """The process `apiserver` or `kube` of the lab."""
     text = (LabCgroup.of(lab.name).path / name / "cgroup.procs").read_text()
@@ -181,8 +186,9 @@ class FaultyNode:
             f"{self.name}/kube-system_cilium-*/cilium-agent/cgroup.procs"
         ):
             with contextlib.suppress(OSError):  # The group went between listing and reading.
-                for pid in file.read_text().split():
-                    found["pod/" + file.parts[-3].partition("_")[2]] = int(pid)
+                _namespace, pod, _uid = file.parts[-3].split("_")
+                for pid in filter(_is_agent, file.read_text().split()):
+                    found["pod/" + pod] = int(pid)
         return found
 
     def wait_agent(self, *, other_than: int = 0, within_s: float = 20.0) -> None:

@@ -183,7 +183,7 @@ def operators(lab: Cluster) -> dict[str, int]:
         except OSError:  # The group went between listing and reading.
             continue
         for pid in pids:
-            found[file.parts[-3].partition("_")[2]] = int(pid)
+            found[file.parts[-3].split("_")[1]] = int(pid)
     return found
 
 

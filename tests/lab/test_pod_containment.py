@@ -282,7 +282,8 @@ def test_node_view_is_the_nodes(pods: Cluster) -> None:
 def test_everything_is_in_the_control_group_of_its_container(pods: Cluster, by: str) -> None:
     pod = pods.object("pod", "plain")
     node = pod["spec"]["nodeName"]
-    group = LabCgroup.of(pods.name).path / node / "default_plain/main"
+    uid = pods.object("pod", "plain")["metadata"]["uid"]
+    group = LabCgroup.of(pods.name).path / node / f"default_plain_{uid}/main"
     count = len((group / "cgroup.procs").read_text().split())
 
     assert script(pods, "plain", "cat /proc/self/cgroup | grep ^0:") == "0::/"
@@ -301,6 +302,11 @@ def test_everything_is_in_the_control_group_of_its_container(pods: Cluster, by: 
         )
         running.kill()
     eventually(lambda: len((group / "cgroup.procs").read_text().split()) == count, what="left")
+
+
+def _members(group: Path) -> list[str]:
+    """The processes of a control group; none where it is not made yet."""
+    return [pid for file in group.glob("cgroup.procs") for pid in file.read_text().split()]
 
 
 def _outsiders(folder: Path, group: Path) -> list[str]:
@@ -330,9 +336,7 @@ def test_every_process_of_a_machine_is_in_the_machines_group(pods: Cluster) -> N
 
     with ssh, pods.background(node, "cat") as on_node, pods.background("plain", "cat") as in_pod:
         try:
-            eventually(
-                lambda: len((group / "exec/cgroup.procs").read_text().split()) == 2, what="joined"
-            )
+            eventually(lambda: len(_members(group / "exec")) == 2, what="joined")
             # The kubelets are one process for all nodes, and so run CNI plugins from outside.
             eventually(lambda: not _outsiders(pods.folder / node, group), what="none outside")
         finally:

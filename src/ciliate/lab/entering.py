@@ -25,7 +25,7 @@ from ciliate.lab.container.privileges import end_with_parent, hide_from_containe
 from ciliate.lab.container.running import enter_container, fork_into, open_process
 from ciliate.lab.container.spec import RunningProcess
 from ciliate.lab.errors import LabError
-from ciliate.lab.kubelet.pod_state import ContainerRecord, PodStore
+from ciliate.lab.kubelet.pod_state import ContainerRecord, PodRecord, PodStore
 from ciliate.lab.namespaces import enter
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.spawn import ENVIRONMENT
@@ -90,6 +90,7 @@ class Place:
 
     name: str
     pins: Path
+    #: That of what runs in a machine; a pod's are below that of its node.
     cgroup: str
     #: A node's way to the API server, for a kubectl that is run on it.
     kubeconfig: Path | None = None
@@ -169,9 +170,8 @@ def _pods(paths: LabPaths, state: LabState) -> list[Place]:
             if (entry / "ns").is_dir():
                 # Neither a namespace's nor a pod's name has an underscore in it.
                 name = entry.name.replace("_", "/", 1)
-                group = f"{machine.name}/{entry.name}"
                 records = paths.machine(machine.name) / "kubelet" / "pods"
-                places.append(Place(name, entry / "ns", group, records=records))
+                places.append(Place(name, entry / "ns", machine.name, records=records))
     return places
 
 
@@ -209,12 +209,12 @@ def _become(lab: str, place: Place, argv: Sequence[str]) -> NoReturn:
 
 def _run_in_pod(lab: str, place: Place, argv: Sequence[str]) -> int:
     """Run `argv` in the pod's first running container and wait; its exit code, or 128 + signal."""
-    container = _running_container(place)
+    pod, container = _running_container(place)
     first = open_process(RunningProcess(container.pid, container.start_ticks))
     pid = fork_into(first)
     if pid == 0:
         with _ending_in_failure():
-            LabCgroup.of(lab).join(f"{place.cgroup}/{container.name}")
+            LabCgroup.of(lab).join(f"{place.cgroup}/{pod.cgroup_name}/{container.name}")
             hide_from_container()
             enter_container(first)
             os.close(first)
@@ -232,13 +232,13 @@ def _run_in_pod(lab: str, place: Place, argv: Sequence[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _running_container(place: Place) -> ContainerRecord:
+def _running_container(place: Place) -> tuple[PodRecord, ContainerRecord]:
     assert place.records is not None
     for record in PodStore(place.records).load():
         if f"{record.namespace}/{record.name}" == place.name:
             for container in record.containers.values():
                 if container.running:
-                    return container
+                    return record, container
     raise NotRunningError(name=place.name)
 
 

@@ -60,7 +60,7 @@ class SpawnRequest(msgspec.Struct, frozen=True, kw_only=True):
     privileges: Privileges | None = None
     """What the process may do; None: everything."""
     cgroup: str = ""
-    """Control group below the lab's own, for example `k8s-w1/default_curl-pod`."""
+    """Control group below the lab's own, for example `k8s-w1/default_curl-pod_<UID>/curl`."""
     env: dict[str, str] = msgspec.field(default_factory=dict)
     """The whole environment; nothing is inherited."""
     cwd: str = "/"

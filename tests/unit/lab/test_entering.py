@@ -112,6 +112,6 @@ def test_every_offered_name_is_found(lab: tuple[LabPaths, LabState]) -> None:
 def test_pod_without_a_running_container_says_so(lab: tuple[LabPaths, LabState]) -> None:
     place = find_place(*lab, "a/b-c")
 
-    assert place.cgroup == "k8s-w1/a_b-c"
+    assert place.cgroup == "k8s-w1"
     with pytest.raises(NotRunningError, match="a/b-c"):
         run_in("x", place, ["true"])

@@ -49,6 +49,7 @@ _OWN_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ciliate": (),
     "cilium": ("dbg",),
     "cilium-dbg": ("dbg",),
+    "hubble": ("hubble",),
     "cilium-agent": ("agent",),
     "cilium-operator": ("operator",),
     "cilium-operator-generic": ("operator",),

@@ -121,14 +121,14 @@ class KubeletNode:
         """Where the life number `lives` of a container runs and logs."""
         return ContainerPlace(
             pins=self.pins_of(record),
-            cgroup=f"{self.name}/{record.folder_name}/{container}",
+            cgroup=f"{self.pod_cgroup(record)}/{container}",
             fifo=self._fifos / f"{record.uid}_{container}",
             log=self.logs_of(record) / container / f"{lives}.log",
         )
 
     def pod_cgroup(self, record: PodRecord) -> str:
         """The control group of all of a pod's containers."""
-        return f"{self.name}/{record.folder_name}"
+        return f"{self.name}/{record.cgroup_name}"
 
     def pause_cgroup(self, record: PodRecord) -> str:
         """That of the first process of a pod whose containers share process numbers."""

@@ -15,7 +15,7 @@ import msgspec
 from ciliate.lab.container.spec import Privileges
 from ciliate.system.atomic_file import replace_file
 
-#: Characters of a file's name on Linux (NAME_MAX), less "_" and a UID, which logs have too. A pod's
+#: Characters of a file's name on Linux (NAME_MAX), less "_" and a UID, which logs and control groups have too. A pod's
 #: and its namespace's name together may have 317.
 _FOLDER_NAME_MAX: Final = 255 - 37
 _DIGEST_CHARACTERS: Final = 16
@@ -91,12 +91,17 @@ class PodRecord(msgspec.Struct):
 
     @property
     def folder_name(self) -> str:
-        """What the pod's folders and control group are called; short enough for a file's name."""
+        """What the pod's folders are called; short enough for a file's name."""
         name = f"{self.namespace}_{self.name}"
         if len(name) <= _FOLDER_NAME_MAX:
             return name
         digest = sha256(name.encode()).hexdigest()[:_DIGEST_CHARACTERS]
         return f"{name[: _FOLDER_NAME_MAX - _DIGEST_CHARACTERS - 1]}-{digest}"
+
+    @property
+    def cgroup_name(self) -> str:
+        """What the pod's control group is called: with its UID, as a kubelet's."""
+        return f"{self.folder_name}_{self.uid}"
 
     def container(self, name: str) -> ContainerRecord:
         """Return the record of a container, a new one when there is none."""
