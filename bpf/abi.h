@@ -699,6 +699,7 @@ enum event_wanted_flag {
 	EVENT_WANTED_DROP = 1,
 	EVENT_WANTED_TRACE = 2,
 	EVENT_WANTED_SOCKET = 4,
+	EVENT_WANTED_WAKE = 8, /* the reader sleeps: each event wakes it */
 };
 
 /* How much is left out: Cilium's levels. */

@@ -48,12 +48,13 @@ static __always_inline struct event *reserve_event(void)
 	return event;
 }
 
-/* Nobody is woken: the reader comes by the clock. */
+/* A reader that sleeps is woken; one that has much to read comes by the clock. */
 static __always_inline void submit_event(struct event *event)
 {
+	__u64 wake = listeners(EVENT_WANTED_WAKE) ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 	struct event_counts *counts;
 
-	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(event, wake);
 	counts = event_counts_here();
 	if (counts)
 		__sync_fetch_and_add(&counts->told, 1);

@@ -377,6 +377,7 @@ class EventWantedFlag(IntFlag):
     EVENT_WANTED_DROP = 1
     EVENT_WANTED_TRACE = 2
     EVENT_WANTED_SOCKET = 4
+    EVENT_WANTED_WAKE = 8
 
 
 class AggregationLevel(IntEnum):

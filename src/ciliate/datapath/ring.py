@@ -2,10 +2,13 @@
 
 The kernel shows a page with the reader's position, one with the writers', and the records, twice one
 behind the other, so that what wraps around can be read in one piece. All our records have one size,
-so their places are those of an array. There is one reader.
+so their places are those of an array. There is one reader, and
+no program gives a record up that it has reserved.
 """
 
 import mmap
+from itertools import chain
+from struct import Struct
 from typing import Final, Self
 
 from ciliate.datapath.bpf_map import BpfMap
@@ -19,10 +22,14 @@ EVENTS: Final = BpfMap("events", key=Octets(0), value=Octets(0))
 #: What the kernel puts before a record: its length with these flags, and where its page is.
 _HEAD_BYTES: Final = 8
 _BUSY: Final = 1 << 31  # A program is writing it still.
-_DISCARDED: Final = 1 << 30  # A program gave it up.
 _SLOT_BYTES: Final = _HEAD_BYTES + Event.SIZE
 assert _SLOT_BYTES % 8 == 0, "the kernel rounds up to 8"
 _SLOT_WORDS: Final = _SLOT_BYTES // 4
+
+#: Takes records out of their slots, many in one call: half of what reading costs is calls.
+_MANY: Final = 64
+_MANY_SLOTS: Final = Struct(f"{_HEAD_BYTES}x{Event.SIZE}s" * _MANY)
+_ONE_SLOT: Final = Struct(f"{_HEAD_BYTES}x{Event.SIZE}s")
 
 
 class EventRing:
@@ -51,6 +58,11 @@ class EventRing:
         self._words = self._records.cast("I")
 
     @property
+    def capacity(self) -> int:
+        """How many records it has room for."""
+        return self._slots
+
+    @property
     def waiting(self) -> int:
         """How many records are there, those included that are being written."""
         return (self._written[0] - self._read[0]) // _SLOT_BYTES
@@ -67,16 +79,14 @@ class EventRing:
         count = min(self.waiting, most)
         # Once: the kernel writes on.
         heads = self._words[at * _SLOT_WORDS : (at + count) * _SLOT_WORDS : _SLOT_WORDS].tolist()
-        count = next((place for place, head in enumerate(heads) if head & _BUSY), count)
-        octets = bytes(self._records[at * _SLOT_BYTES : (at + count) * _SLOT_BYTES])
+        if heads.count(Event.SIZE) < count:  # A head without flags is the record's length.
+            count = next(place for place, head in enumerate(heads) if head & _BUSY)
+        with self._records[at * _SLOT_BYTES : (at + count) * _SLOT_BYTES] as slots:
+            many = count // _MANY * _MANY
+            with slots[: many * _SLOT_BYTES] as first, slots[many * _SLOT_BYTES :] as rest:
+                groups = (*_MANY_SLOTS.iter_unpack(first), *_ONE_SLOT.iter_unpack(rest))
         self._read[0] += count * _SLOT_BYTES
-        return b"".join(
-            [
-                octets[place * _SLOT_BYTES + _HEAD_BYTES : (place + 1) * _SLOT_BYTES]
-                for place, head in enumerate(heads[:count])
-                if not head & _DISCARDED
-            ]
-        )
+        return b"".join(chain.from_iterable(groups))
 
     def close(self) -> None:
         """Unmap it."""
