@@ -113,6 +113,22 @@ PURE: Final = (
     "ciliate.ipam.operator.pool_trends",
     "ciliate.ipam.operator.report",
     "ciliate.ipam.operator.settings",
+    "ciliate.flows.feed",
+    "ciliate.flows.source_file",
+    "ciliate.flows.server.candidates",
+    "ciliate.flows.server.conditions",
+    "ciliate.flows.server.errors",
+    "ciliate.flows.server.field_mask",
+    "ciliate.flows.server.flow_message",
+    "ciliate.flows.server.flow_request",
+    "ciliate.flows.server.http_conditions",
+    "ciliate.flows.server.message_view",
+    "ciliate.flows.server.name_table",
+    "ciliate.flows.server.patterns",
+    "ciliate.flows.server.record_ring",
+    "ciliate.flows.server.record_view",
+    "ciliate.flows.server.selectors",
+    "ciliate.flows.server.view",
     "ciliate.readiness.settings",
     "ciliate.readiness.statement",
     "ciliate.node.device_selection",
@@ -172,6 +188,8 @@ NOT_PURE: Final = {
 TRUSTED: Final = {
     "ciliate.apiserver.quantities": "computes; its package shows the server's settings",
     "ciliate.datapath.codec": "how values are octets; takes byte order from sys",
+    "ciliate.flows.pb.flow.flow_pb2": "generated messages of proto/flow/flow.proto",
+    "ciliate.flows.pb.observer.observer_pb2": "generated messages of proto/observer/observer.proto",
     "ciliate.datapath.layout": "generated values of bpf/abi.h; takes byte order from socket",
 }
 
@@ -183,8 +201,8 @@ ALLOWED: Final = frozenset(
     dns.rdatatype dns.rdtypes.ANY.CNAME dns.rdtypes.ANY.NS dns.rdtypes.ANY.PTR
     dns.rdtypes.ANY.SOA dns.rdtypes.ANY.TXT dns.rdtypes.IN.A dns.rdtypes.IN.AAAA
     dns.rdtypes.IN.SRV dns.renderer dns.reversename dns.rrset
-    difflib enum fractions functools hashlib heapq ipaddress itertools json math msgspec numbers operator re string
-    struct textwrap types typing typing_extensions urllib.parse zlib
+    difflib enum fractions functools google.protobuf.message hashlib heapq ipaddress itertools json math msgspec numbers operator re re2
+    string struct textwrap types typing typing_extensions urllib.parse socket.htons sys.byteorder uuid.UUID zlib
     """.split()  # noqa: SIM905 - thirty lines say no more.
 )
 

@@ -1,0 +1,84 @@
+"""What the agent tells the flow server: an object a line, on the server's standard input.
+
+The first line is `Begin`, the next are all names there are, and each that changes follows. The end of
+the input is the end of the agent. Pure.
+
+Moments are nanoseconds of CLOCK_MONOTONIC, as events have them: an address that one pod gives back and
+another gets names the one or the other, by when the event was.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+
+class Begin(Struct, frozen=True, kw_only=True, tag="begin"):
+    """What the server serves, and where."""
+
+    node: str
+    node_labels: tuple[str, ...] = ()
+    cluster: str
+    version: str
+    listen: str  # A path: where clients ask.
+    monitor: str  # A path: where the agent gives events.
+    capacity: int  # Flows that are kept.
+    cgroup_root: str = ""  # The node's root group, where it is not the usual one.
+
+
+class PodName(Struct, frozen=True, kw_only=True, tag="pod", omit_defaults=True):
+    """Who has addresses, from a moment on."""
+
+    key: str
+    since_ns: int
+    addresses: tuple[bytes, ...]  # 16 octets each.
+    namespace: str
+    pod: str
+    identity: int
+    endpoint: int = 0  # Of this node; 0: the pod is on another.
+    labels: tuple[str, ...] = ()  # Empty: those of the identity.
+    workload_kind: str = ""
+    workload: str = ""
+    uid: str = ""
+
+
+class PodGone(Struct, frozen=True, kw_only=True, tag="gone"):
+    """The addresses of `key` are nobody's from a moment on."""
+
+    key: str
+    at_ns: int
+
+
+class IdentityLabels(Struct, frozen=True, kw_only=True, tag="identity"):
+    """What an identity stands for. An identity that goes is not told: its number comes back no more."""
+
+    number: int
+    labels: tuple[str, ...]
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What the server says of itself, now and then, on its standard output."""
+
+    kept: int
+    seen: int
+    uptime_ns: int
+
+
+Line = Begin | PodName | PodGone | IdentityLabels
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final[msgspec.json.Decoder[Line]] = msgspec.json.Decoder(Line)
+
+
+def encode_line(line: Line) -> bytes:
+    """Return an object as a line."""
+    return _encoder.encode(line) + b"\n"
+
+
+def decode_line(text: bytes) -> Line:
+    """Return the object of a line.
+
+    Raises:
+        msgspec.MsgspecError: It is none of these.
+    """
+    return _decoder.decode(text)
