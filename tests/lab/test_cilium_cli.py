@@ -33,6 +33,23 @@ class Kubernetes(Struct, rename="kebab"):
     k8s_api_versions: list[str] = []
 
 
+class Observer(Struct, rename="kebab", forbid_unknown_fields=True):
+    """models.HubbleStatusObserver."""
+
+    current_flows: int = 0
+    max_flows: int = 0
+    seen_flows: int = 0
+    uptime: int = 0
+
+
+class Hubble(Struct, forbid_unknown_fields=True):
+    """models.HubbleStatus."""
+
+    state: str
+    msg: str = ""
+    observer: Observer | None = None
+
+
 class ControllerRuns(Struct, rename="kebab"):
     """models.ControllerStatusStatus."""
 
@@ -102,7 +119,7 @@ class Status(Struct, rename="kebab"):
     masquerading: Masquerading
     kube_proxy_replacement: KubeProxyReplacement
     controllers: list[Controller]
-    hubble: State
+    hubble: Hubble
     encryption: Mode
     host_firewall: Mode
     cni_chaining: Mode

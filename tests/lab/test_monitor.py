@@ -73,7 +73,7 @@ def monitoring(lab: Cluster, node: str, *words: str) -> Iterator[Monitor]:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Cluster]:
-    with fault_lab("monitor") as started:
+    with fault_lab("monitor", "--set", "hubble.enabled=false") as started:
         apply_pod(started, "client", "k8s-ctr")
         started.kubectl("apply", "-f", "-", text=WEB)
         started.kubectl("wait", "pod/web", "--for=condition=Ready", "--timeout=30s")

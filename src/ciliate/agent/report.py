@@ -78,7 +78,6 @@ class Report:
             bandwidth_manager=agent_status.FeatureSwitch(),
             datapath_mode="veth",
             controllers=tuple(map(_controller, self._node.statuses)),
-            hubble=agent_status.HubbleStatus(state="Disabled"),
             encryption=agent_status.FeatureMode(mode="Disabled"),
             version=__version__,
             api_version=CILIUM_API_VERSION,

@@ -15,6 +15,7 @@ from ciliate.api.agent_status import BigTcp, Controller, FeatureSwitch
 from ciliate.cli.duration import since
 from ciliate.console.table import align
 from ciliate.endpoint.status import lines as endpoint_lines
+from ciliate.flows.status import lines as hubble_lines
 from ciliate.identity.status import lines as identity_lines
 from ciliate.ipam.status import lines as ipam_lines
 from ciliate.masquerade.status import lines as masquerade_lines
@@ -161,7 +162,7 @@ def _observer_lines(status: StatusResponse) -> Iterator[str]:
     if status.identity_range:
         yield from identity_lines(status.identity_range)
     if hubble := status.hubble:
-        yield f"Hubble:\t{hubble.state}{' ' + hubble.msg if hubble.msg else ''}"
+        yield from hubble_lines(hubble)
 
 
 def _device_lines(status: StatusResponse, details: Details) -> Iterator[str]:

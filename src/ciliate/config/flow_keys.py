@@ -6,6 +6,27 @@ from ciliate.config.key import Key, Kind
 
 FLOWS: Final = (
     Key(
+        name="enable-hubble",
+        kind=Kind.BOOL,
+        default="false",
+        helm="hubble.enabled",
+        meaning="Keep the newest flows, and answer clients of Hubble.",
+    ),
+    Key(
+        name="hubble-socket-path",
+        kind=Kind.STRING,
+        default="/var/run/cilium/hubble.sock",
+        helm="hubble.socketPath",
+        meaning="Where clients of the node itself ask for flows.",
+    ),
+    Key(
+        name="hubble-event-buffer-capacity",
+        kind=Kind.INT,
+        default="4095",
+        helm="hubble.eventBufferCapacity",
+        meaning="How many flows a node keeps: one less than a power of two, at most 65535.",
+    ),
+    Key(
         name="bpf-events-drop-enabled",
         kind=Kind.BOOL,
         default="true",

@@ -32,6 +32,18 @@ AGGREGATION_LEVELS: Final[Mapping[str, int]] = {
 _INTERVAL_S_MAX: Final = 24 * 3600.0
 
 
+_CAPACITY_BITS_MAX: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class HubbleSettings:
+    """Whether flows are kept, how many, and where clients ask for them."""
+
+    enabled: bool
+    socket_path: str
+    capacity: int
+
+
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
     """What is told of packets, where anybody listens."""
@@ -41,6 +53,7 @@ class FlowSettings:
     aggregation: str  # A word of AGGREGATION_LEVELS.
     interval_s: float  # A connection that goes on is told of so often.
     tcp_flags: int  # The bits that are told of when a direction shows one first.
+    hubble: HubbleSettings
 
     @property
     def level(self) -> int:
@@ -68,7 +81,27 @@ def read_flow_settings(texts: Texts) -> FlowSettings:
         aggregation=texts.text("monitor-aggregation"),
         interval_s=interval_s,
         tcp_flags=_tcp_flags(texts.text("monitor-aggregation-flags")),
+        hubble=HubbleSettings(
+            enabled=texts.flag("enable-hubble"),
+            socket_path=texts.text("hubble-socket-path"),
+            capacity=_capacity(texts),
+        ),
     )
+
+
+def _capacity(texts: Texts) -> int:
+    key = "hubble-event-buffer-capacity"
+    capacity = texts.number(key)
+    known = [(1 << bits) - 1 for bits in range(1, _CAPACITY_BITS_MAX + 1)]
+    if capacity not in known:
+        above = next((each for each in known if each > capacity), known[-1])
+        raise SettingError(
+            key=key,
+            value=texts.text(key),
+            problem="is not one less than a power of two, from 1 to 65535",
+            remedy=f"choose {above}",
+        )
+    return capacity
 
 
 def _tcp_flags(text: str) -> int:

@@ -34,7 +34,6 @@ _VALUES: Final[Mapping[str, str]] = {
     "nat.mapStatsInterval": "nat-map-stats-interval",
     "endpointHealthChecking.enabled": "enable-endpoint-health-checking",
     "healthChecking": "enable-health-checking",
-    "hubble.enabled": "enable-hubble",
 }
 
 #: Lists that the chart joins with blanks.

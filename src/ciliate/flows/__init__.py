@@ -1,9 +1,14 @@
-"""Flows: what happens to packets and sockets, told by the programs and given to whoever listens.
+"""Flows: what happens to packets and sockets, told by the programs, with names, and given to whoever asks.
 
-    maps       settings and counts of events
-    watch      reads the ring by the clock while somebody listens, and has the programs tell what is
-    monitor    the socket on which listeners ask, and get the records as they are
+    maps            settings and counts of events
+    watch           reads the ring by the clock while somebody listens, and has the programs tell what is
+    monitor         the socket on which listeners ask, and get the records as they are
+    name_source     the names that the agent knows
+    server_process  the flow server as the agent's child, which is told them
+    feed            what is said between the two
+    server/         the flow server: keeps records, and answers clients of Hubble
+    pb/             messages of proto/, generated
 
-What is asked and answered there is api/monitor.py's, the ring datapath/ring.py's, and how an event is
-shown cli/event_text.py's. docs/FLOWS.md tells what an event is, and what is left out.
+What a listener asks and is answered is api/monitor.py's, the ring datapath/ring.py's, and how an event or a
+flow is shown the commands' (cli). docs/FLOWS.md tells what an event and a flow is, and what is left out.
 """

@@ -1,12 +1,17 @@
 """Flows on a running node: events for whoever listens."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import ClassVar
 
+from ciliate import CILIUM_API_VERSION
 from ciliate.api.monitor import SOCKET_NAME
 from ciliate.datapath.datapath import Datapath
+from ciliate.flows.feed import Begin
 from ciliate.flows.monitor import MonitorServer
+from ciliate.flows.name_source import NameSource
+from ciliate.flows.server_process import FlowServerProcess
+from ciliate.flows.status import hubble_status
 from ciliate.flows.watch import EventWatch
 from ciliate.metrics.family import Family, FamilyKind
 from ciliate.node.context import Context
@@ -21,6 +26,8 @@ class FlowsFeature(Feature):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._watch = EventWatch(context.settings.flows)
+        self._names = NameSource(context)
+        self._server = FlowServerProcess(self._names, self._begin)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Take the maps of events; nothing of them is reconciled."""
@@ -28,8 +35,27 @@ class FlowsFeature(Feature):
         return ()
 
     def tasks(self) -> Sequence[Task]:
-        """Return the task that reads the ring."""
-        return (self._watch.run,)
+        """Return the tasks that read the ring, and keep the flow server at work."""
+        if not self._context.settings.flows.hubble.enabled:
+            return (self._watch.run,)
+        self._names.listen()
+        return (self._watch.run, self._server.run)
+
+    def _begin(self) -> Begin:
+        """What the flow server serves."""
+        context, hubble = self._context, self._context.settings.flows.hubble
+        return Begin(
+            node=context.own.name,
+            node_labels=tuple(
+                f"{key}={value}" for key, value in sorted(context.own.labels.items())
+            ),
+            cluster=context.settings.cluster.name,
+            version=CILIUM_API_VERSION,
+            listen=str(context.paths.placed(hubble.socket_path)),
+            monitor=str(context.paths.run / SOCKET_NAME),
+            capacity=hubble.capacity,
+            cgroup_root=context.settings.services.sockets.cgroup_root,
+        )
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
@@ -43,6 +69,12 @@ class FlowsFeature(Feature):
         finally:
             server.end(path)
             self._watch.close()
+
+    def status(self) -> Mapping[str, object]:
+        """Return how many flows are kept."""
+        hubble = self._context.settings.flows.hubble
+        report = self._server.report
+        return {"hubble": hubble_status(report, enabled=hubble.enabled, capacity=hubble.capacity)}
 
     def families(self) -> Iterable[Family]:
         """Return how many events there were, and how many were lost."""

@@ -2,7 +2,12 @@
 
 import pytest
 
-from ciliate.config.flow_settings import TCP_FLAGS, FlowSettings, read_flow_settings
+from ciliate.config.flow_settings import (
+    TCP_FLAGS,
+    FlowSettings,
+    HubbleSettings,
+    read_flow_settings,
+)
 from ciliate.config.texts import Texts
 from ciliate.errors import SettingError
 
@@ -13,7 +18,14 @@ def read(config: dict[str, str]) -> FlowSettings:
 
 def test_defaults_are_those_of_the_chart() -> None:
     assert read({}) == FlowSettings(
-        drops=True, traces=True, aggregation="medium", interval_s=5.0, tcp_flags=0xFF
+        drops=True,
+        traces=True,
+        aggregation="medium",
+        interval_s=5.0,
+        tcp_flags=0xFF,
+        hubble=HubbleSettings(
+            enabled=False, socket_path="/var/run/cilium/hubble.sock", capacity=4095
+        ),
     )
 
 
@@ -29,6 +41,44 @@ def test_flags_are_named_in_whatever_case() -> None:
     assert sum(TCP_FLAGS.values()) == 0xFF
 
 
+def test_flows_are_kept_where_and_as_many_as_is_said() -> None:
+    hubble = read(
+        {
+            "enable-hubble": "true",
+            "hubble-socket-path": "/run/h.sock",
+            "hubble-event-buffer-capacity": "65535",
+        }
+    ).hubble
+
+    assert hubble == HubbleSettings(enabled=True, socket_path="/run/h.sock", capacity=65535)
+
+
+def test_every_capacity_of_one_less_than_a_power_of_two_is_taken() -> None:
+    for bits in range(1, 17):
+        text = str(2**bits - 1)
+        assert str(read({"hubble-event-buffer-capacity": text}).hubble.capacity) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("0", "choose 1"),
+        ("-1", "choose 1"),
+        ("2", "choose 3"),
+        ("4096", "choose 8191"),
+        ("5000", "choose 8191"),
+        ("65536", "choose 65535"),
+        ("131071", "choose 65535"),
+    ],
+)
+def test_other_capacities_are_refused_with_one_that_is_taken(text: str, remedy: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        read({"hubble-event-buffer-capacity": text})
+
+    assert "hubble-event-buffer-capacity" in str(refused.value)
+    assert str(refused.value).endswith(remedy)
+
+
 @pytest.mark.parametrize(
     ("key", "text", "words"),
     [
@@ -36,6 +86,8 @@ def test_flags_are_named_in_whatever_case() -> None:
         ("monitor-aggregation-flags", "syn,shout", "names no TCP flag with 'shout'"),
         ("monitor-aggregation-interval", "0s", "is out of range"),
         ("monitor-aggregation-interval", "25h", "is out of range"),
+        ("hubble-event-buffer-capacity", "many", "'many'"),
+        ("enable-hubble", "perhaps", "'perhaps'"),
     ],
 )
 def test_what_cannot_be_acted_on_is_refused_by_name(key: str, text: str, words: str) -> None:

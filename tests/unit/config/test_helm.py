@@ -103,7 +103,7 @@ def test_every_helm_name_leads_to_a_known_key() -> None:
     [
         *("k8sServiceHost", "hubble.relay.enabled", "operator.replicas", "image.tag"),
         # Near settings of ours, and values of their own.
-        *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.listenAddress", "hubble.socketPath"),
+        *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.listenAddress"),
         *("bpf.events.policyVerdict.enabled", "debug.verbose"),
     ],
 )
@@ -128,7 +128,7 @@ def test_slip_of_the_finger_in_a_known_section_is_refused(name: str, meant: str)
 
 
 def test_key_that_is_known_only_is_told() -> None:
-    assert "no effect" in "".join(read_changes(["hubble.enabled=true"]).warnings())
+    assert "no effect" in "".join(read_changes(["healthChecking=true"]).warnings())
 
 
 def test_extra_config_writes_the_key_it_names() -> None:

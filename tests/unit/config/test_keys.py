@@ -105,16 +105,20 @@ def test_choice_that_is_not_taken_is_answered_with_those_that_are() -> None:
 
 
 def test_switch_whose_text_is_unreadable_asks_for_something() -> None:
-    assert keys.review({"enable-hubble": "perhaps"}).unsupported == {"enable-hubble": "perhaps"}
+    assert keys.review({"enable-hubble-open-metrics": "perhaps"}).unsupported == {
+        "enable-hubble-open-metrics": "perhaps"
+    }
 
 
 def test_review_finds_unknown_keys_and_switches_without_effect() -> None:
-    review = keys.review({**START, "enable-hubble": "true", "ipamm": "x", "zzzzzzzz": "1"})
+    review = keys.review(
+        {**START, "enable-hubble-open-metrics": "true", "ipamm": "x", "zzzzzzzz": "1"}
+    )
 
-    assert review.unsupported == {"enable-hubble": "true"}
+    assert review.unsupported == {"enable-hubble-open-metrics": "true"}
     assert review.unknown == {"ipamm": "ipam", "zzzzzzzz": None}
     assert review.warnings() == (
-        "enable-hubble: 'true' is known but not supported by this version: it has no effect",
+        "enable-hubble-open-metrics: 'true' is known but not supported by this version: it has no effect",
         "ipamm is not a known key: did you mean ipam?",
         "zzzzzzzz is not a known key: remove it or correct its name",
     )
@@ -145,5 +149,5 @@ def test_every_key_of_a_real_cluster_is_known_and_every_value_readable() -> None
 
     review = keys.review(start)
     assert review.unknown == {}
-    assert "enable-hubble" in review.unsupported
+    assert "enable-hubble-open-metrics" in review.unsupported
     assert "enable-bpf-masquerade" not in review.unsupported

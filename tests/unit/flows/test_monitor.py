@@ -10,13 +10,18 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ciliate.config.flow_settings import FlowSettings
+from ciliate.config.flow_settings import FlowSettings, HubbleSettings
 from ciliate.datapath.layout import Event, EventKind, EventWantedFlag
 from ciliate.flows.monitor import LISTENERS_MAX, UNTAKEN_BYTES_MAX, MonitorServer
 from ciliate.flows.watch import EventWatch, Listener
 
 SETTINGS = FlowSettings(
-    drops=False, traces=True, aggregation="medium", interval_s=5.0, tcp_flags=0xFF
+    drops=False,
+    traces=True,
+    aggregation="medium",
+    interval_s=5.0,
+    tcp_flags=0xFF,
+    hubble=HubbleSettings(enabled=False, socket_path="/var/run/cilium/hubble.sock", capacity=4095),
 )
 DROP, TRACE, SOCKET = (
     EventWantedFlag.EVENT_WANTED_DROP,
