@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 import click
-from click.shell_completion import CompletionItem
 
-from ciliate.cli.lazy_group import LazyGroup
+from ciliate.cli.lazy_group import ListedGroup
 from ciliate.cli.name_completion import NAME_COMPLETIONS
 from ciliate.console.completion import script
 from ciliate.console.installation import installation_options
@@ -34,6 +33,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "ciliate.cli.masquerade:command",
         "The ports that masqueraded connections hold.",
     ),
+    "hubble": ("ciliate.cli.hubble.group:command", "Flows of the cluster: who talks to whom."),
     "dbg": ("ciliate.cli.dbg:command", "What the agent on this node knows and does."),
     "agent": ("ciliate.agent.command:command", "Run the agent of a node."),
     "operator": ("ciliate.operator.command:command", "Run the cluster's operator."),
@@ -45,45 +45,23 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "completion": ("ciliate.cli.app:completion", "Print a shell's completion script."),
 }
 
-#: What `cilium` shows of it; `cilium-dbg` is `ciliate dbg`.
+#: What `cilium` shows of it; `cilium-dbg` is `ciliate dbg`, and `hubble` is `ciliate hubble`.
 _CILIUM: Final = ("status", "config", "version", "completion")
 
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Program(LazyGroup):
+class Program(ListedGroup):
     """The root: lists its commands without importing them."""
 
     def __init__(self, name: str, shown: tuple[str, ...]) -> None:
         super().__init__(
             name,
-            lazy={command: _COMMANDS[command][0] for command in shown},
+            listed={command: _COMMANDS[command] for command in shown},
             context_settings=_SETTINGS,
             help="A pod network for Kubernetes, and a lab to try it in.",
             params=[*installation_options(offers=NAME_COMPLETIONS), version_option()],
         )
-        self._shown = shown
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the table."""
-        del ctx
-        return list(self._shown)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help's list of commands."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self._shown])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return what the shell offers after the program's name."""
-        if incomplete.startswith("-"):
-            return click.Command.shell_complete(self, ctx, incomplete)
-        return [
-            CompletionItem(name, help=_COMMANDS[name][1])
-            for name in self._shown
-            if name.startswith(incomplete)
-        ]
 
 
 def program(name: str = "ciliate") -> click.Command:
@@ -92,6 +70,10 @@ def program(name: str = "ciliate") -> click.Command:
         from ciliate.cli.dbg import command  # noqa: PLC0415 - for this name alone.
 
         return command
+    if name == "hubble":
+        from ciliate.cli.hubble.group import command as hubble  # noqa: PLC0415 - likewise.
+
+        return hubble
     if name in LAB_SHELL_COMMANDS:
         from ciliate.lab import ssh  # noqa: PLC0415 - likewise.
 
@@ -111,7 +93,7 @@ def completion(ctx: click.Context, shell: str) -> None:
       zsh    source <(ciliate completion zsh)     behind compinit
       fish   ciliate completion fish | source
 
-    `cilium` and `cilium-dbg` have scripts of their own.
+    `cilium`, `cilium-dbg` and `hubble` have scripts of their own.
     """  # noqa: D301 - click's mark for lines that stay as they are.
     root = ctx.find_root()
     click.echo(script(shell, root.command, root.info_name or "ciliate"))

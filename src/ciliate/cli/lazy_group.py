@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from click.exceptions import NoSuchCommand
+from click.shell_completion import CompletionItem
 
 
 class LazyGroup(click.Group):
@@ -38,3 +39,36 @@ class LazyGroup(click.Group):
         except NoSuchCommand as error:
             names = self.list_commands(ctx)
             raise NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from error
+
+
+class ListedGroup(LazyGroup):
+    """A lazy group that knows its commands' lines in the help: it lists them without any import."""
+
+    def __init__(
+        self, name: str, *, listed: Mapping[str, tuple[str, str]], **settings: Any
+    ) -> None:
+        """Take `listed`: command -> where it lives, and its line."""
+        lazy = {command: path for command, (path, _) in listed.items()}
+        super().__init__(name, lazy=lazy, **settings)
+        self._lines = {command: line for command, (_, line) in listed.items() if line}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table; what has no line is hidden."""
+        del ctx
+        return list(self._lines)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help's list of commands."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._lines.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what the shell offers after the group's name."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, line in self._lines.items()
+            if name.startswith(incomplete)
+        ]

@@ -1,9 +1,10 @@
 """Where every process of the `ciliate` command begins and ends.
 
-The program has several names. As `ciliate` it is everything; as `cilium` and `cilium-dbg` it behaves
-as Cilium's commands of those names. Two of Cilium's commands are called `cilium`: a user's, and in
-the agent's container `cilium-dbg`, which the user's runs there by that name. An error that an operator can act on becomes one line on
-standard error and exit code 1; anything else is a bug and shows its traceback.
+The program has several names. As `ciliate` it is everything; as `cilium`, `cilium-dbg` and `hubble`
+it behaves as Cilium's commands of those names. Two of Cilium's commands are called `cilium`: a
+user's, and in the agent's container `cilium-dbg`, which the user's runs there by that name. An error
+that an operator can act on becomes one line on standard error and exit code 1; anything else is a bug
+and shows its traceback.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from typing import Final
 
 import click
 
+from ciliate.cli.agent_container import in_agent_container
 from ciliate.cli.app import program
 from ciliate.console.completion import answer, variable
 from ciliate.errors import CiliateError
@@ -21,13 +23,8 @@ from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it.
 
-#: What the container of an agent or operator has in its environment (Cilium's chart): a node's
-#: name for itself and the installation's namespace. A shell of a user has neither.
-_CONTAINER_VARIABLES: Final = frozenset({"K8S_NODE_NAME", "CILIUM_K8S_NAMESPACE"})
-
-
 #: The names that mean something else than `ciliate`.
-_NAMES: Final = frozenset({"cilium", "cilium-dbg", *LAB_SHELL_COMMANDS})
+_NAMES: Final = frozenset({"cilium", "cilium-dbg", "hubble", *LAB_SHELL_COMMANDS})
 
 
 def run(argv: Sequence[str], name: str = "ciliate") -> int:
@@ -78,7 +75,7 @@ def _show_problem(message: str) -> None:
 def command_name(called: str, environment: Mapping[str, str]) -> str:
     """Return which command a program called `called` is, in this environment."""
     name = os.path.basename(called)
-    if name == "cilium" and environment.keys() >= _CONTAINER_VARIABLES:
+    if name == "cilium" and in_agent_container(environment):
         return "cilium-dbg"
     return name if name in _NAMES else "ciliate"
 

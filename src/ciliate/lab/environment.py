@@ -17,7 +17,7 @@ from ciliate.lab.state import NAME_VARIABLE
 
 #: The programs that a lab's machines, and the shells of its users, find on their PATH.
 COMMANDS: Final[Mapping[str, Path]] = {
-    name: Path(sys.prefix) / "bin" / name for name in ("ciliate", "cilium", "cilium-dbg")
+    name: Path(sys.prefix) / "bin" / name for name in ("ciliate", "cilium", "cilium-dbg", "hubble")
 }
 
 #: The same beside this program. Its own folder has a Python and a pip that no user asked for.

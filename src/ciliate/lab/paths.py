@@ -13,7 +13,7 @@ from ciliate.lab.errors import LabError
 
 ROOT: Final = Path("/run/ciliate/labs")
 
-#: What the shell of a lab's user finds in `LabPaths.commands` beside our program's three names; they
+#: What the shell of a lab's user finds in `LabPaths.commands` beside our program's four names; they
 #: know the lab's machines (`lab/ssh.py`).
 LAB_SHELL_COMMANDS: Final = ("ssh", "sshpass")
 
@@ -97,7 +97,7 @@ class LabPaths:
 
     @property
     def commands(self) -> Path:
-        """A folder for a PATH: `ciliate`, `cilium`, `cilium-dbg`."""
+        """A folder for a PATH: `ciliate`, `cilium`, `cilium-dbg`, `hubble`."""
         return self.folder / "bin"
 
     @property

@@ -44,6 +44,7 @@ def test_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) ->
         ("ciliate", {"lab", "agent", "dbg", "status"}, set()),
         ("cilium", {"status", "config"}, {"lab", "agent", "dbg"}),
         ("cilium-dbg", {"endpoint", "bpf", "status"}, {"lab", "agent", "dbg"}),
+        ("hubble", {"observe", "status", "list"}, {"lab", "agent", "dbg"}),
     ],
 )
 def test_program_behaves_as_the_command_of_its_name(
@@ -65,6 +66,7 @@ def test_program_behaves_as_the_command_of_its_name(
         ("cilium", {}, "cilium"),
         ("cilium", {"CILIUM_K8S_NAMESPACE": "net"}, "cilium"),
         ("cilium-dbg", {}, "cilium-dbg"),
+        ("/usr/local/bin/hubble", {}, "hubble"),
         ("ciliate", {"K8S_NODE_NAME": "w1", "CILIUM_K8S_NAMESPACE": "net"}, "ciliate"),
         ("/src/main.py", {}, "ciliate"),
     ],
@@ -80,7 +82,7 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     program_text = (
         "import sys; from ciliate.cli.main import run\n"
         f"run({words!r})\n"
-        "heavy = {'aiohttp', 'numpy', 'rich', 'cryptography', 'yaml', 'asyncio'} & set(sys.modules)\n"
+        "heavy = {'aiohttp', 'numpy', 'rich', 'cryptography', 'grpc', 'yaml', 'asyncio'} & set(sys.modules)\n"
         "print('heavy:', sorted(heavy))"
     )
 
@@ -117,7 +119,7 @@ def test_reader_that_leaves_early_is_no_error() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("name", ["ciliate", "cilium", "cilium-dbg"])
+@pytest.mark.parametrize("name", ["ciliate", "cilium", "cilium-dbg", "hubble"])
 def test_every_program_says_its_version(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--version"], name) == 0
     assert capsys.readouterr().out == f"{name} {__version__}\n"

@@ -22,6 +22,10 @@ LINES = [
     ("cilium config set enable-ipv4 ", ["true", "false"]),
     ("cilium-dbg status -o js", ["json", "jsonpath="]),
     ("cilium-dbg completion f", ["fish"]),
+    ("hubble sta", ["status"]),
+    ("hubble observe --verdict DR", ["DROPPED"]),
+    ("hubble observe --not --type policy", ["policy-verdict"]),
+    ("hubble observe flows -o js", ["json", "jsonpb"]),
 ]
 
 #: Fills COMPREPLY as bash would after the tab key; compopt works below readline alone.

@@ -62,6 +62,7 @@ def test_image_without_command_runs_its_default() -> None:
         (("ciliate", "agent"), ("agent",)),
         (("cilium-agent", "--debug"), ("agent", "--debug")),
         (("/usr/bin/cilium-dbg", "status"), ("dbg", "status")),
+        (("hubble", "observe", "-f"), ("hubble", "observe", "-f")),
         (("cilium", "status", "-o", "json"), ("dbg", "status", "-o", "json")),
     ],
 )
