@@ -56,7 +56,11 @@ class FlowServerProcess:
         pause_s = _PAUSE_S
         while True:
             begun_s = time.monotonic()
-            problem = await self._once()
+            try:
+                problem = await self._once()
+            except Exception:  # noqa: BLE001 - a bug, told in full; pods come and go without it.
+                _log.exception("flow server: a bug")
+                problem = "it cannot be told what to serve"
             ran_s = time.monotonic() - begun_s
             if ran_s > _STEADY_S:
                 pause_s = _PAUSE_S

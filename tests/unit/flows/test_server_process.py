@@ -182,6 +182,27 @@ async def test_server_that_cannot_listen_is_tried_again(
     assert "it ended with code 1" in caplog.text
 
 
+async def test_bug_in_what_it_is_told_ends_nothing_but_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ciliate.flows.server_process._PAUSE_S", 0.01)
+    agent = Agent(tmp_path, WEB)
+    all_names, calls_left = agent.names.all, [1]
+
+    def broken_once() -> Iterator[Line]:
+        if calls_left:
+            calls_left.pop()
+            raise AssertionError("a bug")
+        return all_names()
+
+    monkeypatch.setattr(agent.names, "all", broken_once)
+    async with agent.running():
+        await agent.listens()
+
+    assert "AssertionError: a bug" in caplog.text
+    assert agent.process.restarts == 1
+
+
 async def test_server_ends_with_the_agent_s_task(tmp_path: Path) -> None:
     agent = Agent(tmp_path)
     async with agent.running():

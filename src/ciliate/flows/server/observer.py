@@ -50,8 +50,8 @@ class Observer(observer_pb2_grpc.ObserverServicer):
         await context.send_initial_metadata((("hubble-server-version", self._version),))
         end = self._store.ring.end
         if wanted.counts_back:
-            for view in await self._newest(wanted, end):
-                yield self._answer(view, wanted)
+            for answer in self._present(await self._newest(wanted, end), wanted):
+                yield answer
             if not wanted.follow:
                 return
             start = end
@@ -60,15 +60,30 @@ class Observer(observer_pb2_grpc.ObserverServicer):
         async for answer in self._forward(wanted, start, None if wanted.follow else end):
             yield answer
 
-    async def _newest(self, wanted: FlowRequest, end: int) -> list[RecordView]:
-        """Return the newest flows that are wanted, in their order."""
-        found: list[RecordView] = []
+    async def _newest(self, wanted: FlowRequest, end: int) -> list[int]:
+        """Return the numbers of the newest flows that are wanted, in their order."""
+        found: list[int] = []
         for count, view in enumerate(newest(wanted, self._backward(wanted, end))):
             if view is not None:
-                found.append(view)
+                found.append(view.number)
             if count % _LOOKS_AT_ONCE == _LOOKS_AT_ONCE - 1:
                 await asyncio.sleep(0)
         return found[::-1]
+
+    def _present(self, numbers: Sequence[int], wanted: FlowRequest) -> Iterator[Answer]:
+        """Yield what stands at these numbers; of those that were overwritten, how many."""
+        lost = 0
+        for number in numbers:
+            if number < self._store.ring.oldest:
+                lost += 1
+                continue
+            if lost:
+                yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
+                self.missed, lost = self.missed + lost, 0
+            yield self._answer(self._store.view(number), wanted)
+        if lost:
+            self.missed += lost
+            yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
 
     def _backward(self, wanted: FlowRequest, end: int) -> Iterator[RecordView]:
         """Yield what may be wanted of what is there before `end`, newest first."""

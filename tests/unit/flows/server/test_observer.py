@@ -255,7 +255,7 @@ class Connection:
 
 
 @pytest.mark.parametrize("more", [5, 100, 10_000])
-@pytest.mark.parametrize("asked", [Asked(), Asked(first=True, number=1000)])
+@pytest.mark.parametrize("asked", [Asked(), Asked(first=True, number=1000), Asked(number=1000)])
 async def test_of_what_is_kept_a_slow_client_gets_each_or_is_told_that_it_is_lost(
     more: int, asked: Asked
 ) -> None:
