@@ -327,7 +327,17 @@ def test_following_ends_quietly_when_it_is_interrupted(tmp_path: Path) -> None:
     answers = Answers(flows=[SYN], follows=True)
     with running(answers, tmp_path) as address:
         process = subprocess.Popen(
-            [BIN / "ciliate", "hubble", "observe", "-f", "--server", address],
+            # A shell's background job, as tests may be, ignores SIGINT, and so would what it starts.
+            [
+                "env",
+                "--default-signal",
+                BIN / "ciliate",
+                "hubble",
+                "observe",
+                "-f",
+                "--server",
+                address,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
