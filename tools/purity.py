@@ -114,6 +114,7 @@ PURE: Final = (
     "ciliate.ipam.operator.report",
     "ciliate.ipam.operator.settings",
     "ciliate.flows.feed",
+    "ciliate.flows.printed_fields",
     "ciliate.flows.source_file",
     "ciliate.flows.server.candidates",
     "ciliate.flows.server.conditions",

@@ -7,6 +7,7 @@
     server_process  the flow server as the agent's child, which is told them
     feed            what is said between the two
     server/         the flow server: keeps records, and answers clients of Hubble
+    printed_fields  what a line of a flow is made of
     pb/             messages of proto/, generated
 
 What a listener asks and is answered is api/monitor.py's, the ring datapath/ring.py's, and how an event or a

@@ -10,7 +10,6 @@ import click
 from ciliate.cli.hubble import printer
 from ciliate.cli.hubble.connection import connect
 from ciliate.cli.hubble.errors import FlagConflictError
-from ciliate.cli.hubble.field_masks import PRINTED
 from ciliate.cli.hubble.filter_options import (
     FilterCommand,
     FilterGroup,
@@ -32,6 +31,7 @@ from ciliate.cli.hubble.style import Form
 from ciliate.cli.hubble.target import Target, target_options, variable
 from ciliate.flows.pb.observer import observer_pb2
 from ciliate.flows.pb.observer.observer_pb2_grpc import ObserverStub
+from ciliate.flows.printed_fields import PRINTED
 
 #: Cilium's command of old wrote flows without what is around them, and still does when it is told so.
 _COMPATIBILITY: Final = "HUBBLE_COMPAT"

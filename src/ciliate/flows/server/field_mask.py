@@ -6,6 +6,7 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from ciliate.flows.pb.flow import flow_pb2
+from ciliate.flows.printed_fields import ASKED_BY_HUBBLE, PRINTED
 from ciliate.flows.server.errors import FieldMaskError
 
 #: By field: what of it, or None: all.
@@ -13,36 +14,7 @@ Tree = Mapping[str, "Tree | None"]
 
 PATHS_MAX: Final = 1000
 
-#: What `hubble observe` (1.19) asks for of itself. Its lines have more than that: with these alone it
-#: would print that it does not know the point of a socket's call.
-_ASKED_BY_HUBBLE: Final = frozenset(
-    [
-        "time",
-        "verdict",
-        "ethernet",
-        "IP",
-        "l4",
-        "source.identity",
-        "source.namespace",
-        "source.pod_name",
-        "destination.identity",
-        "destination.namespace",
-        "destination.pod_name",
-        "Type",
-        "node_name",
-        "l7",
-        "event_type",
-        "source_service",
-        "destination_service",
-        "is_reply",
-        "Summary",
-        "ip_trace_id",
-    ]
-)
-_PRINTED_BESIDES: Final = (
-    *("sock_xlate_point", "policy_match_type", "traffic_direction", "debug_capture_point"),
-    *("auth_type", "source_names", "destination_names"),
-)
+_BY_HUBBLE: Final = frozenset(ASKED_BY_HUBBLE)
 
 
 def mask_tree(paths: Iterable[str]) -> Tree | None:
@@ -58,8 +30,8 @@ def mask_tree(paths: Iterable[str]) -> Tree | None:
             raise FieldMaskError(path, f"is one more than the {PATHS_MAX} that are taken")
         _enter(tree, path)
         asked.add(path)
-    if asked == _ASKED_BY_HUBBLE:
-        for path in _PRINTED_BESIDES:
+    if asked == _BY_HUBBLE:
+        for path in PRINTED:
             _enter(tree, path)
     return tree or None
 

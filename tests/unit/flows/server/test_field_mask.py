@@ -4,6 +4,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from ciliate.flows.pb.flow import flow_pb2
+from ciliate.flows.printed_fields import ASKED_BY_HUBBLE
 from ciliate.flows.server.errors import FieldMaskError
 from ciliate.flows.server.field_mask import PATHS_MAX, keep, mask_tree
 
@@ -82,3 +83,19 @@ def test_more_paths_than_flows_have_fields_are_refused() -> None:
     assert mask_tree(["uuid"] * PATHS_MAX) == {"uuid": None}
     with pytest.raises(FieldMaskError, match="one more than the 1000"):
         mask_tree(["uuid"] * (PATHS_MAX + 1))
+
+
+def test_who_asks_as_hubbles_command_does_gets_what_it_prints() -> None:
+    tree = mask_tree(ASKED_BY_HUBBLE)
+
+    assert tree is not None
+    assert {"sock_xlate_point", "policy_match_type", "traffic_direction"} <= tree.keys()
+
+
+def test_any_other_mask_is_kept_to() -> None:
+    assert mask_tree([*ASKED_BY_HUBBLE, "uuid"]) == {
+        **{path: None for path in ASKED_BY_HUBBLE if "." not in path},
+        "source": {"identity": None, "namespace": None, "pod_name": None},
+        "destination": {"identity": None, "namespace": None, "pod_name": None},
+        "uuid": None,
+    }
