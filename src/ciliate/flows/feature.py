@@ -82,5 +82,10 @@ class FlowsFeature(Feature):
         for name, meaning, value in (
             ("ciliate_events_total", "Events that programs told.", counts.told),
             ("ciliate_events_lost_total", "Events that found no room in the ring.", counts.lost),
+            (
+                "ciliate_flow_server_restarts_total",
+                "How often the flow server was started again.",
+                self._server.restarts,
+            ),
         ):
             yield Family(name, meaning, (), [((), value)], FamilyKind.COUNTER)

@@ -58,7 +58,6 @@ class NameTable:
         self._former: deque[tuple[bytes, Holding]] = deque()
         self._labels: dict[int, tuple[str, ...]] = {}
         self._by_uid: dict[str, PodName] = {}
-        self._by_endpoint: dict[int, PodName] = {}
 
     def take(self, line: Line) -> None:
         """Take in what the agent tells."""
@@ -69,11 +68,6 @@ class NameTable:
                 self._end(line.key, line.at_ns)
             case IdentityLabels() if len(self._labels) < _IDENTITIES_MAX:
                 self._labels[line.number] = line.labels
-
-    def forget_now(self, at_ns: int) -> None:
-        """End every name: the agent is about to tell all of them anew."""
-        for key in tuple(self._now):
-            self._end(key, at_ns)
 
     def at(self, address: bytes, time_ns: int, identity: int) -> PodName | None:
         """Return who had an address (16 octets) at a moment.
@@ -106,10 +100,6 @@ class NameTable:
         """Return the pod of this node that has a UID, or had it last."""
         return self._by_uid.get(uid)
 
-    def of_endpoint(self, number: int) -> PodName | None:
-        """Return the pod of this node's endpoint, or who was it last."""
-        return self._by_endpoint.get(number)
-
     def addresses_of(self, names: Iterable[PodName]) -> frozenset[bytes]:
         """Return every address that pods have."""
         return frozenset(address for name in names for address in name.addresses)
@@ -139,7 +129,6 @@ class NameTable:
     def _enter(self, name: PodName, holdings: tuple[Holding, ...]) -> None:
         self._now[name.key] = (name, holdings)
         if name.endpoint:
-            self._by_endpoint[name.endpoint] = name
             self._by_uid[name.uid] = name
 
     def _end(self, key: str, at_ns: int) -> None:
@@ -161,8 +150,6 @@ class NameTable:
         name = holding.name
         if self._by_uid.get(name.uid) is name:
             del self._by_uid[name.uid]
-        if self._by_endpoint.get(name.endpoint) is name:
-            del self._by_endpoint[name.endpoint]
 
 
 def _is_same_pod(before: PodName, after: PodName) -> bool:

@@ -34,8 +34,6 @@ class Observer(observer_pb2_grpc.ObserverServicer):
         self._store = store
         self._version = version
         self._emitter = flow_pb2.Emitter(name=EMITTER, version=version)
-        #: How many records clients missed, since they were overwritten before they were taken.
-        self.missed = 0
 
     async def GetFlows(  # noqa: N802 - gRPC's name.
         self, request: observer_pb2.GetFlowsRequest, context: Context
@@ -79,10 +77,9 @@ class Observer(observer_pb2_grpc.ObserverServicer):
                 continue
             if lost:
                 yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
-                self.missed, lost = self.missed + lost, 0
+                lost = 0
             yield self._answer(self._store.view(number), wanted)
         if lost:
-            self.missed += lost
             yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
 
     def _backward(self, wanted: FlowRequest, end: int) -> Iterator[RecordView]:
@@ -113,7 +110,6 @@ class Observer(observer_pb2_grpc.ObserverServicer):
                 oldest = ring.oldest
                 lost = (oldest if end is None else min(oldest, end)) - number
                 number = oldest
-                self.missed += lost
                 yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
                 continue
             stop = min(ring.end, number + _LOOKS_AT_ONCE, end if end is not None else ring.end)

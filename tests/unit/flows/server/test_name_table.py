@@ -147,7 +147,7 @@ def test_own_pod_s_new_labels_are_those_it_is_shown_with() -> None:
     found = names.at(ADDRESS, 10, 501)
 
     assert found == changed
-    assert names.of_uid("uid-mine") == names.of_endpoint(12) == changed
+    assert names.of_uid("uid-mine") == changed
 
 
 def test_pod_with_other_addresses_gives_the_former_back() -> None:
@@ -185,40 +185,15 @@ def test_former_names_are_bounded_and_the_oldest_goes_whole() -> None:
 
     first, second = pods[:2]
     assert pod_at(names, 1, 501, first.addresses[0]) == ""
-    assert names.of_uid(first.uid) is names.of_endpoint(first.endpoint) is None
+    assert names.of_uid(first.uid) is None
     assert pod_at(names, 2, 501, second.addresses[0]) == "p2"
     assert len(names.pods()) == FORMER_MAX
-
-
-def test_endpoint_number_that_was_given_again_is_the_later_pod_s_even_when_the_former_is_forgotten() -> (
-    None
-):
-    first = local("first", 501, since_ns=0)
-    names = name_table(first, gone(first, 10), local("second", 501, since_ns=20))
-    for number in range(FORMER_MAX):
-        filler = remote(f"f{number}", 9, since_ns=30, address=number.to_bytes(16, "big"))
-        names.take(filler)
-        names.take(gone(filler, 40))
-
-    second = names.of_endpoint(12)
-
-    assert second is not None
-    assert second.pod == "second"
-    assert names.of_uid("uid-first") is None
 
 
 def test_an_end_of_nobody_s_is_passed_over() -> None:
     names = name_table(gone(DB, 5), WEB, gone(WEB, 10), gone(WEB, 20))
 
     assert pod_at(names, 15, address=octets(WEB_IP)) == ""
-
-
-def test_all_names_end_when_they_are_about_to_be_told_anew() -> None:
-    names = name_table()
-    names.forget_now(100)
-
-    assert pod_at(names, 99, address=octets(WEB_IP)) == "web-0"
-    assert pod_at(names, 100, address=octets(WEB_IP)) == ""
 
 
 def test_labels_are_those_told_else_the_reserved_ones() -> None:
