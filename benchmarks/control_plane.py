@@ -136,7 +136,7 @@ def control_plane() -> Iterator[ControlPlane]:
             server = subprocess.Popen(
                 [
                     *(_CILIATE, "apiserver", f"--data-dir={folder}/data"),
-                    *(f"--listen=127.0.0.1:{port}", f"--ca-file={ca.cert_file}"),
+                    *(f"--listen=127.0.0.1:{port}", f"--ca-file={folder}/pki/ca.crt"),
                     *(f"--cert-file={cert}", f"--key-file={key}"),
                     f"--kubelet-sockets={folder}/{{node}}.sock",
                     *(f"--crd-file={path}" for path in definition_files()),

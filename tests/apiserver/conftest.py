@@ -20,6 +20,7 @@ import pytest
 from tests.deadlines import Deadline
 
 from ciliate.apiserver import pki
+from ciliate.system.certificates import Authority
 
 READY_S = 20.0
 DEADLINE_S = 60.0
@@ -72,7 +73,7 @@ class ServerProcess:
 
     directory: Path
     port: int
-    ca: pki.CertificateAuthority
+    ca: Authority
     client: pki.Issued
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
@@ -86,7 +87,7 @@ class ServerProcess:
         return self.directory / "kubeconfig"
 
     def context(self, *, with_certificate: bool = True) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.ca.cert_file))
+        context = ssl.create_default_context(cafile=str(self.directory / "ca.crt"))
         if with_certificate:
             context.load_cert_chain(self.directory / "client.crt", self.directory / "client.key")
         return context
@@ -95,7 +96,7 @@ class ServerProcess:
         command = [sys.executable, "-c", _ENTRY]
         command += ["--data-dir", str(self.directory / "data")]
         command += ["--listen", f"127.0.0.1:{self.port}", "--advertise-url", self.url]
-        command += ["--ca-file", str(self.ca.cert_file)]
+        command += ["--ca-file", str(self.directory / "ca.crt")]
         command += ["--cert-file", str(self.directory / "server.crt")]
         command += ["--key-file", str(self.directory / "server.key")]
         command += ["--kubelet-sockets", str(self.directory / "{node}.sock")]

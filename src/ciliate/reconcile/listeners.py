@@ -23,7 +23,12 @@ class Listeners(Generic[P]):
         """Have `listener` called from now on."""
         self._listeners.append(listener)
 
+    def remove(self, listener: Callable[P, object]) -> None:
+        """Call `listener` no more; one that was not added is nothing to remove."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> None:
         """Call every listener."""
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener(*args, **kwargs)

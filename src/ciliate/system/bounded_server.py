@@ -223,6 +223,10 @@ class BoundedServer:
         if self._paused is None:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
+    def use_tls(self, context: ssl.SSLContext) -> None:
+        """Speak TLS by another context from now on; connections stay."""
+        self._tls = context
+
     def close(self, *listeners: socket.socket) -> None:
         """Accept no more on these sockets, or on any, and close them; connections stay."""
         loop = asyncio.get_running_loop()
@@ -263,7 +267,7 @@ class BoundedServer:
             self._admit(accepted, address)
 
     def _admit(self, accepted: socket.socket, address: Any) -> None:
-        peer, name = _peer_of(accepted.family, address)
+        peer, name = peer_of(accepted.family, address)
         try:
             displaced = self._spare_takers(lambda: self.admission.displaced_by(peer))
         except NoRoomError:
@@ -359,7 +363,7 @@ class BoundedServer:
         self._end(connection, Ending.LATE)
 
 
-def _peer_of(family: int, address: Any) -> tuple[Hashable, str]:
+def peer_of(family: int, address: Any) -> tuple[Hashable, str]:
     """Return whose share a connection counts to, and a name for the log.
 
     That is a host's IPv4 address, and of IPv6 the /64, of which a host has as many addresses as it

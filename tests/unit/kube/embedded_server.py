@@ -30,7 +30,7 @@ class EmbeddedServer:
         write_private(self.kubeconfig, text.encode())
         self._settings = ApiServerSettings(
             data_dir=folder / "data",
-            ca_file=ca.cert_file,
+            ca_file=folder / "pki" / "ca.crt",
             cert_file=files[0],
             key_file=files[1],
             kubelet_sockets=str(folder / "{node}.sock"),

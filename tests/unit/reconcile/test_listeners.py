@@ -44,3 +44,37 @@ def test_listener_is_called_with_names_where_the_event_has_them() -> None:
     listeners(1, new=2)
 
     assert calls == [(1, 2)]
+
+
+def test_listener_that_was_removed_is_called_no_more_and_the_others_are() -> None:
+    listeners: Listeners[int] = Listeners()
+    calls: list[str] = []
+
+    def first(event: int) -> None:
+        calls.append(f"first {event}")
+
+    listeners.add(first)
+    listeners.add(lambda event: calls.append(f"second {event}"))
+
+    listeners.remove(first)
+    listeners.remove(first)
+    listeners(1)
+
+    assert calls == ["second 1"]
+
+
+def test_listener_may_remove_itself_while_it_is_called() -> None:
+    listeners: Listeners[[]] = Listeners()
+    calls: list[str] = []
+
+    def once() -> None:
+        calls.append("once")
+        listeners.remove(once)
+
+    listeners.add(once)
+    listeners.add(lambda: calls.append("always"))
+
+    listeners()
+    listeners()
+
+    assert calls == ["once", "always", "always"]

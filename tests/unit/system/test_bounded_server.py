@@ -260,8 +260,8 @@ def tls(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.verify_mode = ssl.CERT_REQUIRED
     server.load_cert_chain(*files)
-    server.load_verify_locations(authority.cert_file)
-    return server, ssl.create_default_context(cafile=str(authority.cert_file))
+    server.load_verify_locations(tmp_path / "ca.crt")
+    return server, ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
 
 
 async def test_tls_handshake_that_stops_midway_is_gone_after_the_time_for_a_request(
@@ -332,7 +332,7 @@ def test_share_is_of_an_ipv4_address_or_of_64_bits_of_an_ipv6_one(
     family: int, address: str, same: str, other: str
 ) -> None:
     def peer(text: str) -> object:
-        return bounded_server._peer_of(family, (text, 1))[0]
+        return bounded_server.peer_of(family, (text, 1))[0]
 
     assert peer(address) == peer(same) != peer(other)
 
