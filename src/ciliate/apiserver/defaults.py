@@ -169,6 +169,8 @@ def _default_probe(probe: JsonObject) -> None:
     if request is not None:
         request.setdefault("path", "/")
         request.setdefault("scheme", "HTTP")
+    if probe.get("grpc") is not None:
+        probe["grpc"].setdefault("service", "")  # kubectl describe counts on it.
 
 
 def _default_volume(volume: JsonObject) -> None:
