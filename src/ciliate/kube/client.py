@@ -25,7 +25,7 @@ from ciliate.api.resource import ObjectKey, Resource
 from ciliate.kube import credentials
 from ciliate.kube.document import ObjectList, decode, decode_chunk, encode, target_of
 from ciliate.kube.errors import GoneError, InvalidError
-from ciliate.kube.execution import OUTPUT_BYTES_MAX, Executed, execute
+from ciliate.kube.execution import OUTPUT_BYTES_MAX, Executed, execute, printed_pieces
 from ciliate.kube.options import PatchKind, Propagation
 from ciliate.kube.transport import JSON, Limits, Transport
 from ciliate.kube.watch import EventDecoder, WatchEvent
@@ -82,13 +82,17 @@ class ApiClient:
         return cls(credentials.in_cluster(), user_agent=user_agent)
 
     @classmethod
-    def detect(cls, kubeconfig: str = "", *, user_agent: str = "ciliate") -> Self:
+    def detect(
+        cls, kubeconfig: str = "", *, context: str = "", user_agent: str = "ciliate"
+    ) -> Self:
         """Return a client by the file named, else $KUBECONFIG, the pod, ~/.kube/config.
+
+        A context is one of a file: then the pod is none of the places.
 
         Raises:
             KubeconfigError: The first of these that is there cannot be used.
         """
-        return cls(credentials.detect(kubeconfig), user_agent=user_agent)
+        return cls(credentials.detect(kubeconfig, context=context), user_agent=user_agent)
 
     @property
     def server(self) -> str:
@@ -349,6 +353,20 @@ class ApiClient:
             container=container,
             timeout_s=timeout_s,
             output_bytes_max=output_bytes_max,
+        )
+
+    def printed_pieces(
+        self, pod: str, command: tuple[str, ...], *, namespace: str, container: str
+    ) -> AsyncGenerator[bytes]:
+        """Yield what a command in a pod's container prints, as it comes; close it when done.
+
+        Raises:
+            UnavailableError: The node does not answer, or the connection ended before the command.
+            InvalidError: The command was not run, or failed.
+            KubeError: The API server refuses.
+        """
+        return printed_pieces(
+            self._transport, pod, command, namespace=namespace, container=container
         )
 
     async def request(

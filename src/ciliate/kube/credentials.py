@@ -162,8 +162,10 @@ def in_cluster() -> Credentials:
     )
 
 
-def detect(kubeconfig: str = "") -> Credentials:
+def detect(kubeconfig: str = "", *, context: str = "") -> Credentials:
     """Return credentials from the file named, else $KUBECONFIG, else the pod, else ~/.kube.
+
+    A context is one of a file: then the pod is none of the places.
 
     Raises:
         KubeconfigError: The place that comes first cannot be used; later ones are not tried.
@@ -171,10 +173,10 @@ def detect(kubeconfig: str = "") -> Credentials:
     # $KUBECONFIG may be a list of files (kubectl merges them); the first one counts here.
     named = kubeconfig or os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
     if named:
-        return from_kubeconfig(named)
-    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return from_kubeconfig(named, context=context)
+    if "KUBERNETES_SERVICE_HOST" in os.environ and not context:
         return in_cluster()
-    return from_kubeconfig(Path.home() / ".kube" / "config")
+    return from_kubeconfig(Path.home() / ".kube" / "config", context=context)
 
 
 def _read(kubeconfig: Path, path: Path) -> bytes:

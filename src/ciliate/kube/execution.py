@@ -6,6 +6,8 @@ its channel, and the last message, on channel 3, is a Status that says how the c
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +22,8 @@ from ciliate.kube.transport import Transport
 _PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 #: What a command may print, if its caller does not say: the agent's longest answer.
 OUTPUT_BYTES_MAX: Final = 256 * 1024 * 1024
+#: What is kept of a command's complaints while it goes on.
+_SAID_BYTES_MAX: Final = 4096
 
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
 
@@ -67,20 +71,11 @@ async def execute(
         KubeError: The API server refuses.
     """
     target = target_of(PODS, namespace, pod, "exec")
-    params = [
-        ("container", container),
-        ("stdout", "true"),
-        ("stderr", "true"),
-        *(("command", word) for word in command),
-    ]
-    path = PODS.path(namespace=namespace, name=pod, subresource="exec")
     printed = {_STDOUT: bytearray(), _STDERR: bytearray()}
     end: bytes | None = None
     try:
         async with asyncio.timeout(timeout_s):
-            messages = transport.messages(
-                path, verb="exec", target=target, params=params, protocols=_PROTOCOLS
-            )
+            messages = _messages(transport, pod, command, namespace=namespace, container=container)
             async for message in messages:
                 channel, content = message[:1], message[1:]
                 if channel == bytes([_STATUS]):
@@ -99,6 +94,68 @@ async def execute(
         raise UnavailableError(verb="exec", target=target, detail=detail)
     code = _exit_code(end, target=target)
     return Executed(code, bytes(printed[_STDOUT]), bytes(printed[_STDERR]))
+
+
+async def printed_pieces(
+    transport: Transport,
+    pod: str,
+    command: tuple[str, ...],
+    *,
+    namespace: str,
+    container: str,
+) -> AsyncGenerator[bytes]:
+    """Yield what `command` prints, as it comes, until it ends by itself with success.
+
+    Who stops reading closes the connection, and the command meets that when it prints again: one
+    that may be silent for long is to be given an end of its own.
+
+    Raises:
+        UnavailableError: The node does not answer, or the connection ended before the command.
+        InvalidError: The command was not run, or failed; with what it said last.
+        KubeError: The API server refuses.
+    """
+    target = target_of(PODS, namespace, pod, "exec")
+    said = b""
+    messages = _messages(transport, pod, command, namespace=namespace, container=container)
+    async with aclosing(messages):
+        async for message in messages:
+            channel, content = message[:1], message[1:]
+            if channel == bytes([_STDOUT]):
+                yield content
+            elif channel == bytes([_STDERR]):
+                said = (said + content)[-_SAID_BYTES_MAX:]
+            elif channel == bytes([_STATUS]):
+                if code := _exit_code(content, target=target):
+                    last = said.decode(errors="replace").strip().splitlines()[-1:]
+                    detail = last[0] if last else f"{command[0]} ended with exit code {code}"
+                    raise InvalidError(verb="exec", target=target, detail=detail)
+                return
+    detail = f"the connection ended before {command[0]} did"
+    raise UnavailableError(verb="exec", target=target, detail=detail)
+
+
+def _messages(
+    transport: Transport,
+    pod: str,
+    command: tuple[str, ...],
+    *,
+    namespace: str,
+    container: str,
+) -> AsyncGenerator[bytes]:
+    """Return the messages of one command: the channel's octet, and what came on it."""
+    params = [
+        ("container", container),
+        ("stdout", "true"),
+        ("stderr", "true"),
+        *(("command", word) for word in command),
+    ]
+    return transport.messages(
+        PODS.path(namespace=namespace, name=pod, subresource="exec"),
+        verb="exec",
+        target=target_of(PODS, namespace, pod, "exec"),
+        params=params,
+        protocols=_PROTOCOLS,
+    )
 
 
 def _exit_code(status: bytes, *, target: str) -> int:

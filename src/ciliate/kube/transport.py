@@ -1,6 +1,6 @@
 """Bytes to and from the API server: one HTTP session, its time limits, its errors.
 
-The only module that knows aiohttp. Everything that can go wrong on the way leaves as a
+With `web_socket` the only module that knows aiohttp. Everything that can go wrong on the way leaves as a
 `KubeError`. A request has a total limit; a watch has none but is read with a limit on silence:
 after `silence_s` without a byte from the server on any connection it is asked for /livez. A
 stopped or vanished server is noticed that way within `silence_s` plus `probe_s`, though its
@@ -26,6 +26,7 @@ from ciliate import __version__
 from ciliate.kube.credentials import Credentials
 from ciliate.kube.errors import KubeconfigError, KubeError, UnavailableError
 from ciliate.kube.status import Status, error_of, parse_status
+from ciliate.kube.web_socket import WebSocket, keep_alive
 from ciliate.net.address import IPAddress, ip_address
 
 #: An answer larger than this is refused. Lists come in chunks; the API's limit of an object is
@@ -35,6 +36,9 @@ _READ_BUFFER_BYTES: Final = 256 * 1024
 #: A connection whose data nobody acknowledges for so long is given up: its path, its other end or
 #: the address of this end is gone. The kernel alone would try for a quarter of an hour.
 _UNACKNOWLEDGED_S: Final = 10.0
+
+#: How long the other end of a WebSocket may take to say that it has closed too.
+_CLOSE_S: Final = 2.0
 
 JSON: Final = "application/json"
 
@@ -185,25 +189,79 @@ class Transport:
         Raises:
             KubeError: The server refused, or went away.
         """
+        opened = self.web_socket(
+            path,
+            verb=verb,
+            target=target,
+            params=params,
+            protocols=protocols,
+            heartbeat_s=self.limits.silence_s,
+        )
+        async with opened as channel:
+            while (message := await channel.receive()) is not None:
+                yield message
+
+    @contextlib.asynccontextmanager
+    async def web_socket(
+        self,
+        path: str,
+        *,
+        verb: str,
+        target: str,
+        params: Sequence[tuple[str, str]],
+        protocols: Sequence[str],
+        message_bytes_max: int = 0,
+        heartbeat_s: float | None = None,
+    ) -> AsyncGenerator[WebSocket, None]:
+        """Open a WebSocket for as long as the block takes; no limit of time or, with 0, of size.
+
+        With a heartbeat, an end that does not answer it is gone, be it that it has stopped reading.
+
+        Raises:
+            KubeError: The server refused, or went away.
+        """
         with _as_unavailable(verb, target, self.server):
             headers = await self._credentials.token.header()
             try:
-                async with self._open_session().ws_connect(
+                response = await self._open_session().ws_connect(
                     self.server + path,
                     params=params,
                     headers=headers,
                     protocols=protocols,
                     server_hostname=self._credentials.tls_server_name or None,
-                    max_msg_size=0,  # The caller bounds the whole.
-                    heartbeat=self.limits.silence_s,
-                ) as channel:
-                    async for message in channel:
-                        if message.type is aiohttp.WSMsgType.BINARY:
-                            yield message.data
+                    max_msg_size=message_bytes_max,
+                    heartbeat=heartbeat_s,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_S),
+                )
             except aiohttp.WSServerHandshakeError as error:
+                self._credentials.token.refused(error.status)
+                await self._explain(path, verb, target, params, error.status)
                 raise error_of(
                     Status(message=error.message), verb=verb, target=target, code=error.status
                 ) from error
+        try:
+            yield WebSocket(response, verb=verb, target=target)
+        finally:
+            # An end that has stopped reading takes no farewell either: the connection is cut then.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S):
+                    await response.close()
+
+    async def _explain(
+        self, path: str, verb: str, target: str, params: Sequence[tuple[str, str]], status: int
+    ) -> None:
+        """Raise what the server says of a refused WebSocket, whose answer nobody has read.
+
+        The same is asked once more without one: who is refused is refused before the server sees that
+        this is no WebSocket, and nothing is done for who is not.
+        """
+        if status not in (401, 403, 404):
+            return
+        try:
+            await self.request("GET", path, verb=verb, target=target, params=dict(params))
+        except KubeError as error:
+            if error.status == status:
+                raise
 
     async def confirm_alive(self, *, silence_s: float = 0) -> None:
         """Return if the server was heard in the last `silence_s` or answers a probe now.
@@ -313,17 +371,12 @@ def _refusal(
 def _keep_alive(response: aiohttp.ClientResponse) -> None:
     """Let the kernel test an idle connection: a firewall may have forgotten it.
 
-    The probe of a silent server uses another connection and does not notice that. Given up
-    after 10 + 3 * 5 seconds.
+    The probe of a silent server uses another connection and does not notice that.
     """
     transport = response.connection.transport if response.connection else None
     connection = transport.get_extra_info("socket") if transport else None
-    if connection is None:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    if connection is not None:
+        keep_alive(connection)
 
 
 def _seconds(text: str) -> float:

@@ -174,3 +174,35 @@ async def test_endless_output_is_cut_off(client: ApiClient, kubelet: Kubelet) ->
 
     with pytest.raises(InvalidError, match="more than 1000"):
         await execute(client, "x", output=1000)
+
+
+async def pieces(client: ApiClient) -> list[bytes]:
+    """What a command prints, as it comes."""
+    printing = client.printed_pieces("p", ("x",), namespace="default", container="c")
+    return [piece async for piece in printing if piece]
+
+
+async def test_pieces_of_the_output_come_one_by_one(client: ApiClient, kubelet: Kubelet) -> None:
+    del kubelet
+    assert await pieces(client) == [b"out", b"put"]
+
+
+async def test_command_that_fails_says_last_why(client: ApiClient, kubelet: Kubelet) -> None:
+    async def complain(request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.send_bytes(b"\x02a warning\nno socket there\n")
+        await failing(exit_code(1))(request, socket)
+
+    kubelet.script = complain
+
+    with pytest.raises(InvalidError, match="no socket there"):
+        await pieces(client)
+
+
+async def test_pieces_that_end_early_are_no_success(client: ApiClient, kubelet: Kubelet) -> None:
+    async def leave(_request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.send_bytes(b"\x01half")
+
+    kubelet.script = leave
+
+    with pytest.raises(UnavailableError, match="ended before"):
+        await pieces(client)
