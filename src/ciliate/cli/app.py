@@ -45,8 +45,13 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "completion": ("ciliate.cli.app:completion", "Print a shell's completion script."),
 }
 
-#: What `cilium` shows of it; `cilium-dbg` is `ciliate dbg`, and `hubble` is `ciliate hubble`.
-_CILIUM: Final = ("status", "config", "version", "completion")
+#: What `cilium` shows of it; `cilium-dbg` is `ciliate dbg`, and `hubble` is `ciliate hubble`. What Cilium
+#: has in `cilium hubble`, and not in `hubble`, is in both of ours.
+_CILIUM: Final[Mapping[str, tuple[str, str]]] = {
+    **{name: _COMMANDS[name] for name in ("status", "config")},
+    "hubble": ("ciliate.cli.cluster_hubble:command", "Reach Hubble, and turn it on and off."),
+    **{name: _COMMANDS[name] for name in ("version", "completion")},
+}
 
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -54,10 +59,10 @@ _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 
 class Program(ListedGroup):
     """The root: lists its commands without importing them."""
 
-    def __init__(self, name: str, shown: tuple[str, ...]) -> None:
+    def __init__(self, name: str, listed: Mapping[str, tuple[str, str]]) -> None:
         super().__init__(
             name,
-            listed={command: _COMMANDS[command] for command in shown},
+            listed=listed,
             context_settings=_SETTINGS,
             help="A pod network for Kubernetes, and a lab to try it in.",
             params=[*installation_options(offers=NAME_COMPLETIONS), version_option()],
@@ -78,7 +83,7 @@ def program(name: str = "ciliate") -> click.Command:
         from ciliate.lab import ssh  # noqa: PLC0415 - likewise.
 
         return ssh.ssh if name == "ssh" else ssh.sshpass
-    return Program(name, _CILIUM if name == "cilium" else tuple(_COMMANDS))
+    return Program(name, _CILIUM if name == "cilium" else _COMMANDS)
 
 
 @click.command("completion")

@@ -92,12 +92,12 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def cluster_client(kubeconfig: str) -> "ApiClient":
-    """Return a client of the cluster; use it with `async with`.
+def cluster_client(kubeconfig: str, context: str = "") -> "ApiClient":
+    """Return a client of the cluster, by a context of the file; use it with `async with`.
 
     Raises:
         KubeconfigError: No kubeconfig, or one that cannot be used.
     """
     from ciliate.kube.client import ApiClient  # noqa: PLC0415 - imports aiohttp: 100 ms.
 
-    return ApiClient.detect(find_kubeconfig(kubeconfig))
+    return ApiClient.detect(find_kubeconfig(kubeconfig), context=context)

@@ -5,6 +5,7 @@ that no process reads is refused with the nearest one that is.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from ciliate.console.output import echo_list, output_forms, output_option, rende
 from ciliate.console.setting_names import offer_keys, offer_values
 from ciliate.console.table import align
 from ciliate.errors import CiliateError, SettingError
+
+if TYPE_CHECKING:
+    from ciliate.kube.client import ApiClient
 
 
 class KeyNotSetError(CiliateError):
@@ -85,7 +89,7 @@ def get(name: str, output: str | None, kubeconfig: str) -> None:
 def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
     """Set KEY to VALUE and restart agents or operator: who reads it, at the next start."""
     _check(name, value, force=force)
-    _write(kubeconfig, name, value, restart=restart, force=force)
+    change(cluster_client(kubeconfig), {name: value}, restart=restart, force=force)
 
 
 @command.command("delete")
@@ -95,7 +99,7 @@ def set_(name: str, value: str, kubeconfig: str, *, restart: bool, force: bool) 
 @kubeconfig_option
 def delete(name: str, kubeconfig: str, *, restart: bool, force: bool) -> None:
     """Remove KEY, so that its default is in force, and restart agents or operator."""
-    _write(kubeconfig, name, None, restart=restart, force=force)
+    change(cluster_client(kubeconfig), {name: None}, restart=restart, force=force)
 
 
 @command.command("keys")
@@ -131,25 +135,36 @@ def _read(kubeconfig: str) -> Mapping[str, str]:
     return run(read(cluster_client(kubeconfig)))
 
 
-def _write(kubeconfig: str, name: str, value: str | None, *, restart: bool, force: bool) -> None:
-    """Set a key, or remove it, and say who has read it, or still has to."""
+def change(
+    client: "ApiClient",
+    changes: Mapping[str, str | None],
+    *,
+    restart: bool = True,
+    force: bool = False,
+) -> None:
+    """Set keys (None removes one), and say who has read them, or still has to. Closes the client.
+
+    Raises:
+        CiliateError: As `config_map.write` says.
+    """
     from ciliate.cli.config_map import write  # noqa: PLC0415 - the API client: 100 ms.
     from ciliate.cli.process_agents import restart_by_hand  # noqa: PLC0415 - as above.
 
-    done = run(write(cluster_client(kubeconfig), {name: value}, restart=restart, force=force))
+    done = run(write(client, changes, restart=restart, force=force))
     # Cilium's words; only now, since agents may refuse it.
     config_map = installation().config_map
-    if value is None:
-        click.echo(f"✨ Removing {name} from ConfigMap {config_map}...")
-    else:
-        click.echo(f"✨ Patching ConfigMap {config_map} with {name}={value}...")
+    for name, value in changes.items():
+        if value is None:
+            click.echo(f"✨ Removing {name} from ConfigMap {config_map}...")
+        else:
+            click.echo(f"✨ Patching ConfigMap {config_map} with {name}={value}...")
     if done.pods:
         click.echo("♻️  Restarted Cilium pods")
     if done.operators:
         click.echo("♻️  Restarted Cilium operator")
     if done.without_pod:
         click.echo(f"Not restarted: {restart_by_hand(done.without_pod)}.", err=True)
-    scopes = keys.readers([name]) or (keys.Scope.AGENT,)
+    scopes = keys.readers(changes) or (keys.Scope.AGENT,)
     counts = {
         keys.Scope.AGENT: done.pods or len(done.without_pod),
         keys.Scope.OPERATOR: done.operators,

@@ -35,7 +35,7 @@ def test_set_refuses_what_no_agent_could_start_with(name: str, value: str, words
     [
         ("mtu", "its default is in force: '0'"),
         ("ipv4-native-routing-cdr", "did you mean ipv4-native-routing-cidr?"),
-        ("enable-hubble-open-metrics", "`ciliate config view` shows"),
+        ("external-envoy-proxy", "`ciliate config view` shows"),
     ],
 )
 def test_absent_key_is_explained(name: str, words: str) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from ciliate.cli.hubble.flow_type import enum_name
-from ciliate.cli.hubble.harmless import harmless
 from ciliate.cli.hubble.record_text import Record
 from ciliate.cli.hubble.style import Style
+from ciliate.flows.harmless import harmless
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2
 from ciliate.flows.pb.relay import relay_pb2

@@ -15,9 +15,9 @@ from ciliate.cli.hubble.flow_type import (
     flow_verdict,
     verdict_colour,
 )
-from ciliate.cli.hubble.harmless import harmless
 from ciliate.cli.hubble.record_text import Record
 from ciliate.cli.hubble.style import Style
+from ciliate.flows.harmless import harmless
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2
 

@@ -1,18 +1,14 @@
 """`hubble list`: the nodes and namespaces that a server knows."""
 
-from typing import Final
-
 import click
 
 from ciliate.cli.hubble.connection import connect
-from ciliate.cli.hubble.message_json import message_array
 from ciliate.cli.hubble.node_list import render_namespaces, render_nodes, sorted_nodes
-from ciliate.cli.hubble.stream_options import form_option
+from ciliate.cli.hubble.stream_options import LIST_FORMS, form_option
 from ciliate.cli.hubble.target import Target, target_options
+from ciliate.flows.message_json import message_array
 from ciliate.flows.pb.observer import observer_pb2
 from ciliate.flows.pb.observer.observer_pb2_grpc import ObserverStub
-
-_FORMS: Final = ("table", "wide", "json")
 
 
 @click.group("list")
@@ -22,7 +18,7 @@ def command() -> None:
 
 @command.command(
     "nodes",
-    params=[form_option(_FORMS)],
+    params=[form_option(LIST_FORMS)],
     epilog="\b\nExamples:\n  hubble list nodes\n  hubble list nodes -o wide",
 )
 @target_options
@@ -40,7 +36,7 @@ def nodes(target: Target, output: str) -> None:
 
 @command.command(
     "namespaces",
-    params=[form_option(_FORMS)],
+    params=[form_option(LIST_FORMS)],
     epilog="\b\nExamples:\n  hubble list namespaces\n  hubble list namespaces -o json",
 )
 @target_options

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from ciliate.cli.hubble.harmless import harmless
 from ciliate.cli.hubble.record_text import Record, render_table
 from ciliate.cli.hubble.server_status import NOT_KNOWN, rate_since_start, uptime_text
+from ciliate.flows.harmless import harmless
 from ciliate.flows.pb.observer import observer_pb2
 from ciliate.flows.pb.relay import relay_pb2
 

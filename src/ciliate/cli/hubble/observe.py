@@ -18,6 +18,7 @@ from ciliate.cli.hubble.filter_options import (
 )
 from ciliate.cli.hubble.flow_file import read_flows
 from ciliate.cli.hubble.flow_filters import flow_filters
+from ciliate.cli.hubble.flow_options import flow_options
 from ciliate.cli.hubble.printer import Printer
 from ciliate.cli.hubble.raw_filters import read_filters, render_filters
 from ciliate.cli.hubble.requests import events_request, flows_request
@@ -28,7 +29,7 @@ from ciliate.cli.hubble.stream_options import (
     selection_options,
 )
 from ciliate.cli.hubble.style import Form
-from ciliate.cli.hubble.target import Target, target_options, variable
+from ciliate.cli.hubble.target import Target, target_options
 from ciliate.flows.pb.observer import observer_pb2
 from ciliate.flows.pb.observer.observer_pb2_grpc import ObserverStub
 from ciliate.flows.printed_fields import PRINTED
@@ -36,66 +37,6 @@ from ciliate.flows.printed_fields import PRINTED
 #: Cilium's command of old wrote flows without what is around them, and still does when it is told so.
 _COMPATIBILITY: Final = "HUBBLE_COMPAT"
 _FLOWS_ALONE: Final = "legacy-json-output"
-
-
-def _flow_options() -> list[click.Parameter]:
-    """Return the flags that are about flows, and not about which."""
-    return [
-        click.Option(
-            ["--numeric"],
-            is_flag=True,
-            envvar=variable("numeric"),
-            help="Print addresses, not names.",
-        ),
-        click.Option(
-            ["--ip-translation"],
-            type=bool,
-            is_flag=False,
-            flag_value="true",
-            default=True,
-            envvar=variable("ip-translation"),
-            metavar="[=false]",
-            help="Print names of pods and services.  [default: true]",
-        ),
-        click.Option(
-            ["--print-policy-names", "policies"],
-            is_flag=True,
-            envvar=variable("print-policy-names"),
-            help="Print the policies that decided.",
-        ),
-        click.Option(
-            ["--field-mask"],
-            metavar="FIELD[,FIELD]",
-            multiple=True,
-            envvar=variable("field-mask"),
-            help="Of each flow only these fields; with -o json.",
-        ),
-        click.Option(
-            ["--allowlist"],
-            metavar="JSON",
-            multiple=True,
-            envvar=variable("allowlist"),
-            help="Flows that pass this filter, in JSON.",
-        ),
-        click.Option(
-            ["--denylist"],
-            metavar="JSON",
-            multiple=True,
-            envvar=variable("denylist"),
-            help="No flows that pass this filter, in JSON.",
-        ),
-        click.Option(
-            ["--print-raw-filters"],
-            is_flag=True,
-            help="Print the filters that the flags make, and ask nobody.",
-        ),
-        click.Option(
-            ["--input-file"],
-            metavar="FILE",
-            type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-            help="Read flows from a file that -o json wrote; - is standard input.",
-        ),
-    ]
 
 
 def _params(*further: click.Parameter) -> list[click.Parameter]:
@@ -153,7 +94,7 @@ def _asked(
     "observe",
     cls=FilterGroup,
     invoke_without_command=True,
-    params=_params(*_flow_options(), *filter_options()),
+    params=_params(*flow_options(), *filter_options()),
     epilog="\b\nExamples:\n  hubble observe -f\n"
     "  hubble observe --namespace default --last 100\n"
     "  hubble observe --pod default/curl-pod --protocol tcp --verdict DROPPED\n"
@@ -172,7 +113,7 @@ def command(target: Target, **flags: Any) -> None:
         observe_flows(target, flags)
 
 
-@command.command("flows", cls=FilterCommand, params=_params(*_flow_options(), *filter_options()))
+@command.command("flows", cls=FilterCommand, params=_params(*flow_options(), *filter_options()))
 @target_options
 def flows(target: Target, **flags: Any) -> None:
     """Show flows, as `hubble observe` does."""

@@ -12,10 +12,10 @@ import click
 from google.protobuf.message import Message
 
 from ciliate.cli.hubble import event_text, flow_text
-from ciliate.cli.hubble.harmless import harmless
-from ciliate.cli.hubble.message_json import MessageJsonError, message_line
 from ciliate.cli.hubble.record_text import SEPARATOR, Record, render_record, render_table
 from ciliate.cli.hubble.style import Form, Style
+from ciliate.flows.harmless import harmless
+from ciliate.flows.message_json import MessageJsonError, message_line
 from ciliate.flows.pb.observer import observer_pb2
 
 M = TypeVar("M", bound=Message)

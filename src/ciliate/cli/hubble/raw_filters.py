@@ -1,14 +1,13 @@
 """Filters as JSON: `--allowlist` and `--denylist` read them, `--print-raw-filters` writes them. Pure."""
 
-import json
 from collections.abc import Iterable
-from typing import Any
-
-from google.protobuf import json_format
 
 from ciliate.cli.hubble.errors import FlagError
 from ciliate.cli.hubble.flow_filters import Filters
-from ciliate.cli.hubble.message_json import message_line
+from ciliate.config.json_objects import read_json_objects
+from ciliate.config.values import ValueTextError
+from ciliate.flows.filter_json import FilterJsonError, filters_of
+from ciliate.flows.message_json import message_line
 from ciliate.flows.pb.flow import flow_pb2
 
 
@@ -18,26 +17,16 @@ def read_filters(flag: str, texts: Iterable[str]) -> list[flow_pb2.FlowFilter]:
     Raises:
         FlagError: It holds something else.
     """
-    text = " ".join(texts).strip()
-    found = []
+    text = " ".join(texts)
     try:
-        while text:
-            value, end = json.JSONDecoder().raw_decode(text)
-            found.append(_filter(value))
-            text = text[end:].lstrip()
-    except (ValueError, TypeError, json_format.ParseError) as error:
+        return filters_of(read_json_objects(text))
+    except (ValueTextError, FilterJsonError) as error:
+        why = f"it {error.problem}" if isinstance(error, ValueTextError) else str(error)
         raise FlagError(
             flag=flag,
             value=text,
-            problem=f'is no filter: {error}; one is {{"verdict":["DROPPED"]}}',
+            problem=f'is no filter: {why}; one is {{"verdict":["DROPPED"]}}',
         ) from error
-    return found
-
-
-def _filter(value: Any) -> flow_pb2.FlowFilter:
-    if not isinstance(value, dict):
-        raise TypeError("it is no object")
-    return json_format.ParseDict(value, flow_pb2.FlowFilter())
 
 
 def render_filters(filters: Filters) -> str:

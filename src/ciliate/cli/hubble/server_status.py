@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from ciliate.cli.hubble.harmless import harmless
 from ciliate.cli.hubble.record_text import Record
+from ciliate.flows.harmless import harmless
 from ciliate.flows.pb.observer import observer_pb2
 
 NOT_KNOWN: Final = "N/A"

@@ -8,12 +8,12 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from ciliate.cli.hubble.connection import Server, connect
 from ciliate.cli.hubble.errors import CallFailedError, HubbleError
-from ciliate.cli.hubble.message_json import message_line
 from ciliate.cli.hubble.record_text import render_record, render_table
 from ciliate.cli.hubble.server_status import status_lines, status_record, status_row
 from ciliate.cli.hubble.stream_options import FORMS, form_option
 from ciliate.cli.hubble.style import Form
 from ciliate.cli.hubble.target import Target, target_options
+from ciliate.flows.message_json import message_line
 from ciliate.flows.pb.observer import observer_pb2
 from ciliate.flows.pb.observer.observer_pb2_grpc import ObserverStub
 

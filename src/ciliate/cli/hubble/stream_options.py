@@ -13,8 +13,8 @@ from click.shell_completion import CompletionItem
 from ciliate.cli.hubble.errors import FlagConflictError, FlagError
 from ciliate.cli.hubble.moment import DEFAULT_LAYOUT, LAYOUTS
 from ciliate.cli.hubble.selection import NUMBER, Selection, read_selection
+from ciliate.cli.hubble.setting import Setting
 from ciliate.cli.hubble.style import Form, Style
-from ciliate.cli.hubble.target import variable
 
 #: What `-o` takes.
 FORMS: Final[Mapping[str, Form]] = {
@@ -25,6 +25,9 @@ FORMS: Final[Mapping[str, Form]] = {
     "tab": Form.TABLE,
     "table": Form.TABLE,
 }
+
+#: What it takes where a list is printed.
+LIST_FORMS: Final = ("table", "wide", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +40,41 @@ class Stream:
     quiet: bool
 
 
-def form_option(names: tuple[str, ...] = tuple(FORMS)) -> click.Option:
-    """Return `-o`, which takes these names, the first where it is not given."""
+class _FormName(click.ParamType[str]):
+    """One of the names that `-o` takes."""
 
-    def read(_context: click.Context, _parameter: click.Parameter, text: str | None) -> str:
-        form = (text or names[0]).removeprefix("=")  # Users of kubectl write -o=json.
-        if form not in names:
-            problem = f"is no form of output: {', '.join(names)}"
+    name = "FORM"
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; users of kubectl write -o=json."""
+        del param, ctx
+        form = value.removeprefix("=")
+        if form not in self._names:
+            problem = f"is no form of output: {', '.join(self._names)}"
             raise FlagError(flag="output", value=form, problem=problem)
         return form
 
-    def offer(*asked: object) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in names if name.startswith(str(asked[-1]))]
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the names that begin so."""
+        del ctx, param
+        return [CompletionItem(each) for each in self._names if each.startswith(incomplete)]
 
-    return click.Option(
-        ["-o", "--output"],
+
+def form_option(names: tuple[str, ...] = tuple(FORMS)) -> click.Option:
+    """Return `-o`, which takes these names, the first where it is not given."""
+    return Setting(
+        "--output",
+        "The form of the output.",
+        "-o",
+        type=_FormName(names),
+        default=names[0],
+        show_default=True,
         metavar="|".join(names),
-        envvar=variable("output"),
-        callback=read,
-        shell_complete=offer,
-        help=f"The form of the output.  [default: {names[0]}]",
     )
 
 
@@ -85,28 +103,22 @@ def look_options() -> list[click.Parameter]:
     """Return the flags that say how events look."""
     return [
         form_option(),
-        click.Option(
-            ["--time-format", "layout"],
+        Setting(
+            "--time-format",
+            f"How times are written: {', '.join(LAYOUTS)}; not in JSON.",
+            "layout",
             type=click.Choice(tuple(LAYOUTS)),
             default=DEFAULT_LAYOUT,
             show_default=True,
             metavar="NAME",
-            envvar=variable("time-format"),
-            help=f"How times are written: {', '.join(LAYOUTS)}; not in JSON.",
         ),
-        click.Option(
-            ["--print-node-name", "node"],
-            is_flag=True,
-            envvar=variable("print-node-name"),
-            help="Print the node where it was seen.",
-        ),
-        click.Option(
-            ["--color"],
+        Setting("--print-node-name", "Print the node where it was seen.", "node", is_flag=True),
+        Setting(
+            "--color",
+            "Whether lines have colours.",
             type=click.Choice(("auto", "always", "never")),
             default="auto",
             show_default=True,
-            envvar=variable("color"),
-            help="Whether lines have colours.",
         ),
         click.Option(
             ["-s", "--silent-errors", "quiet"],

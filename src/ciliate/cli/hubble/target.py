@@ -2,7 +2,8 @@
 
 `HUBBLE_SERVER` and its like stand for a flag each. In an agent's container the agent of that node is
 asked, everywhere else the relay, which is expected behind a port of this machine. On a node where
-nobody listens at that port its own agent answers instead.
+nobody listens at that port its own agent answers instead. `--port-forward` makes such a port for as
+long as the command runs (`connection`).
 """
 
 import os
@@ -16,27 +17,21 @@ import click
 
 from ciliate.cli.agent_container import in_agent_container
 from ciliate.cli.duration import DURATION
-from ciliate.cli.hubble.errors import HubbleError
+from ciliate.cli.hubble.setting import Setting
+from ciliate.cli.name_completion import complete_namespaces
 
 R = TypeVar("R")
 
 AGENT_TARGET: Final = "unix:///var/run/cilium/hubble.sock"
 RELAY_TARGET: Final = "localhost:4245"
 
+#: Where the relay is expected on this machine, and where its port is forwarded to.
+FORWARD_PORT: Final = 4245
+
 #: How long a port of this machine may take to say that somebody listens there.
 _LOOK_S: Final = 1.0
 
 _TLS_PREFIX: Final = "tls://"
-
-
-class PortForwardError(HubbleError):
-    """`--port-forward` was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "--port-forward is not there yet: forward the relay's port with"
-            " `kubectl -n kube-system port-forward service/hubble-relay 4245:80` and leave it out"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +53,12 @@ class Target:
     request_timeout: float = 12.0
     #: More on standard error.
     debug: bool = False
+    #: The relay is asked, by way of the API server; None: of a port that is free.
+    port_forward: bool = False
+    port_forward_port: int | None = None
+    kube_context: str | None = None
+    kube_namespace: str | None = None
+    kubeconfig: str | None = None
 
 
 def default_server(environment: Mapping[str, str], agent: str = AGENT_TARGET) -> str:
@@ -78,72 +79,84 @@ def _is_served(target: str) -> bool:
         return False
 
 
-def variable(flag: str) -> str:
-    """Return the variable of the environment that stands for a flag: `HUBBLE_TLS_SERVER_NAME`."""
-    return f"HUBBLE_{flag.lstrip('-').replace('-', '_').upper()}"
+def target_settings() -> list[Setting]:
+    """Return the flags."""
+    return [*_server_settings(), *_forward_settings()]
 
 
-def _option(flag: str, help_text: str, *more: str, **settings: Any) -> click.Option:
-    return click.Option([flag, *more], help=help_text, envvar=variable(flag), **settings)
-
-
-def _refuse(_context: click.Context, _option: click.Parameter, asked: object) -> None:
-    if asked:
-        raise PortForwardError
-
-
-def _options() -> list[click.Option]:
+def _server_settings() -> list[Setting]:
     existing = click.Path(exists=True, dir_okay=False)
     return [
-        _option(
+        Setting(
             "--server",
             f"Whom to ask.  [default: {RELAY_TARGET}; on a node without it {AGENT_TARGET}]",
             metavar="ADDRESS",
         ),
-        _option("--tls", "Speak TLS, as with an address that begins with tls://.", is_flag=True),
-        _option(
+        Setting("--tls", "Speak TLS, as with an address that begins with tls://.", is_flag=True),
+        Setting(
             "--tls-allow-insecure",
             "Take the server's certificate whoever signed it.",
             is_flag=True,
         ),
-        _option(
+        Setting(
             "--tls-ca-cert-files",
             "Who signs servers' certificates: files in PEM.",
+            is_listed=True,
             metavar="FILE[,FILE]",
         ),
-        _option("--tls-client-cert-file", "Our certificate, in PEM.", type=existing),
-        _option("--tls-client-key-file", "Its key, in PEM.", type=existing),
-        _option(
+        Setting("--tls-client-cert-file", "Our certificate, in PEM.", type=existing),
+        Setting("--tls-client-key-file", "Its key, in PEM.", type=existing),
+        Setting(
             "--tls-server-name",
             "The name to look for in the server's certificate.",
             metavar="NAME",
         ),
-        _option("--basic-auth-username", "Log in by this name; over TLS alone.", metavar="NAME"),
-        _option("--basic-auth-password", "The password of that.", metavar="TEXT"),
-        _option(
+        Setting("--basic-auth-username", "Log in by this name; over TLS alone.", metavar="NAME"),
+        Setting("--basic-auth-password", "The password of that.", metavar="TEXT"),
+        Setting(
             "--timeout",
             "How long to wait for the server.",
             type=DURATION,
             default="5s",
             show_default=True,
         ),
-        _option(
+        Setting(
             "--request-timeout",
             "How long to wait for an answer; streams have no limit.",
             type=DURATION,
             default="12s",
             show_default=True,
         ),
-        _option("--debug", "Say more on standard error.", "-D", is_flag=True),
-        _option(
+        Setting("--debug", "Say more on standard error.", "-D", is_flag=True),
+    ]
+
+
+def _forward_settings() -> list[Setting]:
+    return [
+        Setting(
             "--port-forward",
-            "",
+            "Ask the relay of the cluster: forward a local port to it meanwhile.",
             "-P",
             is_flag=True,
-            hidden=True,
-            is_eager=True,
-            expose_value=False,
-            callback=_refuse,
+        ),
+        Setting(
+            "--port-forward-port",
+            f"With -P: that port; 0 is any.  [default: {FORWARD_PORT}, or any if it is in use]",
+            type=click.IntRange(0, 65535),
+            metavar="PORT",
+        ),
+        Setting("--kube-context", "With -P: the kubeconfig's context to use.", metavar="NAME"),
+        Setting(
+            "--kube-namespace",
+            "With -P: the relay's namespace.  [default: kube-system]",
+            metavar="NAME",
+            shell_complete=complete_namespaces,
+        ),
+        Setting(
+            "--kubeconfig",
+            "With -P: how to reach the cluster.",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
         ),
     ]
 
@@ -158,12 +171,13 @@ def target_options(function: Callable[..., R]) -> Callable[..., R]:
 
     known = getattr(command, "__click_params__", [])
     # As `click.option` does for a function that is no command yet.
-    command.__click_params__ = [*reversed(_options()), *known]  # type: ignore[attr-defined]
+    command.__click_params__ = [*reversed(target_settings()), *known]  # type: ignore[attr-defined]
     return command
 
 
 def _target(found: Mapping[str, Any], environment: Mapping[str, str]) -> Target:
-    server = found["server"] or default_server(environment)
+    # The address of a forwarded port is known later, and says nothing of TLS: --tls does.
+    server = "" if found["port_forward"] else found["server"] or default_server(environment)
     files = (found["tls_ca_cert_files"] or "").split(",")
     return Target(
         **{

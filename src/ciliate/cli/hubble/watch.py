@@ -6,8 +6,8 @@ import click
 
 from ciliate.cli.hubble.connection import connect
 from ciliate.cli.hubble.flow_type import enum_name
-from ciliate.cli.hubble.harmless import harmless
 from ciliate.cli.hubble.target import Target, target_options
+from ciliate.flows.harmless import harmless
 from ciliate.flows.pb.peer import peer_pb2
 from ciliate.flows.pb.peer.peer_pb2_grpc import PeerStub
 

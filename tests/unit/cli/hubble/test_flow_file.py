@@ -9,8 +9,8 @@ from tests.unit.cli.hubble.sample_flows import DROP, SOCKET, SYN, SYN_ACK, lost,
 
 from ciliate.cli.hubble.flow_file import FlowFileError, read_flows
 from ciliate.cli.hubble.flow_filters import Filters, FlagUse, flow_filters
-from ciliate.cli.hubble.message_json import message_line
 from ciliate.cli.hubble.selection import Selection
+from ciliate.flows.message_json import message_line
 from ciliate.flows.pb.observer import observer_pb2
 
 FLOWS = (SOCKET, SYN, SYN_ACK, DROP)

@@ -7,7 +7,7 @@ import pytest
 
 from ciliate.cli.hubble.errors import FlagConflictError, FlagError
 from ciliate.cli.hubble.flow_filters import FlagUse, flow_filters
-from ciliate.cli.hubble.message_json import message_line
+from ciliate.flows.message_json import message_line
 from ciliate.flows.pb.flow import flow_pb2
 
 

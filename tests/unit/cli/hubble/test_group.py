@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,14 +44,42 @@ def test_completion_script_is_for_the_name(capsys: pytest.CaptureFixture[str]) -
     assert "_HUBBLE_COMPLETE=bash_complete" in capsys.readouterr().out
 
 
-def test_port_forward_is_refused_and_not_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["status", "-P"], "hubble") == 1
-    assert "--port-forward is not there yet" in capsys.readouterr().err
-    assert run(["status", "--help"], "hubble") == 0
-    assert "port-forward" not in capsys.readouterr().out
+def test_port_forward_is_asked_for_before_or_behind_a_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    for words in (["-P", "status"], ["status", "-P"], ["list", "nodes", "--port-forward"]):
+        assert run(words, "hubble") == 1
+        assert capsys.readouterr().err.startswith(f"kubeconfig {tmp_path}/nowhere: cannot read")
 
 
-@pytest.mark.parametrize("command", ["observe", "status", "list nodes", "list namespaces"])
+@pytest.mark.parametrize("name", ["port-forward", "ui", "enable", "disable"])
+def test_commands_for_the_cluster_are_cilium_hubbles_and_hubbles(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, program in (
+        (["hubble", name, "--help"], "cilium"),
+        (["hubble", name, "--help"], "ciliate"),
+        ([name, "--help"], "hubble"),
+    ):
+        assert run(words, program) == 0
+        assert f"  cilium hubble {name}" in capsys.readouterr().out.partition("Examples:")[2]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "observe",
+        "status",
+        "list nodes",
+        "list namespaces",
+        "config",
+        "config view",
+        "config get",
+        "config set",
+        "config reset",
+    ],
+)
 def test_every_command_shows_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"], "hubble") == 0
 

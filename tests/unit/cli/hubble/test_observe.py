@@ -22,8 +22,8 @@ from ciliate.cli.hubble.errors import (
     ServerUnreachableError,
 )
 from ciliate.cli.hubble.filter_options import TrailingNotError
-from ciliate.cli.hubble.message_json import message_line, message_object
 from ciliate.cli.hubble.observe import command
+from ciliate.flows.message_json import message_line, message_object
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2
 

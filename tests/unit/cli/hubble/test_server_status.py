@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
-from ciliate.cli.hubble.message_json import message_line
 from ciliate.cli.hubble.record_text import render_record, render_table
 from ciliate.cli.hubble.server_status import status_lines, status_record, status_row
+from ciliate.flows.message_json import message_line
 from ciliate.flows.pb.observer import observer_pb2
 
 RELAY = {

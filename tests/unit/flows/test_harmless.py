@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ciliate.cli.hubble.harmless import harmless, harmless_json
+from ciliate.flows.harmless import harmless, harmless_json
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict, Parse
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from tests.unit.cli.hubble.sample_flows import DROP, flow, lost, node_status
 
-from ciliate.cli.hubble.message_json import (
+from ciliate.flows.message_json import (
     MessageJsonError,
     message_array,
     message_line,
@@ -117,6 +118,22 @@ def test_values_are_those_of_protobufs_own_mapping(kind: type[Message]) -> None:
     message = filled(kind())
 
     assert message_object(message) == MessageToDict(message, preserving_proto_field_name=True)
+
+
+@pytest.mark.parametrize("nanos", [0, 5, 5_000, 5_000_000, 999_999_999, 120_000_000])
+@pytest.mark.parametrize("seconds", [-1, 0, 1_790_000_000, 253_402_300_799, -62_135_596_800])
+def test_times_are_those_of_protobufs_own_mapping(seconds: int, nanos: int) -> None:
+    message = flow_pb2.Flow(time=Timestamp(seconds=seconds, nanos=nanos))
+
+    assert message_object(message) == MessageToDict(message)
+
+
+@pytest.mark.parametrize(
+    "time", [Timestamp(nanos=-1), Timestamp(nanos=10**9), Timestamp(seconds=1 << 40)]
+)
+def test_time_that_is_none_is_an_error(time: Timestamp) -> None:
+    with pytest.raises(MessageJsonError):
+        message_line(flow_pb2.Flow(time=time))
 
 
 def test_value_that_nobody_knows_is_a_number() -> None:
