@@ -114,16 +114,35 @@ PURE: Final = (
     "ciliate.ipam.operator.report",
     "ciliate.ipam.operator.settings",
     "ciliate.flows.feed",
+    "ciliate.flows.filter_json",
+    "ciliate.flows.harmless",
+    "ciliate.flows.message_json",
     "ciliate.flows.printed_fields",
     "ciliate.flows.source_file",
     "ciliate.flows.server.candidates",
     "ciliate.flows.server.conditions",
     "ciliate.flows.server.errors",
+    "ciliate.flows.server.export.backups",
+    "ciliate.flows.server.export.counts",
+    "ciliate.flows.server.export.errors",
+    "ciliate.flows.server.export.families",
+    "ciliate.flows.server.export.flow_log",
+    "ciliate.flows.server.export.log_list",
+    "ciliate.flows.server.export.static_log",
     "ciliate.flows.server.field_mask",
+    "ciliate.flows.server.flow_answer",
     "ciliate.flows.server.flow_message",
     "ciliate.flows.server.flow_request",
     "ciliate.flows.server.http_conditions",
     "ciliate.flows.server.message_view",
+    "ciliate.flows.server.metrics.answers",
+    "ciliate.flows.server.metrics.context_labels",
+    "ciliate.flows.server.metrics.counted",
+    "ciliate.flows.server.metrics.counters",
+    "ciliate.flows.server.metrics.departures",
+    "ciliate.flows.server.metrics.empty_families",
+    "ciliate.flows.server.metrics.groups",
+    "ciliate.flows.server.metrics.series",
     "ciliate.flows.server.name_table",
     "ciliate.flows.server.patterns",
     "ciliate.flows.server.record_ring",
@@ -202,7 +221,10 @@ ALLOWED: Final = frozenset(
     dns.rdatatype dns.rdtypes.ANY.CNAME dns.rdtypes.ANY.NS dns.rdtypes.ANY.PTR
     dns.rdtypes.ANY.SOA dns.rdtypes.ANY.TXT dns.rdtypes.IN.A dns.rdtypes.IN.AAAA
     dns.rdtypes.IN.SRV dns.renderer dns.reversename dns.rrset
-    difflib enum fractions functools google.protobuf.message hashlib heapq ipaddress itertools json math msgspec numbers operator re re2
+    difflib enum fractions functools
+    google.protobuf.descriptor google.protobuf.field_mask_pb2 google.protobuf.json_format
+    google.protobuf.message google.protobuf.timestamp_pb2 google.protobuf.wrappers_pb2
+    hashlib heapq ipaddress itertools json math msgspec numbers operator re re2
     string struct textwrap types typing typing_extensions urllib.parse socket.htons sys.byteorder uuid.UUID zlib
     """.split()  # noqa: SIM905 - thirty lines say no more.
 )

@@ -65,10 +65,15 @@ def _supported_row(key: Key) -> str:
         meaning += " Not yet: " + ", ".join(f"`{choice}`" for choice in key.choices_later) + "."
     helm = f"`{key.helm}`" if key.helm else ""
     default = f"`{key.default}`" if key.default else ""
-    return f"| `{key.name}` | {helm} | {kind} | {default} | {key.scope.value} | {meaning} |"
+    return f"| `{key.name}` | {helm} | {kind} | {default} | {key.scope.value} | {_cell(meaning)} |"
 
 
 def _known_rows() -> Iterator[str]:
     for key in KEYS.values():
         if not key.supported:
             yield f"| `{key.name}` | {key.kind.value} | {key.meaning} |"
+
+
+def _cell(text: str) -> str:
+    """Return a text as a table's cell has it."""
+    return text.replace("|", r"\|")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ciliate.config.key import Key, Kind
+from ciliate.config.key import Key, Kind, Scope
 
 FLOWS: Final = (
     Key(
@@ -10,6 +10,7 @@ FLOWS: Final = (
         kind=Kind.BOOL,
         default="false",
         helm="hubble.enabled",
+        scope=Scope.BOTH,
         meaning="Keep the newest flows, and answer clients of Hubble.",
     ),
     Key(

@@ -1,10 +1,22 @@
 """The settings of events out of the datapath, out of the texts of `cilium-config`. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ciliate.config import values
+from ciliate.config.hubble_export_settings import (
+    HubbleExportSettings,
+    read_hubble_export_settings,
+)
+from ciliate.config.hubble_metrics_settings import (
+    HubbleMetricsSettings,
+    read_hubble_metrics_settings,
+)
+from ciliate.config.hubble_server_settings import (
+    HubbleListenSettings,
+    read_hubble_listen_settings,
+)
 from ciliate.config.texts import Texts
 from ciliate.errors import SettingError
 
@@ -42,6 +54,9 @@ class HubbleSettings:
     enabled: bool
     socket_path: str
     capacity: int
+    listen: HubbleListenSettings
+    metrics: HubbleMetricsSettings = field(default_factory=HubbleMetricsSettings)
+    export: HubbleExportSettings = field(default_factory=HubbleExportSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,9 @@ def read_flow_settings(texts: Texts) -> FlowSettings:
             enabled=texts.flag("enable-hubble"),
             socket_path=texts.text("hubble-socket-path"),
             capacity=_capacity(texts),
+            listen=read_hubble_listen_settings(texts),
+            export=read_hubble_export_settings(texts),
+            metrics=read_hubble_metrics_settings(texts),
         ),
     )
 

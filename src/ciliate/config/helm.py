@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ciliate.config import values
 from ciliate.config.chart_values import SECTIONS
 from ciliate.config.key import Kind
 from ciliate.config.keys import KEYS, review
@@ -62,12 +63,17 @@ _AUTO_CREATE_FIELDS: Final[Mapping[str, str]] = {
 #: Writes any key: `extraConfig.KEY=VALUE`.
 _EXTRA_CONFIG: Final = "extraConfig."
 
+#: Parts of an installation that are objects of their own and no key: its Helm value -> the part.
+_PARTS: Final[Mapping[str, str]] = {"hubble.relay.enabled": "hubble-relay"}
+
 #: From which resemblance on (difflib's ratio) a wrong name is shown another, and from which on a name
 #: of the chart's form counts as a slip of the finger, not as one of its many further values.
 _RESEMBLES: Final = 0.6
-_MISSPELT: Final = 0.85
+_MISSPELT: Final = 0.86
 
 _LIST: Final = re.compile(r"\{(.*)\}", re.DOTALL)
+#: Between elements; one that belongs to an element has a backslash before it, as helm has it.
+_COMMA: Final = re.compile(r"(?<!\\),")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ class HelmChanges:
     config: Mapping[str, str] = field(default_factory=dict)
     #: Fields of the ConfigMap ip-masq-agent's `config`.
     ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
+    #: Parts that are to be there, or not to be, by the name of their Deployment.
+    parts: Mapping[str, bool] = field(default_factory=dict)
     #: Values of the chart that become nothing here, such as `operator.replicas`.
     without_effect: tuple[str, ...] = ()
 
@@ -106,6 +114,7 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
     config: dict[str, str] = {}
     ip_masq_agent: dict[str, Any] = {}
     pools: dict[str, dict[str, str]] = {}
+    parts: dict[str, bool] = {}
     without_effect: list[str] = []
     names = helm_names()
     for assignment in (part for word in words for part in _split(word)):
@@ -115,6 +124,9 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
             raise SettingError(
                 key=assignment, value="", problem="has no value", remedy="write NAME=VALUE"
             )
+        if name in _PARTS:
+            parts[_PARTS[name]] = _switch(name, value)
+            continue
         if name.startswith(_IP_MASQ_AGENT):
             key = name.removeprefix(_IP_MASQ_AGENT)
             if key not in _IP_MASQ_AGENT_FIELDS:
@@ -134,7 +146,16 @@ def read_changes(words: Iterable[str]) -> HelmChanges:
             raise _unknown(name, value, names)
     if pools:
         config[_AUTO_CREATE_KEY] = _pools_text(pools)
-    return HelmChanges(config, ip_masq_agent, tuple(without_effect))
+    return HelmChanges(config, ip_masq_agent, parts, tuple(without_effect))
+
+
+def _switch(name: str, value: str) -> bool:
+    try:
+        return values.read_bool(value)
+    except values.ValueTextError as error:
+        raise SettingError(
+            key=name, value=value, problem=error.problem, remedy=error.remedy
+        ) from error
 
 
 def words_of_values(document: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -144,7 +165,8 @@ def words_of_values(document: Mapping[str, Any], prefix: str = "") -> Iterator[s
         if isinstance(value, Mapping) and value:
             yield from words_of_values(value, f"{whole}.")
         elif isinstance(value, list):
-            yield f"{whole}={{{','.join(map(_plain, value))}}}"
+            elements = (_plain(each).replace(",", "\\,") for each in value)
+            yield f"{whole}={{{','.join(elements)}}}"
         elif value is not None and value != {}:
             yield f"{whole}={_plain(value)}"
 
@@ -196,13 +218,26 @@ def _words(value: str) -> list[str]:
         value = found[1]
     elif value.startswith("["):
         return [str(element) for element in json.loads(value)]
-    return [element.strip().strip('"') for element in value.split(",") if element.strip()]
+    elements = (each.strip().strip('"') for each in _COMMA.split(value))
+    return [each.replace("\\,", ",") for each in elements if each]
 
 
 def _text(value: str, kind: Kind) -> str:
+    if kind is Kind.FLOW_FILTERS:
+        return _objects(value.strip())
     if kind in _JOINED_BY_BLANKS and (_LIST.fullmatch(value.strip()) or value.startswith("[")):
         return " ".join(_words(value))
+    if kind is Kind.LISTEN and value.isdecimal():
+        return f":{value}"  # The chart has a port where the key has an address.
     return value
+
+
+def _objects(value: str) -> str:
+    """Objects behind each other, out of a list of them in Helm's form, JSON's, or as they are."""
+    if value.startswith("["):
+        return " ".join(map(_plain, json.loads(value)))
+    is_list = value == "{}" or value.startswith("{{")
+    return (value[1:-1] if is_list else value).replace("\\,", ",")
 
 
 def _unknown(name: str, value: str, names: Mapping[str, str]) -> SettingError:
@@ -232,6 +267,7 @@ def _settings(names: Mapping[str, str]) -> list[str]:
     return [
         *names,
         *KEYS,
+        *_PARTS,
         *(_IP_MASQ_AGENT + field for field in _IP_MASQ_AGENT_FIELDS),
         *(f"{_AUTO_CREATE}default.{field}" for field in _AUTO_CREATE_FIELDS),
     ]

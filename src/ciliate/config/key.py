@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ciliate.config import values
+from ciliate.config.json_objects import read_json_objects
 from ciliate.errors import SettingError
 
 
@@ -33,6 +34,7 @@ class Kind(enum.Enum):
     IPV6_CIDRS = "IPv6 prefix list"
     LISTEN = "listen address"
     POOL_COUNTS = "counts by pool"
+    FLOW_FILTERS = "flow filters"
 
 
 class Scope(enum.Enum):
@@ -53,6 +55,7 @@ _READERS: Final[Mapping[Kind, Callable[[str], object]]] = {
     Kind.PORT_RANGE: values.read_port_range,
     Kind.LISTEN: values.read_listen_address,
     Kind.POOL_COUNTS: values.read_pool_counts,
+    Kind.FLOW_FILTERS: read_json_objects,
     Kind.IPV4: lambda text: values.read_address(text, version=4),
     Kind.IPV6: lambda text: values.read_address(text, version=6),
     Kind.IPV4_CIDR: lambda text: values.read_cidr(text, version=4),

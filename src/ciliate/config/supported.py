@@ -7,6 +7,9 @@ docs/CONFIGURATION.md to this table.
 from typing import Final
 
 from ciliate.config.flow_keys import FLOWS
+from ciliate.config.hubble_export_keys import HUBBLE_EXPORT
+from ciliate.config.hubble_metrics_keys import HUBBLE_METRICS
+from ciliate.config.hubble_server_keys import HUBBLE_SERVER
 from ciliate.config.key import Key, Kind, Scope
 from ciliate.config.map_sizes import CONNECTION_BYTES, CONNECTIONS_MIN
 from ciliate.config.service_keys import SERVICES
@@ -552,7 +555,8 @@ GROUPS: Final = {
     "Routing": _ROUTING,
     "Masquerading": _MASQUERADE,
     "Services": SERVICES,
-    "Flows": FLOWS,
+    "Flows": (*FLOWS, *HUBBLE_METRICS, *HUBBLE_SERVER),
+    "Flow logs": HUBBLE_EXPORT,
     "Load balancers": _LOAD_BALANCERS,
     "Datapath": _DATAPATH,
     "Node and identities": _NODE,

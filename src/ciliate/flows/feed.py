@@ -12,6 +12,45 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from ciliate.config.hubble_metrics_settings import HubbleMetric
+
+
+class MetricsBegin(Struct, frozen=True, kw_only=True):
+    """Which metrics are made of flows, and where they are served."""
+
+    address: str  # HOST:PORT.
+    open_metrics: bool  # Whether OpenMetrics' form is given to who takes it.
+    metrics: tuple[HubbleMetric, ...]
+
+
+class TlsBegin(Struct, frozen=True, kw_only=True):
+    """Paths of a certificate, its key, and the authorities that sign clients' certificates."""
+
+    certificate: str
+    key: str
+    client_authorities: tuple[str, ...]
+
+
+class ListenBegin(Struct, frozen=True, kw_only=True):
+    """Where relays ask, and by what they are known; without TLS they are not."""
+
+    address: str  # Host and port, such as ":4244".
+    tls: TlsBegin | None = None
+
+
+class FlowLogs(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which flow logs are written (`server.export`)."""
+
+    path: str = ""  # Of the one that settings name, or AGENT_LOG; empty: there is none.
+    size_mb: int = 10
+    backups: int = 5
+    compress: bool = False
+    allowlist: str = ""  # Objects of JSON.
+    denylist: str = ""
+    fieldmask: tuple[str, ...] = ()
+    list_path: str = ""  # Of the file that lists others; empty: there is none.
+    run: str = ""  # The folder that stands for STATE_DIR in its paths.
+
 
 class Begin(Struct, frozen=True, kw_only=True, tag="begin"):
     """What the server serves, and where."""
@@ -24,6 +63,9 @@ class Begin(Struct, frozen=True, kw_only=True, tag="begin"):
     monitor: str  # A path: where the agent gives events.
     capacity: int  # Flows that are kept.
     cgroup_root: str = ""  # The node's root group, where it is not the usual one.
+    metrics: MetricsBegin | None = None  # None: there are none.
+    logs: FlowLogs | None = None  # None: no flow log is written.
+    listener: ListenBegin | None = None  # None: clients ask at `listen` alone.
 
 
 class PodName(Struct, frozen=True, kw_only=True, tag="pod", omit_defaults=True):
@@ -56,6 +98,20 @@ class IdentityLabels(Struct, frozen=True, kw_only=True, tag="identity"):
     labels: tuple[str, ...]
 
 
+class NodePeer(Struct, frozen=True, kw_only=True, tag="peer", omit_defaults=True):
+    """A node has a flow server; for relays."""
+
+    name: str  # As the API names nodes.
+    address: str  # Host and port.
+    server_name: str = ""  # In its certificate; empty: without TLS.
+
+
+class NodePeerGone(Struct, frozen=True, kw_only=True, tag="peer_gone"):
+    """A node is no more."""
+
+    name: str
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """What the server says of itself, now and then, on its standard output."""
 
@@ -64,7 +120,7 @@ class Report(Struct, frozen=True, kw_only=True):
     uptime_ns: int
 
 
-Line = Begin | PodName | PodGone | IdentityLabels
+Line = Begin | PodName | PodGone | IdentityLabels | NodePeer | NodePeerGone
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Line]] = msgspec.json.Decoder(Line)

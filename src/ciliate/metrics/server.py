@@ -24,14 +24,16 @@ class Metrics:
     The source is read in one go on the event loop, so that the numbers belong together.
     """
 
-    def __init__(self, source: Source, *, process: str) -> None:
+    def __init__(self, source: Source, *, process: str, open_metrics: bool = True) -> None:
+        """Answer in OpenMetrics' form who takes it, unless `open_metrics` is off."""
         self._source = source
+        self._open_metrics = open_metrics
         self._process = process
         self._encoding = asyncio.Lock()
 
     async def text(self, request: web.Request) -> web.Response:
         """Answer a scrape."""
-        accept = request.headers.get("Accept", "")
+        accept = request.headers.get("Accept", "") if self._open_metrics else ""
         async with self._encoding:
             answer = await asyncio.to_thread(self._text, tuple(self._source()), accept)
         return web.Response(body=answer.body, headers={"Content-Type": answer.content_type})

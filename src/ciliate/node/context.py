@@ -13,7 +13,7 @@ from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
-from ciliate.node.host_path import host_path
+from ciliate.node.host_path import placed_path
 from ciliate.node.own_node import OwnNode
 from ciliate.node.stack_routing import StackRouting
 
@@ -41,14 +41,8 @@ class Paths:
         return self.run / "cni.sock"
 
     def placed(self, path: str) -> Path:
-        """Return where a file of a setting is: below `run` what is meant to be below STATE_DIR.
-
-        Agents of one machine may read one ConfigMap, and must not share files.
-        """
-        named = host_path(path)
-        return (
-            self.run / named.relative_to(STATE_DIR) if named.is_relative_to(STATE_DIR) else named
-        )
+        """Return where a file of a setting is."""
+        return placed_path(path, run=self.run)
 
     @property
     def delete_queue(self) -> Path:

@@ -21,7 +21,7 @@ def test_every_key_stands_in_the_document_once() -> None:
 
 
 def test_terminal_table_marks_keys_without_effect() -> None:
-    text = render_keys([KEYS["mtu"], KEYS["enable-hubble-open-metrics"]])
+    text = render_keys([KEYS["mtu"], KEYS["external-envoy-proxy"]])
 
     rows = [line.split()[:3] for line in text.splitlines()[1:]]
-    assert rows == [["mtu", "int", "0"], ["enable-hubble-open-metrics", "bool", "(known"]]
+    assert rows == [["mtu", "int", "0"], ["external-envoy-proxy", "bool", "(known"]]

@@ -94,6 +94,30 @@ def test_switches_of_ip_masq_agent_are_booleans() -> None:
     }
 
 
+def test_comma_of_an_element_has_a_backslash_as_for_helm() -> None:
+    word = (
+        r"hubble.metrics.enabled={dns,flow:labelsContext=source_ip\,source_pod;sourceContext=ip}"
+    )
+
+    assert read_changes([word]).config == {
+        "hubble-metrics": "dns flow:labelsContext=source_ip,source_pod;sourceContext=ip"
+    }
+
+
+def test_list_of_a_values_file_keeps_the_commas_of_its_elements() -> None:
+    document = {
+        "hubble": {"metrics": {"enabled": ["dns", "flow:labelsContext=source_ip,source_pod"]}}
+    }
+
+    assert read_changes(words_of_values(document)).config == {
+        "hubble-metrics": "dns flow:labelsContext=source_ip,source_pod"
+    }
+
+
+def test_port_of_the_chart_is_an_address_without_a_host() -> None:
+    assert read_changes(["hubble.metrics.port=9000"]).config == {"hubble-metrics-server": ":9000"}
+
+
 def test_every_helm_name_leads_to_a_known_key() -> None:
     assert set(helm_names().values()) <= KEYS.keys()
 
@@ -101,9 +125,9 @@ def test_every_helm_name_leads_to_a_known_key() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("k8sServiceHost", "hubble.relay.enabled", "operator.replicas", "image.tag"),
+        *("k8sServiceHost", "hubble.relay.replicas", "operator.replicas", "image.tag"),
         # Near settings of ours, and values of their own.
-        *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.listenAddress"),
+        *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.relay.listenHost"),
         *("bpf.events.policyVerdict.enabled", "debug.verbose"),
     ],
 )
@@ -129,6 +153,45 @@ def test_slip_of_the_finger_in_a_known_section_is_refused(name: str, meant: str)
 
 def test_key_that_is_known_only_is_told() -> None:
     assert "no effect" in "".join(read_changes(["healthChecking=true"]).warnings())
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("true", True), ("false", False), ("1", True)])
+def test_part_is_wanted_or_not_and_no_key_is_written(*, text: str, wanted: bool) -> None:
+    changes = read_changes([f"hubble.relay.enabled={text}"])
+
+    assert changes.parts == {"hubble-relay": wanted}
+    assert changes.config == {}
+    assert changes.warnings() == []
+
+
+def test_later_word_about_a_part_wins() -> None:
+    words = ["hubble.relay.enabled=true,hubble.enabled=true", "hubble.relay.enabled=false"]
+
+    changes = read_changes(words)
+
+    assert changes.parts == {"hubble-relay": False}
+    assert changes.config == {"enable-hubble": "true"}
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("hubble.relay.enabled=perhaps", 'is no boolean: write "true" or "false"'),
+        ("hubble.relay.enable=true", "did you mean 'hubble.relay.enabled'"),
+    ],
+)
+def test_part_that_cannot_be_meant_is_refused(word: str, words: str) -> None:
+    with pytest.raises(SettingError, match=words) as refused:
+        read_changes([word])
+
+    assert (refused.value.key, refused.value.value) == tuple(word.split("="))
+
+
+def test_address_to_listen_at_may_be_a_port_alone() -> None:
+    written = read_changes(["hubble.listenAddress=4244"]).config
+
+    assert written == read_changes(["hubble.listenAddress=:4244"]).config
+    assert written == {"hubble-listen-address": ":4244"}
 
 
 def test_extra_config_writes_the_key_it_names() -> None:

@@ -105,20 +105,18 @@ def test_choice_that_is_not_taken_is_answered_with_those_that_are() -> None:
 
 
 def test_switch_whose_text_is_unreadable_asks_for_something() -> None:
-    assert keys.review({"enable-hubble-open-metrics": "perhaps"}).unsupported == {
-        "enable-hubble-open-metrics": "perhaps"
+    assert keys.review({"external-envoy-proxy": "perhaps"}).unsupported == {
+        "external-envoy-proxy": "perhaps"
     }
 
 
 def test_review_finds_unknown_keys_and_switches_without_effect() -> None:
-    review = keys.review(
-        {**START, "enable-hubble-open-metrics": "true", "ipamm": "x", "zzzzzzzz": "1"}
-    )
+    review = keys.review({**START, "external-envoy-proxy": "true", "ipamm": "x", "zzzzzzzz": "1"})
 
-    assert review.unsupported == {"enable-hubble-open-metrics": "true"}
+    assert review.unsupported == {"external-envoy-proxy": "true"}
     assert review.unknown == {"ipamm": "ipam", "zzzzzzzz": None}
     assert review.warnings() == (
-        "enable-hubble-open-metrics: 'true' is known but not supported by this version: it has no effect",
+        "external-envoy-proxy: 'true' is known but not supported by this version: it has no effect",
         "ipamm is not a known key: did you mean ipam?",
         "zzzzzzzz is not a known key: remove it or correct its name",
     )
@@ -149,5 +147,5 @@ def test_every_key_of_a_real_cluster_is_known_and_every_value_readable() -> None
 
     review = keys.review(start)
     assert review.unknown == {}
-    assert "enable-hubble-open-metrics" in review.unsupported
+    assert "external-envoy-proxy" in review.unsupported
     assert "enable-bpf-masquerade" not in review.unsupported

@@ -4,12 +4,19 @@ import msgspec
 import pytest
 from tests.unit.flows.server.sample_records import DB, WEB
 
+from ciliate.config.hubble_metrics_settings import HubbleMetric
 from ciliate.flows.feed import (
     Begin,
+    FlowLogs,
     IdentityLabels,
     Line,
+    ListenBegin,
+    MetricsBegin,
+    NodePeer,
+    NodePeerGone,
     PodGone,
     PodName,
+    TlsBegin,
     decode_line,
     encode_line,
 )
@@ -33,6 +40,8 @@ BEGIN = Begin(
         DB,
         PodGone(key="endpoint 7", at_ns=5),
         IdentityLabels(number=1001, labels=("k8s:app=a\nb",)),
+        NodePeer(name="k8s-w1", address="192.0.2.1:4244", server_name="w1.example"),
+        NodePeerGone(name="k8s-w1"),
     ],
     ids=lambda line: type(line).__name__,
 )
@@ -42,6 +51,35 @@ def test_object_comes_back_out_of_its_line(line: Line) -> None:
     assert told.endswith(b"\n")
     assert told.count(b"\n") == 1, "a reader of lines would take it for two"
     assert decode_line(told) == line
+
+
+def test_metrics_come_back_out_of_their_line() -> None:
+    metric = HubbleMetric("flow", {"sourceContext": ("pod", "ip")}, ("source_ip",), ("port",))
+    metrics = MetricsBegin(address=":9965", open_metrics=True, metrics=(metric,))
+    begin = msgspec.structs.replace(BEGIN, metrics=metrics)
+
+    assert decode_line(encode_line(begin)) == begin
+
+
+def test_flow_logs_come_back_out_of_their_line() -> None:
+    logs = FlowLogs(path="/e.log", fieldmask=("time",), allowlist='{"uuid":["1"]}')
+
+    found = decode_line(encode_line(msgspec.structs.replace(BEGIN, logs=logs)))
+
+    assert isinstance(found, Begin)
+    assert found.logs == logs
+
+
+@pytest.mark.parametrize(
+    "tls", [None, TlsBegin(certificate="/a", key="/b", client_authorities=("/c", "/d"))]
+)
+def test_listener_comes_back_out_of_its_line(tls: TlsBegin | None) -> None:
+    listener = ListenBegin(address=":4244", tls=tls)
+
+    found = decode_line(encode_line(msgspec.structs.replace(BEGIN, listener=listener)))
+
+    assert isinstance(found, Begin)
+    assert found.listener == listener
 
 
 def test_what_is_usual_of_a_pod_is_not_told() -> None:

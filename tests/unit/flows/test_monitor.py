@@ -10,19 +10,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ciliate.config.flow_settings import FlowSettings, HubbleSettings
+from ciliate.config.flow_settings import read_flow_settings
+from ciliate.config.texts import Texts
 from ciliate.datapath.layout import Event, EventKind, EventWantedFlag
 from ciliate.flows.monitor import LISTENERS_MAX, UNTAKEN_BYTES_MAX, MonitorServer
 from ciliate.flows.watch import EventWatch, Listener
 
-SETTINGS = FlowSettings(
-    drops=False,
-    traces=True,
-    aggregation="medium",
-    interval_s=5.0,
-    tcp_flags=0xFF,
-    hubble=HubbleSettings(enabled=False, socket_path="/var/run/cilium/hubble.sock", capacity=4095),
-)
+SETTINGS = read_flow_settings(Texts({"bpf-events-drop-enabled": "false"}))
 DROP, TRACE, SOCKET = (
     EventWantedFlag.EVENT_WANTED_DROP,
     EventWantedFlag.EVENT_WANTED_TRACE,

@@ -18,7 +18,7 @@ from ciliate.flows.server.errors import FilterBoundError, FlowFilterError, HttpE
 from ciliate.flows.server.view import FlowView
 
 #: Of a request: filters of both lists; values of all their fields, each of which may be looked at
-#: for each flow; regular expressions and globs, which take up to 1 MiB each.
+#: for each flow; regular expressions and globs, which take up to 20 KiB each.
 FILTERS_MAX: Final = 1_000
 VALUES_MAX: Final = 10_000
 PATTERNS_MAX: Final = 100

@@ -27,6 +27,8 @@ class FlowStore:
     ) -> None:
         self.ring = RecordRing(capacity)
         self.around = around
+        #: Records that were overwritten before a reader that wanted them came to them.
+        self.overtaken = 0
         self._clock = clock
         self._begun_s = clock()
         self._notes: deque[tuple[float, int]] = deque([(self._begun_s, 0)])

@@ -1,27 +1,30 @@
 """Hubble's Observer for one node: flows, and how many there are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ciliate.errors import CiliateError
+from ciliate.flows.batches import in_batches, takes_batches
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2, observer_pb2_grpc
-from ciliate.flows.server.candidates import candidates
 from ciliate.flows.server.errors import FlowRequestError
-from ciliate.flows.server.flow_message import flow_message
-from ciliate.flows.server.flow_request import FlowRequest, is_loss, newest, read_request
+from ciliate.flows.server.flow_answer import emitter, flow_answer, loss_answer
+from ciliate.flows.server.flow_reader import (
+    LOOKS_AT_ONCE,
+    FlowReader,
+    Found,
+    Loss,
+    candidates_of,
+    found,
+)
+from ciliate.flows.server.flow_request import FlowRequest, newest, read_request
 from ciliate.flows.server.flow_store import FlowStore
 from ciliate.flows.server.record_view import RecordView
-
-#: The name of whoever emits flows, as clients know it.
-EMITTER: Final = "Hubble"
-
-#: Records looked at before other clients and new records have their turn.
-_LOOKS_AT_ONCE: Final = 256
 
 Answer = observer_pb2.GetFlowsResponse
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,7 +36,7 @@ class Observer(observer_pb2_grpc.ObserverServicer):
     def __init__(self, store: FlowStore, *, version: str) -> None:
         self._store = store
         self._version = version
-        self._emitter = flow_pb2.Emitter(name=EMITTER, version=version)
+        self._emitter = emitter(version)
 
     async def GetFlows(  # noqa: N802 - gRPC's name.
         self, request: observer_pb2.GetFlowsRequest, context: Context
@@ -46,6 +49,15 @@ class Observer(observer_pb2_grpc.ObserverServicer):
         except CiliateError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
         await context.send_initial_metadata((("hubble-server-version", self._version),))
+        answers = self._answers(wanted)
+        if takes_batches(context.invocation_metadata()):
+            answers = in_batches(answers)
+        async with aclosing(answers):
+            async for answer in answers:
+                yield answer
+
+    async def _answers(self, wanted: FlowRequest) -> AsyncGenerator[Answer, None]:
+        """Yield the flows that are wanted, as long as they come if that is wanted."""
         end = self._store.ring.end
         if wanted.counts_back:
             for answer in self._present(await self._newest(wanted, end), wanted):
@@ -55,18 +67,19 @@ class Observer(observer_pb2_grpc.ObserverServicer):
             start = end
         else:
             start = end if wanted.starts_at_the_end else self._store.ring.oldest
-        async for answer in self._forward(wanted, start, None if wanted.follow else end):
-            yield answer
+        reader = FlowReader(self._store, wanted, start, None if wanted.follow else end)
+        async for each in reader.found():
+            yield self._answer(each, wanted)
 
     async def _newest(self, wanted: FlowRequest, end: int) -> list[int]:
         """Return the numbers of the newest flows that are wanted, in their order."""
-        found: list[int] = []
+        numbers: list[int] = []
         for count, view in enumerate(newest(wanted, self._backward(wanted, end))):
             if view is not None:
-                found.append(view.number)
-            if count % _LOOKS_AT_ONCE == _LOOKS_AT_ONCE - 1:
+                numbers.append(view.number)
+            if count % LOOKS_AT_ONCE == LOOKS_AT_ONCE - 1:
                 await asyncio.sleep(0)
-        return found[::-1]
+        return numbers[::-1]
 
     def _present(self, numbers: Sequence[int], wanted: FlowRequest) -> Iterator[Answer]:
         """Yield what stands at these numbers; of those that were overwritten, how many."""
@@ -76,77 +89,31 @@ class Observer(observer_pb2_grpc.ObserverServicer):
                 lost += 1
                 continue
             if lost:
-                yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
+                yield self._overtaken(lost, wanted)
                 lost = 0
-            yield self._answer(self._store.view(number), wanted)
+            yield self._answer(found(self._store.view(number)), wanted)
         if lost:
-            yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
+            yield self._overtaken(lost, wanted)
 
     def _backward(self, wanted: FlowRequest, end: int) -> Iterator[RecordView]:
         """Yield what may be wanted of what is there before `end`, newest first."""
-        for number in reversed(self._candidates(wanted, self._store.ring.oldest, end)):
+        for number in reversed(candidates_of(self._store, wanted, self._store.ring.oldest, end)):
             if number < self._store.ring.oldest:
                 return
             yield self._store.view(number)
 
-    def _candidates(self, wanted: FlowRequest, first: int, last: int) -> Sequence[int]:
-        """Return which records are looked at: all, where one that nobody wants ends the answer."""
-        if wanted.until_ns is not None:
-            return range(first, last)
-        names = self._store.around.names
-        return candidates(self._store.ring, first, last, wanted.whitelist, names)
+    def _overtaken(self, lost: int, wanted: FlowRequest) -> Answer:
+        """Say how many were overwritten meanwhile."""
+        self._store.overtaken += lost
+        return self._answer(Loss(flow_pb2.HUBBLE_RING_BUFFER, lost), wanted)
 
-    async def _forward(
-        self, wanted: FlowRequest, start: int, end: int | None
-    ) -> AsyncIterator[Answer]:
-        """Yield what is wanted from a record on; without an end, as it comes."""
-        ring = self._store.ring
-        left = None if wanted.follow else wanted.number
-        number = start
-        while left != 0 and (end is None or number < end):
-            if end is None:
-                await self._store.more_than(number)
-            if number < ring.oldest:
-                oldest = ring.oldest
-                lost = (oldest if end is None else min(oldest, end)) - number
-                number = oldest
-                yield self._loss(flow_pb2.HUBBLE_RING_BUFFER, lost)
-                continue
-            stop = min(ring.end, number + _LOOKS_AT_ONCE, end if end is not None else ring.end)
-            for each in self._candidates(wanted, number, stop):
-                number = each
-                if number < ring.oldest:
-                    break  # Overtaken while the client took the one before.
-                view = self._store.view(number)
-                number += 1
-                if is_loss(view):
-                    yield self._answer(view, wanted)
-                    continue
-                if wanted.is_past(view):
-                    return
-                if wanted.is_wanted(view):
-                    left = left - 1 if left is not None else None
-                    yield self._answer(view, wanted)
-                    if left == 0:
-                        return
-            else:
-                number = stop
-            await asyncio.sleep(0)
-
-    def _answer(self, view: RecordView, wanted: FlowRequest) -> Answer:
-        if is_loss(view):
-            return self._loss(flow_pb2.PERF_EVENT_RING_BUFFER, view.event.bytes)
-        flow = flow_message(view, self._emitter, wanted.tree)
-        answer = Answer(flow=flow, node_name=flow.node_name)
-        if flow.HasField("time"):
-            answer.time.CopyFrom(flow.time)
-        return answer
-
-    def _loss(self, source: flow_pb2.LostEventSource, count: int) -> Answer:
+    def _answer(self, found: Found, wanted: FlowRequest) -> Answer:
+        if not isinstance(found, Loss):
+            return flow_answer(Answer, found, self._emitter, wanted.tree)
         now = Timestamp()
         now.GetCurrentTime()
-        lost = flow_pb2.LostEvent(source=source, num_events_lost=count)
-        return Answer(lost_events=lost, node_name=self._store.around.node_name, time=now)
+        node = self._store.around.node_name
+        return loss_answer(Answer, found.source, found.count, node_name=node, seen=now)
 
     async def ServerStatus(  # noqa: N802 - gRPC's name.
         self, request: observer_pb2.ServerStatusRequest, context: Context
@@ -171,7 +138,7 @@ class Observer(observer_pb2_grpc.ObserverServicer):
         del request, context
         store, found = self._store, set[str]()
         for number in range(store.ring.oldest, store.ring.end):
-            if number % _LOOKS_AT_ONCE == 0:
+            if number % LOOKS_AT_ONCE == 0:
                 await asyncio.sleep(0)
             if number < store.ring.oldest:
                 continue

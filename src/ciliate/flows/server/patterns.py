@@ -8,8 +8,9 @@ from ciliate.flows.server.errors import quoted
 
 Matches = Callable[[str], bool]
 
-#: Octets that one compiled pattern may take, its caches included.
-_MEMORY_BYTES_MAX: Final = 1024 * 1024
+#: Octets that one compiled pattern may take, its caches included: what a client may ask of a relay
+#: at once takes some 60 MiB of each node, at worst.
+_MEMORY_BYTES_MAX: Final = 20 * 1024
 #: The one escape that RE2 in C++ takes (an octet of UTF-8) and in Go does not.
 _OCTET: Final = "\\C"
 _GLOB_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_*")
