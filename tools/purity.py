@@ -117,8 +117,11 @@ PURE: Final = (
     "ciliate.flows.filter_json",
     "ciliate.flows.harmless",
     "ciliate.flows.message_json",
+    "ciliate.flows.operator.settings",
     "ciliate.flows.printed_fields",
+    "ciliate.flows.relay.objects",
     "ciliate.flows.source_file",
+    "ciliate.flows.tls_names",
     "ciliate.flows.server.candidates",
     "ciliate.flows.server.conditions",
     "ciliate.flows.server.errors",
@@ -200,12 +203,14 @@ PROCESSES: Final = frozenset({"agent", "operator"})
 
 #: Modules that a rule above takes for pure, and why they are not.
 NOT_PURE: Final = {
+    "ciliate.flows.operator.plan": "signs what it decides on: a key is chance",
     "ciliate.api.definitions": "reads the YAML files beside it",
     "ciliate.cli.ipam.plan": "the command `ciliate ipam plan` asks the API and prints",
 }
 
 #: Imported by pure modules without being one, and why that does no harm.
 TRUSTED: Final = {
+    "ciliate": "its version",
     "ciliate.apiserver.quantities": "computes; its package shows the server's settings",
     "ciliate.datapath.codec": "how values are octets; takes byte order from sys",
     "ciliate.flows.pb.flow.flow_pb2": "generated messages of proto/flow/flow.proto",

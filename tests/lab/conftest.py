@@ -33,7 +33,7 @@ def cluster() -> Iterator[Cluster]:
         return
     lab = Cluster(PREFIX)
     try:
-        ciliate("lab", "up", "--name", lab.name)
+        ciliate("lab", "up", "--name", lab.name, "--set", "hubble.relay.enabled=false")
         yield lab
     finally:
         lab.lab("down", check=False)

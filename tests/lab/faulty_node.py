@@ -43,7 +43,7 @@ def fault_lab(theme: str, *words: str, dns: bool = False) -> Iterator[Cluster]:
     lab = Cluster(f"{_PREFIX}-{os.getpid()}-{theme}")
     try:
         # What a fault leaves is counted: every pod and address is a test's own.
-        names = () if dns else ("--no-dns",)
+        names = ("--set", "hubble.relay.enabled=false") if dns else ("--no-dns",)
         ciliate("lab", "up", "--name", lab.name, *names, *words)
         yield lab
     finally:

@@ -37,6 +37,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "dbg": ("ciliate.cli.dbg:command", "What the agent on this node knows and does."),
     "agent": ("ciliate.agent.command:command", "Run the agent of a node."),
     "operator": ("ciliate.operator.command:command", "Run the cluster's operator."),
+    "hubble-relay": ("ciliate.flows.relay.command:command", ""),
     "apiserver": ("ciliate.apiserver.command:command", "Run the embedded API server."),
     "version": (
         "ciliate.cli.version:command",

@@ -6,15 +6,19 @@ from typing import ClassVar
 
 from ciliate import CILIUM_API_VERSION
 from ciliate.api.monitor import SOCKET_NAME
+from ciliate.config.hubble_export_settings import AGENT_LOG, HubbleExportSettings
+from ciliate.config.hubble_metrics_settings import HubbleMetricsSettings
+from ciliate.config.hubble_server_settings import HubbleListenSettings
 from ciliate.datapath.datapath import Datapath
-from ciliate.flows.feed import Begin
+from ciliate.flows.feed import Begin, FlowLogs, ListenBegin, MetricsBegin, TlsBegin
 from ciliate.flows.monitor import MonitorServer
 from ciliate.flows.name_source import NameSource
+from ciliate.flows.peer_source import PeerSource
 from ciliate.flows.server_process import FlowServerProcess
 from ciliate.flows.status import hubble_status
 from ciliate.flows.watch import EventWatch
 from ciliate.metrics.family import Family, FamilyKind
-from ciliate.node.context import Context
+from ciliate.node.context import Context, Paths
 from ciliate.node.feature import AnyReconciler, Feature, Task
 
 
@@ -27,7 +31,8 @@ class FlowsFeature(Feature):
         self._context = context
         self._watch = EventWatch(context.settings.flows)
         self._names = NameSource(context)
-        self._server = FlowServerProcess(self._names, self._begin)
+        self._peers = PeerSource(context)
+        self._server = FlowServerProcess((self._names, self._peers), self._begin)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Take the maps of events; nothing of them is reconciled."""
@@ -39,6 +44,7 @@ class FlowsFeature(Feature):
         if not self._context.settings.flows.hubble.enabled:
             return (self._watch.run,)
         self._names.listen()
+        self._peers.listen()
         return (self._watch.run, self._server.run)
 
     def _begin(self) -> Begin:
@@ -55,6 +61,9 @@ class FlowsFeature(Feature):
             monitor=str(context.paths.run / SOCKET_NAME),
             capacity=hubble.capacity,
             cgroup_root=context.settings.services.sockets.cgroup_root,
+            metrics=metrics_of(hubble.metrics),
+            logs=logs_of(hubble.export, context.paths),
+            listener=listener_of(hubble.listen),
         )
 
     @asynccontextmanager
@@ -89,3 +98,45 @@ class FlowsFeature(Feature):
             ),
         ):
             yield Family(name, meaning, (), [((), value)], FamilyKind.COUNTER)
+
+
+def listener_of(settings: HubbleListenSettings) -> ListenBegin | None:
+    """Return where relays ask, as the flow server is told; None: nowhere."""
+    if not settings.address:
+        return None
+    tls = TlsBegin(
+        certificate=settings.cert_file,
+        key=settings.key_file,
+        client_authorities=settings.client_ca_files,
+    )
+    return ListenBegin(address=settings.address, tls=tls if settings.tls else None)
+
+
+def logs_of(settings: HubbleExportSettings, paths: Paths) -> FlowLogs | None:
+    """Return which flow logs are written, as the flow server is told; None: none."""
+    if not settings.path and not settings.logs_path:
+        return None
+
+    def placed(path: str) -> str:
+        return str(paths.placed(path)) if path not in ("", AGENT_LOG) else path
+
+    return FlowLogs(
+        path=placed(settings.path),
+        size_mb=settings.size_mb,
+        backups=settings.backups,
+        compress=settings.compress,
+        allowlist=settings.allowlist,
+        denylist=settings.denylist,
+        fieldmask=settings.fieldmask,
+        list_path=placed(settings.logs_path),
+        run=str(paths.run),
+    )
+
+
+def metrics_of(settings: HubbleMetricsSettings) -> MetricsBegin | None:
+    """Return what is counted out of flows, as the flow server is told; None: nothing."""
+    if not settings.metrics:
+        return None
+    return MetricsBegin(
+        address=settings.address, open_metrics=settings.open_metrics, metrics=settings.metrics
+    )

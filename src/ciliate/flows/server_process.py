@@ -8,16 +8,18 @@ connections have their own interpreter and memory. Whatever becomes of it, event
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Final, Protocol
 
 import msgspec
 
 from ciliate.flows.feed import Begin, Line, Report, encode_line
-from ciliate.flows.name_source import NameSource
+from ciliate.reconcile.listeners import Listeners
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +27,9 @@ _log = logging.getLogger(__name__)
 _PAUSE_S: Final = 1.0
 _PAUSE_MAX_S: Final = 60.0
 _STEADY_S: Final = 60.0
+
+#: While it starts (sched(7)): that takes half a second of a processor, and pods wait for the agent.
+_NICE_AT_START: Final = 10
 
 #: How long it has to end by itself.
 _END_S: Final = 2.0
@@ -36,12 +41,25 @@ _UNTAKEN_MAX: Final = 400_000
 _LINES_AT_ONCE: Final = 256
 
 
+class LineSource(Protocol):
+    """Something that the agent knows and the flow server is told."""
+
+    @property
+    def changed(self) -> Listeners[Line]:
+        """Who is told each line that follows."""
+        ...
+
+    def all(self) -> Iterator[Line]:
+        """Yield everything there is now; who is told it has forgotten all else."""
+        ...
+
+
 class FlowServerProcess:
     """Keeps a flow server at work; `run` is its task."""
 
-    def __init__(self, names: NameSource, begin: Callable[[], Begin]) -> None:
-        """Tell it `names`, and what `begin` says when it starts."""
-        self._names = names
+    def __init__(self, sources: Sequence[LineSource], begin: Callable[[], Begin]) -> None:
+        """Tell it what `begin` says when it starts, then all that `sources` know."""
+        self._sources = sources
         self._begin = begin
         self._process: asyncio.subprocess.Process | None = None
         self._untaken: deque[Line] = deque()
@@ -49,7 +67,8 @@ class FlowServerProcess:
         self.restarts = 0
         #: The latest that it said of itself; None: it does not serve.
         self.report: Report | None = None
-        names.changed.add(self._tell)
+        for source in sources:
+            source.changed.add(self._tell)
 
     async def run(self) -> None:
         """Keep it running until cancelled."""
@@ -81,6 +100,7 @@ class FlowServerProcess:
             return f"it cannot be started: {error}"
         self._untaken.clear()
         self._process = process
+        _set_niceness(process, _NICE_AT_START)
         try:
             async with asyncio.TaskGroup() as tasks:
                 feeding = tasks.create_task(self._feed(process))
@@ -96,6 +116,8 @@ class FlowServerProcess:
         """Take what it says of itself, until it ends."""
         assert process.stdout is not None
         while line := await process.stdout.readline():
+            if self.report is None:
+                _set_niceness(process, 0)
             with contextlib.suppress(msgspec.MsgspecError):
                 self.report = msgspec.json.decode(line, type=Report)
 
@@ -104,7 +126,7 @@ class FlowServerProcess:
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):  # It ended: `_once` sees it.
             process.stdin.write(encode_line(self._begin()))
-            for count, line in enumerate(self._names.all()):
+            for count, line in enumerate(chain.from_iterable(s.all() for s in self._sources)):
                 process.stdin.write(encode_line(line))
                 if count % _LINES_AT_ONCE == 0:
                     await process.stdin.drain()
@@ -125,6 +147,12 @@ class FlowServerProcess:
             self._untaken.clear()
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+
+def _set_niceness(process: asyncio.subprocess.Process, niceness: int) -> None:
+    """Let others go before it, or not; a container may not be allowed to take that back."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -78,6 +78,13 @@ async def create_dns(client: ApiClient, state: LabState) -> None:
         await _create(client, path, body)
 
 
+async def create_relay(client: ApiClient, state: LabState) -> None:
+    """Create Hubble's relay, as `create_dns`."""
+    config = manifests.cilium_config(dual_stack=state.dual_stack, changes=state.settings)
+    for placed in manifests.hubble_relay(config):
+        await _create(client, placed.path, placed.body)
+
+
 async def _create(client: ApiClient, path: str, body: Mapping[str, Any]) -> None:
     with contextlib.suppress(AlreadyExistsError):
         await client.request("POST", path, body=msgspec.json.encode(body))

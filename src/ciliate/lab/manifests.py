@@ -5,13 +5,16 @@ runs under them, agent and operator, says by its image that it is ours.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
 from ciliate import __version__
 from ciliate.config.installation import Installation
+from ciliate.config.values import read_bool
+from ciliate.flows.relay.objects import NAME as RELAY
+from ciliate.flows.relay.objects import agent_tls_volume, relay_objects
 from ciliate.lab import topology
 from ciliate.lab.dns.manifests import service_addresses
 from ciliate.lab.topology import CLUSTER_CIDR_V6
@@ -118,6 +121,21 @@ def _configuration(name: str, data: Mapping[str, str]) -> Placed:
     return Placed(f"/api/v1/namespaces/{NAMESPACE}/configmaps", body)
 
 
+def hubble_relay(config: Mapping[str, str]) -> list[Placed]:
+    """The relay and its Services, by the settings of the agents that it asks."""
+    objects = relay_objects(
+        _NAMES,
+        cluster=config.get("cluster-name", "default"),
+        domain=topology.CLUSTER_DOMAIN,
+        tls=not read_bool(config.get("hubble-disable-tls", "")),
+    )
+    return [Placed(path, body) for path, body in objects]
+
+
+#: Parts of an installation that may be added and taken away, and their objects by the settings.
+PARTS: Final[Mapping[str, Callable[[Mapping[str, str]], list[Placed]]]] = {RELAY: hubble_relay}
+
+
 def ip_masq_agent(config: Mapping[str, Any]) -> Placed:
     """The ConfigMap of ip-masq-agent: one key, with JSON in it."""
     return _configuration(IP_MASQ_AGENT, {"config": json.dumps(config, separators=(",", ":"))})
@@ -161,6 +179,9 @@ def _agent_pod(container: Manifest, kubeconfig: str) -> Manifest:
     spec = _pod(container, {**_AGENT_VOLUMES, "kubeconfig": _file(kubeconfig)})
     mounts = spec["containers"][0]["volumeMounts"]
     mounts.append({"name": IP_MASQ_AGENT, "mountPath": "/etc/config", "readOnly": True})
+    volume, mount = agent_tls_volume()
+    spec["volumes"].append(volume)
+    mounts.append(mount)
     items = [{"key": "config", "path": IP_MASQ_AGENT}]
     source = {"name": IP_MASQ_AGENT, "optional": True, "items": items}
     spec["volumes"].append({"name": IP_MASQ_AGENT, "configMap": source})

@@ -82,6 +82,7 @@ class LabRequest:
     settings: Mapping[str, str]
     values: tuple[str, ...]
     ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
+    relay: bool = True
 
 
 @dataclass(slots=True)
@@ -177,6 +178,7 @@ class LabStart:
             started_at=time.time(),
             dual_stack=self.request.dual_stack,
             dns=self.request.dns,
+            relay=self.request.relay,
             api_port=self._api.getsockname()[1],
             settings=dict(self.request.settings),
             values=list(self.request.values),
@@ -229,6 +231,7 @@ class LabStart:
         from ciliate.lab.control_plane import (  # noqa: PLC0415 - likewise.
             create_dns,
             create_objects,
+            create_relay,
         )
 
         async with ApiClient.from_kubeconfig(self.paths.kubeconfig) as client:
@@ -237,6 +240,8 @@ class LabStart:
             await wait_ready(client, self.paths, state, self.progress)
             if state.dns:
                 await create_dns(client, state)
+            if state.relay:
+                await create_relay(client, state)
             if state.dual_stack:
                 await route_pods_on_router(client, self.paths, state)
 

@@ -108,6 +108,8 @@ class LabState(msgspec.Struct, frozen=True, kw_only=True):
     dual_stack: bool
     dns: bool = True
     """Whether it was started with the cluster's name server."""
+    relay: bool = False
+    """Whether it was started with Hubble's relay."""
     api_port: int
     """The API server's port on the host's loopback address."""
     settings: dict[str, str]

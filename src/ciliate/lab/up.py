@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from ciliate.config.helm import HelmChanges, read_changes
+from ciliate.config.values import read_bool
+from ciliate.flows.relay.objects import NAME as RELAY
 from ciliate.lab.errors import LabError
 from ciliate.lab.interruption import signals_noted
 from ciliate.lab.paths import LabPaths
@@ -63,6 +65,7 @@ def ensure_up(
         nodes=nodes,
         dual_stack=dual_stack,
         dns=dns,
+        relay=_with_relay(changes, dns=dns),
         settings=changes.config,
         values=values,
         ip_masq_agent=changes.ip_masq_agent,
@@ -88,6 +91,13 @@ def ensure_up(
             tear_down(paths)
             progress.done("interrupted: what was made is cleared away")
             raise
+
+
+def _with_relay(changes: HelmChanges, *, dns: bool) -> bool:
+    """Whether the lab has Hubble's relay: it finds agents by name, if they answer it at all."""
+    if not dns or changes.config.get("hubble-listen-address") == "":
+        return False
+    return changes.parts.get(RELAY, read_bool(changes.config.get("enable-hubble", "true")))
 
 
 def _check(changes: HelmChanges, *, dual_stack: bool) -> None:
@@ -126,6 +136,8 @@ def _compare(paths: LabPaths, present: LabState, request: LabRequest) -> None:
         differences.append("IPv6" if present.dual_stack else "IPv4 alone")
     if present.dns != request.dns:
         differences.append("a name server" if present.dns else "no name server")
+    if present.relay != request.relay:
+        differences.append("Hubble's relay" if present.relay else "no relay of Hubble's")
     unmet = [key for key, value in request.settings.items() if present.settings.get(key) != value]
     if unmet:
         differences.append(f"other values of {', '.join(unmet)}")

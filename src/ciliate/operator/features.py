@@ -5,6 +5,7 @@ from typing import Final
 from ciliate.cluster.context import Context
 from ciliate.cluster.feature import Feature
 from ciliate.endpoint.operator.feature import EndpointGC
+from ciliate.flows.operator.feature import HubbleCertificates
 from ciliate.identity.operator.feature import IdentityGC
 from ciliate.ipam.operator.feature import IPAM
 from ciliate.load_balancer_ipam.operator.feature import LoadBalancerIPAM
@@ -14,6 +15,7 @@ from ciliate.readiness.feature import ReadinessFeature
 
 FEATURES: Final[tuple[type[Feature], ...]] = (
     EndpointGC,
+    HubbleCertificates,
     IdentityGC,
     IPAM,
     LoadBalancerIPAM,
@@ -26,6 +28,7 @@ def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]
     """Return the features of an operator that is about to lead."""
     return (
         EndpointGC(context, settings.endpoint_gc),
+        HubbleCertificates(context, settings.hubble_tls),
         IdentityGC(context, settings.identity_gc),
         IPAM(context, settings.ipam, settings.node_gc),
         LoadBalancerIPAM(context, settings.load_balancer_ipam),

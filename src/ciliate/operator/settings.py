@@ -7,6 +7,7 @@ from ciliate.config import values
 from ciliate.config.key import Key, Scope
 from ciliate.config.keys import KEYS
 from ciliate.endpoint.operator.settings import EndpointGCSettings, parse_endpoint_gc_settings
+from ciliate.flows.operator.settings import HubbleTlsSettings, parse_hubble_tls_settings
 from ciliate.identity.operator.settings import IdentityGCSettings, parse_identity_gc_settings
 from ciliate.ipam.operator.settings import (
     NodeGCSettings,
@@ -26,6 +27,7 @@ class OperatorSettings:
     """The group of each feature, and what the process itself needs; parsed once."""
 
     endpoint_gc: EndpointGCSettings
+    hubble_tls: HubbleTlsSettings
     identity_gc: IdentityGCSettings
     ipam: OperatorIPAMSettings
     node_gc: NodeGCSettings
@@ -59,6 +61,7 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
 
     return OperatorSettings(
         endpoint_gc=parse_endpoint_gc_settings(effective),
+        hubble_tls=parse_hubble_tls_settings(effective),
         identity_gc=parse_identity_gc_settings(effective),
         ipam=ipam,
         node_gc=parse_node_gc_settings(effective),

@@ -27,10 +27,10 @@ from tests.unit.flows.server.sample_records import (
 from tests.unit.flows.test_monitor import SETTINGS, Watch
 
 from ciliate.datapath.layout import Event
-from ciliate.flows.feed import Line
+from ciliate.flows.feed import Line, NodePeer, NodePeerGone
 from ciliate.flows.monitor import MonitorServer
-from ciliate.flows.name_source import NameSource
 from ciliate.flows.pb.observer import observer_pb2
+from ciliate.flows.pb.peer import peer_pb2, peer_pb2_grpc
 from ciliate.flows.server_process import FlowServerProcess
 from ciliate.flows.watch import EventWatch
 from ciliate.reconcile.listeners import Listeners
@@ -59,11 +59,11 @@ class Agent:
 
     def __init__(self, folder: Path, *lines: Line) -> None:
         self.path = folder / "hubble.sock"
-        self.names, self.events = Names(*lines), Watch()
+        self.names, self.nodes, self.events = Names(*lines), Names(), Watch()
         self._monitor_path = folder / "monitor.sock"
         self._monitor = MonitorServer(cast("EventWatch", self.events), SETTINGS, node="k8s-w1")
         begin = begin_at(self.path, monitor=str(self._monitor_path), capacity=7)
-        self.process = FlowServerProcess(cast("NameSource", self.names), lambda: begin)
+        self.process = FlowServerProcess((self.names, self.nodes), lambda: begin)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -142,6 +142,22 @@ async def test_name_that_changes_reaches_it(tmp_path: Path) -> None:
 
         while (await agent.pods(1)) != [("web-0", "db-0")]:
             await asyncio.sleep(0.01)
+
+
+async def test_every_source_of_lines_is_told_and_what_changes_in_any(tmp_path: Path) -> None:
+    agent = Agent(tmp_path, *LINES)
+    agent.nodes.lines.append(NodePeer(name="k8s-w1", address="192.0.2.1:4244"))
+    async with agent.running():
+        await agent.listens()
+        async with grpc.aio.insecure_channel(f"unix:{agent.path}") as channel:
+            request = peer_pb2.NotifyRequest()
+            told = aiter(peer_pb2_grpc.PeerStub(channel).Notify(request, wait_for_ready=True))
+            first = await soon(anext(told))
+            agent.nodes.change(NodePeerGone(name="k8s-w1"))
+            second = await soon(anext(told))
+
+    assert (first.name, first.type) == ("k8s-w1", peer_pb2.PEER_ADDED)
+    assert (second.name, second.type) == ("k8s-w1", peer_pb2.PEER_DELETED)
 
 
 async def test_socket_is_its_owner_s_alone(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_agent_is_privileged_and_sees_of_its_node_what_it_declares() -> None:
     paths = {v["name"]: v["hostPath"]["path"] for v in spec["volumes"] if "hostPath" in v}
     seen = {m["name"]: m for m in spec["containers"][0]["volumeMounts"]}
     assert spec["containers"][0]["securityContext"] == {"privileged": True}
-    assert seen.keys() == {*paths, "ip-masq-agent"}
+    assert seen.keys() == {*paths, "ip-masq-agent", "hubble-tls"}
     assert paths["cilium-run"] == "/var/run/cilium"
     assert seen["etc-cni-netd"]["mountPath"] == "/host/etc/cni/net.d"
     assert seen["cilium-netns"]["mountPropagation"] == "HostToContainer"
@@ -80,3 +80,45 @@ def test_failing_agent_and_operator_show_the_end_of_their_logs() -> None:
 
     policies = [pod["containers"][0]["terminationMessagePolicy"] for pod in pods]
     assert policies == ["FallbackToLogsOnError"] * 2
+
+
+def test_certificates_of_flow_servers_are_an_optional_volume_of_the_agents() -> None:
+    objects = manifests.cluster_objects(config={}, kubeconfig="/lab/kubeconfig")
+
+    found = {o.body["metadata"]["name"]: o.body for o in objects}
+    spec = found["cilium"]["spec"]["template"]["spec"]
+    (volume,) = [v for v in spec["volumes"] if v["name"] == "hubble-tls"]
+    (mount,) = [m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "hubble-tls"]
+    (source,) = volume["projected"]["sources"]
+    assert source["secret"]["optional"], "an agent starts before the operator has made any"
+    assert mount == {
+        "name": "hubble-tls",
+        "mountPath": "/var/lib/cilium/tls/hubble",
+        "readOnly": True,
+    }
+
+
+def relay_texts(config: dict[str, str]) -> str:
+    """Return what the relay is configured by, under such settings of the agents."""
+    bodies = [placed.body for placed in manifests.hubble_relay(config)]
+    (found,) = [body for body in bodies if body["kind"] == "ConfigMap"]
+    return str(found["data"]["config.yaml"])
+
+
+def test_relay_speaks_as_the_agents_are_set_to() -> None:
+    usual = relay_texts({"cluster-name": "east"})
+    plain = relay_texts({"hubble-disable-tls": "true"})
+
+    assert "cluster-name: east" in usual
+    assert "hubble-peer.kube-system.svc.cluster.local.:443" in usual
+    assert "tls-hubble-client-cert-file" in usual
+    assert "hubble-peer.kube-system.svc.cluster.local.:80" in plain
+    assert "disable-client-tls: true" in plain
+    assert manifests.PARTS["hubble-relay"] is manifests.hubble_relay
+
+
+def test_objects_of_the_relay_are_placed_in_the_agents_namespace() -> None:
+    placed = manifests.hubble_relay({})
+
+    assert all("/namespaces/kube-system/" in each.path for each in placed)
+    assert {each.body["metadata"]["namespace"] for each in placed} == {"kube-system"}

@@ -17,14 +17,19 @@ import msgspec
 
 from ciliate.datapath.layout import Event, EventKind
 from ciliate.errors import CiliateError
-from ciliate.flows.feed import Begin, Report, decode_line
+from ciliate.flows.feed import Begin, NodePeer, NodePeerGone, Report, decode_line
 from ciliate.flows.server.cgroup_pods import WALK_S, CgroupPods
 from ciliate.flows.server.event_source import EventSource
+from ciliate.flows.server.export.exporters import Exporters
 from ciliate.flows.server.flow_store import FlowStore
+from ciliate.flows.server.metrics.flow_metrics import FlowMetrics
+from ciliate.flows.server.metrics.serving import run_metrics
 from ciliate.flows.server.name_table import NameTable
+from ciliate.flows.server.peers import PeerTable
 from ciliate.flows.server.record_ring import kinds
 from ciliate.flows.server.record_view import Surroundings
 from ciliate.flows.server.serving import serve
+from ciliate.metrics.listeners import listener_families
 from ciliate.system.cgroups import CgroupRootError, cgroup_root
 
 _log = logging.getLogger("ciliate.flows.server")
@@ -46,29 +51,54 @@ async def run() -> None:
     names = NameTable()
     groups = _groups(begin)
     store = _store(begin, names, groups)
+    metrics = _metrics(begin, store)
+    peers = PeerTable()
+    exporters = Exporters(store, begin.logs, version=begin.version)
 
     def take(records: bytes) -> None:
-        if groups is not None and EventKind.EVENT_SOCKET in kinds(records):
-            for event in Event.unpack_many(records):
-                if event.kind == EventKind.EVENT_SOCKET:
-                    groups.learn(event.cgroup)
+        _learn_groups(groups, records)
         store.take(records)
-
-    async def look_for_groups() -> None:
-        while groups is not None:
-            await asyncio.sleep(WALK_S)
-            if groups.is_looking:
-                groups.look()
+        if metrics is not None:
+            metrics.take(records)
 
     source = EventSource(Path(begin.monitor), take, store.set_epoch_offset)
-    async with serve(store, begin), asyncio.TaskGroup() as tasks:
+    async with serve(store, peers, begin), asyncio.TaskGroup() as tasks:
         running = [
-            tasks.create_task(each) for each in (source.run(), _report(store), look_for_groups())
+            tasks.create_task(each)
+            for each in (source.run(), _report(store), _look_for_groups(groups), exporters.run())
         ]
-        while line := await reader.readline():
-            names.take(decode_line(line))
+        if begin.metrics is not None and metrics is not None:
+            running.append(
+                tasks.create_task(
+                    run_metrics(begin.metrics, metrics, exporters.families, listener_families)
+                )
+            )
+        while text := await reader.readline():
+            line = decode_line(text)
+            if isinstance(line, NodePeer | NodePeerGone):
+                peers.take(line)
+            else:
+                names.take(line)
+                if metrics is not None:
+                    metrics.take_line(line)
         for task in running:
             task.cancel()
+
+
+def _learn_groups(groups: CgroupPods | None, records: bytes) -> None:
+    """Note the control groups that calls of sockets name."""
+    if groups is not None and EventKind.EVENT_SOCKET in kinds(records):
+        for event in Event.unpack_many(records):
+            if event.kind == EventKind.EVENT_SOCKET:
+                groups.learn(event.cgroup)
+
+
+async def _look_for_groups(groups: CgroupPods | None) -> None:
+    """Find whose control groups those are that were noted."""
+    while groups is not None:
+        await asyncio.sleep(WALK_S)
+        if groups.is_looking:
+            groups.look()
 
 
 def _store(begin: Begin, names: NameTable, groups: CgroupPods | None) -> FlowStore:
@@ -82,6 +112,14 @@ def _store(begin: Begin, names: NameTable, groups: CgroupPods | None) -> FlowSto
         pod_of_cgroup=groups.uid if groups is not None else lambda _number: "",
     )
     return FlowStore(begin.capacity, around)
+
+
+def _metrics(begin: Begin, store: FlowStore) -> FlowMetrics | None:
+    if begin.metrics is None:
+        return None
+    return FlowMetrics(
+        begin.metrics.metrics, lambda: store.around, overtaken=lambda: store.overtaken
+    )
 
 
 def _read_begin(line: bytes) -> Begin:

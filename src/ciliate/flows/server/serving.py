@@ -1,55 +1,51 @@
-"""Where clients ask: the Observer, its health and its description, on a Unix socket."""
+"""Where clients ask: the Observer and the peers, on a Unix socket and, for relays, over TCP."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
-import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-
-from ciliate.errors import CiliateError
-from ciliate.flows.feed import Begin
+from ciliate.flows.feed import Begin, ListenBegin
+from ciliate.flows.grpc_listener.front import Front
+from ciliate.flows.grpc_listener.grpc_server import GrpcServer
+from ciliate.flows.grpc_listener.tls_files import TlsFiles
 from ciliate.flows.pb.observer import observer_pb2, observer_pb2_grpc
+from ciliate.flows.pb.peer import peer_pb2, peer_pb2_grpc
 from ciliate.flows.server.flow_store import FlowStore
 from ciliate.flows.server.observer import Observer
-
-#: The name under which clients ask for the Observer's health.
-HEALTH_NAME: Final = "hubble.server.Observer"
+from ciliate.flows.server.peers import PeerService, PeerTable
 
 #: Requests under way, of all clients.
 _REQUESTS_MAX: Final = 200
 
-_OPTIONS: Final = (
-    ("grpc.max_concurrent_streams", 100),  # Of one connection.
-    ("grpc.max_receive_message_length", 1 << 20),
-    ("grpc.so_reuseport", 0),
-)
-
 
 @asynccontextmanager
-async def serve(store: FlowStore, begin: Begin) -> AsyncIterator[None]:
+async def serve(store: FlowStore, peers: PeerTable, begin: Begin) -> AsyncIterator[None]:
     """Answer clients inside the block.
 
     Raises:
-        CiliateError: It cannot listen there.
+        CiliateError: It cannot listen at the Unix socket. A port that is taken is tried again.
     """
-    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_REQUESTS_MAX)
-    observer_pb2_grpc.add_ObserverServicer_to_server(
-        Observer(store, version=begin.version), server
+    server = GrpcServer(requests=_REQUESTS_MAX)
+    observer = Observer(store, version=begin.version)
+    observer_pb2_grpc.add_ObserverServicer_to_server(observer, server.grpc)
+    peer_pb2_grpc.add_PeerServicer_to_server(PeerService(peers), server.grpc)
+    described = (
+        observer_pb2.DESCRIPTOR.services_by_name["Observer"],
+        peer_pb2.DESCRIPTOR.services_by_name["Peer"],
     )
-    checks = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    described = observer_pb2.DESCRIPTOR.services_by_name["Observer"].full_name
-    reflection.enable_server_reflection((described, reflection.SERVICE_NAME), server)
-    try:
-        server.add_insecure_port(f"unix:{begin.listen}")
-    except RuntimeError as error:
-        raise CiliateError(f"{begin.listen}: cannot listen: {error}") from error
-    await server.start()
-    for name in ("", HEALTH_NAME):
-        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-    try:
+    server.describe([each.full_name for each in described])
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(server.serving(f"unix:{begin.listen}"))
+        if begin.listener is not None:
+            front = _front(begin.listener, begin.listen)
+            await stack.enter_async_context(front.serving())
         yield
-    finally:
-        await server.stop(grace=0)
+
+
+def _front(listener: ListenBegin, socket_path: str) -> Front:
+    tls = None
+    if listener.tls is not None:
+        authorities = [Path(each) for each in listener.tls.client_authorities]
+        tls = TlsFiles(Path(listener.tls.certificate), Path(listener.tls.key), authorities)
+    return Front("hubble", listener.address, socket_path.encode(), tls=tls)

@@ -50,6 +50,7 @@ _OWN_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "cilium": ("dbg",),
     "cilium-dbg": ("dbg",),
     "hubble": ("hubble",),
+    "hubble-relay": ("hubble-relay",),
     "cilium-agent": ("agent",),
     "cilium-operator": ("operator",),
     "cilium-operator-generic": ("operator",),

@@ -1,7 +1,7 @@
 """The flow server's API on a Unix socket, and clients of it, all in the process of a test."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ciliate.datapath.layout import Event
 from ciliate.flows.feed import Begin
 from ciliate.flows.pb.observer import observer_pb2, observer_pb2_grpc
 from ciliate.flows.server.flow_store import FlowStore
+from ciliate.flows.server.peers import PeerTable
 from ciliate.flows.server.serving import serve
 
 VERSION = "1.19.4"
@@ -28,6 +29,14 @@ async def until(condition: Callable[[], object], *, within_s: float = 20) -> Non
     while not condition():
         assert not deadline.passed
         await asyncio.sleep(0.002)
+
+
+async def until_it(condition: Callable[[], Awaitable[object]], *, within_s: float = 60) -> None:
+    """Return when what `condition` asks for holds."""
+    deadline = Deadline(within_s)
+    while not await condition():
+        assert not deadline.passed
+        await asyncio.sleep(0.01)
 
 
 async def soon(answer: Any, *, within_s: float = 300) -> Any:
@@ -69,10 +78,15 @@ def begin_at(path: Path, **changes: Any) -> Begin:
 
 
 @asynccontextmanager
-async def served(folder: Path, store: FlowStore) -> AsyncIterator[grpc.aio.Channel]:
-    """Serve a store; yield a client's connection."""
+async def served(
+    folder: Path, store: FlowStore, peers: PeerTable | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    """Serve a store, and which nodes there are; yield a client's connection."""
     path = folder / "hubble.sock"
-    async with serve(store, begin_at(path)), grpc.aio.insecure_channel(f"unix:{path}") as channel:
+    async with (
+        serve(store, peers or PeerTable(), begin_at(path)),
+        grpc.aio.insecure_channel(f"unix:{path}") as channel,
+    ):
         yield channel
 
 
