@@ -195,6 +195,18 @@ PURE: Final = (
     "ciliate.cli.ipam.migration.pools",
     "ciliate.cli.ipam.migration.problems",
     "ciliate.cli.process_agents",
+    "ciliate.cli.trace.calls",
+    "ciliate.cli.trace.collector",
+    "ciliate.cli.trace.connection",
+    "ciliate.cli.trace.destination",
+    "ciliate.cli.trace.drop_reasons",
+    "ciliate.cli.trace.errors",
+    "ciliate.cli.trace.event",
+    "ciliate.cli.trace.hop_text",
+    "ciliate.cli.trace.packets",
+    "ciliate.cli.trace.remarks",
+    "ciliate.cli.trace.sought",
+    "ciliate.cli.trace.way",
     "ciliate.console.nearest",
 )
 
@@ -212,6 +224,8 @@ NOT_PURE: Final = {
 TRUSTED: Final = {
     "ciliate": "its version",
     "ciliate.apiserver.quantities": "computes; its package shows the server's settings",
+    "ciliate.cli.hubble.drop_texts": "a table; its package sets gRPC's environment",
+    "ciliate.cli.hubble.event_names": "tables; its package sets gRPC's environment",
     "ciliate.datapath.codec": "how values are octets; takes byte order from sys",
     "ciliate.flows.pb.flow.flow_pb2": "generated messages of proto/flow/flow.proto",
     "ciliate.flows.pb.observer.observer_pb2": "generated messages of proto/observer/observer.proto",

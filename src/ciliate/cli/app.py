@@ -29,6 +29,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "ciliate.cli.explain:command",
         "Say what would happen to a packet of a pod, and why.",
     ),
+    "trace": ("ciliate.cli.trace.command:command", "One packet's whole way through the cluster."),
     "masquerade": (
         "ciliate.cli.masquerade:command",
         "The ports that masqueraded connections hold.",
