@@ -29,6 +29,7 @@ QUESTIONS: Final = (
     "agent_cost",
     "cni_latency",
     "cluster_dns",
+    "flow_delay",
     "masquerade_rules",
     "silent_connections",
     "cluster_changes",

@@ -93,9 +93,11 @@ class Cluster:
 
     def execute(self, pod: str, words: Sequence[str], *, timeout_s: float) -> str:
         """Run a command in a pod, as one of its processes; return what it printed."""
-        return run(
-            [_CILIATE, "lab", "exec", "--name", self.name, pod, "--", *words], timeout_s=timeout_s
-        )
+        return run([*self.lab_exec(pod), *words], timeout_s=timeout_s)
+
+    def lab_exec(self, place: str) -> list[str]:
+        """Return what stands before a command that is to run in a pod or on a machine."""
+        return [_CILIATE, "lab", "exec", "--name", self.name, place, "--"]
 
     def create(self, objects: Sequence[dict[str, Any]]) -> None:
         """Create Kubernetes objects, all in one call."""
