@@ -133,7 +133,10 @@ async def test_forwarding_says_where_and_ends_well_on_ctrl_c(
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "BROWSER")}
 
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-u", "-c", code, stdout=subprocess.PIPE, env=environment
+        # A shell's background job, as tests may be, ignores SIGINT, and so would what it starts.
+        *("env", "--default-signal", sys.executable, "-u", "-c", code),
+        stdout=subprocess.PIPE,
+        env=environment,
     )
     assert process.stdout is not None
     line = (await process.stdout.readline()).decode()

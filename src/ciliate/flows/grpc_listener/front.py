@@ -75,12 +75,12 @@ class Front:
     async def serving(self) -> AsyncIterator[None]:
         """Serve while the body runs."""
         task = asyncio.create_task(self.run(), name=self._name)
+        task.add_done_callback(_tell_bug)
         try:
             yield
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     async def run(self) -> None:
         """Serve until cancelled; what it needs and cannot have is told once and tried again."""
@@ -195,6 +195,12 @@ class Front:
             opened.close()
             raise
         return await asyncio.open_connection(sock=opened, limit=_BUFFER_BYTES)
+
+
+def _tell_bug(task: asyncio.Task[None]) -> None:
+    """Say why a listener ended by itself, which none should: others go on without it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("%s: a bug", task.get_name(), exc_info=error)
 
 
 def _hex(key: object) -> str:
