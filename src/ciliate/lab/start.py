@@ -83,6 +83,9 @@ class LabRequest:
     values: tuple[str, ...]
     ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
     relay: bool = True
+    parts: Mapping[str, bool] = field(
+        default_factory=dict
+    )  # What was said of them in so many words.
 
 
 @dataclass(slots=True)

@@ -66,6 +66,7 @@ def ensure_up(
         dual_stack=dual_stack,
         dns=dns,
         relay=_with_relay(changes, dns=dns),
+        parts=changes.parts,
         settings=changes.config,
         values=values,
         ip_masq_agent=changes.ip_masq_agent,
@@ -136,7 +137,7 @@ def _compare(paths: LabPaths, present: LabState, request: LabRequest) -> None:
         differences.append("IPv6" if present.dual_stack else "IPv4 alone")
     if present.dns != request.dns:
         differences.append("a name server" if present.dns else "no name server")
-    if present.relay != request.relay:
+    if present.relay != request.parts.get(RELAY, present.relay):
         differences.append("Hubble's relay" if present.relay else "no relay of Hubble's")
     unmet = [key for key, value in request.settings.items() if present.settings.get(key) != value]
     if unmet:

@@ -55,11 +55,26 @@ def test_lab_with_another_answer_to_that_is_another_lab(
     *, tmp_path: Path, relay: bool, words: str
 ) -> None:
     paths, state = present(tmp_path, relay=relay)
-    request = LabRequest(
-        nodes=len(state.nodes), dual_stack=False, dns=True, relay=not relay, settings={}, values=()
-    )
+    asked = {"hubble-relay": not relay}
 
     with pytest.raises(OtherLabError) as refused:
-        _compare(paths, state, request)
+        _compare(paths, state, request_of(state, parts=asked))
 
     assert words in str(refused.value)
+
+
+def test_lab_is_the_same_where_nothing_is_said_of_the_relay(tmp_path: Path) -> None:
+    paths, state = present(tmp_path, relay=False)
+
+    _compare(paths, state, request_of(state, parts={}))
+
+
+def request_of(state: LabState, *, parts: dict[str, bool]) -> LabRequest:
+    return LabRequest(
+        nodes=len(state.nodes),
+        dual_stack=False,
+        dns=True,
+        settings={},
+        values=(),
+        parts=parts,
+    )
