@@ -92,11 +92,14 @@ def test_plugin_of_another_user_is_refused_at_once(node: FaultyNode) -> None:
 
 
 def test_nothing_listens_but_what_settings_ask_for(node: FaultyNode) -> None:
-    """Metrics: prometheus-serve-addr :9962, the operator's :9963. Health: loopback alone."""
+    """Metrics: prometheus-serve-addr :9962, the operator's :9963, hubble-metrics-server :9965.
+
+    Flows, by TLS: hubble-listen-address :4244. Health: loopback alone.
+    """
     listening = node.run("ss", "-H", "-lntu").stdout
 
     sockets = {line.split()[4] for line in listening.splitlines()}
     health = {"127.0.0.1:9879", "[::1]:9879"}
     ports = {each.rpartition(":")[2] for each in sockets - health}
-    assert ports <= {"9962", "9963"}
+    assert ports <= {"9962", "9963", "9965", "4244"}
     assert "9962" in ports

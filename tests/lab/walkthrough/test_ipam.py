@@ -35,6 +35,9 @@ UPGRADE = (
 RESTART_OPERATOR = "ciliate lab restart operator"
 RESTART_AGENTS = "ciliate lab restart agent"
 
+#: A webpod on each node, curl-pod, two name servers, the relay.
+PODS: Final = len(NODE_IPS) + 4
+
 
 @pytest.fixture(scope="module")
 def moving() -> Iterator[Place]:
@@ -218,16 +221,18 @@ def test_step_4_restarted_pods_have_new_addresses_and_the_loop_goes_on(
 ) -> None:
     """It ends with its own pod; until then neither names nor answers are missed."""
     moving.typed("kubectl rollout restart deployment/webpod")
-    moving.typed("kubectl -n kube-system rollout restart deployment/coredns")
+    for name in ("coredns", "hubble-relay"):
+        moving.typed(f"kubectl -n kube-system rollout restart deployment/{name}")
     moving.typed("kubectl rollout status deployment/webpod --timeout=30s")
-    moving.typed("kubectl -n kube-system rollout status deployment/coredns --timeout=30s")
-    eventually(lambda: len(addresses(moving)) == len(NODE_IPS) + 3, what="five endpoints")
+    for name in ("coredns", "hubble-relay"):
+        moving.typed(f"kubectl -n kube-system rollout status deployment/{name} --timeout=30s")
+    eventually(lambda: len(addresses(moving)) == PODS, what="an endpoint of each pod")
     moved = Place(moving.lab)  # It has forgotten the former pods.
     loop.goes_on(*replicas(moved))
 
     moving.typed("kubectl get pod curl-pod -o json | kubectl replace --force -f -")
     moving.typed("kubectl wait pod --all --for=condition=Ready --timeout=30s")
-    eventually(lambda: len(addresses(moved)) == len(NODE_IPS) + 3, what="five endpoints")
+    eventually(lambda: len(addresses(moved)) == PODS, what="an endpoint of each pod")
     found = addresses(moved)
 
     assert found["curl-pod"].startswith("172.20.1.")

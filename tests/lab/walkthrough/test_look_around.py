@@ -194,7 +194,12 @@ def test_config_view_piped_to_grep_shows_the_ipam_mode(walk: Place) -> None:
 def test_cilium_status_counts_components_and_pods(walk: Place) -> None:
     printed = walk.typed("cilium status")
 
-    for picture in ("/¯¯\\", "Cilium:             OK", "Operator:           OK"):
+    for picture in (
+        "/¯¯\\",
+        "Cilium:             OK",
+        "Operator:           OK",
+        "Hubble Relay:       OK",
+    ):
         assert picture in printed
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     for line in (
@@ -202,7 +207,7 @@ def test_cilium_status_counts_components_and_pods(walk: Place) -> None:
         "Deployment cilium-operator Desired: 1, Ready: 1/1, Available: 1/1",
         "Containers: cilium Running: 2",
         "cilium-operator Running: 1",
-        "Cluster Pods: 5/5 managed by Cilium",
+        "Cluster Pods: 6/6 managed by Cilium",
         f"Image versions cilium ciliate:v{__version__}: 2",
         f"cilium-operator ciliate:v{__version__}: 1",
     ):
