@@ -19,8 +19,9 @@ from ciliate.flows.relay.pool import Node, Pool
 
 T = TypeVar("T")
 
-#: Until a node has said how it is; who asks waits no longer for all of them.
-_ANSWER_S: Final = 0.8
+#: Until a node has said how it is. One that is away is known by its connection: this is for one that
+#: is busy, with all that others ask of it.
+_ANSWER_S: Final = 3.0
 
 #: Names of nodes that do not answer, in an answer.
 _NAMES_MAX: Final = 10
