@@ -23,7 +23,7 @@ def ways(walk: Place) -> Mapping[str, Any]:
     }
     traces = {
         destination: subprocess.Popen(
-            ["ciliate", "trace", "curl-pod", destination, "-o", "json"],
+            ["ciliate", "trace", "curl-pod", destination, "--timeout", "90s", "-o", "json"],
             env=walk.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
