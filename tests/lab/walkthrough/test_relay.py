@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.deadlines import Deadline
 from tests.lab.cluster import eventually
 from tests.lab.walkthrough.place import CONTROL_PLANE, NODE_IPS, WORKER, Place
 from tests.lab.walkthrough.test_flows import is_whole, latest_call, lines_until
@@ -16,18 +17,44 @@ from tests.lab.walkthrough.test_flows import is_whole, latest_call, lines_until
 def forwarded(walk: Place) -> Iterator[Place]:
     """The place while `cilium hubble port-forward` runs in another shell."""
     walk.typed("kubectl -n kube-system rollout status deployment/hubble-relay --timeout=30s")
-    with subprocess.Popen(
-        ["cilium", "hubble", "port-forward"],
-        env=walk.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as forwarding:
-        try:
-            assert forwarding.stdout is not None
-            assert "4245" in forwarding.stdout.readline()
-            yield walk
-        finally:
-            forwarding.terminate()
+    forwarding = forward(walk)
+    try:
+        wait_connected(walk, "hubble status")
+        yield walk
+    finally:
+        forwarding.terminate()
+        forwarding.wait()
+
+
+def wait_connected(walk: Place, line: str) -> None:
+    """Return when a line says that the relay reaches both nodes."""
+    eventually(
+        lambda: "Connected Nodes: 2/2" in walk.typed(line, check=False),
+        within_s=30,
+        what="a relay with two nodes",
+    )
+
+
+def forward(walk: Place) -> "subprocess.Popen[str]":
+    """Forward port 4245, as soon as no other test has it and the relay is ready.
+
+    It is not for some seconds when the agent that tells it of nodes was restarted.
+    """
+    deadline = Deadline(60)
+    while True:
+        process = subprocess.Popen(
+            ["cilium", "hubble", "port-forward"],
+            env=walk.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        if "4245" in process.stdout.readline():
+            return process
+        _, said = process.communicate()
+        assert "has no ready pod" in said or "4245 of this machine is in use" in said, said
+        assert not deadline.passed, said
 
 
 def test_status_counts_flows_and_nodes_of_the_cluster(forwarded: Place) -> None:
@@ -73,6 +100,7 @@ def askers(walk: Place) -> int:
 def test_nodes_are_listed_with_their_addresses_and_tls(walk: Place) -> None:
     walk.typed("kubectl -n kube-system rollout status deployment/hubble-relay --timeout=30s")
 
+    wait_connected(walk, "hubble -P status")
     nodes = json.loads(walk.typed("hubble -P list nodes -o json"))
 
     assert {node["name"]: node["address"] for node in nodes} == {
@@ -115,8 +143,4 @@ def test_relay_that_is_killed_comes_back_and_certificates_are_made_anew(walk: Pl
     walk.typed("kubectl -n kube-system rollout status deployment/hubble-relay --timeout=40s")
 
     assert secret("hubble-relay-client-certs")["data"]["tls.crt"] != before
-    eventually(
-        lambda: "Connected Nodes: 2/2" in walk.typed("hubble -P status", check=False),
-        within_s=20,
-        what="the relay's return",
-    )
+    wait_connected(walk, "hubble -P status")
