@@ -83,5 +83,4 @@ async def in_batches(answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[An
                 more.set()
     finally:
         filling.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await filling
+        await asyncio.gather(filling, return_exceptions=True)

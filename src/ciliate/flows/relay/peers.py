@@ -48,6 +48,7 @@ class Peers:
         self.changed: Listeners[Peer | None, Peer | None] = Listeners()
         #: Whether an agent tells at the moment.
         self.is_told = False
+        self._is_full_told = False
 
     @property
     def by_name(self) -> Mapping[str, Peer]:
@@ -107,6 +108,9 @@ class Peers:
             self._forget(change.name)
             return
         if change.name not in self._peers and len(self._peers) >= _PEERS_MAX:
+            if not self._is_full_told:
+                self._is_full_told = True
+                _log.warning("peers: more than %d nodes: %s is not asked", _PEERS_MAX, change.name)
             return
         peer = Peer(change.name, change.address, change.tls.server_name)
         if seen is not None:
