@@ -716,8 +716,11 @@ struct event_settings {
 	__u32 interval_ms; /* a flow that goes on is told of so often */
 	__u32 tcp_flags; /* each is told of when a flow's direction shows it first */
 	__u64 seed; /* nobody knows which flows share a place of `flow_traces` */
+	__u64 cost_ns; /* of an event, where events are limited: its part of a second; 0: they are
+			  not */
+	__u64 burst_ns; /* what can be saved up for events that come at once */
 };
-_Static_assert(sizeof(struct event_settings) == 24, "layout of a pinned map");
+_Static_assert(sizeof(struct event_settings) == 40, "layout of a pinned map");
 
 /* Value of `event_counts`, per CPU. */
 struct event_counts {

@@ -318,6 +318,14 @@ struct {
 	__type(value, struct event_settings);
 } event_settings SEC(".maps");
 
+/* 0 -> until when events are paid for (bpf_ktime_get_ns). Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} event_budget SEC(".maps");
+
 /* 0 -> how many events there were, and how many of them found no room. Written by the programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

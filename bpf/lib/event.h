@@ -162,9 +162,10 @@ static __always_inline void draft_headers(struct __sk_buff *skb, const struct pa
 }
 
 /* The rest, which only what is told needs. */
-static __always_inline void tell_draft(struct __sk_buff *skb, struct draft *draft, __u32 flags)
+static __always_inline void tell_draft(struct __sk_buff *skb, struct draft *draft,
+				       const struct event_settings *settings, __u32 flags)
 {
-	struct event *event = reserve_event(), *drafted = &draft->event;
+	struct event *event = reserve_event(settings), *drafted = &draft->event;
 
 	if (!event)
 		return;
@@ -193,7 +194,7 @@ static __always_inline void tell_origin(struct __sk_buff *skb, struct draft *dra
 	draft->event.kind = EVENT_TRACE;
 	draft->event.about = origin - 1;
 	draft->event.reason = TRACE_UNKNOWN;
-	tell_draft(skb, draft, TELL_IS_CHANGED);
+	tell_draft(skb, draft, settings, TELL_IS_CHANGED);
 }
 
 /*
@@ -230,7 +231,7 @@ __verified_once int tell_packet(struct __sk_buff *skb, const struct packet *pack
 	draft->event.reason = reason;
 	draft->event.line = place;
 	draft->event.file = place >> 16;
-	tell_draft(skb, draft, flags);
+	tell_draft(skb, draft, settings, flags);
 	return 0;
 }
 

@@ -31,15 +31,42 @@ static __always_inline struct event_counts *event_counts_here(void)
 }
 
 /*
- * A record in the ring for the caller to fill; NULL: there is no room, and that is counted. What is
+ * Whether the limit allows one more event: each costs its part of a second, and time that was not
+ * spent is saved, up to `burst_ns`. CPUs that ask at one moment may both get the last one.
+ */
+static __always_inline bool is_affordable(const struct event_settings *settings)
+{
+	__u64 now, saved_ns, *paid_until_ns;
+	__u32 first = 0;
+
+	if (!settings->cost_ns)
+		return true;
+	paid_until_ns = bpf_map_lookup_elem(&event_budget, &first);
+	if (!paid_until_ns)
+		return true;
+	now = bpf_ktime_get_ns();
+	saved_ns = now > *paid_until_ns ? now - *paid_until_ns : 0;
+	if (saved_ns > settings->burst_ns)
+		saved_ns = settings->burst_ns;
+	if (saved_ns < settings->cost_ns)
+		return false;
+	*paid_until_ns = now - saved_ns + settings->cost_ns;
+	return true;
+}
+
+/*
+ * A record in the ring for the caller to fill; NULL: there is no room, or they were too many by the
+ * limit that `settings` have, and that is counted. What is
  * told is counted elsewhere, in submit_event: the compiler would make one of both counts, and ask
  * behind it a second time what the verifier of Linux 6.1 has forgotten.
  */
-static __always_inline struct event *reserve_event(void)
+static __always_inline struct event *reserve_event(const struct event_settings *settings)
 {
-	struct event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	struct event_counts *counts;
+	struct event *event = NULL;
 
+	if (is_affordable(settings))
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	if (!event) {
 		counts = event_counts_here();
 		if (counts)

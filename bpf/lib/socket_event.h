@@ -13,11 +13,12 @@ static __always_inline void tell_socket(struct bpf_sock_addr *call, enum socket_
 					const struct ip_address *peer, __be16 port)
 {
 	bool is_answer = point == SOCKET_PRE_REVERSE || point == SOCKET_POST_REVERSE;
+	const struct event_settings *settings = listeners(EVENT_WANTED_SOCKET);
 	struct event *event;
 
-	if (!listeners(EVENT_WANTED_SOCKET))
+	if (!settings)
 		return;
-	event = reserve_event();
+	event = reserve_event(settings);
 	if (!event)
 		return;
 	__builtin_memset(event, 0, sizeof(*event));

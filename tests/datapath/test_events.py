@@ -1,6 +1,7 @@
 """Events: what the programs tell of packets, to whom listens, and what they leave out."""
 
 import itertools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -82,17 +83,22 @@ def listening(
     wanted: EventWantedFlag = ALL,
     interval_ms: int = 60_000,
     tcp_flags: int = 0xFF,
+    cost_ns: int = 0,
+    burst_ns: int = 0,
 ) -> Iterator[Listening]:
     with (
         EventRing(node.datapath.map_fd(EVENTS)) as ring,
         node.datapath.opened(EVENT_SETTINGS) as settings,
     ):
         ring.skip()
-        settings.put(0, EventSettings(wanted, level, interval_ms, tcp_flags, next(SEEDS)))
+        seed = next(SEEDS)
+        settings.put(
+            0, EventSettings(wanted, level, interval_ms, tcp_flags, seed, cost_ns, burst_ns)
+        )
         try:
             yield Listening(node, ring)
         finally:
-            settings.put(0, EventSettings(0, level, interval_ms, tcp_flags, 0))
+            settings.put(0, EventSettings(0, level, interval_ms, tcp_flags, 0, 0, 0))
 
 
 def ends(event: Event) -> tuple[str, int, str, int]:
@@ -322,3 +328,35 @@ def test_what_finds_no_room_is_counted_and_nothing_else_is_lost(node: Node) -> N
 
         node.from_pod(bad)
         assert len(told.events()) == 1
+
+
+def test_no_more_is_told_than_the_limit_allows_and_the_rest_is_counted(node: Node) -> None:
+    bad = bytes(frame(node, IP(src="1.2.3.4", dst=WORLD_4) / UDP()))
+    offered, burst, hour_ns = 50, 7, 3600 * 10**9
+    began_ns = time.monotonic_ns()
+    with listening(node, cost_ns=hour_ns // 10**6, burst_ns=burst * hour_ns // 10**6) as told:
+        while time.monotonic_ns() < began_ns + burst * hour_ns // 10**6:
+            pass  # What a burst costs is saved by then, whatever was told before.
+        told.events()
+        before = sum(told.counted)
+        began_ns = time.monotonic_ns()
+        for _ in range(offered):
+            node.from_pod(bad)
+        took_ns = time.monotonic_ns() - began_ns
+        events = told.events()
+        in_ring, lost = told.counted
+
+    assert before == 0
+    assert in_ring + lost == offered
+    assert burst <= len(events) == in_ring <= burst + took_ns * 10**6 // hour_ns + 1
+
+
+def test_time_that_was_not_spent_is_saved_up_to_a_burst(node: Node) -> None:
+    bad = bytes(frame(node, IP(src="1.2.3.4", dst=WORLD_4) / UDP()))
+    with listening(node, cost_ns=3600 * 10**9, burst_ns=3600 * 10**9 - 1) as told:
+        node.from_pod(bad)
+        assert told.events() == []
+        assert told.counted == (0, 1), "no burst pays for one"
+    with listening(node) as told:
+        node.from_pod(bad)
+        assert len(told.events()) == 1, "without a limit each is told"

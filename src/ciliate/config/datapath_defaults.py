@@ -34,6 +34,7 @@ MAP_ENTRIES: Final[Mapping[str, int]] = {
     "conntrack": 131072,
     "decisions": 1,
     "endpoints": 65536,
+    "event_budget": 1,
     "event_counts": 1,
     "event_settings": 1,
     "events": 2097152,

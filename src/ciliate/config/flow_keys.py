@@ -42,6 +42,21 @@ FLOWS: Final = (
         meaning="Tell of forwarded packets, where anybody listens.",
     ),
     Key(
+        name="bpf-events-default-rate-limit",
+        kind=Kind.INT,
+        default="0",
+        helm="bpf.events.default.rateLimit",
+        meaning="How many events a second are told on average, by all programs of a node; those"
+        " beyond are counted as lost. 0: no limit.",
+    ),
+    Key(
+        name="bpf-events-default-burst-limit",
+        kind=Kind.INT,
+        default="0",
+        helm="bpf.events.default.burstLimit",
+        meaning="How many of them may come at once.",
+    ),
+    Key(
         name="monitor-aggregation",
         kind=Kind.CHOICE,
         default="medium",

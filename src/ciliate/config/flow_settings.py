@@ -46,6 +46,9 @@ _INTERVAL_S_MAX: Final = 24 * 3600.0
 
 _CAPACITY_BITS_MAX: Final = 16
 
+#: Of a second or at once: one each nanosecond, which no machine can tell.
+_EVENTS_MAX: Final = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class HubbleSettings:
@@ -60,6 +63,14 @@ class HubbleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EventLimit:
+    """How many events there may be, by all programs of a node."""
+
+    rate: int  # A second, on average.
+    burst: int  # At once.
+
+
+@dataclass(frozen=True, slots=True)
 class FlowSettings:
     """What is told of packets, where anybody listens."""
 
@@ -69,6 +80,7 @@ class FlowSettings:
     interval_s: float  # A connection that goes on is told of so often.
     tcp_flags: int  # The bits that are told of when a direction shows one first.
     hubble: HubbleSettings
+    limit: EventLimit | None = None
 
     @property
     def level(self) -> int:
@@ -104,7 +116,26 @@ def read_flow_settings(texts: Texts) -> FlowSettings:
             export=read_hubble_export_settings(texts),
             metrics=read_hubble_metrics_settings(texts),
         ),
+        limit=_limit(texts),
     )
+
+
+def _limit(texts: Texts) -> EventLimit | None:
+    keys = ("bpf-events-default-rate-limit", "bpf-events-default-burst-limit")
+    limits = [texts.number(key) for key in keys]
+    for key, limit, other in zip(keys, limits, reversed(limits), strict=True):
+        if not 0 <= limit <= _EVENTS_MAX:
+            raise SettingError(
+                key=key,
+                value=texts.text(key),
+                problem="is out of range",
+                remedy=f"choose 0 for no limit, or at most {_EVENTS_MAX}",
+            )
+        if not limit and other:
+            remedy = "choose both, or 0 for both"
+            raise SettingError(key=key, value="0", problem="goes with no limit", remedy=remedy)
+    rate, burst = limits
+    return EventLimit(rate, burst) if rate else None
 
 
 def _capacity(texts: Texts) -> int:

@@ -1061,7 +1061,7 @@ class EventCounts(_EventCountsFields):
         return list(map(cls._make, _EVENT_COUNTS.iter_unpack(octets)))
 
 
-_EVENT_SETTINGS: Final = struct.Struct("=IIIIQ")
+_EVENT_SETTINGS: Final = struct.Struct("=IIIIQQQ")
 
 
 class _EventSettingsFields(NamedTuple):
@@ -1070,20 +1070,24 @@ class _EventSettingsFields(NamedTuple):
     interval_ms: int
     tcp_flags: int
     seed: int
+    cost_ns: int
+    burst_ns: int
 
 
 class EventSettings(_EventSettingsFields):
-    """struct event_settings, 24 bytes."""
+    """struct event_settings, 40 bytes."""
 
     __slots__ = ()
-    FORMAT: ClassVar[str] = "=IIIIQ"
-    SIZE: ClassVar[int] = 24
+    FORMAT: ClassVar[str] = "=IIIIQQQ"
+    SIZE: ClassVar[int] = 40
     DTYPE: ClassVar[list[tuple[str, str]]] = [
         ("wanted", "=u4"),
         ("aggregation", "=u4"),
         ("interval_ms", "=u4"),
         ("tcp_flags", "=u4"),
         ("seed", "=u8"),
+        ("cost_ns", "=u8"),
+        ("burst_ns", "=u8"),
     ]
 
     def pack(self) -> Octets:
@@ -2155,8 +2159,9 @@ MAP_SHAPES: Final = {
     "conntrack": MapShape(MapKind.HASH, 40, 8, 131072, 0x0),
     "decisions": MapShape(MapKind.ARRAY, 4, 72, 1, 0x0),
     "endpoints": MapShape(MapKind.HASH, 16, 24, 65536, 0x1),
+    "event_budget": MapShape(MapKind.ARRAY, 4, 8, 1, 0x0),
     "event_counts": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1, 0x0),
-    "event_settings": MapShape(MapKind.ARRAY, 4, 24, 1, 0x0),
+    "event_settings": MapShape(MapKind.ARRAY, 4, 40, 1, 0x0),
     "events": MapShape(MapKind.RINGBUF, 0, 0, 2097152, 0x0),
     "flow_traces": MapShape(MapKind.ARRAY, 4, 64, 16384, 0x0),
     "fragments": MapShape(MapKind.LRU_HASH, 40, 4, 8192, 0x0),

@@ -45,6 +45,8 @@ _LOSS_LOOK_S: Final = 1.0
 #: Records taken at once, before others of the agent have their turn.
 _RECORDS_AT_ONCE: Final = 4096
 
+_SECOND_NS: Final = 10**9
+
 #: After a failure, before the ring is looked at again.
 _PAUSE_S: Final = 1.0
 
@@ -237,6 +239,9 @@ class EventWatch:
         wanted = self._wanted()
         if wanted and self._busy is not None:
             wanted |= EventWantedFlag.EVENT_WANTED_WAKE
+        limit = self._settings.limit
+        cost_ns = round(_SECOND_NS / limit.rate) if limit is not None else 0
+        burst_ns = limit.burst * cost_ns if limit is not None else 0
         self._told.put(
             0,
             EventSettings(
@@ -245,5 +250,7 @@ class EventWatch:
                 interval_ms=round(self._settings.interval_s * 1000),
                 tcp_flags=self._settings.tcp_flags,
                 seed=self._seed,
+                cost_ns=cost_ns,
+                burst_ns=burst_ns,
             ),
         )

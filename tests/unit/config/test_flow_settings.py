@@ -4,6 +4,7 @@ import pytest
 
 from ciliate.config.flow_settings import (
     TCP_FLAGS,
+    EventLimit,
     FlowSettings,
     HubbleSettings,
     read_flow_settings,
@@ -31,6 +32,15 @@ def test_defaults_are_those_of_the_chart() -> None:
             listen=read_hubble_listen_settings(Texts({})),
         ),
     )
+
+
+def test_events_may_be_limited() -> None:
+    limited = {
+        "bpf-events-default-rate-limit": "10000",
+        "bpf-events-default-burst-limit": "50000",
+    }
+    assert read(limited).limit == EventLimit(rate=10_000, burst=50_000)
+    assert read(dict.fromkeys(limited, "0")).limit is None
 
 
 @pytest.mark.parametrize(
@@ -92,6 +102,8 @@ def test_other_capacities_are_refused_with_one_that_is_taken(text: str, remedy: 
         ("monitor-aggregation-interval", "0s", "is out of range"),
         ("monitor-aggregation-interval", "25h", "is out of range"),
         ("hubble-event-buffer-capacity", "many", "'many'"),
+        ("bpf-events-default-rate-limit", "-1", "'-1' is out of range"),
+        ("bpf-events-default-rate-limit", "1000000001", "at most 1000000000"),
         ("enable-hubble", "perhaps", "'perhaps'"),
     ],
 )
@@ -101,3 +113,10 @@ def test_what_cannot_be_acted_on_is_refused_by_name(key: str, text: str, words: 
 
     assert words in str(refused.value)
     assert key in str(refused.value)
+
+
+def test_a_rate_without_a_burst_is_refused_and_the_other_way_round() -> None:
+    keys = ("bpf-events-default-rate-limit", "bpf-events-default-burst-limit")
+    for given, missing in (keys, keys[::-1]):
+        with pytest.raises(SettingError, match=f"{missing}: '0' goes with no limit"):
+            read({given: "100"})
