@@ -151,6 +151,8 @@ PURE: Final = (
     "ciliate.flows.server.record_ring",
     "ciliate.flows.server.record_view",
     "ciliate.flows.server.selectors",
+    "ciliate.flows.server.service_table",
+    "ciliate.flows.server.tenures",
     "ciliate.flows.server.view",
     "ciliate.readiness.settings",
     "ciliate.readiness.statement",

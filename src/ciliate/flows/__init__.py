@@ -3,7 +3,8 @@
     maps            settings and counts of events
     watch           reads the ring by the clock while somebody listens, and has the programs tell what is
     monitor         the socket on which listeners ask, and get the records as they are
-    name_source     the names that the agent knows
+    name_source     the names that the agent knows: of pods and identities
+    service_source  those of Services
     server_process  the flow server as the agent's child, which is told them
     feed            what is said between the two
     server/         the flow server: keeps records, and answers clients of Hubble

@@ -15,6 +15,7 @@ from ciliate.flows.monitor import MonitorServer
 from ciliate.flows.name_source import NameSource
 from ciliate.flows.peer_source import PeerSource
 from ciliate.flows.server_process import FlowServerProcess
+from ciliate.flows.service_source import ServiceSource
 from ciliate.flows.status import hubble_status
 from ciliate.flows.watch import EventWatch
 from ciliate.metrics.family import Family, FamilyKind
@@ -31,8 +32,10 @@ class FlowsFeature(Feature):
         self._context = context
         self._watch = EventWatch(context.settings.flows)
         self._names = NameSource(context)
+        self._services = ServiceSource(context)
         self._peers = PeerSource(context)
-        self._server = FlowServerProcess((self._names, self._peers), self._begin)
+        sources = (self._names, self._services, self._peers)
+        self._server = FlowServerProcess(sources, self._begin)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Take the maps of events; nothing of them is reconciled."""
@@ -44,6 +47,7 @@ class FlowsFeature(Feature):
         if not self._context.settings.flows.hubble.enabled:
             return (self._watch.run,)
         self._names.listen()
+        self._services.listen()
         self._peers.listen()
         return (self._watch.run, self._server.run)
 

@@ -98,6 +98,30 @@ class IdentityLabels(Struct, frozen=True, kw_only=True, tag="identity"):
     labels: tuple[str, ...]
 
 
+class ServicePlaces(Struct, frozen=True, array_like=True):
+    """A Service and where it is asked for: see `place_octets`."""
+
+    namespace: str
+    name: str
+    places: tuple[bytes, ...]
+
+
+class ServiceNamed(Struct, frozen=True, kw_only=True, tag="services", omit_defaults=True):
+    """Whose places are from a moment on, and which are nobody's."""
+
+    since_ns: int
+    services: tuple[ServicePlaces, ...] = ()
+    gone: tuple[bytes, ...] = ()
+
+
+class NodeAddresses(Struct, frozen=True, kw_only=True, tag="node", omit_defaults=True):
+    """All addresses that a node has from a moment on; none: it is gone. Node ports are at each."""
+
+    node: str
+    since_ns: int
+    addresses: tuple[bytes, ...] = ()  # 16 octets each.
+
+
 class NodePeer(Struct, frozen=True, kw_only=True, tag="peer", omit_defaults=True):
     """A node has a flow server; for relays."""
 
@@ -120,10 +144,18 @@ class Report(Struct, frozen=True, kw_only=True):
     uptime_ns: int
 
 
-Line = Begin | PodName | PodGone | IdentityLabels | NodePeer | NodePeerGone
+#: What is told of Services.
+ServiceLine = ServiceNamed | NodeAddresses
+
+Line = Begin | PodName | PodGone | IdentityLabels | ServiceLine | NodePeer | NodePeerGone
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final[msgspec.json.Decoder[Line]] = msgspec.json.Decoder(Line)
+
+
+def place_octets(address: bytes, port: int, protocol: int) -> bytes:
+    """Return an address of 16 octets, a port and a protocol as one value, of 19 octets."""
+    return address + port.to_bytes(2) + bytes((protocol,))
 
 
 def encode_line(line: Line) -> bytes:

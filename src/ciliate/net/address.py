@@ -5,6 +5,7 @@
 2.5.5.2), the form every datapath map uses.
 """
 
+from collections.abc import Mapping
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -22,6 +23,9 @@ IPNetwork = IPv4Network | IPv6Network
 Mac = NewType("Mac", str)
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
+
+#: Any address, by IP version: as 16 octets.
+ANY_ADDRESS: Final[Mapping[int, bytes]] = {4: _MAPPED + bytes(4), 6: bytes(16)}
 
 
 def to_octets(address: IPAddress) -> bytes:
@@ -73,6 +77,7 @@ def mac_from_octets(octets: bytes) -> Mac:
 
 
 __all__ = [
+    "ANY_ADDRESS",
     "IPAddress",
     "IPNetwork",
     "IPv4Address",

@@ -15,6 +15,7 @@ from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.host_path import placed_path
 from ciliate.node.own_node import OwnNode
+from ciliate.node.service_names import ServiceNames
 from ciliate.node.stack_routing import StackRouting
 
 
@@ -66,6 +67,7 @@ class Context:
     links: PodLinks
     tasks: asyncio.TaskGroup
     stack: StackRouting = field(default_factory=lambda: StackRouting(always=False))
+    service_names: ServiceNames = field(default_factory=ServiceNames)
 
     @property
     def own(self) -> OwnNode:

@@ -12,6 +12,7 @@ numbers             ids that outlive the agent; pure
 map_keys            keys and values of the maps as octets; pure
 backend_sets        the endpoints that may be chosen, set by set; pure
 frontend_table      who has which address and port, of several that claim it; pure
+frontend_names      that, for who names flows
 local_pods          hostPorts of this node's pods; pure
 node_addresses      where packets from outside meet node ports; pure
 serving             one Service brought into those; pure

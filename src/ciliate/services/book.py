@@ -13,7 +13,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from ciliate.config.datapath_defaults import MAP_ENTRIES
+from ciliate.datapath.layout import FrontendType
 from ciliate.services.adoption import Held
+from ciliate.services.frontend_table import Claim
 from ciliate.services.host_ports import (
     VERSIONS,
     host_port_key,
@@ -206,6 +208,16 @@ class ServiceBook(Mapping[MapKey, bytes]):
         """Return the frontends of a Service, by scope."""
         return tuple(standing_frontends(self._serving, key))
 
+    def service_at(self, key: MapKey) -> ServiceKey | None:
+        """Return the Service that has a frontend, of those that claim it; None: no Service has it."""
+        return _service_of(self._serving.frontends.claim_at(key))
+
+    def services_by_frontend(self) -> Iterator[tuple[MapKey, ServiceKey]]:
+        """Yield each frontend that a Service has, and whose it is."""
+        for key, _, _, claim in self._serving.frontends.claims():
+            if (service := _service_of(claim)) is not None:
+                yield key, service
+
     def problems(self) -> Iterator[tuple[ServiceKey, str]]:
         """Yield what is wrong with Services and slices, as an operator is to be told."""
         for key in sorted(self._with_problems):
@@ -288,6 +300,13 @@ class ServiceBook(Mapping[MapKey, bytes]):
             known = host_port_slice(found, version)
             touched |= self.put_slice(_slice_key(key, version), key.name, known)
         return touched | self.put_service(key, host_port_service(found))
+
+
+def _service_of(claim: Claim | None) -> ServiceKey | None:
+    """Return who claims, unless that is a pod, by a hostPort."""
+    if claim is None or claim.type is FrontendType.FRONTEND_HOST_PORT:
+        return None
+    return claim.owner.key
 
 
 def _slice_key(key: ServiceKey, version: int) -> SliceKey:

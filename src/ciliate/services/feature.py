@@ -25,6 +25,7 @@ from ciliate.services.book import ServiceBook
 from ciliate.services.capacity import map_entries
 from ciliate.services.datagram_flows import DatagramFlows
 from ciliate.services.explain.explainer import Explainer
+from ciliate.services.frontend_names import FrontendNames
 from ciliate.services.health_answers import HealthCheck
 from ciliate.services.health_check import HealthChecks
 from ciliate.services.local_pods import host_ports_of
@@ -76,6 +77,7 @@ class ServicesFeature(Feature):
             sizes=map_entries(self._settings),
             maglev=maglev_settings(self._settings.selection),
         )
+        self._names = FrontendNames(self._book, context.service_names)
         self._metrics = ServiceMetrics()
         self._watch = ServiceWatch(context.client, self._book, serving, self._touch, self._metrics)
         self._sync: Reconciler[MapKey, bytes] | None = None
@@ -246,6 +248,7 @@ class ServicesFeature(Feature):
 
     def _touch(self, keys: Collection[MapKey]) -> None:
         self._problems.wake()
+        self._names.touch(keys)  # Before the maps have it: no event of it is older than its name.
         if self._sync is not None:
             self._sync.touch(keys)
         if self._native is not None:

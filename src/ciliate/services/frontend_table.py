@@ -187,6 +187,11 @@ class FrontendTable:
             if entry.claims:
                 yield key, entry.outside, entry.inside, entry.claims[0]
 
+    def claim_at(self, key: MapKey) -> Claim | None:
+        """Return the claim that counts at a frontend; None: nobody has it."""
+        entry = self._entries.get(key)
+        return entry.claims[0] if entry is not None and entry.claims else None
+
     def problems(self) -> Iterator[tuple[ServiceKey, str]]:
         """Yield each claim that does not count, and why."""
         for key in self._contested:

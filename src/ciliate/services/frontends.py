@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ciliate.datapath.layout import FrontendFlag, FrontendType
-from ciliate.net.address import address_text, socket_text
+from ciliate.net.address import ANY_ADDRESS, address_text, socket_text
 from ciliate.services.addresses import version_of
 from ciliate.services.annotations import is_exposed
 from ciliate.services.map_keys import MapKey, frontend_key
@@ -21,9 +21,6 @@ from ciliate.services.model import (
     ServingSettings,
     Variant,
 )
-
-#: Any address of a node, by IP version.
-ANY_ADDRESS: Final = {4: bytes(10) + b"\xff\xff" + bytes(4), 6: bytes(16)}
 
 # Plain numbers: flags of an enum cost twenty times as much, and there are many frontends.
 _INSIDE_ONLY: Final = int(FrontendFlag.FRONTEND_INSIDE_ONLY)

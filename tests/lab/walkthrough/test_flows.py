@@ -1,16 +1,17 @@
 """Section 2 of the walk-through: `hubble observe` during one curl, `hubble status`."""
 
+import contextlib
 import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from tests.deadlines import stretch
 from tests.lab.cluster import eventually
 from tests.lab.faulty_node import FaultyNode
-from tests.lab.walkthrough.place import CONTROL_PLANE, WORKER, Place
+from tests.lab.walkthrough.place import CONTROL_PLANE, NODE_IPS, ROUTER_IP, WORKER, Place
 
 #: What a line of the compact form is made of.
 LINE: Final = re.compile(
@@ -116,6 +117,120 @@ def test_pod_that_is_gone_is_named_for_what_it_did(walk: Place) -> None:
     assert any("FIN" in flow["Summary"] for flow in flows)
 
 
+#: The application's replicas by another name, at node port 30088.
+FRONT: Final = """
+apiVersion: v1
+kind: Service
+metadata: {name: NAME}
+spec:
+  type: NodePort
+  clusterIP: ADDRESS
+  selector: {app: webpod}
+  ports: [{port: 80, nodePort: 30088}]
+"""
+NODE_PORT: Final = 30088
+
+
+@contextlib.contextmanager
+def front(walk: Place, name: str, address: str = "") -> Iterator[str]:
+    """A Service that is served on all nodes, until the end of the block; its address."""
+    text = FRONT.replace("NAME", name).replace("ADDRESS", address or '""')
+    walk.lab.kubectl("apply", "-f", "-", text=text)
+    try:
+        at = str(walk.lab.object("service", name)["spec"]["clusterIP"])
+        for node in NODE_IPS:
+            where = f"{NODE_IPS[node]}:{NODE_PORT}"
+            eventually(
+                lambda where=where, node=node: (
+                    "Hostname"  # type: ignore[misc]
+                    in walk.on(node, f"curl -s -m 2 {where}", check=False)
+                ),
+                what=f"an answer at {where}",
+            )
+        yield at
+    finally:
+        walk.lab.kubectl("delete", "service", name)
+
+
+def observed(walk: Place, node: str, words: str) -> list[Any]:
+    """The latest flows of a node that are asked for."""
+    printed = walk.on(node, f"hubble observe --last 100 {words} -o json")
+    return [json.loads(line)["flow"] for line in printed.splitlines()]
+
+
+def test_call_of_a_service_has_its_name_beside_the_address_that_was_asked_for(
+    walk: Place,
+) -> None:
+    walk.in_pod("curl -s -m 5 webpod")
+    service = walk.lab.object("service", "webpod")["spec"]["clusterIP"]
+
+    flow = observed(walk, CONTROL_PLANE, "--from-pod curl-pod --to-service default/webpod")[-1]
+    line = walk.on(CONTROL_PLANE, "hubble observe --to-service default/webpod --last 1")
+
+    assert flow["destination_service"] == {"name": "webpod", "namespace": "default"}
+    assert flow["IP"]["destination"] == service
+    assert flow["sock_xlate_point"] == "SOCK_XLATE_POINT_PRE_DIRECTION_FWD"
+    assert "source_service" not in flow
+    assert f"> {service}:80 (world) pre-xlate-fwd TRACED" in line
+    names = observed(walk, CONTROL_PLANE, "--from-pod curl-pod --to-service kube-system/kube-dns")
+    assert names, "the pod asked for the Service's name"
+
+
+def test_packets_between_pods_have_no_service(walk: Place) -> None:
+    walk.in_pod("curl -s -m 5 webpod")
+
+    flows = observed(walk, CONTROL_PLANE, "--pod curl-pod --to-port 80 --type trace")
+
+    assert flows
+    assert not any({"source_service", "destination_service"} & flow.keys() for flow in flows)
+
+
+def test_node_port_is_its_service_s_at_every_node(walk: Place) -> None:
+    with front(walk, "front"):
+        for node in NODE_IPS:
+            walk.in_pod(f"curl -s -m 5 {NODE_IPS[node]}:{NODE_PORT}")
+        calls = observed(walk, CONTROL_PLANE, "--from-pod curl-pod --to-service default/front")
+
+        def passed_on() -> list[Any]:
+            """Answers of a node to the router that come from another node's replica."""
+            for node in NODE_IPS:
+                walk.on("router", f"curl -s -m 5 {NODE_IPS[node]}:{NODE_PORT}")
+            return [
+                flow
+                for node in NODE_IPS
+                for flow in observed(walk, node, f"--service front --to-ip {ROUTER_IP}")
+            ]
+
+        eventually(passed_on, what="a request that a node passes on to another")
+        answers = passed_on()
+
+    assert {flow["IP"]["destination"] for flow in calls} == set(NODE_IPS.values())
+    assert {flow["l4"]["TCP"]["destination_port"] for flow in calls} == {NODE_PORT}
+    assert {flow["IP"]["source"] for flow in answers} <= set(NODE_IPS.values())
+    assert {flow["source_service"]["name"] for flow in answers} == {"front"}
+
+
+def test_address_of_a_service_that_is_gone_is_named_for_its_time_alone(walk: Place) -> None:
+    with front(walk, "first") as address:
+        walk.in_pod(f"curl -s -m 5 {address}")
+
+    def is_asked_in_vain() -> bool:
+        return "Hostname" not in walk.in_pod(f"curl -s -m 2 {address}", check=False)
+
+    eventually(is_asked_in_vain, what="the end of the Service")
+    with front(walk, "second", address):
+        walk.in_pod(f"curl -s -m 5 {address}")
+
+    to_address = observed(walk, CONTROL_PLANE, f"--from-pod curl-pod --to-ip {address}")
+    called = [flow.get("destination_service", {}).get("name") for flow in to_address]
+
+    assert [called[0], called[-1]] == ["first", "second"]
+    assert None in called[1:-1], "nobody's meanwhile"
+    for name in ("first", "second"):
+        found = observed(walk, CONTROL_PLANE, f"--to-service {name} --from-pod curl-pod")
+        assert [flow["destination_service"]["name"] for flow in found] == [name]
+
+
 def test_flow_server_that_is_killed_comes_back_and_pods_do_not_notice(walk: Place) -> None:
     node = FaultyNode(walk.lab, CONTROL_PLANE)
     agent = node.agent_pid
@@ -129,3 +244,10 @@ def test_flow_server_that_is_killed_comes_back_and_pods_do_not_notice(walk: Plac
 
     eventually(answers, within_s=20, what="the flow server's return")
     assert node.agent_pid == agent
+
+    def names_services() -> list[Any]:
+        """Calls after its return, by names that it was told again."""
+        walk.in_pod("curl -s -m 5 webpod")
+        return observed(walk, CONTROL_PLANE, "--to-service default/webpod")
+
+    eventually(names_services, within_s=20, what="a Service's name")

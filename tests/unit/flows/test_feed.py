@@ -12,15 +12,20 @@ from ciliate.flows.feed import (
     Line,
     ListenBegin,
     MetricsBegin,
+    NodeAddresses,
     NodePeer,
     NodePeerGone,
     PodGone,
     PodName,
+    ServiceNamed,
+    ServicePlaces,
     TlsBegin,
     decode_line,
     encode_line,
+    place_octets,
 )
 
+PLACE = place_octets(bytes(range(16)), 0x1234, 6)
 BEGIN = Begin(
     node="k8s-w1",
     node_labels=("a=b",),
@@ -40,6 +45,13 @@ BEGIN = Begin(
         DB,
         PodGone(key="endpoint 7", at_ns=5),
         IdentityLabels(number=1001, labels=("k8s:app=a\nb",)),
+        ServiceNamed(
+            since_ns=5,
+            services=(ServicePlaces("shop", "web", (PLACE, PLACE)),),
+            gone=(PLACE,),
+        ),
+        ServiceNamed(since_ns=5),
+        NodeAddresses(node="k8s-w1", since_ns=5, addresses=(bytes(16),)),
         NodePeer(name="k8s-w1", address="192.0.2.1:4244", server_name="w1.example"),
         NodePeerGone(name="k8s-w1"),
     ],
@@ -51,6 +63,10 @@ def test_object_comes_back_out_of_its_line(line: Line) -> None:
     assert told.endswith(b"\n")
     assert told.count(b"\n") == 1, "a reader of lines would take it for two"
     assert decode_line(told) == line
+
+
+def test_place_is_an_address_a_port_as_on_the_wire_and_a_protocol() -> None:
+    assert bytes(range(16)) + b"\x12\x34\x06" == PLACE
 
 
 def test_metrics_come_back_out_of_their_line() -> None:

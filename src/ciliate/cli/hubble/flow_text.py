@@ -7,7 +7,7 @@ are swapped. Records keep the packet's own direction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ciliate.cli.hubble.event_names import IDENTITIES
+from ciliate.cli.hubble.event_names import IDENTITIES, TYPE_SOCKET
 from ciliate.cli.hubble.flow_type import (
     enum_name,
     flow_summary,
@@ -130,14 +130,14 @@ def _ends(flow: flow_pb2.Flow, style: Style) -> tuple[_End, _End]:
     from_ethernet = not flow.HasField("IP")
     address = flow.ethernet if from_ethernet else flow.IP
     by_name = style.names and not from_ethernet
-    source = _name(
-        flow.source,
-        flow.source_service if flow.HasField("source_service") else None,
-        flow.source_names,
-    )
+    # A socket's call shows how an address becomes another: a Service's stays what was asked for.
+    is_call = flow.event_type.type == TYPE_SOCKET
+    with_source = not is_call and flow.HasField("source_service")
+    with_destination = not is_call and flow.HasField("destination_service")
+    source = _name(flow.source, flow.source_service if with_source else None, flow.source_names)
     destination = _name(
         flow.destination,
-        flow.destination_service if flow.HasField("destination_service") else None,
+        flow.destination_service if with_destination else None,
         flow.destination_names,
     )
     return (

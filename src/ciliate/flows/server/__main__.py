@@ -17,7 +17,14 @@ import msgspec
 
 from ciliate.datapath.layout import Event, EventKind
 from ciliate.errors import CiliateError
-from ciliate.flows.feed import Begin, NodePeer, NodePeerGone, Report, decode_line
+from ciliate.flows.feed import (
+    Begin,
+    NodePeer,
+    NodePeerGone,
+    Report,
+    ServiceLine,
+    decode_line,
+)
 from ciliate.flows.server.cgroup_pods import WALK_S, CgroupPods
 from ciliate.flows.server.event_source import EventSource
 from ciliate.flows.server.export.exporters import Exporters
@@ -79,7 +86,7 @@ async def run() -> None:
                 peers.take(line)
             else:
                 names.take(line)
-                if metrics is not None:
+                if metrics is not None and not isinstance(line, ServiceLine):
                     metrics.take_line(line)
         for task in running:
             task.cancel()

@@ -5,6 +5,7 @@ leaves fewest as a rule. What it lets through is a candidate: the filters themse
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from socket import htons
 from sys import byteorder
 from typing import Final
@@ -77,10 +78,15 @@ def _test(asked: flow_pb2.FlowFilter, names: NameTable) -> Test | None:
 
 
 def _addresses(asked: flow_pb2.FlowFilter, names: NameTable) -> Test | None:
-    """By an address, or by the addresses of pods; not by a CIDR."""
-    for column, texts, pods in (
-        (_SOURCE, asked.source_ip, asked.source_pod),
-        (_DESTINATION, asked.destination_ip, asked.destination_pod),
+    """By an address, or by the addresses of pods or Services; not by a CIDR."""
+    for column, texts, pods, services in (
+        (_SOURCE, asked.source_ip, asked.source_pod, asked.source_service),
+        (
+            _DESTINATION,
+            asked.destination_ip,
+            asked.destination_pod,
+            asked.destination_service,
+        ),
     ):
         if texts and not any("/" in text for text in texts):
             return column, frozenset(_low(to_octets(ip_address(text))) for text in texts)
@@ -88,6 +94,9 @@ def _addresses(asked: flow_pb2.FlowFilter, names: NameTable) -> Test | None:
             wanted = [read_namespaced(text) for text in pods]
             known = (name for name in names.pods() if is_named((name.namespace, name.pod), wanted))
             return column, frozenset(_low(each) for each in names.addresses_of(known))
+        if services:
+            named = tuple(read_namespaced(text) for text in services)
+            return column, _lows(names.services.addresses_of(named))
     return None
 
 
@@ -129,6 +138,12 @@ _FINDERS: Final[tuple[Callable[[flow_pb2.FlowFilter, NameTable], Test | None], .
     _types,
     _protocols,
 )
+
+
+@lru_cache(maxsize=64)
+def _lows(addresses: frozenset[bytes]) -> frozenset[int]:
+    """Return the last octets of addresses; the same object is given for thousands of looks."""
+    return frozenset(map(_low, addresses))
 
 
 def _low(octets: bytes) -> int:

@@ -187,7 +187,7 @@ def read_namespaced(text: str) -> tuple[str, str]:
     return (_DEFAULT, text) if len(parts) == 1 else (parts[0], parts[1])
 
 
-def is_named(found: tuple[str, str], wanted: list[tuple[str, str]]) -> bool:
+def is_named(found: tuple[str, str], wanted: Sequence[tuple[str, str]]) -> bool:
     """Whether (namespace, name) is one that was asked for."""
     namespace, name = found
     if not namespace and not name:

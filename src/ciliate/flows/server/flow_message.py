@@ -53,7 +53,7 @@ def flow_message(
     """Return the flow, or of it what `tree` names."""
     flow = flow_pb2.Flow()
     if tree is None:
-        for fill in _FILLERS.values():
+        for fill in _EVERY:
             fill(flow, view)
         flow.emitter.CopyFrom(emitter)
         return flow
@@ -158,6 +158,19 @@ def _destination(flow: flow_pb2.Flow, view: RecordView) -> None:
     flow.destination.CopyFrom(_endpoint(view.destination))
 
 
+@lru_cache(maxsize=4096)
+def _shared_service(namespace: str, name: str) -> flow_pb2.Service:
+    return flow_pb2.Service(namespace=namespace, name=name)
+
+
+def _services(flow: flow_pb2.Flow, view: RecordView) -> None:
+    source, destination = view.source.service, view.destination.service
+    if source is not None:
+        flow.source_service.CopyFrom(_shared_service(*source))
+    if destination is not None:
+        flow.destination_service.CopyFrom(_shared_service(*destination))
+
+
 def _type(flow: flow_pb2.Flow, view: RecordView) -> None:
     is_call = view.event.kind == _SOCKET
     flow.Type = flow_pb2.SOCK if is_call else flow_pb2.L3_L4
@@ -223,6 +236,8 @@ _FILLERS: Final[Mapping[str, Callable[[flow_pb2.Flow, RecordView], None]]] = {
     "l4": _l4,
     "source": _source,
     "destination": _destination,
+    "source_service": _services,
+    "destination_service": _services,
     "Type": _type,
     "node_name": _node,
     "node_labels": _node_labels,
@@ -241,3 +256,4 @@ _FILLERS: Final[Mapping[str, Callable[[flow_pb2.Flow, RecordView], None]]] = {
     "cgroup_id": _socket,
     "Summary": _summary,
 }
+_EVERY: Final = tuple(dict.fromkeys(_FILLERS.values()))

@@ -11,7 +11,15 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from ciliate.flows.feed import IdentityLabels, Line, PodGone, PodName
+from ciliate.flows.feed import (
+    IdentityLabels,
+    Line,
+    NodeAddresses,
+    PodGone,
+    PodName,
+    ServiceNamed,
+)
+from ciliate.flows.server.service_table import ServiceTable
 from ciliate.net.identity import ReservedIdentity
 
 #: How long a name may come behind the first packet that it is for.
@@ -49,9 +57,10 @@ class Holding:
 
 
 class NameTable:
-    """Names by address and time, and labels by identity."""
+    """Names by address and time, and labels by identity; Services have a table of their own."""
 
     def __init__(self) -> None:
+        self.services = ServiceTable()
         #: In the order of their beginnings; of two at once the later one counts.
         self._holdings: dict[bytes, list[Holding]] = {}
         self._now: dict[str, tuple[PodName, tuple[Holding, ...]]] = {}
@@ -66,6 +75,8 @@ class NameTable:
                 self._name(line)
             case PodGone():
                 self._end(line.key, line.at_ns)
+            case ServiceNamed() | NodeAddresses():
+                self.services.take(line)
             case IdentityLabels() if len(self._labels) < _IDENTITIES_MAX:
                 self._labels[line.number] = line.labels
 

@@ -202,10 +202,13 @@ class RecordEnd:
         """See `EndView`; names of DNS are not known yet."""
         return ()
 
-    @property
+    @_Once
     def service(self) -> tuple[str, str] | None:
-        """See `EndView`; Services are not told yet."""
-        return None
+        """See `EndView`."""
+        view, event, port = self._view, self._view.event, self._port
+        if not port or not view.is_ip or event.protocol not in _WITH_PORTS:
+            return None
+        return view.around.names.services.at(self.octets, port, event.protocol, event.time_ns)
 
     @property
     def cluster(self) -> str:

@@ -239,6 +239,47 @@ def test_name_of_an_end_is_a_pods_before_a_services(fields: dict[str, Any], show
     assert flow_record(flow(1, **fields), PLAIN)["SOURCE"] == shown
 
 
+CALLED: dict[str, Any] = {
+    "IP": {"source": "10.244.1.5", "destination": "10.96.195.112", "ipVersion": "IPv4"},
+    "l4": {"TCP": {"destination_port": 80}},
+    "destination": WORLD,
+    "destination_service": {"name": "webpod", "namespace": "default"},
+}
+TOLD: dict[str, Any] = {
+    "IP": {"source": "10.96.195.112", "destination": "10.244.1.5", "ipVersion": "IPv4"},
+    "l4": {"TCP": {"source_port": 80}},
+    "source": WORLD,
+    "source_service": {"name": "webpod", "namespace": "default"},
+}
+
+
+@pytest.mark.parametrize("with_point", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "point", "column"),
+    [
+        (CALLED, 1, "DESTINATION"),
+        (CALLED, 2, "DESTINATION"),
+        (TOLD, 3, "SOURCE"),
+        (TOLD, 4, "SOURCE"),
+    ],
+)
+def test_call_shows_the_address_that_was_asked_for_where_a_packet_shows_the_service(
+    fields: dict[str, Any], point: int, column: str, *, with_point: bool
+) -> None:
+    about = {"sock_xlate_point": point} if with_point else {}
+    called = flow(1, **fields, event_type={"type": 7, "sub_type": point}, **about)
+
+    assert flow_record(called, PLAIN)[column] == "10.96.195.112:80"
+    assert flow_record(flow(1, **fields), PLAIN)[column] == "default/webpod:80"
+
+
+def test_call_s_pod_is_named_in_its_own_namespace() -> None:
+    """A Service's namespace would go for the pod at that end, too."""
+    called = flow(1, source_service={"namespace": "prod", "name": "web"}, event_type={"type": 7})
+
+    assert flow_record(called, PLAIN)["SOURCE"] == "default/curl-pod"
+
+
 @pytest.mark.parametrize(
     ("identity", "shown"),
     [(0, "unknown"), (8, "ingress"), (10, "world-ipv6"), (11, "ID:11"), (16777217, "ID:16777217")],

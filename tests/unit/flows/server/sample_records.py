@@ -17,11 +17,19 @@ from ciliate.datapath.layout import (
     SourceFile,
     TracePoint,
 )
-from ciliate.flows.feed import IdentityLabels, Line, PodName
+from ciliate.flows.feed import (
+    IdentityLabels,
+    Line,
+    NodeAddresses,
+    PodName,
+    ServiceNamed,
+    ServicePlaces,
+    place_octets,
+)
 from ciliate.flows.server.flow_store import FlowStore
 from ciliate.flows.server.name_table import NameTable
 from ciliate.flows.server.record_view import RecordView, Surroundings
-from ciliate.net.address import to_octets
+from ciliate.net.address import ANY_ADDRESS, to_octets
 from ciliate.net.protocol import TCP
 
 SECOND_NS: Final = 10**9
@@ -147,6 +155,25 @@ LINES: Final[tuple[Line, ...]] = (
     WEB,
     DB,
     IdentityLabels(number=DB_IDENTITY, labels=("k8s:app=db",)),
+)
+
+
+#: Service `shop/front` at its own address and at node port 30080 of `NODE_IP`.
+FRONT: Final = ("shop", "front")
+SERVICE_LINES: Final[tuple[Line, ...]] = (
+    NodeAddresses(node="k8s-ctr", since_ns=0, addresses=(octets(NODE_IP),)),
+    ServiceNamed(
+        since_ns=0,
+        services=(
+            ServicePlaces(
+                *FRONT,
+                places=(
+                    place_octets(octets(SERVICE_IP), 80, TCP),
+                    place_octets(ANY_ADDRESS[4], 30080, TCP),
+                ),
+            ),
+        ),
+    ),
 )
 
 

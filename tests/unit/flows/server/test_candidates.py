@@ -5,14 +5,20 @@ import random
 import pytest
 
 from ciliate.datapath.layout import Event, EventFlag, EventKind
-from ciliate.flows.feed import PodName
+from ciliate.flows.feed import (
+    NodeAddresses,
+    PodName,
+    ServiceNamed,
+    ServicePlaces,
+    place_octets,
+)
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.server.candidates import candidates
 from ciliate.flows.server.filter import compile_filters
 from ciliate.flows.server.name_table import NameTable
 from ciliate.flows.server.record_ring import RecordRing
 from ciliate.flows.server.record_view import RecordView, Surroundings
-from ciliate.net.address import ip_address, to_octets
+from ciliate.net.address import ANY_ADDRESS, ip_address, to_octets
 from ciliate.net.protocol import ICMP, TCP, UDP
 
 ADDRESSES = ("10.244.0.5", "10.244.1.7", "192.0.2.1", "fd00::5", "10.244.1.8")
@@ -29,6 +35,9 @@ FILTERS = (
     flow_pb2.FlowFilter(event_type=[flow_pb2.EventTypeFilter(type=0)]),
     flow_pb2.FlowFilter(protocol=["icmp"]),
     flow_pb2.FlowFilter(protocol=["dns"]),
+    flow_pb2.FlowFilter(source_service=["web"]),
+    flow_pb2.FlowFilter(destination_service=["default/web"], protocol=["tcp"]),
+    flow_pb2.FlowFilter(destination_service=["shop/", "other/none"]),
     flow_pb2.FlowFilter(ip_version=[flow_pb2.IPv6]),
 )
 
@@ -52,6 +61,22 @@ def some_names() -> NameTable:
                 uid=pod,
             )
         )
+    at = {
+        ("default", "web"): ("192.0.2.1", 80),
+        ("default", "former"): ("192.0.2.1", 443),
+        ("shop", "db"): ("fd00::5", 443),
+    }
+    services = [
+        ServicePlaces(*service, places=(place_octets(octets(address), port, TCP),))
+        for service, (address, port) in at.items()
+    ]
+    anywhere = place_octets(ANY_ADDRESS[4], 443, TCP)
+    services.append(ServicePlaces("shop", "node-port", (anywhere,)))
+    names.take(ServiceNamed(since_ns=0, services=tuple(services)))
+    names.take(ServiceNamed(since_ns=450, gone=services[1].places))
+    names.take(
+        NodeAddresses(node="w1", since_ns=0, addresses=(octets("10.244.1.8"), octets("fd00::5")))
+    )
     return names
 
 
@@ -92,10 +117,14 @@ def test_nothing_that_a_filter_wants_is_ruled_out(asked: flow_pb2.FlowFilter) ->
 
     found = set(candidates(ring, ring.oldest, ring.end, [asked], names))
 
+    wanted = 0
     for number in range(ring.oldest, ring.end):
         view = RecordView(Event.unpack(ring.octets(number)), number, around)
-        if view.event.kind == EventKind.EVENT_LOST or (view.is_flow and passes(view)):
+        is_wanted = view.is_flow and passes(view)
+        wanted += is_wanted
+        if view.event.kind == EventKind.EVENT_LOST or is_wanted:
             assert number in found
+    assert wanted > 0 or asked.protocol == ["dns"], "the ring has what is asked for"
 
 
 def test_what_columns_tell_leaves_few() -> None:
@@ -106,6 +135,20 @@ def test_what_columns_tell_leaves_few() -> None:
 
     assert 0 < len(found) < 0.75 * len(ring)
     assert list(found) == sorted(found)
+
+
+def test_of_a_service_only_what_is_at_its_addresses_is_looked_at() -> None:
+    names, ring = some_names(), some_ring(random.Random(4))
+    asked = flow_pb2.FlowFilter(destination_service=["default/web"])
+
+    found = candidates(ring, ring.oldest, ring.end, [asked], names)
+
+    events = [Event.unpack(ring.octets(number)) for number in found]
+    ruled_in = [
+        each for each in events if each.kind not in (EventKind.EVENT_LOST, EventKind.EVENT_SOCKET)
+    ]
+    assert {each.destination for each in ruled_in} == {octets("192.0.2.1")}
+    assert len(found) < len(ring)
 
 
 def test_of_several_filters_each_adds_its_own_and_one_that_says_nothing_all() -> None:

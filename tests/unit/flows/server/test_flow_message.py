@@ -9,11 +9,13 @@ from tests.unit.flows.server.sample_records import (
     DB_IP,
     DB_IP6,
     EPOCH_OFFSET_NS,
+    LINES,
     NODE_IP,
     NOW_NS,
     OUTSIDE_IP,
     SECOND_NS,
     SERVICE_IP,
+    SERVICE_LINES,
     SYN,
     WEB_CGROUP,
     WEB_IDENTITY,
@@ -22,6 +24,7 @@ from tests.unit.flows.server.sample_records import (
     WORLD,
     call,
     drop,
+    name_table,
     octets,
     packet,
     told_peer,
@@ -66,9 +69,9 @@ def message(event: Event, *paths: str, **around: Any) -> flow_pb2.Flow:
     return flow_message(view(event, **around), EMITTER, mask_tree(paths))
 
 
-def json(event: Event, *paths: str) -> dict[str, Any]:
+def json(event: Event, *paths: str, **around: Any) -> dict[str, Any]:
     """Return a flow as `hubble observe -o json` writes it."""
-    return MessageToDict(message(event, *paths), preserving_proto_field_name=True)
+    return MessageToDict(message(event, *paths, **around), preserving_proto_field_name=True)
 
 
 def of_all(event: Event) -> dict[str, Any]:
@@ -203,6 +206,40 @@ def test_call_at_each_of_its_points(
     assert event.about == flow["event_type"]["sub_type"]
 
 
+SERVICE = {"namespace": "shop", "name": "front"}
+
+
+@pytest.mark.parametrize(
+    ("event", "source", "destination"),
+    [
+        (call(), None, SERVICE),
+        (call(DB_IP, about=SocketPoint.SOCKET_POST_FORWARD), None, None),
+        (told_peer(SERVICE_IP, about=SocketPoint.SOCKET_POST_REVERSE), SERVICE, None),
+        (packet(destination=SERVICE_IP), None, SERVICE),
+        (drop(destination=SERVICE_IP), None, SERVICE),
+        (drop(destination=SERVICE_IP, destination_port=81), None, None),
+        (packet(destination=NODE_IP, destination_port=30080), None, SERVICE),
+        (packet(NODE_IP, OUTSIDE_IP, source_port=30080), SERVICE, None),
+        (packet(), None, None),
+        (packet(destination=SERVICE_IP, protocol=UDP), None, None),
+        (packet(destination=SERVICE_IP, protocol=ICMP, destination_port=80), None, None),
+        (drop(destination=SERVICE_IP, flags=EventFlag.EVENT_HAS_ETHERNET), None, None),
+    ],
+)
+def test_service_is_named_for_every_kind_of_event_and_absent_where_there_is_none(
+    event: Event, source: object, destination: object
+) -> None:
+    names = name_table(*LINES, *SERVICE_LINES)
+    paths = ("source_service", "destination_service")
+
+    whole, masked = json(event, names=names), json(event, *paths, names=names)
+
+    expected = {"source_service": source, "destination_service": destination}
+    assert {path: whole.get(path) for path in paths} == expected
+    assert {path: masked.get(path) for path in paths} == expected
+    assert all(expected[path] for path in masked), "an empty message is no absent one"
+
+
 def test_told_peer_s_port_is_the_source_s() -> None:
     assert json(told_peer(DB_IP, protocol=UDP))["l4"] == {"UDP": {"source_port": 80}}
 
@@ -335,13 +372,16 @@ def test_time_is_told_to_the_nanosecond() -> None:
         ("emitter.name",),
         ("sock_xlate_point",),
         ("event_type.sub_type", "node_name"),
+        ("destination_service",),
+        ("destination_service.name", "source_service"),
     ],
 )
 @pytest.mark.parametrize("event", [packet(), drop(), call()], ids=["trace", "drop", "sock"])
 def test_masked_flow_is_the_whole_one_without_what_the_mask_leaves_out(
     event: Event, paths: tuple[str, ...]
 ) -> None:
-    whole, masked = message(event), message(event, *paths)
+    names = name_table(*LINES, *SERVICE_LINES)
+    whole, masked = message(event, names=names), message(event, *paths, names=names)
 
     expected = flow_pb2.Flow()
     for path in paths:

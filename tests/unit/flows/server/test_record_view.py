@@ -16,6 +16,7 @@ from tests.unit.flows.server.sample_records import (
     OTHER_CGROUP,
     OUTSIDE_IP,
     SERVICE_IP,
+    SERVICE_LINES,
     WEB,
     WEB_IDENTITY,
     WEB_IP,
@@ -32,9 +33,9 @@ from tests.unit.flows.server.sample_records import (
 )
 
 from ciliate.datapath.layout import Event, EventFlag, SocketPoint, TracePoint, TraceReason
-from ciliate.flows.feed import PodGone
+from ciliate.flows.feed import PodGone, ServiceNamed, ServicePlaces, place_octets
 from ciliate.flows.pb.flow import flow_pb2
-from ciliate.net.protocol import ICMP, ICMPV6, SCTP, UDP
+from ciliate.net.protocol import ICMP, ICMPV6, SCTP, TCP, UDP
 
 EGRESS, INGRESS, NEITHER = (
     flow_pb2.EGRESS,
@@ -249,6 +250,28 @@ def test_call_of_a_pod_that_is_gone_remains_its() -> None:
     names = name_table(*LINES, PodGone(key=WEB.key, at_ns=NOW_NS + 1))
 
     assert view(call(), names=names).source.pod == "web-0"
+
+
+def test_end_is_the_service_that_had_its_address_then() -> None:
+    at, later = place_octets(octets(SERVICE_IP), 80, TCP), NOW_NS + 10
+    names = name_table(
+        *LINES,
+        ServiceNamed(since_ns=NOW_NS, services=(ServicePlaces("shop", "old", (at,)),)),
+        ServiceNamed(since_ns=later, gone=(at,)),
+        ServiceNamed(since_ns=later + 10, services=(ServicePlaces("shop", "new", (at,)),)),
+    )
+
+    moments = (NOW_NS - 1, NOW_NS, later, later + 10)
+    found = [view(call(time_ns=each), names=names).destination.service for each in moments]
+
+    assert found == [None, ("shop", "old"), None, ("shop", "new")]
+
+
+def test_process_that_calls_is_no_service_whatever_it_asks_for() -> None:
+    names = name_table(*LINES, *SERVICE_LINES)
+
+    assert view(call(), names=names).source.service is None
+    assert view(told_peer(SERVICE_IP), names=names).destination.service is None
 
 
 def test_translated_source_is_beside_the_pod_s_own() -> None:
