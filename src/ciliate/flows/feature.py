@@ -1,5 +1,6 @@
 """Flows on a running node: events for whoever listens."""
 
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import ClassVar
@@ -30,6 +31,7 @@ class FlowsFeature(Feature):
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._began_ns = time.time_ns()
         self._watch = EventWatch(context.settings.flows)
         self._names = NameSource(context)
         self._services = ServiceSource(context)
@@ -64,6 +66,7 @@ class FlowsFeature(Feature):
             listen=str(context.paths.placed(hubble.socket_path)),
             monitor=str(context.paths.run / SOCKET_NAME),
             capacity=hubble.capacity,
+            agent_began_ns=self._began_ns,
             cgroup_root=context.settings.services.sockets.cgroup_root,
             metrics=metrics_of(hubble.metrics),
             logs=logs_of(hubble.export, context.paths),

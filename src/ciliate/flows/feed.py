@@ -62,6 +62,7 @@ class Begin(Struct, frozen=True, kw_only=True, tag="begin"):
     listen: str  # A path: where clients ask.
     monitor: str  # A path: where the agent gives events.
     capacity: int  # Flows that are kept.
+    agent_began_ns: int = 0  # Since 1970; 0: not said.
     cgroup_root: str = ""  # The node's root group, where it is not the usual one.
     metrics: MetricsBegin | None = None  # None: there are none.
     logs: FlowLogs | None = None  # None: no flow log is written.

@@ -21,10 +21,13 @@ from ciliate.flows.feed import (
     Begin,
     NodePeer,
     NodePeerGone,
+    PodGone,
+    PodName,
     Report,
     ServiceLine,
     decode_line,
 )
+from ciliate.flows.server.agent_events import AgentEvents
 from ciliate.flows.server.cgroup_pods import WALK_S, CgroupPods
 from ciliate.flows.server.event_source import EventSource
 from ciliate.flows.server.export.exporters import Exporters
@@ -60,6 +63,7 @@ async def run() -> None:
     store = _store(begin, names, groups)
     metrics = _metrics(begin, store)
     peers = PeerTable()
+    events = AgentEvents(begin.agent_began_ns)
     exporters = Exporters(store, begin.logs, version=begin.version)
 
     def take(records: bytes) -> None:
@@ -69,7 +73,7 @@ async def run() -> None:
             metrics.take(records)
 
     source = EventSource(Path(begin.monitor), take, store.set_epoch_offset)
-    async with serve(store, peers, begin), asyncio.TaskGroup() as tasks:
+    async with serve(store, peers, begin, events), asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(each)
             for each in (source.run(), _report(store), _look_for_groups(groups), exporters.run())
@@ -85,6 +89,8 @@ async def run() -> None:
             if isinstance(line, NodePeer | NodePeerGone):
                 peers.take(line)
             else:
+                if isinstance(line, PodName | PodGone):
+                    events.take(line, names.known(line.key))
                 names.take(line)
                 if metrics is not None and not isinstance(line, ServiceLine):
                     metrics.take_line(line)

@@ -97,6 +97,11 @@ class NameTable:
                 return holding.name
         return None
 
+    def known(self, key: str) -> PodName | None:
+        """Return what was told last under a key, unless that is gone."""
+        found = self._now.get(key)
+        return found[0] if found is not None else None
+
     def labels(self, identity: int) -> tuple[str, ...]:
         """Return the labels that an identity stands for; none where they are not known."""
         known = self._labels.get(identity)

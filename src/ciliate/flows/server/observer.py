@@ -12,6 +12,11 @@ from ciliate.errors import CiliateError
 from ciliate.flows.batches import in_batches, takes_batches
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2, observer_pb2_grpc
+from ciliate.flows.server.agent_events import (
+    AgentEvents,
+    EventRequest,
+    read_event_request,
+)
 from ciliate.flows.server.errors import FlowRequestError
 from ciliate.flows.server.flow_answer import emitter, flow_answer, loss_answer
 from ciliate.flows.server.flow_reader import (
@@ -33,8 +38,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Observer(observer_pb2_grpc.ObserverServicer):
     """Answers clients out of a store."""
 
-    def __init__(self, store: FlowStore, *, version: str) -> None:
+    def __init__(
+        self, store: FlowStore, *, version: str, events: AgentEvents | None = None
+    ) -> None:
         self._store = store
+        self._events = events or AgentEvents()
         self._version = version
         self._emitter = emitter(version)
 
@@ -163,18 +171,35 @@ class Observer(observer_pb2_grpc.ObserverServicer):
     async def GetAgentEvents(  # noqa: N802 - gRPC's name.
         self, request: observer_pb2.GetAgentEventsRequest, context: Context
     ) -> AsyncIterator[observer_pb2.GetAgentEventsResponse]:
-        """Refuse: events of the agent are not kept yet."""
-        del request
-        await _unimplemented(context, "events of the agent are not kept by this version")
-        yield observer_pb2.GetAgentEventsResponse()
+        """Give the events of the agent that are asked for, as long as they come if that is."""
+        wanted = await _read_event_request(request, context)
+        node = self._store.around.node_name
+        async with aclosing(self._events.wanted(wanted)) as occurrences:
+            async for each in occurrences:
+                answer = observer_pb2.GetAgentEventsResponse(
+                    agent_event=each.event, node_name=node
+                )
+                answer.time.FromNanoseconds(each.time_ns)
+                yield answer
 
     async def GetDebugEvents(  # noqa: N802 - gRPC's name.
         self, request: observer_pb2.GetDebugEventsRequest, context: Context
     ) -> AsyncIterator[observer_pb2.GetDebugEventsResponse]:
-        """Refuse: the programs have no debug events."""
-        del request
-        await _unimplemented(context, "the datapath has no debug events")
-        yield observer_pb2.GetDebugEventsResponse()
+        """Give none: our programs have no debug events. Who follows waits for them in vain."""
+        wanted = await _read_event_request(request, context)
+        if wanted.follow:
+            await asyncio.Event().wait()
+        none: tuple[observer_pb2.GetDebugEventsResponse, ...] = ()
+        for each in none:
+            yield each
+
+
+async def _read_event_request(request: Any, context: Context) -> EventRequest:
+    try:
+        return read_event_request(request)
+    except FlowRequestError as error:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        raise AssertionError("abort raises") from error
 
 
 async def _unimplemented(context: Context, problem: str) -> None:

@@ -11,6 +11,7 @@ from ciliate.flows.grpc_listener.grpc_server import GrpcServer
 from ciliate.flows.grpc_listener.tls_files import TlsFiles
 from ciliate.flows.pb.observer import observer_pb2, observer_pb2_grpc
 from ciliate.flows.pb.peer import peer_pb2, peer_pb2_grpc
+from ciliate.flows.server.agent_events import AgentEvents
 from ciliate.flows.server.flow_store import FlowStore
 from ciliate.flows.server.observer import Observer
 from ciliate.flows.server.peers import PeerService, PeerTable
@@ -20,14 +21,16 @@ _REQUESTS_MAX: Final = 200
 
 
 @asynccontextmanager
-async def serve(store: FlowStore, peers: PeerTable, begin: Begin) -> AsyncIterator[None]:
+async def serve(
+    store: FlowStore, peers: PeerTable, begin: Begin, events: AgentEvents | None = None
+) -> AsyncIterator[None]:
     """Answer clients inside the block.
 
     Raises:
         CiliateError: It cannot listen at the Unix socket. A port that is taken is tried again.
     """
     server = GrpcServer(requests=_REQUESTS_MAX)
-    observer = Observer(store, version=begin.version)
+    observer = Observer(store, version=begin.version, events=events)
     observer_pb2_grpc.add_ObserverServicer_to_server(observer, server.grpc)
     peer_pb2_grpc.add_PeerServicer_to_server(PeerService(peers), server.grpc)
     described = (

@@ -351,13 +351,15 @@ async def test_client_that_has_asked_may_be_silent_for_longer(
             good.GetFlows(observer_pb2.GetFlowsRequest(follow=True), wait_for_ready=True)
         )
         await until(lambda: served.store.waiting)
+        accepted = counts.accepted  # A handshake may have been late, too, on a busy machine.
+        late = counts.ended[Ending.LATE]
         [quiet] = await opened_silent(served.port, 1)
         with quiet:
-            await until(lambda: counts.ended[Ending.LATE])
+            await until(lambda: counts.ended[Ending.LATE] > late)
         served.store.add(packet(source_port=9))
 
         assert (await soon(anext(answers))).flow.l4.TCP.source_port == 9
-        assert counts.accepted == 2
+        assert counts.accepted == accepted + 1
 
 
 async def test_port_that_is_taken_is_tried_again(

@@ -13,6 +13,7 @@ from tests.unit.flows.server.sample_records import joined, surroundings
 from ciliate.datapath.layout import Event
 from ciliate.flows.feed import Begin
 from ciliate.flows.pb.observer import observer_pb2, observer_pb2_grpc
+from ciliate.flows.server.agent_events import AgentEvents
 from ciliate.flows.server.flow_store import FlowStore
 from ciliate.flows.server.peers import PeerTable
 from ciliate.flows.server.serving import serve
@@ -79,12 +80,15 @@ def begin_at(path: Path, **changes: Any) -> Begin:
 
 @asynccontextmanager
 async def served(
-    folder: Path, store: FlowStore, peers: PeerTable | None = None
+    folder: Path,
+    store: FlowStore,
+    peers: PeerTable | None = None,
+    events: AgentEvents | None = None,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """Serve a store, and which nodes there are; yield a client's connection."""
     path = folder / "hubble.sock"
     async with (
-        serve(store, peers or PeerTable(), begin_at(path)),
+        serve(store, peers or PeerTable(), begin_at(path), events),
         grpc.aio.insecure_channel(f"unix:{path}") as channel,
     ):
         yield channel

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import replace
 from tests.unit.flows.server.flow_clients import (
     VERSION,
     Answer,
@@ -25,6 +26,7 @@ from tests.unit.flows.server.sample_records import (
     OTHER_CGROUP,
     OUTSIDE_IP,
     SECOND_NS,
+    WEB,
     WORLD,
     call,
     drop,
@@ -36,6 +38,7 @@ from tests.unit.flows.server.sample_records import (
 from ciliate.datapath.layout import Event
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2
+from ciliate.flows.server.agent_events import AgentEvents
 from ciliate.flows.server.observer import Observer
 
 Asked = observer_pb2.GetFlowsRequest
@@ -396,15 +399,45 @@ async def test_what_is_not_there_says_so(tmp_path: Path) -> None:
     async with served(tmp_path, WatchedStore()) as channel:
         stub = calls(channel)
         nodes = await refusal(stub.GetNodes(observer_pb2.GetNodesRequest()))
-        agent = await refusal(
-            anext(aiter(stub.GetAgentEvents(observer_pb2.GetAgentEventsRequest())))
-        )
-        debug = await refusal(
-            anext(aiter(stub.GetDebugEvents(observer_pb2.GetDebugEventsRequest())))
-        )
 
     assert nodes == (grpc.StatusCode.UNIMPLEMENTED, "GetNodes not implemented")
-    assert {agent[0], debug[0]} == {grpc.StatusCode.UNIMPLEMENTED}
+
+
+async def test_events_of_the_agent_are_told_with_node_and_time(tmp_path: Path) -> None:
+    events = AgentEvents(began_ns=5 * 10**9)
+    async with served(tmp_path, WatchedStore(), events=events) as channel:
+        asked = calls(channel).GetAgentEvents(
+            observer_pb2.GetAgentEventsRequest(follow=True, number=1)
+        )
+        stream = aiter(asked)
+        began = await soon(anext(stream))
+        events.take(replace(WEB, since_ns=1), None)
+        created = await soon(anext(stream))
+
+    assert began.agent_event.type == flow_pb2.AGENT_STARTED
+    assert began.agent_event.agent_start.time.seconds == began.time.seconds == 5
+    assert began.node_name == "k8s-w1"
+    assert created.agent_event.endpoint_update.pod_name == "web-0"
+
+
+@pytest.mark.parametrize("method", ["GetAgentEvents", "GetDebugEvents"])
+async def test_bounds_of_events_that_contradict_each_other_are_refused(
+    tmp_path: Path, method: str
+) -> None:
+    kind = getattr(observer_pb2, f"{method}Request")
+    async with served(tmp_path, WatchedStore()) as channel:
+        ask = getattr(calls(channel), method)
+        refused = await refusal(anext(aiter(ask(kind(first=True, follow=True)))))
+
+    message = "first cannot be specified with follow"
+    assert refused == (grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+async def test_programs_have_no_debug_events(tmp_path: Path) -> None:
+    async with served(tmp_path, WatchedStore()) as channel:
+        asked = calls(channel).GetDebugEvents(observer_pb2.GetDebugEventsRequest(number=20))
+
+        assert [each async for each in asked] == []
 
 
 async def test_long_answer_leaves_room_for_what_comes_meanwhile() -> None:
