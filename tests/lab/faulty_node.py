@@ -74,8 +74,9 @@ def frozen(*pids: int) -> Iterator[None]:
 
 
 def _is_agent(pid: str) -> bool:
-    """Whether a process of an agent's container is the agent, and not its flow server."""
-    return b"ciliate.flows.server" not in Path("/proc", pid, "cmdline").read_bytes()
+    """Whether a process of an agent's container is the agent, and not one of its helpers."""
+    title = Path("/proc", pid, "cmdline").read_bytes()
+    return not title.startswith((b"ciliate fork server", b"ciliate.flows.server"))
 
 
 def process(lab: Cluster, name: str) -> int:

@@ -21,6 +21,7 @@ from ciliate.kube.client import ApiClient
 from ciliate.node.context import Paths
 from ciliate.system.bounded_end import end_within
 from ciliate.system.descriptors import raise_limit
+from ciliate.system.fork_server import ForkServer
 from ciliate.system.threads import use_for_to_thread
 
 
@@ -133,6 +134,7 @@ def command(
         installation=installation(),
         overrides=parse_overrides(tuple(context.args)),
         paths=Paths(state_dir.absolute(), socket_path),
+        forks=ForkServer.start(),  # Now: the agent has no thread yet.
     )
     try:
         asyncio.run(_run(options, kubeconfig))

@@ -36,6 +36,7 @@ from ciliate.node.host_path import host_path
 from ciliate.node.privileges import require_privileges
 from ciliate.node.progress import Progress
 from ciliate.node.stack_routing import StackRouting
+from ciliate.system.fork_server import ForkServer
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Options:
     installation: Installation
     overrides: Mapping[str, str]
     paths: Paths = field(default_factory=Paths)
+    #: By which processes of the agent's start warm; None: they are executed.
+    forks: ForkServer | None = None
 
 
 class Agent:
@@ -140,6 +143,7 @@ class Agent:
             links=links,
             tasks=tasks,
             stack=StackRouting(always=settings.stack_routed),
+            forks=self._options.forks,
         )
 
     def _give_up_connections(self, old: NodeDevices, new: NodeDevices) -> None:

@@ -37,7 +37,7 @@ class FlowsFeature(Feature):
         self._services = ServiceSource(context)
         self._peers = PeerSource(context)
         sources = (self._names, self._services, self._peers)
-        self._server = FlowServerProcess(sources, self._begin)
+        self._server = FlowServerProcess(sources, self._begin, context.forks)
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Take the maps of events; nothing of them is reconciled."""

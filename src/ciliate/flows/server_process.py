@@ -20,8 +20,11 @@ import msgspec
 
 from ciliate.flows.feed import Begin, Line, Report, encode_line
 from ciliate.reconcile.listeners import Listeners
+from ciliate.system.fork_server import ForkedProcess, ForkServer, ForkServerGoneError
 
 _log = logging.getLogger(__name__)
+
+_MODULE: Final = "ciliate.flows.server"
 
 #: Before it is started again: doubled each time, until it has run for a while.
 _PAUSE_S: Final = 1.0
@@ -54,14 +57,27 @@ class LineSource(Protocol):
         ...
 
 
+#: The flow server, whichever way it was started.
+Process = asyncio.subprocess.Process | ForkedProcess
+
+
 class FlowServerProcess:
     """Keeps a flow server at work; `run` is its task."""
 
-    def __init__(self, sources: Sequence[LineSource], begin: Callable[[], Begin]) -> None:
-        """Tell it what `begin` says when it starts, then all that `sources` know."""
+    def __init__(
+        self,
+        sources: Sequence[LineSource],
+        begin: Callable[[], Begin],
+        forks: ForkServer | None = None,
+    ) -> None:
+        """Tell it what `begin` says when it starts, then all that `sources` know.
+
+        It is started by `forks`; where there is none, or none any more, it is executed.
+        """
         self._sources = sources
         self._begin = begin
-        self._process: asyncio.subprocess.Process | None = None
+        self._forks = forks
+        self._process: Process | None = None
         self._untaken: deque[Line] = deque()
         self._told = asyncio.Event()
         self.restarts = 0
@@ -91,11 +107,7 @@ class FlowServerProcess:
     async def _once(self) -> str:
         """Run it once; return why it ended."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "ciliate.flows.server"),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
+            process = await self._started()
         except OSError as error:
             return f"it cannot be started: {error}"
         self._untaken.clear()
@@ -112,7 +124,20 @@ class FlowServerProcess:
             await _end(process)
         return f"it ended with code {code}"
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+    async def _started(self) -> Process:
+        if self._forks is not None:
+            try:
+                return await self._forks.spawn(f"{_MODULE}.__main__:main", title=_MODULE)
+            except ForkServerGoneError as error:
+                _log.warning("%s: the flow server is executed from now on", error)
+                self._forks = None
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", _MODULE),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+
+    async def _listen(self, process: Process) -> None:
         """Take what it says of itself, until it ends."""
         assert process.stdout is not None
         while line := await process.stdout.readline():
@@ -121,7 +146,7 @@ class FlowServerProcess:
             with contextlib.suppress(msgspec.MsgspecError):
                 self.report = msgspec.json.decode(line, type=Report)
 
-    async def _feed(self, process: asyncio.subprocess.Process) -> None:
+    async def _feed(self, process: Process) -> None:
         """Tell it all names, then each that changes."""
         assert process.stdin is not None
         with contextlib.suppress(ConnectionError):  # It ended: `_once` sees it.
@@ -149,13 +174,13 @@ class FlowServerProcess:
                 self._process.kill()
 
 
-def _set_niceness(process: asyncio.subprocess.Process, niceness: int) -> None:
+def _set_niceness(process: Process, niceness: int) -> None:
     """Let others go before it, or not; a container may not be allowed to take that back."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process: Process) -> None:
     """Have it end: by the end of its input, else by force."""
     if process.stdin is not None:
         process.stdin.close()

@@ -32,8 +32,8 @@ from ciliate.lab.container.privileges import hide_from_container, take_on
 from ciliate.lab.container.root import enter_new_root
 from ciliate.lab.container.running import enter_container, host_pid
 from ciliate.lab.errors import SpawnError
-from ciliate.lab.process_title import set_process_title
 from ciliate.lab.spawn import Answer, Entry, SpawnRequest
+from ciliate.system.process_title import set_process_title
 
 #: Descriptors of the set-up are parked from this number on, above every one of the process.
 _PARKED_FD_MIN: Final = 512

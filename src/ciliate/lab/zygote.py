@@ -27,7 +27,6 @@ from ciliate.lab.cgroup import LabCgroup
 from ciliate.lab.container.running import fork_into, open_process
 from ciliate.lab.imports import import_all
 from ciliate.lab.launch import Launch
-from ciliate.lab.process_title import set_process_title
 from ciliate.lab.spawn import (
     DESCRIPTORS_MAX,
     MESSAGE_BYTES_MAX,
@@ -36,6 +35,7 @@ from ciliate.lab.spawn import (
     SpawnRequest,
 )
 from ciliate.system.descriptors import raise_limit
+from ciliate.system.process_title import set_process_title
 
 #: Connections that may wait for the zygote to finish its imports.
 BACKLOG: Final = 1024
@@ -194,13 +194,15 @@ def warm_up(modules: Sequence[str]) -> None:
     gc.freeze()
 
 
-#: What agents, operator, API server, kubelets and web servers import.
+#: What agents, flow servers, relays, operator, API server, kubelets and web servers import.
 WARM_MODULES: Final = (
     "ciliate.cli.app",
     "ciliate.cli.dbg",
     "ciliate.agent.command",
     "ciliate.operator.command",
     "ciliate.apiserver.server",
+    "ciliate.flows.relay.process",
+    "ciliate.flows.server.__main__",
     "ciliate.lab.container.pause",
     "ciliate.lab.control_plane",
     "ciliate.lab.dns.program",

@@ -17,6 +17,7 @@ from ciliate.node.host_path import placed_path
 from ciliate.node.own_node import OwnNode
 from ciliate.node.service_names import ServiceNames
 from ciliate.node.stack_routing import StackRouting
+from ciliate.system.fork_server import ForkServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Context:
     tasks: asyncio.TaskGroup
     stack: StackRouting = field(default_factory=lambda: StackRouting(always=False))
     service_names: ServiceNames = field(default_factory=ServiceNames)
+    forks: ForkServer | None = None
 
     @property
     def own(self) -> OwnNode:

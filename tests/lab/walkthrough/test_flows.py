@@ -231,9 +231,15 @@ def test_address_of_a_service_that_is_gone_is_named_for_its_time_alone(walk: Pla
         assert [flow["destination_service"]["name"] for flow in found] == [name]
 
 
+#: Who the flow server is a child of.
+_PARENT: Final = "ps -o args= --pid $(ps -o ppid= --pid $(pgrep -of ^ciliate.flows.server))"
+
+
 def test_flow_server_that_is_killed_comes_back_and_pods_do_not_notice(walk: Place) -> None:
     node = FaultyNode(walk.lab, CONTROL_PLANE)
     agent = node.agent_pid
+
+    assert node.run("sh", "-c", _PARENT).stdout.startswith("ciliate fork server")
 
     node.run("pkill", "-9", "-f", "ciliate.flows.server")
 

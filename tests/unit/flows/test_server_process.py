@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import stat
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -34,6 +35,7 @@ from ciliate.flows.pb.peer import peer_pb2, peer_pb2_grpc
 from ciliate.flows.server_process import FlowServerProcess
 from ciliate.flows.watch import EventWatch
 from ciliate.reconcile.listeners import Listeners
+from ciliate.system.fork_server import ForkServer
 
 #: A process begins, on a machine that does much besides.
 BEGIN_S = 60.0
@@ -57,13 +59,13 @@ class Names:
 class Agent:
     """An agent with a monitor, names, and a flow server in a process."""
 
-    def __init__(self, folder: Path, *lines: Line) -> None:
+    def __init__(self, folder: Path, *lines: Line, forks: ForkServer | None = None) -> None:
         self.path = folder / "hubble.sock"
         self.names, self.nodes, self.events = Names(*lines), Names(), Watch()
         self._monitor_path = folder / "monitor.sock"
         self._monitor = MonitorServer(cast("EventWatch", self.events), SETTINGS, node="k8s-w1")
         begin = begin_at(self.path, monitor=str(self._monitor_path), capacity=7)
-        self.process = FlowServerProcess((self.names, self.nodes), lambda: begin)
+        self.process = FlowServerProcess((self.names, self.nodes), lambda: begin, forks)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -186,6 +188,24 @@ async def test_server_that_was_killed_is_started_again_with_all_names(
         assert agent.pid != first
         assert agent.process.restarts == 1
     assert "flow server: it ended with code -9; it is started again in " in caplog.text
+
+
+async def test_server_is_executed_where_no_fork_server_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    ours.setblocking(False)
+    agent = Agent(tmp_path, *LINES, forks=ForkServer(0, ours))
+    async with agent.running():
+        await agent.listens()
+        agent.tell(packet())
+
+        assert await soon(agent.pods(1)) == [("web-0", "db-0")]
+    ours.close()
+    assert (
+        "the fork server does not answer: the flow server is executed from now on" in caplog.text
+    )
 
 
 async def test_server_that_cannot_listen_is_tried_again(

@@ -1,4 +1,4 @@
-"""What `ps` shows for a process that was forked from the zygote instead of executed.
+"""What `ps` shows for a process that was forked instead of executed.
 
 The kernel shows the memory between `arg_start` and `arg_end` as command line; when the last byte
 there is not NUL it reads on into the environment's memory (fs/proc/base.c, get_mm_proctitle). We
