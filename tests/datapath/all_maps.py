@@ -6,7 +6,7 @@ from ciliate.datapath.bpf_map import BpfMap
 from ciliate.datapath.datapath import SERVICE_PROGRAMS
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.ring import EVENTS
-from ciliate.flows.maps import EVENT_COUNTS, EVENT_SETTINGS, FLOW_TRACES
+from ciliate.flows.maps import EVENT_BUDGET, EVENT_COUNTS, EVENT_SETTINGS, FLOW_TRACES
 from ciliate.identity.maps import IPCACHE
 from ciliate.masquerade.maps import (
     CONNECTION_OWNERS,
@@ -72,6 +72,7 @@ ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     SERVICE_PROGRAMS,
     EVENTS,
     EVENT_SETTINGS,
+    EVENT_BUDGET,
     EVENT_COUNTS,
     FLOW_TRACES,
 )
