@@ -18,7 +18,10 @@ from ciliate.lab.paths import LAB_SHELL_COMMANDS
 
 #: Command -> where its click command lives, and its line in the help.
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "lab": ("ciliate.lab.command:command", "Clusters out of network namespaces, on this machine."),
+    "lab": (
+        "ciliate.cli.lab_group:command",
+        "Clusters out of network namespaces, on this machine.",
+    ),
     "status": ("ciliate.cli.status:command", "The state of the network in the cluster."),
     "config": ("ciliate.cli.config:command", "View and change the ConfigMap cilium-config."),
     "ipam": (
@@ -39,6 +42,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "agent": ("ciliate.agent.command:command", "Run the agent of a node."),
     "operator": ("ciliate.operator.command:command", "Run the cluster's operator."),
     "hubble-relay": ("ciliate.flows.relay.command:command", ""),
+    "hubble-ui": ("ciliate.flows.ui.command:command", ""),
     "apiserver": ("ciliate.apiserver.command:command", "Run the embedded API server."),
     "version": (
         "ciliate.cli.version:command",

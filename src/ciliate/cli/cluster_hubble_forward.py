@@ -6,13 +6,12 @@ restarted is back at the same port.
 
 import asyncio
 import contextlib
-import os
-import webbrowser
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import click
 
+from ciliate.cli.browser import open_browser_option, show_page
 from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.console.installation import installation
 
@@ -21,9 +20,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 _UI: Final = "hubble-ui"
 _RELAY_PORT: Final = 4245
 _UI_PORT: Final = 12000
-
-#: One of them says that there is a screen for a browser, or which program shows pages.
-_SCREENS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 
 def _options(port: int) -> Callable[[F], F]:
@@ -66,40 +62,22 @@ def port_forward(local_port: int, context: str, kubeconfig: str) -> None:
 @click.command(
     "ui", epilog="\b\nExamples:\n  cilium hubble ui\n  cilium hubble ui --open-browser=false"
 )
-@click.option(
-    "--open-browser",
-    type=bool,
-    is_flag=False,
-    flag_value="true",
-    default=True,
-    metavar="[=false]",
-    help="Open a browser, where there is one.  [default: true]",
-)
+@open_browser_option
 @_options(_UI_PORT)
 def ui(local_port: int, context: str, kubeconfig: str, *, open_browser: bool) -> None:
     """Forward a local port to the page of flows until Ctrl-C, and open it in a browser."""
 
     def ready(port: int) -> None:
         url = f"http://localhost:{port}"
-        if open_browser and has_browser(os.environ):
-            click.echo(f'ℹ️  Opening "{url}" in your browser...')  # noqa: RUF001 - Cilium's.
-            webbrowser.open(url)
-        else:
-            click.echo(f"ℹ️  Hubble UI is available at {url}")  # noqa: RUF001 - Cilium's.
+        show_page(
+            url,
+            wanted=open_browser,
+            opening=f'ℹ️  Opening "{url}" in your browser...',  # noqa: RUF001 - Cilium's.
+            available=f"ℹ️  Hubble UI is available at {url}",  # noqa: RUF001 - Cilium's.
+        )
 
     remedy = "`cilium hubble enable --ui` deploys the page, -n names another namespace"
     _until_interrupted(_forward(_UI, local_port, (kubeconfig, context), remedy, ready))
-
-
-def has_browser(environment: Mapping[str, str]) -> bool:
-    """Whether a page would be shown beside this terminal: not in it, and not on another's screen."""
-    if not any(environment.get(each) for each in _SCREENS):
-        return False
-    try:
-        webbrowser.get()
-    except webbrowser.Error:
-        return False
-    return True
 
 
 async def _forward(

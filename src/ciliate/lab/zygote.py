@@ -203,6 +203,7 @@ WARM_MODULES: Final = (
     "ciliate.apiserver.server",
     "ciliate.flows.relay.process",
     "ciliate.flows.server.__main__",
+    "ciliate.flows.ui.serving",
     "ciliate.lab.container.pause",
     "ciliate.lab.control_plane",
     "ciliate.lab.dns.program",

@@ -19,7 +19,6 @@ from ciliate.api.core import CONFIG_MAPS
 from ciliate.api.definitions import definition_files
 from ciliate.api.service import SERVICES
 from ciliate.cli.app import program
-from ciliate.cli.cluster_hubble_forward import has_browser
 from ciliate.cli.cluster_hubble_switch import missing
 from ciliate.kube.client import ApiClient
 
@@ -144,8 +143,3 @@ async def test_forwarding_says_where_and_ends_well_on_ctrl_c(
 
     assert line.startswith("ℹ️  Hubble UI is available at http://localhost:")  # noqa: RUF001
     assert await process.wait() == 0
-
-
-def test_browser_needs_a_screen() -> None:
-    assert not has_browser({})
-    assert not has_browser({"TERM": "xterm", "PATH": os.environ["PATH"]})

@@ -3,16 +3,14 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ciliate.errors import CiliateError
 from ciliate.system.descriptors import raise_limit
+from ciliate.system.signalled import until_signalled
 
 
 @click.group("hubble-relay")
@@ -42,17 +40,7 @@ def serve(file: Path) -> None:
     raise_limit()
     try:
         settings = read_relay_settings(file)
-        asyncio.run(_until_signalled(run_relay(settings, name=os.uname().nodename)))
+        asyncio.run(until_signalled(run_relay(settings, name=os.uname().nodename)))
     except CiliateError as error:
         click.echo(f"hubble-relay: {error}", err=True)
         sys.exit(1)
-
-
-async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return
