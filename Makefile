@@ -39,10 +39,12 @@ build/layout.bpf.o: tools/layout.bpf.c
 generate: build/layout.bpf.o $(BPF_OBJECTS)
 	$(PYTHON) -m tools.generate_layout build/layout.bpf.o $(BPF_OBJECTS)
 	$(PYTHON) -m tools.generate_flow_api
+	$(PYTHON) -m tools.generate_dashboards
 
 generate-check: build/layout.bpf.o $(BPF_OBJECTS)
 	$(PYTHON) -m tools.generate_layout --check build/layout.bpf.o $(BPF_OBJECTS)
 	$(PYTHON) -m tools.generate_flow_api --check
+	$(PYTHON) -m tools.generate_dashboards --check
 
 plugin: build/ciliate-cni
 

@@ -34,6 +34,8 @@ PURE: Final = (
     "ciliate.lab.dns.objects",
     "ciliate.lab.dns.records",
     "ciliate.lab.dns.wire",
+    "ciliate.lab.monitoring.scraping",
+    "ciliate.lab.monitoring.targets",
     "ciliate.identity.errors",
     "ciliate.identity.labels",
     "ciliate.identity.numbers",

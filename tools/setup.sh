@@ -12,12 +12,18 @@ readonly LAB_PACKAGES=(
 	clang llvm libbpf-dev libc6-dev gcc make musl-tools
 	iproute2 nftables procps
 	curl iputils-ping tcpdump iperf3
+	node-d3-force node-d3-zoom # the page's map: small files, no Node.js
 )
 # What only gates, tests and benchmarks use.
 readonly DEV_PACKAGES=(
 	clang-format containernetworking-plugins bpftool git strace
 	qemu-system-x86 busybox-static # make kernels
+	prometheus                     # labs with --monitoring
+	chromium chromium-driver       # tests of the page
 )
+# Packages with a service that Debian would start at once and at every boot. Labs run the program in a
+# pod: nothing may listen on the machine because of us. A service that was there before is left alone.
+readonly UNWANTED_SERVICES=(prometheus)
 # The oldest kubectl, 1.N, that needs none beside it.
 readonly KUBECTL_MINOR_MIN=29
 
@@ -88,9 +94,41 @@ install_packages() {
 		fail "apt-get could not install: ${missing[*]}"
 }
 
+# Installs packages; services that nobody asked for are neither started nor enabled.
 apt_install() {
+	local service code=0 unwanted=()
+	for service in "${UNWANTED_SERVICES[@]}"; do
+		[[ " $* " == *" $service "* ]] && unwanted+=("$service")
+	done
+	forbid_start "${unwanted[@]}"
 	as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+		apt-get -qq install -y --no-install-recommends "$@" >/dev/null || code=$?
+	if [ "$code" -eq 0 ]; then
+		for service in "${unwanted[@]}"; do as_root update-rc.d "$service" disable; done
+	fi
+	allow_start
+	return "$code"
+}
+
+# Whom Debian asks before it starts a package's service: invoke-rc.d(8), deb-systemd-invoke(1p).
+START_POLICY=/usr/sbin/policy-rc.d
+readonly START_POLICY_MARK='# By tools/setup.sh of Ciliate.'
+
+# One that is there already, as in containers, says no to every service. Ours names its own: left
+# behind by a set-up that was killed, it stops no other.
+forbid_start() {
+	local service words=''
+	[ $# -gt 0 ] && [ ! -e "$START_POLICY" ] || return 0
+	for service in "$@"; do words+="$service|$service.service|"; done
+	printf '%s\n' '#!/bin/sh' "$START_POLICY_MARK" \
+		"for word; do case \$word in ${words%|}) exit 101 ;; esac; done" |
+		as_root install -m 755 /dev/stdin "$START_POLICY"
+}
+
+allow_start() {
+	if grep -qsxF "$START_POLICY_MARK" "$START_POLICY"; then
+		as_root rm -f "$START_POLICY"
+	fi
 }
 
 # Where the machine's own kubectl lies: not the one that set-up brought, nor a lab's link to it.

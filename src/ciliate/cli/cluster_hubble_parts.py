@@ -1,22 +1,14 @@
-"""The parts of Hubble that are objects of a cluster: made where they are missing, and taken away.
+"""The parts of Hubble that are objects of a cluster."""
 
-What is there already stays as it is: somebody may have changed it, as an installer does.
-"""
-
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from ciliate.config.values import read_bool
 from ciliate.console.installation import installation
 from ciliate.flows.relay.objects import relay_objects
+from ciliate.flows.ui.objects import ui_objects
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import AlreadyExistsError, NotFoundError
-
-#: Path of a collection, and the body of an object in it.
-Placed = tuple[str, Mapping[str, Any]]
+from ciliate.kube.placed import Placed, create_missing, delete_present
 
 #: The cluster's domain in DNS, where nobody says otherwise (kubelet, `--cluster-domain`).
 _DOMAIN: Final = "cluster.local"
@@ -31,8 +23,15 @@ def _relay(settings: Mapping[str, str]) -> Sequence[Placed]:
     )
 
 
+def _ui(_settings: Mapping[str, str]) -> Sequence[Placed]:
+    return ui_objects(installation())
+
+
 #: Part -> its objects, in the order of their creation, by the settings of the agents.
-PARTS: Final[Mapping[str, Callable[[Mapping[str, str]], Sequence[Placed]]]] = {"relay": _relay}
+PARTS: Final[Mapping[str, Callable[[Mapping[str, str]], Sequence[Placed]]]] = {
+    "relay": _relay,
+    "ui": _ui,
+}
 
 
 async def put(client: ApiClient, part: str, settings: Mapping[str, str]) -> bool:
@@ -41,13 +40,8 @@ async def put(client: ApiClient, part: str, settings: Mapping[str, str]) -> bool
     Raises:
         KubeError: The API server refuses, or is away: those before it are there.
     """
-    made = 0
     async with client:
-        for path, body in PARTS[part](settings):
-            with contextlib.suppress(AlreadyExistsError):
-                await client.request("POST", path, body=msgspec.json.encode(body))
-                made += 1
-    return made > 0
+        return await create_missing(client, PARTS[part](settings)) > 0
 
 
 async def remove(client: ApiClient, part: str, settings: Mapping[str, str]) -> bool:
@@ -56,12 +50,5 @@ async def remove(client: ApiClient, part: str, settings: Mapping[str, str]) -> b
     Raises:
         KubeError: The API server refuses, or is away.
     """
-    options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-    found = 0
     async with client:
-        for path, body in reversed(PARTS[part](settings)):
-            with contextlib.suppress(NotFoundError):
-                name = body["metadata"]["name"]
-                await client.request("DELETE", f"{path}/{name}", body=msgspec.json.encode(options))
-                found += 1
-    return found > 0
+        return await delete_present(client, PARTS[part](settings)) > 0

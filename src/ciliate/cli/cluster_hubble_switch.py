@@ -27,17 +27,16 @@ _context: Final = click.option(
 )
 
 
-class NoPageError(HubbleError):
-    """The page of flows was asked for, and this version has none."""
+class UiWithoutRelayError(HubbleError):
+    """The page of flows was asked for without the relay that it asks."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "--ui: this version deploys no page of flows yet; without --ui flows and relay are there"
-        )
+        super().__init__("--ui: the page asks the relay: leave --relay=false away")
 
 
 @click.command(
-    "enable", epilog="\b\nExamples:\n  cilium hubble enable\n  cilium hubble enable --relay=false"
+    "enable",
+    epilog="\b\nExamples:\n  cilium hubble enable --ui\n  cilium hubble enable --relay=false",
 )
 @click.option(
     "--relay",
@@ -56,11 +55,11 @@ def enable(context: str, kubeconfig: str, *, relay: bool, ui: bool) -> None:
 
     Agents are restarted if they did not; the datapath goes on meanwhile.
     """
-    from ciliate.cli.cluster_hubble_parts import PARTS, put  # noqa: PLC0415 - the API's client.
+    from ciliate.cli.cluster_hubble_parts import put  # noqa: PLC0415 - the API's client.
     from ciliate.cli.config_map import read  # noqa: PLC0415 - likewise.
 
-    if ui and UI not in PARTS:
-        raise NoPageError
+    if ui and not relay:
+        raise UiWithoutRelayError
     cluster = (kubeconfig, context)
     settings = run(read(cluster_client(*cluster)))
     if changes := missing(settings, relay=relay):

@@ -64,7 +64,10 @@ _AUTO_CREATE_FIELDS: Final[Mapping[str, str]] = {
 _EXTRA_CONFIG: Final = "extraConfig."
 
 #: Parts of an installation that are objects of their own and no key: its Helm value -> the part.
-_PARTS: Final[Mapping[str, str]] = {"hubble.relay.enabled": "hubble-relay"}
+_PARTS: Final[Mapping[str, str]] = {
+    "hubble.relay.enabled": "hubble-relay",
+    "hubble.ui.enabled": "hubble-ui",
+}
 
 #: From which resemblance on (difflib's ratio) a wrong name is shown another, and from which on a name
 #: of the chart's form counts as a slip of the finger, not as one of its many further values.
@@ -249,7 +252,7 @@ def _unknown(name: str, value: str, names: Mapping[str, str]) -> SettingError:
 def _is_misspelt(name: str, names: Mapping[str, str]) -> bool:
     """Whether a name of the chart's form is a slip of the finger, not one of its many further values.
 
-    Such a slip has as many parts: hubble.ui.enabled and hubble.listenAddress are values of their own,
+    Such a slip has as many parts: hubble.tls.auto.enabled and hubble.listenAddress are values of their own,
     however near hubble.enabled and hubble-listen-address are.
     """
     alike = [each for each in _settings(names) if each.count(".") == name.count(".")]

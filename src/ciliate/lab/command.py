@@ -110,6 +110,7 @@ def command() -> None:
 @click.option(
     "--dns/--no-dns", default=True, help="With the cluster's name server, or for one of your own."
 )
+@click.option("--monitoring", is_flag=True, help="With Prometheus, on port 30001 of every node.")
 @output_option
 def up(
     name: str | None,
@@ -119,6 +120,7 @@ def up(
     *,
     dual_stack: bool,
     dns: bool,
+    monitoring: bool,
 ) -> None:
     """Start a lab, and wait until its nodes are ready. One that is up is left as it is.
 
@@ -134,6 +136,7 @@ def up(
         values=values,
         dual_stack=dual_stack,
         dns=dns,
+        monitoring=monitoring,
         quiet=output is not None,
     )
     if output is not None:

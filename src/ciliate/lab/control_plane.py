@@ -5,18 +5,15 @@ parts: whatever serves the API on the two sockets and runs the nodes' pods will 
 """
 
 import asyncio
-import contextlib
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Final
 
-import msgspec
-
 from ciliate.apiserver.settings import ApiServerSettings, port_range
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import AlreadyExistsError
+from ciliate.kube.placed import create_missing
 from ciliate.lab import manifests, topology
 from ciliate.lab.control_plane_flags import values_of
 from ciliate.lab.dns.manifests import dns_objects
@@ -60,13 +57,12 @@ async def create_objects(
     client: ApiClient, paths: LabPaths, state: LabState, ip_masq_agent: Mapping[str, Any]
 ) -> None:
     """Create the objects a cluster starts with; those that exist are left as they are."""
-    config = manifests.cilium_config(dual_stack=state.dual_stack, changes=state.settings)
+    config = _config(state)
     objects = manifests.cluster_objects(config=config, kubeconfig=str(paths.machine_kubeconfig))
     objects += manifests.kubeadm_objects(dual_stack=state.dual_stack)
     if ip_masq_agent:
         objects.append(manifests.ip_masq_agent(ip_masq_agent))
-    for placed in objects:
-        await _create(client, placed.path, placed.body)
+    await _create(client, objects)
 
 
 async def create_dns(client: ApiClient, state: LabState) -> None:
@@ -74,17 +70,23 @@ async def create_dns(client: ApiClient, state: LabState) -> None:
 
     Before, both of its pods would go to the node that is ready first.
     """
-    for path, body in dns_objects(dual_stack=state.dual_stack):
-        await _create(client, path, body)
+    await create_missing(client, dns_objects(dual_stack=state.dual_stack))
 
 
-async def create_relay(client: ApiClient, state: LabState) -> None:
-    """Create Hubble's relay, as `create_dns`."""
-    config = manifests.cilium_config(dual_stack=state.dual_stack, changes=state.settings)
-    for placed in manifests.hubble_relay(config):
-        await _create(client, placed.path, placed.body)
+async def create_parts(client: ApiClient, state: LabState) -> None:
+    """Create Hubble's relay and page, where the lab has them, as `create_dns`."""
+    for part in state.parts:
+        await _create(client, manifests.PARTS[part](_config(state)))
 
 
-async def _create(client: ApiClient, path: str, body: Mapping[str, Any]) -> None:
-    with contextlib.suppress(AlreadyExistsError):
-        await client.request("POST", path, body=msgspec.json.encode(body))
+async def create_monitoring(client: ApiClient, state: LabState) -> None:
+    """Create Prometheus, as `create_dns`."""
+    await _create(client, manifests.monitoring(_config(state)))
+
+
+def _config(state: LabState) -> Mapping[str, str]:
+    return manifests.cilium_config(dual_stack=state.dual_stack, changes=state.settings)
+
+
+async def _create(client: ApiClient, objects: Iterable[manifests.Placed]) -> None:
+    await create_missing(client, ((each.path, each.body) for each in objects))

@@ -15,8 +15,12 @@ from ciliate.config.installation import Installation
 from ciliate.config.values import read_bool
 from ciliate.flows.relay.objects import NAME as RELAY
 from ciliate.flows.relay.objects import agent_tls_volume, relay_objects
+from ciliate.flows.ui.objects import NAME as UI
+from ciliate.flows.ui.objects import ui_objects
 from ciliate.lab import topology
 from ciliate.lab.dns.manifests import service_addresses
+from ciliate.lab.monitoring.manifests import monitoring_objects
+from ciliate.lab.monitoring.scraping import scrape_annotations
 from ciliate.lab.topology import CLUSTER_CIDR_V6
 
 _NAMES: Final = Installation()
@@ -38,6 +42,9 @@ _DUAL_STACK: Final = {
     "ipv6-native-routing-cidr": CLUSTER_CIDR_V6,
     "k8s-require-ipv6-pod-cidr": "true",
 }
+
+#: Where every node shows the page of flows.
+_UI_NODE_PORT: Final = 30003
 
 #: One program is both (lab/kubelet/images.py).
 _IMAGE: Final = f"ciliate:v{__version__}"
@@ -73,8 +80,8 @@ def cluster_objects(*, config: Mapping[str, str], kubeconfig: str) -> list[Place
             for name in _NAMESPACES
         ),
         _configuration(CONFIG_MAP, config),
-        Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", _operator(kubeconfig)),
-        Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets", _agent(kubeconfig)),
+        Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments", _operator(kubeconfig, config)),
+        Placed(f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets", _agent(kubeconfig, config)),
     ]
 
 
@@ -132,8 +139,23 @@ def hubble_relay(config: Mapping[str, str]) -> list[Placed]:
     return [Placed(path, body) for path, body in objects]
 
 
+def hubble_ui(_config: Mapping[str, str]) -> list[Placed]:
+    """The page of flows, at the walk-through's port of every node."""
+    return [Placed(path, body) for path, body in ui_objects(_NAMES, node_port=_UI_NODE_PORT)]
+
+
 #: Parts of an installation that may be added and taken away, and their objects by the settings.
-PARTS: Final[Mapping[str, Callable[[Mapping[str, str]], list[Placed]]]] = {RELAY: hubble_relay}
+PARTS: Final[Mapping[str, Callable[[Mapping[str, str]], list[Placed]]]] = {
+    RELAY: hubble_relay,
+    UI: hubble_ui,
+}
+
+
+def monitoring(config: Mapping[str, str]) -> list[Placed]:
+    """Prometheus, and what it needs to find the flow servers."""
+    text = files("ciliate.lab.monitoring").joinpath("prometheus.yaml").read_text(encoding="utf-8")
+    objects = monitoring_objects(_NAMES, config=config, settings=text)
+    return [Placed(path, body) for path, body in objects]
 
 
 def ip_masq_agent(config: Mapping[str, Any]) -> Placed:
@@ -141,7 +163,7 @@ def ip_masq_agent(config: Mapping[str, Any]) -> Placed:
     return _configuration(IP_MASQ_AGENT, {"config": json.dumps(config, separators=(",", ":"))})
 
 
-def _agent(kubeconfig: str) -> Manifest:
+def _agent(kubeconfig: str, config: Mapping[str, str]) -> Manifest:
     labels = {
         "k8s-app": AGENT,
         "app.kubernetes.io/name": "cilium-agent",
@@ -163,11 +185,17 @@ def _agent(kubeconfig: str) -> Manifest:
             "selector": {"matchLabels": {"k8s-app": AGENT}},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}},
             "template": {
-                "metadata": {"labels": labels},
+                "metadata": _scraped(labels, config.get("prometheus-serve-addr", "")),
                 "spec": _agent_pod(container, kubeconfig),
             },
         },
     }
+
+
+def _scraped(labels: Mapping[str, str], listen_address: str) -> Manifest:
+    """The metadata of pods that serve metrics at an address, or nowhere; as the lab starts."""
+    annotations = scrape_annotations(listen_address)
+    return {"labels": labels, **({"annotations": annotations} if annotations else {})}
 
 
 def _agent_pod(container: Manifest, kubeconfig: str) -> Manifest:
@@ -188,7 +216,7 @@ def _agent_pod(container: Manifest, kubeconfig: str) -> Manifest:
     return spec
 
 
-def _operator(kubeconfig: str) -> Manifest:
+def _operator(kubeconfig: str, config: Mapping[str, str]) -> Manifest:
     selector = {"io.cilium/app": "operator", "name": OPERATOR}
     labels = selector | {
         "app.kubernetes.io/name": OPERATOR,
@@ -209,7 +237,7 @@ def _operator(kubeconfig: str) -> Manifest:
             "replicas": 1,
             "selector": {"matchLabels": selector},
             "template": {
-                "metadata": {"labels": labels},
+                "metadata": _scraped(labels, config.get("operator-prometheus-serve-addr", "")),
                 "spec": _pod(container, {**_RUN, "kubeconfig": _file(kubeconfig)}),
             },
         },

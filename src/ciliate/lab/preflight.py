@@ -7,11 +7,15 @@ from typing import Final
 
 from ciliate.lab.cgroup import mount_point
 from ciliate.lab.errors import LabError
+from ciliate.lab.kubelet.images import default_environment
 from ciliate.lab.namespaces import is_chroot
 from ciliate.lab.state import NotRootError
 
 #: Commands that machines are made with -> Debian's package.
 _TOOLS: Final = {"ip": "iproute2", "nft": "nftables"}
+
+#: Where a pod finds the machine's programs.
+_PATH_IN_PODS: Final = default_environment("")["PATH"]
 
 #: Memory that a lab's files may need at the least, in bytes: its folder is a memory file system.
 _MEMORY_BYTES_MIN: Final = 256 * 1024 * 1024
@@ -25,12 +29,12 @@ class MachineUnfitError(LabError):
         super().__init__(f"this machine has {lacks}: {remedy}")
 
 
-def check_machine() -> None:
-    """Accept this machine, or say what it lacks.
+def check_machine(*, monitoring: bool = False) -> None:
+    """Accept this machine, or say what it lacks; with `monitoring`, for a lab with Prometheus.
 
     Raises:
         NotRootError: The user is not root.
-        MachineUnfitError: A tool, a kernel feature or memory is missing.
+        MachineUnfitError: A tool, a kernel feature, memory or Prometheus is missing.
         CgroupMissingError: No control groups of version 2.
     """
     if os.geteuid() != 0:
@@ -40,6 +44,8 @@ def check_machine() -> None:
             lacks=" and ".join(f"no `{tool}`" for tool in missing),
             remedy=f"apt-get install {' '.join(_TOOLS[tool] for tool in missing)}",
         )
+    if monitoring:
+        check_prometheus()
     if not os.path.exists("/sys/kernel/btf/vmlinux"):
         raise MachineUnfitError(
             lacks="a kernel without BTF", remedy="one with CONFIG_DEBUG_INFO_BTF is needed"
@@ -60,6 +66,20 @@ def check_machine() -> None:
         raise MachineUnfitError(
             lacks=f"{available // 2**20} MiB of memory available",
             remedy=f"a lab takes {_MEMORY_BYTES_MIN // 2**20} MiB and some 50 MiB per node",
+        )
+
+
+def check_prometheus(path: str = _PATH_IN_PODS) -> None:
+    """Accept this machine if a pod finds Prometheus on its `path`.
+
+    Raises:
+        MachineUnfitError: It does not.
+    """
+    if shutil.which("prometheus", path=path) is None:
+        raise MachineUnfitError(
+            lacks="no `prometheus`, which a lab with --monitoring runs",
+            remedy="apt-get install prometheus (its service may stay off: "
+            "systemctl disable --now prometheus)",
         )
 
 

@@ -90,9 +90,13 @@ class ClusterView:
 
     def missing_operator(self) -> list[str]:
         """Whether the operator is not ready."""
-        operator = self.deployments.get(OPERATOR, NAMESPACE)
-        ready = operator.status.ready_replicas if operator is not None else 0
-        return [] if ready else [f"deploy/{OPERATOR}: 0 of 1 ready"]
+        return self.missing_deployment(OPERATOR, NAMESPACE)
+
+    def missing_deployment(self, name: str, namespace: str) -> list[str]:
+        """Whether a Deployment has no pod that is ready."""
+        found = self.deployments.get(name, namespace)
+        ready = found.status.ready_replicas if found is not None else 0
+        return [] if ready else [f"deploy/{name}: 0 of 1 ready"]
 
     async def wait(
         self,
@@ -143,12 +147,12 @@ def _is_crashing(pod: PodReport) -> bool:
 
 
 async def unready_log(client: ApiClient, view: ClusterView) -> str:
-    """The last log lines of a pod of kube-system that is not ready; empty when there are none."""
+    """The last log lines of a watched pod that is not ready; empty when there are none."""
     for pod in view.pods.objects.values():
         if pod.is_ready:
             continue
         name = pod.metadata.name
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/log"
+        path = f"/api/v1/namespaces/{pod.metadata.namespace}/pods/{name}/log"
         for previous in ("false", "true"):
             params = {"tailLines": str(_LOG_LINES), "previous": previous}
             try:
@@ -161,8 +165,10 @@ async def unready_log(client: ApiClient, view: ClusterView) -> str:
 
 
 @asynccontextmanager
-async def watched_cluster(client: ApiClient) -> AsyncIterator[ClusterView]:
-    """Watch nodes, ds/cilium, the operator's Deployment and the pods of kube-system."""
+async def watched_cluster(
+    client: ApiClient, *, namespace: str = NAMESPACE
+) -> AsyncIterator[ClusterView]:
+    """Watch nodes, and a namespace's pods, DaemonSets and Deployments: of kube-system unless told."""
     changed = asyncio.Event()
 
     def wake(*_: object) -> None:
@@ -170,9 +176,9 @@ async def watched_cluster(client: ApiClient) -> AsyncIterator[ClusterView]:
 
     view = ClusterView(
         nodes=Informer(client, NODES, on_change=wake),
-        pods=Informer(client, POD_REPORTS, namespace=NAMESPACE, on_change=wake),
-        sets=Informer(client, DAEMON_SETS, namespace=NAMESPACE, on_change=wake),
-        deployments=Informer(client, DEPLOYMENTS, namespace=NAMESPACE, on_change=wake),
+        pods=Informer(client, POD_REPORTS, namespace=namespace, on_change=wake),
+        sets=Informer(client, DAEMON_SETS, namespace=namespace, on_change=wake),
+        deployments=Informer(client, DEPLOYMENTS, namespace=namespace, on_change=wake),
         changed=changed,
     )
     informers = (view.nodes, view.pods, view.sets, view.deployments)

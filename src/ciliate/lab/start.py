@@ -15,7 +15,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from ciliate.lab.topology import ROUTER, counted, default_machines, gateway_addr
 
 if TYPE_CHECKING:
     from ciliate.kube.client import ApiClient
+    from ciliate.lab.readiness import ClusterView
 
 #: Seconds in which the end of a process is noticed after it made something else fail.
 _END_NOTICE_S: Final = 0.3
@@ -82,10 +83,10 @@ class LabRequest:
     settings: Mapping[str, str]
     values: tuple[str, ...]
     ip_masq_agent: Mapping[str, Any] = field(default_factory=dict)
-    relay: bool = True
-    parts: Mapping[str, bool] = field(
-        default_factory=dict
-    )  # What was said of them in so many words.
+    #: Hubble's parts, by the names of their Deployments; and what was said of them in so many words.
+    parts: Sequence[str] = ()
+    monitoring: bool = False
+    said_of_parts: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -181,7 +182,8 @@ class LabStart:
             started_at=time.time(),
             dual_stack=self.request.dual_stack,
             dns=self.request.dns,
-            relay=self.request.relay,
+            monitoring=self.request.monitoring,
+            parts=list(self.request.parts),
             api_port=self._api.getsockname()[1],
             settings=dict(self.request.settings),
             values=list(self.request.values),
@@ -233,8 +235,9 @@ class LabStart:
         from ciliate.kube.client import ApiClient  # noqa: PLC0415 - a slow import.
         from ciliate.lab.control_plane import (  # noqa: PLC0415 - likewise.
             create_dns,
+            create_monitoring,
             create_objects,
-            create_relay,
+            create_parts,
         )
 
         async with ApiClient.from_kubeconfig(self.paths.kubeconfig) as client:
@@ -243,8 +246,10 @@ class LabStart:
             await wait_ready(client, self.paths, state, self.progress)
             if state.dns:
                 await create_dns(client, state)
-            if state.relay:
-                await create_relay(client, state)
+            await create_parts(client, state)
+            if state.monitoring:
+                await create_monitoring(client, state)
+                await wait_monitoring(client, self.paths, state, self.progress)
             if state.dual_stack:
                 await route_pods_on_router(client, self.paths, state)
 
@@ -303,12 +308,45 @@ async def wait_ready(
         ]
         for what, missing in steps:
             progress.doing(f"waiting: {what}")
-            try:
-                await view.wait(missing, limit_s)
-            except readiness.NotReadyError as error:
-                log = log_tail(paths, processes.KUBE) or await readiness.unready_log(client, view)
-                raise LabStartError(problem=str(error), log=log, name=paths.name) from error
+            await _wait(client, paths, view, missing, limit_s)
             progress.done(f"{what} ready")
+
+
+async def wait_monitoring(
+    client: "ApiClient", paths: LabPaths, state: LabState, progress: StepProgress
+) -> None:
+    """Wait until Prometheus answers.
+
+    Raises:
+        LabStartError: It does not in time.
+    """
+    from ciliate.lab import readiness  # noqa: PLC0415 - a slow import.
+    from ciliate.lab.monitoring.manifests import NAME, NAMESPACE, NODE_PORT  # noqa: PLC0415 - likewise.
+
+    progress.doing("waiting: Prometheus")
+    limit_s = readiness.deadline_s(len(state.nodes))
+    async with readiness.watched_cluster(client, namespace=NAMESPACE) as view:
+        missing = partial(view.missing_deployment, NAME, NAMESPACE)
+        await _wait(client, paths, view, missing, limit_s)
+    place = f"http://{state.nodes[0].node_ips[0]}:{NODE_PORT}"
+    progress.done(f"Prometheus ready: {place} in the lab")
+
+
+async def _wait(
+    client: "ApiClient",
+    paths: LabPaths,
+    view: "ClusterView",
+    missing: Callable[[], list[str]],
+    limit_s: float,
+) -> None:
+    """Wait until nothing is missing, or tell with logs what is."""
+    from ciliate.lab import readiness  # noqa: PLC0415 - a slow import.
+
+    try:
+        await view.wait(missing, limit_s)
+    except readiness.NotReadyError as error:
+        log = log_tail(paths, processes.KUBE) or await readiness.unready_log(client, view)
+        raise LabStartError(problem=str(error), log=log, name=paths.name) from error
 
 
 async def route_pods_on_router(client: "ApiClient", paths: LabPaths, state: LabState) -> None:

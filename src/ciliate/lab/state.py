@@ -108,8 +108,10 @@ class LabState(msgspec.Struct, frozen=True, kw_only=True):
     dual_stack: bool
     dns: bool = True
     """Whether it was started with the cluster's name server."""
-    relay: bool = False
-    """Whether it was started with Hubble's relay."""
+    monitoring: bool = False
+    """Whether it was started with Prometheus."""
+    parts: list[str] = []
+    """Hubble's parts that it has (`manifests.PARTS`)."""
     api_port: int
     """The API server's port on the host's loopback address."""
     settings: dict[str, str]

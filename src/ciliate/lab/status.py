@@ -44,13 +44,13 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     processes: dict[str, bool]
     machines: list[MachineStatus]
     unready: list[str] = []
-    """Pods of agents and operator that are not ready, each with why."""
+    """Pods of agents, operator and Prometheus that are not ready, each with why."""
 
 
 async def lab_status(paths: LabPaths, state: LabState) -> LabStatus:
     """Ask what there is to ask."""
     running = alive(paths)
-    ready, unready = await _cluster(paths) if running["apiserver"] else (None, [])
+    ready, unready = await _cluster(paths, state) if running["apiserver"] else (None, [])
     cgroup = LabCgroup.of(paths.name)
     machines = [
         _machine_status(machine, state, LabCgroup(cgroup.path / machine.name), ready)
@@ -101,8 +101,8 @@ def _machine_status(
     )
 
 
-async def _cluster(paths: LabPaths) -> tuple[dict[str, bool] | None, list[str]]:
-    """Whether each node is Ready, and what of agents and operator is not.
+async def _cluster(paths: LabPaths, state: LabState) -> tuple[dict[str, bool] | None, list[str]]:
+    """Whether each node is Ready, and what of agents, operator and Prometheus is not.
 
     None: the API server does not answer.
     """
@@ -116,14 +116,18 @@ async def _cluster(paths: LabPaths) -> tuple[dict[str, bool] | None, list[str]]:
         NAMESPACE,
         OPERATOR_SELECTOR,
     )
+    from ciliate.lab.monitoring import manifests as monitoring  # noqa: PLC0415 - see above.
     from ciliate.lab.readiness import is_ready  # noqa: PLC0415 - see above.
 
+    parts = [(NAMESPACE, AGENT_SELECTOR), (NAMESPACE, OPERATOR_SELECTOR)]
+    if state.monitoring:
+        parts.append((monitoring.NAMESPACE, monitoring.SELECTOR))
     unready: list[str] = []
     try:
         async with ApiClient.from_kubeconfig(paths.kubeconfig) as client:
             nodes = (await client.list(NODES)).items
-            for selector in (AGENT_SELECTOR, OPERATOR_SELECTOR):
-                pods = await client.list(POD_REPORTS, namespace=NAMESPACE, label_selector=selector)
+            for namespace, selector in parts:
+                pods = await client.list(POD_REPORTS, namespace=namespace, label_selector=selector)
                 unready += [why_unready(pod) for pod in pods.items if not pod.is_ready]
     except KubeError:
         return None, []

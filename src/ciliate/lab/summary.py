@@ -46,12 +46,12 @@ def render_summary(paths: LabPaths, state: LabState) -> str:
         [
             f"lab {paths.name} is up: {topology.counted(len(state.nodes), 'node')}, {api}",
             align(rows, width_min=0, padding=3) + "try:",
-            *(f"  {line}" for line in _to_try(paths)),
+            *(f"  {line}" for line in _to_try(paths, state)),
         ]
     )
 
 
-def _to_try(paths: LabPaths) -> list[str]:
+def _to_try(paths: LabPaths, state: LabState) -> list[str]:
     """Commands, in an order in which they work in a shell that has not been set up."""
     program = Path(sys.prefix) / "bin" / "ciliate"
     if shutil.which("ciliate") == str(program):
@@ -65,6 +65,7 @@ def _to_try(paths: LabPaths) -> list[str]:
         f'eval "$({shlex.quote(word)} lab env{option})"',
         "kubectl get node,pod -A -o wide",
         "ciliate lab exec k8s-ctr -- cilium-dbg status",
+        *(["ciliate lab ui"] if state.parts else []),
         "ciliate lab down",
     ]
     # The lab's files, the way to the API server among them, are root's alone.

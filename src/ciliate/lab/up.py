@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from ciliate.config.helm import HelmChanges, read_changes
 from ciliate.config.values import read_bool
+from ciliate.errors import SettingError
 from ciliate.flows.relay.objects import NAME as RELAY
+from ciliate.flows.ui.objects import NAME as UI
 from ciliate.lab.errors import LabError
 from ciliate.lab.interruption import signals_noted
 from ciliate.lab.paths import LabPaths
@@ -48,6 +50,7 @@ def ensure_up(
     values: tuple[str, ...],
     dual_stack: bool,
     dns: bool = True,
+    monitoring: bool = False,
     quiet: bool = False,
 ) -> LabState:
     """Return the lab when it is up, having started it unless it was.
@@ -65,13 +68,14 @@ def ensure_up(
         nodes=nodes,
         dual_stack=dual_stack,
         dns=dns,
-        relay=_with_relay(changes, dns=dns),
-        parts=changes.parts,
+        monitoring=monitoring,
+        parts=_parts(changes, dns=dns),
+        said_of_parts=changes.parts,
         settings=changes.config,
         values=values,
         ip_masq_agent=changes.ip_masq_agent,
     )
-    check_machine()
+    check_machine(monitoring=monitoring)
     with signals_noted() as noted, StepProgress(quiet=quiet) as progress, locked(paths):
         present = _present(paths)
         if present is not None:
@@ -94,11 +98,27 @@ def ensure_up(
             raise
 
 
-def _with_relay(changes: HelmChanges, *, dns: bool) -> bool:
-    """Whether the lab has Hubble's relay: it finds agents by name, if they answer it at all."""
-    if not dns or changes.config.get("hubble-listen-address") == "":
-        return False
-    return changes.parts.get(RELAY, read_bool(changes.config.get("enable-hubble", "true")))
+def _parts(changes: HelmChanges, *, dns: bool) -> tuple[str, ...]:
+    """Return which of Hubble's parts the lab has.
+
+    The relay finds agents by name, if they answer it at all; the page asks the relay.
+
+    Raises:
+        SettingError: The page is wanted in so many words, and the relay is not to be there.
+    """
+    said = changes.parts
+    may_be = dns and changes.config.get("hubble-listen-address") != ""
+    is_on = read_bool(changes.config.get("enable-hubble", "true"))
+    if not (may_be and said.get(RELAY, is_on)):
+        if said.get(UI):
+            raise SettingError(
+                key="hubble.ui.enabled",
+                value="true",
+                problem="needs the relay, which this lab would not have",
+                remedy="leave it away, or the setting that keeps the relay away (or --no-dns)",
+            )
+        return ()
+    return (RELAY, UI) if said.get(UI, True) else (RELAY,)
 
 
 def _check(changes: HelmChanges, *, dual_stack: bool) -> None:
@@ -137,8 +157,11 @@ def _compare(paths: LabPaths, present: LabState, request: LabRequest) -> None:
         differences.append("IPv6" if present.dual_stack else "IPv4 alone")
     if present.dns != request.dns:
         differences.append("a name server" if present.dns else "no name server")
-    if present.relay != request.parts.get(RELAY, present.relay):
-        differences.append("Hubble's relay" if present.relay else "no relay of Hubble's")
+    if request.monitoring and not present.monitoring:
+        differences.append("no Prometheus")
+    for part, wanted in request.said_of_parts.items():
+        if wanted != (part in present.parts):
+            differences.append(f"no {part}" if wanted else part)
     unmet = [key for key, value in request.settings.items() if present.settings.get(key) != value]
     if unmet:
         differences.append(f"other values of {', '.join(unmet)}")

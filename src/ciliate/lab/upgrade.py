@@ -1,7 +1,6 @@
 """`lab upgrade`: settings of a running lab changed in place, all others kept."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 import msgspec
@@ -9,9 +8,9 @@ import msgspec
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.config.helm import HelmChanges, read_changes
 from ciliate.config.keys import readers
-from ciliate.flows.relay.objects import NAME as RELAY
 from ciliate.kube.client import ApiClient
-from ciliate.kube.errors import AlreadyExistsError, NotFoundError
+from ciliate.kube.errors import NotFoundError
+from ciliate.kube.placed import create_missing, delete_present
 from ciliate.lab import manifests
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, write_state
@@ -31,8 +30,8 @@ def upgrade(
     changes = read_changes(values)
     lines = asyncio.run(_write(paths, changes, force=force))
     settings = {**state.settings, **changes.config}
-    relay = changes.parts.get(RELAY, state.relay)
-    write_state(paths, msgspec.structs.replace(state, settings=settings, relay=relay))
+    parts = [part for part in manifests.PARTS if changes.parts.get(part, part in state.parts)]
+    write_state(paths, msgspec.structs.replace(state, settings=settings, parts=parts))
     words = [f"ciliate lab restart {scope.value}" for scope in readers(changes.config)]
     if words:
         lines.append(f"read at the next start of what reads it: {'; '.join(words)}")
@@ -72,13 +71,8 @@ async def _write(paths: LabPaths, changes: HelmChanges, *, force: bool) -> list[
 async def _set_part(client: ApiClient, part: str, *, wanted: bool) -> str:
     """Create or delete the objects of a part; return what was done."""
     before = await client.get(CONFIG_MAPS, manifests.CONFIG_MAP, namespace=manifests.NAMESPACE)
-    for placed in manifests.PARTS[part](before.data):
-        with contextlib.suppress(AlreadyExistsError, NotFoundError):
-            if wanted:
-                await client.request("POST", placed.path, body=msgspec.json.encode(placed.body))
-            else:
-                name = placed.body["metadata"]["name"]
-                await client.request("DELETE", f"{placed.path}/{name}")
+    objects = [(each.path, each.body) for each in manifests.PARTS[part](before.data)]
+    await (create_missing if wanted else delete_present)(client, objects)
     return f"{part}: {'there' if wanted else 'removed'}"
 
 

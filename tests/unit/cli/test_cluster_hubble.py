@@ -80,10 +80,26 @@ async def test_enable_and_disable_change_the_settings_and_the_relay(
     assert "Hubble Relay is already deployed" in again.output
     assert "Patching" not in again.output
 
+    with_page = await asked(server, "enable", "--ui")
+    assert "Hubble Relay is already deployed" in with_page.output
+    assert "Deploying Hubble UI" in with_page.output
+    assert await state() == ("true", {"hubble-peer", "hubble-relay", "hubble-ui"})
+
     disabled = await asked(server, "disable")
     assert disabled.exit_code == 0, disabled.output
+    assert "Deleting Hubble UI" in disabled.output
     assert await state() == ("false", set())
     assert (await asked(server, "disable")).output == "✅ Hubble was successfully disabled.\n"
+
+
+async def test_page_without_the_relay_that_it_asks_is_refused(
+    server: EmbeddedServer, client: ApiClient
+) -> None:
+    del client
+
+    done = await asked(server, "enable", "--ui", "--relay=false")
+
+    assert "leave --relay=false away" in str(done.exception)
 
 
 async def test_service_that_is_missing_is_told_with_what_makes_it(

@@ -127,7 +127,7 @@ def test_every_helm_name_leads_to_a_known_key() -> None:
     [
         *("k8sServiceHost", "hubble.relay.replicas", "operator.replicas", "image.tag"),
         # Near settings of ours, and values of their own.
-        *("hubble.ui.enabled", "hubble.tls.enabled", "hubble.relay.listenHost"),
+        *("hubble.ui.replicas", "hubble.tls.enabled", "hubble.relay.listenHost"),
         *("bpf.events.policyVerdict.enabled", "debug.verbose"),
     ],
 )

@@ -122,3 +122,32 @@ def test_objects_of_the_relay_are_placed_in_the_agents_namespace() -> None:
 
     assert all("/namespaces/kube-system/" in each.path for each in placed)
     assert {each.body["metadata"]["namespace"] for each in placed} == {"kube-system"}
+
+
+def scraped(config: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return the annotations of the pods of agents and operator, under such settings."""
+    objects = manifests.cluster_objects(config=config, kubeconfig="/k")
+    found = {each.body["metadata"]["name"]: each.body for each in objects}
+    return {
+        name: found[name]["spec"]["template"]["metadata"].get("annotations", {})
+        for name in ("cilium", "cilium-operator")
+    }
+
+
+def test_pods_say_where_they_are_scraped_as_settings_have_it() -> None:
+    usual = scraped(manifests.cilium_config(dual_stack=False, changes={}))
+    none = scraped({"prometheus-serve-addr": "", "operator-prometheus-serve-addr": ":99"})
+
+    assert usual["cilium"] == {"prometheus.io/scrape": "true", "prometheus.io/port": "9962"}
+    assert usual["cilium-operator"]["prometheus.io/port"] == "9963"
+    assert none["cilium"] == {}
+    assert none["cilium-operator"]["prometheus.io/port"] == "99"
+
+
+def test_prometheus_has_its_settings_and_the_flow_servers_their_service() -> None:
+    placed = manifests.monitoring(manifests.cilium_config(dual_stack=False, changes={}))
+
+    found = {(each.body["kind"], each.body["metadata"]["name"]): each.body for each in placed}
+    text = found["ConfigMap", "prometheus"]["data"]["prometheus.yaml"]
+    assert "/targets/pods.json" in text
+    assert ("Service", "hubble-metrics") in found

@@ -15,7 +15,7 @@ from ciliate.api.core import CONFIG_MAPS
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.lab import manifests
-from ciliate.lab.control_plane import create_relay
+from ciliate.lab.control_plane import create_parts
 from ciliate.lab.paths import LabPaths
 from ciliate.lab.state import LabState, Phase, machine_state, read_state, write_state
 from ciliate.lab.topology import default_machines
@@ -85,11 +85,11 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def test_relay_is_added_and_taken_away(bench: Bench) -> None:
     added = await bench.upgrade("hubble.relay.enabled=true")
-    there, was = await bench.parts(), bench.state.relay
+    there, was = await bench.parts(), bench.state.parts
     removed = await bench.upgrade("hubble.relay.enabled=false")
 
     assert (there, await bench.parts()) == (ALL, set())
-    assert (was, bench.state.relay) == (True, False)
+    assert (was, bench.state.parts) == (["hubble-relay"], [])
     assert (added, removed) == (["hubble-relay: there"], ["hubble-relay: removed"])
     assert bench.state.settings == {"debug": "true"}
 
@@ -118,14 +118,16 @@ async def test_other_settings_leave_the_relay_alone(bench: Bench) -> None:
     await bench.upgrade("debug.enabled=false")
 
     assert await bench.parts() == ALL
-    assert bench.state.relay
+    assert bench.state.parts == ["hubble-relay"]
 
 
 async def test_lab_that_starts_with_a_relay_has_it_by_its_settings(bench: Bench) -> None:
-    state = msgspec.structs.replace(bench.state, settings={"cluster-name": "west"})
+    state = msgspec.structs.replace(
+        bench.state, settings={"cluster-name": "west"}, parts=["hubble-relay"]
+    )
 
     for _ in range(2):
-        await create_relay(bench.client, state)
+        await create_parts(bench.client, state)
 
     assert await bench.parts() == ALL
     assert "cluster-name: west" in await bench.relay_config()

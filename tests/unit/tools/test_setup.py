@@ -31,3 +31,38 @@ def test_second_setup_of_a_bare_machine_has_nothing_to_do(tmp_path: Path) -> Non
     )
 
     assert done.stdout == "installed\n"
+
+
+#: A service's start is asked for while packages are installed, in the ways Debian asks for it.
+POLICY = f"""
+set -euo pipefail
+source {SETUP}
+as_root() {{ "$@"; }}
+START_POLICY=$PWD/policy
+asked() {{ ./policy "$@" && echo yes || echo "no: $?"; }}
+forbid_start prometheus other
+asked prometheus start
+asked --quiet other.service restart
+asked ssh start
+allow_start
+[ ! -e policy ]
+"""
+
+
+def test_unwanted_services_alone_do_not_start_while_packages_are_installed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", POLICY], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.splitlines() == ["no: 101", "no: 101", "yes"]
+
+
+@pytest.mark.parametrize("wanted", ["", "prometheus"])
+def test_a_policy_of_the_machines_own_is_left_alone(tmp_path: Path, wanted: str) -> None:
+    policy = tmp_path / "policy"
+    policy.write_text("exit 101\n")
+    script = f"source {SETUP}; START_POLICY={policy}; forbid_start {wanted}; allow_start"
+
+    subprocess.run(["bash", "-euc", script], check=True)
+
+    assert policy.read_text() == "exit 101\n"

@@ -40,6 +40,7 @@ _FUNCTIONS: Final[Mapping[str, str]] = {
     "agnhost": "ciliate.lab.kubelet.agnhost:run",
     "pause": "ciliate.lab.container.pause:run",
     "coredns": "ciliate.lab.dns.program:run",
+    "scrape-targets": "ciliate.lab.monitoring.discovery:run",
 }
 
 #: Names under which our own command is known, and the words that stand for the name. It runs in
@@ -51,6 +52,7 @@ _OWN_COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "cilium-dbg": ("dbg",),
     "hubble": ("hubble",),
     "hubble-relay": ("hubble-relay",),
+    "hubble-ui": ("hubble-ui",),
     "cilium-agent": ("agent",),
     "cilium-operator": ("operator",),
     "cilium-operator-generic": ("operator",),
@@ -70,6 +72,8 @@ IMAGES: Final[Mapping[str, Image]] = {
     "debian": _SHELL,
     "pause": Image(entrypoint=("/pause",)),
     "ciliate/coredns": Image(entrypoint=("coredns",)),
+    "ciliate/scrape-targets": Image(entrypoint=("scrape-targets",)),
+    "prom/prometheus": Image(entrypoint=("prometheus",)),
     "ciliate": Image(entrypoint=("ciliate",)),
     "cilium/cilium": Image(entrypoint=("cilium-agent",)),
     "cilium/operator": Image(entrypoint=("cilium-operator",)),
