@@ -8,6 +8,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.page.browser import Page
 from tests.page.flows import pod, recorded, tcp_flow
 from tests.page.played_observer import Play, answer_of
+from tests.page.prefix_proxy import proxied
 
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.pb.observer import observer_pb2
@@ -372,3 +373,20 @@ def test_rates_fall_when_nothing_comes_any_more(page: Page, play: Play) -> None:
     page.wait("document.querySelector('.link.live') !== null")
 
     page.wait("document.querySelector('.link.live') === null", within_s=20)
+
+
+def test_the_page_works_under_a_prefix(page: Page, play: Play) -> None:
+    play.send_flows(tcp_flow(CURL, WEB))
+    with proxied(page.url) as url:
+        under = Page(page.driver, url)
+        under.open("?namespace=default")
+        shown(under, 1)
+
+        under.filter("port=80")
+        shown(under, 1)
+
+        loaded = under.run(
+            "return performance.getEntriesByType('resource').map(({ name }) => name)"
+        )
+        assert [each for each in loaded if not each.startswith(url)] == []
+        under.leave()

@@ -17,8 +17,8 @@ import { FlowClock, Rate } from "./time.js";
 export const ROWS_MAX = 10_000;
 /** Of those before a stream broke off, that come again behind it. */
 const SEEN_MAX = 4096;
-/** Of as many flows as there are rows, if they have 1.6 kB each. */
-const OCTETS_MAX = 16 * 1024 * 1024;
+/** Of as many flows as there are rows, if they have 1.2 kB each. */
+const OCTETS_MAX = 12 * 1024 * 1024;
 
 export class Session {
   constructor() {

@@ -31,7 +31,7 @@ const REASONS = {
       el("h2", { text: "Choose a namespace" }),
       el("p", {
         class: "dim",
-        text: names.length ? "These had flows lately:" : "No flows have named a namespace yet.",
+        text: "Whose flows do you want to see?",
       }),
       el(
         "div",

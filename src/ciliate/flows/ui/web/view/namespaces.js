@@ -95,9 +95,7 @@ export class Namespaces {
       this.boxes.append(
         el("p", {
           class: "dim note",
-          text: this.known.size
-            ? "No namespace has this in its name."
-            : "No flows have named a namespace yet.",
+          text: "No namespace has this in its name.",
         }),
       );
     if (focused)
