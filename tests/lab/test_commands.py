@@ -336,7 +336,7 @@ def test_upgrade_takes_the_values_file_of_a_real_installation(
 ) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(
-        "k8sServiceHost: 192.168.10.100\nhubble: {relay: {enabled: true}}\nMTU: 1500\n"
+        "k8sServiceHost: 192.168.10.100\nhubble: {relay: {enabled: false}}\nMTU: 1500\n"
     )
 
     said = cluster.lab("upgrade", "-f", str(values)).stdout
