@@ -35,8 +35,8 @@ UPGRADE = (
 RESTART_OPERATOR = "ciliate lab restart operator"
 RESTART_AGENTS = "ciliate lab restart agent"
 
-#: A webpod on each node, curl-pod, two name servers, the relay.
-PODS: Final = len(NODE_IPS) + 4
+#: A webpod on each node, curl-pod, two name servers, the relay, the page.
+PODS: Final = len(NODE_IPS) + 5
 
 
 @pytest.fixture(scope="module")
@@ -221,10 +221,10 @@ def test_step_4_restarted_pods_have_new_addresses_and_the_loop_goes_on(
 ) -> None:
     """It ends with its own pod; until then neither names nor answers are missed."""
     moving.typed("kubectl rollout restart deployment/webpod")
-    for name in ("coredns", "hubble-relay"):
+    for name in ("coredns", "hubble-relay", "hubble-ui"):
         moving.typed(f"kubectl -n kube-system rollout restart deployment/{name}")
     moving.typed("kubectl rollout status deployment/webpod --timeout=30s")
-    for name in ("coredns", "hubble-relay"):
+    for name in ("coredns", "hubble-relay", "hubble-ui"):
         moving.typed(f"kubectl -n kube-system rollout status deployment/{name} --timeout=30s")
     eventually(lambda: len(addresses(moving)) == PODS, what="an endpoint of each pod")
     moved = Place(moving.lab)  # It has forgotten the former pods.

@@ -207,7 +207,7 @@ def test_cilium_status_counts_components_and_pods(walk: Place) -> None:
         "Deployment cilium-operator Desired: 1, Ready: 1/1, Available: 1/1",
         "Containers: cilium Running: 2",
         "cilium-operator Running: 1",
-        "Cluster Pods: 6/6 managed by Cilium",
+        "Cluster Pods: 7/7 managed by Cilium",
         f"Image versions cilium ciliate:v{__version__}: 2",
         f"cilium-operator ciliate:v{__version__}: 1",
     ):
