@@ -157,7 +157,7 @@ def test_every_panel_of_a_dashboard_has_numbers(lab: Cluster, path: Path) -> Non
         if not without:
             return
         assert not deadline.passed, without
-        time.sleep(0.5)
+        time.sleep(0.5)  # Of a scrape there is no event.
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

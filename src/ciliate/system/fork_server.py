@@ -33,6 +33,9 @@ _DESCRIPTORS: Final = 3
 #: Reported as plain octets, each a message of its own: the number of the process, then how it ended.
 _NUMBER_BYTES: Final = 4
 
+#: A fork takes milliseconds. One that comes after all finds its input closed.
+_ANSWER_S: Final = 10.0
+
 #: Signals that are held back.
 _Mask = set[int | signal.Signals]
 
@@ -132,7 +135,12 @@ class ForkServer:
             with suppress(OSError):  # No answer will come.
                 socket.send_fds(self._requests, [request], given)
             tells.close()
-            pid = _number(await loop.sock_recv(told, _NUMBER_BYTES))
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    answer = await loop.sock_recv(told, _NUMBER_BYTES)
+            except TimeoutError:
+                raise ForkServerGoneError from None
+            pid = _number(answer)
             stdin, stdout = await _streams(input_write, output_read, kept)
         except BaseException:
             told.close()

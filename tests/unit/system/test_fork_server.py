@@ -136,6 +136,22 @@ def test_server_that_is_gone_is_told_and_what_it_forked_counts_as_gone() -> None
     assert printed == "-9\nthe fork server does not answer\n"
 
 
+def test_server_that_stands_still_is_as_good_as_gone() -> None:
+    printed = run("""
+        from ciliate.system import fork_server
+        fork_server._ANSWER_S = 0.1
+
+        async def main():
+            os.kill(forks.pid, signal.SIGSTOP)
+            try:
+                await forks.spawn("here:main", title="waiting")
+            except ForkServerGoneError as error:
+                print(error)
+            os.kill(forks.pid, signal.SIGKILL)
+    """)
+    assert printed == "the fork server does not answer\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_to_all_end_the_server_with_its_parent_alone(number: signal.Signals) -> None:
     printed = run(f"""

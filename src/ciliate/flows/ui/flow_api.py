@@ -1,6 +1,5 @@
 """Passes a browser's requests on to the relay, and the relay's answers back, octets as they are."""
 
-import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Hashable, Iterator
@@ -109,7 +108,7 @@ class FlowApi:
 def _peer(request: web.Request) -> Hashable:
     transport = request.transport
     if transport is None:
-        raise asyncio.CancelledError  # It has left.
+        raise ConnectionResetError  # It has left.
     accepted: Any = transport.get_extra_info("socket")
     key, _name = peer_of(accepted.family, transport.get_extra_info("peername"))
     return key
