@@ -7,7 +7,7 @@ MUSL_GCC := $(shell command -v musl-gcc)
 CC_STATIC := $(if $(MUSL_GCC),$(MUSL_GCC),gcc) -static
 
 OBJECTS := src/ciliate/datapath/objects
-PROGRAMS := from_pod to_pod from_uplink to_uplink serve_pod serve_outside sweep tally adopt socket
+PROGRAMS := from_pod to_pod from_uplink to_uplink from_tunnel from_host serve_pod serve_outside sweep tally adopt socket
 BPF_OBJECTS := $(PROGRAMS:%=$(OBJECTS)/%.bpf.o)
 # Debian keeps asm/types.h by architecture; the target bpf knows no such folder.
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror \

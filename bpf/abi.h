@@ -42,6 +42,7 @@ enum drop_reason {
 	DROP_UNSUPPORTED_L3_PROTOCOL = 139,
 	DROP_MISSED_TAIL_CALL = 140,
 	DROP_WRITE_ERROR = 141,
+	DROP_NO_TUNNEL_KEY = 147,
 	DROP_UNKNOWN_L3_TARGET = 150,
 	DROP_STALE_OR_UNROUTABLE_IP = 151,
 	DROP_L3_CHECKSUM = 153,
@@ -49,10 +50,14 @@ enum drop_reason {
 	DROP_CONNECTION_NOT_MADE = 155,
 	DROP_INVALID_IPV6_EXTENSION = 156,
 	DROP_NO_BACKEND = 158,
+	DROP_NO_TUNNEL_ENDPOINT = 160,
 	DROP_UNKNOWN_ENDPOINT = 165,
 	DROP_UNSUPPORTED_L2_PROTOCOL = 166,
 	DROP_NAT_NO_MAPPING = 167,
 	DROP_NAT_UNSUPPORTED_PROTOCOL = 168,
+	DROP_ENCAPSULATION_PROHIBITED = 170,
+	DROP_INVALID_IDENTITY = 171,
+	DROP_UNKNOWN_SENDER = 172,
 	DROP_CLUSTER_IP_FROM_OUTSIDE = 174,
 	DROP_FRAGMENT_NOT_FOUND = 175,
 	DROP_FORBIDDEN_ICMPV6 = 176,
@@ -67,7 +72,9 @@ enum attach_point {
 	TO_POD = 1,
 	FROM_UPLINK = 2,
 	TO_UPLINK = 3,
-	ATTACH_POINT_COUNT = 4,
+	FROM_TUNNEL = 4,
+	FROM_HOST = 5,
+	ATTACH_POINT_COUNT = 6,
 };
 
 enum interface_flag {
@@ -114,6 +121,7 @@ _Static_assert(sizeof(struct prefix_key) == 20, "layout of a pinned map");
 
 enum ipcache_flag {
 	IPCACHE_CLUSTER = 1, /* pod or pod CIDR of this cluster: never masqueraded toward it */
+	IPCACHE_TUNNEL = 2, /* another node's, and reached through a tunnel to `node` */
 };
 
 /* Value of `ipcache`: identity and node of an address, cluster-wide. */
@@ -123,6 +131,17 @@ struct ipcache_entry {
 	struct ip_address node; /* InternalIP of the node that has it; zero when unknown */
 };
 _Static_assert(sizeof(struct ipcache_entry) == 24, "layout of a pinned map");
+
+/* Value of `tunnel_devices`: the device whose packets travel in UDP to other nodes. */
+struct tunnel_device {
+	struct ip_address ipv4; /* of this node, where others send to; all zero: nowhere */
+	struct ip_address ipv6;
+	__u32 ifindex; /* 0: there is none */
+	__u32 mtu; /* of what travels inside, from its IP header on */
+	__be16 port; /* UDP, of all nodes */
+	__u16 pad;
+};
+_Static_assert(sizeof(struct tunnel_device) == 44, "layout of a pinned map");
 
 /* Value of `masquerade_addresses`: addresses pods get behind a device, keyed by its ifindex. */
 struct masquerade_address {
@@ -613,7 +632,10 @@ enum event_kind {
 enum trace_point {
 	TRACE_TO_ENDPOINT = 0,
 	TRACE_TO_STACK = 3,
+	TRACE_TO_OVERLAY = 4,
 	TRACE_FROM_ENDPOINT = 5,
+	TRACE_FROM_HOST = 7,
+	TRACE_FROM_OVERLAY = 9,
 	TRACE_FROM_NETWORK = 10,
 	TRACE_TO_NETWORK = 11,
 };
@@ -645,7 +667,6 @@ enum source_file {
 	SOURCE_UNKNOWN = 0,
 	SOURCE_FROM_POD_BPF_C = 1,
 	SOURCE_TO_POD_BPF_C = 2,
-	SOURCE_FROM_UPLINK_BPF_C = 3,
 	SOURCE_TO_UPLINK_BPF_C = 4,
 	SOURCE_SERVE_POD_BPF_C = 5,
 	SOURCE_SERVE_OUTSIDE_BPF_C = 6,
@@ -657,6 +678,10 @@ enum source_file {
 	SOURCE_ROUTE_H = 12,
 	SOURCE_SERVE_H = 13,
 	SOURCE_SERVICE_OPEN_H = 14,
+	SOURCE_FROM_TUNNEL_BPF_C = 15,
+	SOURCE_FROM_HOST_BPF_C = 16,
+	SOURCE_ENCAPSULATE_H = 17,
+	SOURCE_ARRIVE_H = 18,
 };
 
 /*

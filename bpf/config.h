@@ -22,6 +22,10 @@ const volatile __u8 masquerade_v6;
 /* Drop what a pod sends from another address than its own (enable-source-ip-verification). */
 const volatile __u8 verify_source = 1;
 
+/* Do packets to pods of other nodes travel in a tunnel (routing-mode: tunnel), to this UDP port? */
+const volatile __u8 encapsulates;
+const volatile __u16 tunnel_port; /* host byte order */
+
 /* Ports given to masqueraded flows, host byte order, both inclusive. */
 enum snat_port {
 	SNAT_PORT_MIN = 32768, /* behind Kubernetes' default NodePorts */

@@ -6,11 +6,19 @@
 #include "lib/admit.h"
 #include "lib/arp.h"
 #include "lib/discovery.h"
+#include "lib/encapsulate.h"
 #include "lib/interface.h"
 #include "lib/leave.h"
 #include "lib/parse.h"
 #include "lib/service_gate.h"
 #include "lib/verdict.h"
+
+/* Does a pod that may send from any address send to the tunnel's port, wherever, from another's? */
+static __always_inline bool forges_node(struct __sk_buff *skb, const struct flow *flow)
+{
+	return encapsulates && goes_to_port(skb, flow->packet, bpf_htons(tunnel_port)) &&
+	       !is_own_address(flow, &flow->packet->tuple.source);
+}
 
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
@@ -43,6 +51,9 @@ int from_pod(struct __sk_buff *skb)
 
 	if (address_is_multicast(&packet.tuple.destination, packet.is_v6)) /* 5 */
 		return drop(skb, &flow, DROP_UNKNOWN_L3_TARGET);
+	if (poses_as_node(skb, &packet, &packet.tuple.destination) ||
+	    (!verify_source && forges_node(skb, &flow)))
+		return drop(skb, &flow, DROP_ENCAPSULATION_PROHIBITED);
 
 	seek_connection(skb, &flow); /* 6, 7 */
 	if (!flow.connection) /* else it goes outside, and if not the kernel's table says so */

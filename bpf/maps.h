@@ -52,7 +52,18 @@ struct {
 	__type(value, __u32);
 } route_mtus SEC(".maps");
 
-/* ifindex of a node device -> the addresses pods get behind it. Written by the agent. */
+/* 0 -> the device of the tunnel to other nodes. Written by the agent, read where packets leave. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tunnel_device);
+} tunnel_devices SEC(".maps");
+
+/*
+ * ifindex of a node device -> the addresses pods get behind it. Behind the tunnel's these are the
+ * router's, for what comes from outside. Written by the agent.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -6,30 +6,11 @@
  */
 #define REWRITES_IN_PLACE 0 /* all that leaves comes by here, and hardly any of it is changed */
 
+#include "lib/encapsulate.h"
 #include "lib/masquerade.h"
 #include "lib/parse.h"
-#include "lib/service_flow.h"
+#include "lib/service_answer.h"
 #include "lib/verdict.h"
-
-/*
- * Is it what a process of the node answers, as the backend of a Service, to a client outside? Found
- * before the rest, since such a client may be anywhere.
- */
-static __always_inline bool answers_client(struct __sk_buff *skb, struct flow *flow)
-{
-	struct packet *packet = flow->packet;
-	struct connection *connection;
-
-	if (parse_l4(skb, packet) || !has_service_port(packet))
-		return false;
-	connection = connection_of_sender(packet);
-	if (!connection || !is_of_service(connection) || connection_is_over(connection))
-		return false;
-	connection_touch(skb, connection, packet, true);
-	connection_stands_for(connection, OWNER_SERVICES);
-	flow->connection = connection;
-	return true;
-}
 
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
@@ -42,6 +23,10 @@ int to_uplink(struct __sk_buff *skb)
 
 	if (source_is_decided(skb) || has_vlan_tag(skb) || parse_l3(skb, &packet)) /* 1 */
 		return pass(skb, &flow);
+	/* What the tunnel's device sends is marked; this a rule of the stack led there, for a pod.
+	 */
+	if (poses_as_node(skb, &packet, &packet.tuple.destination))
+		return drop(skb, &flow, DROP_ENCAPSULATION_PROHIBITED);
 
 	if (is_service_end(OWNER_NODE) && answers_client(skb, &flow)) { /* 2 */
 		error = translate_out(skb, &packet, flow.connection);

@@ -39,6 +39,7 @@ struct draft {
 	struct event event;
 	struct ip_address addresses[2]; /* source and destination, as the headers have them now */
 	struct prefix_key key;
+	__u32 sender; /* the source's identity, as its node says; else 0 */
 };
 
 struct {
@@ -155,6 +156,8 @@ static __always_inline void draft_headers(struct __sk_buff *skb, const struct pa
 					   sizeof(event->seen_port));
 		return;
 	}
+	if (!address_equal(&event->source, &draft->addresses[0]))
+		draft->sender = 0; /* what a Service answers, it answers as itself */
 	event->source = draft->addresses[0];
 	event->destination = draft->addresses[1];
 	if (!packet->fragment_offset)
@@ -172,7 +175,9 @@ static __always_inline void tell_draft(struct __sk_buff *skb, struct draft *draf
 	drafted->time_ns = bpf_ktime_get_ns();
 	if (drafted->flags & EVENT_IS_IP) {
 		drafted->source_identity =
-			identify(draft, &drafted->source, &drafted->source_endpoint);
+			draft->sender > IDENTITY_WORLD
+				? draft->sender
+				: identify(draft, &drafted->source, &drafted->source_endpoint);
 		drafted->destination_identity =
 			identify(draft, &drafted->destination, &drafted->destination_endpoint);
 	}
@@ -199,11 +204,12 @@ static __always_inline void tell_origin(struct __sk_buff *skb, struct draft *dra
 
 /*
  * Tell of a packet what `what` says, and before it where it came from: the last that a program does
- * with it. `place` is where it was dropped; `packet` may be NULL, where it was not parsed. A
- * function that the verifier looks at once: every way out of every program calls it.
+ * with it. `place` is where it was dropped; `packet` may be NULL, where it was not parsed;
+ * `identity` is the sender's, where its node says it. A function that the verifier looks at once:
+ * every way out of every program calls it.
  */
 __verified_once int tell_packet(struct __sk_buff *skb, const struct packet *packet, __u32 what,
-				__u32 place)
+				__u32 place, __u32 identity)
 {
 	__u32 first = 0, kind = what >> TELL_KIND & 0xff, flags = what >> TELL_FLAGS;
 	const struct event_settings *settings = bpf_map_lookup_elem(&event_settings, &first);
@@ -214,6 +220,7 @@ __verified_once int tell_packet(struct __sk_buff *skb, const struct packet *pack
 		return 0;
 	__builtin_memset(&draft->event, 0, sizeof(draft->event));
 	draft_packet(skb, packet, &draft->event, flags);
+	draft->sender = identity;
 	tell_origin(skb, draft, settings, what >> TELL_ORIGIN & 0xff);
 	if (!kind)
 		return 0;

@@ -19,6 +19,7 @@ struct flow {
 	const struct interface *interface; /* from_pod, to_pod: the pod this device belongs to */
 	const struct endpoint *receiver; /* who on this node has the destination */
 	struct connection *connection; /* the one that what a pod sends is of */
+	__u32 identity; /* from_tunnel: of the sender, as its node says; else 0 */
 	int l4_error; /* a drop reason where its ports could not be read */
 };
 

@@ -35,6 +35,7 @@ static __always_inline __u32 trace_place(__u32 point)
 	case TRACE_TO_STACK:
 		return 1;
 	case TRACE_TO_NETWORK:
+	case TRACE_TO_OVERLAY: /* a packet leaves in one of the two */
 		return 2;
 	}
 	return 3;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "../config.h"
 #include "../maps.h"
 
 enum { IPCACHE_HOST_PREFIX = 128 };
@@ -32,10 +33,14 @@ static __always_inline bool is_address_of_a_node(const struct ip_address *addres
 	return entry && is_of_a_node(entry);
 }
 
-/* Nodes know the way to every pod, and pods know each other: both see the pod's own address. */
+/*
+ * Pods know each other, and nodes know the way to every pod: both see the pod's own address. Where
+ * that way is a tunnel, a node is not reached by it: there the network must know who asks.
+ */
 static __always_inline bool is_never_masqueraded(const struct ipcache_entry *entry)
 {
-	return is_of_a_node(entry) || entry->flags & IPCACHE_CLUSTER;
+	return entry->flags & (IPCACHE_CLUSTER | IPCACHE_TUNNEL) ||
+	       (!encapsulates && is_of_a_node(entry));
 }
 
 #endif

@@ -9,8 +9,9 @@
 
 /*
  * Route first, since the device decides the source; then masquerade, mark that it is done, and
- * send. What the stack must have (route.h) is masqueraded at the device, when it gets there.
- * Returns the verdict.
+ * send. What the stack must have (route.h) is masqueraded at the device, when it gets there. What
+ * goes in a tunnel is for the cluster: only what its connection says is translated. Returns the
+ * verdict.
  */
 static __always_inline int leave(struct __sk_buff *skb, const struct flow *flow)
 {
@@ -25,9 +26,13 @@ static __always_inline int leave(struct __sk_buff *skb, const struct flow *flow)
 		note_step(DECISION_STACK);
 		return pass(skb, flow);
 	}
-	error = masquerade_pod(skb, flow, &pod, next_hop.ifindex);
-	if (error)
-		return drop(skb, flow, error);
+	if (encapsulates && !address_is_zero(&next_hop.node) && !flow->connection) {
+		note_step(DECISION_CLUSTER);
+	} else {
+		error = masquerade_pod(skb, flow, &pod, next_hop.ifindex);
+		if (error)
+			return drop(skb, flow, error);
+	}
 	mark_source_decided(skb);
 	return send_to_next_hop(skb, flow, &next_hop);
 }

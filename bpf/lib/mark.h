@@ -8,20 +8,30 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "../config.h"
+
 /*
- * The mark of a packet whose source is decided: Cilium's "SNAT done" (0x300 under 0xf00).
- * kube-proxy's bits, 0x4000 and 0x8000, are left alone.
+ * The marks of a packet whose source is decided, and of one that a tunnel's device puts into
+ * another: Cilium's "SNAT done" (0x300 under 0xf00) and "overlay". kube-proxy's bits, 0x4000 and
+ * 0x8000, are left alone.
  */
-enum { MARK_SOURCE_DECIDED = 0x300, MARK_MASK = 0xf00 };
+enum { MARK_SOURCE_DECIDED = 0x300, MARK_OVERLAY = 0x400, MARK_MASK = 0xf00 };
 
 static __always_inline bool source_is_decided(struct __sk_buff *skb)
 {
-	return (skb->mark & MARK_MASK) == MARK_SOURCE_DECIDED;
+	__u32 mark = skb->mark & MARK_MASK;
+
+	return mark == MARK_SOURCE_DECIDED || (encapsulates && mark == MARK_OVERLAY);
 }
 
 static __always_inline void mark_source_decided(struct __sk_buff *skb)
 {
 	skb->mark = (skb->mark & ~MARK_MASK) | MARK_SOURCE_DECIDED;
+}
+
+static __always_inline void mark_overlay(struct __sk_buff *skb)
+{
+	skb->mark = (skb->mark & ~MARK_MASK) | MARK_OVERLAY;
 }
 
 #endif

@@ -44,6 +44,16 @@ static __always_inline bool is_cluster(const struct ip_address *destination)
 	return entry && is_never_masqueraded(entry);
 }
 
+/*
+ * Is it in the midst of a TCP connection to a node, where new ones are masqueraded? Then that began
+ * when routing was native, and goes on as it was seen.
+ */
+static __always_inline bool began_natively(const struct packet *packet)
+{
+	return encapsulates && packet->tuple.protocol == IPPROTO_TCP && !is_syn(packet) &&
+	       is_address_of_a_node(&packet->tuple.destination);
+}
+
 /* Does a pod's packet of no known connection keep the pod's address, by what the rules say? */
 static __always_inline bool rules_keep(const struct packet *packet, const struct opener *pod,
 				       struct masquerade_verdict *verdict)
@@ -223,7 +233,7 @@ static __always_inline int masquerade_new(struct __sk_buff *skb, const struct pa
 	struct connection *opened = NULL;
 	int error;
 
-	if (is_cluster(&packet->tuple.destination)) { /* 7 */
+	if (is_cluster(&packet->tuple.destination) || began_natively(packet)) { /* 7 */
 		note_step(DECISION_CLUSTER);
 		return 0;
 	}

@@ -1,23 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* To the next hop of the kernel's routing table. */
+/* To the next hop of the kernel's routing table, or in the tunnel to the node that has the pod. */
 #ifndef CILIATE_NEXT_HOP_H
 #define CILIATE_NEXT_HOP_H
 
 #include "compiler.h"
 #include "decision.h"
+#include "encapsulate.h"
 #include "route.h"
 #include "verdict.h"
 
-/* Where a packet goes next, of what the kernel's table says. */
+/* Where a packet goes next, of what the kernel's table says, or the cluster. */
 struct next_hop {
 	__u32 ifindex;
+	struct ip_address node; /* where the tunnel ends, if it goes into one; else zero */
 	struct bpf_redir_neigh neighbour;
 	__u32 mtu; /* of what is ahead, where the packet is too long for it; else 0 */
 };
 
+/* Does the packet go in a tunnel? Then that is its next hop, unless it is too long for it. */
+static __always_inline bool find_tunnel(const struct packet *packet, __u16 length,
+					struct next_hop *next_hop)
+{
+	const struct ip_address *node = tunnel_endpoint(&packet->tuple.destination);
+	const struct tunnel_device *device = tunnel_device_here();
+
+	if (!node || !device)
+		return false;
+	next_hop->ifindex = device->ifindex;
+	next_hop->node = *node;
+	if (length > device->mtu)
+		next_hop->mtu = device->mtu;
+	note_next_hop(device->ifindex, 0, node->words);
+	return true;
+}
+
 /*
- * Ask the kernel's table for the next hop. False: the stack must have the packet, because there is
- * none, or it is too long, or at the end of its TTL.
+ * Ask for the next hop: the cluster, where pods of other nodes are reached in a tunnel, then the
+ * kernel's table. False: the stack must have the packet, because there is none, or it is too long,
+ * or at the end of its TTL.
  */
 __verified_once bool find_next_hop(struct __sk_buff *skb, const struct packet *packet,
 				   struct next_hop *next_hop)
@@ -29,6 +49,8 @@ __verified_once bool find_next_hop(struct __sk_buff *skb, const struct packet *p
 	if (!packet || !next_hop || packet->has_options || packet->ttl <= 1)
 		return false;
 	length = segment_length(skb, packet);
+	if (encapsulates && find_tunnel(packet, length, next_hop))
+		return !next_hop->mtu;
 	next_hop->mtu = exceeded_route_mtu(packet, length);
 	if (next_hop->mtu)
 		return false;
@@ -46,12 +68,22 @@ __verified_once bool find_next_hop(struct __sk_buff *skb, const struct packet *p
 	return true;
 }
 
+/* Who sends, for the node at the other end of a tunnel: a pod here, or a client outside. */
+static __always_inline __u32 identity_of_sender(const struct flow *flow)
+{
+	return flow->interface ? flow->interface->identity : IDENTITY_WORLD;
+}
+
 /*
- * One hop less, and to the next hop, resolved and sent by the neighbour layer. Returns the verdict.
+ * One hop less, and to the next hop, resolved and sent by the neighbour layer; or in the tunnel.
+ * Returns the verdict.
  */
 static __always_inline int send_to_next_hop(struct __sk_buff *skb, const struct flow *flow,
 					    struct next_hop *next_hop)
 {
+	if (encapsulates && !address_is_zero(&next_hop->node))
+		return send_in_tunnel(skb, flow, next_hop->ifindex, &next_hop->node,
+				      identity_of_sender(flow));
 	if (!decrement_ttl(skb, flow->packet))
 		return drop(skb, flow, DROP_INVALID_PACKET);
 	return forward(skb, flow, TRACE_TO_NETWORK,

@@ -9,6 +9,7 @@
 #ifndef CILIATE_REFUSE_H
 #define CILIATE_REFUSE_H
 
+#include "encapsulate.h"
 #include "icmp.h"
 #include "verdict.h"
 
@@ -245,6 +246,23 @@ static __noinline bool become_reset(struct __sk_buff *skb, const struct packet *
 }
 
 /*
+ * Back where the packet came from: where that is a tunnel, to the node that sent it. Not inline: a
+ * stack has no room for it.
+ */
+static __noinline int send_back(struct __sk_buff *skb)
+{
+	struct ip_address node;
+	__u32 identity;
+
+	if (read_tunnel_key(skb, &node, &identity)) {
+		if (!set_tunnel_key(skb, &node, IDENTITY_REMOTE_NODE))
+			return TC_ACT_SHOT;
+		mark_overlay(skb);
+	}
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+/*
  * Answer that the packet's port is not reachable or, with an `mtu`, that it is too long for what
  * lies ahead. Returns the verdict; what cannot be answered is dropped for `reason`.
  */
@@ -252,7 +270,7 @@ static __noinline int answer_with_error(struct __sk_buff *skb, const struct flow
 					enum drop_reason reason, __u32 mtu)
 {
 	const struct packet *packet = flow->packet;
-	__u32 first = 0, ifindex = skb->ifindex;
+	__u32 first = 0;
 	struct answer *error = bpf_map_lookup_elem(&answers, &first);
 	bool filled = false;
 
@@ -261,7 +279,7 @@ static __noinline int answer_with_error(struct __sk_buff *skb, const struct flow
 	if (!mtu && packet->tuple.protocol == IPPROTO_TCP) {
 		if (packet->tcp_flags & TCP_FLAG_RST_BIT || !become_reset(skb, packet))
 			return drop(skb, flow, reason);
-		return answer(skb, flow, reason, bpf_redirect(ifindex, 0));
+		return answer(skb, flow, reason, send_back(skb));
 	}
 	if (packet->is_v6)
 		filled = fill_v6(skb, error, mtu ? ICMPV6_PKT_TOOBIG : ICMPV6_DEST_UNREACH,
@@ -273,7 +291,7 @@ static __noinline int answer_with_error(struct __sk_buff *skb, const struct flow
 			 become_answer(skb, error, sizeof(error->v4));
 	if (!filled)
 		return drop(skb, flow, reason);
-	return answer(skb, flow, reason, bpf_redirect(ifindex, 0));
+	return answer(skb, flow, reason, send_back(skb));
 }
 
 #endif

@@ -30,6 +30,17 @@ static __always_inline struct serving *serving_here(void)
 	return bpf_map_lookup_elem(&servings, &first);
 }
 
+/* May the packet be cut into pieces on its way (RFC 791)? */
+static __always_inline bool may_be_cut(struct __sk_buff *skb, const struct packet *packet)
+{
+	__be16 fragment;
+
+	return !packet->is_v6 &&
+	       !bpf_skb_load_bytes(skb, l2_header_bytes + offsetof(struct iphdr, frag_off),
+				   &fragment, sizeof(fragment)) &&
+	       !(fragment & bpf_htons(IPV4_DONT_FRAGMENT));
+}
+
 /*
  * Which way a packet to `destination` goes: `flow->receiver`, or `next_hop`. False: neither. A
  * stack-routed pod's needs none.
@@ -47,6 +58,8 @@ static __noinline bool find_way(struct __sk_buff *skb, struct flow *flow, struct
 	packet->tuple.destination = *destination;
 	found = find_next_hop(skb, packet, &serving->next_hop);
 	packet->tuple.destination = before;
+	if (encapsulates && address_is_mapped(&serving->next_hop.node) && may_be_cut(skb, packet))
+		return true; /* the tunnel's device cuts what it makes of it; not so by IPv6 */
 	return found;
 }
 
@@ -66,6 +79,10 @@ static __always_inline int without_way(struct __sk_buff *skb, const struct flow 
 static __always_inline int send_served(struct __sk_buff *skb, const struct flow *flow,
 				       struct next_hop *next_hop)
 {
+	const struct connection *connection = flow->connection;
+
+	if (connection && poses_as_node(skb, flow->packet, &connection->remote))
+		return drop(skb, flow, DROP_ENCAPSULATION_PROHIBITED);
 	if (flow->interface && flow->interface->flags & INTERFACE_STACK_ROUTED)
 		return pass(skb, flow);
 	if (!flow->receiver) {

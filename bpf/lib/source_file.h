@@ -15,7 +15,6 @@ static __always_inline enum source_file source_file(const char *name)
 {
 	return IS_FILE("from_pod.bpf.c")	? SOURCE_FROM_POD_BPF_C
 	       : IS_FILE("to_pod.bpf.c")	? SOURCE_TO_POD_BPF_C
-	       : IS_FILE("from_uplink.bpf.c")	? SOURCE_FROM_UPLINK_BPF_C
 	       : IS_FILE("to_uplink.bpf.c")	? SOURCE_TO_UPLINK_BPF_C
 	       : IS_FILE("serve_pod.bpf.c")	? SOURCE_SERVE_POD_BPF_C
 	       : IS_FILE("serve_outside.bpf.c") ? SOURCE_SERVE_OUTSIDE_BPF_C
@@ -27,6 +26,10 @@ static __always_inline enum source_file source_file(const char *name)
 	       : IS_FILE("route.h")		? SOURCE_ROUTE_H
 	       : IS_FILE("serve.h")		? SOURCE_SERVE_H
 	       : IS_FILE("service_open.h")	? SOURCE_SERVICE_OPEN_H
+	       : IS_FILE("from_tunnel.bpf.c")	? SOURCE_FROM_TUNNEL_BPF_C
+	       : IS_FILE("from_host.bpf.c")	? SOURCE_FROM_HOST_BPF_C
+	       : IS_FILE("encapsulate.h")	? SOURCE_ENCAPSULATE_H
+	       : IS_FILE("arrive.h")		? SOURCE_ARRIVE_H
 						: SOURCE_UNKNOWN;
 }
 

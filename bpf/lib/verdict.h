@@ -38,6 +38,10 @@ static __always_inline __u32 origin_of(const struct flow *flow)
 		return TRACE_FROM_ENDPOINT + 1;
 	if (flow->point == FROM_UPLINK)
 		return TRACE_FROM_NETWORK + 1;
+	if (flow->point == FROM_TUNNEL)
+		return TRACE_FROM_OVERLAY + 1;
+	if (flow->point == FROM_HOST)
+		return TRACE_FROM_HOST + 1;
 	return 0;
 }
 
@@ -53,7 +57,7 @@ static __always_inline void tell_trace(struct __sk_buff *skb, const struct flow 
 {
 	if (listeners(EVENT_WANTED_TRACE) && is_understood(flow))
 		tell_packet(skb, flow->packet, telling(EVENT_TRACE, point, origin_of(flow), flags),
-			    0);
+			    0, flow->identity);
 }
 
 /* Tell that the packet was dropped: any, whether it was understood or not. */
@@ -62,7 +66,7 @@ static __always_inline void tell_drop(struct __sk_buff *skb, const struct flow *
 {
 	if (listeners(EVENT_WANTED_DROP))
 		tell_packet(skb, flow->packet, telling(EVENT_DROP, reason, origin_of(flow), flags),
-			    place);
+			    place, flow->identity);
 }
 
 /* Tell of a packet that is left to the kernel's stack where it goes on. */
@@ -79,8 +83,10 @@ static __always_inline void tell_pass(struct __sk_buff *skb, const struct flow *
 		tell_trace(skb, flow, TRACE_TO_NETWORK, 0);
 		break;
 	case FROM_UPLINK: /* the node's own, or to_pod sees it: told alone where all is */
+	case FROM_TUNNEL:
 		if (listeners(EVENT_WANTED_TRACE) && is_understood(flow))
-			tell_packet(skb, flow->packet, telling(0, 0, origin_of(flow), 0), 0);
+			tell_packet(skb, flow->packet, telling(0, 0, origin_of(flow), 0), 0,
+				    flow->identity);
 		break;
 	default:
 		break;

@@ -38,12 +38,14 @@ from ciliate.services.maps import (
     SOCKET_PEERS,
     SOURCE_RANGES,
 )
+from ciliate.tunnel.maps import TUNNEL_DEVICES
 
 ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     INTERFACES,
     ENDPOINTS,
     IPCACHE,
     ROUTE_MTUS,
+    TUNNEL_DEVICES,
     MASQUERADE_ADDRESSES,
     MASQUERADE_RULES,
     MASQUERADE_CHOICES,

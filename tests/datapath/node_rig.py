@@ -21,6 +21,7 @@ from tests.datapath.harness import Namespace, Port
 
 from ciliate.datapath import metrics, pins, test_run
 from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.device import AttachMode
 from ciliate.datapath.layout import (
     AttachPoint,
     Connection,
@@ -38,7 +39,6 @@ from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.settings import DatapathSettings
 from ciliate.datapath.sweep import Sweeper
 from ciliate.datapath.test_run import Run
-from ciliate.datapath.uplink import AttachMode
 from ciliate.identity.maps import IPCACHE
 from ciliate.masquerade.connections import LIVE
 from ciliate.masquerade.maps import (
@@ -350,4 +350,4 @@ def _attach(datapath: Datapath, bpf_root: Path, pods: list[Pod], uplink: int) ->
             where = ["dev", pod.host_device, direction]
             what = ["bpf", "direct-action", "object-pinned", path]
             run_command(["tc", "filter", "add", *where, *what], check=True)
-    datapath.attach_uplink(ifindex=uplink, device="eth1")
+    datapath.attach(ifindex=uplink, device="eth1")

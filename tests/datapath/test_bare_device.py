@@ -13,6 +13,8 @@ from tests.datapath.node_rig import DEFAULT_SETTINGS, Node, node_rig, octets
 from tests.datapath.soundness import sound
 
 from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.device import AttachMode
+from ciliate.datapath.device_programs import DeviceRole
 from ciliate.datapath.layout import (
     AttachPoint,
     DropReason,
@@ -21,7 +23,6 @@ from ciliate.datapath.layout import (
     MasqueradeAddress,
 )
 from ciliate.datapath.probes import Support, tcx
-from ciliate.datapath.uplink import AttachMode
 from ciliate.masquerade.maps import MASQUERADE_ADDRESSES
 from ciliate.node.maps import ENDPOINTS
 
@@ -72,7 +73,7 @@ def add_device(node: Node) -> None:
         for address in (OWN_4, OWN_6):
             host = Endpoint(0, 1, 0, EndpointFlag.ENDPOINT_HOST, bytes(6), bytes(6))
             endpoints.put(octets(address), host)
-    node.datapath.attach_uplink(ifindex=ifindex, device="tun0", ethernet=False)
+    node.datapath.attach(ifindex=ifindex, device="tun0", role=DeviceRole.BARE_UPLINK)
 
 
 @pytest.fixture
@@ -156,8 +157,8 @@ def test_what_no_other_machine_can_send_is_dropped_there_too(place: Place, sourc
 def test_the_device_is_seen_to_run_the_pair_without_ethernet(place: Place) -> None:
     attached = place.node.datapath.attached()
 
-    runs = {name: found.runs.ethernet for name, found in attached.items() if found.runs}
-    assert runs == {"eth1": True, "tun0": False}
+    runs = {name: found.runs.role for name, found in attached.items() if found.runs}
+    assert runs == {"eth1": DeviceRole.UPLINK, "tun0": DeviceRole.BARE_UPLINK}
 
 
 def test_a_restarted_agent_takes_the_pair_over(place: Place) -> None:
@@ -169,6 +170,6 @@ def test_a_restarted_agent_takes_the_pair_over(place: Place) -> None:
         settings=DEFAULT_SETTINGS,
         attach_mode=place.node.datapath.attach_mode,
     ) as again:
-        again.attach_uplink(ifindex=ifindex, device="tun0", ethernet=False)
+        again.attach(ifindex=ifindex, device="tun0", role=DeviceRole.BARE_UPLINK)
 
         assert place.node.datapath.attached()["tun0"].current  # The same programs.

@@ -285,6 +285,14 @@ class Traffic:
             if seen_as is not None:
                 self._expected[f"{name} UDP"] = here.addresses[version]
 
+    def connection(self, source: str, target: str) -> None:
+        """A connection alone, from one speaker to another, on each family."""
+        here, there = self.speakers[source], self.speakers[target]
+        for version in sorted(here.addresses.keys() & there.addresses.keys()):
+            name = f"{source} > {target} IPv{version} TCP"
+            self._start("tcp", name, here, there.addresses[version], port=PORT)
+            self._running[name].add(target)
+
     def to_server(self, source: str, server: str, address: str) -> None:
         """Datagrams to a machine's echo, and a connection to its web server."""
         here = self.speakers[source]

@@ -12,6 +12,7 @@ from ciliate.readiness.agent.feature import ReadinessFeature
 from ciliate.routing.feature import RoutingFeature
 from ciliate.services.feature import ServicesFeature
 from ciliate.sysctl.feature import SysctlFeature
+from ciliate.tunnel.feature import TunnelFeature
 from ciliate.uplink.feature import UplinkFeature
 
 
@@ -44,6 +45,7 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         masquerade,
         ServicesFeature(context, devices_status=lambda: uplink.sync_status),
         uplink,
+        TunnelFeature(context),
         SysctlFeature(context),
         RoutingFeature(context),
         FlowsFeature(context),

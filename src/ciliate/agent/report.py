@@ -107,15 +107,15 @@ class Report:
 
     def config(self) -> agent.DaemonConfiguration:
         """The settings in force."""
-        settings, mtu = self._context.settings, self._context.devices.mtu
+        settings, devices = self._context.settings, self._context.devices
         return agent.DaemonConfiguration(
             status=agent.ConfigurationStatus(
                 daemon_configuration_map={
                     name: _typed(name, text) for name, text in settings.effective.items()
                 },
                 ipam_mode=settings.ipam.mode,
-                device_mtu=mtu,
-                route_mtu=mtu,
+                device_mtu=devices.mtu,
+                route_mtu=devices.route_mtu,
                 node_name=self._context.own.name,
             )
         )

@@ -127,6 +127,7 @@ def open_datapath(context: Context) -> Datapath:
         settings=DatapathSettings(
             native_routing_v4=routing.native_v4,
             native_routing_v6=routing.native_v6,
+            tunnel_port=routing.tunnel.port if routing.tunnel is not None else 0,
             masquerade_v4=masquerade.ipv4 and by_programs,
             masquerade_v6=masquerade.ipv6 and by_programs,
             verify_source=kernel.verify_source,

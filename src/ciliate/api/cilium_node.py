@@ -25,6 +25,14 @@ READY_ANNOTATION: Final = "readiness.ciliate.io/agent-ready-until"
 #: Annotation of a CiliumNode, ours: when the agent that says so started. A restart shows by it.
 STARTED_ANNOTATION: Final = "readiness.ciliate.io/agent-started"
 
+#: Annotation of a CiliumNode, ours: the tunnel out of which the node takes packets, such as
+#: `vxlan:8472`. Others send by it only where that is the one they use; else by routes.
+TUNNEL_RECEIVED_ANNOTATION: Final = "tunnel.ciliate.io/receives"
+
+#: Annotation of a CiliumNode, ours: the tunnel by which the node sends, where it does. Those that no
+#: longer do keep theirs for as long as one does.
+TUNNEL_SENT_ANNOTATION: Final = "tunnel.ciliate.io/sends"
+
 _LONG_PAST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -178,6 +186,16 @@ class CiliumNode(Struct, frozen=True, gc=False, omit_defaults=True):
             return parse_time(text)
         except ValueError:
             return _LONG_PAST
+
+    @property
+    def tunnel_received(self) -> str:
+        """The tunnel out of which the node takes packets; empty: none."""
+        return self.metadata.annotations.get(TUNNEL_RECEIVED_ANNOTATION, "")
+
+    @property
+    def tunnel_sent(self) -> str:
+        """The tunnel by which the node sends; empty: none."""
+        return self.metadata.annotations.get(TUNNEL_SENT_ANNOTATION, "")
 
     @property
     def agent_started(self) -> str:

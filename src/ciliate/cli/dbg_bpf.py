@@ -21,7 +21,7 @@ from ciliate.datapath.metrics import METRICS, counters
 from ciliate.datapath.sweep import pinned_sweeper
 from ciliate.endpoint.show import endpoint_rows, interface_rows
 from ciliate.identity.maps import IPCACHE
-from ciliate.identity.show import ipcache_rows
+from ciliate.identity.show import ipcache_rows, tunnel_rows
 from ciliate.masquerade.connections import LIVE
 from ciliate.masquerade.maps import CONNECTIONS, FRAGMENTS, MASQUERADE_ADDRESSES
 from ciliate.masquerade.rule_list import pinned_tables
@@ -239,6 +239,20 @@ def route_mtu_list(bpf_root: Path, output: str | None) -> None:
     """List the destinations that longer packets reach by the stack, which judges them."""
     rows = route_mtu_rows(_entries(bpf_root, ROUTE_MTUS))
     echo_pairs(rows, ("DESTINATION", "MTU"), output)
+
+
+@command.group("tunnel")
+def tunnel() -> None:
+    """Where the tunnels to other nodes end."""
+
+
+@tunnel.command("list")
+@output_forms("name")
+@click.pass_obj
+def tunnel_list(bpf_root: Path, output: str | None) -> None:
+    """List the pod CIDRs that are reached through the tunnel; pods are in `bpf ipcache list`."""
+    rows = tunnel_rows(_entries(bpf_root, IPCACHE))
+    echo_pairs(rows, ("TUNNEL", "VALUE"), output)
 
 
 @command.group("frag")

@@ -27,7 +27,10 @@ DeviceName = Callable[[int], str]
 _POINTS: Final[Mapping[int, str]] = {
     TracePoint.TRACE_TO_ENDPOINT: "to-endpoint",
     TracePoint.TRACE_TO_STACK: "to-stack",
+    TracePoint.TRACE_TO_OVERLAY: "to-overlay",
     TracePoint.TRACE_FROM_ENDPOINT: "from-endpoint",
+    TracePoint.TRACE_FROM_HOST: "from-host",
+    TracePoint.TRACE_FROM_OVERLAY: "from-overlay",
     TracePoint.TRACE_FROM_NETWORK: "from-network",
     TracePoint.TRACE_TO_NETWORK: "to-network",
 }

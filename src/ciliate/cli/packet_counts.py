@@ -13,6 +13,8 @@ _DIRECTIONS: Final = {
     AttachPoint.TO_POD: "INGRESS",
     AttachPoint.FROM_UPLINK: "INGRESS",
     AttachPoint.TO_UPLINK: "EGRESS",
+    AttachPoint.FROM_TUNNEL: "INGRESS",
+    AttachPoint.FROM_HOST: "EGRESS",
 }
 
 

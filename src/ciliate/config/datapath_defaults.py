@@ -50,7 +50,7 @@ MAP_ENTRIES: Final[Mapping[str, int]] = {
     "masquerade_generations": 1,
     "masquerade_looks": 1024,
     "masquerade_rules": 262144,
-    "metrics": 1024,
+    "metrics": 1536,
     "outside_affinities": 65536,
     "port_failures": 1024,
     "port_users": 32768,
@@ -62,4 +62,5 @@ MAP_ENTRIES: Final[Mapping[str, int]] = {
     "service_slots": 65536,
     "services": 65536,
     "source_ranges": 65536,
+    "tunnel_devices": 1,
 }

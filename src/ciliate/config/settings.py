@@ -18,6 +18,7 @@ from ciliate.config.lifetimes import Lifetimes
 from ciliate.config.map_sizes import connections_by_memory, connections_max, read_share
 from ciliate.config.service_settings import ServiceSettings, read_service_settings
 from ciliate.config.texts import Texts
+from ciliate.config.tunnel_settings import TunnelSettings, read_tunnel_settings
 from ciliate.errors import SettingError
 from ciliate.net.address import IPAddress
 
@@ -68,7 +69,7 @@ class IPAMSettings:
 class RoutingSettings:
     """How packets leave the node."""
 
-    mode: str
+    tunnel: TunnelSettings | None  # None: native routing.
     auto_direct_node_routes: bool
     skip_unreachable: bool
     native_v4: IPv4Network | None  # Inside, pods keep their address.
@@ -234,7 +235,7 @@ def _ipam(texts: Texts) -> IPAMSettings:
 
 def _routing(texts: Texts) -> RoutingSettings:
     return RoutingSettings(
-        mode=texts.text("routing-mode"),
+        tunnel=read_tunnel_settings(texts),
         auto_direct_node_routes=texts.flag("auto-direct-node-routes"),
         skip_unreachable=texts.flag("direct-routing-skip-unreachable"),
         native_v4=cast("IPv4Network | None", texts.prefix("ipv4-native-routing-cidr")),
@@ -314,6 +315,7 @@ _BOUNDS: Final = {
     "bpf-ct-global-tcp-max": (1024, 1 << 24),
     "cluster-id": (1, 255),
     "agent-health-port": (1, 65535),
+    "tunnel-port": (1, 65535),
 }
 
 
@@ -344,7 +346,7 @@ def _check_together(settings: AgentSettings) -> None:
         (4, masquerade.ipv4, routing.native_v4),
         (6, masquerade.ipv6, routing.native_v6),
     ):
-        if on and native is None and masquerade.agent_file is None:
+        if on and native is None and masquerade.agent_file is None and routing.tunnel is None:
             raise SettingError(
                 key=f"ipv{version}-native-routing-cidr",
                 value="",

@@ -13,6 +13,7 @@ from ciliate.config.hubble_server_keys import HUBBLE_SERVER
 from ciliate.config.key import Key, Kind, Scope
 from ciliate.config.map_sizes import CONNECTION_BYTES, CONNECTIONS_MIN
 from ciliate.config.service_keys import SERVICES
+from ciliate.config.tunnel_keys import TUNNEL_KEYS
 
 _ADDRESSES: Final = (
     Key(
@@ -137,8 +138,7 @@ _ROUTING: Final = (
         kind=Kind.CHOICE,
         default="tunnel",
         helm="routingMode",
-        choices=("native",),
-        choices_later=("tunnel",),
+        choices=("native", "tunnel"),
         meaning="How packets reach pods of other nodes: the network's routes, or a tunnel.",
     ),
     Key(
@@ -552,7 +552,7 @@ _LOAD_BALANCERS: Final = (
 #: All keys we act on, grouped as in docs/CONFIGURATION.md.
 GROUPS: Final = {
     "Addresses": _ADDRESSES,
-    "Routing": _ROUTING,
+    "Routing": (*_ROUTING, *TUNNEL_KEYS),
     "Masquerading": _MASQUERADE,
     "Services": SERVICES,
     "Flows": (*FLOWS, *HUBBLE_METRICS, *HUBBLE_SERVER),

@@ -14,20 +14,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from ciliate.datapath import libbpf, pins
-from ciliate.datapath.errors import AttachError
-from ciliate.datapath.programs import UplinkPrograms
-from ciliate.datapath.uplink import (
-    FROM_UPLINK,
-    TO_UPLINK,
+from ciliate.datapath.device import (
+    Attachment,
     AttachMode,
-    UplinkAttachment,
-    pair_of,
     pinned_devices,
+    programs_of,
     remove_device,
 )
+from ciliate.datapath.device_programs import DIRECTIONS, DevicePrograms, Direction
+from ciliate.datapath.errors import AttachError
 
-#: enum bpf_tc_attach_point: what the device receives, what it sends.
-_POINTS: Final = {FROM_UPLINK: 1 << 0, TO_UPLINK: 1 << 1}
+#: enum bpf_tc_attach_point.
+_POINTS: Final = {Direction.INGRESS: 1 << 0, Direction.EGRESS: 1 << 1}
 
 _PREFERENCE: Final = 1
 _HANDLE: Final = 1
@@ -61,8 +59,8 @@ class _Filter(ctypes.Structure):
     )
 
 
-def _hook(ifindex: int, program: str) -> _Hook:
-    return _Hook(sz=ctypes.sizeof(_Hook), ifindex=ifindex, attach_point=_POINTS[program])
+def _hook(ifindex: int, direction: Direction) -> _Hook:
+    return _Hook(sz=ctypes.sizeof(_Hook), ifindex=ifindex, attach_point=_POINTS[direction])
 
 
 def _filter(**fields: int) -> _Filter:
@@ -70,17 +68,16 @@ def _filter(**fields: int) -> _Filter:
 
 
 class ClsactAttacher:
-    """See `ciliate.datapath.uplink.UplinkAttacher`."""
+    """See `ciliate.datapath.device.DeviceAttacher`."""
 
     def __init__(self, bpf_root: Path) -> None:
         self._bpf_root = bpf_root
         self._library: Any = libbpf.library()
 
-    def attach(self, *, ifindex: int, device: str, programs: UplinkPrograms) -> None:
-        """See `UplinkAttacher`."""
-        fds = {FROM_UPLINK: programs.from_uplink_fd, TO_UPLINK: programs.to_uplink_fd}
-        for program, fd in fds.items():
-            hook = _hook(ifindex, program)
+    def attach(self, *, ifindex: int, device: str, programs: DevicePrograms) -> None:
+        """See `DeviceAttacher`."""
+        for program, fd in programs.fds.items():
+            hook = _hook(ifindex, DIRECTIONS[program])
             code = -self._library.bpf_tc_hook_create(byref(hook))
             if code not in {0, errno.EEXIST}:
                 raise AttachError(function="bpf_tc_hook_create", subject=device, code=code)
@@ -90,34 +87,35 @@ class ClsactAttacher:
             if code:
                 subject = f"{program} at {device}"
                 raise AttachError(function="bpf_tc_attach", subject=subject, code=code)
-        pins.make_folder(pins.link_path(self._bpf_root, device, FROM_UPLINK).parent)
+        pins.make_folder(pins.links_path(self._bpf_root, device))
 
     def detach(self, device: str) -> None:
-        """See `UplinkAttacher`; the qdisc stays: others may have filters in it."""
+        """See `DeviceAttacher`; the qdisc stays: others may have filters in it."""
         ifindex = _ifindex(device)
-        for program in _POINTS if ifindex else ():
-            hook = _hook(ifindex, program)
+        for direction in _POINTS if ifindex else ():
+            hook = _hook(ifindex, direction)
             code = -self._library.bpf_tc_detach(byref(hook), byref(_filter()))
             if code and code not in _ABSENT:
-                subject = f"{program} at {device}"
+                subject = f"{direction.value} of {device}"
                 raise AttachError(function="bpf_tc_detach", subject=subject, code=code)
         remove_device(self._bpf_root, device)
 
-    def attached(self, known: Sequence[UplinkPrograms]) -> dict[str, UplinkAttachment]:
-        """See `UplinkAttacher`."""
+    def attached(self, known: Sequence[DevicePrograms]) -> dict[str, Attachment]:
+        """See `DeviceAttacher`."""
         found = {}
         for device in pinned_devices(self._bpf_root):
             ifindex = _ifindex(device)
-            running = {name: self._program_id(ifindex, name) for name in _POINTS}
-            if ifindex and any(running.values()):
-                found[device] = UplinkAttachment(
-                    device, ifindex, AttachMode.CLSACT, pair_of(running, known)
+            numbers = {each: self._program_id(ifindex, each) for each in _POINTS}
+            running = {each: number for each, number in numbers.items() if number}
+            if running:
+                found[device] = Attachment(
+                    device, ifindex, AttachMode.CLSACT, programs_of(running, known)
                 )
         return found
 
-    def _program_id(self, ifindex: int, program: str) -> int:
+    def _program_id(self, ifindex: int, direction: Direction) -> int:
         """Return the kernel's number of the program that runs, 0 when none does."""
-        hook, filter_ = _hook(ifindex, program), _filter()
+        hook, filter_ = _hook(ifindex, direction), _filter()
         code = -self._library.bpf_tc_query(byref(hook), byref(filter_)) if ifindex else 0
         if code and code not in _ABSENT:
             raise AttachError(function="bpf_tc_query", subject=f"ifindex {ifindex}", code=code)

@@ -4,7 +4,7 @@ All calls are synchronous and some take tens of milliseconds (loading, attaching
 them in a thread. Everything they make is pinned, so closing or dying changes nothing for traffic.
 
 An agent's order: `open`; fill the maps; give pod interfaces the programs, when `changed`;
-`attach_uplink` for each device; `settle`. Replaced programs run until then, with their maps.
+`attach` for each device; `settle`. Replaced programs run until then, with their maps.
 """
 
 import os
@@ -18,14 +18,22 @@ from ciliate.datapath import probes, programs
 from ciliate.datapath.bpf_map import BpfMap, OpenMap
 from ciliate.datapath.clsact import ClsactAttacher
 from ciliate.datapath.codec import U32
+from ciliate.datapath.device import Attachment, AttachMode, DeviceAttacher, TcxAttacher
+from ciliate.datapath.device_programs import (
+    FROM_HOST,
+    FROM_TUNNEL,
+    FROM_UPLINK,
+    TO_UPLINK,
+    DevicePrograms,
+    DeviceRole,
+)
 from ciliate.datapath.errors import LoadError
 from ciliate.datapath.features import explained
 from ciliate.datapath.layout import ServiceProgram
 from ciliate.datapath.map_set import MapSet, wanted_shapes
 from ciliate.datapath.probes import Support
-from ciliate.datapath.programs import Loaded, Programs, Recipe, UplinkPrograms
+from ciliate.datapath.programs import Loaded, Programs, Recipe
 from ciliate.datapath.settings import DatapathSettings
-from ciliate.datapath.uplink import AttachMode, TcxAttacher, UplinkAttacher, UplinkAttachment
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -45,15 +53,17 @@ class Datapath:
     """
 
     def __init__(
-        self, *, maps: MapSet, source: "_Source", loaded: Loaded, attacher: UplinkAttacher
+        self, *, maps: MapSet, source: "_Source", loaded: Loaded, attacher: DeviceAttacher
     ) -> None:
         self._maps = maps
         self._source = source
         self._attacher = attacher
-        self._bare: UplinkPrograms | None = None
+        #: What devices of each role run, as far as there were any.
+        self._of_devices: dict[DeviceRole, DevicePrograms] = {}
         self._seldom: dict[str, Mapping[str, int]] = {}  # By the suffix of their pins.
         self._own = tuple(loaded.fds.values())
         self.programs: Final = Programs.of(loaded.fds)
+        self._of_devices[DeviceRole.UPLINK] = self.programs.uplink
         # What hands packets over may run already: it must find whom it hands them to.
         self._hand_over(ServiceProgram.SERVE_POD, self.programs.serve_pod_fd)
         self._hand_over(ServiceProgram.SERVE_OUTSIDE, self.programs.serve_outside_fd)
@@ -113,27 +123,30 @@ class Datapath:
         """Return the descriptor of map `which`, the datapath's own."""
         return self._maps.fds[which.name]
 
-    def attach_uplink(self, *, ifindex: int, device: str, ethernet: bool = True) -> None:
-        """Make a device of the node run the programs; one that runs older ones is switched.
+    def attach(self, *, ifindex: int, device: str, role: DeviceRole = DeviceRole.UPLINK) -> None:
+        """Make a device of the node run its programs; one that runs older ones is switched.
 
-        Most nodes have no device without Ethernet headers: the pair for those is loaded when the
-        first one comes.
+        Most nodes have devices of one role: programs for others are loaded when the first comes.
 
         Raises:
             AttachError: The device is gone, or the kernel refused.
-            LoadError: The verifier refused the pair for devices without Ethernet headers.
+            LoadError: The verifier refused programs of that role.
         """
-        pair = self.programs.uplink if ethernet else self._bare_programs()
-        self._attacher.attach(ifindex=ifindex, device=device, programs=pair)
+        if role not in self._of_devices:
+            self._load_for(role)
+        self._attacher.attach(ifindex=ifindex, device=device, programs=self._of_devices[role])
 
-    def _bare_programs(self) -> UplinkPrograms:
-        if self._bare is None:
-            source = replace(self._source, recipe=self._source.recipe.bare())
-            fds = source.programs(self._maps).fds
+    def _load_for(self, role: DeviceRole) -> None:
+        if role is DeviceRole.BARE_UPLINK:
+            fds = dict(self._loaded(self._source.recipe.bare()))
             self._hand_over(ServiceProgram.SERVE_OUTSIDE_BARE, fds["serve_outside"])
-            os.close(fds["serve_outside"])
-            self._bare = UplinkPrograms(fds["from_uplink"], fds["to_uplink"], ethernet=False)
-        return self._bare
+            names: Mapping[DeviceRole, tuple[str, ...]] = {role: (FROM_UPLINK, TO_UPLINK)}
+        else:
+            fds = dict(self._loaded(self._source.recipe.tunnel()))
+            names = {DeviceRole.TUNNEL: (FROM_TUNNEL,), DeviceRole.ROUTER: (FROM_HOST,)}
+        for each, programs_of_role in names.items():
+            of_role = {name: fds[name] for name in programs_of_role}
+            self._of_devices[each] = DevicePrograms(each, of_role)
 
     def _hand_over(self, number: ServiceProgram, program_fd: int) -> None:
         """Have packets of Services handed over to a program."""
@@ -167,22 +180,18 @@ class Datapath:
             self._seldom[recipe.suffix] = source.programs(self._maps).fds
         return self._seldom[recipe.suffix]
 
-    def detach_uplink(self, device: str) -> None:
+    def detach(self, device: str) -> None:
         """Make a device run no program; an absent one is a success."""
         self._attacher.detach(device)
 
-    def attached(self) -> Mapping[str, UplinkAttachment]:
+    def attached(self) -> Mapping[str, Attachment]:
         """Return the devices that run programs of ours, as the kernel reports."""
-        bare = () if self._bare is None else (self._bare,)
-        return self._attacher.attached((self.programs.uplink, *bare))
+        return self._attacher.attached(tuple(self._of_devices.values()))
 
     def close(self) -> None:
         """Close the descriptors; pins and links stay, and with them all traffic."""
         for fd in self._own:
             os.close(fd)
-        if self._bare is not None:
-            os.close(self._bare.from_uplink_fd)
-            os.close(self._bare.to_uplink_fd)
         for fds in self._seldom.values():
             for fd in fds.values():
                 os.close(fd)
@@ -228,7 +237,7 @@ def _constants(settings: DatapathSettings) -> Mapping[str, bytes]:
     )
 
 
-def _attacher(bpf_root: Path, mode: AttachMode | None) -> UplinkAttacher:
+def _attacher(bpf_root: Path, mode: AttachMode | None) -> DeviceAttacher:
     """Return the asked or best attacher; an inconclusive probe means the one all kernels have."""
     if mode is None:
         mode = AttachMode.TCX if probes.tcx() is Support.SUPPORTED else AttachMode.CLSACT

@@ -81,6 +81,7 @@ __all__ = [
     "Tally",
     "TracePoint",
     "TraceReason",
+    "TunnelDevice",
     "Tuple",
     "TupleDirection",
 ]
@@ -98,6 +99,7 @@ class DropReason(IntEnum):
     DROP_UNSUPPORTED_L3_PROTOCOL = 139
     DROP_MISSED_TAIL_CALL = 140
     DROP_WRITE_ERROR = 141
+    DROP_NO_TUNNEL_KEY = 147
     DROP_UNKNOWN_L3_TARGET = 150
     DROP_STALE_OR_UNROUTABLE_IP = 151
     DROP_L3_CHECKSUM = 153
@@ -105,10 +107,14 @@ class DropReason(IntEnum):
     DROP_CONNECTION_NOT_MADE = 155
     DROP_INVALID_IPV6_EXTENSION = 156
     DROP_NO_BACKEND = 158
+    DROP_NO_TUNNEL_ENDPOINT = 160
     DROP_UNKNOWN_ENDPOINT = 165
     DROP_UNSUPPORTED_L2_PROTOCOL = 166
     DROP_NAT_NO_MAPPING = 167
     DROP_NAT_UNSUPPORTED_PROTOCOL = 168
+    DROP_ENCAPSULATION_PROHIBITED = 170
+    DROP_INVALID_IDENTITY = 171
+    DROP_UNKNOWN_SENDER = 172
     DROP_CLUSTER_IP_FROM_OUTSIDE = 174
     DROP_FRAGMENT_NOT_FOUND = 175
     DROP_FORBIDDEN_ICMPV6 = 176
@@ -124,7 +130,9 @@ class AttachPoint(IntEnum):
     TO_POD = 1
     FROM_UPLINK = 2
     TO_UPLINK = 3
-    ATTACH_POINT_COUNT = 4
+    FROM_TUNNEL = 4
+    FROM_HOST = 5
+    ATTACH_POINT_COUNT = 6
 
 
 class TupleDirection(IntEnum):
@@ -152,6 +160,7 @@ class IpcacheFlag(IntFlag):
     """enum ipcache_flag."""
 
     IPCACHE_CLUSTER = 1
+    IPCACHE_TUNNEL = 2
 
 
 class ConnectionPhase(IntEnum):
@@ -320,7 +329,10 @@ class TracePoint(IntEnum):
 
     TRACE_TO_ENDPOINT = 0
     TRACE_TO_STACK = 3
+    TRACE_TO_OVERLAY = 4
     TRACE_FROM_ENDPOINT = 5
+    TRACE_FROM_HOST = 7
+    TRACE_FROM_OVERLAY = 9
     TRACE_FROM_NETWORK = 10
     TRACE_TO_NETWORK = 11
 
@@ -357,7 +369,6 @@ class SourceFile(IntEnum):
     SOURCE_UNKNOWN = 0
     SOURCE_FROM_POD_BPF_C = 1
     SOURCE_TO_POD_BPF_C = 2
-    SOURCE_FROM_UPLINK_BPF_C = 3
     SOURCE_TO_UPLINK_BPF_C = 4
     SOURCE_SERVE_POD_BPF_C = 5
     SOURCE_SERVE_OUTSIDE_BPF_C = 6
@@ -369,6 +380,10 @@ class SourceFile(IntEnum):
     SOURCE_ROUTE_H = 12
     SOURCE_SERVE_H = 13
     SOURCE_SERVICE_OPEN_H = 14
+    SOURCE_FROM_TUNNEL_BPF_C = 15
+    SOURCE_FROM_HOST_BPF_C = 16
+    SOURCE_ENCAPSULATE_H = 17
+    SOURCE_ARRIVE_H = 18
 
 
 class EventWantedFlag(IntFlag):
@@ -397,6 +412,7 @@ DROP_TEXT: Final[dict[int, str]] = {
     139: "Unsupported L3 protocol",
     140: "Missed tail call",
     141: "Error writing to packet",
+    147: "Error retrieving tunnel key",
     150: "Unknown L3 target address",
     151: "Stale or unroutable IP",
     153: "Error while correcting L3 checksum",
@@ -404,10 +420,14 @@ DROP_TEXT: Final[dict[int, str]] = {
     155: "CT: Map insertion failed",
     156: "Invalid IPv6 extension header",
     158: "Service backend not found",
+    160: "No tunnel/encapsulation endpoint (datapath BUG!)",
     165: "No configuration available to perform policy decision",
     166: "Unsupported L2 protocol",
     167: "No mapping for NAT masquerade",
     168: "Unsupported protocol for NAT masquerade",
+    170: "Encapsulation traffic is prohibited",
+    171: "Invalid identity",
+    172: "Unknown sender",
     174: "Is a ClusterIP",
     175: "First logical datagram fragment not found",
     176: "Forbidden ICMPv6 message",
@@ -2097,6 +2117,57 @@ class Tally(_TallyFields):
         return list(map(cls._make, _TALLY.iter_unpack(octets)))
 
 
+_TUNNEL_DEVICE: Final = struct.Struct("=16s16sIIH2x")
+
+
+class _TunnelDeviceFields(NamedTuple):
+    ipv4: Octets
+    ipv6: Octets
+    ifindex: int
+    mtu: int
+    port: int
+
+
+class TunnelDevice(_TunnelDeviceFields):
+    """struct tunnel_device, 44 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16s16sIIH2x"
+    SIZE: ClassVar[int] = 44
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("ipv4", "V16"),
+        ("ipv6", "V16"),
+        ("ifindex", "=u4"),
+        ("mtu", "=u4"),
+        ("port", ">u2"),
+        ("pad", "=u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _TUNNEL_DEVICE.pack(
+            self.ipv4,
+            self.ipv6,
+            self.ifindex,
+            self.mtu,
+            htons(self.port),
+        )
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "TunnelDevice":
+        """Return the value that `octets` hold."""
+        ipv4, ipv6, ifindex, mtu, port = _TUNNEL_DEVICE.unpack(octets)
+        return cls(ipv4, ipv6, ifindex, mtu, ntohs(port))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[TunnelDevice]":
+        """Return the values that lie one after another in `octets`."""
+        return [
+            cls(ipv4, ipv6, ifindex, mtu, ntohs(port))
+            for ipv4, ipv6, ifindex, mtu, port in _TUNNEL_DEVICE.iter_unpack(octets)
+        ]
+
+
 _TUPLE: Final = struct.Struct("=16s16sHHBB2x")
 
 
@@ -2175,7 +2246,7 @@ MAP_SHAPES: Final = {
     "masquerade_generations": MapShape(MapKind.ARRAY, 4, 8, 1, 0x0),
     "masquerade_looks": MapShape(MapKind.ARRAY, 4, 20, 1024, 0x0),
     "masquerade_rules": MapShape(MapKind.HASH, 24, 8, 262144, 0x1),
-    "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1024, 0x0),
+    "metrics": MapShape(MapKind.PERCPU_ARRAY, 4, 16, 1536, 0x0),
     "outside_affinities": MapShape(MapKind.LRU_HASH, 20, 16, 65536, 0x0),
     "port_failures": MapShape(MapKind.LRU_HASH, 40, 24, 1024, 0x0),
     "port_users": MapShape(MapKind.HASH, 40, 4, 32768, 0x1),
@@ -2188,4 +2259,5 @@ MAP_SHAPES: Final = {
     "services": MapShape(MapKind.HASH, 4, 12, 65536, 0x1),
     "socket_peers": MapShape(MapKind.SK_STORAGE, 4, 328, 0, 0x1),
     "source_ranges": MapShape(MapKind.LPM_TRIE, 24, 1, 65536, 0x1),
+    "tunnel_devices": MapShape(MapKind.ARRAY, 4, 44, 1, 0x0),
 }

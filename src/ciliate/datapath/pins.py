@@ -43,9 +43,14 @@ def device_of_folder(folder: str) -> str:
     return folder.replace(":", ".")
 
 
+def links_path(bpf_root: Path, device: str) -> Path:
+    """Return the folder of a device's links."""
+    return devices_path(bpf_root) / device_folder(device) / "links"
+
+
 def link_path(bpf_root: Path, device: str, program: str) -> Path:
     """Return where the link of `program` at `device` is pinned."""
-    return devices_path(bpf_root) / device_folder(device) / "links" / program
+    return links_path(bpf_root, device) / program
 
 
 def socket_links_path(bpf_root: Path) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ciliate.datapath import libbpf, pins
+from ciliate.datapath.device_programs import DevicePrograms, DeviceRole
 from ciliate.datapath.errors import LoadError, refused
 from ciliate.datapath.map_set import MapSet
 
@@ -37,6 +38,8 @@ DRY_NAMES: Final = ("from_pod", "to_uplink")
 ADOPT_NAMES: Final = ("adopt",)
 UPLINK_NAMES: Final = ("from_uplink", "to_uplink")
 BARE_NAMES: Final = (*UPLINK_NAMES, "serve_outside")
+#: Those that only nodes with a tunnel run.
+TUNNEL_NAMES: Final = ("from_tunnel", "from_host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +65,10 @@ class Programs:
         )
 
     @property
-    def uplink(self) -> "UplinkPrograms":
+    def uplink(self) -> DevicePrograms:
         """Those for node devices with Ethernet headers."""
-        return UplinkPrograms(self.from_uplink_fd, self.to_uplink_fd, ethernet=True)
-
-
-@dataclass(frozen=True, slots=True)
-class UplinkPrograms:
-    """Descriptors of the pair for a node's device, with Ethernet headers or without."""
-
-    from_uplink_fd: int
-    to_uplink_fd: int
-    ethernet: bool
+        fds = {"from_uplink": self.from_uplink_fd, "to_uplink": self.to_uplink_fd}
+        return DevicePrograms(DeviceRole.UPLINK, fds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +89,10 @@ class Recipe:
         """Return what makes the programs that only tell what they would do (lib/decision.h)."""
         constants = {**self.constants, "dry_run": bytes([1])}
         return Recipe(self.objects, constants, DRY_NAMES, "_dry")
+
+    def tunnel(self) -> "Recipe":
+        """Return what makes the programs of a tunnel's ends."""
+        return Recipe(self.objects, self.constants, TUNNEL_NAMES, "_tunnel")
 
     def adopting(self) -> "Recipe":
         """Return what makes the program that a change of back ends needs."""

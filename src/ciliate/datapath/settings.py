@@ -43,6 +43,9 @@ class DatapathSettings:
     masquerade_v4: bool = False
     masquerade_v6: bool = False
 
+    #: UDP port of the tunnel to other nodes, which listen there too; 0: packets go natively.
+    tunnel_port: int = 0
+
     #: Whether a pod may send from its own addresses only (enable-source-ip-verification).
     verify_source: bool = True
 
@@ -122,6 +125,8 @@ class DatapathSettings:
             "native_routing_v6_mask": v6_mask,
             "masquerade_v4": _number(self.masquerade_v4, size=1),
             "masquerade_v6": _number(self.masquerade_v6, size=1),
+            "encapsulates": _number(bool(self.tunnel_port), size=1),
+            "tunnel_port": _number(self.tunnel_port, size=2),
             "verify_source": _number(self.verify_source, size=1),
             "snat_port_min": _number(self.snat_port_min, size=2),
             "snat_port_max": _number(self.snat_port_max, size=2),

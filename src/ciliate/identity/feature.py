@@ -38,7 +38,12 @@ class IdentityFeature(Feature):
             cluster_name=settings.cluster.name,
             label_filter=settings.label_filter,
         )
-        self._ipcache = Ipcache(cluster, context.endpoints, context.devices)
+        self._ipcache = Ipcache(
+            cluster,
+            context.endpoints,
+            context.devices,
+            tunnel=settings.routing.tunnel,
+        )
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the ipcache."""

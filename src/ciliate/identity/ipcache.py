@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from ciliate.api.cilium_endpoint import EndpointState
+from ciliate.config.tunnel_settings import TunnelSettings
 from ciliate.datapath import layout
 from ciliate.identity.plan import (
     OWN_ADDRESS,
@@ -20,7 +21,7 @@ from ciliate.identity.plan import (
     pod_entry,
     prefix_key,
 )
-from ciliate.net.address import to_octets
+from ciliate.net.address import IPAddress, to_octets
 from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch, NodeDevices
@@ -47,11 +48,15 @@ class Ipcache(Mapping[Key, Entry]):
         cluster: Cluster,
         table: EndpointTable,
         devices: DeviceWatch,
+        *,
+        tunnel: TunnelSettings | None = None,
     ) -> None:
+        """`tunnel` is the one that this node sends by; None: routing is native."""
         self.changed: Listeners[frozenset[Key]] = Listeners()
         self._cluster = cluster
         self._table = table
         self._devices = devices
+        self._tunnel = tunnel
         self._own_ip = to_octets(cluster.own.current.node_ip)
         self._of_nodes: dict[str, Entries] = {}
         self._node_owners: OwnerIndex[Key, _Rank] = OwnerIndex()
@@ -83,7 +88,9 @@ class Ipcache(Mapping[Key, Entry]):
         if endpoint is not None and endpoint.state is EndpointState.READY:
             return pod_entry(endpoint.identity, self._own_ip)
         pod = self._cluster.known_pods.at(address)
-        return known_pod_entry(pod) if pod is not None else None
+        if pod is None:
+            return None
+        return known_pod_entry(pod, self._cluster.known_nodes.named(pod.node), self._tunnel)
 
     def __iter__(self) -> Iterator[Key]:
         """Yield each key once; what changes meanwhile is missed or shown."""
@@ -107,11 +114,22 @@ class Ipcache(Mapping[Key, Entry]):
                 self._node_owners.remove(key, rank)
                 touched.add(key)
         if new is not None:
-            entries = self._of_nodes[new.name] = node_entries(new)
+            entries = self._of_nodes[new.name] = node_entries(new, self._tunnel)
             for key, rank in _ranks(new, entries):
                 self._node_owners.add(key, rank)
                 touched.add(key)
+        touched.update(self._pods_of(old, new))
         self.changed(frozenset(touched))
+
+    def _pods_of(self, old: KnownNode | None, new: KnownNode | None) -> Iterator[Key]:
+        """Yield the keys of a node's pods where another tunnel leads to it than before."""
+        ends = {_tunnel_end(node) if node is not None else None for node in (old, new)}
+        if len(ends) == 1:
+            return
+        known = self._cluster.known_pods
+        ips = {ip for node in (old, new) if node is not None for ip in node.internal_ips}
+        for pod in {key for ip in ips for key in known.on_node(to_octets(ip))}:
+            yield from map(host_key, known.pods[pod].addresses)
 
     def _pod_changed(self, old: KnownPod | None, new: KnownPod | None) -> None:
         pods = (pod for pod in (old, new) if pod is not None)
@@ -130,6 +148,10 @@ class Ipcache(Mapping[Key, Entry]):
 
     def _devices_changed(self, old: NodeDevices, new: NodeDevices) -> None:
         self.changed(frozenset(map(host_key, old.octets ^ new.octets)))
+
+
+def _tunnel_end(node: KnownNode) -> tuple[str, IPAddress | None, IPAddress | None]:
+    return node.tunnel_received, node.node_ip(4), node.node_ip(6)
 
 
 def _ranks(node: KnownNode, keys: Iterable[Key]) -> Iterator[tuple[Key, _Rank]]:

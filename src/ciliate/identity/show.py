@@ -3,10 +3,13 @@
 Pure: the entries are an argument.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from ciliate.datapath.layout import IpcacheEntry, PrefixKey
+from ciliate.datapath.layout import IpcacheEntry, IpcacheFlag, PrefixKey
 from ciliate.net.address import address_text, from_octets
+
+_HOST_BITS: Final = 128
 
 
 def ipcache_rows(entries: Iterable[tuple[PrefixKey, IpcacheEntry]]) -> dict[str, list[str]]:
@@ -15,9 +18,27 @@ def ipcache_rows(entries: Iterable[tuple[PrefixKey, IpcacheEntry]]) -> dict[str,
     return {_prefix(key): [_ipcache_text(entry)] for key, entry in ordered}
 
 
+def tunnel_rows(entries: Iterable[tuple[PrefixKey, IpcacheEntry]]) -> dict[str, list[str]]:
+    """Return "<network>:0" -> the node where the tunnel to a pod CIDR ends, as `bpf tunnel list`."""
+    ordered = sorted(entries, key=lambda item: (item[0].address, item[0].prefix_length))
+    return {
+        f"{from_octets(key.address)}:0": [f"{address_text(entry.node)}:0"]
+        for key, entry in ordered
+        if entry.flags & IpcacheFlag.IPCACHE_TUNNEL and key.prefix_length < _HOST_BITS
+    }
+
+
 def _ipcache_text(entry: IpcacheEntry) -> str:
     node = address_text(entry.node) or "0.0.0.0"  # noqa: S104 - printed, never bound.
-    return f"identity={entry.identity} encryptkey=0 tunnelendpoint={node} flags=<none>"
+    flags = ",".join(_flags(entry)) or "<none>"
+    return f"identity={entry.identity} encryptkey=0 tunnelendpoint={node} flags={flags}"
+
+
+def _flags(entry: IpcacheEntry) -> Iterator[str]:
+    if entry.flags & IpcacheFlag.IPCACHE_TUNNEL:
+        yield "hastunnel"
+        if from_octets(entry.node).version == 6:
+            yield "ipv6tunnel"
 
 
 def _prefix(key: PrefixKey) -> str:

@@ -52,6 +52,7 @@ class MasqueradeFeature(Feature):
             (each for each in native if each is not None),
             held=lambda: context.devices.current.addresses,
             selections=self._pods.selections,
+            encapsulates=routing.tunnel is not None,
         )
         self._pods.changed.add(self._list.wake)
         context.devices.listen(lambda _old, _new: self._list.wake())
@@ -104,11 +105,14 @@ class MasqueradeFeature(Feature):
         self._gc.use(sweeper, self._ports.are_short)
         addresses = Reconciler(
             MapTarget("sync-masquerade-addresses", datapath.opened(MASQUERADE_ADDRESSES)),
-            lambda: address_entries(devices.current, self._context.own.internal_ips),
+            lambda: address_entries(
+                devices.current, self._context.own.internal_ips, self._context.own_links
+            ),
         )
         devices.listen(
             lambda old, new: addresses.touch(link.index for link in (*old.selected, *new.selected))
         )
+        self._context.own_links.listen(addresses.wake)
         # A device without an address of a family has the node's own.
         self._context.cluster.own.listen(
             lambda _old, _new: addresses.touch(link.index for link in devices.current.selected)

@@ -33,6 +33,7 @@ class RuleRow(AgentModel, frozen=True, kw_only=True):
     pods: str | None = None
     destinations: tuple[str, ...] | None = None
     ports: tuple[str, ...] | None = None
+    nodes: bool = False  # Of origin cluster: whether it is for nodes, too.
 
 
 def rule_rows(rules: Iterable[Rule]) -> list[RuleRow]:
@@ -51,6 +52,7 @@ def _row(number: int, rule: Rule) -> RuleRow:
         pods=None if rule.pods is None else _pods(rule.pods),
         destinations=None if destinations is None else tuple(map(_destination, destinations)),
         ports=None if rule.ports is None else tuple(map(_ports, rule.ports)),
+        nodes=rule.nodes,
     )
 
 
@@ -101,7 +103,7 @@ def rule_lines(rows: Sequence[RuleRow]) -> Iterator[str]:
 
 def _shown(row: RuleRow) -> str:
     if row.origin == Origin.CLUSTER.value:
-        return "nodes, pods, pod CIDRs"
+        return "nodes, pods, pod CIDRs" if row.nodes else "pods, pod CIDRs"
     if row.destinations is None:
         return _ALL
     more = len(row.destinations) - _SHOWN_MAX

@@ -41,17 +41,19 @@ class RuleList:
         *,
         held: Callable[[], Collection[IPAddress] | None] = lambda: None,
         selections: Selections = lambda _: {},
+        encapsulates: bool = False,
     ) -> None:
         self.changed: Listeners[[]] = Listeners()
         self.status = RunStatus("compile-masquerade-rules")
         self._native = tuple(native)
+        self._encapsulates = encapsulates
         self._held_now = held
         self._selections_now = selections
         self._policies: tuple[Rule, ...] = ()
         self._excluded: tuple[IPNetwork, ...] | None = None
         self._making = asyncio.Lock()
         self._woken = asyncio.Event()
-        self.rules: tuple[Rule, ...] = decision_order(native=self._native)
+        self.rules: tuple[Rule, ...] = self._order((), None)
         self.held: Collection[IPAddress] | None = None
         self.selections: Mapping[int, Selection] = {}
         self.tables: RuleTables = compile_rules(self.rules)
@@ -94,7 +96,7 @@ class RuleList:
             TooManyPrefixesError: It would not, as there.
             TooManyChoicesError: Likewise.
         """
-        rules = decision_order(native=self._native, policies=policies, excluded=self._excluded)
+        rules = self._order(policies, self._excluded)
         await asyncio.to_thread(fitted, rules, {}, {}, self._held_now())
 
     def wake(self) -> None:
@@ -139,10 +141,20 @@ class RuleList:
         """Return why the rules that select an endpoint's pod are not in force for it; None: they are."""
         return self._refused.get(self._wanted.get(endpoint, UNSELECTED))
 
+    def _order(
+        self, policies: tuple[Rule, ...], excluded: tuple[IPNetwork, ...] | None
+    ) -> tuple[Rule, ...]:
+        return decision_order(
+            native=self._native,
+            policies=policies,
+            excluded=excluded,
+            encapsulates=self._encapsulates,
+        )
+
     async def _make(
         self, policies: tuple[Rule, ...], excluded: tuple[IPNetwork, ...] | None
     ) -> None:
-        rules = decision_order(native=self._native, policies=policies, excluded=excluded)
+        rules = self._order(policies, excluded)
         held, wanted = self._held_now(), self._selections_now(rules)
         before = self.selections if rules == self.rules else {}
         # A long list takes 40 ms.

@@ -101,8 +101,8 @@ class Rule:
     `addresses` are those of `Action.ADDRESS`, the preferred ones first; packets of a family of which
     there is none are not matched then.
 
-    The row of origin CLUSTER names no destinations: nodes, pods and pod CIDRs of this cluster are
-    in the ipcache, where each back end asks for them.
+    The row of origin CLUSTER names no destinations: pods, pod CIDRs and, if it is for `nodes`, nodes
+    of this cluster are in the ipcache, where each back end asks for them.
     """
 
     name: str
@@ -112,6 +112,7 @@ class Rule:
     destinations: tuple[Destination, ...] | None = None
     ports: tuple[PortRange, ...] | None = None
     addresses: tuple[IPAddress, ...] = ()
+    nodes: bool = False
 
     def is_for(self, version: int) -> bool:
         """Whether packets of IP `version` are matched, if nothing else speaks against it."""
@@ -176,8 +177,10 @@ def deciding_place(rules: Sequence[Rule], packet: FirstPacket) -> int:
     return next(place for place, rule in enumerate(rules) if packet.is_matched(place, rule))
 
 
-#: Nodes know the way to every pod, and pods know each other.
-CLUSTER_RULE: Final = Rule(name="cluster", origin=Origin.CLUSTER, action=Action.KEEP)
+#: Nodes know the way to every pod, and pods know each other. Where that way is a tunnel, packets to a
+#: node itself are not in it.
+CLUSTER_RULE: Final = Rule(name="cluster", origin=Origin.CLUSTER, action=Action.KEEP, nodes=True)
+PODS_RULE: Final = Rule(name="cluster", origin=Origin.CLUSTER, action=Action.KEEP)
 
 #: The world answers to the node.
 DEFAULT_RULE: Final = Rule(name="default", origin=Origin.DEFAULT, action=Action.DEVICE)
@@ -198,6 +201,7 @@ def decision_order(
     native: Iterable[IPNetwork],
     policies: Sequence[Rule] = (),
     excluded: Sequence[IPNetwork] | None = None,
+    encapsulates: bool = False,
 ) -> tuple[Rule, ...]:
     """Return the whole list.
 
@@ -205,13 +209,15 @@ def decision_order(
         native: The native routing CIDRs; of each family one or none.
         policies: Rules of origin POLICY, in their order.
         excluded: What ip-masq-agent excludes; None: it is off, and has no row.
+        encapsulates: Whether pods are reached through a tunnel.
     """
     ranges = tuple(native)
     first = [keep_rule("native-routing-cidr", Origin.NATIVE_CIDR, ranges)] if ranges else []
     agent = (
         [] if excluded is None else [keep_rule("ip-masq-agent", Origin.IP_MASQ_AGENT, excluded)]
     )
-    return (*first, CLUSTER_RULE, *policies, *agent, DEFAULT_RULE)
+    cluster = PODS_RULE if encapsulates else CLUSTER_RULE
+    return (*first, cluster, *policies, *agent, DEFAULT_RULE)
 
 
 def is_tabled(rule: Rule) -> bool:

@@ -14,6 +14,7 @@ from ciliate.node.devices import DeviceWatch
 from ciliate.node.endpoint_store import EndpointStore
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.node.host_path import placed_path
+from ciliate.node.own_links import OwnLinks
 from ciliate.node.own_node import OwnNode
 from ciliate.node.service_names import ServiceNames
 from ciliate.node.stack_routing import StackRouting
@@ -68,6 +69,7 @@ class Context:
     links: PodLinks
     tasks: asyncio.TaskGroup
     stack: StackRouting = field(default_factory=lambda: StackRouting(always=False))
+    own_links: OwnLinks = field(default_factory=OwnLinks)
     service_names: ServiceNames = field(default_factory=ServiceNames)
     forks: ForkServer | None = None
 

@@ -17,6 +17,8 @@ from ciliate.net.link import Link, LinkFlag, Route, RouteKind
 
 #: Devices of our own or of another container network never lead out of the node.
 EXCLUDED_PREFIXES: Final = ("cilium_", "lo", "lxc", "cni", "docker")
+#: How the devices begin that we make for the node itself.
+_OURS: Final = "cilium_"
 _EXCLUDED_FLAGS: Final = LinkFlag.SLAVE | LinkFlag.LOOPBACK
 _BRIDGE_KINDS: Final = frozenset({"bridge", "openvswitch"})
 
@@ -146,6 +148,11 @@ def _is_global_unicast(destination: IPNetwork) -> bool:
     if isinstance(first, IPv4Address):
         return not any(first in special for special in _NOT_GLOBAL_UNICAST_4)
     return not any(first in special for special in _NOT_GLOBAL_UNICAST_6)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a device is one that we make for the node itself: none leads out of it."""
+    return name.startswith(_OURS)
 
 
 def choose_devices(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ciliate.config.settings import AgentSettings
-from ciliate.datapath.uplink import UplinkDevice
+from ciliate.datapath.device import ProgrammedDevice
+from ciliate.datapath.device_programs import DeviceRole
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress, to_octets
 from ciliate.net.link import Link, LinkFlag, Route, RouteScope
@@ -20,7 +21,7 @@ from ciliate.netlink.links import observe_links
 from ciliate.netlink.monitor import Change, ChangeKind, Monitor
 from ciliate.netlink.pod_link import HOST_PREFIX
 from ciliate.netlink.routes import observe_routes
-from ciliate.node.device_selection import choose_devices
+from ciliate.node.device_selection import choose_devices, is_ours
 from ciliate.reconcile.listeners import Listeners
 from ciliate.reconcile.status import RunStatus
 
@@ -38,14 +39,15 @@ _MTU_DEFAULT = 1500
 class NodeDevices:
     """The selected devices, and every address of the node except loopback ones.
 
-    `limiting_routes` are those with an MTU of their own, whichever device they lead to;
-    `unsupported` says why of each device that our programs cannot read.
+    `limiting_routes` are those with an MTU of their own, whichever device of others they lead to;
+    `ours` are the devices made for the node itself, by index; `unsupported` says why of each device that our programs cannot read.
     """
 
     selected: tuple[Link, ...]
     addresses: tuple[IPAddress, ...]
     limiting_routes: tuple[Route, ...] = ()
     unsupported: tuple[str, ...] = ()
+    ours: frozenset[int] = frozenset()
     octets: frozenset[bytes] = field(
         init=False, compare=False
     )  # The addresses, as maps have them.
@@ -68,9 +70,9 @@ class NodeDevices:
         return min((link.mtu for link in self.selected), default=_MTU_DEFAULT)
 
     @property
-    def by_name(self) -> Mapping[str, UplinkDevice]:
+    def by_name(self) -> Mapping[str, ProgrammedDevice]:
         """Every selected device as the programs see it."""
-        return {link.name: UplinkDevice(link.index, link.is_ethernet) for link in self.selected}
+        return {link.name: ProgrammedDevice(link.index, _role(link)) for link in self.selected}
 
     def device_with(self, address: IPAddress | None) -> str:
         """Return the name of the selected device that has `address`, or an empty text."""
@@ -78,6 +80,10 @@ class NodeDevices:
             if any(known.address == address for known in link.addresses):
                 return link.name
         return ""
+
+
+def _role(link: Link) -> DeviceRole:
+    return DeviceRole.UPLINK if link.is_ethernet else DeviceRole.BARE_UPLINK
 
 
 async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevices:
@@ -90,6 +96,7 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
     links = await observe_links(rtnl)
     routes = await observe_routes(rtnl)
     own = tuple(link for link in links if not link.name.startswith(HOST_PREFIX))
+    ours = frozenset(link.index for link in own if is_ours(link.name))
     verdicts = choose_devices(own, routes, settings)
     return NodeDevices(
         selected=tuple(verdict.link for verdict in verdicts if verdict.selected),
@@ -100,7 +107,10 @@ async def observe_devices(rtnl: Rtnetlink, settings: AgentSettings) -> NodeDevic
             for known in link.addresses
             if known.scope < RouteScope.HOST and not known.address.is_link_local
         ),
-        limiting_routes=tuple(route for route in routes if route.mtu is not None),
+        limiting_routes=tuple(
+            route for route in routes if route.mtu is not None and route.link_index not in ours
+        ),
+        ours=ours,
         unsupported=tuple(
             f"{verdict.link.name}: {verdict.reason}"
             for verdict in verdicts
@@ -135,6 +145,12 @@ class DeviceWatch:
     def mtu(self) -> int:
         """MTU of pods' interfaces, in bytes: as set, or that of the devices."""
         return self._settings.routing.mtu or self.current.mtu
+
+    @property
+    def route_mtu(self) -> int:
+        """MTU of pods' routes, in bytes: what a packet to another node may have, less the tunnel."""
+        tunnel = self._settings.routing.tunnel
+        return self.mtu - (tunnel.overhead if tunnel is not None else 0)
 
     def listen(self, changed: Callable[[NodeDevices, NodeDevices], object]) -> None:
         """Call `changed` after every change."""
@@ -174,6 +190,8 @@ class DeviceWatch:
         if change.kind is ChangeKind.LINK and change.link is not None:
             return change.link.name.startswith(HOST_PREFIX)
         if change.kind is ChangeKind.ROUTE and change.route is not None:
+            if change.route.link_index in self.current.ours:
+                return True
             if change.route.mtu is not None:
                 return False
             prefix = change.route.destination  # ff00::/8 comes with every interface.

@@ -34,6 +34,9 @@ class KnownNode:
     draining_cidrs: tuple[IPNetwork, ...] = ()  # Former ones, in which pods still live.
     refused_cidrs: tuple[IPNetwork, ...] = ()  # Claimed, and no node's: in no other field.
     external_ips: tuple[IPAddress, ...] = ()  # Among the other addresses.
+    router_ips: tuple[IPAddress, ...] = ()  # Among the other addresses.
+    tunnel_received: str = ""  # The tunnel out of which it takes packets, such as "vxlan:8472".
+    tunnel_sent: str = ""  # The one by which it sends.
     created: str = ""  # When the CiliumNode was made, as the API server wrote it (RFC 3339, UTC).
 
     @property
@@ -67,19 +70,22 @@ def known_node(node: CiliumNode, *, local_name: str) -> tuple[KnownNode, tuple[s
     def addresses(kind: str) -> tuple[IPAddress, ...]:
         return read((a.ip for a in node.spec.addresses if a.type == kind), ip_address)
 
-    external_ips = addresses("ExternalIP")
+    external_ips, router_ips = addresses("ExternalIP"), addresses("CiliumInternalIP")
     current, draining = read(node.current_cidrs, ip_network), read(node.draining_cidrs, ip_network)
     refused = {cidr: why for cidr in (*current, *draining) if (why := why_no_pods(cidr))}
     unreadable += [f"{cidr} is not routed to pods: {why}" for cidr, why in refused.items()]
     known = KnownNode(
         name=node.metadata.name,
         internal_ips=addresses("InternalIP"),
-        other_addresses=(*external_ips, *addresses("CiliumInternalIP")),
+        other_addresses=(*external_ips, *router_ips),
         external_ips=external_ips,
+        router_ips=router_ips,
         pod_cidrs=tuple(cidr for cidr in current if cidr not in refused),
         draining_cidrs=tuple(cidr for cidr in draining if cidr not in refused),
         refused_cidrs=tuple(refused),
         is_local=node.metadata.name == local_name,
+        tunnel_received=node.tunnel_received,
+        tunnel_sent=node.tunnel_sent,
         created=node.metadata.creation_timestamp or "",
     )
     return known, tuple(unreadable)

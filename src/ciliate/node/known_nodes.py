@@ -45,6 +45,7 @@ def _completed_by_former(known: KnownNode, before: KnownNode) -> KnownNode:
         internal_ips=known.internal_ips or before.internal_ips,
         other_addresses=known.other_addresses or before.other_addresses,
         external_ips=known.external_ips or before.external_ips,
+        router_ips=known.router_ips or before.router_ips,
         draining_cidrs=tuple(cidr for cidr in draining if cidr not in known.pod_cidrs),
     )
 

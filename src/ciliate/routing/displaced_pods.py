@@ -23,7 +23,11 @@ class DisplacedPods:
     by one address, so the next hop of the other family is unknown.
     """
 
-    def __init__(self, cluster: Cluster, claims: CIDRClaims) -> None:
+    def __init__(
+        self, cluster: Cluster, claims: CIDRClaims, *, underlay: int | None = None
+    ) -> None:
+        """`underlay`: the IP version by which nodes are reached; None: that of the pod's address."""
+        self._underlay = underlay
         self._cluster = cluster
         self._claims = claims
         self._by_pod: dict[ObjectKey, dict[bytes, IPAddress]] = {}
@@ -82,7 +86,7 @@ class DisplacedPods:
             owner = self._claims.owner_of(octets)
             if owner is not None and self._cluster.known_nodes.is_named(owner, pod.node):
                 continue
-            version = from_octets(octets).version
+            version = self._underlay or from_octets(octets).version
             node_ip = node.node_ip(version) if node is not None else from_octets(pod.node)
             if node_ip is not None and node_ip.version == version:
                 displaced[octets] = node_ip

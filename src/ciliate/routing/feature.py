@@ -30,6 +30,7 @@ from ciliate.routing.routes import Routes
 from ciliate.routing.service_ranges import ServiceRanges
 from ciliate.routing.status import Routing
 from ciliate.routing.target import Observed, Owners, RouteTarget, is_host_route, is_to_node
+from ciliate.routing.ways import DirectWays, TunnelWays, Ways
 from ciliate.routing.written_routes import FILE_NAME, WrittenRoutes
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,9 @@ class RoutingFeature(Feature):
         self._context = context
         cluster = context.cluster
         self._claims = CIDRClaims()
-        self._displaced = DisplacedPods(cluster, self._claims)
+        tunnel = context.settings.routing.tunnel
+        underlay = tunnel.underlay_version if tunnel is not None else None
+        self._displaced = DisplacedPods(cluster, self._claims, underlay=underlay)
         self._reachability = NodeReachability(context.rtnl, self._answers_changed)
         self._reserved = Reserved()
         self._services = ServiceRanges(context.client, self._services_changed)
@@ -56,9 +59,8 @@ class RoutingFeature(Feature):
             context.endpoints,
             self._claims,
             self._displaced,
-            self._reachability,
+            ways=self._ways(),
             reserved=self._reserved,
-            to_nodes=context.settings.routing.auto_direct_node_routes,
             answers_for_own=context.settings.cni.chaining_mode != "generic-veth"
             and context.settings.ipam.mode != "delegated-plugin",
         )
@@ -66,6 +68,7 @@ class RoutingFeature(Feature):
         owners = Owners(
             is_own_pod=self._is_own_pod,
             is_node=lambda ip: cluster.known_nodes.at(to_octets(ip)) is not None,
+            is_router_link=lambda index: index == context.own_links.router.index,
             # Asked before this agent keeps its first endpoint.
             inherits=not context.endpoint_store.is_new,
         )
@@ -80,6 +83,19 @@ class RoutingFeature(Feature):
         )
         #: Why a node's pods have no route; logged when it changes.
         self._unreachable: dict[IPAddress, str] = {}
+
+    def _ways(self) -> Ways | None:
+        context, settings = self._context, self._context.settings.routing
+        direct = DirectWays(self._reachability)
+        if settings.tunnel is not None:
+            return TunnelWays(
+                context.own_links,
+                context.cluster.known_nodes,
+                settings.tunnel,
+                mtu=lambda: context.devices.route_mtu,
+                otherwise=direct,
+            )
+        return direct if settings.auto_direct_node_routes else None
 
     async def load(self) -> None:
         """Learn which routes a previous agent wrote."""
@@ -101,6 +117,9 @@ class RoutingFeature(Feature):
         devices = self._context.devices
         self._context.endpoints.listen(self._endpoint_changed)
         devices.listen(lambda _old, _new: self._ask_anew())
+        if self._context.settings.routing.tunnel is not None:
+            self._context.own_links.listen(self._sync.wake)
+            devices.listen(lambda _old, _new: self._sync.wake())  # Their MTU is the routes'.
         devices.listen_routes(self._kernel_changed)
         # The kernel takes routes along with an address or a device: that is no war of writers.
         devices.listen_losses(lambda _change: self._sync.excuse())
@@ -122,7 +141,14 @@ class RoutingFeature(Feature):
     def status(self) -> Mapping[str, object]:
         """Return the Routing line's part."""
         host: Literal["BPF", "Legacy"] = "Legacy" if self._context.stack.is_in_use else "BPF"
-        return {"routing": Routing(inter_host_routing_mode="Native", intra_host_routing_mode=host)}
+        tunnel = self._context.settings.routing.tunnel
+        return {
+            "routing": Routing(
+                inter_host_routing_mode="Native" if tunnel is None else "Tunnel",
+                intra_host_routing_mode=host,
+                tunnel_protocol="" if tunnel is None else tunnel.protocol,
+            )
+        }
 
     def _desired(self) -> Routes | None:
         """Return the routes, once what they follow from is known."""
@@ -181,7 +207,10 @@ class RoutingFeature(Feature):
     def _watch_answers(self, node: KnownNode | None) -> None:
         if node is None or node.is_local or not node.all_cidrs:
             return
-        if self._context.settings.routing.auto_direct_node_routes:
+        routing = self._context.settings.routing
+        if routing.tunnel is not None and node.tunnel_received == routing.tunnel.name:
+            return
+        if routing.auto_direct_node_routes or routing.tunnel is not None:
             versions = {cidr.version for cidr in node.all_cidrs}
             ips = map(node.node_ip, versions)
             self._reachability.watch(ip for ip in ips if ip is not None)
@@ -204,7 +233,8 @@ class RoutingFeature(Feature):
             return
         self._unreachable[node_ip] = reason
         if reason:
-            skip = self._context.settings.routing.skip_unreachable
+            routing = self._context.settings.routing
+            skip = routing.skip_unreachable or routing.tunnel is not None
             _log.log(logging.INFO if skip else logging.ERROR, "node %s: %s", node.name, reason)
 
     def _endpoint_changed(self, old: Endpoint | None, new: Endpoint | None) -> None:

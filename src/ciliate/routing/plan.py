@@ -1,8 +1,9 @@
-"""Which way packets to a pod go (native routing with direct routes). Pure.
+"""Which way packets to a pod go: by direct routes, or through the tunnel. Pure.
 
 With `auto-direct-node-routes` those to other nodes' pods go to the pod's node, which must be on the
-same layer-2 network; what the kernel answers about a node's InternalIP decides. An address in this
-node's own CIDRs that no pod has leads nowhere: the sender gets an ICMP error.
+same layer-2 network; what the kernel answers about a node's InternalIP decides. Where pods are
+reached through a tunnel they go to the router's device, at which a program sends them on. An address
+in this node's own CIDRs that no pod has leads nowhere: the sender gets an ICMP error.
 """
 
 from dataclasses import dataclass
@@ -10,15 +11,22 @@ from typing import Final
 
 from ciliate.net.address import IPAddress, IPNetwork
 from ciliate.net.link import Route, RouteAnswer, RouteKind, RouteProtocol, RouteScope
+from ciliate.net.router_device import RouterDevice
 
 
 @dataclass(frozen=True, slots=True)
 class NextHop:
-    """Where packets go: a device, and a gateway behind it unless the destination is on it."""
+    """Where packets go: a device, and a gateway behind it unless the destination is on it.
+
+    `source` is the address that the node sends from, where it is not the device's; `mtu` in bytes
+    limits packets more than the device does.
+    """
 
     link_index: int
     gateway: IPAddress | None = None
     kind: RouteKind = RouteKind.UNICAST
+    source: IPAddress | None = None
+    mtu: int | None = None
 
 
 #: No packet goes on: it is answered with an ICMP error (host or route unreachable).
@@ -52,6 +60,23 @@ def next_hop(node_ip: IPAddress, answer: RouteAnswer | None) -> NextHop | None:
     return NextHop(answer.link_index or 0, node_ip)
 
 
+def tunnel_hop(router: RouterDevice, version: int, mtu: int) -> NextHop | None:
+    """Return the way to pods of other nodes through the tunnel; None: the router has no address.
+
+    IPv6 has no gateway: the kernel takes none that is an address of the node.
+    """
+    address = router.address(version)
+    if address is None:
+        return None
+    gateway = address if version == 4 else None
+    return NextHop(router.index, gateway, source=address, mtu=mtu)
+
+
+def router_hop(router: RouterDevice) -> NextHop:
+    """Return the way to the router itself, by which routes with a gateway there are resolved."""
+    return NextHop(router.index)
+
+
 def route_by(destination: IPNetwork, hop: NextHop) -> Route:
     """Return the route of ours that leads to a destination by `hop`."""
     if hop.kind is not RouteKind.UNICAST:
@@ -63,6 +88,8 @@ def route_by(destination: IPNetwork, hop: NextHop) -> Route:
         gateway=hop.gateway,
         protocol=RouteProtocol.KERNEL,
         scope=RouteScope.LINK if on_link else RouteScope.UNIVERSE,
+        source=hop.source,
+        mtu=hop.mtu,
     )
 
 
@@ -70,7 +97,7 @@ def hop_of(route: Route) -> NextHop:
     """Return where a route of the kernel leads; IPv6 shows `lo` for one that leads nowhere."""
     if route.kind is not RouteKind.UNICAST:
         return NextHop(0, None, route.kind)
-    return NextHop(route.link_index or 0, route.gateway)
+    return NextHop(route.link_index or 0, route.gateway, source=route.source, mtu=route.mtu)
 
 
 def why_unreachable(node_ip: IPAddress, answer: RouteAnswer | None) -> str:

@@ -16,9 +16,9 @@ from ciliate.node.endpoint import connected
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
-from ciliate.routing.plan import NOWHERE, NextHop, Refusal, Way, next_hop
-from ciliate.routing.reachability import NodeReachability
+from ciliate.routing.plan import NOWHERE, NextHop, Refusal, Way, router_hop
 from ciliate.routing.reserved import Reserved
+from ciliate.routing.ways import Ways
 
 
 class Routes(Mapping[IPNetwork, Way]):
@@ -30,13 +30,12 @@ class Routes(Mapping[IPNetwork, Way]):
         table: EndpointTable,
         claims: CIDRClaims,
         displaced: DisplacedPods,
-        reachability: NodeReachability,
         *,
+        ways: Ways | None,
         reserved: Reserved,
-        to_nodes: bool,
         answers_for_own: bool,
     ) -> None:
-        """`to_nodes`: whether other nodes' pods have routes (auto-direct-node-routes).
+        """`ways` lead to other nodes; None: their pods have no routes of ours.
 
         `answers_for_own`: whether every pod in this node's CIDRs has a route of ours, so that the
         rest of them leads nowhere. Of pods that another plugin attaches only that one knows.
@@ -45,9 +44,8 @@ class Routes(Mapping[IPNetwork, Way]):
         self._table = table
         self._claims = claims
         self._displaced = displaced
-        self._reachability = reachability
         self._reserved = reserved
-        self._to_nodes = to_nodes
+        self._ways = ways
         self._answers_for_own = answers_for_own
         #: Routes to other nodes as the kernel had them when they were last read.
         self._in_kernel: Mapping[IPNetwork, NextHop] = {}
@@ -58,7 +56,9 @@ class Routes(Mapping[IPNetwork, Way]):
     def note_kernel(self, observed: Mapping[IPNetwork, NextHop]) -> None:
         """Remember our routes that the kernel has: they stay for unresolved pods."""
         self._in_kernel = {
-            prefix: hop for prefix, hop in observed.items() if hop.gateway is not None
+            prefix: hop
+            for prefix, hop in observed.items()
+            if hop.gateway is not None or hop.source is not None
         }
         self.note_unresolved()
 
@@ -66,7 +66,7 @@ class Routes(Mapping[IPNetwork, Way]):
         """Decide anew which of the kernel's routes stay; return these, and those before."""
         before = self.remembered
         index: CIDRIndex[IPNetwork] = CIDRIndex()
-        unresolved = list(self._displaced.unresolved) if self._to_nodes else []
+        unresolved = list(self._displaced.unresolved) if self._ways else []
         if unresolved:
             for prefix in self._in_kernel:
                 index.put(prefix, prefix)
@@ -77,15 +77,19 @@ class Routes(Mapping[IPNetwork, Way]):
     def is_decided(self, destination: IPNetwork) -> bool:
         """Whether the kernel has said how it reaches the node that a destination is on."""
         node_ip = self._node_ip(destination)
-        return node_ip is None or node_ip in self._reachability.answers
+        return (
+            node_ip is None
+            or self._ways is None
+            or self._ways.is_known(node_ip, destination.version)
+        )
 
     def __getitem__(self, destination: IPNetwork) -> Way:
         hop = self._to_own_pod(destination)
         if hop is not None:
             reason = self._reserved.why_not_pods(destination.network_address)
             return Refusal("a pod of this node", reason) if reason else hop
-        if self._to_nodes:
-            hop = self._to_node(destination)
+        if self._ways:
+            hop = self._to_router(destination) or self._to_node(destination)
             claimant = self._claims.refused.get(destination)
             if claimant is not None:
                 return Refusal(f"CiliumNode {claimant}", self._reserved.why_not(destination))
@@ -114,13 +118,21 @@ class Routes(Mapping[IPNetwork, Way]):
             return None
         return NextHop(endpoint.ifindex)
 
+    def _to_router(self, destination: IPNetwork) -> NextHop | None:
+        ways = self._ways
+        if ways is None or ways.router is None or destination not in ways.own_destinations:
+            return None
+        return router_hop(ways.router)
+
     def _to_node(self, destination: IPNetwork) -> NextHop | None:
         node_ip = self._node_ip(destination)
-        if node_ip is None:
+        if node_ip is None or self._ways is None:
             return None
-        if node_ip not in self._reachability.answers:  # Not asked yet: no reason to change it.
+        if not self._ways.is_known(
+            node_ip, destination.version
+        ):  # Not asked yet: no reason to change it.
             return self._in_kernel.get(destination)
-        return next_hop(node_ip, self._reachability.answers[node_ip])
+        return self._ways.to(node_ip, destination.version)
 
     def _node_ip(self, destination: IPNetwork) -> IPAddress | None:
         """Return the address of the node that a destination is on, None when it is on none."""
@@ -130,7 +142,10 @@ class Routes(Mapping[IPNetwork, Way]):
                 return displaced
         owner = self._claims.route_owner(destination)
         node = self._cluster.known_nodes.get(owner) if owner is not None else None
-        return node.node_ip(destination.version) if node is not None else None
+        if node is None:
+            return None
+        version = destination.version if self._ways is None else self._ways.version(destination)
+        return node.node_ip(version)
 
     def __iter__(self) -> Iterator[IPNetwork]:
         found = {
@@ -138,9 +153,10 @@ class Routes(Mapping[IPNetwork, Way]):
             for endpoint in connected(self._table)
             for address in endpoint.addresses
         }
-        if self._to_nodes or self._answers_for_own:
+        if self._ways or self._answers_for_own:
             found.update(self._claims)
-        if self._to_nodes:
+        if self._ways:
+            found.update(self._ways.own_destinations)
             found.update(self._claims.refused)
             found.update(host_network(from_octets(octets)) for octets in self._displaced.routes)
         found |= self.remembered

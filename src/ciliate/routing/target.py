@@ -50,12 +50,13 @@ class Owners:
 
     A pod's route is ours to correct while `is_own_pod` says that its address is a pod's here. It
     is made before the endpoint is known and goes with the interface: it is never a leftover.
-    `is_node` says whether an address is another node's, and `inherits` whether an agent that kept
-    no notes worked here.
+    `is_node` says whether an address is another node's, `is_router_link` whether a device is the
+    router's, and `inherits` whether an agent that kept no notes worked here.
     """
 
     is_own_pod: Callable[[IPNetwork], bool]
     is_node: Callable[[IPAddress], bool]
+    is_router_link: Callable[[int], bool]
     inherits: bool
 
 
@@ -183,7 +184,7 @@ class RouteTarget:
         self, hops: Mapping[IPNetwork, NextHop], keys: Iterable[IPNetwork]
     ) -> Failures[IPNetwork]:
         """Note what is about to be written; return those that need a note and got none."""
-        noted = {key: hops[key] for key in keys if not _is_by_device(hops[key])}
+        noted = {key: hops[key] for key in keys if not self._is_to_pod(hops[key])}
         try:
             self._written.note(noted)
         except WrittenRoutesError as error:
@@ -250,10 +251,15 @@ class RouteTarget:
         standing = (await self._read()).ours
         hops = {key: standing[key] for key in keys if key in standing}
         if not with_pods:
-            hops = {key: hop for key, hop in hops.items() if not _is_by_device(hop)}
+            hops = {key: hop for key, hop in hops.items() if not self._is_to_pod(hop)}
         return await one_by_one(
             hops, lambda key: delete_route(self._rtnl, route_by(key, hops[key]))
         )
+
+    def _is_to_pod(self, hop: NextHop) -> bool:
+        """Whether a route leads to a pod of this node, by its device."""
+        by_device = hop.gateway is None and hop.kind is RouteKind.UNICAST
+        return by_device and not self._owners.is_router_link(hop.link_index)
 
 
 def is_host_route(route: Route) -> bool:
@@ -269,11 +275,6 @@ def is_to_node(route: Route) -> bool:
 def _has_our_form(route: Route) -> bool:
     by_kernel = route.protocol == RouteProtocol.KERNEL
     return by_kernel and route.kind is RouteKind.UNICAST and route.gateway is not None
-
-
-def _is_by_device(hop: NextHop) -> bool:
-    """Whether a route leads to a pod of this node, by its device."""
-    return hop.gateway is None and hop.kind is RouteKind.UNICAST
 
 
 def _hops(routes: Iterable[Route]) -> Mapping[IPNetwork, Collection[NextHop]]:

@@ -9,6 +9,7 @@ are not noted: their devices are ours.
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,7 @@ class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
     via: str = ""
     link: int = 0
     kind: int = RouteKind.UNICAST
+    source: str = ""
 
 
 class WrittenRoutes:
@@ -62,7 +64,7 @@ class WrittenRoutes:
 
     def holds(self, destination: IPNetwork, hop: NextHop) -> bool:
         """Whether this agent, or one before it, wrote the route to `destination` by `hop`."""
-        return hop in self._notes.get(destination, ())
+        return _identity(hop) in self._notes.get(destination, ())
 
     def note(self, routes: Mapping[IPNetwork, NextHop]) -> None:
         """Note routes, before they are written; what was noted of a destination stays noted.
@@ -71,7 +73,7 @@ class WrittenRoutes:
             WrittenRoutesError: The file cannot be replaced; the routes must not be written.
         """
         news = {
-            prefix: self._notes.get(prefix, frozenset()) | {hop}
+            prefix: self._notes.get(prefix, frozenset()) | {_identity(hop)}
             for prefix, hop in routes.items()
             if not self.holds(prefix, hop)
         }
@@ -88,7 +90,7 @@ class WrittenRoutes:
         one does.
         """
         for prefix, hop in routes.items():
-            self._notes[prefix] = self._notes.get(prefix, frozenset()) | {hop}
+            self._notes[prefix] = self._notes.get(prefix, frozenset()) | {_identity(hop)}
         try:
             self.note({})
         except WrittenRoutesError as error:
@@ -97,7 +99,7 @@ class WrittenRoutes:
     def keep(self, standing: Mapping[IPNetwork, Collection[NextHop]]) -> None:
         """Forget what does not stand in the kernel any more; nothing is being written."""
         notes = {
-            prefix: frozenset(hops).intersection(standing[prefix])
+            prefix: hops.intersection(map(_identity, standing[prefix]))
             for prefix, hops in self._notes.items()
             if prefix in standing
         }
@@ -119,12 +121,24 @@ class WrittenRoutes:
             raise WrittenRoutesError(str(self._path), str(error)) from error
 
 
+def _identity(hop: NextHop) -> NextHop:
+    """Return what a route is known by: the kernel changes its MTU with the device's (IPv6)."""
+    return replace(hop, mtu=None)
+
+
 def _entries(notes: _Notes) -> Iterable[_Note]:
     for prefix, hops in notes.items():
         for hop in hops:
-            yield _Note(str(prefix), str(hop.gateway or ""), hop.link_index, hop.kind)
+            yield _Note(
+                str(prefix),
+                via=str(hop.gateway or ""),
+                link=hop.link_index,
+                kind=hop.kind,
+                source=str(hop.source or ""),
+            )
 
 
 def _hop(note: _Note) -> NextHop:
     gateway = ip_address(note.via) if note.via else None
-    return NextHop(note.link, gateway, RouteKind(note.kind))
+    source = ip_address(note.source) if note.source else None
+    return NextHop(note.link, gateway, RouteKind(note.kind), source=source)

@@ -27,9 +27,14 @@ class DesiredSysctls:
         *,
         ipv4: bool,
         ipv6: bool,
+        tunnel: str = "",
         link_name: Callable[[int], str] = if_indextoname,
     ) -> None:
-        """`ipv6`: whether pods have it and the kernel does; `link_name` of an index, or OSError."""
+        """`ipv6`: whether pods have it and the kernel does; `link_name` of an index, or OSError.
+
+        `tunnel` is the name of the tunnel's device; empty: there is none.
+        """
+        self._own_links = (HOST_NAME, PEER_NAME, *((tunnel,) if tunnel else ()))
         self._link_name = link_name
         self._devices = devices
         self._endpoints = endpoints
@@ -38,7 +43,7 @@ class DesiredSysctls:
 
     def all(self) -> dict[str, str]:
         """Return every setting; those that reset others come first."""
-        settings = self.node_wide | self._of_router()
+        settings = self.node_wide | self._of_own_links()
         for link in self._devices.current.selected:
             settings |= self._of_uplink(link.name)
         for interface in self._pods():
@@ -71,14 +76,14 @@ class DesiredSysctls:
             name = self._link_name(index)
         except OSError:  # It is gone.
             return {}
-        return router_settings(name, ipv6=self._ipv6) if name in (HOST_NAME, PEER_NAME) else {}
+        return router_settings(name, ipv6=self._ipv6) if name in self._own_links else {}
 
     def _pods(self) -> Iterator[PodInterface]:
         return (each.interface for each in connected(self._endpoints) if not each.chained)
 
-    def _of_router(self) -> dict[str, str]:
-        ends = (router_settings(name, ipv6=self._ipv6) for name in (HOST_NAME, PEER_NAME))
-        return {name: value for end in ends for name, value in end.items()}
+    def _of_own_links(self) -> dict[str, str]:
+        links = (router_settings(name, ipv6=self._ipv6) for name in self._own_links)
+        return {name: value for link in links for name, value in link.items()}
 
     def _of_uplink(self, name: str) -> dict[str, str]:
         versions = ("ipv4", "ipv6") if self._ipv6 else ("ipv4",)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from ciliate.datapath.datapath import Datapath
+from ciliate.net.tunnel import device_name
 from ciliate.netlink.monitor import Change
 from ciliate.netlink.sysctl import has_ipv6
 from ciliate.node.context import Context
@@ -26,9 +27,13 @@ class SysctlFeature(Feature):
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        ipam = context.settings.ipam
+        ipam, tunnel = context.settings.ipam, context.settings.routing.tunnel
         self._desired = DesiredSysctls(
-            context.devices, context.endpoints, ipv4=ipam.ipv4, ipv6=ipam.ipv6 and has_ipv6()
+            context.devices,
+            context.endpoints,
+            ipv4=ipam.ipv4,
+            ipv6=ipam.ipv6 and has_ipv6(),
+            tunnel=device_name(tunnel.protocol) if tunnel is not None else "",
         )
         target = SysctlTarget(context.rtnl, self._desired.all)
         self._sync: AnyReconciler = Reconciler(target, self._desired.all, settle_s=_SETTLE_S)

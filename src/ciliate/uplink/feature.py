@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ciliate.datapath.datapath import Datapath
-from ciliate.datapath.uplink import AttachMode, UplinkDevice
-from ciliate.datapath.uplink_target import UplinkTarget
+from ciliate.datapath.device import AttachMode, ProgrammedDevice
+from ciliate.datapath.device_target import DeviceTarget
 from ciliate.node.context import Context
+from ciliate.node.device_selection import is_ours
 from ciliate.node.devices import NodeDevices
 from ciliate.node.feature import AnyReconciler, Feature, Task
 from ciliate.reconcile.reconciler import Reconciler
@@ -21,14 +22,15 @@ class UplinkFeature(Feature):
     def __init__(self, context: Context) -> None:
         self._context = context
         self._attach_mode = AttachMode.TCX
-        self._sync: Reconciler[str, UplinkDevice | None] | None = None
+        self._sync: Reconciler[str, ProgrammedDevice | None] | None = None
 
     def reconcilers(self, datapath: Datapath) -> Sequence[AnyReconciler]:
         """Return the reconciler of the devices' programs."""
         devices = self._context.devices
         self._attach_mode = datapath.attach_mode
-        sync: Reconciler[str, UplinkDevice | None] = Reconciler(
-            UplinkTarget(datapath), lambda: devices.current.by_name
+        sync: Reconciler[str, ProgrammedDevice | None] = Reconciler(
+            DeviceTarget("sync-devices", datapath, is_own=lambda name: not is_ours(name)),
+            lambda: devices.current.by_name,
         )
         self._sync = sync
 

@@ -13,9 +13,6 @@ import pytest
 from tests.lab.cluster import eventually
 from tests.lab.walkthrough.place import CONTROL_PLANE, NODE_IPS, WORKER, Place, place, ttl_of
 
-from ciliate.config.keys import KEYS
-from ciliate.errors import SettingError
-
 #: Two ranges of one node's size in cluster-pool; in multi-pool, two of two small blocks each.
 _POOL = "default=ipv4-cidrs:172.20.0.0/28,172.21.0.0/27;ipv4-mask-size:28"
 _SETTINGS = {
@@ -96,13 +93,6 @@ def many(moded: Moded) -> Iterator[list[str]]:
     moded.place.typed("kubectl delete pod -l app=more --ignore-not-found")
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_tunnel_routing_is_not_in_this_version(mode: str) -> None:
-    with pytest.raises(SettingError, match="tunnel"):
-        KEYS["routing-mode"].check("tunnel")
-    pytest.skip(f"tunnel routing with {mode}: routing-mode tunnel is refused by this version")
-
-
 def test_direct_routing(moded: Moded) -> None:
     """Every mode: two hops, and each node routes to the other's CIDRs."""
     address = moded.place.webpod_ip(WORKER)
@@ -114,6 +104,32 @@ def test_direct_routing(moded: Moded) -> None:
         cidrs = moded.cidrs()[other]
         assert cidrs
         assert lines >= {f"{c} via {NODE_IPS[other]} dev eth1 proto kernel" for c in cidrs}
+
+
+def test_tunnel_routing(moded: Moded) -> None:
+    """Every mode: one hop, and each node's routes to the other's CIDRs lead to the tunnel; and back."""
+    change(moded, "routingMode=tunnel", "autoDirectNodeRoutes=false")
+    address = moded.place.webpod_ip(WORKER)
+
+    eventually(
+        lambda: ttl_of(moded.place.in_pod(f"ping -c 1 -W 3 {address}")) == 63,
+        within_s=20,
+        what="one hop through the tunnel",
+    )
+    for node, other in ((CONTROL_PLANE, WORKER), (WORKER, CONTROL_PLANE)):
+        routes = moded.place.on(node, "ip -c route")
+        cidrs = moded.cidrs()[other]
+        assert cidrs
+        assert all(f"{cidr} via " in routes for cidr in cidrs)
+        assert routes.count("dev cilium_host proto kernel src ") == len(cidrs)
+    change(moded, "routingMode=native", "autoDirectNodeRoutes=true")
+    assert ttl_of(moded.place.in_pod(f"ping -c 1 -W 3 {address}")) == 62
+
+
+def change(moded: Moded, *settings: str) -> None:
+    """Change settings of the lab as a user does."""
+    moded.place.lab.lab("upgrade", *(word for each in settings for word in ("--set", each)))
+    moded.place.lab.lab("restart", "agent")
 
 
 def test_who_configures_cidrs(moded: Moded) -> None:

@@ -20,12 +20,14 @@ from tests.unit.node.endpoint_samples import endpoint
 
 from ciliate.api.cilium_endpoint import EndpointState
 from ciliate.api.cilium_node import DRAINING_ANNOTATION
+from ciliate.config.tunnel_settings import TunnelSettings
 from ciliate.datapath import layout
 from ciliate.identity.ipcache import Ipcache, Key
 from ciliate.identity.plan import host_key
 from ciliate.net.address import from_octets, network_of, prefix_bits, to_octets
 from ciliate.net.address import ip_address as parsed
 from ciliate.net.identity import ReservedIdentity
+from ciliate.net.tunnel import TunnelProtocol
 from ciliate.node.cluster import Cluster
 from ciliate.node.devices import DeviceWatch, NodeDevices
 from ciliate.node.endpoint import Endpoint
@@ -33,6 +35,7 @@ from ciliate.node.endpoint_table import EndpointTable
 from ciliate.reconcile.listeners import Listeners
 
 W1 = ip_address("192.168.10.101")
+BY_TUNNEL = TunnelSettings(TunnelProtocol.VXLAN, 8472, (0, 0), 4)
 
 
 class Devices:
@@ -51,10 +54,17 @@ class Devices:
 class Rig:
     """An ipcache, and the tables it is made of; `touched` are the prefixes that changed since."""
 
-    def __init__(self, cluster: Cluster | None = None, *, listed: bool = True) -> None:
+    def __init__(
+        self,
+        cluster: Cluster | None = None,
+        *,
+        listed: bool = True,
+        tunnel: TunnelSettings | None = None,
+    ) -> None:
         self.cluster = cluster or new_cluster()
         self.table, self.devices = EndpointTable(), Devices()
-        self.ipcache = Ipcache(self.cluster, self.table, cast("DeviceWatch", self.devices))
+        devices = cast("DeviceWatch", self.devices)
+        self.ipcache = Ipcache(self.cluster, self.table, devices, tunnel=tunnel)
         if listed:
             all_listed(self.cluster)
         self._touched: set[str] = set()
@@ -288,3 +298,52 @@ def test_entries_of_pods_here_follow_the_nodes_address() -> None:
 
     assert rig.ipcache[key].node == to_octets(parsed("192.168.10.150"))
     assert "10.244.0.5/32" in rig.touched()
+
+
+def test_tunnel_to_a_pod_ends_where_its_node_is_now() -> None:
+    rig = Rig(tunnel=BY_TUNNEL)
+    publish(
+        rig.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24", tunnel="vxlan:8472")
+    )
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=str(W1)))
+    key = host_key(to_octets(ip_address("10.244.1.7")))
+    rig.touched()
+
+    publish(
+        rig.cluster.nodes,
+        cilium_node("k8s-w1", "192.168.10.111", "10.244.1.0/24", tunnel="vxlan:8472"),
+    )
+
+    assert "10.244.1.7/32" in rig.touched()
+    assert from_octets(rig.ipcache[key].node) == ip_address("192.168.10.111")
+    assert rig.ipcache[key].flags & layout.IpcacheFlag.IPCACHE_TUNNEL
+
+
+def test_tunnel_to_a_pod_ends_nowhere_while_its_node_is_unknown() -> None:
+    rig = Rig(tunnel=BY_TUNNEL)
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=str(W1)))
+    key = host_key(to_octets(ip_address("10.244.1.7")))
+    assert rig.ipcache[key].flags == layout.IpcacheFlag.IPCACHE_CLUSTER
+    rig.touched()
+
+    publish(
+        rig.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24", tunnel="vxlan:8472")
+    )
+
+    assert "10.244.1.7/32" in rig.touched()
+    assert rig.ipcache[key].flags & layout.IpcacheFlag.IPCACHE_TUNNEL
+
+
+def test_pods_leave_the_tunnel_when_their_node_takes_nothing_out_of_it_any_more() -> None:
+    rig = Rig(tunnel=BY_TUNNEL)
+    publish(
+        rig.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24", tunnel="vxlan:8472")
+    )
+    publish(rig.cluster.endpoints, cilium_endpoint("web", "10.244.1.7", node=str(W1)))
+    rig.touched()
+
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", str(W1), "10.244.1.0/24"))
+
+    assert {"10.244.1.0/24", "10.244.1.7/32"} <= rig.touched()
+    entry = rig.ipcache[host_key(to_octets(ip_address("10.244.1.7")))]
+    assert not entry.flags & layout.IpcacheFlag.IPCACHE_TUNNEL

@@ -14,7 +14,13 @@ from ciliate.api.cilium_endpoint import (
     EndpointNetworking,
     EndpointStatus,
 )
-from ciliate.api.cilium_node import CiliumNode, CiliumNodeAddress, CiliumNodeSpec, NodeIPAM
+from ciliate.api.cilium_node import (
+    TUNNEL_RECEIVED_ANNOTATION,
+    CiliumNode,
+    CiliumNodeAddress,
+    CiliumNodeSpec,
+    NodeIPAM,
+)
 from ciliate.api.core import Node, NodeAddress, NodeStatus
 from ciliate.api.metadata import ObjectMeta
 from ciliate.kube.client import ApiClient
@@ -69,10 +75,13 @@ def all_listed(cluster: Cluster) -> None:
 
 
 def cilium_node(
-    name: str, internal_ip: str, *pod_cidrs: str, router: str = "10.244.1.93"
+    name: str, internal_ip: str, *pod_cidrs: str, router: str = "10.244.1.93", tunnel: str = ""
 ) -> CiliumNode:
+    """Return a CiliumNode; `tunnel` is the one out of which the node takes packets."""
     return CiliumNode(
-        metadata=ObjectMeta(name=name),
+        metadata=ObjectMeta(
+            name=name, annotations={TUNNEL_RECEIVED_ANNOTATION: tunnel} if tunnel else {}
+        ),
         spec=CiliumNodeSpec(
             addresses=(
                 CiliumNodeAddress("InternalIP", internal_ip),

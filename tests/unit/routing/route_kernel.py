@@ -46,6 +46,7 @@ from ciliate.routing import reachability, target
 from ciliate.routing.feature import RoutingFeature
 
 ETH1 = 3
+ROUTER = 5  # cilium_host
 
 
 class NoServiceCIDRs:
@@ -147,6 +148,8 @@ class RouteKernel:
     async def _replace(self, _rtnl: Rtnetlink, route: Route) -> None:
         await asyncio.sleep(0)
         name = "eth1" if route.gateway is not None else f"lxc{route.link_index}"
+        if route.link_index == ROUTER:
+            name = "cilium_host"
         metric = 1024 if route.destination.version == 6 else 0
         self.routes[route.destination] = replace(route, link_name=name, metric=metric)
         self.written.append(f"put {route.destination}")

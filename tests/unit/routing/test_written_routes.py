@@ -1,5 +1,6 @@
 """`routing/written_routes.py`: what was written is known to the next agent, whenever one ends."""
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -108,3 +109,14 @@ def test_what_is_noted_already_costs_no_write(path: Path) -> None:
     written.keep(notes)
 
     assert path.stat().st_ino == before
+
+
+def test_route_whose_mtu_the_kernel_changed_is_the_same_route(tmp_path: Path) -> None:
+    written = WrittenRoutes(tmp_path / "routes.json")
+    by_tunnel = NextHop(5, None, source=ip_address("fd00:244::31"), mtu=1450)
+
+    written.note({CIDR: by_tunnel})
+    written.keep({CIDR: [replace(by_tunnel, mtu=1400)]})
+
+    assert written.holds(CIDR, replace(by_tunnel, mtu=1400))
+    assert not written.holds(CIDR, replace(by_tunnel, source=None))

@@ -93,6 +93,32 @@ _CAUSES: Final[Mapping[DropReason, DropCause]] = {
         "send it with fewer",
     ),
     DropReason.DROP_NO_BACKEND: _NO_BACKEND,
+    DropReason.DROP_NO_TUNNEL_KEY: DropCause(
+        "it came out of the tunnel's device without the headers it travelled in",
+        "the device, which has to tell them: `ip -d link show` says `external`",
+        "where it stays, delete the device: the agent makes it anew",
+    ),
+    DropReason.DROP_NO_TUNNEL_ENDPOINT: DropCause(
+        "it is not known at which node the tunnel to {destination} ends, or there is no tunnel now",
+        "the map `ipcache` (`cilium-dbg bpf ipcache list`), and the tunnel's device",
+        "`cilium-dbg status` of that node says how both are; a pod that is new is known in a moment",
+    ),
+    DropReason.DROP_ENCAPSULATION_PROHIBITED: DropCause(
+        "it is to a node, at the port where nodes take each other's packets out of the tunnel",
+        "`tunnel-port`: by it a pod could say that any other had sent it",
+        "use another port there, or set `tunnel-port` to another one on all nodes",
+    ),
+    DropReason.DROP_INVALID_IDENTITY: DropCause(
+        "the node that sent it through the tunnel says that the receiver's own host sent it, or nobody",
+        "the number in its header (VNI), which is the sender's identity",
+        "look at who sends there by `tcpdump -ni DEVICE udp port 8472`: it is none of our agents",
+    ),
+    DropReason.DROP_UNKNOWN_SENDER: DropCause(
+        "it came in the tunnel from an address that is no other node's",
+        "the addresses of CiliumNodes: `kubectl get ciliumnode -o yaml`",
+        "a node that is new is known in a moment; else let the network between the nodes carry UDP"
+        " to `tunnel-port` from nodes alone",
+    ),
     DropReason.DROP_UNKNOWN_ENDPOINT: DropCause(
         "the agent of the node does not know the pod's interface (yet, or any more)",
         "the map `interfaces`, which is filled at CNI ADD and emptied at DEL",
@@ -162,8 +188,25 @@ _CAUSES_BY_FILE: Final[Mapping[tuple[DropReason, str], DropCause]] = {
         "`ip route get {destination}` on the node has the MTU; the sender adapts by itself where ICMP"
         " reaches it",
     ),
-    (DropReason.DROP_CONNECTION_NOT_MADE, "from_uplink.bpf.c"): _NO_ROOM,
-    (DropReason.DROP_STALE_OR_UNROUTABLE_IP, "from_uplink.bpf.c"): DropCause(
+    (DropReason.DROP_CONNECTION_NOT_MADE, "arrive.h"): _NO_ROOM,
+    (DropReason.DROP_INVALID_SOURCE_IP, "from_tunnel.bpf.c"): DropCause(
+        "its source is an address of a node, and another node sent it through the tunnel",
+        "the map `ipcache` (`cilium-dbg bpf ipcache list`), which says whose address it is",
+        "look at who sends there by `tcpdump -ni DEVICE udp port 8472`; two nodes with one address"
+        " do it too",
+    ),
+    (DropReason.DROP_STALE_OR_UNROUTABLE_IP, "from_tunnel.bpf.c"): DropCause(
+        "another node sent it through the tunnel, and {destination} is none of this node's addresses",
+        "the sender's map `ipcache`, which says on which node a pod is",
+        "none is needed while pods move; where it stays, compare `cilium-dbg bpf ipcache list` of both"
+        " nodes",
+    ),
+    (DropReason.DROP_WRITE_ERROR, "encapsulate.h"): DropCause(
+        "it could not be put into the tunnel",
+        "the headers around it: memory, or a kernel that refuses them",
+        "`cilium-dbg status` of that node says how the tunnel's device is",
+    ),
+    (DropReason.DROP_STALE_OR_UNROUTABLE_IP, "arrive.h"): DropCause(
         "it answers a pod that is gone",
         "a connection in the table that outlives its pod: `cilium-dbg bpf ct list`",
         "none is needed: the connection ends by itself",

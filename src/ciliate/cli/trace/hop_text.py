@@ -26,27 +26,44 @@ def end_text(end: End, sought: Sought) -> str:
 
 def hop_text(event: Event, sought: Sought) -> str:
     """Return what happened."""
-    source, destination = event.source, event.destination
+    if event.is_call:
+        return _call_text(event, sought)
+    text = _arrival_text(event, sought) or _departure_text(event)
+    if text:
+        return text
+    end = " ends here" if event.drop is not None else ""
+    return f"{place_text(event.source)} -> {place_text(event.destination)}{end}"
+
+
+def _arrival_text(event: Event, sought: Sought) -> str:
+    source, destination = event.source, place_text(event.destination)
     match event.point:
         case "from-endpoint" if source.pod:
             return f"leaves {harmless(source.pod)}"
         case "from-endpoint":
             return f"leaves its pod, as {end_text(source, sought)}"
         case "from-network":
-            return f"comes in from {place_text(source)} for {place_text(destination)}"
+            return f"comes in from {place_text(source)} for {destination}"
+        case "from-overlay":
+            return f"comes out of the tunnel from {place_text(source)} for {destination}"
+        case "from-host":
+            return f"is sent by the node's stack, for {destination}"
         case "to-endpoint":
-            name = name_text(destination, sought) or place_text(destination)
+            name = name_text(event.destination, sought) or destination
             return f"reaches {name}{_by_service(event, sought)}"
+    return ""
+
+
+def _departure_text(event: Event) -> str:
+    destination = f"{place_text(event.destination)}{_masqueraded(event)}"
+    match event.point:
         case "to-network":
-            return f"leaves for {place_text(destination)}{_masqueraded(event)}"
+            return f"leaves for {destination}"
+        case "to-overlay":
+            return f"leaves in the tunnel for {destination}"
         case "to-stack":
-            return (
-                f"is left to the node's stack, for {place_text(destination)}{_masqueraded(event)}"
-            )
-    if event.is_call:
-        return _call_text(event, sought)
-    end = " ends here" if event.drop is not None else ""
-    return f"{place_text(source)} -> {place_text(destination)}{end}"
+            return f"is left to the node's stack, for {destination}"
+    return ""
 
 
 def _call_text(event: Event, sought: Sought) -> str:

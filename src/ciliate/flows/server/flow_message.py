@@ -34,7 +34,10 @@ _FLAGS: Final[Mapping[str, int]] = {
 _POINTS: Final[Mapping[int, flow_pb2.TraceObservationPoint]] = {
     TracePoint.TRACE_TO_ENDPOINT: flow_pb2.TO_ENDPOINT,
     TracePoint.TRACE_TO_STACK: flow_pb2.TO_STACK,
+    TracePoint.TRACE_TO_OVERLAY: flow_pb2.TO_OVERLAY,
     TracePoint.TRACE_FROM_ENDPOINT: flow_pb2.FROM_ENDPOINT,
+    TracePoint.TRACE_FROM_HOST: flow_pb2.FROM_HOST,
+    TracePoint.TRACE_FROM_OVERLAY: flow_pb2.FROM_OVERLAY,
     TracePoint.TRACE_FROM_NETWORK: flow_pb2.FROM_NETWORK,
     TracePoint.TRACE_TO_NETWORK: flow_pb2.TO_NETWORK,
 }

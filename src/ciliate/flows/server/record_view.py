@@ -61,7 +61,12 @@ _TO_POD: Final = int(TracePoint.TRACE_TO_ENDPOINT)
 _FROM_POD: Final = frozenset(
     map(
         int,
-        (TracePoint.TRACE_FROM_ENDPOINT, TracePoint.TRACE_TO_STACK, TracePoint.TRACE_TO_NETWORK),
+        (
+            TracePoint.TRACE_FROM_ENDPOINT,
+            TracePoint.TRACE_TO_STACK,
+            TracePoint.TRACE_TO_NETWORK,
+            TracePoint.TRACE_TO_OVERLAY,
+        ),
     )
 )
 

@@ -16,7 +16,9 @@ from ciliate.ipam.agent.report import ipam_report, ipam_status
 from ciliate.ipam.agent.snapshot import Snapshots
 from ciliate.metrics.family import Family
 from ciliate.net.address import IPAddress
+from ciliate.netlink.monitor import Change
 from ciliate.node.context import Context
+from ciliate.node.device_selection import is_ours
 from ciliate.node.feature import Action, Answer, Feature, Task
 from ciliate.node.host_path import node_path
 from ciliate.node.progress import Progress
@@ -74,8 +76,14 @@ class IpamFeature(Feature):
         await self._ipam.router.ensure_link(self._context.devices.mtu)
 
     def tasks(self) -> Sequence[Task]:
-        """Return the tasks that move the router and that check addresses."""
+        """Return the tasks that keep and move the router, and that check addresses."""
+        self._context.devices.listen(lambda _old, _new: self._ipam.router.look())
+        self._context.devices.listen_losses(self._lost)
         return (self._follow_router, self._check.run)
+
+    def _lost(self, change: Change) -> None:
+        if change.link is not None and is_ours(change.link.name):
+            self._ipam.router.look()
 
     async def _follow_router(self) -> None:
         await self._ipam.router.follow(lambda: self._context.devices.mtu)

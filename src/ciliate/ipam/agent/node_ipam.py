@@ -64,7 +64,9 @@ class NodeIPAM:
         demand = None
         if settings.mode == "multi-pool":
             demand = PoolDemand(settings, addresses, pod_cidrs)
-        router = Router(settings, cluster, addresses, context.rtnl)
+        router = Router(
+            settings, cluster, addresses, context.rtnl, made=context.own_links.note_router
+        )
         own_cidrs = OwnCIDRs(settings.mode, cluster.nodes, addresses, demand, pod_cidrs.of_node)
         return cls(
             context,

@@ -15,6 +15,7 @@ from ciliate.errors import CiliateError
 from ciliate.ipam.errors import IPAMError, PoolNotReadyError
 from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
 from ciliate.net.address import IPAddress, ip_address
+from ciliate.net.router_device import RouterDevice
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.router import RouterLink, ensure_router_link, observe_router_addresses
 from ciliate.node.cluster import Cluster
@@ -30,9 +31,17 @@ class Router:
     """The router's addresses; `follow` keeps them inside the node's current CIDRs."""
 
     def __init__(
-        self, settings: IPAMSettings, cluster: Cluster, addresses: NodeAddresses, rtnl: Rtnetlink
+        self,
+        settings: IPAMSettings,
+        cluster: Cluster,
+        addresses: NodeAddresses,
+        rtnl: Rtnetlink,
+        *,
+        made: Callable[[RouterDevice], object] = lambda _: None,
     ) -> None:
+        """Call `made` with the device each time it is as it should be."""
         self.status = RunStatus("sync-router-addresses")
+        self._made = made
         self._settings = settings
         self._cluster = cluster
         self._addresses = addresses
@@ -140,9 +149,14 @@ class Router:
         Raises:
             NetlinkError: Names step, object and errno.
         """
-        await ensure_router_link(
+        link = await ensure_router_link(
             self._rtnl, RouterLink(mtu=mtu, addresses=(*self.current, *self._former))
         )
+        self._made(RouterDevice(link.host_index, self.current))
+
+    def look(self) -> None:
+        """Look at `cilium_host` again: it may be gone."""
+        self._woken.set()
 
     async def follow(self, mtu: Callable[[], int]) -> None:
         """Move to a current CIDR whenever the node's CIDRs change, until cancelled."""

@@ -20,7 +20,7 @@ def mismatch(place: int, rule: Rule, packet: FirstPacket) -> str | None:
         return None
     destination = packet.destination
     if rule.origin is Origin.CLUSTER:
-        return "no node, pod or pod CIDR of this cluster has it"
+        return f"no {_members(rule)} of this cluster has it"
     if rule.pods is not None and place not in packet.selected:
         return "it does not select the pod"
     if not rule.is_for(destination.version):
@@ -28,6 +28,10 @@ def mismatch(place: int, rule: Rule, packet: FirstPacket) -> str | None:
     if rule.destinations is not None and (text := _outside(rule.destinations, destination)):
         return text
     return f"{_port(packet)} is not among its ports"
+
+
+def _members(rule: Rule) -> str:
+    return "node, pod or pod CIDR" if rule.nodes else "pod or pod CIDR"
 
 
 def _outside(destinations: Sequence[Destination], address: IPAddress) -> str | None:
@@ -54,7 +58,7 @@ def match_reason(rule: Rule, packet: FirstPacket) -> str:
 def _matches(rule: Rule, packet: FirstPacket) -> Iterator[str]:
     destination = packet.destination
     if rule.origin is Origin.CLUSTER:
-        yield f"{destination} is a node, pod or pod CIDR of this cluster"
+        yield f"{destination} is a {_members(rule)} of this cluster"
     if rule.pods is not None:
         yield "it selects the pod"
     for each in rule.destinations or ():

@@ -1,7 +1,7 @@
 """Whose addresses the table's sets hold: of this node's pods, and of the cluster.
 
-The same as the programs keep from masquerading: nodes by all their addresses, pod CIDRs current and
-draining, and pods that are in none of them, as delegated plugins give addresses.
+The same as the programs keep from masquerading: nodes by all their addresses unless pods are reached
+through a tunnel, pod CIDRs current and draining, and pods that are in none of them, as delegated plugins give addresses.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,11 +29,14 @@ class Members:
         endpoints: EndpointTable,
         *,
         native: Iterable[IPNetwork],
+        encapsulates: bool,
         changed: Callable[[], object],
     ) -> None:
+        """`encapsulates`: pods' packets to nodes themselves are masqueraded, as by the programs."""
         self._cluster = cluster
         self._endpoints = endpoints
         self._native = tuple(native)
+        self._encapsulates = encapsulates
         self._changed = changed
         self._outside: dict[ObjectKey, tuple[IPNetwork, ...]] = {}
         self._own_cidrs: frozenset[IPNetwork] = frozenset()
@@ -44,7 +47,7 @@ class Members:
     def addresses(self, selections: Mapping[int, Selection]) -> Addresses:
         """Return them all; `selections` are the rows that select each endpoint."""
         nodes = tuple(self._cluster.known_nodes)
-        cluster = {prefix for node in nodes for prefix in _prefixes(node)}
+        cluster = {prefix for node in nodes for prefix in self._prefixes(node)}
         cluster.update(*self._outside.values())
         pods = {host_network(each) for endpoint in self._endpoints for each in endpoint.addresses}
         return Addresses(
@@ -66,7 +69,7 @@ class Members:
     def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
         if new is not None and new.is_local:
             self._own_cidrs = frozenset(new.all_cidrs)
-        before, after = (set(_prefixes(node)) if node else set() for node in (old, new))
+        before, after = (set(self._prefixes(node)) if node else set() for node in (old, new))
         if before != after:
             self._changed()
 
@@ -89,7 +92,8 @@ class Members:
         if any(not any(address in cidr for cidr in self._own_cidrs) for address in before ^ after):
             self._changed()
 
-
-def _prefixes(node: KnownNode) -> Iterable[IPNetwork]:
-    yield from node.all_cidrs
-    yield from map(host_network, (*node.internal_ips, *node.other_addresses))
+    def _prefixes(self, node: KnownNode) -> Iterable[IPNetwork]:
+        yield from node.all_cidrs
+        yield from map(host_network, node.router_ips)
+        if not self._encapsulates:
+            yield from map(host_network, (*node.internal_ips, *node.external_ips))

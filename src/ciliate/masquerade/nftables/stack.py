@@ -78,6 +78,7 @@ class StackMasquerade:
             context.cluster,
             context.endpoints,
             native=(each for each in (routing.native_v4, routing.native_v6) if each is not None),
+            encapsulates=routing.tunnel is not None,
             changed=self.changed,
         )
         self._sources = RouteSources(context.rtnl, context.devices, self.changed)

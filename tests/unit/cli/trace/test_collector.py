@@ -153,7 +153,7 @@ def test_answer_is_known_by_the_address_that_the_request_left_with() -> None:
         "drop",
         f"{WORLD}:80",
         "10.0.2.15:37556",
-        drop=(151, "from_uplink.bpf.c", 81),
+        drop=(151, "arrive.h", 81),
         **more,
     )
     of_another = flow(96, CTR, "from-network", f"{WORLD}:80", "10.0.2.15:37557", **more)

@@ -24,7 +24,7 @@ def test_reason_of_the_programs_has_words_of_its_own(reason: DropReason) -> None
 def test_same_reason_elsewhere_has_another_cause() -> None:
     at_pod, at_device = (
         drop_cause(Drop(int(DropReason.DROP_INVALID_SOURCE_IP), file))
-        for file in ("from_pod.bpf.c", "from_uplink.bpf.c")
+        for file in ("from_pod.bpf.c", "arrive.h")
     )
 
     assert at_pod != at_device

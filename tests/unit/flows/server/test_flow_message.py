@@ -41,7 +41,7 @@ from ciliate.datapath.layout import (
 )
 from ciliate.flows.pb.flow import flow_pb2
 from ciliate.flows.server.field_mask import mask_tree
-from ciliate.flows.server.flow_message import flow_message, summary
+from ciliate.flows.server.flow_message import _POINTS, flow_message, summary
 from ciliate.net.protocol import ICMP, ICMPV6, SCTP, UDP
 
 EMITTER = flow_pb2.Emitter(name="Hubble", version="1.19.4")
@@ -410,3 +410,10 @@ def test_mask_of_clients_is_kept_to() -> None:
     paths = ("time", "verdict", "IP", "l4", "source.pod_name", "Type", "event_type", "Summary")
 
     assert json(packet(), *paths).keys() == {path.partition(".")[0] for path in paths}
+
+
+def test_every_point_of_the_programs_is_one_of_the_api() -> None:
+    assert set(_POINTS) == set(TracePoint)
+    assert {flow_pb2.TraceObservationPoint.Name(each) for each in _POINTS.values()} == {
+        each.name.removeprefix("TRACE_") for each in TracePoint
+    }

@@ -16,8 +16,9 @@ from ciliate.ipam.agent import router as module
 from ciliate.ipam.agent.router import Router
 from ciliate.ipam.errors import IPAMError
 from ciliate.ipam.node import ROUTER_OWNER, NodeAddresses
-from ciliate.net.address import IPAddress, IPNetwork
-from ciliate.netlink.router import RouterLink
+from ciliate.net.address import IPAddress, IPNetwork, Mac
+from ciliate.net.router_device import RouterDevice
+from ciliate.netlink.router import RouterLink, RouterLinkState
 
 X6, Y6 = ip_network("fd00::/125"), ip_network("fd00:1::/125")
 X, Y = ip_network("10.0.0.0/29"), ip_network("10.0.1.0/29")
@@ -32,8 +33,9 @@ class Life:
         async def observe(_rtnl: object) -> tuple[IPAddress, ...]:
             return tuple(map(ip_address, kept))
 
-        async def ensure(_rtnl: object, link: RouterLink) -> None:
+        async def ensure(_rtnl: object, link: RouterLink) -> RouterLinkState:
             self.on_link = set(link.addresses)
+            return RouterLinkState(5, 4, Mac("02:00:00:00:00:01"))
 
         monkeypatch.setattr(module, "observe_router_addresses", observe)
         monkeypatch.setattr(module, "ensure_router_link", ensure)
@@ -48,9 +50,15 @@ class Life:
         )
         cluster = new_cluster()
         publish(cluster.nodes, cilium_node(NODE, "192.168.10.100", router=kept[0] if kept else ""))
-        self.router = Router(settings, cluster, self.addresses, cast("Any", None))
+        self.device = RouterDevice()
+        self.router = Router(
+            settings, cluster, self.addresses, cast("Any", None), made=self._note_device
+        )
         self.reported: list[tuple[IPAddress, ...]] = []
         self.router.listen(lambda: self.reported.append(self.router.current))
+
+    def _note_device(self, device: RouterDevice) -> None:
+        self.device = device
 
     @asynccontextmanager
     async def runs(self) -> AsyncIterator[None]:

@@ -16,10 +16,12 @@ NATIVE = (ip_network("10.244.0.0/16"),)
 class Rig:
     """Members of a cluster that a test fills; `changes` counts what they told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, encapsulates: bool = False) -> None:
         self.cluster, self.table = new_cluster(), EndpointTable()
         self.changes = 0
-        self.members = Members(self.cluster, self.table, native=NATIVE, changed=self._note)
+        self.members = Members(
+            self.cluster, self.table, native=NATIVE, encapsulates=encapsulates, changed=self._note
+        )
         publish(self.cluster.nodes, cilium_node(NODE, "192.168.10.100", "10.244.0.0/24"))
         self.changes = 0
 
@@ -85,3 +87,11 @@ def test_cidr_that_drains_stays_this_nodes() -> None:
 
     assert rig.changes == 1
     assert rig.pods == {"10.244.0.0/24", "10.245.0.0/24"}
+
+
+def test_nodes_themselves_are_outside_where_pods_are_reached_through_a_tunnel() -> None:
+    rig = Rig(encapsulates=True)
+
+    publish(rig.cluster.nodes, cilium_node("k8s-w1", "192.168.10.101", "10.244.1.0/24"))
+
+    assert rig.others == {"10.244.0.0/24", "10.244.1.0/24", "10.244.1.93/32"}

@@ -201,11 +201,11 @@ def test_pool_without_a_family_that_is_on_is_refused() -> None:
 
 def test_settings_that_agents_or_operator_refuse_are_found_once() -> None:
     found = plan(state(node(1)), "cluster-pool", cluster_pool_ipv4_cidr="10.20.0.0/99")
-    tunnel = plan(state(node(1)), "cluster-pool", routing_mode="tunnel")
+    crossed = plan(state(node(1)), "cluster-pool", routing_mode="bridged")
 
     assert len(refusals(found)) == 1
     assert "10.20.0.0/99" in refusals(found)[0]
-    assert any("routing-mode" in text for text in refusals(tunnel))
+    assert any("routing-mode" in text for text in refusals(crossed))
 
 
 def test_node_whose_agent_is_not_ready_is_repaired_first() -> None:

@@ -1,4 +1,4 @@
-"""src/ciliate/datapath/uplink.py and clsact.py: programs at devices, in both ways."""
+"""src/ciliate/datapath/device.py and clsact.py: programs at devices, in both ways."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from tests.datapath.harness import Namespace, Port
 
 from ciliate.datapath import metrics, pins
 from ciliate.datapath.datapath import Datapath
+from ciliate.datapath.device import AttachMode
 from ciliate.datapath.errors import AttachError
 from ciliate.datapath.layout import AttachPoint
 from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.probes import Support, tcx
 from ciliate.datapath.settings import DatapathSettings
-from ciliate.datapath.uplink import AttachMode
 
 FRAME = b"\xff" * 6 + bytes(6) + b"\x88\xb5" + bytes(50)  # A type for experiments: no stack cares.
 
@@ -80,7 +80,7 @@ def counted(datapath: Datapath) -> int:
 
 def test_attached_programs_see_both_directions(node: Node) -> None:
     with node.open() as datapath:
-        datapath.attach_uplink(ifindex=node.ifindex, device="up0")
+        datapath.attach(ifindex=node.ifindex, device="up0")
         port, wire = node.port("up0"), node.port("wire-up0")
         before = counted(datapath)
 
@@ -98,7 +98,7 @@ def test_attaching_is_idempotent_and_seen_in_the_kernel(node: Node) -> None:
         assert dict(datapath.attached()) == {}
 
         for _ in range(3):
-            datapath.attach_uplink(ifindex=node.ifindex, device="up0")
+            datapath.attach(ifindex=node.ifindex, device="up0")
 
         (found,) = datapath.attached().values()
         assert (found.device, found.ifindex) == ("up0", node.ifindex)
@@ -107,11 +107,11 @@ def test_attaching_is_idempotent_and_seen_in_the_kernel(node: Node) -> None:
 
 def test_programs_stay_when_the_agent_goes_and_are_switched_by_the_next(node: Node) -> None:
     with node.open() as first:
-        first.attach_uplink(ifindex=node.ifindex, device="up0")
+        first.attach(ifindex=node.ifindex, device="up0")
 
     with node.open(verify_source=False) as second:
         assert not second.attached()["up0"].current
-        second.attach_uplink(ifindex=node.ifindex, device="up0")
+        second.attach(ifindex=node.ifindex, device="up0")
         assert second.attached()["up0"].current
 
 
@@ -119,7 +119,7 @@ def test_no_packet_passes_without_a_program_while_they_are_switched(node: Node) 
     """Each frame is counted, by the old or the new program, which share their maps."""
     frames = 3000
     with node.open() as first, node.open(verify_source=False) as second:
-        first.attach_uplink(ifindex=node.ifindex, device="up0")
+        first.attach(ifindex=node.ifindex, device="up0")
         wire = node.port("wire-up0")
         before = counted(first)
 
@@ -127,7 +127,7 @@ def test_no_packet_passes_without_a_program_while_they_are_switched(node: Node) 
             wire.send(FRAME)
             if number % 100 == 0:
                 following = second if number // 100 % 2 else first
-                following.attach_uplink(ifindex=node.ifindex, device="up0")
+                following.attach(ifindex=node.ifindex, device="up0")
 
         last = node.port("up0")  # The stack is done with those before when it shows one more.
         wire.send(FRAME)
@@ -137,24 +137,24 @@ def test_no_packet_passes_without_a_program_while_they_are_switched(node: Node) 
 
 def test_a_device_that_comes_back_under_its_name_gets_programs_again(node: Node) -> None:
     with node.open() as datapath:
-        datapath.attach_uplink(ifindex=node.ifindex, device="up0")
+        datapath.attach(ifindex=node.ifindex, device="up0")
         gone = node.ifindex
         node.namespace.ip("link del up0")
         assert dict(datapath.attached()) == {}
 
         node.add_device()
         assert node.ifindex != gone
-        datapath.attach_uplink(ifindex=node.ifindex, device="up0")
+        datapath.attach(ifindex=node.ifindex, device="up0")
 
         assert datapath.attached()["up0"].ifindex == node.ifindex
 
 
 def test_detaching_removes_programs_and_pins_and_may_be_repeated(node: Node) -> None:
     with node.open() as datapath:
-        datapath.attach_uplink(ifindex=node.ifindex, device="up0")
+        datapath.attach(ifindex=node.ifindex, device="up0")
 
         for _ in range(2):
-            datapath.detach_uplink("up0")
+            datapath.detach("up0")
 
         assert dict(datapath.attached()) == {}
         assert list(pins.devices_path(node.bpf_root).iterdir()) == []
@@ -168,12 +168,12 @@ def test_detaching_removes_programs_and_pins_and_may_be_repeated(node: Node) -> 
 def test_a_device_with_a_dot_in_its_name_has_programs_too(node: Node) -> None:
     node.add_device("up0.100")
     with node.open() as datapath:
-        datapath.attach_uplink(ifindex=node.namespace.ifindex("up0.100"), device="up0.100")
+        datapath.attach(ifindex=node.namespace.ifindex("up0.100"), device="up0.100")
         assert list(datapath.attached()) == ["up0.100"]
-        datapath.detach_uplink("up0.100")
+        datapath.detach("up0.100")
         assert list(datapath.attached()) == []
 
 
 def test_a_device_that_does_not_exist_is_named(node: Node) -> None:
     with node.open() as datapath, pytest.raises(AttachError, match="eth7"):
-        datapath.attach_uplink(ifindex=9999, device="eth7")
+        datapath.attach(ifindex=9999, device="eth7")

@@ -13,15 +13,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from ciliate.datapath import libbpf, pins
+from ciliate.datapath.device_programs import DIRECTIONS, DevicePrograms, DeviceRole, Direction
 from ciliate.datapath.errors import AttachError
-from ciliate.datapath.programs import UplinkPrograms
 
-#: bpf_attach_type: what the device receives, what it sends.
-_TCX_INGRESS: Final = 46
-_TCX_EGRESS: Final = 47
-
-FROM_UPLINK: Final = "from_uplink"
-TO_UPLINK: Final = "to_uplink"
+#: enum bpf_attach_type.
+_TCX: Final = {Direction.INGRESS: 46, Direction.EGRESS: 47}
 
 
 class AttachMode(Enum):
@@ -31,51 +27,46 @@ class AttachMode(Enum):
     CLSACT = "Legacy TC"
 
 
-class UplinkDevice(NamedTuple):
-    """A node's device as programs see it; `ethernet`: its packets have an Ethernet header."""
+class ProgrammedDevice(NamedTuple):
+    """A node's device as programs see it."""
 
     ifindex: int
-    ethernet: bool
+    role: DeviceRole
 
 
 @dataclass(frozen=True, slots=True)
-class UplinkAttachment:
-    """A device with programs; `runs`: which pair of this datapath, None when not both are."""
+class Attachment:
+    """A device with programs; `runs`: which of this datapath, None when not all of them are."""
 
     device: str
     ifindex: int
     mode: AttachMode
-    runs: UplinkPrograms | None
+    runs: DevicePrograms | None
 
     @property
     def current(self) -> bool:
-        """Whether both programs are those of this datapath."""
+        """Whether the programs are those of this datapath."""
         return self.runs is not None
 
 
-class UplinkAttacher(Protocol):
-    """One way to attach the pair of programs to a device."""
+class DeviceAttacher(Protocol):
+    """One way to attach programs to a device."""
 
-    def attach(self, *, ifindex: int, device: str, programs: UplinkPrograms) -> None:
+    def attach(self, *, ifindex: int, device: str, programs: DevicePrograms) -> None:
         """Make the device run `programs`; idempotent."""
 
     def detach(self, device: str) -> None:
         """Make the device run none; an absent one is a success."""
 
-    def attached(self, known: Sequence[UplinkPrograms]) -> dict[str, UplinkAttachment]:
-        """Return what the kernel says is attached, by device; `known` are this datapath's pairs."""
+    def attached(self, known: Sequence[DevicePrograms]) -> dict[str, Attachment]:
+        """Return what the kernel says is attached, by device; `known` are this datapath's."""
 
 
-def pair_of(ids: Mapping[str, int], known: Sequence[UplinkPrograms]) -> UplinkPrograms | None:
-    """Return which of `known` has these numbers of the kernel's, by program's name."""
-    for pair in known:
-        own = {
-            FROM_UPLINK: libbpf.program_info(pair.from_uplink_fd).id,
-            TO_UPLINK: libbpf.program_info(pair.to_uplink_fd).id,
-        }
-        if ids == own:
-            return pair
-    return None
+def programs_of(
+    ids: Mapping[Direction, int], known: Sequence[DevicePrograms]
+) -> DevicePrograms | None:
+    """Return which of `known` has these numbers of the kernel's."""
+    return next((each for each in known if each.ids == ids), None)
 
 
 class TcxAttacher:
@@ -84,15 +75,15 @@ class TcxAttacher:
     def __init__(self, bpf_root: Path) -> None:
         self._bpf_root = bpf_root
 
-    def attach(self, *, ifindex: int, device: str, programs: UplinkPrograms) -> None:
-        """See `UplinkAttacher`."""
-        # The way back first: an answer must not meet a device that masquerades one way only.
-        self._attach_one(FROM_UPLINK, _TCX_INGRESS, programs.from_uplink_fd, ifindex, device)
-        self._attach_one(TO_UPLINK, _TCX_EGRESS, programs.to_uplink_fd, ifindex, device)
+    def attach(self, *, ifindex: int, device: str, programs: DevicePrograms) -> None:
+        """See `DeviceAttacher`."""
+        for program in (name for name in DIRECTIONS if name in programs.fds):
+            attach_type = _TCX[DIRECTIONS[program]]
+            self._attach_one(program, attach_type, programs.fds[program], ifindex, device)
 
     def detach(self, device: str) -> None:
-        """See `UplinkAttacher`."""
-        for program in (TO_UPLINK, FROM_UPLINK):
+        """See `DeviceAttacher`."""
+        for program in reversed(DIRECTIONS):
             path = pins.link_path(self._bpf_root, device, program)
             with pins.opened_pin(path) as fd:
                 # The link would go with its pin, but some time later.
@@ -103,18 +94,20 @@ class TcxAttacher:
             pins.remove_pin(path)
         remove_device(self._bpf_root, device)
 
-    def attached(self, known: Sequence[UplinkPrograms]) -> dict[str, UplinkAttachment]:
-        """See `UplinkAttacher`."""
+    def attached(self, known: Sequence[DevicePrograms]) -> dict[str, Attachment]:
+        """See `DeviceAttacher`."""
         found = {}
         for device in pinned_devices(self._bpf_root):
-            links = {name: self._link(device, name) for name in (FROM_UPLINK, TO_UPLINK)}
-            alive = {name: link for name, link in links.items() if link and link.ifindex}
+            links = {name: self._link(device, name) for name in DIRECTIONS}
+            alive = {
+                DIRECTIONS[name]: link for name, link in links.items() if link and link.ifindex
+            }
             if alive:
-                found[device] = UplinkAttachment(
+                found[device] = Attachment(
                     device,
                     next(iter(alive.values())).ifindex,
                     AttachMode.TCX,
-                    pair_of({name: link.program_id for name, link in alive.items()}, known),
+                    programs_of({way: link.program_id for way, link in alive.items()}, known),
                 )
         return found
 
@@ -152,7 +145,7 @@ def pinned_devices(bpf_root: Path) -> list[str]:
 
 def remove_device(bpf_root: Path, device: str) -> None:
     """Forget a device; an absent one is a success."""
-    links = pins.link_path(bpf_root, device, FROM_UPLINK).parent
+    links = pins.links_path(bpf_root, device)
     for folder in (links, links.parent):
         if folder.is_dir():
             folder.rmdir()
