@@ -363,3 +363,29 @@ async def test_without_endpoint_routes_the_address_is_still_observed(
     assert ip(node, "route") == ""
     (seen,) = await links.observe()
     assert seen.addresses == link.interface.addresses
+
+
+async def test_routes_of_a_pod_get_another_mtu_and_those_of_others_keep_theirs(
+    links: PodLinks, node: str, pods: list[str], accept: int
+) -> None:
+    link = pod_link(pods[0], 7, accept, ipv6=True)
+    await links.create(link)
+    ip(pods[0], "route", "add", "198.51.100.0/24", "via", "10.9.0.1", "dev", "eth0", "mtu", "1300")
+
+    await links.set_route_mtu(replace(link.interface, route_mtu=1380))
+    await links.set_route_mtu(replace(link.interface, route_mtu=1380))  # Nothing is left to do.
+
+    shown = ip(pods[0], "route", "show")
+    assert "default via 10.9.0.1 dev eth0 mtu 1380" in shown
+    assert "198.51.100.0/24 via 10.9.0.1 dev eth0 mtu 1300" in shown
+    assert shown.count("default") == 1
+    shown_6 = ip(pods[0], "-6", "route", "show", "default")
+    assert "mtu 1380" in shown_6
+    assert shown_6.count("default") == 1
+
+
+async def test_mtu_of_a_pod_that_is_gone_is_an_error_that_names_it(
+    links: PodLinks, accept: int
+) -> None:
+    with pytest.raises(NetlinkError, match="/nowhere"):
+        await links.set_route_mtu(pod_link("/nowhere", 7, accept).interface)

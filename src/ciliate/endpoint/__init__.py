@@ -5,6 +5,7 @@ entries                 both maps as they should be, live
 attachments, chained    CNI: pods come and go
 records                 maps, table and file (`node.endpoint_store`) of an endpoint, changed together
 restoration             what a previous agent left
+pod_mtu                 the MTU of pods' routes, as it is now
 publication             CiliumEndpoints
 runtime_config          the CNI configuration file: how the runtime learns of the node
 status, report          lines of `dbg status`; `dbg endpoint list`

@@ -22,6 +22,7 @@ from ciliate.datapath.datapath import Datapath
 from ciliate.datapath.target import MapTarget
 from ciliate.endpoint.attachments import KnownIdentity, PodAttachments, PodNetwork, Wiring
 from ciliate.endpoint.entries import EndpointEntries, InterfaceEntries
+from ciliate.endpoint.pod_mtu import PodMtuTarget, desired_mtus
 from ciliate.endpoint.publication import CiliumEndpointTarget, Publications, is_alive
 from ciliate.endpoint.records import EndpointRecords
 from ciliate.endpoint.report import endpoint_list, endpoint_model
@@ -119,6 +120,12 @@ class EndpointFeature(Feature):
             settle_s=_REPAIR_SETTLE_S,
         )
 
+        mtus: AnyReconciler = Reconciler(
+            PodMtuTarget(self._context.links, table, self._context.endpoint_store),
+            lambda: desired_mtus(table, lambda: devices.route_mtu),
+            settle_s=_REPAIR_SETTLE_S,
+        )
+
         def endpoint_changed(old: Endpoint | None, new: Endpoint | None) -> None:
             known = [each for each in (old, new) if each is not None]
             interfaces.touch(each.ifindex for each in known)
@@ -128,6 +135,7 @@ class EndpointFeature(Feature):
         def devices_changed(old: NodeDevices, new: NodeDevices) -> None:
             moved = {octets for octets, _ in old.holders.items() ^ new.holders.items()}
             endpoints.touch(old.octets ^ new.octets | moved)
+            mtus.wake()
 
         def stack_changed() -> None:
             interfaces.touch(each.ifindex for each in table)
@@ -140,7 +148,7 @@ class EndpointFeature(Feature):
         # Every CiliumEndpoint names the node by its address.
         self._context.cluster.own.listen(lambda _old, _new: self._publish.wake())
         self._context.cluster.pods.add_listener(self._pod_changed)
-        return (interfaces, endpoints)
+        return (interfaces, endpoints, mtus)
 
     def _is_here(self, address: str) -> bool:
         """Whether a CiliumEndpoint that names this address is this node's.
@@ -192,8 +200,10 @@ class EndpointFeature(Feature):
 
     def _pod_network(self) -> PodNetwork:
         """Return what a new pod gets now besides its address."""
-        mtu = self._context.devices.mtu
-        return PodNetwork(gateways=self._neighbours.gateways(), mtu=mtu, route_mtu=mtu)
+        devices = self._context.devices
+        return PodNetwork(
+            gateways=self._neighbours.gateways(), mtu=devices.mtu, route_mtu=devices.route_mtu
+        )
 
     async def programs_changed(self, datapath: Datapath) -> None:
         """Have the pods of a previous agent run the programs loaded now."""

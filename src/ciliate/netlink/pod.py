@@ -102,6 +102,15 @@ class PodLinks:
         what = f"check {interface.host_name} in {interface.netns}"
         await self._run(what, lambda worker: worker.check(interface))
 
+    async def set_route_mtu(self, interface: PodInterface) -> None:
+        """Give the pod's default routes by our gateways the MTU of `interface`, in bytes.
+
+        Raises:
+            NetlinkError: The pod's namespace is gone, or a route cannot be replaced.
+        """
+        what = f"set the MTU of routes in {interface.netns}"
+        await self._run(what, lambda worker: worker.set_route_mtu(interface))
+
     async def find_chained(self, netns: str, ifname: str) -> ChainedLink:
         """Return the interface that another plugin made in the namespace at path `netns`.
 

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Final
 
 from ciliate.net.link import Link, Neighbour, RouteKind
@@ -51,7 +52,7 @@ from ciliate.netlink.pod_requests import create_request, host_requests, pod_requ
 from ciliate.netlink.pod_settings import host_settings, pod_settings
 from ciliate.netlink.programs import filter_request, program_ids, qdisc_request
 from ciliate.netlink.removal import Outcomes
-from ciliate.netlink.routes import get_route, list_routes
+from ciliate.netlink.routes import get_route, list_routes, replace_request
 from ciliate.netlink.sysctl import has_ipv6, write_sysctl, write_sysctls
 
 #: Links under removal are put into this group, and the group is removed as one. The number is
@@ -275,6 +276,36 @@ class PodWorker:
                 )
             )
         return tuple(observed)
+
+    def set_route_mtu(self, interface: PodInterface) -> None:
+        """Give the pod's default routes by our gateways the MTU of `interface`; others' stay.
+
+        Raises:
+            NetlinkError: The namespace is gone, or a route cannot be replaced.
+        """
+        netns_fd = open_namespace(interface.netns)
+        try:
+            with inside(netns_fd, home=self._home, subject=interface.netns):
+                channel = Channel()
+        finally:
+            os.close(netns_fd)
+        with channel:
+            pod = get_link(channel, interface.pod_name)
+            index = pod.index if pod is not None else 0
+            ours = (
+                route
+                for route in list_routes(channel)
+                if route.is_default
+                and route.link_index == index
+                and route.gateway in interface.gateways
+            )
+            requests = [
+                replace_request(replace(route, mtu=interface.route_mtu))
+                for route in ours
+                if route.mtu != interface.route_mtu
+            ]
+            if requests:
+                channel.batch(requests)
 
     def check(self, interface: PodInterface) -> None:
         """Compare both ends with `interface`.
