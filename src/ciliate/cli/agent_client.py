@@ -77,14 +77,14 @@ class AgentClient:
         """Return a client of the socket that CILIUM_SOCK names, or of the usual one."""
         return cls(os.environ.get("CILIUM_SOCK") or AGENT_SOCKET)
 
-    def get(self, target: str, answer: type[T]) -> T:
+    def get(self, target: str, answer: type[T], *, timeout_s: float = TIMEOUT_S) -> T:
         """Return what GET /v1/<target> answers.
 
         Raises:
             AgentUnreachableError: Nothing listens, or it does not answer in time.
             AgentAnswerError: The status is not 200, or the body is something else.
         """
-        return self._ask("GET", f"/v1/{target}", answer)
+        return self._ask("GET", f"/v1/{target}", answer, timeout_s=timeout_s)
 
     def post(
         self, target: str, body: msgspec.Struct, answer: type[T], *, timeout_s: float = TIMEOUT_S

@@ -33,6 +33,10 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Say what would happen to a packet of a pod, and why.",
     ),
     "trace": ("ciliate.cli.trace.command:command", "One packet's whole way through the cluster."),
+    "doctor": (
+        "ciliate.cli.doctor.group:command",
+        "Find faults of the network below the cluster.",
+    ),
     "masquerade": (
         "ciliate.cli.masquerade:command",
         "The ports that masqueraded connections hold.",

@@ -6,7 +6,7 @@ process, and says that it is ready, has no pod to enter: it is out of reach, and
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
@@ -87,11 +87,29 @@ async def ask_agents(
     Raises:
         KubeError: The API server itself refuses or does not answer.
     """
-    wanted, pods = set(nodes), await agent_pods(client)
+    return await ask_each(client, dict.fromkeys(nodes, words), answer, timeout_s=timeout_s)
+
+
+async def ask_each(
+    client: ApiClient,
+    words_by_node: Mapping[str, tuple[str, ...]],
+    answer: type[T],
+    *,
+    timeout_s: float = ANSWER_S,
+    when_asked: Callable[[], object] = lambda: None,
+) -> AgentAnswers[T]:
+    """Run `cilium-dbg WORDS -o json` in each agent's pod, with words of its own.
+
+    `when_asked` is called after each answer, and after each that did not come.
+
+    Raises:
+        KubeError: The API server itself refuses or does not answer.
+    """
+    wanted, pods = words_by_node.keys(), await agent_pods(client)
     stating = await ready_process_agents(client, pods) if wanted - pods.keys() else ()
     out_of_reach = {
-        node: f"it has no pod to ask: type `cilium-dbg {' '.join(words)}` on the node"
-        for node in wanted.intersection(stating)
+        node: f"it has no pod to ask: type `cilium-dbg {' '.join(words_by_node[node])}` on the node"
+        for node in wanted & set(stating)
     }
     container = installation().agent_container_name
     turns = asyncio.Semaphore(_ASKED_AT_ONCE)
@@ -107,10 +125,11 @@ async def ask_agents(
                         problem="it has no pod, and does not say that it is ready",
                     )
                 found[node] = await _ask(
-                    client, pods[node], container, words, answer, timeout_s=timeout_s
+                    client, pods[node], container, words_by_node[node], answer, timeout_s=timeout_s
                 )
             except CiliateError as error:
                 problems[node] = str(error)
+            when_asked()
 
     async with asyncio.TaskGroup() as tasks:
         for node in sorted(wanted - out_of_reach.keys()):

@@ -68,6 +68,7 @@ class EndpointMissingError(CiliateError):
         "metrics": "ciliate.cli.dbg_metrics:command",
         "monitor": "ciliate.cli.dbg_monitor:command",
         "operator": "ciliate.cli.dbg_operator:command",
+        "probe-mtu": "ciliate.cli.dbg_probe_mtu:command",
         "service": "ciliate.cli.dbg_service:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.

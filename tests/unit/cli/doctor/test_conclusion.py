@@ -1,0 +1,83 @@
+"""`cli/doctor/conclusion.py` and what is shown of it."""
+
+import click
+from tests.unit.cli.doctor.fake_path import path_report
+
+from ciliate.cli.doctor.conclusion import Seen, conclude
+from ciliate.cli.doctor.model import PathReport, PathStatus, Verdict
+from ciliate.cli.doctor.pairs import Observations
+from ciliate.cli.doctor.report_text import report_text
+
+PLANNED = {4: frozenset({("a", "b"), ("a", "c"), ("b", "c")})}
+
+
+def well(*pairs: str) -> dict[tuple[str, str, int], PathReport]:
+    return {(p[0], p[1], 4): path_report(status=PathStatus.PASSES, passes=1500) for p in pairs}
+
+
+def seen(observations: Observations, problems: dict[str, str] | None = None) -> Seen:
+    return Seen(
+        nodes=("a", "b", "c"),
+        observations=observations,
+        planned=PLANNED,
+        problems=problems or {},
+        pairs_possible=3,
+    )
+
+
+def test_all_is_well_when_each_pair_of_the_plan_is() -> None:
+    report = conclude(seen(well("ab", "ac", "bc")))
+
+    assert report.verdict is Verdict.WELL
+    assert report.says == (
+        "No black hole: full size passes between 3 nodes; 3 of 3 pairs probed, IPv4."
+    )
+
+
+def test_black_hole_is_the_verdict_whatever_else_is_unknown() -> None:
+    hole = path_report(status=PathStatus.BLACK_HOLE, passes=1400)
+
+    report = conclude(seen({**well("ac", "bc"), ("a", "b", 4): hole}, {"b": "no answer"}))
+
+    assert report.verdict is Verdict.BLACK_HOLE
+    assert report.says == (
+        "Black hole: between a and b, IPv4: 1400 of 1500 bytes pass (2 of 3 probed pairs are well)."
+    )
+
+
+def test_agent_without_answer_and_unprobed_pairs_leave_the_verdict_open() -> None:
+    report = conclude(seen(well("ab", "ac"), {"c": "no answer"}))
+
+    assert report.verdict is Verdict.INCOMPLETE
+    assert report.unanswered == {"c": "no answer"}
+    assert "1 agent unanswered, 1 pair not probed; 2 of 3 pairs are known" in report.says
+
+
+def test_pairs_without_echoes_leave_the_verdict_open() -> None:
+    silent = path_report(status=PathStatus.SILENT)
+
+    report = conclude(seen({**well("ac", "bc"), ("a", "b", 4): silent}))
+
+    assert report.verdict is Verdict.INCOMPLETE
+    assert "1 pair without echoes" in report.says
+
+
+def test_one_node_has_nothing_to_probe() -> None:
+    report = conclude(Seen(nodes=("a",), observations={}, planned={}))
+
+    assert (report.verdict, report.says) == (Verdict.WELL, "There is nothing to probe: 1 node.")
+
+
+def test_verdict_is_the_last_line_and_pairs_that_are_well_one() -> None:
+    hole = path_report(status=PathStatus.BLACK_HOLE, passes=1400)
+
+    report = conclude(seen({**well("ac", "bc"), ("a", "b", 4): hole}, {"b": "no answer"}))
+    lines = click.unstyle(report_text(report)).splitlines()
+
+    assert [line.split() for line in lines[:3]] == [
+        ["NODE", "NODE", "FAMILY", "ASSUMED", "PASSES", "RESULT"],
+        ["a", "b", "IPv4", "1500", "1400", "black", "hole"],
+        ["2", "pairs", "IPv4", "1500", "1500", "full", "size", "passes"],
+    ]
+    assert "  b: no answer" in lines
+    assert lines[-1] == report.says
