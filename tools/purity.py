@@ -199,6 +199,7 @@ PURE: Final = (
     "ciliate.cli.doctor.assumed_sizes",
     "ciliate.cli.doctor.conclusion",
     "ciliate.cli.doctor.echo_packet",
+    "ciliate.cli.doctor.notes",
     "ciliate.cli.doctor.outcome",
     "ciliate.cli.doctor.pairs",
     "ciliate.cli.doctor.path_classes",

@@ -72,7 +72,7 @@ def test_where_full_size_passes_all_is_well(lab: Cluster) -> None:
     assert [(p["status"], p["assumed"], p["passes"]) for p in report["pairs"]] == [
         ("passes", 1500, 1500)
     ] * 6
-    shown = doctor(lab)
+    shown = doctor(lab, "--all-pairs")
     assert shown.returncode == 0
     assert shown.stdout.splitlines()[-1] == (
         "No black hole: full size passes between 3 nodes; 6 of 6 pairs probed, IPv4 and IPv6."
@@ -103,6 +103,34 @@ def test_black_hole_of_a_pair_is_found_with_its_size_and_direction(lab: Cluster)
     assert shown.stdout.splitlines()[-1].startswith(
         "Black hole: between k8s-w1 and k8s-w2, IPv4: 1400"
     )
+
+
+@contextmanager
+def tracked_connections(lab: Cluster) -> Iterator[None]:
+    """Each node's stack tracks connections, and so puts datagrams together before it looks at them."""
+    hooks = ("prerouting", "output")
+    try:
+        for node in NODES:
+            lab.exec(node, "nft", "add table inet tracking")
+            for hook in hooks:
+                chain = f"{hook} {{ type filter hook {hook} priority 0; }}"
+                lab.exec(node, "nft", f"add chain inet tracking {chain}")
+                lab.exec(node, "nft", f"add rule inet tracking {hook} ct state new counter")
+        yield
+    finally:
+        for node in NODES:
+            lab.exec(node, "nft", "delete table inet tracking", check=False)
+
+
+def test_direction_is_seen_where_connections_are_tracked_as_well(lab: Cluster) -> None:
+    v4 = f"ip saddr {V4['k8s-w1']} ip daddr {V4['k8s-w2']} ip length > 1400"
+    v6 = f"ip6 saddr {V6['k8s-w1']} ip6 daddr {V6['k8s-w2']} ip6 length > 1360"
+    with tracked_connections(lab), switch_drops(lab, v4, v6):
+        report = examined(lab, "k8s-w1", "k8s-w2", exit_code=1)
+
+    for family in (4, 6):
+        found = pair(report, "k8s-w1", "k8s-w2", family)
+        assert (found["passes"], found["lost_towards"]) == (1400, ["k8s-w2"]), found
 
 
 def test_faulty_link_of_one_node_is_told_from_that_of_a_pair(lab: Cluster) -> None:

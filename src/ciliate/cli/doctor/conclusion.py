@@ -12,9 +12,10 @@ from ciliate.cli.doctor.model import (
     PathStatus,
     Verdict,
 )
+from ciliate.cli.doctor.notes import silent_pairs, smaller_paths
 from ciliate.cli.doctor.pairs import WELL, Observations, pair_reports
 from ciliate.cli.doctor.segments import Pair
-from ciliate.cli.doctor.verdicts import black_holes, silent_pairs, smaller_paths
+from ciliate.cli.doctor.verdicts import black_holes
 from ciliate.cli.doctor.words import counted, family_name, listed
 
 
@@ -99,10 +100,10 @@ def _says(
         return f"No black hole was found, but not all was seen: {', '.join(gaps)}; {of} are known."
     if not pairs:
         return f"There is nothing to probe: {counted(len(seen.nodes), 'node')}."
-    smaller = any(pair.status is PathStatus.SMALLER for pair in pairs)
-    what = "every size passes, or a router says what does" if smaller else "full size passes"
-    nodes = len({node for pair in pairs for node in pair.nodes})
-    return f"No black hole: {what} between {counted(nodes, 'node')}; {of} probed, {families}."
+    told = any(pair.status is PathStatus.SMALLER for pair in pairs)
+    nodes = counted(len({node for pair in pairs for node in pair.nodes}), "node")
+    what = f"full size passes between {nodes}" + (", or a router says what does" if told else "")
+    return f"No black hole: {what}; {of} probed, {families}."
 
 
 def _holes(holes: list[Finding]) -> str:

@@ -6,19 +6,13 @@ when it comes from the target and repeats all that was sent.
 """
 
 import asyncio
-import contextlib
-import errno
-import os
 import secrets
 import socket
-import struct
 from dataclasses import dataclass
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Self
 
 from ciliate.cli.doctor.echo_packet import (
-    WANTED_TYPES,
     Answer,
     ErrorAnswer,
     Question,
@@ -29,21 +23,16 @@ from ciliate.cli.doctor.echo_packet import (
     piece_bytes,
 )
 from ciliate.cli.doctor.outcome import Outcome, OutcomeKind
-from ciliate.errors import CiliateError
+from ciliate.cli.doctor.raw_sockets import (
+    EchoSocketError,
+    find_source,
+    open_echoes,
+    open_pieces,
+    send_to,
+)
 from ciliate.net.address import IPAddress, IPv4Address
 from ciliate.net.icmp import message_name
 from ciliate.net.protocol import ICMP, ICMPV6
-
-#: linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h: what Python's socket does not name.
-_IP_MTU_DISCOVER: Final = 10
-_IP_NODEFRAG: Final = 22
-_IPV6_MTU_DISCOVER: Final = 23
-_IPV6_DONTFRAG: Final = 62
-_PMTUDISC_PROBE: Final = 3
-_ICMP_FILTER: Final = 1
-_SOL_RAW: Final = 255
-_SO_RCVBUFFORCE: Final = 33
-_IPPROTO_FRAGMENT: Final = 44
 
 #: Loss is no black hole: a question is asked so often, with so much time between.
 TRIES: Final = 3
@@ -52,23 +41,9 @@ _GAP_S: Final = 0.05
 #: Pieces of one question; a path that passes so little shows its direction to nobody.
 _PIECES_MAX: Final = 64
 
-_RECEIVE_BYTES: Final = 4 << 20
 _READS_AT_ONCE: Final = 256
 _PACKET_BYTES: Final = 65536
 _TOKEN_BYTES: Final = 16
-
-
-class EchoSocketError(CiliateError):
-    """There is no socket for echoes."""
-
-    def __init__(self, version: int, error: OSError) -> None:
-        self.version = version
-        remedy = (
-            ": run this as root, with CAP_NET_RAW"
-            if error.errno in (errno.EPERM, errno.EACCES)
-            else ""
-        )
-        super().__init__(f"no socket for echoes of IPv{version}: {error.strerror}{remedy}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +66,8 @@ class EchoSocket:
         self.version = version
         self._pending: dict[tuple[int, int], _Pending] = {}
         try:
-            self._echoes = _open_echoes(version)
-            self._pieces = _open_pieces(version)
+            self._echoes = open_echoes(version)
+            self._pieces = open_pieces(version)
         except OSError as error:
             raise EchoSocketError(version, error) from error
 
@@ -136,7 +111,7 @@ class EchoSocket:
                 return Question(self.version, identifier, number, size, token)
 
     def _cut(self, question: Question, target: IPAddress, piece: int) -> list[bytes]:
-        source = _source(target)
+        source = find_source(target)
         message = question.octets(source, target)
         if piece <= 0 or len(message) > piece * _PIECES_MAX:
             return []
@@ -162,7 +137,7 @@ class EchoSocket:
         self._pending[key] = _Pending(question, target, ended, loop.time())
         try:
             for left in reversed(range(TRIES)):
-                if problem := _send(sender, packets, target):
+                if problem := send_to(sender, packets, target):
                     return problem
                 await asyncio.wait({ended}, timeout=_GAP_S if left else patience_s)
                 if ended.done():
@@ -203,62 +178,3 @@ class EchoSocket:
                 pending.ended.set_result(Outcome(OutcomeKind.LOST, seconds, problem=problem))
             case ErrorAnswer(mtu=int(mtu)):
                 pending.ended.set_result(Outcome(OutcomeKind.TOLD, seconds, mtu=mtu, by=sender))
-
-
-def _open_echoes(version: int) -> socket.socket:
-    wanted = WANTED_TYPES[version]
-    if version == 4:
-        opened = _raw(socket.AF_INET, socket.IPPROTO_ICMP)
-        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
-        kept_away = (1 << 32) - 1 - sum(1 << kind for kind in wanted)
-        opened.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", kept_away))
-    else:
-        opened = _raw(socket.AF_INET6, socket.IPPROTO_ICMPV6)
-        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
-        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, 1)
-        words = [(1 << 32) - 1] * 8
-        for kind in wanted:
-            words[kind // 32] &= ~(1 << kind % 32)
-        opened.setsockopt(socket.IPPROTO_ICMPV6, _ICMP_FILTER, struct.pack("=8I", *words))
-    with contextlib.suppress(OSError):  # Root may; else the usual size has to do.
-        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
-    return opened
-
-
-def _open_pieces(version: int) -> socket.socket:
-    """Return a socket that sends packets as they are given, and reads nothing."""
-    if version == 4:
-        opened = _raw(socket.AF_INET, socket.IPPROTO_RAW)
-        # Without it connection tracking puts the pieces together before they leave.
-        opened.setsockopt(socket.IPPROTO_IP, _IP_NODEFRAG, 1)
-    else:
-        opened = _raw(socket.AF_INET6, _IPPROTO_FRAGMENT)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-    return opened
-
-
-def _raw(family: int, protocol: int) -> socket.socket:
-    flags = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-    return socket.socket(family, flags, protocol)
-
-
-def _send(sender: socket.socket, packets: list[bytes], target: IPAddress) -> Outcome | None:
-    """Send; return why that cannot be done."""
-    try:
-        for packet in packets:
-            sender.sendto(packet, (str(target), 0))
-    except BlockingIOError:
-        return None  # As good as lost on the way.
-    except OSError as error:
-        refused = error.errno == errno.EPERM
-        kind = OutcomeKind.REFUSED if refused else OutcomeKind.UNSENDABLE
-        return Outcome(kind, problem=os.strerror(error.errno or 0))
-    return None
-
-
-def _source(target: IPAddress) -> IPAddress:
-    """Return the address that packets to `target` have."""
-    family = socket.AF_INET if target.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as asked:
-        asked.connect((str(target), 9))  # Sends nothing.
-        return ip_address(asked.getsockname()[0])

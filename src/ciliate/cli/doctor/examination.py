@@ -7,52 +7,39 @@ way. An agent that does not answer costs what only it can see.
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
-from ciliate.api.core import NODES, Node
+from ciliate.api.core import NODES
 from ciliate.cli.cluster_agents import ask_each
 from ciliate.cli.doctor import plan
 from ciliate.cli.doctor.conclusion import Seen, conclude
+from ciliate.cli.doctor.first_round import (
+    Question,
+    choose_pairs,
+    count_pairs,
+    draw_others,
+    find_places,
+    without_address,
+)
 from ciliate.cli.doctor.model import DoctorReport, PathReport, PathStatus, ProbeReport
 from ciliate.cli.doctor.pairs import WELL, pair_reports, pairs_by_status
 from ciliate.cli.doctor.plan import NodeOrder, Place
 from ciliate.cli.doctor.segments import Pair, further_pairs, pair_of
-from ciliate.console.nearest import meant
-from ciliate.errors import CiliateError
+from ciliate.cli.doctor.words import counted
 from ciliate.kube.client import ApiClient
-from ciliate.net.address import IPAddress
 
 #: What a node has for the probes of the first round, and of each further one.
 _FIRST_DEADLINE_S: Final = 12.0
 _FURTHER_DEADLINE_S: Final = 4.0
-#: From the start of a probe's command to its answer, beyond that.
-_ANSWER_S: Final = 12.0
+#: From the start of a probe's command to its answer, beyond that: 50 nodes of a lab share a processor.
+_FIRST_ANSWER_S: Final = 12.0
+_FURTHER_ANSWER_S: Final = 8.0
 #: No further round begins later than this: the whole ends within half a minute.
-_FURTHER_UNTIL_S: Final = 18.0
+_FURTHER_UNTIL_S: Final = 15.0
 _FURTHER_ROUNDS_MAX: Final = 4
-
-
-class NodeUnknownError(CiliateError):
-    """A name that no node has."""
-
-    def __init__(self, wanted: str, present: Sequence[str]) -> None:
-        self.wanted = wanted
-        listed = ", ".join(present) or "none"
-        super().__init__(
-            f"there is no node {wanted!r}{meant(wanted, present)}: there are {listed}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be found out. Without `nodes` of all; `size` 0: what each route assumes."""
-
-    nodes: tuple[str, ...] = ()
-    all_pairs: bool = False
-    size: int = 0
 
 
 @dataclass(slots=True)
@@ -69,14 +56,11 @@ class _Rounds:
     out_of_reach: dict[str, str] = field(default_factory=dict)
 
     async def ask(
-        self,
-        turns: Iterable[Mapping[str, NodeOrder]],
-        *,
-        deadline_s: float,
-        searches: bool,
-        what: str,
+        self, turns: Iterable[Mapping[str, NodeOrder]], *, searches: bool, what: str
     ) -> None:
-        """Have the nodes probe, one turn after the other."""
+        """Have the nodes probe, one turn after the other; those of the first round search."""
+        deadline_s = _FIRST_DEADLINE_S if searches else _FURTHER_DEADLINE_S
+        answer_s = _FIRST_ANSWER_S if searches else _FURTHER_ANSWER_S
         for turn in turns:
             words = {
                 node: self._words(order, deadline_s=deadline_s, searches=searches)
@@ -88,14 +72,14 @@ class _Rounds:
             def when_asked(count: int = len(words)) -> None:
                 nonlocal asked
                 asked += 1
-                self.tell(f"{what}: {asked} of {count} nodes")
+                self.tell(f"{what}: {asked} of {counted(count, 'node')}")
 
-            self.tell(f"{what}: {len(words)} nodes")
+            self.tell(f"{what}: {counted(len(words), 'node')}")
             answers = await ask_each(
                 self.client,
                 words,
                 ProbeReport,
-                timeout_s=deadline_s + _ANSWER_S,
+                timeout_s=deadline_s + answer_s,
                 when_asked=when_asked,
             )
             self.problems |= answers.problems
@@ -136,6 +120,13 @@ class _Rounds:
             tried=tried,
         )
 
+    def is_any_well(self, pairs: Mapping[int, frozenset[Pair]]) -> bool:
+        """Whether full size passes between any of these."""
+        return any(
+            path.status in WELL and pair_of(near, far) in pairs[version]
+            for (near, far, version), path in self.observations.items()
+        )
+
 
 async def examine_cluster(
     client: ApiClient, question: Question, tell: Callable[[str], object]
@@ -149,25 +140,20 @@ async def examine_cluster(
     began = time.monotonic()
     async with client:
         tell("looking for nodes")
-        places = _places((await client.list(NODES)).items)
-        pairs = _first_pairs(question, places)
+        places = find_places((await client.list(NODES)).items)
+        pairs = choose_pairs(question, places)
         rounds = _Rounds(client, places, question.size, tell)
-        await rounds.ask(
-            plan.orders(pairs, places, others=_drawn(question, places)),
-            deadline_s=_FIRST_DEADLINE_S,
-            searches=True,
-            what="probing",
-        )
-        for _ in range(_FURTHER_ROUNDS_MAX):
+        turns = plan.orders(pairs, places, others=draw_others(question, places))
+        await rounds.ask(turns, searches=True, what="probing")
+        for _ in range(0 if question.nodes else _FURTHER_ROUNDS_MAX):
             further = {version: rounds.further(version) for version in (4, 6)}
             late = time.monotonic() - began > _FURTHER_UNTIL_S
-            if question.nodes or late or not any(further.values()):
+            if late or not any(further.values()):
                 break
-            askers = rounds.pod_mtus.keys()  # Who has answered.
-            turns = plan.orders(further, places, askers=askers)
-            await rounds.ask(
-                turns, deadline_s=_FURTHER_DEADLINE_S, searches=False, what="locating"
-            )
+            turns = plan.orders(further, places, askers=rounds.pod_mtus.keys())  # Who answered.
+            await rounds.ask(turns, searches=False, what="locating")
+            if not rounds.is_any_well(further):
+                break  # Nobody belongs together that was apart before.
     return conclude(
         Seen(
             nodes=tuple(sorted(places)),
@@ -175,69 +161,9 @@ async def examine_cluster(
             planned=pairs,
             pod_mtus=rounds.pod_mtus,
             size=question.size,
-            problems=rounds.problems | _without_address(places),
+            problems=rounds.problems | without_address(places),
             out_of_reach=rounds.out_of_reach,
-            pairs_possible=sum(_pairs_of(places, version) for version in (4, 6)),
+            pairs_possible=count_pairs(places),
             seconds=time.monotonic() - began,
         )
     )
-
-
-def _places(nodes: Iterable[Node]) -> dict[str, Place]:
-    """Return the nodes with the first InternalIP of each family."""
-    found: dict[str, Place] = {}
-    for node in nodes:
-        addresses: dict[int, IPAddress] = {}
-        for each in node.status.addresses:
-            if each.type == "InternalIP":
-                address = ip_address(each.address)
-                addresses.setdefault(address.version, address)
-        found[node.metadata.name] = Place(node.metadata.name, addresses)
-    return found
-
-
-def _without_address(places: Mapping[str, Place]) -> dict[str, str]:
-    return {
-        name: "its Node has no InternalIP: see `kubectl get nodes -o wide`"
-        for name, place in places.items()
-        if not place.addresses
-    }
-
-
-def _first_pairs(question: Question, places: Mapping[str, Place]) -> dict[int, frozenset[Pair]]:
-    for node in question.nodes:
-        if node not in places:
-            raise NodeUnknownError(node, sorted(places))
-    chosen = dict.fromkeys(question.nodes)
-    pairs: dict[int, frozenset[Pair]] = {}
-    for version in (4, 6):
-        ring = plan.in_ring(places.values(), version)
-        if len(chosen) == 1:
-            (node,) = chosen
-            pairs[version] = plan.pairs_with(node, ring) if node in ring else frozenset()
-            continue
-        ring = tuple(node for node in ring if not chosen or node in chosen)
-        if question.all_pairs:
-            pairs[version] = plan.all_pairs(ring)
-        else:
-            pairs[version] = plan.first_pairs(ring, _strides(len(ring)))
-    return pairs
-
-
-def _strides(count: int) -> list[int]:
-    """Return strides beside 1, which other nodes than neighbours are met by, drawn by chance."""
-    choices = range(2, count // 2 + 1)
-    return random.sample(choices, min(plan.STRIDES, len(choices)))
-
-
-def _drawn(question: Question, places: Mapping[str, Place]) -> list[IPAddress]:
-    """Return all addresses in an order of chance; none where nodes were named."""
-    if question.nodes or question.all_pairs:
-        return []
-    addresses = [each for place in places.values() for each in place.addresses.values()]
-    return random.sample(addresses, len(addresses))
-
-
-def _pairs_of(places: Mapping[str, Place], version: int) -> int:
-    count = sum(version in place.addresses for place in places.values())
-    return count * (count - 1) // 2

@@ -58,7 +58,8 @@ def command(
       ciliate doctor mtu -o jsonpath='{.findings[*].remedy}'
     """  # noqa: D301 - click's mark for lines that stay as they are.
     # Here, so that `--help` does not wait for the API client's imports.
-    from ciliate.cli.doctor.examination import Question, examine_cluster  # noqa: PLC0415
+    from ciliate.cli.doctor.examination import examine_cluster  # noqa: PLC0415
+    from ciliate.cli.doctor.first_round import Question  # noqa: PLC0415
 
     question = Question(tuple(dict.fromkeys(nodes)), all_pairs=all_pairs, size=size or 0)
     on_terminal = sys.stderr.isatty()

@@ -83,12 +83,12 @@ async def _examine_all(
 
     async def one(target: IPAddress) -> None:
         async with turns:
-            reports[target] = await examine(
-                _Target(sockets[target.version], target),
-                reports[target],
-                version=target.version,
-                searches=order.searches,
-            )
+            asker = _Target(sockets[target.version], target)
+            start = reports[target]
+            found = await examine(asker, start, version=target.version, searches=False)
+            reports[target] = found  # A search that the deadline cuts off leaves this.
+            if order.searches and found.status is PathStatus.BLACK_HOLE:
+                reports[target] = await examine(asker, start, version=target.version)
 
     try:
         async with asyncio.timeout(order.deadline_s), asyncio.TaskGroup() as tasks:

@@ -43,14 +43,14 @@ def _table(pairs: Iterable[PairReport]) -> str:
     lines = ["NODE\tNODE\tFAMILY\tASSUMED\tPASSES\tRESULT"]
     shown = [pair for pair in pairs if pair.status is not PathStatus.PASSES]
     lines += ["\t".join(_row(pair)) for pair in shown[:ROWS_MAX]]
-    if len(shown) > ROWS_MAX:
-        lines.append(f"and {len(shown) - ROWS_MAX} more, which -o json shows")
     well = Counter((p.family, p.assumed) for p in pairs if p.status is PathStatus.PASSES)
     lines += [
         f"{counted(count, 'pair')}\t\t{family_name(family)}\t{size}\t{size}\tfull size passes"
         for (family, size), count in sorted(well.items())
     ]
-    return align(lines, width_min=5, padding=3)
+    table = align(lines, width_min=5, padding=3)
+    more = len(shown) - ROWS_MAX
+    return f"{table}{more} pairs more are not well: -o json shows them\n" if more > 0 else table
 
 
 def _row(pair: PairReport) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""From pairs to findings: where packets are lost, how much passes, what to do. Pure."""
+"""From pairs that lose packets to findings: whose fault it is, how much passes, what to do. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -17,17 +18,13 @@ from ciliate.cli.doctor.segments import find_segments
 from ciliate.cli.doctor.words import family_name, listed
 
 #: What the setting `mtu` allows at least.
-_MTU_SETTING_MIN = 1280
+_MTU_SETTING_MIN: Final = 1280
 
 #: With so many others a node fails before its own link is blamed.
-_OTHERS_MIN = 2
+_OTHERS_MIN: Final = 2
 
 #: Of more nodes than that, and than half of all, not each link is at fault but what they share.
-_LONELY_MAX = 2
-
-
-#: Of such pairs it is not known what passes.
-_SILENT = frozenset({PathStatus.SILENT, PathStatus.UNSTEADY, PathStatus.FAILED})
+_LONELY_MAX: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,66 +197,4 @@ def _remedy(finding: Finding, lost: Sequence[PairReport], least: int, pod_bytes:
     return (
         f"{words}, or send less: for pods `helm upgrade --reuse-values --set MTU={least}` (they have"
         f" it when they are made anew), for the nodes `ip link set DEVICE mtu {least}`"
-    )
-
-
-def smaller_paths(pairs: Iterable[PairReport]) -> list[Finding]:
-    """Return a note for each size below the assumed one that a router tells of."""
-    groups: dict[tuple[int, str, int], list[PairReport]] = {}
-    for pair in pairs:
-        if pair.status is PathStatus.SMALLER:
-            groups.setdefault((pair.family, pair.told_by, pair.passes), []).append(pair)
-    found = []
-    for (version, router, passes), of_group in sorted(groups.items()):
-        nodes = tuple(sorted({node for pair in of_group for node in pair.nodes}))
-        found.append(
-            Finding(
-                kind=FindingKind.SMALLER_PATH,
-                severity=Severity.NOTE,
-                says=(
-                    f"{family_name(version)} packets longer than {passes} bytes do not pass between"
-                    f" {_ends(of_group)}; {router} says so, and senders send less"
-                ),
-                remedy=f"MTU={passes} would spare each new connection its first lost packet",
-                nodes=nodes,
-                family=version,
-                assumed=max(pair.assumed for pair in of_group),
-                passes=passes,
-            )
-        )
-    return found
-
-
-def _ends(pairs: Sequence[PairReport]) -> str:
-    if len(pairs) == 1:
-        return " and ".join(pairs[0].nodes)
-    return f"the nodes of {len(pairs)} pairs"
-
-
-def silent_pairs(pairs: Sequence[PairReport]) -> list[Finding]:
-    """Return a warning for each node that nothing is known of, and for each other such pair."""
-    found: list[Finding] = []
-    for version in sorted({pair.family for pair in pairs}):
-        of_version = [pair for pair in pairs if pair.family == version]
-        silent = [pair for pair in of_version if pair.status in _SILENT]
-        known = {node for pair in of_version if pair not in silent for node in pair.nodes}
-        for node in sorted({node for pair in silent for node in pair.nodes} - known):
-            with_it = [pair for pair in silent if node in pair.nodes]
-            if len(with_it) > 1:
-                found.append(_silence((node,), with_it, version))
-                silent = [pair for pair in silent if pair not in with_it]
-        found += [_silence(pair.nodes, [pair], version) for pair in silent]
-    return found
-
-
-def _silence(nodes: tuple[str, ...], pairs: Sequence[PairReport], version: int) -> Finding:
-    between = " and ".join(nodes) if len(nodes) > 1 else f"{nodes[0]} and {len(pairs)} others"
-    problem = next((pair.problem for pair in pairs if pair.problem), "no echo is answered")
-    return Finding(
-        kind=FindingKind.NO_ECHO,
-        severity=Severity.WARNING,
-        says=f"{family_name(version)} between {between}: {problem}; nothing is known of sizes",
-        remedy="see that the nodes are up, and that their packet filters let ICMP echoes pass",
-        nodes=nodes,
-        family=version,
     )

@@ -1,12 +1,14 @@
 """`cli/doctor/conclusion.py` and what is shown of it."""
 
+from itertools import combinations
+
 import click
 from tests.unit.cli.doctor.fake_path import path_report
 
 from ciliate.cli.doctor.conclusion import Seen, conclude
 from ciliate.cli.doctor.model import PathReport, PathStatus, Verdict
 from ciliate.cli.doctor.pairs import Observations
-from ciliate.cli.doctor.report_text import report_text
+from ciliate.cli.doctor.report_text import ROWS_MAX, report_text
 
 PLANNED = {4: frozenset({("a", "b"), ("a", "c"), ("b", "c")})}
 
@@ -32,6 +34,15 @@ def test_all_is_well_when_each_pair_of_the_plan_is() -> None:
     assert report.says == (
         "No black hole: full size passes between 3 nodes; 3 of 3 pairs probed, IPv4."
     )
+
+
+def test_router_that_tells_leaves_all_well() -> None:
+    told = path_report(status=PathStatus.SMALLER, passes=1400, told=1400, told_by="10.0.0.1")
+
+    report = conclude(seen({**well("ac", "bc"), ("a", "b", 4): told}))
+
+    assert report.verdict is Verdict.WELL
+    assert "between 3 nodes, or a router says what does; 3 of 3" in report.says
 
 
 def test_black_hole_is_the_verdict_whatever_else_is_unknown() -> None:
@@ -81,3 +92,18 @@ def test_verdict_is_the_last_line_and_pairs_that_are_well_one() -> None:
     ]
     assert "  b: no answer" in lines
     assert lines[-1] == report.says
+
+
+def test_table_of_many_faulty_pairs_is_cut_off_and_says_so() -> None:
+    nodes = [f"n{number:02}" for number in range(12)]
+    observations = {
+        (a, b, 4): path_report(status=PathStatus.BLACK_HOLE, passes=1400)
+        for a, b in combinations(nodes, 2)
+    }
+
+    report = conclude(Seen(nodes=tuple(nodes), observations=observations, planned={}))
+    lines = click.unstyle(report_text(report)).splitlines()
+
+    assert lines[1 + ROWS_MAX] == "16 pairs more are not well: -o json shows them"
+    assert len(report.pairs) == 66
+    assert len(report.findings) == 1

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from itertools import combinations
 
-from ciliate.cli.doctor.model import FindingKind, PairReport, PathStatus, Severity
-from ciliate.cli.doctor.verdicts import black_holes, silent_pairs, smaller_paths
+from ciliate.cli.doctor.model import FindingKind, PairReport, PathStatus
+from ciliate.cli.doctor.verdicts import black_holes
 
 HOLE, WELL = PathStatus.BLACK_HOLE, PathStatus.PASSES
 
@@ -105,31 +105,3 @@ def test_own_packet_filter_is_looked_for_where_it_refuses() -> None:
 
     assert "packet filter of a" in found.says
     assert "nft list ruleset" in found.remedy
-
-
-def test_router_that_tells_is_a_note_for_all_its_pairs() -> None:
-    smaller = {"passes": 1400, "told": 1400, "told_by": "10.0.0.1"}
-    pairs = [pair("a", b, PathStatus.SMALLER, **smaller) for b in "bc"]
-
-    (found,) = smaller_paths(pairs)
-
-    assert (found.kind, found.severity) == (FindingKind.SMALLER_PATH, Severity.NOTE)
-    assert (found.nodes, found.passes) == (("a", "b", "c"), 1400)
-    assert "10.0.0.1 says so" in found.says
-
-
-def test_node_that_answers_nobody_is_one_warning_and_other_pairs_one_each() -> None:
-    silent = PathStatus.SILENT
-    pairs = [
-        pair("a", "b", silent),
-        pair("a", "c", silent),
-        pair("b", "c"),
-        pair("b", "d"),
-        pair("c", "d", silent),
-        pair("a", "b", family=6),
-    ]
-
-    found = silent_pairs(pairs)
-
-    assert [(each.nodes, each.family) for each in found] == [(("a",), 4), (("c", "d"), 4)]
-    assert "2 others" in found[0].says
