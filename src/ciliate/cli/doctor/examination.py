@@ -41,6 +41,9 @@ _FURTHER_ANSWER_S: Final = 8.0
 _FURTHER_UNTIL_S: Final = 15.0
 _FURTHER_ROUNDS_MAX: Final = 4
 
+#: Of an agent that is ready and runs outside of any pod.
+_ONE_SIDED: Final = "its agent has no pod to ask: others probed it, it probed nobody"
+
 
 @dataclass(slots=True)
 class _Rounds:
@@ -83,7 +86,7 @@ class _Rounds:
                 when_asked=when_asked,
             )
             self.problems |= answers.problems
-            self.out_of_reach |= answers.out_of_reach
+            self.out_of_reach |= dict.fromkeys(answers.out_of_reach, _ONE_SIDED)
             for node, report in answers.by_node.items():
                 self._take(node, report)
 
