@@ -1,12 +1,14 @@
 """`cli/doctor/conclusion.py` and what is shown of it."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations
 
 import click
 from tests.unit.cli.doctor.fake_path import path_report
 
 from ciliate.cli.doctor.conclusion import Seen, conclude
-from ciliate.cli.doctor.model import PathReport, PathStatus, Verdict
+from ciliate.cli.doctor.model import FindingKind, PathReport, PathStatus, Verdict
 from ciliate.cli.doctor.pairs import Observations
 from ciliate.cli.doctor.report_text import ROWS_MAX, report_text
 
@@ -107,3 +109,45 @@ def test_table_of_many_faulty_pairs_is_cut_off_and_says_so() -> None:
     assert lines[1 + ROWS_MAX] == "16 pairs more are not well: -o json shows them"
     assert len(report.pairs) == 66
     assert len(report.findings) == 1
+
+
+def holes(nodes: str, lost: Iterable[str], *, passes: int = 1400) -> str:
+    """The verdict where the pairs of `lost`, as "ab", lose packets."""
+    observations = well(*(a + b for a, b in combinations(nodes, 2)))
+    for each in lost:
+        hole = path_report(status=PathStatus.BLACK_HOLE, passes=passes)
+        observations[each[0], each[1], 4] = hole
+    return conclude(Seen(nodes=tuple(nodes), observations=observations, planned={})).says
+
+
+def test_verdict_names_where_the_black_hole_is() -> None:
+    half = ["ac", "ad", "bc", "bd"]
+    sizes = "IPv4: 1400 of 1500 bytes pass"
+
+    assert holes("abc", ["ab", "ac"]).startswith(f"Black hole: the link of a, {sizes}")
+    assert holes("abcd", half).startswith(f"Black hole: between a and b and c and d, {sizes}")
+    everybody = map("".join, combinations("abcd", 2))
+    assert holes("abcd", everybody).startswith(f"Black hole: between a, b, c and d, {sizes}")
+    assert "between a and b, IPv4: full size is lost" in holes("abc", ["ab"], passes=0)
+
+
+def test_many_black_holes_are_cut_off_and_counted() -> None:
+    lost = ["ab", "cd", "ef", "gh"]
+
+    assert "; and 1 more (24 of 28 probed pairs are well)." in holes("abcdefgh", lost)
+
+
+def test_agent_without_a_pod_is_told_and_leaves_no_doubt_where_others_probed_it() -> None:
+    given = seen(well("ab", "ac", "bc"))
+
+    report = conclude(replace(given, out_of_reach={"c": "no pod"}, seconds=1.239))
+
+    assert (report.verdict, report.unanswered) == (Verdict.WELL, {"c": "no pod"})
+    assert report.seconds == 1.24
+
+
+def test_tunnels_overhead_counts_against_the_device() -> None:
+    given = replace(seen(well("ab", "ac", "bc")), pod_mtus={"a": 1480}, overhead_bytes=50)
+
+    assert [each.kind for each in conclude(given).findings] == [FindingKind.POD_MTU_TOO_LARGE]
+    assert conclude(replace(given, overhead_bytes=0)).findings == ()

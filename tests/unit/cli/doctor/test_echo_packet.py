@@ -105,3 +105,11 @@ def test_no_octets_of_others_are_taken_for_more_than_they_are(octets: bytes, ver
 
     assert found is None or len(octets) >= 8
     assert len(ipv4_payload(octets)) <= len(octets)
+
+
+@pytest.mark.parametrize("cut", [1, 8, 20, 27])
+def test_error_that_quotes_too_little_is_nobodys(cut: int) -> None:
+    inner = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 0, 0, 0, 64, 1, 0, HERE.packed, THERE.packed)
+    quoted = inner + question(4, 1500).octets()[:8]
+
+    assert decode_message(4, struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + quoted[:cut]) is None

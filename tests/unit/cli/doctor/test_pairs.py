@@ -65,3 +65,36 @@ def test_pairs_are_chosen_by_family_and_status() -> None:
     )
 
     assert pairs_by_status(reports, 4, {HOLE}) == {("a", "c")}
+
+
+def test_loss_counts_before_what_a_router_told_the_other_end_and_keeps_who_refused() -> None:
+    report = merged(
+        {"status": HOLE, "passes": 1300, "told": 1400, "told_by": "r", "refused_here": True},
+        {"status": PathStatus.SMALLER, "passes": 1350, "told": 1350, "told_by": "s"},
+    )
+
+    assert (report.status, report.passes) == (HOLE, 1300)
+    assert (report.told, report.told_by, report.refused_by) == (1400, "r", ("a",))
+
+
+def test_of_two_routers_that_tell_the_smaller_size_is_kept() -> None:
+    smaller = PathStatus.SMALLER
+    report = merged(
+        {"status": smaller, "passes": 1400, "told": 1400, "told_by": "r"},
+        {"status": smaller, "passes": 1350, "told": 1350, "told_by": "s"},
+    )
+
+    assert (report.passes, report.told, report.told_by) == (1350, 1350, "s")
+
+
+def test_size_that_neither_end_searched_is_not_known() -> None:
+    assert merged({"status": HOLE}, {"status": HOLE}).passes == 0
+
+
+def test_answer_of_any_size_counts_more_than_none() -> None:
+    told = {"status": PathStatus.SMALLER, "passes": 1400, "told": 1400, "told_by": "r"}
+
+    assert merged({"status": PathStatus.UNSTEADY}, told).status is PathStatus.SMALLER
+    assert merged({"status": PathStatus.FAILED}, {"status": PathStatus.SILENT}).status is (
+        PathStatus.SILENT
+    )

@@ -1,6 +1,7 @@
 """`cli/doctor/segments.py`: any faulty link of a tree is found, and what it parts."""
 
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +68,26 @@ def test_way_of_one_pair_needs_no_more_where_others_reach_both() -> None:
 
 def test_a_pair_is_named_in_one_way_only() -> None:
     assert pair_of("b", "a") == pair_of("a", "b") == ("a", "b")
+
+
+def test_single_node_is_tried_with_enough_others_and_first_with_those_that_are_well() -> None:
+    nodes = list("abcdefghij")
+    good = {pair_of(one, other) for one, other in pairwise("bcdefghij")}
+    lost = {("a", "b"), ("a", "j")}
+
+    more = further_pairs(nodes, good=good, lost=lost, tried=good | lost)
+
+    assert more == {("a", "c"), ("a", "d")}
+
+
+def test_parts_are_tried_with_the_largest_first_and_with_members_that_are_well() -> None:
+    # Four pairs and one of three; "z" lost with a member of each but the last.
+    good = {("a", "b"), ("c", "d"), ("e", "f"), ("g", "h"), ("i", "j"), ("j", "k")}
+    nodes = list("abcdefghijkz")
+    lost = {("a", "z"), ("i", "x")}
+
+    more = further_pairs([*nodes, "x"], good=good, lost=lost, tried=good | lost)
+
+    assert {pair for pair in more if "z" in pair} >= {("j", "z"), ("c", "z"), ("e", "z")}
+    assert ("i", "z") not in more
+    assert ("a", "z") not in more

@@ -105,3 +105,27 @@ def test_own_packet_filter_is_looked_for_where_it_refuses() -> None:
 
     assert "packet filter of a" in found.says
     assert "nft list ruleset" in found.remedy
+
+
+def test_two_others_are_enough_to_blame_a_node() -> None:
+    (found,) = black_holes(all_of("abc", ["ab", "ac"]), 1500)
+
+    assert (found.kind, found.nodes) == (FindingKind.NODE_LINK, ("a",))
+
+
+def test_size_that_was_not_searched_is_not_made_up() -> None:
+    (found,) = black_holes(all_of("abc", ["ab"], passes=0), 1500)
+
+    assert found.passes == 0
+    assert found.says == "IPv4 packets of full size get lost between a and b, and nothing says so"
+    assert "--set" not in found.remedy
+
+
+def test_ipv6_below_its_least_mtu_is_told() -> None:
+    six = [pair("a", "b", HOLE, family=6, passes=1200), pair("a", "c", family=6)]
+
+    (found,) = black_holes([*six, pair("b", "c", family=6)], 1500)
+
+    assert "cannot be below 1280, nor IPv6's" in found.remedy
+    (four,) = black_holes(all_of("abc", ["ab"], passes=1200), 1500)
+    assert four.remedy.endswith("cannot be below 1280")
