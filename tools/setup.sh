@@ -20,10 +20,11 @@ readonly DEV_PACKAGES=(
 	qemu-system-x86 busybox-static # make kernels
 	prometheus                     # labs with --monitoring
 	chromium chromium-driver       # tests of the page
+	frr                            # routers of labs, in tests of BGP
 )
 # Packages with a service that Debian would start at once and at every boot. Labs run the program in a
 # pod: nothing may listen on the machine because of us. A service that was there before is left alone.
-readonly UNWANTED_SERVICES=(prometheus)
+readonly UNWANTED_SERVICES=(prometheus frr)
 # The oldest kubectl, 1.N, that needs none beside it.
 readonly KUBECTL_MINOR_MIN=29
 

@@ -1,5 +1,6 @@
 """The features of the agent; only here are they connected with each other."""
 
+from ciliate.bgp.agent.feature import BGPFeature
 from ciliate.endpoint.feature import EndpointFeature, Neighbours
 from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.flows.feature import FlowsFeature
@@ -48,6 +49,7 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         TunnelFeature(context),
         SysctlFeature(context),
         RoutingFeature(context),
+        BGPFeature(context),
         FlowsFeature(context),
         ReadinessFeature(context),
     )

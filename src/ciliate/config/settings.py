@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Final, cast
 
 from ciliate.config import values
+from ciliate.config.bgp_settings import BGPSettings, read_bgp_settings
 from ciliate.config.datapath_defaults import SNAT_PORT_MAX
 from ciliate.config.flow_settings import FlowSettings, read_flow_settings
 from ciliate.config.label_filter import LabelFilter
@@ -144,6 +145,7 @@ class AgentSettings:
     metrics_address: str  # HOST:PORT of plain HTTP; empty: the agent's socket alone.
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
+    bgp: BGPSettings = field(default_factory=BGPSettings)
 
     @property
     def stack_routed(self) -> bool:
@@ -214,6 +216,7 @@ def parse_agent_settings(config: Mapping[str, str], *, memory_bytes: int = 0) ->
         metrics_address=texts.text("prometheus-serve-addr"),
         debug=texts.flag("debug"),
         effective=texts.effective,
+        bgp=read_bgp_settings(texts.effective),
     )
     _check_together(settings)
     return settings

@@ -6,6 +6,7 @@ docs/CONFIGURATION.md to this table.
 
 from typing import Final
 
+from ciliate.config.bgp_keys import BGP
 from ciliate.config.flow_keys import FLOWS
 from ciliate.config.hubble_export_keys import HUBBLE_EXPORT
 from ciliate.config.hubble_metrics_keys import HUBBLE_METRICS
@@ -558,6 +559,7 @@ GROUPS: Final = {
     "Flows": (*FLOWS, *HUBBLE_METRICS, *HUBBLE_SERVER),
     "Flow logs": HUBBLE_EXPORT,
     "Load balancers": _LOAD_BALANCERS,
+    "BGP": BGP,
     "Datapath": _DATAPATH,
     "Node and identities": _NODE,
     "Operator": _OPERATOR,

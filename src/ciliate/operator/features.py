@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ciliate.bgp.operator.feature import BGP
 from ciliate.cluster.context import Context
 from ciliate.cluster.feature import Feature
 from ciliate.endpoint.operator.feature import EndpointGC
@@ -14,6 +15,7 @@ from ciliate.operator.settings import OperatorSettings
 from ciliate.readiness.feature import ReadinessFeature
 
 FEATURES: Final[tuple[type[Feature], ...]] = (
+    BGP,
     EndpointGC,
     HubbleCertificates,
     IdentityGC,
@@ -27,6 +29,7 @@ FEATURES: Final[tuple[type[Feature], ...]] = (
 def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]:
     """Return the features of an operator that is about to lead."""
     return (
+        BGP(context, settings.bgp),
         EndpointGC(context, settings.endpoint_gc),
         HubbleCertificates(context, settings.hubble_tls),
         IdentityGC(context, settings.identity_gc),

@@ -1,9 +1,10 @@
 """The operator's settings as typed groups, out of the texts of `cilium-config`. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ciliate.config import values
+from ciliate.config.bgp_settings import BGPSettings, read_bgp_settings
 from ciliate.config.key import Key, Scope
 from ciliate.config.keys import KEYS
 from ciliate.endpoint.operator.settings import EndpointGCSettings, parse_endpoint_gc_settings
@@ -36,6 +37,7 @@ class OperatorSettings:
     debug: bool
     effective: Mapping[str, str]  # The operator's keys with the texts in force, for people.
     metrics_address: str = ""  # HOST:PORT of plain HTTP; empty: the operator's socket alone.
+    bgp: BGPSettings = field(default_factory=BGPSettings)
 
 
 def operator_keys() -> tuple[Key, ...]:
@@ -70,4 +72,5 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
         debug=values.read_bool(config.get("debug", "")),
         effective=effective,
         metrics_address=effective["operator-prometheus-serve-addr"],
+        bgp=read_bgp_settings(effective),
     )
