@@ -73,10 +73,20 @@ def frozen(*pids: int) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
+#: What the agent starts, by the beginning of its title; a speaker's events go through a `cat`.
+_HELPERS: Final = (
+    b"ciliate fork server",
+    b"ciliate.flows.server",
+    b"ciliate.bgp.speaker",
+    b"/bin/sh",
+    b"cat",
+)
+
+
 def _is_agent(pid: str) -> bool:
     """Whether a process of an agent's container is the agent, and not one of its helpers."""
     title = Path("/proc", pid, "cmdline").read_bytes()
-    return not title.startswith((b"ciliate fork server", b"ciliate.flows.server"))
+    return not title.startswith(_HELPERS)
 
 
 def process(lab: Cluster, name: str) -> int:

@@ -24,6 +24,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "status": ("ciliate.cli.status:command", "The state of the network in the cluster."),
     "config": ("ciliate.cli.config:command", "View and change the ConfigMap cilium-config."),
+    "bgp": ("ciliate.cli.bgp:command", "The nodes' sessions with routers, and their routes."),
     "ipam": (
         "ciliate.cli.ipam.group:command",
         "Plan, see and repair the addresses of the cluster.",
@@ -58,7 +59,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 #: What `cilium` shows of it; `cilium-dbg` is `ciliate dbg`, and `hubble` is `ciliate hubble`. What Cilium
 #: has in `cilium hubble`, and not in `hubble`, is in both of ours.
 _CILIUM: Final[Mapping[str, tuple[str, str]]] = {
-    **{name: _COMMANDS[name] for name in ("status", "config")},
+    **{name: _COMMANDS[name] for name in ("status", "bgp", "config")},
     "hubble": ("ciliate.cli.cluster_hubble:command", "Reach Hubble, and turn it on and off."),
     **{name: _COMMANDS[name] for name in ("version", "completion")},
 }

@@ -60,6 +60,7 @@ class EndpointMissingError(CiliateError):
     "dbg",
     cls=LazyGroup,
     lazy={
+        "bgp": "ciliate.cli.dbg_bgp:command",
         "bpf": "ciliate.cli.dbg_bpf:command",
         "completion": "ciliate.cli.app:completion",
         "explain": "ciliate.cli.dbg_explain:command",

@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import Final
 
+from ciliate.system.process_title import set_process_title
+
 _PR_SET_PDEATHSIG: Final = 1
 
 #: No files, pipes or ports of ExaBGP's own; root, as the agent is, since the configuration is root's
@@ -40,6 +42,7 @@ def main() -> None:
     if os.getppid() != int(parent):
         return  # It ended before it could be bound to.
     os.environ.update(_ENVIRONMENT)
+    set_process_title(f"ciliate.bgp.speaker {configuration}")
     sys.argv = ["exabgp", "server", configuration]
     runpy.run_module("exabgp", run_name="__main__")
 
