@@ -1,9 +1,11 @@
-"""A session as ExaBGP's configuration. Pure.
+"""A session as ExaBGP's configuration, and its changes as commands. Pure.
 
-Every text in it is made of values that were parsed before (addresses, numbers), never copied from an
-object; the password goes in base64, so that no character of it means anything. Routes stand in the
-configuration, not in commands: a session begins with all of them before its End-of-RIB (RFC 4724), by
-which a router that kept the routes of the former session drops what is not announced anew.
+Every text is made of values that were parsed before (addresses, numbers), never copied from an object;
+the password goes in base64, so that no character of it means anything. The routes that a session begins
+with stand in the configuration: they come before its End-of-RIB (RFC 4724), by which a router that kept
+the routes of the former session drops what is not announced anew. Those that change later are commands.
+(ExaBGP reads a changed configuration too, and then acts on it with the peer's next message: that may be
+half a minute, and a route of which only the marks changed it does not announce.)
 """
 
 import base64
@@ -12,9 +14,9 @@ from dataclasses import replace
 
 from ciliate.bgp.model import Route, Session, family_name
 
-#: Carries ExaBGP's events to where its standard output leads. It starts a program for them, whose own
-#: output it reads for commands: that one stays open, and is never written to.
-_EVENTS = 'run /bin/sh -c "exec cat 3>&1 >/proc/$PPID/fd/1"'
+#: ExaBGP starts a program that it takes commands from, and tells events to. This one is a pipe each way
+#: between that and ExaBGP's own standard input and output, which are the agent's.
+_PIPES = 'run /bin/sh -c "exec 2>/dev/null; cat </proc/$PPID/fd/0 & exec cat >/proc/$PPID/fd/1"'
 
 
 def render(session: Session) -> str:
@@ -27,8 +29,20 @@ def without_routes(session: Session) -> Session:
     return replace(session, routes=())
 
 
+def commands(told: Session, wanted: Session) -> tuple[str, ...]:
+    """Return what makes of the routes of a session others, withdrawals first."""
+    before = {route.prefix: route for route in told.routes}
+    after = {route.prefix: route for route in wanted.routes}
+    gone = [route for prefix, route in before.items() if prefix not in after]
+    new = [route for prefix, route in after.items() if before.get(prefix) != route]
+    return (
+        *(f"withdraw {_route(route)}" for route in gone),
+        *(f"announce {_route(route)}" for route in new),
+    )
+
+
 def _process() -> Iterator[str]:
-    yield from ("process events {", f"    {_EVENTS};", "    encoder json;", "}")
+    yield from ("process events {", f"    {_PIPES};", "    encoder json;", "}")
 
 
 def _neighbor(session: Session) -> Iterator[str]:

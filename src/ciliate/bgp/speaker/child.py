@@ -1,15 +1,14 @@
 """One session's process: what it was told, how the session goes, and when it must begin anew.
 
-Its configuration is a file of root's alone. Routes that change are written there and taken up by a
-signal; ExaBGP says so in its log, or drops the signal while routes wait to be sent: then it is told
-again. What else changes needs another process. As long as no session is there, nothing is lost by that.
+Its configuration is a file of root's alone. Routes that change while the session lasts are commands. What
+else changes needs another process, and so do routes that changed since the process began as soon as it has
+no session: it would begin the next one with those of its configuration.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import Final
 
 from ciliate.bgp.model import Session
 from ciliate.bgp.session_state import SessionState, told
-from ciliate.bgp.speaker_config import render, without_routes
+from ciliate.bgp.speaker_config import commands, render, without_routes
 from ciliate.reconcile.backoff import Backoff
 from ciliate.system.atomic_file import replace_file
 
@@ -26,12 +25,14 @@ _log = logging.getLogger(__name__)
 
 _MODULE: Final = "ciliate.bgp.speaker.launch"
 
-#: What ExaBGP says when it has taken up its configuration.
-_RELOADED: Final = b"loaded new configuration successfully"
+#: What ExaBGP answers to a command, and what it says of a configuration that it does not take.
+_DONE: Final = b"done"
+_ERROR: Final = b"error"
 _REFUSED: Final = b"error message:"
 
-#: How long it may take to do so before it is told again.
-_RELOAD_S: Final = 2.0
+#: How long it may take to carry out commands, and for how many it is waited at once.
+_COMMANDS_S: Final = 10.0
+_COMMANDS_AT_ONCE: Final = 256
 #: A process without a session is replaced at most so often.
 _REPLACE_S: Final = 5.0
 #: Before it is started again after an end of its own: doubled, until it has run for a while.
@@ -60,7 +61,10 @@ class Child:
         self._path = path
         self._changed = changed
         self._woken = asyncio.Event()
-        self._reloaded = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._answers = 0  # To the commands of this process.
+        self._errors = 0
+        self._has_lost = False  # Whether this process has had a session, and has it no more.
         self._process: asyncio.subprocess.Process | None = None
         self._is_leaving = False
 
@@ -68,6 +72,11 @@ class Child:
     def wanted(self) -> Session:
         """The session as it should be."""
         return self._wanted
+
+    @property
+    def pid(self) -> int | None:
+        """The speaker's process; None: there is none."""
+        return self._process.pid if self._process is not None else None
 
     def want(self, session: Session) -> None:
         """Have the speaker do this session from now on."""
@@ -112,13 +121,14 @@ class Child:
     async def _once(self) -> str:
         """Run it once; return why it ended, or nothing where another is to begin."""
         self._woken.clear()
-        self._reloaded.clear()
+        self._answers = self._errors = 0
+        self._has_lost = False
         session = self._wanted
         try:
             await self._write(session)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", _MODULE, str(self._path), str(os.getpid())),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=_PATH,
@@ -128,69 +138,79 @@ class Child:
             return f"it cannot be started: {error}"
         self._process, self.told, self.problem = process, session, ""
         self._set_state(SessionState(name="active", since_s=time.time()))
-        listening = [
-            asyncio.create_task(self._take_events(process)),
-            asyncio.create_task(self._take_log(process)),
-        ]
-        ended = asyncio.create_task(process.wait())
+        logging_it = asyncio.create_task(self._take_log(process))
+        # Its end is the end of its events: `wait` waits for pipes, too, that helpers may have.
+        ended = asyncio.create_task(self._take_events(process))
         try:
-            await self._guide(process, ended, began_s=time.monotonic())
-            return "" if not ended.done() else f"it ended with code {ended.result()}{self.problem}"
+            await self._guide(process, ended, session)
+            if not ended.done():
+                return ""
         finally:
             await _end(process)
-            for task in (*listening, ended):
+            for task in (logging_it, ended):
                 task.cancel()
             self._process = self.told = None
             self._set_state(SessionState(since_s=time.time(), reason=self.state.reason))
+        return f"it ended with code {process.returncode}{self.problem}"
 
     async def _guide(
-        self,
-        process: asyncio.subprocess.Process,
-        ended: "asyncio.Task[int]",
-        *,
-        began_s: float,
+        self, process: asyncio.subprocess.Process, ended: "asyncio.Task[None]", begun: Session
     ) -> None:
         """Tell it what is wanted, until it has ended or another must begin."""
+        began_s, pause_s = time.monotonic(), None
         while not ended.done():
-            waking = asyncio.create_task(self._woken.wait())
-            try:
-                await asyncio.wait((waking, ended), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waking.cancel()
-            self._woken.clear()
-            while not ended.done() and (self._is_leaving or self._wanted != self.told):
-                if self._is_leaving:
-                    await self._withdraw(process)
+            await self._next(ended, pause_s)
+            pause_s = None
+            if self._is_leaving:
+                if await self._tell(process, without_routes(begun)):
+                    await asyncio.sleep(_WITHDRAW_S)
+                return
+            wanted = self._wanted
+            has_lost = self._has_lost and self.told != begun
+            if has_lost or without_routes(wanted) != without_routes(begun):
+                return
+            if self.state.is_established:
+                if not await self._tell(process, wanted):
                     return
-                session = self._wanted
-                if self.told is None or without_routes(session) != without_routes(self.told):
+            elif wanted != begun:
+                pause_s = began_s + _REPLACE_S - time.monotonic()
+                if pause_s <= 0:
                     return
-                if await self._reload(process, session):
-                    continue
-                if not self.state.is_established:
-                    await asyncio.sleep(max(began_s + _REPLACE_S - time.monotonic(), 0.0))
-                    if not self.state.is_established:
-                        return
 
-    async def _reload(self, process: asyncio.subprocess.Process, session: Session) -> bool:
-        """Have it take up the session's routes; return whether it says that it did."""
-        await self._write(session)
-        self._reloaded.clear()
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGUSR1)
+    async def _next(self, ended: "asyncio.Task[None]", pause_s: float | None) -> None:
+        """Wait until something is other, or has ended, at most so long."""
+        waking = asyncio.create_task(self._woken.wait())
         try:
-            async with asyncio.timeout(_RELOAD_S):
-                await self._reloaded.wait()
-        except TimeoutError:
-            return False
-        self.told = session
-        self._changed()
-        return True
+            waiting = (waking, ended)
+            await asyncio.wait(waiting, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+        self._woken.clear()
 
-    async def _withdraw(self, process: asyncio.subprocess.Process) -> None:
-        if self.state.is_established and self.told is not None and self.told.routes:
-            await self._reload(process, without_routes(self.told))
-            await asyncio.sleep(_WITHDRAW_S)
+    async def _tell(self, process: asyncio.subprocess.Process, session: Session) -> bool:
+        """Have its session be this one, by commands; return whether it has carried them out."""
+        assert process.stdin is not None
+        if self.told is None or not self.state.is_established:
+            return False
+        words = commands(self.told, session)
+        try:
+            async with asyncio.timeout(_COMMANDS_S + len(words) / _COMMANDS_AT_ONCE):
+                for begin in range(0, len(words), _COMMANDS_AT_ONCE):
+                    some = words[begin : begin + _COMMANDS_AT_ONCE]
+                    expected = self._answers + len(some)
+                    process.stdin.write("".join(f"{each}\n" for each in some).encode())
+                    await process.stdin.drain()
+                    while self._answers < expected:
+                        self._answered.clear()
+                        await self._answered.wait()
+        except (TimeoutError, ConnectionError):
+            return False
+        if self._errors:
+            return False
+        if words:
+            self.told = session
+            self._changed()
+        return True
 
     async def _write(self, session: Session) -> None:
         content = render(session).encode()
@@ -200,7 +220,12 @@ class Child:
         assert process.stdout is not None
         try:
             while line := await process.stdout.readline():
-                self._set_state(told(self.state, line))
+                if (answer := line.strip()) in (_DONE, _ERROR):
+                    self._answers += 1
+                    self._errors += answer == _ERROR
+                    self._answered.set()
+                else:
+                    self._set_state(told(self.state, line))
         except ValueError:  # A line without end, of which no event can follow: another begins.
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -210,9 +235,7 @@ class Child:
         assert process.stderr is not None
         try:
             while line := await process.stderr.readline():
-                if _RELOADED in line:
-                    self._reloaded.set()
-                elif _REFUSED in line:
+                if _REFUSED in line:
                     self.problem = ": it refuses its configuration, which is a bug of ours"
         except ValueError:
             with contextlib.suppress(ProcessLookupError):
@@ -223,18 +246,25 @@ class Child:
             return
         before, self.state = self.state, state
         if state.is_established != before.is_established:
+            self._woken.set()
+            self._has_lost |= before.is_established
             told_of = f"{self._name} ({self._wanted.peer_address})"
             if state.is_established:
                 _log.info("BGP session of %s is established", told_of)
             elif before.is_established:
-                _log.warning("BGP session of %s has ended: %s", told_of, state.reason)
+                _log.warning(
+                    "BGP session of %s has ended: %s", told_of, state.reason or "by this node"
+                )
         self._changed()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End it at once: its connection closes, which graceful restart covers and a word would not."""
+    if process.stdin is not None:
+        process.stdin.close()
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    async with asyncio.timeout(_END_S):
-        await process.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            await process.wait()

@@ -18,16 +18,15 @@ from ciliate.system.process_title import set_process_title
 
 _PR_SET_PDEATHSIG: Final = 1
 
-#: No files, pipes or ports of ExaBGP's own; root, as the agent is, since the configuration is root's
+#: No files or ports of ExaBGP's own; root, as the agent is, since the configuration is root's
 #: alone. It waits for a tenth of a second where nothing comes (`speed`): half a percent of a
 #: processor. Marks of received routes are not kept.
 _ENVIRONMENT: Final = {
     "exabgp.api.cli": "false",
-    "exabgp.api.ack": "false",
     "exabgp.cache.attributes": "false",
     "exabgp.daemon.user": "root",
     "exabgp.log.destination": "stderr",
-    "exabgp.log.level": "INFO",
+    "exabgp.log.level": "ERROR",
     "exabgp.log.network": "false",
     "exabgp.log.processes": "false",
     "exabgp.log.statistics": "false",

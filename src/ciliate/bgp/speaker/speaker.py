@@ -21,6 +21,8 @@ class Speaker:
     ) -> None:
         """Have configurations in `folder`, which is root's alone."""
         self._folder = folder
+        for left in folder.glob("*.conf*") if folder.is_dir() else ():
+            left.unlink(missing_ok=True)  # Of an agent that was killed; it may hold a password.
         self._tasks = tasks
         self._changed = changed
         self._children: dict[SessionKey, Child] = {}
