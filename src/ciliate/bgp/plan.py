@@ -16,7 +16,8 @@ from ciliate.api.bgp import (
     PeerConfigSpec,
     PeerFamily,
 )
-from ciliate.bgp.announcements import Announceable, announcements
+from ciliate.api.metadata import LabelSelector
+from ciliate.bgp.announcements import Announceable, Announcement, announcements
 from ciliate.bgp.model import Route, Session, SessionKey, family_name
 from ciliate.net.address import IPAddress, ip_address
 
@@ -59,6 +60,28 @@ class Plan:
     problems: tuple[str, ...] = ()
 
 
+class _Announcing:
+    """What is announced by a selector: peers have it alike, and there may be thousands of routes."""
+
+    def __init__(
+        self, advertisements: Collection[CiliumBGPAdvertisement], here: Announceable
+    ) -> None:
+        self._advertisements = advertisements
+        self._here = here
+        self._found: list[tuple[LabelSelector, int, Sequence[Announcement], Sequence[str]]] = []
+
+    def by(
+        self, selector: LabelSelector, version: int
+    ) -> tuple[Sequence[Announcement], Sequence[str]]:
+        """Return what a family announces, and what is left out."""
+        for known, of, found, problems in self._found:
+            if known == selector and of == version:
+                return found, problems
+        found, problems = announcements(selector, self._advertisements, self._here, version)
+        self._found.append((selector, version, found, problems))
+        return found, problems
+
+
 class _PeerError(Exception):
     """A peer cannot be served; the message says why."""
 
@@ -73,6 +96,7 @@ def plan(
     sessions: dict[SessionKey, Session] = {}
     problems: list[str] = []
     taken: dict[tuple[int, IPAddress], SessionKey] = {}
+    announcing = _Announcing(advertisements, node.here)
     for instance in config.spec.bgp_instances if config is not None else ():
         if instance.local_port:
             problems.append(
@@ -81,7 +105,7 @@ def plan(
             )
         for peer in instance.peers:
             try:
-                session, left_out = _session(instance, peer, peer_configs, advertisements, node)
+                session, left_out = _session(instance, peer, peer_configs, announcing, node)
                 _check_room(session, sessions, taken)
             except _PeerError as error:
                 problems.append(f"instance {instance.name}, peer {peer.name}: {error}")
@@ -110,7 +134,7 @@ def _session(
     instance: NodeInstance,
     peer: NodePeer,
     peer_configs: Mapping[str, CiliumBGPPeerConfig],
-    advertisements: Collection[CiliumBGPAdvertisement],
+    announcing: "_Announcing",
     node: NodeFacts,
 ) -> tuple[Session, Sequence[str]]:
     """Return the session with a peer, and what is left out of it.
@@ -129,7 +153,7 @@ def _session(
     for version, family in families.items():
         if family.advertisements is None:
             continue
-        found, left_out = announcements(family.advertisements, advertisements, node.here, version)
+        found, left_out = announcing.by(family.advertisements, version)
         problems += left_out
         next_hop = local if local.version == version else node.addresses.get(version)
         if found and next_hop is None:

@@ -66,11 +66,11 @@ def test_changes_are_commands_withdrawals_first() -> None:
     told = session(routes=(MARKED, Route(ip_network("10.3.0.0/24"), NODE_V4)))
     wanted = session(routes=(replace(MARKED, communities=()), other))
 
+    marked = "route 10.1.0.0/24 next-hop 192.0.2.10"
     assert commands(told, told) == ()
     assert commands(told, wanted) == (
         "withdraw route 10.3.0.0/24 next-hop 192.0.2.10",
-        "announce route 10.1.0.0/24 next-hop 192.0.2.10 local-preference 200"
-        " large-community [ 65000:1:2 ]",
+        f"announce {marked} local-preference 200 large-community [ 65000:1:2 ]",
         "announce route 10.2.0.0/24 next-hop 192.0.2.10",
     )
 

@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 
 #: Changes come in bursts: a Service with its address, then its endpoints.
 _SETTLE_S: Final = 0.05
+#: At most this part of the time is spent on looking: of thousands of Services it takes a while.
+_SHARE: Final = 0.05
 #: Whether a route leads to a peer, nobody tells.
 _LOOK_AGAIN_S: Final = 30.0
 #: Sessions come and go in steps: changes within this time are one write.
@@ -136,11 +138,13 @@ class BGPFeature(Feature):
                 tasks.create_task(self._sync.run(), name="bgp status")
             while True:
                 self._woken.clear()
+                began_s = time.thread_time()
                 await self._look(tasks)
+                took_s = time.thread_time() - began_s
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_AGAIN_S):
                         await self._woken.wait()
-                await asyncio.sleep(_SETTLE_S)
+                await asyncio.sleep(max(_SETTLE_S, took_s / _SHARE))
 
     def _touch(self) -> None:
         self._sync.touch((self._context.own.name,))
