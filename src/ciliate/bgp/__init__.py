@@ -9,7 +9,7 @@ speaker_config   a session as ExaBGP's configuration
 session_state    how a session goes, out of ExaBGP's events
 report           what `cilium bgp` asks for, and `show` its columns
 speaker/         one ExaBGP for each session, as children of the agent
-agent/           the part of the agent: tables, Secrets, status, feature
+agent/           the part of the agent: tables, Secrets, status, sessions
 operator/        the part of the operator: CiliumBGPNodeConfigs, and conditions
 
 The speaker is ExaBGP, a process of its own for each session: one that is configured wrongly, or whose

@@ -119,7 +119,7 @@ def _down(state: SessionState, event: _Event) -> SessionState:
     reason = _why(event.neighbor.reason)
     if state.is_established:
         return replace(state, name="active", since_s=event.time, reason=reason)
-    if reason == _CLOSED and state.reason:
+    if reason == _CLOSED and (state.reason or not state.has_connected):
         return state
     return replace(state, reason=reason)
 

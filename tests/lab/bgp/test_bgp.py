@@ -340,6 +340,22 @@ def test_what_is_wrong_is_named_and_harms_no_other_peer(lab: Cluster) -> None:
     assert after["establishedTime"] == before["establishedTime"]
 
 
+def test_what_is_deleted_is_withdrawn_at_once_though_a_router_keeps_what_ends(
+    lab: Cluster, router: Router
+) -> None:
+    router.has(cidr(lab, "k8s-w1"), W1)
+
+    lab.kubectl("delete", "ciliumbgpclusterconfig", "rack")
+    router.has(cidr(lab, "k8s-w1"))
+
+    assert lab.object("ciliumbgpnodeconfigs")["items"] == []
+    eventually(lambda: speakers(lab, "k8s-w1") == [], what="the end of the speaker")
+    apply(lab, *objects())
+    signed = json.dumps({"spec": {"authSecretRef": SECRET}})
+    lab.kubectl("patch", "ciliumbgppeerconfig", "router", "--type=merge", "-p", signed)
+    router.has(cidr(lab, "k8s-w1"), W1)
+
+
 def test_routes_of_a_dead_node_are_gone_within_the_hold_time_and_traffic_moves(
     lab: Cluster, router: Router
 ) -> None:

@@ -79,6 +79,10 @@ def test_a_close_alone_is_said_too() -> None:
     assert after(*UP, down("closing connection")).reason == "the peer closed the connection"
 
 
+def test_a_connection_that_never_came_about_was_not_closed() -> None:
+    assert after(fsm("ACTIVE"), fsm("IDLE"), down("closing connection")).reason == ""
+
+
 def test_another_as_number_is_told_with_the_remedy() -> None:
     assert "compare localASN" in after(down("notification sent (2,2)")).reason
 

@@ -6,5 +6,6 @@ secret_tables   the Secrets with passwords, each watched by its name
 node_addresses  which address leads to a peer, gateways, devices
 status          what the CiliumBGPNodeConfig should say, pure
 status_target   its status, as a reconciler keeps it
-feature         all of it, run while the node does
+sessions        all of it, run while the node does
+feature         what the agent knows of it
 """

@@ -58,6 +58,23 @@ class FakeRouter:
         assert self._connection is not None
         self._connection.close()
 
+    async def flood(self, count: int) -> None:
+        """Announce so many prefixes, 500 in a message."""
+        assert self._connection is not None
+        path = bytes((0x40, 2, 6, 2, 1)) + struct.pack("!I", self.asn)
+        attributes = bytes((0x40, 1, 1, 0)) + path + bytes((0x40, 3, 4, 127, 0, 0, 1))
+        head = struct.pack("!HH", 0, len(attributes)) + attributes
+        for begin in range(0, count, 500):
+            numbers = range(begin, begin + 500)
+            nlri = b"".join(b"\x18" + (0x140000 + n).to_bytes(3, "big") for n in numbers)
+            self._connection.write(message(_UPDATE, head + nlri))
+            await self._connection.drain()
+
+    def say(self, octets: bytes) -> None:
+        """Send what is no BGP, or anything else."""
+        assert self._connection is not None
+        self._connection.write(octets)
+
     def _note(self, event: str) -> None:
         self.events.append(event)
         self._changed.set()

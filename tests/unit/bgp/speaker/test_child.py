@@ -102,6 +102,42 @@ async def test_a_session_that_was_lost_begins_anew_with_the_routes_of_now(tmp_pa
             assert child.pid != process
 
 
+async def test_a_million_routes_of_a_router_take_no_memory(tmp_path: Path) -> None:
+    """They are not even parsed; else each would be some hundred octets."""
+    async with FakeRouter().serve() as router, running(to(router), tmp_path) as child:
+        await until(child, "established")
+        assert child.pid is not None
+        before = resident_kib(child.pid)
+
+        await router.flood(1_000_000)
+        child.want(replace(child.wanted, routes=routes("10.7.0.0/24")))
+        await router.until("10.7.0.0/24")
+
+        assert resident_kib(child.pid) - before < 4096
+        assert router.events.count("up") == 1
+
+
+def resident_kib(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+@pytest.mark.parametrize("garbage", [bytes(4096), b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096])
+async def test_what_is_no_bgp_ends_the_session_and_another_begins(
+    garbage: bytes, tmp_path: Path
+) -> None:
+    async with (
+        FakeRouter().serve() as router,
+        running(to(router, "10.1.0.0/24"), tmp_path) as child,
+    ):
+        await router.until("10.1.0.0/24", event="end of rib")
+        await until(child, "established")
+
+        router.say(garbage)
+
+        await router.until("10.1.0.0/24", event="end of rib", count=2)
+
+
 async def test_what_leaves_takes_its_routes_back(tmp_path: Path) -> None:
     async with FakeRouter().serve() as router:
         wanted = to(router, "10.1.0.0/24")
