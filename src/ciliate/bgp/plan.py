@@ -272,8 +272,8 @@ def _password(spec: PeerConfigSpec, node: NodeFacts) -> bytes:
     found = node.password_of(name)
     if not found:
         raise _PeerError(
-            f"authSecretRef: Secret {name} has no key `password`, or is not there: without it no"
-            " session is opened"
+            f"authSecretRef: Secret {name} is not there, may not be read, or has no key `password`:"
+            " without it no session is opened"
         )
     if len(found) > PASSWORD_BYTES_MAX:
         raise _PeerError(

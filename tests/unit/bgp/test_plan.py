@@ -138,7 +138,7 @@ def test_a_wrong_peer_is_named_with_the_field(changes: dict[str, str], words: st
 def test_what_is_missing_is_named() -> None:
     missing = plan(node_config(peer()), {}, PODS, NODE)
     assert "CiliumBGPPeerConfig router does not exist" in missing.problems[0]
-    assert "Secret gone has no key" in problem_of(auth_secret_ref="gone")
+    assert "Secret gone is not there" in problem_of(auth_secret_ref="gone")
     assert "no route of the node leads" in problem_of(node=replace(NODE, source_of=lambda _: None))
     assert "router ID" in problem_of(node=replace(NODE, addresses={6: NODE_V6}))
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from ciliate.api.secret import SECRETS, Secret
 from ciliate.kube.client import ApiClient
+from ciliate.kube.errors import ForbiddenError
 from ciliate.kube.informer import Informer
 
 #: The key of a Secret that holds the password.
@@ -43,8 +44,11 @@ class SecretTables:
 
     @property
     def have_synced(self) -> bool:
-        """Whether each that is followed has been asked for."""
-        return all(table.has_synced for table in self._tables.values())
+        """Whether each that is followed is known, or may not be: then its peers have no password."""
+        return all(
+            table.has_synced or isinstance(table.last_error, ForbiddenError)
+            for table in self._tables.values()
+        )
 
     def password_of(self, name: str) -> bytes | None:
         """Return the password in a Secret; None: there is none, or it is not known."""
