@@ -66,7 +66,7 @@ class Child:
         self._errors = 0
         self._has_lost = False  # Whether this process has had a session, and has it no more.
         self._process: asyncio.subprocess.Process | None = None
-        self._is_leaving = False
+        self._leaving = asyncio.Event()
 
     @property
     def wanted(self) -> Session:
@@ -88,7 +88,7 @@ class Child:
         """Keep it running until cancelled, or until it has left."""
         pause = Backoff(first_s=_PAUSE_S, limit_s=_PAUSE_MAX_S)
         try:
-            while not self._is_leaving:
+            while not self._leaving.is_set():
                 begun_s = time.monotonic()
                 self.problem = await self._once()
                 if not self.problem:
@@ -105,13 +105,13 @@ class Child:
                 self._changed()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
-                        await self._woken.wait()
+                        await self._leaving.wait()  # Whatever else changes.
         finally:
             await asyncio.to_thread(self._path.unlink, missing_ok=True)
 
     def leave(self) -> None:
         """Take back every route, then end: a router with graceful restart would keep them."""
-        self._is_leaving = True
+        self._leaving.set()
         self._woken.set()
 
     @property
@@ -161,7 +161,7 @@ class Child:
         while not ended.done():
             await self._next(ended, pause_s)
             pause_s = None
-            if self._is_leaving:
+            if self._leaving.is_set():
                 if await self._tell(process, without_routes(begun)):
                     await asyncio.sleep(_WITHDRAW_S)
                 return
