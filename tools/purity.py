@@ -82,7 +82,6 @@ PURE: Final = (
     "ciliate.masquerade.nftables.script",
     "ciliate.services.addresses",
     "ciliate.services.adoption",
-    "ciliate.services.annotations",
     "ciliate.services.backend_address",
     "ciliate.services.backend_sets",
     "ciliate.services.book",

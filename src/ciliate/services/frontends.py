@@ -8,10 +8,10 @@ have other endpoints than who asks from outside: then each has an entry.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from ciliate.api.service_annotations import is_exposed
 from ciliate.datapath.layout import FrontendFlag, FrontendType
 from ciliate.net.address import ANY_ADDRESS, address_text, socket_text
 from ciliate.services.addresses import version_of
-from ciliate.services.annotations import is_exposed
 from ciliate.services.map_keys import MapKey, frontend_key
 from ciliate.services.model import (
     KnownService,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, TypeVar
 
+from ciliate.api import service_annotations as annotations
 from ciliate.api.endpoint_slice import Endpoint, EndpointPort, EndpointSlice
 from ciliate.api.service import (
     HEADLESS_LABEL,
@@ -18,7 +19,6 @@ from ciliate.api.service import (
 )
 from ciliate.net.address import address_text, ip_network, prefix_bits, to_octets
 from ciliate.net.protocol import TCP, UDP
-from ciliate.services import annotations
 from ciliate.services.addresses import (
     family_name,
     read_address,

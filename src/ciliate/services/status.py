@@ -10,8 +10,8 @@ from msgspec import field
 
 from ciliate.api.agent import AgentModel
 from ciliate.api.agent_status import FeatureSwitch
+from ciliate.api.service_annotations import SUPPORTED
 from ciliate.config.service_settings import Algorithm, ServiceSettings
-from ciliate.services.annotations import SUPPORTED
 
 
 class DeviceModel(AgentModel, frozen=True, kw_only=True):

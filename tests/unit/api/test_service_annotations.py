@@ -8,8 +8,8 @@ from tests.unit.services.service_objects import NODE, SETTINGS, key, known
 from tests.unit.services.test_frontends import NODE_PORTS, at, types
 
 from ciliate.api.label_selectors import matches
+from ciliate.api.service_annotations import read_selector
 from ciliate.datapath.layout import FrontendType
-from ciliate.services.annotations import read_selector
 from ciliate.services.book import ServiceBook
 from ciliate.services.frontends import frontends_of
 
