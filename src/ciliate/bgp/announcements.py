@@ -34,6 +34,7 @@ class Announceable:
     services: Collection[KnownService] = ()
     local_services: Collection[tuple[ObjectKey, int]] = frozenset()
     interfaces: Mapping[str, tuple[IPAddress, ...]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)  # The node's.
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _prefixes(each: Advertised, here: Announceable) -> Iterator[IPNetwork]:
                 yield from pool.cidrs
     elif kind == "Service" and selector is not None:
         for service in here.services:
-            if matches(selector, service.selectable):
+            if service.is_served_on(here.labels) and matches(selector, service.selectable):
                 yield from _service_prefixes(each, service, here)
 
 

@@ -4,7 +4,6 @@ port_range          ranges of ports as values
 node_port_range     NodePorts are kept apart from the node's ephemeral ports
 model               a Service, its endpoints and this node, as far as they decide anything; pure
 read                those out of objects of the API; pure
-annotations         what Cilium's own annotations ask for; pure
 frontends           which addresses and ports a Service is asked for at; pure
 verdicts            which endpoints of a Service take connections, and why others do not; pure
 slots               the places of endpoints in a set, with the fewest changes; pure

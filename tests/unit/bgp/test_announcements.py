@@ -65,6 +65,14 @@ def test_services_are_selected_by_labels_and_names(
     assert len(prefixes(services("ExternalIP", selector=selector))) == count
 
 
+def test_only_nodes_that_serve_a_service_announce_it() -> None:
+    edge = replace(WEB, nodes=LabelSelector({"edge": "yes"}))
+    wanted = services("ExternalIP")
+
+    assert prefixes(wanted, here=Announceable(services=(edge,))) == []
+    assert prefixes(wanted, here=Announceable(services=(edge,), labels={"edge": "yes"})) != []
+
+
 def test_a_local_policy_announces_with_an_endpoint_here_alone_and_never_a_larger_prefix() -> None:
     local = replace(WEB, external_is_local=True)
     without, with_one = (

@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
+from msgspec import structs
 
 from ciliate.api.endpoint_slice import Endpoint, EndpointConditions, EndpointSlice
 from ciliate.api.metadata import ObjectMeta
@@ -63,6 +64,46 @@ def test_policies_say_from_where() -> None:
 
     assert found is not None
     assert (found.external_is_local, found.internal_is_local) == (True, False)
+
+
+def test_what_another_proxy_serves_is_nothing() -> None:
+    label = {"service.kubernetes.io/service-proxy-name": "other"}
+    found = structs.replace(balanced("198.51.100.1"), metadata=structs.replace(META, labels=label))
+
+    assert known_service(found) is None
+    assert known_service(found, "other") is not None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "labels", "is_served"),
+    [
+        ({}, {}, True),
+        ({"service.cilium.io/node": "edge"}, {"service.cilium.io/node": "edge"}, True),
+        ({"service.cilium.io/node": "edge"}, {}, False),
+        ({"service.cilium.io/node-selector": "zone in (a, b)"}, {"zone": "b"}, True),
+        ({"service.cilium.io/node-selector": "zone in (a, b)"}, {"zone": "c"}, False),
+        ({"service.cilium.io/node-selector": "zone in ("}, {}, True),
+    ],
+)
+def test_it_is_announced_by_the_nodes_that_serve_it(
+    annotations: dict[str, str], labels: dict[str, str], *, is_served: bool
+) -> None:
+    meta = structs.replace(META, annotations=annotations)
+
+    found = known_service(structs.replace(balanced("198.51.100.1"), metadata=meta))
+
+    assert found is not None
+    assert found.is_served_on(labels) is is_served
+
+
+def test_frontends_of_one_type_alone_are_announced_alone() -> None:
+    meta = structs.replace(META, annotations={"service.cilium.io/type": "LoadBalancer"})
+
+    found = known_service(structs.replace(balanced("198.51.100.1"), metadata=meta))
+
+    assert found is not None
+    assert found.load_balancer_ips
+    assert found.cluster_ips == ()
 
 
 def test_a_service_without_an_address_is_nothing() -> None:

@@ -34,9 +34,14 @@ class ReadSlice(EndpointSlice, frozen=True, gc=False, kw_only=True):
 class ServiceTables:
     """Both tables; `run` is their task, `changed` is called when something may be announced else."""
 
-    def __init__(self, client: ApiClient, node: str, changed: Callable[[], object]) -> None:
+    def __init__(
+        self, client: ApiClient, node: str, proxy_name: str, changed: Callable[[], object]
+    ) -> None:
+        """Read those that the proxy of that name serves, empty for the cluster's."""
         self._changed = changed
-        self._services: Informer[Service] = Informer(client, SERVICES, transform=_read_service)
+        self._services: Informer[Service] = Informer(
+            client, SERVICES, transform=lambda found: _read_service(found, proxy_name)
+        )
         self._slices: Informer[EndpointSlice] = Informer(
             client,
             ENDPOINT_SLICES,
@@ -88,8 +93,8 @@ class ServiceTables:
             self._changed()
 
 
-def _read_service(found: Service) -> Service:
-    return ReadService(metadata=_kept(found.metadata), known=known_service(found))
+def _read_service(found: Service, proxy_name: str) -> Service:
+    return ReadService(metadata=_kept(found.metadata), known=known_service(found, proxy_name))
 
 
 def _read_slice(found: EndpointSlice, node: str) -> EndpointSlice:

@@ -163,7 +163,10 @@ class Sessions:
         self._secrets.follow({spec.auth_secret_ref for spec in specs if spec.auth_secret_ref})
         if wanted and "Service" in kinds and self._services is None:
             self._services = ServiceTables(
-                self._context.client, self._context.own.name, self._woken.set
+                self._context.client,
+                self._context.own.name,
+                self._context.settings.services.proxy_name,
+                self._woken.set,
             )
             tasks.create_task(self._services.run(), name="watch Services for BGP")
         has_services = self._services is None or self._services.has_synced
@@ -196,6 +199,7 @@ class Sessions:
             services=tuple(services.services()) if services is not None else (),
             local_services=services.local() if services is not None else frozenset(),
             interfaces=devices,
+            labels=self._context.own.labels,
         )
 
     def _pools(self) -> Iterator[Pool]:
