@@ -147,13 +147,18 @@ def default_of(place: Place, pod: str, family: str) -> str:
 
 def test_routes_and_devices_follow_the_mtu_of_the_network(tunnel: Place) -> None:
     """The kernel changes an IPv6 route's MTU by itself, as that of its device changes."""
+
+    def await_pods(mtu: int) -> None:
+        for family in FLAGS:
+            eventually(
+                lambda family=family: f" mtu {mtu}" in default_of(tunnel, FAR, family),  # type: ignore[misc]
+                what="the MTU of the pod's route",
+            )
+
     with smaller_network(tunnel):
         for family in FLAGS:
             await_mtu(tunnel, family, 1350)
-            eventually(
-                lambda family=family: " mtu 1350" in default_of(tunnel, FAR, family),  # type: ignore[misc]
-                what="the MTU of the pod's route",
-            )
+        await_pods(1350)
         device = tunnel.inside(WORKER, "ip", "link", "show", "cilium_vxlan")
         passed = [
             tunnel.inside(FAR, "ping", "-c1", "-W3", "-M", "do", "-s", size, address)
@@ -163,5 +168,6 @@ def test_routes_and_devices_follow_the_mtu_of_the_network(tunnel: Place) -> None
             )
         ]
 
+    await_pods(1450)
     assert " mtu 1400 " in device
     assert all(" 0% packet loss" in each for each in passed)
