@@ -37,9 +37,12 @@ tunnel_endpoint(const struct ip_address *destination)
 	return entry && entry->flags & IPCACHE_TUNNEL ? &entry->node : NULL;
 }
 
-/* What node and identity become in the headers around the packet. False: the kernel refuses. */
-static __always_inline bool set_tunnel_key(struct __sk_buff *skb, const struct ip_address *node,
-					   __u32 identity)
+/*
+ * What node and identity become in the headers around the packet. False: the kernel refuses. Not
+ * inline: its callers' stacks are full.
+ */
+static __noinline __unused bool set_tunnel_key(struct __sk_buff *skb, const struct ip_address *node,
+					       __u32 identity)
 {
 	struct bpf_tunnel_key key = {.tunnel_id = identity};
 	__u64 flags = BPF_F_TUNINFO_IPV6;
@@ -101,16 +104,20 @@ static __always_inline int send_in_tunnel(struct __sk_buff *skb, const struct fl
 	return forward(skb, flow, TRACE_TO_OVERLAY, bpf_redirect(ifindex, 0));
 }
 
+/* The UDP port at that offset; below zero: none. Not inline: its callers' stacks are full. */
+static __noinline __unused int udp_port_at(struct __sk_buff *skb, __u32 offset)
+{
+	__be16 port;
+
+	return bpf_skb_load_bytes(skb, offset, &port, sizeof(port)) ? -1 : port;
+}
+
 /* Is it to that UDP port, by what stands in the packet now? Later pieces say no. */
 static __always_inline bool goes_to_port(struct __sk_buff *skb, const struct packet *packet,
 					 __be16 port)
 {
-	__be16 found;
-
 	return packet->tuple.protocol == IPPROTO_UDP && !packet->fragment_offset &&
-	       !bpf_skb_load_bytes(skb, packet->l4_offset + offsetof(struct udphdr, dest), &found,
-				   sizeof(found)) &&
-	       found == port;
+	       udp_port_at(skb, packet->l4_offset + offsetof(struct udphdr, dest)) == port;
 }
 
 /*

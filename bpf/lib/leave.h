@@ -26,7 +26,7 @@ static __always_inline int leave(struct __sk_buff *skb, const struct flow *flow)
 		note_step(DECISION_STACK);
 		return pass(skb, flow);
 	}
-	if (encapsulates && !address_is_zero(&next_hop.node) && !flow->connection) {
+	if (is_tunnel(&next_hop) && !flow->connection) {
 		note_step(DECISION_CLUSTER);
 	} else {
 		error = masquerade_pod(skb, flow, &pod, next_hop.ifindex);

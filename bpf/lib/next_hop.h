@@ -12,10 +12,15 @@
 /* Where a packet goes next, of what the kernel's table says, or the cluster. */
 struct next_hop {
 	__u32 ifindex;
-	struct ip_address node; /* where the tunnel ends, if it goes into one; else zero */
-	struct bpf_redir_neigh neighbour;
+	struct bpf_redir_neigh neighbour; /* no family: a tunnel, and the address where it ends */
 	__u32 mtu; /* of what is ahead, where the packet is too long for it; else 0 */
 };
+
+/* Is the next hop that was found a tunnel? */
+static __always_inline bool is_tunnel(const struct next_hop *next_hop)
+{
+	return encapsulates && next_hop->ifindex && !next_hop->neighbour.nh_family;
+}
 
 /* Does the packet go in a tunnel? Then that is its next hop, unless it is too long for it. */
 static __always_inline bool find_tunnel(const struct packet *packet, __u16 length,
@@ -27,7 +32,7 @@ static __always_inline bool find_tunnel(const struct packet *packet, __u16 lengt
 	if (!node || !device)
 		return false;
 	next_hop->ifindex = device->ifindex;
-	next_hop->node = *node;
+	__builtin_memcpy(next_hop->neighbour.ipv6_nh, node, sizeof(*node));
 	if (length > device->mtu)
 		next_hop->mtu = device->mtu;
 	note_next_hop(device->ifindex, 0, node->words);
@@ -81,8 +86,9 @@ static __always_inline __u32 identity_of_sender(const struct flow *flow)
 static __always_inline int send_to_next_hop(struct __sk_buff *skb, const struct flow *flow,
 					    struct next_hop *next_hop)
 {
-	if (encapsulates && !address_is_zero(&next_hop->node))
-		return send_in_tunnel(skb, flow, next_hop->ifindex, &next_hop->node,
+	if (is_tunnel(next_hop))
+		return send_in_tunnel(skb, flow, next_hop->ifindex,
+				      (const struct ip_address *)next_hop->neighbour.ipv6_nh,
 				      identity_of_sender(flow));
 	if (!decrement_ttl(skb, flow->packet))
 		return drop(skb, flow, DROP_INVALID_PACKET);

@@ -58,7 +58,9 @@ static __noinline bool find_way(struct __sk_buff *skb, struct flow *flow, struct
 	packet->tuple.destination = *destination;
 	found = find_next_hop(skb, packet, &serving->next_hop);
 	packet->tuple.destination = before;
-	if (encapsulates && address_is_mapped(&serving->next_hop.node) && may_be_cut(skb, packet))
+	if (is_tunnel(&serving->next_hop) &&
+	    address_is_mapped((const struct ip_address *)serving->next_hop.neighbour.ipv6_nh) &&
+	    may_be_cut(skb, packet))
 		return true; /* the tunnel's device cuts what it makes of it; not so by IPv6 */
 	return found;
 }
