@@ -36,6 +36,7 @@ QUESTIONS: Final = (
     "ipam_agent",
     "ipam_operator",
     "pod_to_pod",
+    "tunnel",
     "pod_to_world",
     "services",
     "flow_events",
@@ -98,7 +99,7 @@ def main(
     """Measure every QUESTION (all of them by default), print tables and write JSON.
 
     Questions: lab_start, agent_cost, cni_latency, silent_connections, cluster_changes,
-    ipam_agent, ipam_operator, pod_to_pod, pod_to_world, services, node_port, rolling_update,
+    ipam_agent, ipam_operator, pod_to_pod, tunnel, pod_to_world, services, node_port, rolling_update,
     service_agent, service_count.
     """
     if os.geteuid():

@@ -44,6 +44,7 @@ _TRAFFIC: Final = ("iperf3", "ping", "cc", "/usr/include/stdio.h")
 _WITHOUT_LAB: Final = {
     "cni_latency": _REFERENCE,
     "pod_to_pod": (*_REFERENCE, *_TRAFFIC),
+    "tunnel": (*_REFERENCE, *_TRAFFIC),
     "pod_to_world": (*_REFERENCE, *_TRAFFIC),
     "services": _TRAFFIC,
     "flow_events": _TRAFFIC,

@@ -28,16 +28,21 @@ POD_CIDR: Final = "10.201.0.0/16"
 #: The pods of the first and of the second node.
 POD_PREFIXES: Final = ("10.201.0", "10.201.1")
 
+#: The tunnel's device on a node, and the nodes' addresses on it; what fits into it.
+_TUNNEL: Final = "tunnel0"
+_TUNNEL_ADDRESSES: Final = ("10.202.0.1", "10.202.0.2")
+_TUNNEL_MTU: Final = 1450
 
-def configuration(node: int, *, ip_masq: bool, state_directory: str) -> str:
-    """Return the network configuration of node number `node` as JSON."""
+
+def configuration(node: int, *, ip_masq: bool, state_directory: str, mtu: int = 1500) -> str:
+    """Return the network configuration of node number `node` as JSON; `mtu` of its pods, in bytes."""
     prefix = POD_PREFIXES[node]
     document: dict[str, Any] = {
         "cniVersion": "1.0.0",
         "name": f"bench{node}",
         "type": "ptp",
         "ipMasq": ip_masq,
-        "mtu": 1500,
+        "mtu": mtu,
         "ipam": {
             "type": "host-local",
             "ranges": [
@@ -112,9 +117,19 @@ def state_directory() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=f"ciliate-bench-{os.getpid()}-")
 
 
+def _add_tunnel(ground: Ground) -> None:
+    """Give each node a vxlan device of the kernel's that leads to the other."""
+    for number, node in enumerate(ground.nodes):
+        local, remote = NODE_ADDRESSES[number], NODE_ADDRESSES[1 - number]
+        ends = ("local", local, "remote", remote, "dstport", "4789")
+        node.run("ip", "link", "add", _TUNNEL, "type", "vxlan", "id", "7", *ends)
+        node.run("ip", "address", "add", f"{_TUNNEL_ADDRESSES[number]}/24", "dev", _TUNNEL)
+        node.run("ip", "link", "set", _TUNNEL, "mtu", str(_TUNNEL_MTU), "up")
+
+
 @contextlib.contextmanager
-def reference_pods(*, ip_masq: bool) -> Iterator[ReferencePods]:
-    """Make a ground of its own with two pods on it.
+def reference_pods(*, ip_masq: bool, tunnel: bool = False) -> Iterator[ReferencePods]:
+    """Make a ground of its own with two pods on it; with `tunnel` nodes route through one.
 
     Without `ip_masq` the router learns the way back to the pods, since nothing hides them.
     """
@@ -122,12 +137,16 @@ def reference_pods(*, ip_masq: bool) -> Iterator[ReferencePods]:
         ground = stack.enter_context(fresh_ground())
         state = stack.enter_context(state_directory())
         pods = (stack.enter_context(fresh_machine()), stack.enter_context(fresh_machine()))
+        if tunnel:
+            _add_tunnel(ground)
+        hops, mtu = (_TUNNEL_ADDRESSES, _TUNNEL_MTU) if tunnel else (NODE_ADDRESSES, 1500)
         addresses = []
         for number, (node, pod) in enumerate(zip(ground.nodes, pods, strict=True)):
-            config = configuration(number, ip_masq=ip_masq, state_directory=f"{state}/{number}")
+            directory = f"{state}/{number}"
+            config = configuration(number, ip_masq=ip_masq, state_directory=directory, mtu=mtu)
             addresses.append(add_pod(node, pod, config=config, container=f"pod{number}"))
-            way = (f"{POD_PREFIXES[number]}.0/24", "via", NODE_ADDRESSES[number])
-            ground.nodes[1 - number].run("ip", "route", "add", *way)
+            prefix = f"{POD_PREFIXES[number]}.0/24"
+            ground.nodes[1 - number].run("ip", "route", "add", prefix, "via", hops[number])
             if not ip_masq:
-                ground.router.run("ip", "route", "add", *way)
+                ground.router.run("ip", "route", "add", prefix, "via", NODE_ADDRESSES[number])
         yield ReferencePods(ground=ground, pods=pods, addresses=(addresses[0], addresses[1]))

@@ -246,20 +246,18 @@ static __noinline bool become_reset(struct __sk_buff *skb, const struct packet *
 }
 
 /*
- * Back where the packet came from: where that is a tunnel, to the node that sent it. Not inline: a
- * stack has no room for it.
+ * Let an answer go back where the packet came from: where that is a tunnel, to the node that sent
+ * it. False: the kernel refuses. Not inline: its callers' stacks are full.
  */
-static __noinline int send_back(struct __sk_buff *skb)
+static __noinline bool turn_back(struct __sk_buff *skb)
 {
 	struct ip_address node;
 	__u32 identity;
 
-	if (read_tunnel_key(skb, &node, &identity)) {
-		if (!set_tunnel_key(skb, &node, IDENTITY_REMOTE_NODE))
-			return TC_ACT_SHOT;
-		mark_overlay(skb);
-	}
-	return bpf_redirect(skb->ifindex, 0);
+	if (!read_tunnel_key(skb, &node, &identity))
+		return true;
+	mark_overlay(skb);
+	return set_tunnel_key(skb, &node, IDENTITY_REMOTE_NODE);
 }
 
 /*
@@ -270,16 +268,17 @@ static __noinline int answer_with_error(struct __sk_buff *skb, const struct flow
 					enum drop_reason reason, __u32 mtu)
 {
 	const struct packet *packet = flow->packet;
-	__u32 first = 0;
+	__u32 first = 0, ifindex = skb->ifindex;
 	struct answer *error = bpf_map_lookup_elem(&answers, &first);
 	bool filled = false;
 
 	if (!error || packet->fragment_offset) /* RFC 1122, 3.2.2: never about a later piece */
 		return drop(skb, flow, reason);
 	if (!mtu && packet->tuple.protocol == IPPROTO_TCP) {
-		if (packet->tcp_flags & TCP_FLAG_RST_BIT || !become_reset(skb, packet))
+		if (packet->tcp_flags & TCP_FLAG_RST_BIT || !become_reset(skb, packet) ||
+		    !turn_back(skb))
 			return drop(skb, flow, reason);
-		return answer(skb, flow, reason, send_back(skb));
+		return answer(skb, flow, reason, bpf_redirect(ifindex, 0));
 	}
 	if (packet->is_v6)
 		filled = fill_v6(skb, error, mtu ? ICMPV6_PKT_TOOBIG : ICMPV6_DEST_UNREACH,
@@ -289,9 +288,9 @@ static __noinline int answer_with_error(struct __sk_buff *skb, const struct flow
 		filled = fill_v4(skb, packet, &error->v4,
 				 mtu ? ICMP_FRAGMENTATION_NEEDED : ICMP_PORT_UNREACHABLE, mtu) &&
 			 become_answer(skb, error, sizeof(error->v4));
-	if (!filled)
+	if (!filled || !turn_back(skb))
 		return drop(skb, flow, reason);
-	return answer(skb, flow, reason, send_back(skb));
+	return answer(skb, flow, reason, bpf_redirect(ifindex, 0));
 }
 
 #endif

@@ -109,19 +109,24 @@ def command(
         searches=not no_search,
         deadline_s=deadline_s,
     )
-    report = ProbeReport(paths=run(probe(order)), pod_mtu=_pod_mtu())
+    pod_mtu, tunnel_bytes = _pod_mtu()
+    report = ProbeReport(paths=run(probe(order)), pod_mtu=pod_mtu, tunnel_bytes=tunnel_bytes)
     click.echo(render(report, output) if output is not None else _table(report), nl=False)
 
 
-def _pod_mtu() -> int:
-    """Return what the agent gives pods; 0 where it does not answer, which probes do without."""
+def _pod_mtu() -> tuple[int, int]:
+    """Return what pods send to others at most, and what a tunnel adds to that.
+
+    Both 0 where the agent does not answer, which probes do without.
+    """
     from ciliate.api.agent import DaemonConfiguration  # noqa: PLC0415
     from ciliate.cli.agent_client import AgentClient  # noqa: PLC0415 - http.client: 25 ms.
 
     client = AgentClient.from_environment()
     with contextlib.suppress(CiliateError):
-        return client.get("config", DaemonConfiguration, timeout_s=_AGENT_S).status.route_mtu
-    return 0
+        status = client.get("config", DaemonConfiguration, timeout_s=_AGENT_S).status
+        return status.route_mtu, status.device_mtu - status.route_mtu
+    return 0, 0
 
 
 def _table(report: ProbeReport) -> str:

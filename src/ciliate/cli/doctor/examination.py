@@ -55,6 +55,7 @@ class _Rounds:
     tell: Callable[[str], object]
     observations: dict[tuple[str, str, int], PathReport] = field(default_factory=dict)
     pod_mtus: dict[str, int] = field(default_factory=dict)
+    overhead_bytes: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     out_of_reach: dict[str, str] = field(default_factory=dict)
 
@@ -105,6 +106,7 @@ class _Rounds:
             for version, address in place.addresses.items()
         }
         self.pod_mtus[node] = report.pod_mtu
+        self.overhead_bytes = max(self.overhead_bytes, report.tunnel_bytes)
         for path in report.paths:
             address = ip_address(path.target)
             other = names.get((address, address.version))
@@ -163,6 +165,7 @@ async def examine_cluster(
             observations=rounds.observations,
             planned=pairs,
             pod_mtus=rounds.pod_mtus,
+            overhead_bytes=rounds.overhead_bytes,
             size=question.size,
             problems=rounds.problems | without_address(places),
             out_of_reach=rounds.out_of_reach,

@@ -62,6 +62,8 @@ class ProbeReport(Struct, frozen=True, kw_only=True):
     paths: tuple[PathReport, ...]
     pod_mtu: int = 0
     """What the node's pods send at most, as its agent says; 0: it did not answer."""
+    tunnel_bytes: int = 0
+    """What a tunnel adds to that."""
 
 
 class PairReport(Struct, frozen=True, kw_only=True):
