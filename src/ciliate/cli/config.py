@@ -158,6 +158,8 @@ def change(
             click.echo(f"✨ Removing {name} from ConfigMap {config_map}...")
         else:
             click.echo(f"✨ Patching ConfigMap {config_map} with {name}={value}...")
+    for effect in done.effects:
+        click.echo(f"Note: {effect}", err=True)
     if done.pods:
         click.echo("♻️  Restarted Cilium pods")
     if done.operators:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ciliate.api.core import CONFIG_MAPS, PODS, Pod
 from ciliate.cli.cluster_agents import ready_process_agents
 from ciliate.config.keys import Scope, readers
+from ciliate.config.routing_change import routing_changes
 from ciliate.console.installation import installation
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
@@ -16,11 +17,15 @@ from ciliate.operator.refusal import check_change
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """How many agents' and operators' pods were deleted, and the nodes whose agent has none."""
+    """How many agents' and operators' pods were deleted, and the nodes whose agent has none.
+
+    `effects` say what who reads the settings will do otherwise.
+    """
 
     pods: int = 0
     operators: int = 0
     without_pod: tuple[str, ...] = ()
+    effects: tuple[str, ...] = ()
 
 
 async def read(client: ApiClient) -> Mapping[str, str]:
@@ -53,25 +58,27 @@ async def write(
     names = installation()
     namespace = names.namespace
     async with client:
+        before = (await client.get(CONFIG_MAPS, names.config_map, namespace=namespace)).data
+        after = _merged(before, changes)
         if not force:
-            before = (await client.get(CONFIG_MAPS, names.config_map, namespace=namespace)).data
-            check_change(before, _merged(before, changes))
+            check_change(before, after)
+        effects = routing_changes(before, after)
         await client.patch(
             CONFIG_MAPS, names.config_map, body, namespace=namespace, kind=PatchKind.MERGE
         )
         if not restart:
-            return Restarted()
+            return Restarted(effects=effects)
         # A key that we do not know is taken for the agents'.
         scopes = readers(changes) or (Scope.AGENT,)
         operators: Sequence[Pod] = ()
         if Scope.OPERATOR in scopes:
             operators = await _replace(client, namespace, names.operator_pod_selector)
         if Scope.AGENT not in scopes:
-            return Restarted(operators=len(operators))
+            return Restarted(operators=len(operators), effects=effects)
         agents = await _replace(client, namespace, names.agent_pod_selector)
         with_pod = {pod.spec.node_name for pod in agents}
         without = await ready_process_agents(client, with_pod)
-        return Restarted(len(agents), len(operators), without)
+        return Restarted(len(agents), len(operators), without, effects)
 
 
 def _merged(before: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ import msgspec
 from ciliate.api.core import CONFIG_MAPS
 from ciliate.config.helm import HelmChanges, read_changes
 from ciliate.config.keys import readers
+from ciliate.config.routing_change import routing_changes
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.placed import create_missing, delete_present
@@ -60,6 +61,7 @@ async def _write(paths: LabPaths, changes: HelmChanges, *, force: bool) -> list[
             for key, value in sorted(changes.config.items()):
                 was = before.data.get(key)
                 lines.append(f"{key}: {value}" + ("" if was == value else f" (was: {was or '-'})"))
+            lines += routing_changes(before.data, {**before.data, **changes.config})
         for part, wanted in changes.parts.items():
             lines.append(await _set_part(client, part, wanted=wanted))
         if changes.ip_masq_agent:

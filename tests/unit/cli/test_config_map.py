@@ -57,3 +57,18 @@ async def test_agents_without_a_pod_are_named_where_pods_are_restarted(tmp_path:
     assert "Restarted Cilium pods" in done.output
     assert "Not restarted: the agent of process has no pod that could be replaced" in done.output
     assert None not in pods
+
+
+async def test_change_of_the_routing_mode_says_what_it_will_do(tmp_path: Path) -> None:
+    async with (
+        embedded_server(tmp_path, crd_files=definition_files()) as server,
+        ApiClient.from_kubeconfig(server.kubeconfig) as client,
+    ):
+        native = {"routing-mode": "native", "ipv4-native-routing-cidr": "10.0.0.0/8"}
+        await configure(client, native | {"enable-endpoint-routes": "true"})
+        words = ["config", "set", "routing-mode", "tunnel", "--no-restart"]
+        given = [*words, "--kubeconfig", str(server.kubeconfig)]
+        done = await asyncio.to_thread(CliRunner().invoke, program(), given)
+
+    assert done.exit_code == 0, done.output
+    assert "Note: pods of other nodes: by a vxlan tunnel" in done.output

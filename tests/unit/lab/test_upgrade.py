@@ -131,3 +131,12 @@ async def test_lab_that_starts_with_a_relay_has_it_by_its_settings(bench: Bench)
 
     assert await bench.parts() == ALL
     assert "cluster-name: west" in await bench.relay_config()
+
+
+async def test_change_of_the_routing_mode_says_what_it_will_do(bench: Bench) -> None:
+    lines = await bench.upgrade("routingMode=tunnel", "autoDirectNodeRoutes=false")
+
+    said = "\n".join(lines)
+    assert "routing-mode: tunnel (was: native)" in said
+    assert "pods of other nodes: by a vxlan tunnel (UDP 8472, by IPv4)" in said
+    assert "50 bytes less of MTU" in said
