@@ -15,6 +15,7 @@ static __always_inline enum source_file source_file(const char *name)
 {
 	return IS_FILE("from_pod.bpf.c")	? SOURCE_FROM_POD_BPF_C
 	       : IS_FILE("to_pod.bpf.c")	? SOURCE_TO_POD_BPF_C
+	       : IS_FILE("from_uplink.bpf.c")	? SOURCE_FROM_UPLINK_BPF_C
 	       : IS_FILE("to_uplink.bpf.c")	? SOURCE_TO_UPLINK_BPF_C
 	       : IS_FILE("serve_pod.bpf.c")	? SOURCE_SERVE_POD_BPF_C
 	       : IS_FILE("serve_outside.bpf.c") ? SOURCE_SERVE_OUTSIDE_BPF_C
