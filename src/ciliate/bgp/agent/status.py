@@ -6,6 +6,7 @@ Steps on the way to a session are not told: a router that refuses makes some of 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from ciliate.api.bgp import (
     CiliumBGPNodeConfig,
@@ -14,10 +15,13 @@ from ciliate.api.bgp import (
     PeerTimers,
     RouteCount,
 )
+from ciliate.api.conditions import Words, shown_conditions
 from ciliate.api.metadata import format_time
-from ciliate.bgp.conditions import ESTABLISHED, RECONCILE_ERROR, Words, shown_words, words
+from ciliate.bgp.conditions import ESTABLISHED, RECONCILE_ERROR, words
 from ciliate.bgp.model import family_name
 from ciliate.bgp.report import SessionView, announced, why_down
+
+_KINDS: Final = (RECONCILE_ERROR, ESTABLISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,10 @@ def node_verdict(
 
 def shown_verdict(config: CiliumBGPNodeConfig) -> NodeVerdict | None:
     """Return what it says now; None: nothing, or not all."""
-    shown = config.status.conditions
-    said = shown_words(shown, (RECONCILE_ERROR, ESTABLISHED))
-    generations = {
-        e.observed_generation for e in shown if e.type in (RECONCILE_ERROR, ESTABLISHED)
-    }
-    if len(said) < 2 or len(generations) != 1:
+    said = shown_conditions(config.status.conditions, _KINDS)
+    if said is None:
         return None
-    return NodeVerdict(config.status.bgp_instances, said, generations.pop())
+    return NodeVerdict(config.status.bgp_instances, said.conditions, said.generation)
 
 
 def _peer_status(view: SessionView) -> PeerStatus:

@@ -7,8 +7,8 @@ from typing import Any, Final
 import msgspec
 
 from ciliate.api.bgp import NODE_CONFIGS, CiliumBGPNodeConfig
+from ciliate.api.conditions import written
 from ciliate.bgp.agent.status import NodeVerdict, shown_verdict
-from ciliate.bgp.conditions import written
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError
 from ciliate.reconcile.target import Failures, one_by_one

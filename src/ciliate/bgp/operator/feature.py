@@ -16,21 +16,22 @@ from ciliate.api.bgp import (
     CiliumBGPPeerConfig,
     owner_of,
 )
+from ciliate.api.conditions import Verdict
 from ciliate.api.core import NODES
 from ciliate.api.metadata import ObjectMeta, PartialObject
 from ciliate.api.secret import SECRETS
 from ciliate.bgp.operator.plan import ClusterPlan, NodeConfig, plan
-from ciliate.bgp.operator.targets import ConditionsTarget, NodeConfigTarget
+from ciliate.bgp.operator.targets import NodeConfigTarget
 from ciliate.bgp.operator.verdicts import (
     CLUSTER_KINDS,
     PEER_KINDS,
-    Verdict,
     cluster_verdict,
     peer_verdict,
 )
 from ciliate.cluster.context import Context
 from ciliate.cluster.feature import Feature, Task
 from ciliate.config.bgp_settings import BGPSettings
+from ciliate.kube.conditions_target import ConditionsTarget
 from ciliate.kube.informer import Informer
 from ciliate.reconcile.reconciler import Reconciler
 
@@ -64,11 +65,11 @@ class BGP(Feature):
             CLUSTER_CONFIGS,
             self._configs,
             CLUSTER_KINDS,
-            self._judge_cluster,
+            self._cluster_verdicts,
             may_act=may_act,
         )
         peer = ConditionsTarget(
-            client, PEER_CONFIGS, self._peers, PEER_KINDS, self._judge_peer, may_act=may_act
+            client, PEER_CONFIGS, self._peers, PEER_KINDS, self._peer_verdicts, may_act=may_act
         )
         self._sync: Reconciler[str, NodeConfig] = Reconciler(target, target.desired)
         self._cluster_sync: Reconciler[str, Verdict] = Reconciler(cluster, cluster.desired)
@@ -125,18 +126,20 @@ class BGP(Feature):
         found = self._plan()
         return found.nodes if found is not None else None
 
-    def _judge_cluster(self, config: CiliumBGPClusterConfig) -> Verdict | None:
+    def _cluster_verdicts(self) -> Mapping[str, Verdict] | None:
         found = self._plan()
         if found is None:
             return None
         names = {each.metadata.name for each in self._peers.objects.values()}
-        return cluster_verdict(config, found, names)
+        configs = self._configs.objects.values()
+        return {each.metadata.name: cluster_verdict(each, found, names) for each in configs}
 
-    def _judge_peer(self, config: CiliumBGPPeerConfig) -> Verdict | None:
+    def _peer_verdicts(self) -> Mapping[str, Verdict] | None:
         if not self._secrets.has_synced:
             return None
         names = {each.metadata.name for each in self._secrets.objects.values()}
-        return peer_verdict(config, names)
+        peers = self._peers.objects.values()
+        return {each.metadata.name: peer_verdict(each, names) for each in peers}
 
 
 def _trimmed(found: PartialObject) -> PartialObject:

@@ -1,31 +1,20 @@
 """What cluster and peer configurations say of themselves. Pure."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from ciliate.api.bgp import CiliumBGPClusterConfig, CiliumBGPPeerConfig
-from ciliate.api.metadata import Condition
+from ciliate.api.conditions import Verdict
 from ciliate.bgp.conditions import (
     CONFLICTING,
     MISSING_PEER_CONFIGS,
     MISSING_SECRET,
     NO_MATCHING_NODE,
-    Words,
-    shown_words,
     words,
 )
 from ciliate.bgp.operator.plan import ClusterPlan
 
 CLUSTER_KINDS = (NO_MATCHING_NODE, MISSING_PEER_CONFIGS, CONFLICTING)
 PEER_KINDS = (MISSING_SECRET,)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The conditions, and the generation that was looked at."""
-
-    conditions: tuple[Words, ...]
-    generation: int
 
 
 def cluster_verdict(
@@ -72,15 +61,6 @@ def peer_verdict(config: CiliumBGPPeerConfig, secrets: Collection[str]) -> Verdi
         MISSING_SECRET, holds=is_missing, reason="MissingAuthSecret", message=message
     )
     return Verdict((condition,), config.metadata.generation)
-
-
-def shown_verdict(conditions: Sequence[Condition], kinds: Sequence[str]) -> Verdict | None:
-    """Return what an object says now; None: nothing, or not all of it."""
-    said = shown_words(conditions, kinds)
-    generations = {each.observed_generation for each in conditions if each.type in kinds}
-    if len(said) < len(kinds) or len(generations) != 1:
-        return None
-    return Verdict(said, generations.pop())
 
 
 def _listed(text: str, names: Sequence[str]) -> str:

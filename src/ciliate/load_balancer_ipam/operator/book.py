@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
+from ciliate.api.conditions import Verdict
 from ciliate.api.load_balancer_ip_pool import CiliumLoadBalancerIPPool
 from ciliate.api.resource import ObjectKey
 from ciliate.api.service import Service, ServiceSpec, ServiceStatus
@@ -21,7 +22,6 @@ from ciliate.load_balancer_ipam.pools import Pool, read_pool
 from ciliate.load_balancer_ipam.requests import ANNOTATIONS, is_ours, read_request
 from ciliate.load_balancer_ipam.settings import LoadBalancerIPAMSettings
 from ciliate.load_balancer_ipam.statuses import (
-    PoolVerdict,
     ServiceVerdict,
     is_marked,
     pool_verdict,
@@ -73,7 +73,7 @@ class Book:
             return None
         return ServiceVerdicts(self) if self.allocator.pools else _NO_SERVICES
 
-    def pool_verdicts(self) -> Mapping[str, PoolVerdict] | None:
+    def pool_verdicts(self) -> Mapping[str, Verdict] | None:
         """Return what pools should say; None while not all is read."""
         if not self._is_started:
             return None

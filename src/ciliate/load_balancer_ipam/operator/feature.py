@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
 
+from ciliate.api.conditions import Verdict
 from ciliate.api.load_balancer_ip_pool import (
     CILIUM_LOAD_BALANCER_IP_POOLS,
     FORMER_LOAD_BALANCER_IP_POOLS,
@@ -17,6 +18,7 @@ from ciliate.api.service import SERVICES
 from ciliate.cluster.context import Context
 from ciliate.cluster.feature import Feature, Task
 from ciliate.kube.client import ApiClient
+from ciliate.kube.conditions_target import ConditionsTarget
 from ciliate.kube.errors import NotFoundError
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
@@ -24,9 +26,9 @@ from ciliate.kube.listable import list_refusal
 from ciliate.load_balancer_ipam.families import families
 from ciliate.load_balancer_ipam.operator.book import Book, trimmed_service
 from ciliate.load_balancer_ipam.operator.cluster_ranges import ClusterRanges
-from ciliate.load_balancer_ipam.operator.targets import PoolStatusTarget, ServiceStatusTarget
+from ciliate.load_balancer_ipam.operator.targets import ServiceStatusTarget
 from ciliate.load_balancer_ipam.settings import LoadBalancerIPAMSettings
-from ciliate.load_balancer_ipam.statuses import PoolVerdict, ServiceVerdict
+from ciliate.load_balancer_ipam.statuses import OF_POOLS, ServiceVerdict
 from ciliate.metrics.family import Family
 from ciliate.reconcile.reconciler import Reconciler
 
@@ -92,11 +94,11 @@ def _pools(
     resource: Resource[CiliumLoadBalancerIPPool],
     book: Book,
     may_act: Callable[[], bool],
-) -> Reconciler[str, PoolVerdict]:
-    target = PoolStatusTarget(client, resource, book, may_act=may_act)
-    sync: Reconciler[str, PoolVerdict] = Reconciler(
-        target, target.desired, settle_s=_POOLS_SETTLE_S
+) -> Reconciler[str, Verdict]:
+    target = ConditionsTarget(
+        client, resource, book.pools, OF_POOLS, book.pool_verdicts, may_act=may_act
     )
+    sync: Reconciler[str, Verdict] = Reconciler(target, target.desired, settle_s=_POOLS_SETTLE_S)
     book.changed.add(lambda _services: sync.touch(each.name for each in book.allocator.pools))
     return sync
 

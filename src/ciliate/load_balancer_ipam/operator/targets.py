@@ -1,6 +1,6 @@
-"""The statuses of Services and pools, as targets that reconcilers keep right.
+"""The statuses of Services, as a target that a reconciler keeps right.
 
-Both are observed in their tables, which follow the API. A write is on condition that the object is
+They are observed in their table, which follows the API. A write is on condition that the Service is
 still as the table has it; of one that has changed meanwhile the table will tell.
 """
 
@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ciliate.api.core import ObjectReference
-from ciliate.api.load_balancer_ip_pool import CiliumLoadBalancerIPPool
-from ciliate.api.resource import ObjectKey, Resource
+from ciliate.api.resource import ObjectKey
 from ciliate.api.service import SERVICES, Service
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import ConflictError, NotFoundError
@@ -18,13 +17,10 @@ from ciliate.kube.events import EventRecorder, Severity
 from ciliate.kube.last_writer import find_last_writer
 from ciliate.load_balancer_ipam.operator.book import Book
 from ciliate.load_balancer_ipam.statuses import (
-    PoolVerdict,
     ServiceVerdict,
     cleared_patch,
     is_marked,
-    pool_patch,
     service_patch,
-    shown_pool_verdict,
     shown_service_verdict,
 )
 from ciliate.reconcile.target import Failures, one_by_one
@@ -126,64 +122,3 @@ class ServiceStatusTarget:
             reason=MISSING,
             message=message,
         )
-
-
-class PoolStatusTarget:
-    """The conditions of each pool."""
-
-    name: Final = "load balancer pools"
-
-    def __init__(
-        self,
-        client: ApiClient,
-        resource: Resource[CiliumLoadBalancerIPPool],
-        book: Book,
-        *,
-        may_act: Callable[[], bool],
-    ) -> None:
-        self._client = client
-        self._resource = resource
-        self._book = book
-        self._may_act = may_act
-        self._left_alone: set[str] = set()
-
-    @property
-    def left_alone(self) -> Collection[object]:
-        """The pools that the last put found as they should be."""
-        return self._left_alone
-
-    def desired(self) -> Mapping[str, PoolVerdict] | None:
-        """Return what pools should say; None while that is not known, or not ours to say."""
-        return self._book.pool_verdicts() if self._may_act() else None
-
-    async def observe(self) -> Mapping[str, PoolVerdict]:
-        """Return what the pools say that say everything."""
-        found = (
-            (each.metadata.name, shown_pool_verdict(each))
-            for each in self._book.pools.objects.values()
-        )
-        return {name: verdict for name, verdict in found if verdict is not None}
-
-    async def put(self, entries: Mapping[str, PoolVerdict]) -> Failures[str]:
-        """Have pools say their verdicts."""
-        self._left_alone = set()
-        return await one_by_one(entries, lambda name: self._put(name, entries[name]))
-
-    async def remove(self, keys: Collection[str]) -> Failures[str]:  # noqa: ARG002 - the contract's.
-        """Do nothing: a pool that is gone says nothing."""
-        return {}
-
-    async def last_writer(self, key: str) -> str:
-        """Return who wrote to a pool last, as the API server notes it."""
-        return await find_last_writer(self._client, self._resource, ("", key))
-
-    async def _put(self, name: str, verdict: PoolVerdict) -> None:
-        pool = self._book.pools.get(name)
-        if pool is None or shown_pool_verdict(pool) == verdict or not self._may_act():
-            self._left_alone.add(name)
-            return
-        body = pool_patch(pool, verdict, datetime.now(UTC))
-        try:
-            await self._client.patch(self._resource, name, body, subresource="status")
-        except (NotFoundError, ConflictError):
-            self._left_alone.add(name)  # Gone, or changed: the table will say so.

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
-
+from ciliate.api.conditions import condition_of, written
 from ciliate.api.masquerade_policy import ACCEPTED, MasqueradePolicy
-from ciliate.api.metadata import Condition, format_time
 from ciliate.masquerade.policy.book import PolicyBook
 
 _TAKEN: Final = "nodes use this version"
@@ -48,7 +46,7 @@ def _verdict(policy: MasqueradePolicy, book: PolicyBook) -> Verdict:
 
 def shown_verdict(policy: MasqueradePolicy) -> Verdict | None:
     """Return what an object's status says now; None: nothing yet."""
-    found = _condition(policy)
+    found = condition_of(policy.status.conditions, ACCEPTED)
     if found is None:
         return None
     return Verdict(
@@ -62,26 +60,16 @@ def shown_verdict(policy: MasqueradePolicy) -> Verdict | None:
 
 def status_patch(policy: MasqueradePolicy, verdict: Verdict, now: datetime) -> dict[str, Any]:
     """Return the merge patch that has `policy`, as it is now, say `verdict`."""
-    before, status = _condition(policy), "True" if verdict.is_accepted else "False"
-    is_same = before is not None and before.status == status
-    since = before.last_transition_time if before is not None and is_same else None
-    condition = Condition(
-        type=ACCEPTED,
-        status=status,
-        observed_generation=verdict.generation,
-        reason=verdict.reason,
-        message=verdict.message,
-        last_transition_time=since or format_time(now),
+    words = (
+        ACCEPTED,
+        "True" if verdict.is_accepted else "False",
+        verdict.reason,
+        verdict.message,
     )
-    others = [each for each in policy.status.conditions if each.type != ACCEPTED]
     return {
         "metadata": {"resourceVersion": policy.metadata.resource_version},
         "status": {
             "rules": verdict.rules,
-            "conditions": msgspec.to_builtins([*others, condition]),
+            "conditions": written(policy.status.conditions, [words], verdict.generation, now),
         },
     }
-
-
-def _condition(policy: MasqueradePolicy) -> Condition | None:
-    return next((each for each in policy.status.conditions if each.type == ACCEPTED), None)

@@ -9,14 +9,13 @@ from ciliate.api.bgp import (
     PeerConfigReference,
     PeerConfigSpec,
 )
+from ciliate.api.conditions import Verdict, shown_conditions
 from ciliate.api.metadata import Condition, ObjectMeta
 from ciliate.bgp.operator.plan import ClusterPlan
 from ciliate.bgp.operator.verdicts import (
     CLUSTER_KINDS,
-    Verdict,
     cluster_verdict,
     peer_verdict,
-    shown_verdict,
 )
 
 PEER = BGPPeer(name="r", peer_config_ref=PeerConfigReference("router"))
@@ -68,5 +67,5 @@ def test_a_status_that_says_not_all_says_nothing() -> None:
         for kind, status, reason, message in found.conditions
     ]
 
-    assert shown_verdict(shown, CLUSTER_KINDS) == found
-    assert shown_verdict(shown[:2], CLUSTER_KINDS) is None
+    assert shown_conditions(shown, CLUSTER_KINDS) == found
+    assert shown_conditions(shown[:2], CLUSTER_KINDS) is None

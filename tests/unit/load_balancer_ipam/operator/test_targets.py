@@ -14,13 +14,16 @@ from tests.unit.load_balancer_ipam.operator.test_feature import (
     mark,
 )
 
+from ciliate.api.load_balancer_ip_pool import CiliumLoadBalancerIPPool
 from ciliate.api.service import SERVICES
 from ciliate.kube.client import ApiClient
+from ciliate.kube.conditions_target import ConditionsTarget
 from ciliate.kube.events import EventRecorder
 from ciliate.kube.informer import Informer
 from ciliate.load_balancer_ipam.operator.book import Book
 from ciliate.load_balancer_ipam.operator.cluster_ranges import ClusterRanges
-from ciliate.load_balancer_ipam.operator.targets import PoolStatusTarget, ServiceStatusTarget
+from ciliate.load_balancer_ipam.operator.targets import ServiceStatusTarget
+from ciliate.load_balancer_ipam.statuses import OF_POOLS
 
 WEB = "default", "web"
 
@@ -42,12 +45,14 @@ async def following(cluster: WatchedCluster) -> AsyncIterator[Book]:
         await asyncio.wait(running)
 
 
-def targets(cluster: WatchedCluster, book: Book) -> tuple[ServiceStatusTarget, PoolStatusTarget]:
+def targets(
+    cluster: WatchedCluster, book: Book
+) -> tuple[ServiceStatusTarget, ConditionsTarget[CiliumLoadBalancerIPPool]]:
     client, may_act = cluster.client, cluster.context.may_act
     events = EventRecorder(client, component="test")
     return (
         ServiceStatusTarget(client, book, events, may_act=may_act),
-        PoolStatusTarget(client, POOLS, book, may_act=may_act),
+        ConditionsTarget(client, POOLS, book.pools, OF_POOLS, book.pool_verdicts, may_act=may_act),
     )
 
 
