@@ -1,9 +1,9 @@
 """How fast are pods of two nodes through the tunnel, beside the nodes themselves and the kernel's own?
 
 Client and server are the same programs everywhere; only the way between them differs: node to node
-without any pod network (`host`), pods of a real lab with `routing-mode: tunnel` (`ciliate`), and pods
-by ptp whose nodes route to each other through a vxlan device of the kernel's (`ptp vxlan`). Each has
-nodes of its own on a bridge of its own.
+without any pod network (`host`), pods of a real lab with `routing-mode: tunnel` (`ciliate`, and the
+same where nobody listens to flows, `no Hubble`), and pods by ptp whose nodes route to each other
+through a vxlan device of the kernel's (`ptp vxlan`). Each has nodes of its own on a bridge of its own.
 """
 
 import contextlib
@@ -22,6 +22,9 @@ QUESTION: Final = "how fast are pods of two nodes, through a VXLAN tunnel?"
 
 _SETTINGS: Final = ("routingMode=tunnel", "autoDirectNodeRoutes=false")
 
+#: The others tell nobody of packets: without Hubble the ways alone differ.
+_LABS: Final = {"ciliate": _SETTINGS, "no Hubble": (*_SETTINGS, "hubble.enabled=false")}
+
 #: docs/BENCHMARKS.md, "Budgets"; none on one connection.
 _OF_HOST: Final = {STREAM: 0.60, RR_16: 0.58, CRR_16: 0.62}
 
@@ -37,8 +40,9 @@ def _routes(stack: contextlib.ExitStack, options: Options) -> dict[str, Route]:
     """Make every candidate's machines and return the way between its two ends."""
     routes = {"host": stack.enter_context(fresh_ground()).between_nodes}
     if options.ciliate:
-        lab = stack.enter_context(cluster(nodes=2, settings=_SETTINGS))
-        routes["ciliate"] = pods_on_two_nodes(lab).between_pods
+        for name, settings in _LABS.items():
+            lab = stack.enter_context(cluster(nodes=2, settings=settings))
+            routes[name] = pods_on_two_nodes(lab).between_pods
     routes["ptp vxlan"] = stack.enter_context(
         reference_pods(ip_masq=False, tunnel=True)
     ).between_pods

@@ -13,11 +13,10 @@ static __always_inline bool is_other_node(const struct ipcache_entry *entry)
 }
 
 /*
- * May this node have sent it? It comes from an address of a node, speaks for no host (its own
- * processes are "remote-node" here), not from an address of this node or of a pod on it, and if its
- * source is a node's address, then of that one. The
- * sender's identity, or a drop reason below zero. Not inline: its place on the stack is free again
- * before connections need theirs.
+ * May another node have sent it? It comes from an address of one and speaks for no host (a node's
+ * own processes are "remote-node" here). Its source is no address of this node or of a pod on it,
+ * and if it is a node's, then of the node that sent it. The sender's identity, or a drop reason
+ * below zero. Not inline: its place on the stack is free again before connections need theirs.
  */
 static __noinline int judge_sender(struct __sk_buff *skb, const struct ip_address *from)
 {
@@ -74,8 +73,7 @@ int from_tunnel(struct __sk_buff *skb)
 	if (!flow.receiver && !is_of_this_node(&packet.tuple.destination))
 		return drop(skb, &flow, DROP_STALE_OR_UNROUTABLE_IP);
 
-	/* The MAC address inside is of no device here; the stack takes only what is for the node.
-	 */
+	/* The MAC address inside is no device's here; the stack takes what is for the node. */
 	if (bpf_skb_change_type(skb, PACKET_HOST))
 		return drop(skb, &flow, DROP_WRITE_ERROR);
 	return arrive(skb, &flow, PACKET_HOST); /* 5 */

@@ -38,8 +38,7 @@ int from_uplink(struct __sk_buff *skb)
 	const struct tunnel_device *device;
 	__u32 type = skb->pkt_type;
 
-	/* 1: for a VLAN device or a macvlan above this one, or for nobody here, as the stack finds
-	 */
+	/* 1: for a VLAN device or a macvlan above this one, or for nobody here: the stack finds */
 	if (has_vlan_tag(skb) || type == PACKET_OTHERHOST || !drop_priority_tag(skb))
 		return pass(skb, &flow);
 

@@ -23,8 +23,7 @@ int to_uplink(struct __sk_buff *skb)
 
 	if (source_is_decided(skb) || has_vlan_tag(skb) || parse_l3(skb, &packet)) /* 1 */
 		return pass(skb, &flow);
-	/* What the tunnel's device sends is marked; this a rule of the stack led there, for a pod.
-	 */
+	/* What the tunnel's device sends is marked; here a rule of the stack led a pod's. */
 	if (poses_as_node(skb, &packet, &packet.tuple.destination))
 		return drop(skb, &flow, DROP_ENCAPSULATION_PROHIBITED);
 
