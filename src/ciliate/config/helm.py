@@ -23,7 +23,6 @@ from ciliate.errors import SettingError
 
 #: Values of keys that are known, beside those that supported keys name themselves.
 _VALUES: Final[Mapping[str, str]] = {
-    "forceDeviceDetection": "force-device-detection",
     "l2NeighDiscovery.enabled": "enable-l2-neigh-discovery",
     "installNoConntrackIptablesRules": "install-no-conntrack-iptables-rules",
     "bpf.hostLegacyRouting": "enable-host-legacy-routing",

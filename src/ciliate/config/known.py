@@ -85,7 +85,6 @@ _TABLE: Final[tuple[tuple[str, Kind, str], ...]] = (
     ("envoy-base-id", _I, "Envoy: shared memory id."),
     ("envoy-keep-cap-netbindservice", _B, "Envoy: may bind low ports."),
     ("external-envoy-proxy", _B, "Envoy in a DaemonSet of its own."),
-    ("force-device-detection", _B, "Detect devices in addition to `devices`."),
     ("health-check-icmp-failure-threshold", _I, "Lost probes before a node is unreachable."),
     ("http-retry-count", _I, "Proxy: retries."),
     (

@@ -76,6 +76,7 @@ class RoutingSettings:
     native_v4: IPv4Network | None  # Inside, pods keep their address.
     native_v6: IPv6Network | None
     devices: tuple[str, ...]  # Patterns; empty: detect.
+    detects_devices: bool  # Also beside the patterns.
     direct_routing_device: str
     mtu: int  # Bytes; 0: the smallest of the devices.
 
@@ -244,6 +245,7 @@ def _routing(texts: Texts) -> RoutingSettings:
         native_v4=cast("IPv4Network | None", texts.prefix("ipv4-native-routing-cidr")),
         native_v6=cast("IPv6Network | None", texts.prefix("ipv6-native-routing-cidr")),
         devices=values.read_devices(texts.text("devices")) if texts.text("devices") else (),
+        detects_devices=texts.flag("force-device-detection"),
         direct_routing_device=texts.text("direct-routing-device"),
         mtu=texts.number("mtu"),
     )

@@ -185,6 +185,13 @@ _ROUTING: Final = (
         meaning='Node devices that run our programs: names, "eth+", "!eth0"; empty: detected.',
     ),
     Key(
+        name="force-device-detection",
+        kind=Kind.BOOL,
+        default="false",
+        helm="forceDeviceDetection",
+        meaning="Detect devices beside those that `devices` names, but for those it excludes.",
+    ),
+    Key(
         name="direct-routing-device",
         kind=Kind.STRING,
         default="",

@@ -177,7 +177,9 @@ def choose_devices(
                     problem="names a device that does not exist",
                     remedy=f"choose of {', '.join(sorted(names - {'lo'}))}, or leave it empty",
                 )
-    verdicts = select_devices(links, routes, patterns=routing.devices)
+    verdicts = select_devices(
+        links, routes, patterns=routing.devices, force=routing.detects_devices
+    )
     if not any(verdict.selected for verdict in verdicts):
         reasons = "; ".join(f"{v.link.name}: {v.reason}" for v in verdicts)
         raise SettingError(

@@ -228,6 +228,18 @@ def test_devices_are_chosen_by_the_settings_or_detected(
 
 
 @pytest.mark.parametrize(
+    ("devices", "chosen"),
+    [("eth1", ("eth0", "eth1")), ("!eth0", ("eth1",)), ("", ("eth0", "eth1"))],
+)
+def test_setting_detects_devices_beside_those_that_are_named(
+    devices: str, chosen: tuple[str, ...]
+) -> None:
+    settings = _settings(devices=devices, force_device_detection="true")
+
+    assert selected_names(choose_devices(_LINKS, tuple(_ROUTES), settings)) == chosen
+
+
+@pytest.mark.parametrize(
     ("key", "settings"),
     [
         ("devices", {"devices": "eth0 eth7"}),
