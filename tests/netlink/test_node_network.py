@@ -33,6 +33,7 @@ from ciliate.netlink.router import RouterLink, ensure_router_link, observe_route
 from ciliate.netlink.routes import (
     add_routes,
     delete_route,
+    forwarded_routes,
     lookup_route,
     matched_route,
     observe_routes,
@@ -184,6 +185,37 @@ async def test_route_that_leads_nowhere_is_removed_and_the_network_beside_it_sta
 
     (left,) = [r for r in await observe_routes(rtnl) if r.destination == nowhere.destination]
     assert left.kind is RouteKind.UNICAST
+
+
+@pytest.mark.parametrize(
+    ("cidr", "source", "hops"),
+    [
+        ("10.244.1.0/24", "192.168.10.9", ("192.168.10.101",)),
+        ("10.244.1.0/24", "192.168.10.9", ("192.168.10.101", "192.168.10.102")),
+        ("fd00:244:1::/64", "fd00:10::9", ("fd00:10::101",)),
+        ("fd00:244:1::/64", "fd00:10::9", ("fd00:10::101", "fd00:10::102")),
+    ],
+)
+async def test_route_of_a_packet_that_came_by_a_link_is_found_with_each_next_hop(
+    rtnl: Rtnetlink, node: str, cidr: str, source: str, hops: tuple[str, ...]
+) -> None:
+    eth1, wanted = await _index(rtnl, "eth1"), ip_network(cidr)
+    run("nsenter", f"--net={node}", "sysctl", "-qw", "net.ipv4.conf.all.forwarding=1")
+
+    async def asked() -> tuple[Route, ...]:
+        first = wanted.network_address + 1
+        return await forwarded_routes(rtnl, first, source=ip_address(source), arriving_by=eth1)
+
+    before = await asked()
+
+    words = [word for hop in hops for word in ("nexthop", "via", hop, "dev", "eth1")]
+    ip(node, "route", "add", cidr, *words)
+
+    found = await asked()
+    assert before == ()
+    assert {str(each.gateway) for each in found} <= set(hops)
+    assert {each.destination for each in found} == {wanted}
+    assert found[0].link_index == eth1
 
 
 async def test_route_is_deleted_by_what_is_given(rtnl: Rtnetlink, node: str) -> None:

@@ -5,6 +5,7 @@ import click
 from ciliate.cli.explain_service import service_here
 from ciliate.cli.explanation import arguments, printed
 from ciliate.cli.name_completion import complete_endpoints
+from ciliate.cli.path.here import path_here
 from ciliate.console.output import output_option
 
 
@@ -14,6 +15,7 @@ def command() -> None:
 
 
 command.add_command(service_here)
+command.add_command(path_here)
 
 
 @command.command("masquerade")

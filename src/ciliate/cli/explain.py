@@ -11,6 +11,7 @@ from ciliate.cli.cluster import cluster_client, kubeconfig_option, run
 from ciliate.cli.explain_service import service_in_cluster
 from ciliate.cli.explanation import arguments, pod_key, printed, question_of
 from ciliate.cli.name_completion import complete_pods
+from ciliate.cli.path.command import path_in_cluster
 from ciliate.console.output import output_option
 from ciliate.errors import CiliateError
 
@@ -41,6 +42,7 @@ def command() -> None:
 
 
 command.add_command(service_in_cluster)
+command.add_command(path_in_cluster)
 
 
 @command.command("masquerade")

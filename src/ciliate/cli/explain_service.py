@@ -141,7 +141,7 @@ async def _ask(kubeconfig: str, service: str, client: str) -> "AgentAnswers[Expl
     from ciliate.services.explain.answer import Explanation  # noqa: PLC0415
 
     async with cluster_client(kubeconfig) as api:
-        await _refuse_unknown(api, question_of(service, client))
+        await refuse_unknown(api, question_of(service, client))
         who = await _client_of(api, client)
         words = ("explain", "service", service, *(("--from", who.text) if who.text else ()))
         nodes = [who.node] if who.node else sorted(await agent_pods(api))
@@ -151,7 +151,7 @@ async def _ask(kubeconfig: str, service: str, client: str) -> "AgentAnswers[Expl
     return answers
 
 
-async def _refuse_unknown(api: "ApiClient", asked: "Question") -> None:
+async def refuse_unknown(api: "ApiClient", asked: "Question") -> None:
     """Refuse a Service or port that there is not, before all agents say so."""
     from ciliate.api.service import SERVICES  # noqa: PLC0415
     from ciliate.kube.errors import NotFoundError  # noqa: PLC0415

@@ -113,6 +113,8 @@ IFA_F_NODAD: Final = 0x02
 
 # linux/rtnetlink.h: routes
 RTA_DST: Final = 1
+RTA_SRC: Final = 2
+RTA_IIF: Final = 3
 RTA_OIF: Final = 4
 RTA_GATEWAY: Final = 5
 RTA_PRIORITY: Final = 6

@@ -45,11 +45,13 @@ from ciliate.netlink.numbers import (
     RT_TABLE_UNSPEC,
     RTA_DST,
     RTA_GATEWAY,
+    RTA_IIF,
     RTA_METRICS,
     RTA_MULTIPATH,
     RTA_OIF,
     RTA_PREFSRC,
     RTA_PRIORITY,
+    RTA_SRC,
     RTA_TABLE,
     RTA_VIA,
     RTAX_MTU,
@@ -63,6 +65,10 @@ from ciliate.netlink.numbers import (
 
 # family, destination bits, source bits, TOS, table, protocol, scope, type, flags
 _RTMSG: Final = struct.Struct("=BBBBBBBBI")
+
+#: How the kernel says that there is none, or one that leads nowhere (unreachable, prohibit, blackhole).
+_NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
+
 _RTNEXTHOP: Final = struct.Struct("=HBBi")  # length, flags, hops, index
 
 
@@ -268,8 +274,32 @@ async def matched_route(rtnl: Rtnetlink, destination: IPAddress) -> Route | None
         try:
             return _look_up(channel, destination, RTM_F_FIB_MATCH)
         except NetlinkError as error:
-            if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
+            if error.errno in _NO_ROUTE:
                 return None  # None, or one that leads nowhere.
+            raise
+
+    return await rtnl.run(work)
+
+
+async def forwarded_routes(
+    rtnl: Rtnetlink, destination: IPAddress, *, source: IPAddress, arriving_by: int
+) -> tuple[Route, ...]:
+    """Return the route, once for each next hop, of a packet from `source` that came by a link.
+
+    As it stands in its table. Empty: it takes none, or one that leads nowhere.
+    """
+    family, bits = family_of(destination), destination.max_prefixlen
+    body = _RTMSG.pack(family, bits, bits, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
+    body += attribute(RTA_DST, destination.packed) + attribute(RTA_SRC, source.packed)
+    body += number(RTA_IIF, arriving_by)
+    request = Request(RTM_GETROUTE, body, "look up route", f"from {source} to {destination}")
+
+    def work(channel: Channel) -> tuple[Route, ...]:
+        try:
+            return decode_route(channel.ask([request], RTM_NEWROUTE))
+        except NetlinkError as error:
+            if error.errno in _NO_ROUTE:
+                return ()
             raise
 
     return await rtnl.run(work)

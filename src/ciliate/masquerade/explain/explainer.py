@@ -79,6 +79,7 @@ class Explainer:
                 held=self._list.held,
                 selected=selection.of(target.address.version),
                 link=link,
+                encapsulates=self._context.settings.routing.tunnel is not None,
             )
         if decision.step == DecisionStep.DECISION_STACK and self._is_by_stack:
             return self._told_by_stack(facts, decision)

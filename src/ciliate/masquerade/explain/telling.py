@@ -63,6 +63,7 @@ class Facts:
     held: Collection[IPAddress] | None
     selected: Collection[int]
     link: Link | None = None
+    encapsulates: bool = False  # Pods of other nodes are reached by a tunnel.
 
     @property
     def version(self) -> int:
@@ -163,16 +164,19 @@ def _by_rule(facts: Facts, place: int, packet: FirstPacket) -> dict[str, Any]:
     return {
         "decided_by": f"rule {place}, {rule.name}",
         "because": because,
-        "rules": tuple(_verdicts(facts.rules, place, packet)),
+        "rules": tuple(_verdicts(facts, place, packet)),
     }
 
 
-def _verdicts(rules: Sequence[Rule], place: int, packet: FirstPacket) -> Iterator[RuleVerdict]:
-    for number, rule in enumerate(rules):
+def _verdicts(facts: Facts, place: int, packet: FirstPacket) -> Iterator[RuleVerdict]:
+    for number, rule in enumerate(facts.rules):
         result, because = "not asked", ""
-        if number < place:
-            # A list that changed at this moment may have one that matches.
-            result, because = "no match", mismatch(number, rule, packet) or "the list has changed"
+        if number < place and (why := mismatch(number, rule, packet)):
+            result, because = "no match", why
+        elif number < place and facts.encapsulates and rule.origin is Origin.NATIVE_CIDR:
+            because = "the packet goes in the tunnel"
+        elif number < place:
+            result, because = "no match", "the list has changed"
         elif number == place:
             result, because = "decides", match_reason(rule, packet)
         yield RuleVerdict(number=number, name=rule.name, result=result, because=because)

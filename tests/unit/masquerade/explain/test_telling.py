@@ -149,3 +149,14 @@ def test_stacks_answer_is_that_of_the_list() -> None:
         "of eth1",
         "iptables",
     )
+
+
+def test_what_goes_in_the_tunnel_is_told_so_where_the_native_range_would_have_matched() -> None:
+    far = read_target("10.244.1.9")
+    facts = replace(FACTS, target=far, encapsulates=True)
+
+    found = _told(facts, step=DecisionStep.DECISION_CLUSTER)
+
+    native = found.rules[0]
+    assert (native.name, native.result) == ("native-routing-cidr", "not asked")
+    assert native.because == "the packet goes in the tunnel"
