@@ -36,6 +36,7 @@ QUESTIONS: Final = (
     "ipam_agent",
     "ipam_operator",
     "pod_to_pod",
+    "node_routes",
     "tunnel",
     "pod_to_world",
     "services",

@@ -17,6 +17,7 @@ from ciliate.net.link import (
     LinkAddress,
     LinkFlag,
     Route,
+    RouteAnswer,
     RouteKind,
     RouteProtocol,
     RouteScope,
@@ -35,6 +36,7 @@ from ciliate.netlink.routes import (
     delete_route,
     forwarded_routes,
     lookup_route,
+    lookup_routes,
     matched_route,
     observe_routes,
     replace_route,
@@ -168,6 +170,27 @@ async def test_route_is_added_where_no_other_stands_and_never_replaces_one(
     assert refused is not None
     assert refused.errno == errno.EEXIST
     assert ip(node, family, "route", "show", cidr) == before
+
+
+@pytest.mark.parametrize("base", ["192.168.10.0", "fd00:10::"])
+async def test_many_destinations_are_asked_about_together_and_each_has_its_answer(
+    rtnl: Rtnetlink, node: str, base: str
+) -> None:
+    """More than one datagram holds, and some that have no route among them."""
+    first = ip_address(base)
+    near = [first + number for number in range(1, 201)]
+    away = ip_address("203.0.113.9" if first.version == 4 else "2001:db8::9")
+    asked = [*near[:150], away, *near[150:]]
+
+    found = await lookup_routes(rtnl, asked)
+
+    answers = dict(zip(asked, found, strict=True))
+    refused = answers.pop(away)
+    assert isinstance(refused, NetlinkError)
+    assert refused.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
+    for destination, answer in answers.items():
+        assert isinstance(answer, RouteAnswer)
+        assert (answer.destination, answer.gateway) == (destination, None)
 
 
 @pytest.mark.parametrize("cidr", ["10.244.0.0/24", "fd00:244::/64"])

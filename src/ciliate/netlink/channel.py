@@ -100,13 +100,17 @@ class Channel:
         for message in self.batch(requests):
             if message.kind == kind:
                 return message
-        last = requests[-1]
-        raise NetlinkError(
-            step=last.step,
-            subject=str(last.subject),
-            errno=errno.ENODATA,
-            detail=f"the kernel gave no answer of kind {kind}",
-        )
+        raise _unanswered(requests[-1], kind)
+
+    def ask_each(self, requests: Sequence[Request], kind: int) -> list[Message | NetlinkError]:
+        """Send `requests` in one datagram; return what the kernel answered to each, of `kind`."""
+        failures, said = self._exchange(requests)
+        first = self._sequence - len(requests) + 1
+        answers = {each.sequence - first: each for each in said if each.kind == kind}
+        return [
+            answers.get(number) or failures[number] or _unanswered(request, kind)
+            for number, request in enumerate(requests)
+        ]
 
     def attempt(self, requests: Sequence[Request]) -> list[NetlinkError | None]:
         """Send `requests` in one datagram; return what became of each, None for success."""
@@ -201,6 +205,15 @@ class Channel:
 
 def _failed(step: str, subject: str, error: OSError) -> NetlinkError:
     return NetlinkError(step=step, subject=subject, errno=error.errno or 0)
+
+
+def _unanswered(request: Request, kind: int) -> NetlinkError:
+    return NetlinkError(
+        step=request.step,
+        subject=str(request.subject),
+        errno=errno.ENODATA,
+        detail=f"the kernel gave no answer of kind {kind}",
+    )
 
 
 def _failure(request: Request, answer: Message) -> NetlinkError | None:

@@ -246,8 +246,17 @@ def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
     Raises:
         NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
     """
+    return _answer(destination, channel.ask([_question(destination)], RTM_NEWROUTE))
+
+
+def _question(destination: IPAddress) -> Request:
     # IPv6 reports the table without the flag, and takes the flag for an error.
-    route = _look_up(channel, destination, RTM_F_LOOKUP_TABLE if destination.version == 4 else 0)
+    flags = RTM_F_LOOKUP_TABLE if destination.version == 4 else 0
+    return _look_up_request(destination, flags)
+
+
+def _answer(destination: IPAddress, message: Message) -> RouteAnswer:
+    (route, *_) = decode_route(message)
     return RouteAnswer(
         destination=destination,
         link_index=route.link_index or 0,
@@ -258,13 +267,11 @@ def get_route(channel: Channel, destination: IPAddress) -> RouteAnswer:
     )
 
 
-def _look_up(channel: Channel, destination: IPAddress, flags: int) -> Route:
+def _look_up_request(destination: IPAddress, flags: int) -> Request:
     family = family_of(destination)
     header = _RTMSG.pack(family, destination.max_prefixlen, 0, 0, 0, 0, 0, 0, flags)
     body = header + attribute(RTA_DST, destination.packed)
-    request = Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
-    (route, *_) = decode_route(channel.ask([request], RTM_NEWROUTE))
-    return route
+    return Request(RTM_GETROUTE, body, "look up route", f"to {destination}")
 
 
 async def matched_route(rtnl: Rtnetlink, destination: IPAddress) -> Route | None:
@@ -272,11 +279,13 @@ async def matched_route(rtnl: Rtnetlink, destination: IPAddress) -> Route | None
 
     def work(channel: Channel) -> Route | None:
         try:
-            return _look_up(channel, destination, RTM_F_FIB_MATCH)
+            request = _look_up_request(destination, RTM_F_FIB_MATCH)
+            (route, *_) = decode_route(channel.ask([request], RTM_NEWROUTE))
         except NetlinkError as error:
             if error.errno in _NO_ROUTE:
                 return None  # None, or one that leads nowhere.
             raise
+        return route
 
     return await rtnl.run(work)
 
@@ -312,3 +321,22 @@ async def lookup_route(rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
         NetlinkError: ENETUNREACH or EHOSTUNREACH when there is no route.
     """
     return await rtnl.run(lambda channel: get_route(channel, destination))
+
+
+async def lookup_routes(
+    rtnl: Rtnetlink, destinations: Sequence[IPAddress]
+) -> list[RouteAnswer | NetlinkError]:
+    """Return what the kernel would do with a packet of this node to each destination, or why not."""
+
+    def work(channel: Channel) -> list[RouteAnswer | NetlinkError]:
+        answers: list[RouteAnswer | NetlinkError] = []
+        for start in range(0, len(destinations), BATCH_MESSAGES_MAX):
+            part = destinations[start : start + BATCH_MESSAGES_MAX]
+            said = channel.ask_each([_question(each) for each in part], RTM_NEWROUTE)
+            answers += [
+                each if isinstance(each, NetlinkError) else _answer(destination, each)
+                for destination, each in zip(part, said, strict=True)
+            ]
+        return answers
+
+    return await rtnl.run(work)

@@ -132,11 +132,11 @@ def _match(name: str, patterns: Sequence[str]) -> bool | None:
     return None
 
 
-def _routes_by_link(routes: Iterable[Route]) -> dict[int, tuple[Route, ...]]:
-    grouped: dict[int, tuple[Route, ...]] = {}
+def _routes_by_link(routes: Iterable[Route]) -> dict[int, list[Route]]:
+    grouped: dict[int, list[Route]] = {}
     for route in routes:
         if route.link_index is not None and route.kind is RouteKind.UNICAST:
-            grouped[route.link_index] = (*grouped.get(route.link_index, ()), route)
+            grouped.setdefault(route.link_index, []).append(route)
     return grouped
 
 

@@ -180,7 +180,7 @@ class DeviceWatch:
         if change.kind is ChangeKind.SETTING:
             self._setting_listeners(change)
             return
-        if self._is_pods(change):
+        if self._is_pods(change) or self._is_one_more(change):
             return
         if _is_loss(change):
             self._loss_listeners(change)
@@ -197,6 +197,18 @@ class DeviceWatch:
             prefix = change.route.destination  # ff00::/8 comes with every interface.
             return prefix.prefixlen == prefix.max_prefixlen or prefix.is_multicast
         return False
+
+    def _is_one_more(self, change: Change) -> bool:
+        """Whether a route came that changes nothing of devices: one more, by a device that is selected.
+
+        There is one for each node of the cluster.
+        """
+        route = change.route
+        if route is None or change.removed or route.mtu is not None:
+            return False
+        if any(route.destination == each.destination for each in self.current.limiting_routes):
+            return False  # It takes the place of one that limits packets.
+        return any(route.link_index == link.index for link in self.current.selected)
 
     async def run(self) -> None:
         """Observe after every change until cancelled; a failure keeps what was known."""

@@ -89,6 +89,10 @@ class KnownNodes:
         owner = min(self._by_ip.owners(internal_ip), default=None)
         return self._nodes[owner.name] if owner is not None else None
 
+    def all_at(self, internal_ip: bytes) -> tuple[KnownNode, ...]:
+        """Return all nodes that have an InternalIP, given as 16 octets: two may, for a time."""
+        return tuple(self._nodes[owner.name] for owner in self._by_ip.owners(internal_ip))
+
     def is_named(self, name: str, internal_ip: bytes) -> bool:
         """Whether a CiliumEndpoint with an InternalIP, given as 16 octets, may mean that node.
 

@@ -116,7 +116,7 @@ class RoutingFeature(Feature):
         """Return the reconcilers of the routes, and of the MTUs that routes have."""
         devices = self._context.devices
         self._context.endpoints.listen(self._endpoint_changed)
-        devices.listen(lambda _old, _new: self._ask_anew())
+        devices.listen(lambda _old, _new: self._reachability.ask_anew())
         if self._context.settings.routing.tunnel is not None:
             self._context.own_links.listen(self._sync.wake)
             devices.listen(lambda _old, _new: self._sync.wake())  # Their MTU is the routes'.
@@ -160,6 +160,7 @@ class RoutingFeature(Feature):
 
     def _kernel_read(self, observed: Observed) -> None:
         self._reserved.note_kernel(observed.others, observed.local)
+        self._reachability.keep(self._node_ips())
         self._routes.note_kernel(observed.ours)
 
     # Sources: each names the destinations whose route it may change.
@@ -217,8 +218,9 @@ class RoutingFeature(Feature):
 
     def _answers_changed(self, node_ips: frozenset[IPAddress]) -> None:
         routes = self._displaced.routes
-        for node in self._context.cluster.known_nodes:  # Two may have one address.
-            for node_ip in node_ips.intersection(node.internal_ips):
+        known = self._context.cluster.known_nodes
+        for node_ip in node_ips:
+            for node in known.all_at(to_octets(node_ip)):
                 self._touch(node.all_cidrs)
                 self._report(node_ip, node)
         self._touch(
@@ -264,7 +266,10 @@ class RoutingFeature(Feature):
         elif route is not None and is_to_node(route) and route.destination not in self._routes:
             return  # A leftover, most often removed by us.
         if self._concerns_us(route):
-            self._ask_anew(prefix)
+            if prefix is None:
+                self._reachability.ask_anew()
+            else:
+                self._reachability.ask_within(prefix)
             self._sync.wake()
 
     def _concerns_us(self, route: Route | None) -> bool:
@@ -275,7 +280,7 @@ class RoutingFeature(Feature):
             route.gateway is not None and self._claims.covers(host_network(route.gateway))
         ):
             return True  # A network that this node is connected to, where pods are claimed to be.
-        return any(ip in route.destination for ip in self._reachability.answers)
+        return self._reachability.has_asked_within(route.destination)
 
     def _host_route_changed(self, route: Route, *, removed: bool) -> None:
         """Look at a pod's route alone: pods come and go, and leave the way to nodes as it is."""
@@ -284,7 +289,8 @@ class RoutingFeature(Feature):
         if wanted is not None and wanted != hop:
             self._sync.touch([route.destination])
 
-    def _ask_anew(self, within: IPNetwork | None = None) -> None:
+    def _node_ips(self) -> set[IPAddress]:
+        """Return the addresses by which pods of other nodes may be reached."""
         nodes = self._context.cluster.known_nodes
         ips = {ip for node in nodes if not node.is_local for ip in node.internal_ips}
-        self._reachability.ask_anew(ips.union(self._displaced.routes.values()), within)
+        return ips.union(self._displaced.routes.values())

@@ -3,19 +3,24 @@
 import asyncio
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Final
 
-from ciliate.net.address import IPAddress, IPNetwork
+from ciliate.net.address import IPAddress, IPNetwork, host_network
+from ciliate.net.cidr_index import CIDRIndex
 from ciliate.net.link import RouteAnswer
 from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.errors import NetlinkError
-from ciliate.netlink.routes import lookup_route
+from ciliate.netlink.routes import lookup_routes
 
 _log = logging.getLogger(__name__)
 
 #: Nodes come in bursts, and so do changes of routes: our own among them.
 _SETTLE_S: Final = 0.05
+
+#: Addresses that are asked about by one call: while the kernel answers, no other part of the agent asks it.
+_BATCH: Final = 1024
 
 #: Called with the nodes' addresses that are reached otherwise than before.
 AnswersChanged = Callable[[frozenset[IPAddress]], object]
@@ -28,6 +33,7 @@ class NodeReachability:
         self._rtnl = rtnl
         self._changed = changed
         self._answers: dict[IPAddress, RouteAnswer | None] = {}
+        self._by_prefix: CIDRIndex[IPAddress] = CIDRIndex()  # The same addresses.
         self._unasked: set[IPAddress] = set()
         self._woken = asyncio.Event()
 
@@ -43,13 +49,26 @@ class NodeReachability:
             self._unasked.update(missing)
             self._woken.set()
 
-    def ask_anew(self, known: Container[IPAddress], within: IPNetwork | None = None) -> None:
-        """Ask again about every address that is `known` still; forget the others.
+    def keep(self, known: Container[IPAddress]) -> None:
+        """Forget the addresses that are not `known` any more."""
+        for node_ip in [ip for ip in self._answers if ip not in known]:
+            del self._answers[node_ip]
+            self._by_prefix.remove(host_network(node_ip))
 
-        `within`: where alone the kernel may answer otherwise than before; None: anywhere.
-        """
-        self._answers = {ip: answer for ip, answer in self._answers.items() if ip in known}
-        self._unasked.update(ip for ip in self._answers if within is None or ip in within)
+    def ask_anew(self) -> None:
+        """Ask again about every address."""
+        self._ask_again(self._answers)
+
+    def ask_within(self, prefix: IPNetwork) -> None:
+        """Ask again where the kernel may answer otherwise than before."""
+        self._ask_again(self._by_prefix.overlapping(prefix))
+
+    def has_asked_within(self, prefix: IPNetwork) -> bool:
+        """Whether an address of the prefix was asked about."""
+        return next(self._by_prefix.overlapping(prefix), None) is not None
+
+    def _ask_again(self, node_ips: Iterable[IPAddress]) -> None:
+        self._unasked.update(node_ips)
         if self._unasked:
             self._woken.set()
 
@@ -57,20 +76,25 @@ class NodeReachability:
         """Ask about the new addresses; those that are added meanwhile are asked about too."""
         changed = set()
         while self._unasked:
-            node_ip = self._unasked.pop()
-            before = self._answers.get(node_ip, _NEVER)
-            answer = self._answers[node_ip] = await self._ask(node_ip)
-            if before != answer:
-                changed.add(node_ip)
+            node_ips = tuple(islice(self._unasked, _BATCH))
+            self._unasked.difference_update(node_ips)
+            found = await lookup_routes(self._rtnl, node_ips)
+            for node_ip, answer in zip(node_ips, found, strict=True):
+                if self._note(node_ip, answer):
+                    changed.add(node_ip)
         if changed:
             self._changed(frozenset(changed))
 
-    async def _ask(self, node_ip: IPAddress) -> RouteAnswer | None:
-        try:
-            return await lookup_route(self._rtnl, node_ip)
-        except NetlinkError as error:  # No route to that node: its pods get none either.
-            _log.debug("route to node %s: %s", node_ip, error)
-            return None
+    def _note(self, node_ip: IPAddress, found: RouteAnswer | NetlinkError) -> bool:
+        """Note an answer; return whether it is another than before."""
+        answer = None if isinstance(found, NetlinkError) else found
+        if answer is None:  # No route to that node: its pods get none either.
+            _log.debug("route to node %s: %s", node_ip, found)
+        before = self._answers.get(node_ip, _NEVER)
+        if before is _NEVER:
+            self._by_prefix.put(host_network(node_ip), node_ip)
+        self._answers[node_ip] = answer
+        return before != answer
 
     async def run(self) -> None:
         """Ask whenever there is something to ask, until cancelled."""

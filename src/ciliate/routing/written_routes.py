@@ -44,6 +44,8 @@ class WrittenRoutes:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._notes: _Notes = {}
+        #: The notes as the file has them: there are thousands, and one changes.
+        self._lines: dict[IPNetwork, bytes] = {}
         #: Whether there are notes of a former agent; without, it kept none, or they are lost.
         self.is_known = False
 
@@ -60,7 +62,7 @@ class WrittenRoutes:
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             _log.warning("%s: not read, routes are told by their form: %s", self._path, error)
             return
-        self._notes, self.is_known = notes, True
+        self._notes, self._lines, self.is_known = notes, _lines(notes), True
 
     def holds(self, destination: IPNetwork, hop: NextHop) -> bool:
         """Whether this agent, or one before it, wrote the route to `destination` by `hop`."""
@@ -79,9 +81,8 @@ class WrittenRoutes:
         }
         if not news and self.is_known:
             return
-        notes = self._notes | news
-        self._save(notes)
-        self._notes, self.is_known = notes, True
+        self._save(self._notes | news, self._lines | _lines(news))
+        self.is_known = True
 
     def inherit(self, routes: Mapping[IPNetwork, NextHop]) -> None:
         """Note routes that stand, of an agent that kept no notes; where they cannot be, later.
@@ -91,6 +92,7 @@ class WrittenRoutes:
         """
         for prefix, hop in routes.items():
             self._notes[prefix] = self._notes.get(prefix, frozenset()) | {_identity(hop)}
+        self._lines = _lines(self._notes)
         try:
             self.note({})
         except WrittenRoutesError as error:
@@ -106,19 +108,20 @@ class WrittenRoutes:
         notes = {prefix: hops for prefix, hops in notes.items() if hops}
         if notes == self._notes:
             return
+        changed = {prefix: hops for prefix, hops in notes.items() if hops != self._notes[prefix]}
+        lines = {prefix: self._lines[prefix] for prefix in notes} | _lines(changed)
         try:
-            self._save(notes)
+            self._save(notes, lines)
         except WrittenRoutesError as error:  # A note too many does no harm.
             _log.debug("%s", error)
-            return
-        self._notes = notes
 
-    def _save(self, notes: _Notes) -> None:
-        content = msgspec.json.encode(list(_entries(notes)))
+    def _save(self, notes: _Notes, lines: dict[IPNetwork, bytes]) -> None:
+        content = b",".join(lines.values())
         try:
-            replace_file(self._path, content + b"\n", mode=0o600, durable=False)
+            replace_file(self._path, b"[" + content + b"]\n", mode=0o600, durable=False)
         except OSError as error:
             raise WrittenRoutesError(str(self._path), str(error)) from error
+        self._notes, self._lines = notes, lines
 
 
 def _identity(hop: NextHop) -> NextHop:
@@ -126,16 +129,22 @@ def _identity(hop: NextHop) -> NextHop:
     return replace(hop, mtu=None)
 
 
-def _entries(notes: _Notes) -> Iterable[_Note]:
-    for prefix, hops in notes.items():
-        for hop in hops:
-            yield _Note(
-                str(prefix),
-                via=str(hop.gateway or ""),
-                link=hop.link_index,
-                kind=hop.kind,
-                source=str(hop.source or ""),
-            )
+def _lines(notes: _Notes) -> dict[IPNetwork, bytes]:
+    return {
+        prefix: b",".join(map(msgspec.json.encode, _entries(prefix, hops)))
+        for prefix, hops in notes.items()
+    }
+
+
+def _entries(prefix: IPNetwork, hops: Iterable[NextHop]) -> Iterable[_Note]:
+    for hop in hops:
+        yield _Note(
+            str(prefix),
+            via=str(hop.gateway or ""),
+            link=hop.link_index,
+            kind=hop.kind,
+            source=str(hop.source or ""),
+        )
 
 
 def _hop(note: _Note) -> NextHop:

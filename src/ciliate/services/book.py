@@ -9,6 +9,7 @@ that this was all (`settle`). Only then is anything left out for lack of room.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import chain
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class ServiceBook(Mapping[MapKey, bytes]):
         maglev: Maglev | None = None,
     ) -> None:
         self._serving = Serving(node, settings, sizes, maglev or Maglev())
-        self._serving.frontends.set_node_addresses(node.node_addresses)
+        self._serving.frontends.set_node_addresses(node.node_addresses, node.node_addresses)
         self._services: dict[ServiceKey, Served] = {}
         self._service_of: dict[SliceKey, ServiceKey] = {}
         self._host_ports: dict[ServiceKey, HostPort] = {}
@@ -161,11 +162,17 @@ class ServiceBook(Mapping[MapKey, bytes]):
             touched |= self._change_slice(served, key[1], known)
         return touched
 
-    def set_node(self, node: NodeFacts) -> set[MapKey]:
-        """Take what is known of this node; return the keys touched."""
+    def set_node(self, node: NodeFacts, moved: AbstractSet[bytes] | None = None) -> set[MapKey]:
+        """Take what is known of this node; return the keys touched.
+
+        `moved` are the addresses that nodes gained or lost, where the caller knows: there are as
+        many addresses as nodes.
+        """
         before, self._serving.node = self._serving.node, node
-        touched = self._serving.frontends.set_node_addresses(node.node_addresses)
-        concerned = _concerned(before, node)
+        if moved is None:
+            moved = before.node_addresses ^ node.node_addresses
+        touched = self._serving.frontends.set_node_addresses(node.node_addresses, moved)
+        concerned = _concerned(before, node, moved)
         for served in [each for each in self._services.values() if concerned(each)]:
             touched |= self._changed(served, self._serving.serve)
         return touched
@@ -313,9 +320,10 @@ def _slice_key(key: ServiceKey, version: int) -> SliceKey:
     return key.namespace, f"{key.name}/{version}"
 
 
-def _concerned(before: NodeFacts, after: NodeFacts) -> Callable[[Served], bool]:
+def _concerned(
+    before: NodeFacts, after: NodeFacts, moved: AbstractSet[bytes]
+) -> Callable[[Served], bool]:
     """Return which Services a change of the node concerns: nodes change more often than those."""
-    moved = before.node_addresses ^ after.node_addresses
     is_another, is_elsewhere = before.name != after.name, before.zone != after.zone
     has_other_ports = before.node_port_addresses != after.node_port_addresses
     has_other_labels = before.labels != after.labels

@@ -14,8 +14,10 @@ from ciliate.datapath.sockets import SocketAttacher
 from ciliate.datapath.sweep import Sweeper
 from ciliate.metrics.family import Family
 from ciliate.net.address import from_octets, to_octets
+from ciliate.net.owner_index import OwnerIndex
 from ciliate.node.context import Context
 from ciliate.node.feature import Action, Answer, AnyReconciler, Feature, Task
+from ciliate.node.known_node import KnownNode
 from ciliate.node.progress import Progress
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus
@@ -71,6 +73,12 @@ class ServicesFeature(Feature):
         self._devices_status = devices_status
         self._settings = context.settings.services
         serving = serving_settings(context.settings)
+        #: Which nodes have an address; what changed since the book was told, and whether it is to be.
+        self._node_addresses: OwnerIndex[bytes, str] = OwnerIndex()
+        self._moved: set[bytes] = set()
+        self._is_to_look = False
+        for node in context.cluster.known_nodes:
+            self._note_addresses(None, node)
         self._book = ServiceBook(
             self._facts(),
             serving,
@@ -162,7 +170,7 @@ class ServicesFeature(Feature):
         self._context.devices.listen(lambda _old, _new: self._look_at_node())
         cluster.own.listen(lambda _old, _new: self._look_at_node())
         cluster.own_node.add_listener(lambda _old, _new: self._look_at_node())
-        cluster.known_nodes.add_listener(lambda _old, _new: self._look_at_node())
+        cluster.known_nodes.add_listener(self._node_changed)
         cluster.pods.add_listener(lambda _old, _new: self._look_at_pods())
 
     def tasks(self) -> Sequence[Task]:
@@ -265,6 +273,28 @@ class ServicesFeature(Feature):
             }
         )
 
+    def _node_changed(self, old: KnownNode | None, new: KnownNode | None) -> None:
+        """Look at the nodes of one burst together: all of a large cluster come at the start."""
+        self._note_addresses(old, new)
+        if not self._is_to_look:
+            self._is_to_look = True
+            asyncio.get_running_loop().call_soon(self._look_at_nodes)
+
+    def _note_addresses(self, old: KnownNode | None, new: KnownNode | None) -> None:
+        if old is not None:
+            for address in _addresses_of(old):
+                self._node_addresses.remove(address, old.name)
+                self._moved.add(address)
+        if new is not None:
+            for address in _addresses_of(new):
+                self._node_addresses.add(address, new.name)
+                self._moved.add(address)
+
+    def _look_at_nodes(self) -> None:
+        """Look at what became of other nodes alone."""
+        moved, self._moved, self._is_to_look = self._moved, set(), False
+        self._touch(self._book.set_node(self._facts(), moved))
+
     def _look_at_node(self) -> None:
         self._touch(self._book.set_node(self._facts()))
 
@@ -276,20 +306,19 @@ class ServicesFeature(Feature):
         context = self._context
         own, devices = context.own, context.devices.current
         node = next(iter(context.cluster.own_node.objects.values()), None)
-        every = [
-            address
-            for known in context.cluster.known_nodes
-            for address in (*known.internal_ips, *known.external_ips)
-        ]
         return NodeFacts(
             name=own.name,
             zone=node.metadata.labels.get(_ZONE_LABEL, "") if node is not None else "",
             node_port_addresses=node_port_addresses(
                 devices.selected, self._settings.node_ports.addresses, own.internal_ips
             ),
-            node_addresses=devices.octets | frozenset(map(to_octets, every)),
+            node_addresses=devices.octets.union(self._node_addresses),
             labels=node.metadata.labels if node is not None else {},
         )
+
+
+def _addresses_of(node: KnownNode) -> Iterator[bytes]:
+    return map(to_octets, (*node.internal_ips, *node.external_ips))
 
 
 class _Kept:

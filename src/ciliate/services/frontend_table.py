@@ -10,6 +10,7 @@ port is for.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -138,9 +139,10 @@ class FrontendTable:
             and claim.flags & _DROP_IF_EMPTY
         }
 
-    def set_node_addresses(self, addresses: frozenset[bytes]) -> set[MapKey]:
-        """Tell which addresses nodes have: no port of theirs is refused."""
-        differing = self._node_addresses ^ addresses
+    def set_node_addresses(
+        self, addresses: frozenset[bytes], differing: AbstractSet[bytes]
+    ) -> set[MapKey]:
+        """Tell which addresses nodes have: no port of theirs is refused; and what changed of them."""
         standing = {each for each in differing if self._unknown_port(each) is not None}
         self._node_addresses = addresses
         coming = {each for each in differing if self._unknown_port(each) is not None}

@@ -98,7 +98,7 @@ class RouteKernel:
         self.while_observing: Callable[[], object] = nothing
         self.while_asking: Callable[[], object] = nothing
         self.announced: Callable[[Change], object] = lambda _change: None
-        monkeypatch.setattr(reachability, "lookup_route", self._lookup)
+        monkeypatch.setattr(reachability, "lookup_routes", self._lookup)
         monkeypatch.setattr(target, "observe_routes", self._observe)
         monkeypatch.setattr(target, "replace_route", self._replace)
         monkeypatch.setattr(target, "delete_route", self._delete)
@@ -110,12 +110,17 @@ class RouteKernel:
         """A connection to it; the functions above ask nothing of that."""
         return cast("Rtnetlink", self)
 
-    async def _lookup(self, _rtnl: Rtnetlink, destination: IPAddress) -> RouteAnswer:
-        self.asked.append(str(destination))
+    async def _lookup(
+        self, _rtnl: Rtnetlink, destinations: Sequence[IPAddress]
+    ) -> list[RouteAnswer | NetlinkError]:
+        self.asked += map(str, destinations)
         await asyncio.sleep(0)
         self.while_asking()
+        return [self._answer(each) for each in destinations]
+
+    def _answer(self, destination: IPAddress) -> RouteAnswer | NetlinkError:
         if str(destination) in self.unreachable:
-            raise NetlinkError(
+            return NetlinkError(
                 step="look up route", subject=str(destination), errno=errno.ENETUNREACH
             )
         via = self.gateways.get(str(destination))

@@ -201,7 +201,7 @@ async def test_nodes_that_come_while_the_kernel_is_read_and_asked_have_routes_at
 
     def next_comes() -> None:
         if coming:
-            node.feature._ask_anew()
+            node.feature._reachability.ask_anew()
             publish(node.cluster.nodes, coming.pop())
 
     newcomer = worker(2)

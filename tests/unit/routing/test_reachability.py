@@ -1,7 +1,7 @@
 """`routing/reachability.py`: what the kernel answered about a node holds until it answers anew."""
 
 import asyncio
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import pytest
 from tests.unit.reconcile.memory_target import until
@@ -68,7 +68,7 @@ async def test_old_answer_holds_until_the_new_one_is_there(asking: Asking) -> No
     await asking.nodes.ask()
     asking.kernel.gateways[str(W1)] = "192.168.10.200"
 
-    asking.nodes.ask_anew({W1, W2, W3})
+    asking.nodes.ask_anew()
     assert asking.gateway_of(W1) == ""
     held_while_asking: list[str] = []
     asking.kernel.while_asking = lambda: held_while_asking.append(asking.gateway_of(W1))
@@ -85,12 +85,12 @@ async def test_those_that_are_reached_otherwise_are_named_and_no_others(asking: 
     asking.kernel.gateways[str(W1)] = "192.168.10.200"
     asking.kernel.unreachable.add(str(W2))
 
-    asking.nodes.ask_anew({W1, W2, W3})
+    asking.nodes.ask_anew()
     await asking.nodes.ask()
     assert len(asking.kernel.asked) == 6
     assert asking.touched == [{W1, W2}]
 
-    asking.nodes.ask_anew({W1, W2, W3})
+    asking.nodes.ask_anew()
     await asking.nodes.ask()
     assert asking.touched == [{W1, W2}]
 
@@ -119,10 +119,10 @@ async def test_change_while_the_kernel_is_asked_is_asked_about_again(asking: Ask
 
     def changes_once() -> None:
         asking.kernel.while_asking = lambda: None
-        asking.nodes.ask_anew({W1, W2, W3})
+        asking.nodes.ask_anew()
 
     asking.kernel.while_asking = changes_once
-    asking.nodes.ask_anew({W1, W2, W3})
+    asking.nodes.ask_anew()
     await asking.nodes.ask()
 
     assert asking.kernel.asked == [str(W1)] * 3
@@ -136,9 +136,32 @@ async def test_task_asks_whenever_there_is_something_to_ask(asking: Asking) -> N
         asking.nodes.watch([W2])
         await until(lambda: asking.touched == [{W1}, {W2}])
         asking.kernel.unreachable.add(str(W1))
-        asking.nodes.ask_anew({W1, W2, W3})
+        asking.nodes.ask_anew()
         await until(lambda: asking.touched == [{W1}, {W2}, {W1}])
     finally:
         task.cancel()
 
     assert sorted(asking.kernel.asked) == [str(W1)] * 2 + [str(W2)] * 2
+
+
+async def test_only_addresses_of_a_prefix_are_asked_about_again(asking: Asking) -> None:
+    asking.nodes.watch([W1, W2, ip_address("172.31.0.9")])
+    await asking.nodes.ask()
+    asking.kernel.asked.clear()
+
+    asking.nodes.ask_within(ip_network("192.168.10.0/24"))
+    await asking.nodes.ask()
+
+    assert sorted(asking.kernel.asked) == [str(W1), str(W2)]
+    assert asking.nodes.has_asked_within(ip_network("172.31.0.0/16"))
+    assert not asking.nodes.has_asked_within(ip_network("10.244.0.0/16"))
+
+
+async def test_address_that_is_known_no_more_is_forgotten(asking: Asking) -> None:
+    asking.nodes.watch([W1, W2])
+    await asking.nodes.ask()
+
+    asking.nodes.keep({W2})
+
+    assert set(asking.nodes.answers) == {W2}
+    assert not asking.nodes.has_asked_within(ip_network(f"{W1}/32"))

@@ -120,3 +120,20 @@ def test_route_whose_mtu_the_kernel_changed_is_the_same_route(tmp_path: Path) ->
 
     assert written.holds(CIDR, replace(by_tunnel, mtu=1400))
     assert not written.holds(CIDR, replace(by_tunnel, source=None))
+
+
+def test_file_says_what_is_noted_after_any_change(path: Path) -> None:
+    """Each destination's line is made once; what is joined of them must be what is noted."""
+    routes = WrittenRoutes(path)
+    first, second = ip_network("10.244.1.0/24"), ip_network("10.244.2.0/24")
+    hop, other = W1, W2
+    routes.note({first: hop, second: hop})
+    routes.note({first: other})
+    routes.keep({first: (other,), second: ()})
+    routes.note({second: other})
+
+    successor = WrittenRoutes(path)
+    successor.load()
+
+    assert [successor.holds(first, each) for each in (hop, other)] == [False, True]
+    assert [successor.holds(second, each) for each in (hop, other)] == [False, True]

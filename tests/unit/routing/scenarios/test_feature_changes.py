@@ -106,7 +106,7 @@ async def _change(node: RoutingNode, kind: str, what: object) -> None:
             node.table.remove(what)
         case "unreachable", set():
             node.kernel.unreachable = {f"192.168.10.{number}" for number in what}
-            node.feature._ask_anew()
+            node.feature._reachability.ask_anew()
         case "settle", _:
             await node.pass_touched()
         case "pod", CiliumEndpoint():

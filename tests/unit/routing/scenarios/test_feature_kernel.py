@@ -165,7 +165,7 @@ async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(
     node.kernel.gateways["192.168.10.101"] = "192.168.10.200"
     publish(node.cluster.nodes, worker(1))
     for _ in range(3):
-        node.feature._ask_anew()
+        node.feature._reachability.ask_anew()
         await node.pass_all()
 
     messages = [record for record in caplog.records if "k8s-w1" in record.getMessage()]
@@ -173,7 +173,7 @@ async def test_why_a_node_has_no_routes_is_said_once_and_again_when_it_changes(
     assert "contains gateway 192.168.10.200" in messages[0].getMessage()
 
     node.kernel.unreachable.add("192.168.10.101")
-    node.feature._ask_anew()
+    node.feature._reachability.ask_anew()
     await node.pass_all()
     assert "192.168.10.101 does not exist" in caplog.records[-1].getMessage()
 
