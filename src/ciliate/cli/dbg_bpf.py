@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from ciliate.cli.bpf_root import bpf_root_option
 from ciliate.cli.dbg_bpf_lb import command as lb
 from ciliate.cli.packet_counts import metric_rows
 from ciliate.console.output import echo_list, echo_pairs, output_forms, output_option, render
@@ -43,14 +44,7 @@ V = TypeVar("V")
 
 
 @click.group("bpf")
-@click.option(
-    "--bpf-root",
-    default="/sys/fs/bpf",
-    show_default=True,
-    envvar="CILIUM_BPF_ROOT",
-    type=click.Path(path_type=Path),
-    help="The bpf file system the maps are pinned in.",
-)
+@bpf_root_option
 @click.pass_context
 def command(context: click.Context, bpf_root: Path) -> None:
     """Show the datapath's maps."""

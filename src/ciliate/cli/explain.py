@@ -1,6 +1,7 @@
 """`ciliate explain`: what would happen to a packet, or to who asks for a Service.
 
-The agents are asked; nothing is sent. `explain service` is in `explain_service`.
+The agents are asked; nothing is sent. `explain service` is in `explain_service`, `explain path` in
+`path`.
 """
 
 from typing import TYPE_CHECKING
@@ -13,27 +14,9 @@ from ciliate.cli.explanation import arguments, pod_key, printed, question_of
 from ciliate.cli.name_completion import complete_pods
 from ciliate.cli.path.command import path_in_cluster
 from ciliate.console.output import output_option
-from ciliate.errors import CiliateError
 
 if TYPE_CHECKING:
-    from ciliate.api.core import Pod
     from ciliate.masquerade.explain.answer import Explanation
-
-
-class PodUnknownError(CiliateError):
-    """There is no such pod, no node has it, or it has no network of its own."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        self.name = name
-        super().__init__(f"pod {name} {problem}: `kubectl get pods -A -o wide` shows them")
-
-
-class UnexplainedError(CiliateError):
-    """The pod's node did not say."""
-
-    def __init__(self, node: str, problem: str) -> None:
-        self.node = node
-        super().__init__(f"agent of {node}: {problem}")
 
 
 @click.group("explain")
@@ -73,32 +56,10 @@ def masquerade(
 async def _ask(
     kubeconfig: str, namespace: str, name: str, words: tuple[str, ...]
 ) -> "Explanation":
-    from ciliate.api.core import PODS  # noqa: PLC0415
-    from ciliate.cli.cluster_agents import ask_agents  # noqa: PLC0415
-    from ciliate.kube.errors import NotFoundError  # noqa: PLC0415
+    from ciliate.cli.asked_pod import ask_agent, asked_pod  # noqa: PLC0415
     from ciliate.masquerade.explain.answer import Explanation  # noqa: PLC0415
 
     async with cluster_client(kubeconfig) as client:
-        try:
-            pod = await client.get(PODS, name, namespace=namespace)
-        except NotFoundError as error:
-            raise PodUnknownError(f"{namespace}/{name}", "does not exist") from error
-        node = pod.spec.node_name
-        if problem := networkless(pod):
-            raise PodUnknownError(f"{namespace}/{name}", problem)
+        pod = await asked_pod(client, namespace, name)
         asked = ("explain", "masquerade", *words)
-        answers = await ask_agents(client, [node], asked, Explanation)
-    if node in answers.by_node:
-        return answers.by_node[node]
-    raise UnexplainedError(node, {**answers.problems, **answers.out_of_reach}[node])
-
-
-def networkless(pod: "Pod") -> str:
-    """Return why a pod has no packets that could be explained; empty where it has."""
-    if not pod.spec.node_name:
-        return "is on no node yet"
-    if pod.status.has_ended:
-        return f"has ended ({pod.status.phase}) and sends nothing"
-    if pod.spec.host_network:
-        return "has its node's network: its packets have the node's address and meet no rule"
-    return ""
+        return await ask_agent(client, pod.spec.node_name, asked, Explanation)

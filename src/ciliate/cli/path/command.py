@@ -87,12 +87,13 @@ async def _pairs(kubeconfig: str) -> "PairsReport":
 
 async def _reports(kubeconfig: str, pod: str, to: str) -> "tuple[list[PathReport], str]":
     """Return a report, or one for each endpoint of a Service with a title above them."""
+    from ciliate.cli.asked_pod import asked_pod  # noqa: PLC0415
     from ciliate.cli.path.destinations import find_destinations  # noqa: PLC0415
     from ciliate.cli.path.inquiry import Inquiry  # noqa: PLC0415
 
     async with cluster_client(kubeconfig) as client:
         inquiry = Inquiry(client)
-        sender = await inquiry.pod(*pod_key(pod))
+        sender = await asked_pod(client, *pod_key(pod))
         await inquiry.read()
         found = await find_destinations(inquiry, sender, to)
         followed = found.addresses[:ENDPOINTS_MAX]

@@ -5,6 +5,7 @@ from typing import Final
 
 from ciliate.api.core import Pod
 from ciliate.api.service import SERVICES, Service
+from ciliate.cli.asked_pod import ask_agent, asked_pod
 from ciliate.cli.explain_service import question_of, refuse_unknown
 from ciliate.cli.explanation import pod_key
 from ciliate.cli.path.inquiry import Inquiry
@@ -55,7 +56,7 @@ async def find_destinations(inquiry: Inquiry, sender: Pod, text: str) -> Destina
     except DestinationError:
         if not any(each.isalpha() for each in text.partition("/")[0]) or "[" in text:
             raise  # No pod's name either.
-        receiver = await inquiry.pod(*pod_key(text))
+        receiver = await asked_pod(inquiry.client, *pod_key(text))
         return Destinations((_common_address(sender, receiver),))
     service = await _service_at(inquiry, target)
     return await _of_service(inquiry, sender, service) if service else Destinations((text,))
@@ -79,7 +80,7 @@ async def _of_service(inquiry: Inquiry, sender: Pod, service: str) -> Destinatio
     name = service if "/" in service else f"{_DEFAULT_NAMESPACE}/{service}"
     await refuse_unknown(inquiry.client, question_of(name, ""))
     words = ("explain", "service", name, "--from", _name(sender))
-    found = await inquiry.ask(sender.spec.node_name, words, Explanation)
+    found = await ask_agent(inquiry.client, sender.spec.node_name, words, Explanation)
     endpoints = [
         f"{endpoint.endpoint}/{_protocol(port.port)}"
         for port in found.ports

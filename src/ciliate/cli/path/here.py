@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ciliate.cli.bpf_root import bpf_root_option
 from ciliate.cli.cluster import run
 from ciliate.cli.name_completion import complete_endpoints
 from ciliate.console.output import output_option, render
@@ -13,14 +14,7 @@ from ciliate.console.output import output_option, render
 @click.argument("pod", metavar="[POD", required=False, shell_complete=complete_endpoints)
 @click.argument("destination", metavar="DESTINATION]", required=False)
 @click.option("--all", "to_all", is_flag=True, help="The way to each pod CIDR of other nodes.")
-@click.option(
-    "--bpf-root",
-    default="/sys/fs/bpf",
-    show_default=True,
-    envvar="CILIUM_BPF_ROOT",
-    type=click.Path(path_type=Path),
-    help="The bpf file system the maps are pinned in.",
-)
+@bpf_root_option
 @output_option
 def path_here(
     pod: str | None,

@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from ciliate.api.cilium_node import CILIUM_NODES
 from ciliate.api.core import NODES, PODS, Pod
-from ciliate.cli.cluster_agents import ask_agents
-from ciliate.cli.explain import PodUnknownError, UnexplainedError, networkless
+from ciliate.cli.asked_pod import ask_agent, networkless
 from ciliate.cli.path.model import Manner, NodePath, PathReport
 from ciliate.cli.path.report import both_ways, one_way, source_of
 from ciliate.errors import CiliateError
 from ciliate.kube.client import ApiClient
 from ciliate.kube.errors import NotFoundError
 from ciliate.masquerade.explain.question import read_target
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -38,20 +34,6 @@ class Inquiry:
         }
         self.nodes = await node_addresses(self.client)
 
-    async def pod(self, namespace: str, name: str) -> Pod:
-        """Return a pod that has a network of its own.
-
-        Raises:
-            PodUnknownError: There is none, or it has none.
-        """
-        try:
-            pod = await self.client.get(PODS, name, namespace=namespace)
-        except NotFoundError as error:
-            raise PodUnknownError(f"{namespace}/{name}", "does not exist") from error
-        if problem := networkless(pod):
-            raise PodUnknownError(f"{namespace}/{name}", problem)
-        return pod
-
     async def report(self, pod: Pod, destination: str) -> PathReport:
         """Return the way from a pod to ADDRESS[:PORT][/PROTOCOL], and back where that is a pod.
 
@@ -72,18 +54,8 @@ class Inquiry:
 
     async def _ask(self, pod: Pod, destination: str) -> NodePath:
         name = f"{pod.metadata.namespace}/{pod.metadata.name}"
-        return await self.ask(pod.spec.node_name, ("explain", "path", name, destination), NodePath)
-
-    async def ask(self, node: str, words: tuple[str, ...], answer: type[T]) -> T:
-        """Return what one node's agent says.
-
-        Raises:
-            UnexplainedError: It says nothing.
-        """
-        answers = await ask_agents(self.client, [node], words, answer)
-        if node in answers.by_node:
-            return answers.by_node[node]
-        raise UnexplainedError(node, {**answers.problems, **answers.out_of_reach}[node])
+        words = ("explain", "path", name, destination)
+        return await ask_agent(self.client, pod.spec.node_name, words, NodePath)
 
 
 async def node_addresses(client: ApiClient) -> dict[str, frozenset[str]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from ciliate.api.core import Pod, PodSpec, PodStatus
-from ciliate.cli.explain import networkless
+from ciliate.cli.asked_pod import networkless
 
 
 @pytest.mark.parametrize(
