@@ -1,8 +1,10 @@
 """Routes follow the cluster, come back when removed by hand, and no pod can change them."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from tests.lab.cluster import Cluster, eventually
@@ -97,6 +99,33 @@ def cilium_node(lab: Cluster, name: str, ip: str, *cidrs: str) -> None:
     kind = {"apiVersion": "cilium.io/v2", "kind": "CiliumNode"}
     text = json.dumps({**kind, "metadata": {"name": name}, "spec": spec})
     lab.kubectl("apply", "-f", "-", text=text)
+
+
+def test_metric_of_the_routes_changes_without_a_lost_packet(
+    lab: Cluster, control: FaultyNode
+) -> None:
+    """The node's own packets need the route: one is there at every moment."""
+
+    def metrics() -> list[int]:
+        routes = control.json("ip", "-j", "-4", "route", "show", TO_W1)
+        return [route.get("metric", 0) for route in routes]
+
+    def has_only(metric: int) -> bool:
+        return metrics() == [metric]
+
+    seen = []
+    endless = ("ping", "-i", "0.01", "-W", "2", "-c", "100000", pod_ip(lab, "right"))
+    with lab.background("k8s-ctr", *endless) as pinging:
+        for metric in (50, 0):
+            lab.lab("upgrade", "--set", f"route-metric={metric}")
+            lab.lab("restart", "agent", "k8s-ctr")
+            eventually(partial(has_only, metric), what=f"metric {metric}")
+            seen.append(metrics())
+        pinging.send_signal(signal.SIGINT)
+        said, _ = pinging.communicate(timeout=10.0)
+
+    assert seen == [[50], [0]]
+    assert " 0% packet loss" in said
 
 
 def test_route_that_somebody_puts_in_place_of_ours_stays_and_is_told(

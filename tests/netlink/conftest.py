@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from ipaddress import ip_address
 
 import pytest
-from tests.netlink.kernel import load_program, namespaces
+from tests.netlink.kernel import ip, load_program, namespaces
 
 from ciliate.net.pod_interface import PodInterface
+from ciliate.netlink.client import Rtnetlink
 from ciliate.netlink.pod import PodLink, PodLinks, host_name, new_mac
 
 GATEWAYS = (ip_address("10.9.0.1"), ip_address("fd00:9::1"))
@@ -29,6 +30,19 @@ def node() -> Iterator[str]:
     """Yield the path of a network namespace that stands for a node."""
     with namespaces(1) as (path,):
         yield path
+
+
+@pytest.fixture
+async def rtnl(node: str) -> AsyncIterator[Rtnetlink]:
+    """Yield a client of a node with eth1, 192.168.10.100/24 and fd00:10::100/64, peer `wire`."""
+    ip(node, "link", "set", "lo", "up")
+    ip(node, "link", "add", "eth1", "type", "veth", "peer", "name", "wire")
+    ip(node, "addr", "add", "192.168.10.100/24", "dev", "eth1")
+    ip(node, "addr", "add", "fd00:10::100/64", "dev", "eth1", "nodad")
+    for name in ("eth1", "wire"):
+        ip(node, "link", "set", name, "up")
+    async with Rtnetlink.open(node) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
@@ -42,19 +41,6 @@ from ciliate.netlink.routes import (
     replace_route,
 )
 from ciliate.netlink.sysctl import read_sysctl, write_sysctls
-
-
-@pytest.fixture
-async def rtnl(node: str) -> AsyncIterator[Rtnetlink]:
-    """Yield a client of a node with eth1, 192.168.10.100/24 and fd00:10::100/64, peer `wire`."""
-    ip(node, "link", "set", "lo", "up")
-    ip(node, "link", "add", "eth1", "type", "veth", "peer", "name", "wire")
-    ip(node, "addr", "add", "192.168.10.100/24", "dev", "eth1")
-    ip(node, "addr", "add", "fd00:10::100/64", "dev", "eth1", "nodad")
-    for name in ("eth1", "wire"):
-        ip(node, "link", "set", name, "up")
-    async with Rtnetlink.open(node) as opened:
-        yield opened
 
 
 async def _find(rtnl: Rtnetlink, name: str) -> Link | None:

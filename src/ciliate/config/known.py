@@ -128,7 +128,6 @@ _TABLE: Final[tuple[tuple[str, Kind, str], ...]] = (
     ("proxy-xff-num-trusted-hops-egress", _I, "Proxy: trusted hops, leaving."),
     ("proxy-xff-num-trusted-hops-ingress", _I, "Proxy: trusted hops, entering."),
     ("read-cni-conf", _S, "Take the CNI configuration from this file."),
-    ("route-metric", _I, "Priority of installed routes."),
     ("synchronize-k8s-nodes", _B, "Remove CiliumNodes of gone Nodes; see nodes-gc-interval."),
     ("tofqdns-dns-reject-response-code", _S, "DNS proxy: answer when denied."),
     ("tofqdns-enable-dns-compression", _B, "DNS proxy: compress names."),

@@ -79,6 +79,7 @@ class RoutingSettings:
     detects_devices: bool  # Also beside the patterns.
     direct_routing_device: str
     mtu: int  # Bytes; 0: the smallest of the devices.
+    metric: int = 0  # Of routes to other nodes; 0: the kernel's.
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +249,7 @@ def _routing(texts: Texts) -> RoutingSettings:
         detects_devices=texts.flag("force-device-detection"),
         direct_routing_device=texts.text("direct-routing-device"),
         mtu=texts.number("mtu"),
+        metric=texts.number("route-metric"),
     )
 
 
@@ -316,6 +318,7 @@ def _label_filter(texts: Texts) -> LabelFilter:
 #: or above these sizes are useless or do not fit the kernel.
 _BOUNDS: Final = {
     "mtu": (1280, 65520),
+    "route-metric": (1, 4294967295),
     "bpf-nat-global-max": (1024, 1 << 24),
     "bpf-ct-global-tcp-max": (1024, 1 << 24),
     "cluster-id": (1, 255),

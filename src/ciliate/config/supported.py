@@ -157,6 +157,12 @@ _ROUTING: Final = (
         meaning="With the former: leave nodes behind a gateway to the network's own routes.",
     ),
     Key(
+        name="route-metric",
+        kind=Kind.INT,
+        default="0",
+        meaning="Metric of the routes to pods of other nodes; 0: the kernel's (IPv6: 1024).",
+    ),
+    Key(
         name="ipv4-native-routing-cidr",
         kind=Kind.IPV4_CIDR,
         default="",

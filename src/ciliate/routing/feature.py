@@ -61,6 +61,7 @@ class RoutingFeature(Feature):
             self._displaced,
             ways=self._ways(),
             reserved=self._reserved,
+            metric=context.settings.routing.metric,
             answers_for_own=context.settings.cni.chaining_mode != "generic-veth"
             and context.settings.ipam.mode != "delegated-plugin",
         )

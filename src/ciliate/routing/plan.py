@@ -6,7 +6,7 @@ reached through a tunnel they go to the router's device, at which a program send
 in this node's own CIDRs that no pod has leads nowhere: the sender gets an ICMP error.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ciliate.net.address import IPAddress, IPNetwork
@@ -19,7 +19,7 @@ class NextHop:
     """Where packets go: a device, and a gateway behind it unless the destination is on it.
 
     `source` is the address that the node sends from, where it is not the device's; `mtu` in bytes
-    limits packets more than the device does.
+    limits packets more than the device does. `metric` 0 is what the kernel gives a route without one.
     """
 
     link_index: int
@@ -27,7 +27,11 @@ class NextHop:
     kind: RouteKind = RouteKind.UNICAST
     source: IPAddress | None = None
     mtu: int | None = None
+    metric: int = 0
 
+
+#: What the kernel makes of a route without a metric, by IP version.
+KERNEL_METRICS: Final = {4: 0, 6: 1024}
 
 #: No packet goes on: it is answered with an ICMP error (host or route unreachable).
 NOWHERE: Final = NextHop(0, None, RouteKind.UNREACHABLE)
@@ -90,14 +94,21 @@ def route_by(destination: IPNetwork, hop: NextHop) -> Route:
         scope=RouteScope.LINK if on_link else RouteScope.UNIVERSE,
         source=hop.source,
         mtu=hop.mtu,
+        metric=hop.metric or KERNEL_METRICS[destination.version],
     )
+
+
+def with_metric(hop: NextHop, metric: int, version: int) -> NextHop:
+    """Return a next hop by which a route of IP `version` has a metric."""
+    return replace(hop, metric=0 if metric == KERNEL_METRICS[version] else metric)
 
 
 def hop_of(route: Route) -> NextHop:
     """Return where a route of the kernel leads; IPv6 shows `lo` for one that leads nowhere."""
     if route.kind is not RouteKind.UNICAST:
         return NextHop(0, None, route.kind)
-    return NextHop(route.link_index or 0, route.gateway, source=route.source, mtu=route.mtu)
+    hop = NextHop(route.link_index or 0, route.gateway, source=route.source, mtu=route.mtu)
+    return with_metric(hop, route.metric, route.destination.version) if route.metric else hop
 
 
 def why_unreachable(node_ip: IPAddress, answer: RouteAnswer | None) -> str:

@@ -16,7 +16,7 @@ from ciliate.node.endpoint import connected
 from ciliate.node.endpoint_table import EndpointTable
 from ciliate.routing.claims import CIDRClaims
 from ciliate.routing.displaced_pods import DisplacedPods
-from ciliate.routing.plan import NOWHERE, NextHop, Refusal, Way, router_hop
+from ciliate.routing.plan import NOWHERE, NextHop, Refusal, Way, router_hop, with_metric
 from ciliate.routing.reserved import Reserved
 from ciliate.routing.ways import Ways
 
@@ -34,11 +34,13 @@ class Routes(Mapping[IPNetwork, Way]):
         ways: Ways | None,
         reserved: Reserved,
         answers_for_own: bool,
+        metric: int = 0,
     ) -> None:
         """`ways` lead to other nodes; None: their pods have no routes of ours.
 
         `answers_for_own`: whether every pod in this node's CIDRs has a route of ours, so that the
         rest of them leads nowhere. Of pods that another plugin attaches only that one knows.
+        Routes to other nodes have this `metric`.
         """
         self._cluster = cluster
         self._table = table
@@ -47,6 +49,7 @@ class Routes(Mapping[IPNetwork, Way]):
         self._reserved = reserved
         self._ways = ways
         self._answers_for_own = answers_for_own
+        self._metric = metric
         #: Routes to other nodes as the kernel had them when they were last read.
         self._in_kernel: Mapping[IPNetwork, NextHop] = {}
         #: Those of them in which unresolved pods live: a CiliumNode was deleted while no agent
@@ -132,7 +135,8 @@ class Routes(Mapping[IPNetwork, Way]):
             node_ip, destination.version
         ):  # Not asked yet: no reason to change it.
             return self._in_kernel.get(destination)
-        return self._ways.to(node_ip, destination.version)
+        hop = self._ways.to(node_ip, destination.version)
+        return with_metric(hop, self._metric, destination.version) if hop is not None else None
 
     def _node_ip(self, destination: IPNetwork) -> IPAddress | None:
         """Return the address of the node that a destination is on, None when it is on none."""

@@ -8,6 +8,7 @@ pods' devices. A route of somebody else is never replaced, whatever its metric.
 import errno
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ciliate.errors import CiliateError
 from ciliate.net.address import IPAddress, IPNetwork
@@ -28,11 +29,11 @@ from ciliate.routing.errors import (
     WrittenRoutesError,
     route_text,
 )
-from ciliate.routing.plan import NextHop, Refusal, Way, hop_of, route_by
+from ciliate.routing.plan import KERNEL_METRICS, NextHop, Refusal, Way, hop_of, route_by
 from ciliate.routing.written_routes import WrittenRoutes
 
-#: What the kernel makes of a route without a metric, by IP version.
-_METRIC = {4: 0, 6: 1024}
+#: Equal to no way: there is more than one route, and one has to go.
+_TWINS: Final = NextHop(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,10 @@ class RouteTarget:
         self._has_inherited = False
         #: Routes of others by destination, when the table was last read.
         self._others: dict[IPNetwork, Route] = {}
+        #: Our routes when the table was last read; and where one has a twin of another metric, all:
+        #: an agent was killed that changed it.
+        self._ours: dict[IPNetwork, NextHop] = {}
+        self._twins: dict[IPNetwork, list[NextHop]] = {}
         #: Routes by devices of pods that come or go just now.
         self._by_pods: dict[IPNetwork, NextHop] = {}
         #: Where the last put found the route, whoever made it (reconcile/rewrites.py).
@@ -97,7 +102,7 @@ class RouteTarget:
         self._observed(
             Observed(found.ours, found.others, await observe_routes(self._rtnl, table=LOCAL_TABLE))
         )
-        return found.ours
+        return {**found.ours, **dict.fromkeys(self._twins, _TWINS)}
 
     def _inherit(self, routes: Iterable[Route]) -> None:
         """Take over what an agent left that kept no notes; told by its form, this once.
@@ -111,7 +116,7 @@ class RouteTarget:
             if self._owners.inherits
             and _has_our_form(route)
             and route.gateway is not None
-            and route.metric == _METRIC[route.destination.version]
+            and route.metric == KERNEL_METRICS[route.destination.version]
             and (not route.is_default or self._owners.is_node(route.gateway))
         )
         self._written.inherit({route.destination: hop_of(route) for route in left})
@@ -122,24 +127,32 @@ class RouteTarget:
     def _told_apart(self, routes: Iterable[Route]) -> Observed:
         ours: dict[IPNetwork, NextHop] = {}
         others: list[Route] = []
-        self._by_pods = {}
+        self._by_pods, self._twins = {}, {}
         for route in routes:
             if self._is_ours(route):
+                self._note_twin(route, ours.get(route.destination))
                 ours[route.destination] = hop_of(route)
             elif self._is_pods(route):
                 self._by_pods[route.destination] = hop_of(route)
             else:
                 others.append(route)
         self._others = {route.destination: route for route in others}
+        self._ours = ours
         return Observed(ours, others)
+
+    def _note_twin(self, route: Route, other: NextHop | None) -> None:
+        if other is not None:
+            twins = self._twins.setdefault(route.destination, [other])
+            twins.append(hop_of(route))
 
     def _is_ours(self, route: Route) -> bool:
         if route.protocol != RouteProtocol.KERNEL:
             return False
-        if route.metric != _METRIC[route.destination.version]:
+        has_metric = route.metric != KERNEL_METRICS[route.destination.version]
+        if has_metric and route.kind is not RouteKind.UNICAST:
             return False
         if self._is_pods(route):
-            return self._owners.is_own_pod(route.destination)
+            return not has_metric and self._owners.is_own_pod(route.destination)
         return self._written.holds(route.destination, hop_of(route))
 
     def _is_pods(self, route: Route) -> bool:
@@ -164,8 +177,9 @@ class RouteTarget:
     async def _install(self, hops: Mapping[IPNetwork, NextHop]) -> Failures[IPNetwork]:
         # The most specific first: a pod has its route before its CIDR leads nowhere.
         keys = sorted(hops, key=lambda key: key.prefixlen, reverse=True)
-        free = [key for key in keys if key not in self._others]
-        contested = [key for key in keys if key in self._others]
+        contested = [key for key in keys if key in self._others or self._moves(key, hops[key])]
+        rest = set(contested)
+        free = [key for key in keys if key not in rest]
         failures: dict[IPNetwork, CiliateError] = {**self._note(hops, free)}
         free = [key for key in free if key not in failures]
         routes = [route_by(key, hops[key]) for key in free]
@@ -179,6 +193,11 @@ class RouteTarget:
         if contested:
             failures.update(await self._settle(hops, contested))
         return failures
+
+    def _moves(self, key: IPNetwork, hop: NextHop) -> bool:
+        """Whether a route of ours stands under another metric, beside which the new one would be."""
+        standing = self._ours.get(key)
+        return key in self._twins or (standing is not None and standing.metric != hop.metric)
 
     def _note(
         self, hops: Mapping[IPNetwork, NextHop], keys: Iterable[IPNetwork]
@@ -205,29 +224,39 @@ class RouteTarget:
         self, hops: Mapping[IPNetwork, NextHop], contested: Iterable[IPNetwork]
     ) -> Failures[IPNetwork]:
         """Read what stands there: it is replaced where it is ours, and nobody else's is beside it."""
-        ours = (await self._read()).ours
+        await self._read()
+        unnoted = self._note(hops, [key for key in contested if key not in self._others])
 
         async def settle(key: IPNetwork) -> None:
-            # A pod may live elsewhere by now, and its former device be about to go.
-            standing = ours.get(key) or self._by_pods.get(key)
-            hop, other = hops[key], self._others.get(key)
-            if hop in (standing, hop_of(other) if other is not None else None):
-                self.left_alone.add(key)
-                return  # As it should be, whoever made it.
-            if other is not None:
-                if standing is not None:
-                    await delete_route(self._rtnl, route_by(key, standing))
+            standing, hop, other = self._standing(key), hops[key], self._others.get(key)
+            if hop in standing or (other is not None and hop == hop_of(other)):
+                if standing in ([], [hop]):
+                    self.left_alone.add(key)  # As it should be, whoever made it.
+            elif other is not None:
+                await self._delete(key, standing)
                 raise RouteConflictError(key, other)
-            if unnoted := self._note(hops, [key]):
+            elif key in unnoted:
                 raise unnoted[key]
-            if standing is not None:
+            elif any(each.metric == hop.metric for each in standing):
                 await replace_route(self._rtnl, route_by(key, hop))
-                return
-            (outcome,) = await add_routes(self._rtnl, [route_by(key, hop)])
-            if outcome is not None:
-                raise outcome
+            else:
+                (outcome,) = await add_routes(self._rtnl, [route_by(key, hop)])
+                if outcome is not None:
+                    raise outcome
+            # Behind the new one: at no moment is there none.
+            await self._delete(key, [each for each in standing if each.metric != hop.metric])
 
         return await one_by_one(contested, settle)
+
+    def _standing(self, key: IPNetwork) -> list[NextHop]:
+        """Return our routes to a destination, as they were read last."""
+        # A pod may live elsewhere by now, and its former device be about to go.
+        found = self._ours.get(key) or self._by_pods.get(key)
+        return self._twins.get(key, [found] if found is not None else [])
+
+    async def _delete(self, key: IPNetwork, hops: Iterable[NextHop]) -> None:
+        for hop in hops:
+            await delete_route(self._rtnl, route_by(key, hop))
 
     async def last_writer(self, key: IPNetwork) -> str:
         """Return what stands in place of a route of ours; the kernel notes no process."""
@@ -249,12 +278,12 @@ class RouteTarget:
         self, keys: Collection[IPNetwork], *, with_pods: bool
     ) -> Failures[IPNetwork]:
         standing = (await self._read()).ours
-        hops = {key: standing[key] for key in keys if key in standing}
-        if not with_pods:
-            hops = {key: hop for key, hop in hops.items() if not self._is_to_pod(hop)}
-        return await one_by_one(
-            hops, lambda key: delete_route(self._rtnl, route_by(key, hops[key]))
-        )
+        leaving = [
+            key
+            for key in keys
+            if key in standing and (with_pods or not self._is_to_pod(standing[key]))
+        ]
+        return await one_by_one(leaving, lambda key: self._delete(key, self._standing(key)))
 
     def _is_to_pod(self, hop: NextHop) -> bool:
         """Whether a route leads to a pod of this node, by its device."""

@@ -36,6 +36,7 @@ class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
     link: int = 0
     kind: int = RouteKind.UNICAST
     source: str = ""
+    metric: int = 0
 
 
 class WrittenRoutes:
@@ -144,10 +145,11 @@ def _entries(prefix: IPNetwork, hops: Iterable[NextHop]) -> Iterable[_Note]:
             link=hop.link_index,
             kind=hop.kind,
             source=str(hop.source or ""),
+            metric=hop.metric,
         )
 
 
 def _hop(note: _Note) -> NextHop:
     gateway = ip_address(note.via) if note.via else None
     source = ip_address(note.source) if note.source else None
-    return NextHop(note.link, gateway, RouteKind(note.kind), source=source)
+    return NextHop(note.link, gateway, RouteKind(note.kind), source=source, metric=note.metric)

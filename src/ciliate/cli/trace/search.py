@@ -10,9 +10,9 @@ from ciliate.api.cilium_node import CILIUM_NODES, CiliumNode
 from ciliate.api.core import PODS, Pod
 from ciliate.api.endpoint_slice import ENDPOINT_SLICES, SERVICE_NAME_LABEL, EndpointSlice
 from ciliate.api.service import SERVICES, Service
+from ciliate.cli.asked_pod import networkless
 from ciliate.cli.cluster_addresses import list_if_defined
 from ciliate.cli.cluster_agents import ask_agents
-from ciliate.cli.asked_pod import networkless
 from ciliate.cli.trace.destination import Destination
 from ciliate.cli.trace.errors import DestinationError, SenderError
 from ciliate.cli.trace.sought import Place, Sought
