@@ -38,6 +38,10 @@ _ICMP: Final = {
     "icmp-other": (13, lambda **_: ICMPv6Unknown(type=200)),  # A timestamp.
 }
 _ESP: Final = 50
+
+#: What carries packets from node to node in the tunnel.
+TUNNEL: Final = "tunnel"
+_TUNNEL_PORT: Final = 8472  # Linux's for VXLAN.
 _ERRORS: Final = {4: (3, 11, 12), 6: (1, 2, 3, 4)}
 _NAMES: Final = {6: "tcp", 17: "udp", 132: "sctp", 47: "gre", _ESP: "esp", 4: "ipip", 41: "ipip"}
 _ECHO: Final = {4: (8, 0), 6: (128, 129)}  # Request, reply.
@@ -49,17 +53,23 @@ def tag(number: int) -> bytes:
 
 
 def built(
-    protocol: str, number: int, *, source: str, destination: str, is_answer: bool = False
+    protocol: str,
+    number: int,
+    *,
+    source: str,
+    destination: str,
+    datagram: int,
+    is_answer: bool = False,
 ) -> list[bytes]:
-    """Return a case's packet, in pieces where the protocol is of fragments.
+    """Return a case's packet, in pieces where the protocol is of fragments, which `datagram` joins.
 
     An answer is to the packet that is built with the addresses exchanged. "asking" is a datagram
     that is answered, though nobody waits for it, and "refused" one to a port without a socket.
     """
     six = ":" in destination
-    ip = IPv6(src=source, dst=destination) if six else IP(src=source, dst=destination, id=number)
+    ip = IPv6(src=source, dst=destination) if six else IP(src=source, dst=destination, id=datagram)
     if protocol.endswith("-fragments"):
-        return _pieces(protocol, number, ip)
+        return _pieces(protocol, number, ip, datagram)
     if protocol == "stray-error":
         quoted = IPv6 if six else IP
         about = quoted(src=destination, dst=source) / UDP(sport=PORT, dport=PORT) / tag(number)
@@ -104,7 +114,7 @@ def _sctp_init(number: int, is_answer: bool) -> Raw:  # noqa: FBT001 - one calle
     return Raw(whole[:2] + len(whole).to_bytes(2, "big") + whole[4:])
 
 
-def _pieces(protocol: str, number: int, ip: Any) -> list[bytes]:
+def _pieces(protocol: str, number: int, ip: Any, datagram: int) -> list[bytes]:
     """Two fragments with the number in each; "late" begins the protocol where the order is wrong."""
     kind = protocol.removeprefix("late-").removesuffix("-fragments")
     six = isinstance(ip, IPv6)
@@ -113,7 +123,7 @@ def _pieces(protocol: str, number: int, ip: Any) -> list[bytes]:
     upper.payload = filled
     if six:
         # The first piece holds the header of the protocol and 64 octets.
-        whole = ip / IPv6ExtHdrFragment(id=number) / upper
+        whole = ip / IPv6ExtHdrFragment(id=datagram) / upper
         found = [bytes(piece) for piece in fragment6(whole, 40 + 8 + 8 + 64)]
     else:
         found = [bytes(piece) for piece in fragment(ip / upper, 8 + 64)]
@@ -132,11 +142,16 @@ class Sighting:
 
 
 def sightings(octets: bytes) -> Iterator[Sighting]:
-    """Yield the one case that a packet belongs to, or nothing."""
+    """Yield the one case that a packet belongs to, or nothing.
+
+    The protocol of one that has a case's inside is `TUNNEL`.
+    """
     six = octets[0] >> 4 == 6
     packet = IPv6(octets) if six else IP(octets)
     found = _TAG.search(octets)
-    if found:
+    if found and UDP in packet and packet[UDP].dport == _TUNNEL_PORT:
+        yield Sighting(int(found[1]), TUNNEL, packet.src, None)
+    elif found:
         yield Sighting(int(found[1]), *_described(packet, six=six))
     elif TCP in packet and FIRST_PORT < packet[TCP].dport < FIRST_PORT + 1000:
         yield Sighting(packet[TCP].dport - FIRST_PORT, *_described(packet, six=six))

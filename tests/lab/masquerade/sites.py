@@ -14,7 +14,15 @@ from tests.deadlines import Deadline
 from tests.lab.cluster import Cluster, eventually
 from tests.lab.faulty_node import FaultyNode, apply_pod, fault_lab
 from tests.lab.masquerade.packets import Sighting, built
-from tests.lab.masquerade.truth_table import POD, PROGRAMS, STACK, UNANSWERED, Case, Configuration
+from tests.lab.masquerade.truth_table import (
+    POD,
+    PROGRAMS,
+    STACK,
+    TUNNELED,
+    UNANSWERED,
+    Case,
+    Configuration,
+)
 from tests.lab.masquerade.witness import Witness
 
 NODES: Final = ("k8s-ctr", "k8s-w1")
@@ -156,6 +164,8 @@ class Sites:
     lab: Cluster
     sites: dict[str, Site]
     witnesses: dict[str, Witness]
+    link: Witness  # Of the network between the nodes, at the one without the pods.
+    exchanges: int = 0
 
     def source(self, case: Case, name: str) -> str:
         """The address that a name in the column of sources stands for."""
@@ -170,15 +180,22 @@ class Sites:
             and (found := witness.packets(case.number, case.seen_protocol))
         }
 
+    def on_link(self, case: Case) -> set[str]:
+        """The protocols of a case that were seen on the network between the nodes."""
+        return {each.protocol for each in self.link.seen if each.number == case.number}
+
     def is_refused(self, case: Case) -> bool:
         """Whether its sender was told by ICMP that the packet goes nowhere."""
         return self.witnesses[self.place(case.sender)].has_seen(case.number, "icmp-error")
 
     def configure(self, back_end: str, configuration: Configuration) -> None:
         """Have all nodes work as said, by nothing but settings, a ConfigMap and restarts."""
+        is_tunneled, back_end = back_end in TUNNELED, TUNNELED.get(back_end, back_end)
         ipv4, ipv6 = _NATIVE[configuration.native]
         has_agent = configuration.agent != "off"
         wanted = {
+            "routingMode": "tunnel" if is_tunneled else "native",
+            "autoDirectNodeRoutes": str(not is_tunneled).lower(),
             "bpf.masquerade": str(back_end == PROGRAMS).lower(),
             "ipv4NativeRoutingCIDR": ipv4,
             "ipv6NativeRoutingCIDR": ipv6,
@@ -190,12 +207,22 @@ class Sites:
         words = [word for item in wanted.items() for word in ("--set", "=".join(item))]
         if "read at the next start" in self.lab.lab("upgrade", *words).stdout:
             self._restart_agents()
+        eventually(lambda: self._all_tunnel() == is_tunneled, within_s=30, what="the way to pods")
         if back_end == STACK:  # All by itself: the chain comes when it has taken over.
             eventually(lambda: "chain stray" in self._on_node(*_TABLE), within_s=30)
         self._apply_policy(configuration.policy)
         if has_agent:
             listed = _LIST if back_end == PROGRAMS else _TABLE
             self._wait_list(configuration.agent, *listed)
+
+    def _all_tunnel(self) -> bool | None:
+        """Whether both nodes send to each other's pods through the tunnel; None: they differ."""
+        ways = {
+            " dev cilium_host " in FaultyNode(self.lab, node).run("ip", "route", "get", to).stdout
+            for node, name in ((_NODE, "remote pod"), (_OTHER, POD))
+            for to in (self.sites[name].address(version) for version in (4, 6))
+        }
+        return ways.pop() if len(ways) == 1 else None
 
     def _on_node(self, *command: str) -> str:
         return FaultyNode(self.lab, _NODE).run(*command, check=False).stdout
@@ -244,7 +271,8 @@ class Sites:
         Answers that no program of a pod gives (of GRE, SCTP and the like) are sent once what they
         answer was seen.
         """
-        for witness in self.witnesses.values():
+        self.exchanges += 1  # Pieces of another exchange are of other datagrams.
+        for witness in (*self.witnesses.values(), self.link):
             witness.forget()
         by_hand = [case for case in cases if case.is_answer and case.protocol in UNANSWERED]
         self._send(self._begun(case) for case in cases)
@@ -260,6 +288,7 @@ class Sites:
                 if case.is_seen(back_end)
             ]
         )
+        self.link.send()
 
     def explained(self, cases: Sequence[Case]) -> dict[Case, dict[str, Any]]:
         """What `explain masquerade` says of each case in which a pod opens a flow."""
@@ -304,9 +333,14 @@ class Sites:
         packets = self._built(case.protocol, case, source, destination, is_answer=True)
         return source.place, packets
 
-    @staticmethod
     def _built(
-        protocol: str, case: Case, source: Site, destination: Site, *, is_answer: bool = False
+        self,
+        protocol: str,
+        case: Case,
+        source: Site,
+        destination: Site,
+        *,
+        is_answer: bool = False,
     ) -> list[bytes]:
         return built(
             protocol,
@@ -314,6 +348,7 @@ class Sites:
             source=source.address(case.version),
             destination=destination.address(case.version),
             is_answer=is_answer,
+            datagram=1000 * self.exchanges + case.number,
         )
 
     def _send(self, sent: Iterable[tuple[str, list[bytes]]]) -> None:
@@ -346,7 +381,9 @@ def truth_lab() -> Iterator[Sites]:
     with fault_lab("truth", "--dual-stack") as lab, contextlib.ExitStack() as ended:
         for name, node in PODS.items():
             apply_pod(lab, _pod(name), node)
-        found = Sites(lab, {**SITES, **_sites_of_pods(lab), **_sites_of_nobody(lab)}, {})
+        link = Witness.of(lab, _OTHER, view="link", device="eth1")
+        ended.callback(link.close)
+        found = Sites(lab, {**SITES, **_sites_of_pods(lab), **_sites_of_nobody(lab)}, {}, link)
         _add_addresses(lab)
         _add_ways_back(lab)
         views = dict.fromkeys(map(_pod, PODS), "wire")

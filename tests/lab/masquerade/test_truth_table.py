@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 from tests.lab.faulty_node import FaultyNode
-from tests.lab.masquerade.packets import FIRST_PORT, Sighting
+from tests.lab.masquerade.packets import FIRST_PORT, TUNNEL, Sighting
 from tests.lab.masquerade.sites import NODES, Sites, truth_lab
 from tests.lab.masquerade.truth_table import (
     DROPPED,
@@ -21,6 +21,7 @@ from tests.lab.masquerade.truth_table import (
     PROGRAMS,
     REFUSED,
     STACK,
+    TUNNELED,
     Case,
     Configuration,
     read_cases,
@@ -34,7 +35,20 @@ GROUPS: Final = {
     configuration: list(cases)
     for configuration, cases in groupby(CASES, key=lambda case: case.configuration)
 }
-RUNS: Final = [(back_end, each) for back_end in (PROGRAMS, STACK) for each in GROUPS]
+#: Through the tunnel where the path could matter: as installed, and where pods of other nodes are
+#: outside of the native routing CIDR. What is left out decides by the destination's address alone.
+TUNNELED_GROUPS: Final = [
+    each
+    for each in GROUPS
+    if str(each) in ("native-cluster agent-off", "native-narrow agent-list")
+]
+#: In the order in which no run meets what an earlier one left: connections that the stack has stay the
+#: stack's when it hands over, and those without ports, which it gave no other address, keep theirs.
+RUNS: Final = [
+    *((PROGRAMS, each) for each in GROUPS),
+    *((name, each) for name in TUNNELED for each in TUNNELED_GROUPS),
+    *((STACK, each) for each in GROUPS),
+]
 PAGE: Final = Path(__file__).parents[3] / "docs" / "MASQUERADING.md"
 
 #: What gets another port, or identifier, with another address.
@@ -42,6 +56,9 @@ TRANSLATED: Final = ("tcp", "udp", "echo")
 MASQUERADE_PORTS: Final = range(32768, 65536)
 
 POD_NODE: Final = "node eth1"
+
+#: Names of addresses that the other node has for its pods.
+PODS_THERE: Final = ("remote pod", "no pod there")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,7 @@ class Run:
     refused: set[Case]
     explained: dict[Case, dict[str, Any]]
     drops: Counter[int]  # By reason, those of the node's programs meanwhile.
+    on_link: dict[Case, set[str]]  # The protocols that were seen between the nodes.
 
 
 @dataclass(slots=True)
@@ -85,6 +103,7 @@ class Runs:
             {case for case in cases if sites.is_refused(case)},
             sites.explained(cases),
             drops(sites) - before,
+            {case: sites.on_link(case) for case in cases},
         )
 
 
@@ -146,6 +165,8 @@ def test_explanation_says_of_every_flow_what_its_packet_got(
     assert {name: found for name, (found, _) in said.items()} == {
         name: found for name, (found, _) in expected.items()
     }
+    if back_end in TUNNELED:
+        return  # The table has the rules of native routing: the tunnel is asked before the list.
     assert {name: rule for name, (_, rule) in said.items() if expected[name][1] or rule} == {
         name: rule for name, (_, rule) in expected.items() if rule
     }
@@ -172,6 +193,38 @@ def test_drops_are_counted_under_the_reasons_of_the_table(
     reasons = Counter(reason for case in run.cases for reason in case.drop_reasons(back_end))
 
     assert reasons <= run.drops
+
+
+@pytest.mark.parametrize(("back_end", "configuration"), RUNS, ids=str)
+def test_between_the_nodes_what_is_to_pods_is_in_the_tunnel_and_nothing_else(
+    runs: Runs, back_end: str, configuration: Configuration
+) -> None:
+    run = runs.of(back_end, configuration)
+    inside = {case for case, seen in run.on_link.items() if TUNNEL in seen}
+    outside = {case for case, seen in run.on_link.items() if seen - {TUNNEL}}
+
+    assert inside == {case for case in run.cases if _is_tunneled(case, back_end)}
+    # The request goes inside, the answer to a node's own address outside.
+    # What a pod answers to a node's own address goes outside: that leads to no pod.
+    assert all(
+        POD_NODE in (case.sender, case.receiver) or case.is_answer for case in inside & outside
+    )
+    if back_end not in TUNNELED:
+        assert {case for case in run.cases if case.receiver in PODS_THERE} <= outside
+
+
+def _is_tunneled(case: Case, back_end: str) -> bool:
+    """Whether a node sends a packet of a case, or what that answers, to a pod of the other one."""
+    asked_by_node = case.receiver == "other node" and case.is_answer
+    return back_end in TUNNELED and (case.receiver in PODS_THERE or asked_by_node)
+
+
+def test_each_difference_through_the_tunnel_is_explained() -> None:
+    page = PAGE.read_text().partition("## Through the tunnel\n")[2].partition("\n## ")[0]
+
+    for case in CASES:
+        assert bool(case.tunnel) == bool(case.since), case
+        assert not case.since or f"\n| {case.since} |" in page, case
 
 
 def test_each_difference_of_the_back_ends_is_explained() -> None:

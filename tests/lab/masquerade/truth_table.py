@@ -14,6 +14,9 @@ TABLE: Final = Path(__file__).with_suffix(".txt")
 #: The programs (`enable-bpf-masquerade`), and the host's stack.
 PROGRAMS, STACK = "programs", "stack"
 
+#: The same where pods of other nodes are reached through the tunnel (`routing-mode: tunnel`).
+TUNNELED: Final = {f"{back_end}, tunnel": back_end for back_end in (PROGRAMS, STACK)}
+
 #: Begins what is seen nowhere; the drop reason of the programs follows.
 DROPPED: Final = "dropped"
 
@@ -63,6 +66,8 @@ class Case:
     rule: str
     stack: str  # The source with the stack, where it is another one.
     why: str  # The row of docs/MASQUERADING.md, "Where the back ends differ", that says why.
+    tunnel: str  # The source through the tunnel, where it is another one; "; " with the stack.
+    since: str  # The row of docs/MASQUERADING.md, "Through the tunnel", that says why.
 
     def __str__(self) -> str:
         """Return the words that name it in a test's id."""
@@ -114,6 +119,10 @@ class Case:
 
     def expected(self, back_end: str) -> str:
         """Return the name of the source that the receiver sees, or why it sees nothing."""
+        if back_end in TUNNELED:
+            without = TUNNELED[back_end]
+            programs, _, stack = self.tunnel.partition("; ")
+            return (without == STACK and stack) or programs or self.expected(without)
         return (back_end == STACK and self.stack) or self.source
 
 

@@ -38,7 +38,7 @@ def keep(octets):
 
 def from_wire(sock):
     octets, where = sock.recvfrom(65536)
-    if where[2] != socket.PACKET_OUTGOING and where[0] != 'lo':
+    if view == 'link' or (where[2] != socket.PACKET_OUTGOING and where[0] != 'lo'):
         keep(octets)
 
 def from_stack(version, protocol):
@@ -74,18 +74,22 @@ def obey(stdin):
     print(json.dumps(seen), flush=True)
     seen.clear()
 
-if view == 'wire':
-    on_event(socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3)), from_wire)
+if view != 'stack':
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
+    if view == 'link':
+        wire.bind((device, 3))
+    on_event(wire, from_wire)
 else:
     for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
         for protocol in PROTOCOLS:
             on_event(socket.socket(family, socket.SOCK_RAW, protocol), from_stack(version, protocol))
-for port, called in ((PORT, lambda sock: sock.recv(65536)), (ECHO_PORT, answer)):
+for port, called in ((PORT, lambda sock: sock.recv(65536)), (ECHO_PORT, answer)) * (view != 'link'):
     udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     udp.setsockopt(socket.IPPROTO_IPV6, 49, 1)  # IPV6_RECVPKTINFO
     udp.bind(('::', port))
     on_event(udp, called)
-tcp = socket.create_server(('::', PORT), family=socket.AF_INET6, dualstack_ipv6=True)
+if view != 'link':
+    tcp = socket.create_server(('::', PORT), family=socket.AF_INET6, dualstack_ipv6=True)
 sel.register(sys.stdin, selectors.EVENT_READ, obey)
 print('ready', flush=True)
 while True:
@@ -103,9 +107,12 @@ class Witness:
     seen: list[Sighting] = field(default_factory=list)
 
     @classmethod
-    def of(cls, lab: Cluster, place: str, *, view: str) -> "Witness":
-        """Start it; with `view` "wire" it sees what arrives there, with "stack" what is received."""
-        words = (str(PORT), str(ECHO_PORT), str(FIRST_PORT), view, "eth0")
+    def of(cls, lab: Cluster, place: str, *, view: str, device: str = "eth0") -> "Witness":
+        """Start it: with `view` "wire" it sees what arrives there, with "stack" what is received.
+
+        With "link" it sees what comes and goes by `device`, and answers nobody.
+        """
+        words = (str(PORT), str(ECHO_PORT), str(FIRST_PORT), view, device)
         process = lab.background(place, "/usr/bin/python3", "-S", "-c", _PROGRAM, *words)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n", process.communicate(timeout=5)
