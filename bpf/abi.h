@@ -101,6 +101,21 @@ enum endpoint_flag {
 	ENDPOINT_STACK_ROUTED = 2, /* a pod whose packets go through the host's stack both ways */
 };
 
+/* Key of `l2_responders`: an address that the node announces, and the device where it does. */
+struct l2_responder_key {
+	struct ip_address address; /* IPv4 is mapped */
+	__u32 ifindex;
+};
+_Static_assert(sizeof(struct l2_responder_key) == 20, "layout of a pinned map");
+
+/* Value of `l2_responders`: what is answered, and how often it was. */
+struct l2_responder {
+	__u64 answered; /* written by the programs */
+	__u8 mac[6]; /* the device's own */
+	__u16 reserved;
+};
+_Static_assert(sizeof(struct l2_responder) == 16, "layout of a pinned map");
+
 /* Value of `endpoints`: who has this address on this node, keyed by struct ip_address. */
 struct endpoint {
 	__u32 ifindex; /* host side of the pod's veth; the host's own: the device that has it */

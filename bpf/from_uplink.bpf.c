@@ -5,6 +5,7 @@
  */
 #include "lib/arrive.h"
 #include "lib/encapsulate.h"
+#include "lib/l2_announce.h"
 
 /* Is it for the tunnel's device, which takes it out of its headers? */
 static __always_inline bool is_for_tunnel(struct __sk_buff *skb, const struct flow *flow,
@@ -37,13 +38,22 @@ int from_uplink(struct __sk_buff *skb)
 	struct flow flow = {.point = FROM_UPLINK, .packet = &packet};
 	const struct tunnel_device *device;
 	__u32 type = skb->pkt_type;
+	int verdict;
 
 	/* 1: for a VLAN device or a macvlan above this one, or for nobody here: the stack finds */
 	if (has_vlan_tag(skb) || type == PACKET_OTHERHOST || !drop_priority_tag(skb))
 		return pass(skb, &flow);
 
-	if (parse_l3(skb, &packet)) /* 2: not IP, or not sound: the stack's to judge */
+	verdict = parse_l3(skb, &packet);
+	if (verdict == NOT_IP && skb->protocol == bpf_htons(ETH_P_ARP))
+		return announce_arp(skb, &flow); /* 2: or the stack's, as all others' */
+	if (verdict) /* not IP, or not sound: the stack's to judge */
 		return pass(skb, &flow);
+	if (may_solicit(&packet)) {
+		verdict = announce_neighbour(skb, &packet);
+		if (verdict >= 0)
+			return verdict;
+	}
 
 	flow.receiver = bpf_map_lookup_elem(&endpoints, &packet.tuple.destination); /* 3 */
 	device = tunnel_device_here();

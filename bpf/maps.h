@@ -60,6 +60,23 @@ struct {
 	__type(value, struct tunnel_device);
 } tunnel_devices SEC(".maps");
 
+/* Addresses of Services that this node announces on layer 2. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct l2_responder_key);
+	__type(value, struct l2_responder);
+} l2_responders SEC(".maps");
+
+/* 0 -> until when they are answered (bpf_ktime_get_ns). Renewed by the agent while it lives. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} l2_alive SEC(".maps");
+
 /*
  * ifindex of a node device -> the addresses pods get behind it. Behind the tunnel's these are the
  * router's, for what comes from outside. Written by the agent.

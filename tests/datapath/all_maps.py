@@ -8,6 +8,7 @@ from ciliate.datapath.metrics import METRICS
 from ciliate.datapath.ring import EVENTS
 from ciliate.flows.maps import EVENT_BUDGET, EVENT_COUNTS, EVENT_SETTINGS, FLOW_TRACES
 from ciliate.identity.maps import IPCACHE
+from ciliate.l2_announcements.maps import L2_ALIVE, L2_RESPONDERS
 from ciliate.masquerade.maps import (
     CONNECTION_OWNERS,
     CONNECTIONS,
@@ -46,6 +47,8 @@ ALL: Final[tuple[BpfMap[Any, Any], ...]] = (
     IPCACHE,
     ROUTE_MTUS,
     TUNNEL_DEVICES,
+    L2_RESPONDERS,
+    L2_ALIVE,
     MASQUERADE_ADDRESSES,
     MASQUERADE_RULES,
     MASQUERADE_CHOICES,

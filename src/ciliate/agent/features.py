@@ -6,6 +6,7 @@ from ciliate.endpoint.runtime_config import RuntimeConfig
 from ciliate.flows.feature import FlowsFeature
 from ciliate.identity.feature import IdentityFeature
 from ciliate.ipam.agent.feature import IpamFeature
+from ciliate.l2_announcements.agent.feature import L2AnnouncementsFeature
 from ciliate.masquerade.feature import MasqueradeFeature
 from ciliate.node.context import Context
 from ciliate.node.feature import Feature
@@ -50,6 +51,7 @@ def compose(context: Context, runtime_config: RuntimeConfig) -> tuple[Feature, .
         SysctlFeature(context),
         RoutingFeature(context),
         BGPFeature(context),
+        L2AnnouncementsFeature(context),
         FlowsFeature(context),
         ReadinessFeature(context),
     )

@@ -3,7 +3,6 @@
 model            a session and its routes, as values
 announcements    what CiliumBGPAdvertisements announce on this node
 communities      marks of routes, as the speaker takes them
-known_services   Services and endpoints as far as announcing needs them
 plan             objects in, sessions out, and what is wrong with the objects
 speaker_config   a session as ExaBGP's configuration
 session_state    how a session goes, out of ExaBGP's events

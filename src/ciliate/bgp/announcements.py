@@ -9,8 +9,8 @@ from ciliate.api.label_selectors import matches
 from ciliate.api.metadata import LabelSelector
 from ciliate.api.resource import ObjectKey
 from ciliate.bgp.communities import large_communities, standard_communities
-from ciliate.bgp.known_services import KnownService
 from ciliate.net.address import IPAddress, IPNetwork, host_network
+from ciliate.node.announced_services import KnownService
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class EndpointMissingError(CiliateError):
         "operator": "ciliate.cli.dbg_operator:command",
         "probe-mtu": "ciliate.cli.dbg_probe_mtu:command",
         "service": "ciliate.cli.dbg_service:command",
+        "statedb": "ciliate.cli.dbg_statedb:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},  # It is `cilium-dbg` too.
     params=[version_option()],

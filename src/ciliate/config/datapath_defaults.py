@@ -43,6 +43,8 @@ MAP_ENTRIES: Final[Mapping[str, int]] = {
     "frontends": 65536,
     "interfaces": 65536,
     "ipcache": 512000,
+    "l2_alive": 1,
+    "l2_responders": 4096,
     "maglev_tables": 65536,
     "masquerade_addresses": 256,
     "masquerade_choices": 65536,

@@ -14,6 +14,7 @@ from ciliate.config import values
 from ciliate.config.bgp_settings import BGPSettings, read_bgp_settings
 from ciliate.config.datapath_defaults import SNAT_PORT_MAX
 from ciliate.config.flow_settings import FlowSettings, read_flow_settings
+from ciliate.config.l2_settings import L2Settings, read_l2_settings
 from ciliate.config.label_filter import LabelFilter
 from ciliate.config.lifetimes import Lifetimes
 from ciliate.config.map_sizes import connections_by_memory, connections_max, read_share
@@ -148,6 +149,7 @@ class AgentSettings:
     debug: bool
     effective: Mapping[str, str]  # Supported keys with the texts in force, for people.
     bgp: BGPSettings = field(default_factory=BGPSettings)
+    l2: L2Settings = field(default_factory=L2Settings)
 
     @property
     def stack_routed(self) -> bool:
@@ -219,6 +221,7 @@ def parse_agent_settings(config: Mapping[str, str], *, memory_bytes: int = 0) ->
         debug=texts.flag("debug"),
         effective=texts.effective,
         bgp=read_bgp_settings(texts.effective),
+        l2=read_l2_settings(texts.effective),
     )
     _check_together(settings)
     return settings

@@ -12,6 +12,7 @@ from ciliate.config.hubble_export_keys import HUBBLE_EXPORT
 from ciliate.config.hubble_metrics_keys import HUBBLE_METRICS
 from ciliate.config.hubble_server_keys import HUBBLE_SERVER
 from ciliate.config.key import Key, Kind, Scope
+from ciliate.config.l2_keys import L2
 from ciliate.config.map_sizes import CONNECTION_BYTES, CONNECTIONS_MIN
 from ciliate.config.service_keys import SERVICES
 from ciliate.config.tunnel_keys import TUNNEL_KEYS
@@ -573,6 +574,7 @@ GROUPS: Final = {
     "Flow logs": HUBBLE_EXPORT,
     "Load balancers": _LOAD_BALANCERS,
     "BGP": BGP,
+    "Layer 2 announcements": L2,
     "Datapath": _DATAPATH,
     "Node and identities": _NODE,
     "Operator": _OPERATOR,

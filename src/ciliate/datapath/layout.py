@@ -49,6 +49,8 @@ __all__ = [
     "InterfaceFlag",
     "IpcacheEntry",
     "IpcacheFlag",
+    "L2Responder",
+    "L2ResponderKey",
     "MAP_SHAPES",
     "MaglevBound",
     "MaglevChunk",
@@ -1421,6 +1423,76 @@ class IpcacheEntry(_IpcacheEntryFields):
         return list(map(cls._make, _IPCACHE_ENTRY.iter_unpack(octets)))
 
 
+_L2_RESPONDER: Final = struct.Struct("=Q6sH")
+
+
+class _L2ResponderFields(NamedTuple):
+    answered: int
+    mac: Octets
+    reserved: int
+
+
+class L2Responder(_L2ResponderFields):
+    """struct l2_responder, 16 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=Q6sH"
+    SIZE: ClassVar[int] = 16
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("answered", "=u8"),
+        ("mac", "V6"),
+        ("reserved", "=u2"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _L2_RESPONDER.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "L2Responder":
+        """Return the value that `octets` hold."""
+        return cls._make(_L2_RESPONDER.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[L2Responder]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _L2_RESPONDER.iter_unpack(octets)))
+
+
+_L2_RESPONDER_KEY: Final = struct.Struct("=16sI")
+
+
+class _L2ResponderKeyFields(NamedTuple):
+    address: Octets
+    ifindex: int
+
+
+class L2ResponderKey(_L2ResponderKeyFields):
+    """struct l2_responder_key, 20 bytes."""
+
+    __slots__ = ()
+    FORMAT: ClassVar[str] = "=16sI"
+    SIZE: ClassVar[int] = 20
+    DTYPE: ClassVar[list[tuple[str, str]]] = [
+        ("address", "V16"),
+        ("ifindex", "=u4"),
+    ]
+
+    def pack(self) -> Octets:
+        """Return the octets the kernel holds."""
+        return _L2_RESPONDER_KEY.pack(*self)
+
+    @classmethod
+    def unpack(cls, octets: Octets) -> "L2ResponderKey":
+        """Return the value that `octets` hold."""
+        return cls._make(_L2_RESPONDER_KEY.unpack(octets))
+
+    @classmethod
+    def unpack_many(cls, octets: Octets | memoryview) -> "list[L2ResponderKey]":
+        """Return the values that lie one after another in `octets`."""
+        return list(map(cls._make, _L2_RESPONDER_KEY.iter_unpack(octets)))
+
+
 _MAGLEV_CHUNK: Final = struct.Struct("=512s")
 
 
@@ -2240,6 +2312,8 @@ MAP_SHAPES: Final = {
     "frontends": MapShape(MapKind.HASH, 20, 12, 65536, 0x1),
     "interfaces": MapShape(MapKind.HASH, 4, 48, 65536, 0x1),
     "ipcache": MapShape(MapKind.LPM_TRIE, 20, 24, 512000, 0x1),
+    "l2_alive": MapShape(MapKind.ARRAY, 4, 8, 1, 0x0),
+    "l2_responders": MapShape(MapKind.HASH, 20, 16, 4096, 0x1),
     "maglev_tables": MapShape(MapKind.HASH, 8, 512, 65536, 0x1),
     "masquerade_addresses": MapShape(MapKind.HASH, 4, 32, 256, 0x1),
     "masquerade_choices": MapShape(MapKind.HASH, 4, 28, 65536, 0x1),

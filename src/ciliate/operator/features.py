@@ -9,6 +9,7 @@ from ciliate.endpoint.operator.feature import EndpointGC
 from ciliate.flows.operator.feature import HubbleCertificates
 from ciliate.identity.operator.feature import IdentityGC
 from ciliate.ipam.operator.feature import IPAM
+from ciliate.l2_announcements.operator.feature import L2Announcements
 from ciliate.load_balancer_ipam.operator.feature import LoadBalancerIPAM
 from ciliate.masquerade.operator.feature import MasqueradePolicies
 from ciliate.operator.settings import OperatorSettings
@@ -20,6 +21,7 @@ FEATURES: Final[tuple[type[Feature], ...]] = (
     HubbleCertificates,
     IdentityGC,
     IPAM,
+    L2Announcements,
     LoadBalancerIPAM,
     MasqueradePolicies,
     ReadinessFeature,
@@ -34,6 +36,7 @@ def compose(context: Context, settings: OperatorSettings) -> tuple[Feature, ...]
         HubbleCertificates(context, settings.hubble_tls),
         IdentityGC(context, settings.identity_gc),
         IPAM(context, settings.ipam, settings.node_gc),
+        L2Announcements(context, enabled=settings.l2_announcements),
         LoadBalancerIPAM(context, settings.load_balancer_ipam),
         MasqueradePolicies(context),
         ReadinessFeature(context, settings.readiness),

@@ -38,6 +38,7 @@ class OperatorSettings:
     effective: Mapping[str, str]  # The operator's keys with the texts in force, for people.
     metrics_address: str = ""  # HOST:PORT of plain HTTP; empty: the operator's socket alone.
     bgp: BGPSettings = field(default_factory=BGPSettings)
+    l2_announcements: bool = False
 
 
 def operator_keys() -> tuple[Key, ...]:
@@ -73,4 +74,5 @@ def parse_operator_settings(config: Mapping[str, str]) -> OperatorSettings:
         effective=effective,
         metrics_address=effective["operator-prometheus-serve-addr"],
         bgp=read_bgp_settings(effective),
+        l2_announcements=values.read_bool(effective["enable-l2-announcements"]),
     )

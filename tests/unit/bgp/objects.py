@@ -22,10 +22,10 @@ from ciliate.api.bgp import (
 )
 from ciliate.api.metadata import LabelSelector, ObjectMeta
 from ciliate.bgp.announcements import Announceable
-from ciliate.bgp.known_services import KnownService
 from ciliate.bgp.model import Route, Session
 from ciliate.bgp.plan import NodeFacts
 from ciliate.net.address import IPAddress
+from ciliate.node.announced_services import KnownService
 
 NODE_V4, NODE_V6 = ip_address("192.0.2.10"), ip_address("2001:db8::10")
 ROUTER = "192.0.2.1"

@@ -1,7 +1,6 @@
 """BGP in the agent.
 
 object_tables   the objects that this node's sessions are of, as watched
-service_tables  Services and endpoints, watched while something of Services is announced
 secret_tables   the Secrets with passwords, each watched by its name
 node_addresses  which address leads to a peer, gateways, devices
 status          what the CiliumBGPNodeConfig should say, pure

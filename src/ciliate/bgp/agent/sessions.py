@@ -15,7 +15,6 @@ from ciliate.api.bgp import CiliumBGPNodeConfig
 from ciliate.bgp.agent import node_addresses
 from ciliate.bgp.agent.object_tables import ObjectTables
 from ciliate.bgp.agent.secret_tables import SecretTables
-from ciliate.bgp.agent.service_tables import ServiceTables
 from ciliate.bgp.agent.status import NodeVerdict, node_verdict
 from ciliate.bgp.agent.status_target import NodeStatusTarget
 from ciliate.bgp.announcements import Announceable, Pool
@@ -27,6 +26,7 @@ from ciliate.bgp.speaker.speaker import Speaker
 from ciliate.errors import CiliateError
 from ciliate.metrics.family import Family
 from ciliate.net.address import IPAddress, IPNetwork, ip_network
+from ciliate.node.announced_tables import ServiceTables
 from ciliate.node.context import Context
 from ciliate.reconcile.reconciler import Reconciler
 from ciliate.reconcile.status import RunStatus

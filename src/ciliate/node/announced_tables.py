@@ -11,9 +11,9 @@ from ciliate.api.endpoint_slice import ENDPOINT_SLICES, SERVICE_NAME_LABEL, Endp
 from ciliate.api.metadata import ObjectMeta
 from ciliate.api.resource import ObjectKey
 from ciliate.api.service import SERVICES, Service
-from ciliate.bgp.known_services import KnownService, has_endpoint_on, known_service
 from ciliate.kube.client import ApiClient
 from ciliate.kube.informer import Informer
+from ciliate.node.announced_services import BGP_CLASS, KnownService, has_endpoint_on, known_service
 
 _NONE: Final[dict[str, str]] = {}
 
@@ -35,12 +35,20 @@ class ServiceTables:
     """Both tables; `run` is their task, `changed` is called when something may be announced else."""
 
     def __init__(
-        self, client: ApiClient, node: str, proxy_name: str, changed: Callable[[], object]
+        self,
+        client: ApiClient,
+        node: str,
+        proxy_name: str,
+        changed: Callable[[], object],
+        *,
+        balancer_class: str = BGP_CLASS,
     ) -> None:
         """Read those that the proxy of that name serves, empty for the cluster's."""
         self._changed = changed
         self._services: Informer[Service] = Informer(
-            client, SERVICES, transform=lambda found: _read_service(found, proxy_name)
+            client,
+            SERVICES,
+            transform=lambda found: _read_service(found, proxy_name, balancer_class),
         )
         self._slices: Informer[EndpointSlice] = Informer(
             client,
@@ -93,8 +101,9 @@ class ServiceTables:
             self._changed()
 
 
-def _read_service(found: Service, proxy_name: str) -> Service:
-    return ReadService(metadata=_kept(found.metadata), known=known_service(found, proxy_name))
+def _read_service(found: Service, proxy_name: str, balancer_class: str) -> Service:
+    known = known_service(found, proxy_name, balancer_class)
+    return ReadService(metadata=_kept(found.metadata), known=known)
 
 
 def _read_slice(found: EndpointSlice, node: str) -> EndpointSlice:

@@ -17,8 +17,10 @@ from ciliate.net.address import IPAddress, ip_address
 
 T = TypeVar("T")
 
-#: The class of load balancers that are ours to announce; one without a class is, too.
-OUR_CLASS: Final = "io.cilium/bgp-control-plane"
+#: The classes of load balancers that are announced to routers, and on layer 2; one without a class
+#: is announced by both.
+BGP_CLASS: Final = "io.cilium/bgp-control-plane"
+L2_CLASS: Final = "io.cilium/l2-announcer"
 
 _LOCAL: Final = "Local"
 _VERSIONS: Final[Mapping[str, int]] = {"IPv4": 4, "IPv6": 6}
@@ -57,15 +59,20 @@ class KnownService:
         }
 
 
-def known_service(service: Service, proxy_name: str = "") -> KnownService | None:
-    """Return what is announced of a Service; None: it has no address that this node serves."""
+def known_service(
+    service: Service, proxy_name: str = "", balancer_class: str = BGP_CLASS
+) -> KnownService | None:
+    """Return what is announced of a Service; None: it has no address that this node serves.
+
+    Of load balancers of a class only those of `balancer_class`.
+    """
     spec, meta = service.spec, service.metadata
     is_others = meta.labels.get(PROXY_NAME_LABEL, "") != proxy_name
     if spec.type == "ExternalName" or is_others or HEADLESS_LABEL in meta.labels:
         return None
     only = _or_default(exposed_type, meta.annotations, "")
     balancer: tuple[str, ...] = ()
-    if spec.type == "LoadBalancer" and spec.load_balancer_class in ("", OUR_CLASS):
+    if spec.type == "LoadBalancer" and spec.load_balancer_class in ("", balancer_class):
         found_ips = service.status.load_balancer.ingress
         balancer = tuple(each.ip for each in found_ips if each.ip and each.ip_mode != "Proxy")
     cluster = spec.cluster_ips or (spec.cluster_ip,)

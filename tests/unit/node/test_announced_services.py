@@ -14,7 +14,7 @@ from ciliate.api.service import (
     ServiceSpec,
     ServiceStatus,
 )
-from ciliate.bgp.known_services import has_endpoint_on, known_service
+from ciliate.node.announced_services import has_endpoint_on, known_service
 
 META = ObjectMeta(name="web", namespace="shop", labels={"app": "web"})
 
