@@ -20,6 +20,10 @@ BIN: Final = Path(sys.prefix) / "bin"
 #: Names of the folders that our program lies in: containers see it where this machine has it.
 OWN_FOLDERS: Final = frozenset((*Path(__file__).parts, *Path(sys.base_prefix).parts))
 
+#: How long `eventually` waits between two questions.
+_PAUSE_MIN_S: Final = 0.02
+_PAUSE_MAX_S: Final = 0.5
+
 Done = subprocess.CompletedProcess[str]
 
 
@@ -79,12 +83,19 @@ def _last_words(child: subprocess.Popen[str]) -> tuple[str, str]:
 def eventually(
     condition: Callable[[], object], *, within_s: float = 10.0, what: str = "condition"
 ) -> None:
-    """Wait until `condition` holds; it is asked anew every few milliseconds."""
+    """Wait until `condition` holds; it is asked anew every few milliseconds.
+
+    One that starts a command to find out waits as long as it took: asking is to take at most half of
+    the time, for the processor that it takes is missed by what is waited for.
+    """
     deadline = Deadline(within_s)
-    while not condition():
+    while True:
+        asked_s = time.monotonic()
+        if condition():
+            return
         if deadline.passed:
             raise AssertionError(f"{what}: not within {within_s} s")
-        time.sleep(0.02)
+        time.sleep(min(max(time.monotonic() - asked_s, _PAUSE_MIN_S), _PAUSE_MAX_S))
 
 
 def joining(group: Path) -> list[str]:
