@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ciliate.config import values
 from ciliate.errors import SettingError
+
+#: Each Lease is asked for, or renewed, once in a retry period.
+_RETRY_MIN_S: Final = 0.1
+_LEASE_MAX_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,12 @@ def _check(found: L2Settings, effective: Mapping[str, str]) -> None:
                 remedy="make lease-duration longer than renew-deadline, and that longer than"
                 " retry-period, such as 15s, 5s and 2s",
             )
-    if found.retry_s < 1 or found.lease_s > 3600:
-        is_short = found.retry_s < 1
+    if found.retry_s < _RETRY_MIN_S or found.lease_s > _LEASE_MAX_S:
+        is_short = found.retry_s < _RETRY_MIN_S
         key = f"l2-announcements-{'retry-period' if is_short else 'lease-duration'}"
         raise SettingError(
             key=key,
             value=effective[key],
-            problem="is under a second" if is_short else "is over an hour",
+            problem="is under 100ms" if is_short else "is over an hour",
             remedy="set it to such as " + ("2s" if is_short else "15s"),
         )

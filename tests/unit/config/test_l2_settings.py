@@ -33,3 +33,14 @@ def test_contradictions_are_refused_where_it_is_on(changed: dict[str, str], key:
 
     assert refused.value.key == key
     read(**changed)
+
+
+def test_times_of_a_second_and_less_that_people_set_are_taken() -> None:
+    found = read(
+        enable_l2_announcements="true",
+        l2_announcements_lease_duration="3s",
+        l2_announcements_renew_deadline="1s",
+        l2_announcements_retry_period="500ms",
+    )
+
+    assert found == L2Settings(enabled=True, lease_s=3, renew_deadline_s=1, retry_s=0.5)

@@ -34,8 +34,9 @@ _ONLY: Final = 0
 _SETTLE_S: Final = 0.05
 #: At most this part of the time is spent on looking.
 _SHARE: Final = 0.05
-#: How often the programs are told that the agent lives.
+#: How often the programs are told that the agent lives, at least; and in the time that it holds.
 _BEAT_S: Final = 1.0
+_BEATS: Final = 3
 
 
 class ResponderTarget(MapTarget[L2ResponderKey, L2Responder]):
@@ -134,10 +135,10 @@ class Announcing:
 
     async def _beat(self) -> None:
         """Tell the programs that the agent lives, until a moment before others may take a Lease."""
-        lasts_ns = int((self._timing.lease_s - self._timing.renew_deadline_s) * 1e9)
+        lasts_s = self._timing.lease_s - self._timing.renew_deadline_s
         while True:
-            self._say_alive(time.clock_gettime_ns(time.CLOCK_MONOTONIC) + lasts_ns)
-            await asyncio.sleep(_BEAT_S)
+            self._say_alive(time.clock_gettime_ns(time.CLOCK_MONOTONIC) + int(lasts_s * 1e9))
+            await asyncio.sleep(min(_BEAT_S, lasts_s / _BEATS))
 
     def _say_alive(self, until_ns: int) -> None:
         if self._alive is not None:
