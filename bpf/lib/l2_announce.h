@@ -187,10 +187,13 @@ static __always_inline bool may_solicit(const struct packet *packet)
 	       packet->l4_offset == ETH_HLEN + sizeof(struct ipv6hdr);
 }
 
-/* Answer a solicitation for an announced address. Returns the verdict, or -1: it is none. */
+/*
+ * Answer a solicitation for an announced address. Returns the verdict, or -1: it is none, or there
+ * is no room for the answer, and the stack may judge.
+ */
 static __noinline int announce_neighbour(struct __sk_buff *skb, const struct packet *packet)
 {
-	const struct flow flow = {.point = FROM_UPLINK};
+	const struct flow link = {.point = FROM_UPLINK}, *flow = &link;
 	struct pseudo_header pseudo = {};
 	struct solicitation asked = {};
 	struct advertisement_frame *frame;
@@ -212,13 +215,13 @@ static __noinline int announce_neighbour(struct __sk_buff *skb, const struct pac
 	pseudo.length = bpf_htonl(sizeof(struct advertisement));
 	pseudo.protocol = bpf_htonl(IPPROTO_ICMPV6);
 	if (bpf_skb_change_tail(skb, sizeof(*frame), 0) || !linear(skb, sizeof(*frame)))
-		return drop(skb, &flow, DROP_WRITE_ERROR);
+		return -1;
 	frame = (void *)(long)skb->data;
 	if ((void *)(frame + 1) > (void *)(long)skb->data_end)
-		return drop(skb, &flow, DROP_WRITE_ERROR);
+		return -1;
 	write_advertisement(frame, &pseudo, responder, is_solicited);
 	__sync_fetch_and_add(&responder->answered, 1);
-	return give_back_frame(skb, &flow, bpf_redirect(skb->ifindex, 0));
+	return give_back_frame(skb, flow, bpf_redirect(skb->ifindex, 0));
 }
 
 #endif
