@@ -117,6 +117,8 @@ class Explainer:
         route = await self._route(target)
         if route is not None and route.kind in (RouteKind.LOCAL, RouteKind.BROADCAST):
             return decision._replace(step=DecisionStep.DECISION_NODE), None
+        if route is not None and route.link_index == self._context.own_links.router.index:
+            return decision._replace(step=DecisionStep.DECISION_CLUSTER), None  # Into the tunnel.
         link = None if route is None else self._link(route.link_index)
         if link is not None and link.is_ethernet and not self._is_by_stack:
             decision = await asyncio.to_thread(self._run, "to_uplink", frame, link.index)
