@@ -65,7 +65,6 @@ class _Departure:
     async def followed(self) -> Way:
         """Return the whole way."""
         tables, destination = self.tables, self.destination
-        by_stack = False
         if self.sender is not None:
             interface = tables.interface(self.sender.ifindex)
             link = tables.links.get(self.sender.ifindex)

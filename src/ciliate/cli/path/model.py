@@ -28,8 +28,9 @@ class Way(AgentModel, frozen=True, kw_only=True):
     """How packets to `destination` leave a node.
 
     `node` is the node behind which the datapath knows the destination; `mtu` the greatest packet that
-    takes the way, in bytes, 0 where none is known; `source` the address it leaves with. With a tunnel `outer_source` and `outer_destination` are those of the packet
-    around it. `problem` says why it goes nowhere, or will be lost behind this node.
+    takes the way, in bytes, 0 where none is known; `source` the address it leaves with. With a tunnel
+    `outer_source` and `outer_destination` are those of the packet around it. `problem` says why it goes
+    nowhere, or will be lost behind this node.
     """
 
     destination: str
@@ -57,7 +58,6 @@ class Receipt(AgentModel, frozen=True, kw_only=True):
     """What becomes of packets that arrive at a node, from `sender` to `receiver`.
 
     `tunnel` is the one out of which the node takes packets ("vxlan:8472"), at `tunnel_ends`;
-    `sender_node` the node's address that it knows the sender behind, empty where it knows none;
     `devices` are those that run the programs. `steps` follow behind any of these.
     """
 
@@ -67,7 +67,6 @@ class Receipt(AgentModel, frozen=True, kw_only=True):
     tunnel: str = ""
     tunnel_device: str = ""
     tunnel_ends: tuple[str, ...] = ()
-    sender_node: str = ""
     steps: tuple[Step, ...] = ()
     problem: str = ""
 

@@ -1,18 +1,12 @@
 """What becomes of a packet that arrives at this node for a pod of it, and out of which tunnel."""
 
-from typing import Final
-
 from ciliate.cli.path import words
 from ciliate.cli.path.departure import handover_words
 from ciliate.cli.path.model import Receipt, Step
 from ciliate.cli.path.tables import NodeTables, Tunnel
 from ciliate.datapath.layout import EndpointFlag
-from ciliate.net.address import IPAddress, address_text, from_octets
-from ciliate.net.identity import ReservedIdentity
+from ciliate.net.address import IPAddress, address_text
 from ciliate.netlink.router import HOST_NAME
-
-#: Who may send in the tunnel.
-_NODES: Final = frozenset({ReservedIdentity.REMOTE_NODE, ReservedIdentity.KUBE_APISERVER})
 
 
 def receive(tables: NodeTables, sender: IPAddress, receiver: IPAddress | None) -> Receipt:
@@ -27,7 +21,6 @@ def receive(tables: NodeTables, sender: IPAddress, receiver: IPAddress | None) -
         tunnel=tunnel.name if tunnel is not None else "",
         tunnel_device=tunnel.link.name if tunnel is not None else "",
         tunnel_ends=_ends(tunnel),
-        sender_node=_sender_node(tables, sender),
         steps=steps,
         problem=problem,
     )
@@ -53,13 +46,3 @@ def _ends(tunnel: Tunnel | None) -> tuple[str, ...]:
         return ()
     ends = (tunnel.device.ipv4, tunnel.device.ipv6)
     return tuple(address_text(each) for each in ends if any(each))
-
-
-def _sender_node(tables: NodeTables, sender: IPAddress) -> str:
-    """Return the node behind which the sender is known, where that address is a node's."""
-    known = tables.known(sender)
-    if known is None or not any(known.entry.node):
-        return ""
-    node_address = from_octets(known.entry.node)
-    node = tables.known(node_address)
-    return str(node_address) if node is not None and node.entry.identity in _NODES else ""

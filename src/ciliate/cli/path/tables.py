@@ -63,7 +63,7 @@ class NodeTables:
         links: Mapping[int, Link],
         neighbours: Mapping[tuple[int, IPAddress], Neighbour],
     ) -> None:
-        self.rtnl = rtnl
+        self._rtnl = rtnl
         self.links = links
         self._neighbours = neighbours
         with contextlib.ExitStack() as stack:
@@ -136,19 +136,18 @@ class NodeTables:
         Of a pod's, with its `source` and the link it arrives by; else of the node's own.
         """
         if source is not None and arriving_by:
-            with contextlib.suppress(
-                NetlinkError
-            ):  # The kernel takes its source for a forged one.
+            # The kernel may take its source for a forged one.
+            with contextlib.suppress(NetlinkError):
                 return await forwarded_routes(
-                    self.rtnl, destination, source=source, arriving_by=arriving_by
+                    self._rtnl, destination, source=source, arriving_by=arriving_by
                 )
-        found = await matched_route(self.rtnl, destination)
+        found = await matched_route(self._rtnl, destination)
         return () if found is None else (found,)
 
     async def own_source(self, destination: IPAddress) -> IPAddress | None:
         """Return the address that this node's own packets to a destination leave with."""
         try:
-            return (await lookup_route(self.rtnl, destination)).source
+            return (await lookup_route(self._rtnl, destination)).source
         except NetlinkError:
             return None
 

@@ -12,7 +12,6 @@ def test_pod_gets_what_arrives_at_its_end_of_the_veth() -> None:
 
     assert [step.at for step in found.steps] == ["endpoints", "lxc7"]
     assert (found.devices, found.tunnel, found.problem) == (("eth1",), "", "")
-    assert found.sender_node == "192.168.10.101"
 
 
 def test_tunnel_is_told_with_its_ends_and_is_no_uplink() -> None:
@@ -23,12 +22,6 @@ def test_tunnel_is_told_with_its_ends_and_is_no_uplink() -> None:
 
     assert (found.tunnel, found.tunnel_device) == ("vxlan:8472", "cilium_vxlan")
     assert (found.tunnel_ends, found.devices) == (("192.168.10.100",), ("eth1",))
-
-
-def test_sender_behind_an_address_that_is_no_nodes_is_behind_nobody() -> None:
-    tables = FakeTables(ipcache={"10.244.1.0/24": fake.behind(fake.FAR_NODE_IP)})
-
-    assert receive(tables.as_tables, fake.FAR_IP, fake.POD_IP).sender_node == ""
 
 
 def test_address_of_nobody_is_a_problem() -> None:
